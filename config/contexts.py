@@ -1,0 +1,37 @@
+"""The bounded contexts, and which of them this process is.
+
+One row per context: its Django app, its database and its entry in the URLs. A context's name is also its database alias,
+its queue and the first word of its event types; one word for one thing.
+"""
+
+import os
+from dataclasses import dataclass
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+@dataclass(frozen=True)
+class Context:
+    """A bounded context: one Django app, one database, one queue."""
+
+    name: str
+    app: str
+    database_variable: str
+    database_file: str
+    urls: str
+
+
+CONTEXTS = {
+    "users": Context("users", "users.apps.UsersConfig", "USERS_DATABASE_URL", "users.sqlite3", "users.api.urls"),
+    "billing": Context("billing", "billing.apps.BillingConfig", "BILLING_DATABASE_URL", "billing.sqlite3", "billing.api.urls"),
+}
+
+
+def chosen() -> list[Context]:
+    """The contexts that this process is: all, or those that `CONTEXTS` lists, comma-separated."""
+    text = os.environ.get("CONTEXTS", "").strip()
+    names = [name.strip() for name in text.split(",") if name.strip()] if text else list(CONTEXTS)
+    unknown = [name for name in names if name not in CONTEXTS]
+    if unknown:
+        raise ImproperlyConfigured(f"CONTEXTS names {', '.join(unknown)}, which is not a context. Known: {', '.join(CONTEXTS)}.")
+    return [CONTEXTS[name] for name in dict.fromkeys(names)]

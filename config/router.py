@@ -1,0 +1,60 @@
+"""Places every model in exactly one database, and raises where it can't: a guess would write into the wrong context."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+
+#: Django's own tables: sessions, logins, permissions, the admin's log.
+DJANGO_APPS = {"admin", "auth", "contenttypes", "sessions"}
+#: Tables that every context has in its own database.
+SHARED_APPS = {"messaging", "django_outbox_pattern"}
+
+
+class UnplacedModel(LookupError):
+    """No single database can be told for this model."""
+
+
+class ContextRouter:
+    """A context's models live on the alias of its own name; the plumbing's models on every context's alias."""
+
+    def _place(self, model: type[models.Model], hints: dict[str, Any]) -> str:
+        label = model._meta.app_label
+        if label in settings.CONTEXT_NAMES:
+            return label
+        if label in DJANGO_APPS:
+            return "default"
+        if label in SHARED_APPS:
+            instance = hints.get("instance")
+            if instance is not None and instance._state.db:
+                return str(instance._state.db)
+            raise UnplacedModel(
+                f"{model._meta.label} exists in every context's database, so say which: "
+                f".using(name) or save(using=name), with name one of {', '.join(settings.CONTEXT_NAMES)}."
+            )
+        raise UnplacedModel(
+            f"{model._meta.label} belongs to no known context. Add app {label!r} to config/contexts.py, "
+            "or to DJANGO_APPS or SHARED_APPS in config/router.py."
+        )
+
+    def db_for_read(self, model: type[models.Model], **hints: Any) -> str:
+        return self._place(model, hints)
+
+    def db_for_write(self, model: type[models.Model], **hints: Any) -> str:
+        return self._place(model, hints)
+
+    def allow_relation(self, first: models.Model, second: models.Model, **hints: Any) -> bool:
+        """Only within one database. Across contexts an id is kept, never a foreign key."""
+        return self._alias_of(first) == self._alias_of(second)
+
+    def _alias_of(self, instance: models.Model) -> str:
+        return instance._state.db or self._place(type(instance), {"instance": instance})
+
+    def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: Any) -> bool:
+        if app_label in settings.CONTEXT_NAMES:
+            return db == app_label
+        if app_label in SHARED_APPS:
+            return db in settings.CONTEXT_NAMES
+        if app_label in DJANGO_APPS:
+            return db == "default"
+        raise UnplacedModel(f"App {app_label!r} has migrations but no database. See config/router.py.")
