@@ -1,6 +1,7 @@
 """What the environment says, read in one place. Every variable has a default that needs nothing installed."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,11 @@ def flag(name: str, default: bool) -> bool:
 
 def database(variable: str, file_name: str) -> dict[str, Any]:
     """Django's settings for the database behind `variable`; a SQLite file under `var/` where it is unset."""
-    url = os.environ.get(variable) or f"sqlite:///{VAR / file_name}"
+    url = os.environ.get(variable)
+    if not url:
+        with suppress(OSError):  # `make run` says it in a sentence; SQLite says it at the first statement
+            VAR.mkdir(exist_ok=True)
+        url = f"sqlite:///{VAR / file_name}"
     try:
         settings: dict[str, Any] = dict(dj_database_url.parse(url))
     except Exception as error:

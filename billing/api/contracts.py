@@ -1,0 +1,17 @@
+"""`GET /api/billing/contracts/`: the JSON Schemas of the events that `billing` publishes, by type."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from messaging.contracts import schemas
+
+
+class ContractsView(APIView):
+    """Open to everybody: a contract holds no data."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    def get(self, request: Request) -> Response:
+        return Response(dict(schemas("billing")))

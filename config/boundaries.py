@@ -1,0 +1,192 @@
+"""The rules between contexts, as functions that return what breaks them. System checks and tests use the same ones.
+
+Static imports are not here: import-linter reads those (`[tool.importlinter]` in pyproject.toml). What is computed at run time
+can't be read from the source; `config/guard.py` catches that while the tests run.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.db import models
+
+from config.contexts import CONTEXTS
+from config.router import DJANGO_APPS, SHARED_APPS
+
+RELATION_HINT = "Keep the id as a plain field, and take the facts that you need by events."
+CODE_HINT = "Take the other context's facts by events or from its API, and keep your own copy of them."
+
+#: Calls whose first argument names an app, a model or a module.
+NAMING_CALLS = {
+    "get_model": "a model",
+    "get_registered_model": "a model",
+    "get_app_config": "the app",
+    "import_module": "a module",
+    "import_string": "a module",
+    "__import__": "a module",
+}
+#: Calls whose first argument is a database alias.
+ALIAS_CALLS = {"using", "db_manager", "atomic", "get_connection"}
+#: Arguments by these names are database aliases in every call; these mappings are looked up by alias or by app.
+ALIAS_ARGUMENTS = {"using", "database"}
+LOOKED_UP = {"connections": "the database", "DATABASES": "the database", "app_configs": "the app", "all_models": "a model"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One crossing: what it is, what to do instead, and the field or the `file:line` where it is."""
+
+    message: str
+    hint: str
+    where: Any
+
+
+# --- Relations -----------------------------------------------------------------------------------------------------------
+
+
+def crossing_relations(among: Iterable[type[models.Model]] | None = None) -> list[Finding]:
+    """Relation fields, and proxies, that lead into another database. `among`: the models to look at, by default all of them."""
+    found = []
+    for model in apps.get_models() if among is None else among:
+        here = _placement(model._meta.app_label)
+        for field, target in _targets(model):
+            if _placement(_app_of(target)) != here:
+                name = target if isinstance(target, str) else target._meta.label
+                found.append(Finding(f"This relation leads from {here} to {name}, in another database.", RELATION_HINT, field))
+    return found
+
+
+def _placement(app: str) -> str:
+    """The database of an app's models, in words: the router's rule, without the instance that a shared model would need."""
+    if app in DJANGO_APPS:
+        return "Django's own database"
+    return "the messaging tables" if app in SHARED_APPS else app
+
+
+def _targets(model: type[models.Model]) -> Iterator[tuple[Any, Any]]:
+    options = model._meta
+    if options.proxy and options.concrete_model:
+        yield model, options.concrete_model
+    for field in (*options.local_fields, *options.local_many_to_many, *options.private_fields):
+        remote = getattr(field, "remote_field", None)
+        if remote is None:
+            continue
+        # An explicit `through` may be elsewhere even where the far model is at home; one finding a field is enough.
+        ends = [remote.model, getattr(remote, "through", None)]
+        here = _placement(options.app_label)
+        crossing = [end for end in ends if end is not None and _placement(_app_of(end, options.app_label)) != here]
+        yield from ((field, end) for end in crossing[:1])
+
+
+def _app_of(target: Any, at_home: str = "") -> str:
+    """The app of a model, or of its name where it is not installed: `users.User`; a bare `User` or `self` is at home."""
+    if isinstance(target, str):
+        return target.rpartition(".")[0].lower() or at_home
+    return str(target._meta.app_label)
+
+
+# --- Code ----------------------------------------------------------------------------------------------------------------
+
+
+def crossing_code() -> list[Finding]:
+    """Places in the source of this process's contexts that reach into another context."""
+    return [
+        finding
+        for name in settings.CONTEXT_NAMES
+        for finding in scan(Path(apps.get_app_config(name).path), context=name, storage=storage_names())
+    ]
+
+
+def storage_names() -> dict[str, str]:
+    """What each context's storage is called, name to context: its tables, its database variable and its database file."""
+    names = {}
+    for context in CONTEXTS.values():
+        names |= {context.database_variable: context.name, context.database_file: context.name}
+        if apps.is_installed(context.app.split(".")[0]):
+            for model in apps.get_app_config(context.name).get_models(include_auto_created=True):
+                names[model._meta.db_table] = context.name
+    return names
+
+
+def scan(folder: Path, *, context: str, storage: Mapping[str, str]) -> list[Finding]:
+    """Read every module under a context's folder. `storage`: see `storage_names`."""
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        scanner = _Scanner(context, storage)
+        scanner.visit(ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
+        for line, what in scanner.found:
+            place = f"{path.relative_to(folder.parent).as_posix()}:{line}"
+            found.append(Finding(f"{place}: {context} reaches into {what}.", CODE_HINT, None))
+    return found
+
+
+class _Scanner(ast.NodeVisitor):
+    """Reads one module's syntax tree: comments are not in it, and strings that are a statement (docstrings) are passed over."""
+
+    def __init__(self, context: str, storage: Mapping[str, str]) -> None:
+        self.others = set(CONTEXTS) - {context}
+        self.storage = {name.lower(): owner for name, owner in storage.items() if owner != context}
+        words = "|".join(re.escape(name) for name in sorted(self.storage, key=len, reverse=True))
+        self.words = re.compile(rf"(?<!\w)(?:{words})(?!\w)" if words else r"(?!)", re.IGNORECASE)
+        self.renamed: dict[str, str] = {}  # from importlib import import_module as load
+        self.constants: dict[str, str] = {}  # ALIAS = "users"
+        self.found: list[tuple[int, str]] = []
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        self.renamed |= {name.asname: name.name for name in node.names if name.asname}
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        text = self._text(node.value)
+        if text is not None:
+            self.constants |= {target.id: text for target in node.targets if isinstance(target, ast.Name)}
+        self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        if not isinstance(node.value, ast.Constant):
+            self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name = self._name(node.func)
+        if name in NAMING_CALLS:
+            for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+                self._report(argument, NAMING_CALLS[name], f"by {name}()")
+        elif name in ALIAS_CALLS and node.args:
+            self._report(node.args[0], "the database", f"by {name}()")
+        for keyword in node.keywords:
+            if keyword.arg in ALIAS_ARGUMENTS:
+                self._report(keyword.value, "the database", f"by {keyword.arg}=")
+        self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        name = self._name(node.value)
+        if name in LOOKED_UP:
+            self._report(node.slice, LOOKED_UP[name], f"by {name}[]")
+        self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        # Raw SQL has no mark of its own, so every string counts: nothing else is called like another context's table.
+        if isinstance(node.value, str):
+            for word in dict.fromkeys(self.words.findall(node.value)):
+                self.found.append((node.lineno, f"{self.storage[word.lower()]}: it names its storage, {word}"))
+
+    def _report(self, node: ast.expr, what: str, how: str) -> None:
+        owner = (self._text(node) or "").partition(".")[0].lower()
+        if owner in self.others:
+            self.found.append((node.lineno, f"{owner}: it gets {what} {how}"))
+
+    def _name(self, node: ast.expr) -> str:
+        name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+        return self.renamed.get(name, name)
+
+    def _text(self, node: ast.expr) -> str | None:
+        """The string that an expression is, or begins with: a literal, a constant of this module, an f-string."""
+        if isinstance(node, ast.JoinedStr) and node.values:
+            node = node.values[0]
+        if isinstance(node, ast.Name):
+            return self.constants.get(node.id)
+        return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None

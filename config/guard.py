@@ -1,0 +1,72 @@
+"""A guard for the tests: one context's code never touches another context's database, whatever way it went there.
+
+Source scans (`config/boundaries.py`) see what is written; this sees what is done. It asks of each statement which context's
+function wanted it: the nearest one on the Python stack. Messaging, Django, the walkthrough and tests are no contexts and are
+passed over, so a helper in between excuses nobody. Sentry guards its silos by captured SQL in the same spirit
+(https://github.com/getsentry/sentry, `sentry/testutils/hybrid_cloud.py`).
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+
+class BoundaryCrossed(AssertionError):
+    """A context's code ran a statement on another context's database."""
+
+
+@contextmanager
+def guarding() -> Iterator[None]:
+    """Raise `BoundaryCrossed` at each statement, in any thread, that a context's code runs on another context's database."""
+    contexts = frozenset(settings.CONTEXT_NAMES)
+    guarded: list[BaseDatabaseWrapper] = []
+
+    def guard(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        frame, owner = _nearest(sys._getframe(1), contexts)
+        alias = context["connection"].alias
+        if frame is not None and owner != alias:
+            raise BoundaryCrossed(_sentence(frame, owner, alias, sql))
+        return execute(sql, params, many, context)
+
+    def install(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+        if connection.alias in contexts and guard not in connection.execute_wrappers:
+            # Outermost, and before those that others add and take off again (`execute_wrapper` takes off the last).
+            connection.execute_wrappers.insert(0, guard)
+            guarded.append(connection)
+
+    for name in contexts:
+        install(connections[name])
+    # Connections belong to threads: those of other threads are guarded when they open.
+    connection_created.connect(install, weak=False, dispatch_uid="config.guard")
+    try:
+        yield
+    finally:
+        connection_created.disconnect(dispatch_uid="config.guard")
+        for connection in guarded:
+            if guard in connection.execute_wrappers:
+                connection.execute_wrappers.remove(guard)
+
+
+def _nearest(frame: FrameType | None, contexts: frozenset[str]) -> tuple[FrameType | None, str]:
+    while frame is not None:
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package in contexts:
+            return frame, package
+        frame = frame.f_back
+    return None, ""
+
+
+def _sentence(frame: FrameType, owner: str, alias: str, sql: Any) -> str:
+    code = frame.f_code
+    start = " ".join(str(sql).split()[:8])
+    return (
+        f"{frame.f_globals['__name__']}.{code.co_name} ({code.co_filename}:{frame.f_lineno}) belongs to {owner}, and it ran a "
+        f"statement on the database of {alias}: {start} … Take {alias}'s facts by events or from its API."
+    )

@@ -1,0 +1,113 @@
+"""What an event is: the contract classes that publishers write, and the envelope that travels.
+
+The envelope is CloudEvents 1.0 in its JSON form (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md),
+with three extensions: `aggregateversion`, `correlationid`, `causationid`; and `position` on copies that carry one.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+WIRE_TYPE = re.compile(r"[a-z]+\.[a-z]+\.[a-z_]+\.v[1-9][0-9]*")
+
+
+class DomainEvent(BaseModel):
+    """Base of a publisher's event contracts: the fields are the envelope's `data`.
+
+    A subclass names its wire type, `<context>.<aggregate>.<what happened>.v<N>`:
+    `class UserSuspended(UserFacts, wire="users.user.suspended.v1")`. The first two words are the model's label.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    wire: ClassVar[str] = ""
+    registry: ClassVar[dict[str, type["DomainEvent"]]] = {}
+
+    def __init_subclass__(cls, wire: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not wire:
+            return  # a base that only holds fields
+        if not WIRE_TYPE.fullmatch(wire):
+            raise TypeError(f"{cls.__name__}: {wire!r} is not <context>.<aggregate>.<what_happened>.v<N>.")
+        if wire in DomainEvent.registry:
+            raise TypeError(f"{cls.__name__}: {wire} is already {DomainEvent.registry[wire].__name__}.")
+        cls.wire = wire
+        DomainEvent.registry[wire] = cls
+
+    @classmethod
+    def aggregate(cls) -> str:
+        """The label of the model that the event is about: `users.user`."""
+        return ".".join(cls.wire.split(".")[:2])
+
+    @classmethod
+    def source(cls) -> str:
+        """The context that publishes it: `users`."""
+        return cls.wire.partition(".")[0]
+
+
+class Envelope(BaseModel):
+    """An event on the wire, as any consumer may rely on it. Unknown attributes are let through: a reader is tolerant."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    specversion: Literal["1.0"]
+    id: str = Field(min_length=1, max_length=64, description="Unique per event; a redelivery has the same one.")
+    source: str = Field(min_length=1, max_length=50, description="The context that published it.")
+    type: str = Field(min_length=1, max_length=200, description="<context>.<aggregate>.<what_happened>.v<N>")
+    subject: str = Field(min_length=1, max_length=100, description="The aggregate's id.")
+    time: AwareDatetime = Field(description="When it happened, by the authority's clock.")
+    dataschema: str = Field(default="", max_length=300, description="Where the JSON Schema of `data` is, a URI reference.")
+    data: dict[str, Any] = Field(description="The aggregate's state after the change, in this consumer's fields.")
+    aggregateversion: int = Field(ge=1, description="The aggregate's version after the change.")
+    correlationid: str = Field(min_length=1, max_length=64, description="The story that it belongs to.")
+    causationid: str | None = Field(default=None, max_length=64, description="The event that caused it.")
+    position: int | None = Field(
+        default=None, ge=1, description="The change's place in the authority's feed, where it was still the latest when it was sent."
+    )
+
+
+def envelope(
+    event: DomainEvent, *, id: str, subject: str, version: int, time: datetime, correlation: str, causation: str | None
+) -> dict[str, Any]:
+    """The event as CloudEvents JSON, ready for the outbox: plain dicts, strings and numbers."""
+    attributes: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": id,
+        "source": event.source(),
+        "type": event.wire,
+        "subject": subject,
+        "time": time.isoformat(),
+        "datacontenttype": "application/json",
+        "dataschema": f"/api/{event.source()}/contracts/#{event.wire}",
+        "data": event.model_dump(mode="json"),
+        "aggregateversion": version,
+        "correlationid": correlation,
+    }
+    if causation:
+        attributes["causationid"] = causation
+    return attributes
+
+
+def schemas(context: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(wire type, JSON Schema of its `data`) of every event that a context publishes."""
+    for wire, event in sorted(DomainEvent.registry.items()):
+        if event.source() == context:
+            yield wire, {"$id": wire, **event.model_json_schema(mode="serialization")}
+
+
+def write_schemas(context: str, folder: Path) -> list[Path]:
+    """Write one file per event type into `folder`; returns the files whose content changed."""
+    changed = []
+    folder.mkdir(parents=True, exist_ok=True)
+    for wire, schema in schemas(context):
+        path = folder / f"{wire}.json"
+        text = json.dumps(schema, indent=2, sort_keys=True) + "\n"
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            changed.append(path)
+    return changed

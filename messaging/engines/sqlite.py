@@ -1,0 +1,116 @@
+"""SQLite 3.35 and newer. Its transactions are immediate here, so a transaction holds the one write lock from its start."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from messaging.engines.shape import Tracked
+
+#: Nothing to add: the transaction that claims holds the write lock, so no other relay can claim meanwhile.
+CLAIM_LOCK = ""
+_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+
+
+def _key(tracked: Tracked, row: str) -> str:
+    """The key as events spell it. Django keeps a UUID in SQLite as 32 digits without its dashes."""
+    column = f'{row}."{tracked.key_column}"'
+    if not isinstance(tracked.key, models.UUIDField):
+        return f"CAST({column} AS TEXT)"
+    parts = [f"substr({column}, {start}, {length})" for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))]
+    return " || '-' || ".join(parts)
+
+
+def _moves(tracked: Tracked, key: str, deleted: str) -> str:
+    """The statement that moves an aggregate's version."""
+    return f"""
+        INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
+        VALUES ('{tracked.label}', {key}, 1, 0, {deleted}, {_NOW})
+        ON CONFLICT (aggregate, aggregate_id) DO UPDATE
+        SET version = version + 1, position = NULL, deleted = max(deleted, excluded.deleted), changed_at = excluded.changed_at;
+    """
+
+
+def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
+    """Create or replace the ledger's triggers; True where there were none before.
+
+    Django alters a SQLite table by making it anew, and its triggers go with the old one. That is why this runs after every
+    `migrate` and not in a migration.
+    """
+    fresh = trigger_missing(connection, tracked)
+    old, new = _key(tracked, "OLD"), _key(tracked, "NEW")
+    written = _moves(tracked, new, tracked.tombstone_sql("NEW", "0"))
+    gone = _moves(tracked, old, "1")
+    name, table, key = f"messaging_ledger_{tracked.table}", tracked.table, tracked.key_column
+    with connection.cursor() as cursor:
+        for suffix, event, condition, body in (
+            ("insert", "INSERT", "", written),
+            ("update", "UPDATE", "", written),
+            ("rekey", "UPDATE", f'WHEN OLD."{key}" <> NEW."{key}"', gone),
+            ("delete", "DELETE", "", gone),
+        ):
+            cursor.execute(f"DROP TRIGGER IF EXISTS {name}_{suffix}")
+            cursor.execute(f'CREATE TRIGGER {name}_{suffix} AFTER {event} ON "{table}" {condition} BEGIN {body} END')
+    return fresh
+
+
+def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
+    """Whether writes to the model go unnoticed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s AND name LIKE 'messaging_ledger_%%'",
+            [tracked.table],
+        )
+        return bool(cursor.fetchone()[0] < 4)
+
+
+def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
+    """Enter rows older than the ledger: version 1, and taken as announced, because their history is gone."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"""
+            INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
+            SELECT '{tracked.label}', {_key(tracked, "t")}, 1, 1, {tracked.tombstone_sql("t", "0")}, {_NOW}
+            FROM "{tracked.table}" t WHERE true ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
+
+
+def announce(using: str, aggregate: str, ids: Sequence[str]) -> dict[str, int]:
+    """Mark the current versions as announced; returns id to version."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            "UPDATE messaging_ledger SET announced_version = version "
+            "WHERE aggregate = %s AND aggregate_id IN (SELECT value FROM json_each(%s)) RETURNING aggregate_id, version",
+            [aggregate, json.dumps(list(ids))],
+        )
+        return dict(cursor.fetchall())
+
+
+def stamp(using: str, limit: int) -> int:
+    """Give the next positions to up to `limit` pending changes; the caller holds the lock. Returns how many it stamped."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            """
+            WITH numbered AS (
+                SELECT id, row_number() OVER (ORDER BY id) + (SELECT head FROM messaging_sequence WHERE id = 1) AS position
+                FROM (SELECT id FROM messaging_ledger WHERE position IS NULL ORDER BY id LIMIT %s)
+            )
+            UPDATE messaging_ledger SET position = numbered.position FROM numbered WHERE messaging_ledger.id = numbered.id
+            """,
+            [limit],
+        )
+        return int(cursor.rowcount)
+
+
+def lock_sequence(using: str) -> None:
+    """The write lock is the sequencer's lock; only the row has to be there."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("INSERT INTO messaging_sequence (id, head) VALUES (1, 0) ON CONFLICT DO NOTHING")
+
+
+def values_source(
+    fields: Sequence[models.Field], rows: Sequence[Sequence[Any]], connection: BaseDatabaseWrapper
+) -> tuple[str, list[Any]]:
+    """(SQL, parameters) of a SELECT that yields the rows: one JSON document, so the number of parameters doesn't grow."""
+    columns = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(fields)))
+    return f"SELECT {columns} FROM json_each(%s) WHERE true", [json.dumps([list(row) for row in rows])]

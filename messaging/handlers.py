@@ -1,0 +1,80 @@
+"""What a context does with the events it gets: a literal table, event type to handler, at the end of its `handlers.py`."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from django.utils.module_loading import import_string
+from pydantic import BaseModel
+
+from messaging import conf
+from messaging.errors import UnknownHandler
+from messaging.tracing import Trace, tracing
+from messaging.upsert import Upserted
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event as a handler sees it. `data` is an instance of the handler's own reader model."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    version: int
+    time: datetime
+    correlation: str
+    causation: str | None
+    position: int | None
+    data: Any
+
+    @property
+    def uuid(self) -> uuid.UUID:
+        """The subject, for aggregates whose id is a UUID."""
+        return uuid.UUID(self.subject)
+
+    def tracing(self) -> AbstractContextManager[Trace]:
+        """Events recorded inside name this one as their cause."""
+        return tracing(self.correlation, self.id)
+
+
+@dataclass(frozen=True)
+class Handler:
+    """`reads`: the consumer's own tolerant reader, with only the fields it uses. `apply`: takes a batch of events and says what
+    came of it, or None where all of them counted. `each`: hand them over one by one, each as the cause of what it triggers."""
+
+    reads: type[BaseModel]
+    apply: Callable[[Sequence[Event]], Upserted | None]
+    each: bool = False
+
+
+@cache
+def table(context: str) -> Mapping[str, Handler]:
+    """A context's handlers, event type to handler."""
+    handlers: Mapping[str, Handler] = import_string(conf.handlers_path(context))
+    return handlers
+
+
+def handler_for(context: str, event_type: str) -> Handler:
+    """The handler of an event type; `UnknownHandler` where the context lists none."""
+    try:
+        return table(context)[event_type]
+    except KeyError:
+        raise UnknownHandler(f"{context} lists no handler for {event_type}.") from None
+
+
+def run(handler: Handler, events: Sequence[Event]) -> int:
+    """Apply the events; returns how many of them were obsolete."""
+    if not handler.each:
+        outcome = handler.apply(events)
+        return outcome.obsolete if outcome else 0
+    obsolete = 0
+    for event in events:
+        with event.tracing():
+            outcome = handler.apply([event])
+        obsolete += outcome.obsolete if outcome else 0
+    return obsolete

@@ -1,0 +1,153 @@
+"""The inbox: effects happen once, however often a message comes.
+
+One transaction on the consumer's own database holds the row that tells a redelivery, what the handlers write, and the checkpoint.
+The message is acknowledged after its commit; a crash before means the message comes again and finds either nothing or everything
+done. The idempotent receiver is described at https://www.enterpriseintegrationpatterns.com/IdempotentReceiver.html.
+"""
+
+import logging
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connections, transaction
+from django.utils import timezone
+from django_outbox_pattern.choices import StatusChoice
+from django_outbox_pattern.models import Received
+
+from messaging import checkpoints, handlers, parking, steps
+from messaging.errors import MessagingError
+from messaging.outbox import NEVER
+from messaging.reading import Arrival, arrival
+from messaging.upsert import insert_new
+
+log = logging.getLogger(__name__)
+#: How often a batch is tried again after a passing database error (a deadlock, a lock timeout, a dropped connection).
+TRIES = 3
+
+
+class DatabaseAway(MessagingError):
+    """The consumer's database doesn't answer, so nothing could be kept: the message has to stay in the queue."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a message: `applied + duplicate + obsolete + parked` is the number of events in it."""
+
+    applied: int = 0
+    duplicate: int = 0
+    obsolete: int = 0
+    parked: int = 0
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        return Outcome(
+            self.applied + other.applied,
+            self.duplicate + other.duplicate,
+            self.obsolete + other.obsolete,
+            self.parked + other.parked,
+        )
+
+
+def receive(consumer: str, raw_events: Sequence[Any]) -> Outcome:
+    """Take a message of many events: all of them in one transaction, a few statements in all.
+
+    Where a handler fails, the batch is halved until the failing event is alone; that one is kept for its retry, and the others are
+    applied. What is no valid event is parked at once. Raises `DatabaseAway` where nothing could be kept.
+    """
+    arrivals = [arrival(consumer, raw) for raw in raw_events]
+    return _halving(consumer, arrivals) if arrivals else Outcome()
+
+
+def _halving(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:
+    try:
+        return _persistently(consumer, arrivals)
+    except DatabaseAway:
+        raise
+    except Exception as error:
+        if len(arrivals) == 1:
+            log.warning("%s: %s failed: %s", consumer, arrivals[0].key, type(error).__name__)
+            return _take(consumer, arrivals, failure=error)
+    middle = len(arrivals) // 2
+    return _halving(consumer, arrivals[:middle]) + _halving(consumer, arrivals[middle:])
+
+
+def _persistently(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:
+    for attempt in range(1, TRIES + 1):
+        try:
+            return _take(consumer, arrivals)
+        except (OperationalError, InterfaceError) as error:
+            if not _answers(consumer):
+                raise DatabaseAway(f"{consumer}'s database doesn't answer: {error}") from error
+            if attempt == TRIES:
+                raise  # the database is well, so it is the handler
+            time.sleep(random.uniform(0.01, 0.1) * attempt)  # noqa: S311
+    raise AssertionError("unreachable")
+
+
+def _answers(using: str) -> bool:
+    connections[using].close()  # the old connection may be the broken part
+    try:
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except (OperationalError, InterfaceError):
+        return False
+    return True
+
+
+def _take(consumer: str, arrivals: Sequence[Arrival], failure: Exception | None = None) -> Outcome:
+    """One transaction. With a `failure`, the (single) event is kept for a retry and its handler isn't called."""
+    with transaction.atomic(using=consumer):
+        new = insert_new(Received, _dedupe_rows(arrivals), key="msg_id", using=consumer)
+        steps.reach("inbox.deduplicated")
+        fresh = {item.key: item for item in arrivals if item.key in new}  # a message may hold one event twice
+        parked = obsolete = 0
+        batches: dict[int, tuple[handlers.Handler, list[handlers.Event]]] = {}
+        for item in fresh.values():
+            if item.event is None or item.handler is None:
+                parking.park_unreadable(consumer, item.raw, item.reason)
+                parked += 1
+            elif failure is not None:
+                parking.park_failed(consumer, item.event, item.raw, failure)
+                parked += 1
+            else:
+                batches.setdefault(id(item.handler.apply), (item.handler, []))[1].append(item.event)
+        for handler, events in batches.values():
+            obsolete += handlers.run(handler, events)
+        steps.reach("inbox.handled")
+        outcome = Outcome(len(fresh) - parked - obsolete, len(arrivals) - len(fresh), obsolete, parked)
+        checkpoints.advance(consumer, [item.event for item in arrivals if item.event], outcome)
+        steps.reach("inbox.before_commit")
+    steps.reach("inbox.committed")
+    return outcome
+
+
+def _dedupe_rows(arrivals: Sequence[Arrival]) -> list[dict[str, Any]]:
+    now = timezone.now()
+    # Sorted, so that two workers with the same events insert in one order and can't deadlock.
+    return [
+        {
+            "id": uuid.uuid4(),
+            "msg_id": item.key,
+            "headers": _headers(item.event),
+            "added": now,
+            "expires_at": NEVER,
+            "retry": 0,
+            "status": StatusChoice.SUCCEEDED.value,
+        }
+        for item in sorted(arrivals, key=lambda item: item.key)
+    ]
+
+
+def _headers(event: handlers.Event | None) -> dict[str, Any]:
+    if event is None:
+        return {"destination": "unreadable"}
+    return {
+        "destination": event.type,
+        "subject": event.subject,
+        "version": event.version,
+        "correlationid": event.correlation,
+        "causationid": event.causation,
+    }

@@ -1,0 +1,92 @@
+"""The change ledger: every write to a tracked model moves its version, however the write was made.
+
+A database trigger does it, not a convention: `save()`, `update()`, `bulk_create()`, `delete()`, raw SQL and another program's
+connection all pass it. What no event was recorded for is then a query: `version > announced_version`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from django.apps import AppConfig
+from django.db import connections, models, router, transaction
+
+from messaging import engines
+from messaging.engines.shape import Tracked
+from messaging.errors import NothingToAnnounce
+from messaging.models import Ledger
+
+M = TypeVar("M", bound=models.Model)
+TRACKED: dict[str, Tracked] = {}
+
+
+def track(*, tombstone: tuple[str, str] | None = None) -> Callable[[type[M]], type[M]]:
+    """Class decorator: keep a ledger for this model.
+
+    `tombstone`: the (field, value) that means the aggregate is erased, as ("status", "erased"). Once a tombstone, always one.
+    """
+
+    def decorate(model: type[M]) -> type[M]:
+        TRACKED[model._meta.label_lower] = Tracked(model, tombstone)
+        return model
+
+    return decorate
+
+
+def install(using: str, tracked: Tracked) -> None:
+    """Put the trigger on a tracked model's table; rows that are older than it are entered as announced. Safe to repeat."""
+    engine, connection = engines.for_alias(using), connections[using]
+    with transaction.atomic(using=using):
+        if engine.install_trigger(connection, tracked):
+            engine.backfill(connection, tracked)
+
+
+def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> None:
+    """After `migrate`: install the triggers of this app's tracked models on this database, once both tables are there."""
+    for tracked in TRACKED.values():
+        ours = app_config.label in {tracked.model._meta.app_label, "messaging"}
+        if not ours or not router.allow_migrate_model(using, tracked.model):
+            continue
+        tables = connections[using].introspection.table_names()
+        if tracked.table in tables and Ledger._meta.db_table in tables:
+            install(using, tracked)
+
+
+def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, int]:
+    """Note that events are recorded for the current versions; returns subject to version. For `outbox.record` and nobody else.
+
+    Raises `NothingToAnnounce` where a subject has no ledger entry: its row was not written before its event, or its model is not
+    tracked.
+    """
+    wanted = sorted(set(subjects))
+    versions: dict[str, int] = engines.for_alias(using).announce(using, aggregate, wanted)
+    unknown = [subject for subject in wanted if subject not in versions]
+    if unknown:
+        raise NothingToAnnounce(
+            f"{aggregate} {unknown[0]} (and {len(unknown) - 1} more) is not in the ledger of {using!r}. Write the row before its "
+            "event, in the same transaction, and mark its model with @track."
+        )
+    return versions
+
+
+def baseline(using: str, aggregate: str, subjects: Iterable[str]) -> int:
+    """Take these aggregates' changes as announced long ago: their history is gone. Returns how many there were."""
+    return len(announce(using, aggregate, subjects))
+
+
+def unannounced(using: str, aggregate: str | None = None) -> models.QuerySet[Ledger]:
+    """Aggregates whose last change no event was recorded for; an indexed query that doesn't grow with the table."""
+    missing = Ledger.objects.using(using).filter(version__gt=models.F("announced_version"))
+    return missing.filter(aggregate=aggregate) if aggregate else missing
+
+
+def positions(using: str, aggregates: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int | None]]:
+    """(aggregate, subject) to (version, position) of its latest change; position None while it isn't stamped."""
+    by_aggregate: dict[str, list[str]] = {}
+    for aggregate, subject in aggregates:
+        by_aggregate.setdefault(aggregate, []).append(subject)
+    found: dict[tuple[str, str], tuple[int, int | None]] = {}
+    for aggregate, subjects in by_aggregate.items():
+        rows = Ledger.objects.using(using).filter(aggregate=aggregate, aggregate_id__in=subjects)
+        for subject, version, position in rows.values_list("aggregate_id", "version", "position"):
+            found[aggregate, subject] = (version, position)
+    return found

@@ -1,0 +1,53 @@
+"""`relay users`: outbox to queues, until stopped."""
+
+import logging
+import signal
+from argparse import ArgumentParser
+from typing import Any
+
+from celery import current_app
+from django.db import InterfaceError, OperationalError
+
+from messaging.cli import Command as BaseCommand
+from messaging.cli import Found, checked_context, context_argument
+from messaging.relay import BATCH, Relay, Round
+
+
+class Command(BaseCommand):
+    help = "Send a context's recorded events to its consumers' queues, until stopped (Ctrl-C, SIGTERM)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        context_argument(parser, "context", "whose outbox")
+        parser.add_argument("--once", action="store_true", help="send what is waiting now, then end")
+        parser.add_argument("--batch", type=int, default=BATCH, help="rows to a batch (default %(default)s)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        relay = Relay(checked_context(options["context"]), current_app, batch=max(1, options["batch"]))
+        if options["once"]:
+            self._once(relay, options)
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: relay.stop.set())
+        logging.getLogger("messaging.relay").info("%s: relay started", relay.using)
+        relay.run()
+
+    def _once(self, relay: Relay, options: dict[str, Any]) -> None:
+        total = Round()
+        try:
+            while True:
+                done = relay.run_once()
+                if not done.sent and not done.failed:
+                    break
+                total.sent, total.failed = total.sent + done.sent, total.failed + done.failed
+                total.messages += done.messages
+        except (*relay.sender.errors, OperationalError, InterfaceError) as error:
+            raise Found(
+                f"Sent {total.sent} events, then broker or database stopped answering: {type(error).__name__}. "
+                "Nothing is lost; run it again when they are back."
+            ) from error
+        finally:
+            relay.sender.close()
+        values = {"sent": total.sent, "failed": total.failed, "messages": total.messages}
+        self.result(options, values, f"Sent {total.sent} events in {total.messages} messages; {total.failed} can't be sent.")
+        if total.failed:
+            raise Found(f"{total.failed} rows can't be sent; each says why in the outbox's admin list.")

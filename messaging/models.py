@@ -1,0 +1,111 @@
+"""The plumbing's tables. Every context has them all, in its own database; which alias is always said by the caller.
+
+The outbox and the inbox themselves are the tables `published` and `received` of django-outbox-pattern.
+"""
+
+from django.db import models
+from django.db.models import F, Q
+
+
+class Ledger(models.Model):
+    """One row per aggregate: how often it changed, how far that was announced, and where in the feed its last change is.
+
+    A database trigger writes it (`messaging/ledger.py`), so that it moves however the aggregate's row was written.
+    """
+
+    aggregate = models.CharField(max_length=100, help_text="The model, as Django labels it: users.user.")
+    aggregate_id = models.CharField(max_length=100, help_text="The primary key, spelled as events spell their subject.")
+    version = models.BigIntegerField(help_text="+1 at every write.")
+    announced_version = models.BigIntegerField(default=0, help_text="The highest version that an event was recorded for.")
+    position = models.BigIntegerField(null=True, unique=True, help_text="Place in the feed; empty until it is stamped.")
+    deleted = models.BooleanField(default=False, help_text="A tombstone. It stays one, whatever is written later.")
+    changed_at = models.DateTimeField(help_text="When the last change was written, by the database's clock.")
+
+    class Meta:
+        verbose_name = "ledger entry"
+        verbose_name_plural = "ledger"
+        constraints = [models.UniqueConstraint(fields=["aggregate", "aggregate_id"], name="messaging_ledger_aggregate")]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(position__isnull=True), name="messaging_ledger_pending"),
+            models.Index(
+                fields=["aggregate", "id"], condition=Q(version__gt=F("announced_version")), name="messaging_ledger_unannounced"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.aggregate} {self.aggregate_id} v{self.version}"
+
+
+class Sequence(models.Model):
+    """The head of this authority's feed: one row, and the lock that stamping takes."""
+
+    head = models.BigIntegerField(default=0, help_text="The last position that was given out.")
+
+
+class Consumer(models.Model):
+    """A registered reader of this authority. The register decides who gets a copy of which events, with which fields."""
+
+    name = models.CharField(max_length=50, primary_key=True)
+    queue = models.CharField(max_length=50, help_text="The queue that its copies go to.")
+    types = models.JSONField(default=list, help_text="Event types it gets.")
+    fields = models.JSONField(default=list, help_text="Fields of `data` that its copies hold; nothing else leaves.")
+    registered_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Subscription(models.Model):
+    """A consumer's own record of one authority: how far it got, and what came of what arrived."""
+
+    authority = models.CharField(max_length=50, primary_key=True)
+    checkpoint = models.BigIntegerField(default=0, help_text="Everything up to this position is applied.")
+    ahead = models.JSONField(default=list, help_text="Ranges [first, last] applied beyond the checkpoint, behind a hole.")
+    applied = models.BigIntegerField(default=0)
+    duplicate = models.BigIntegerField(default=0, help_text="Events that had arrived before.")
+    obsolete = models.BigIntegerField(default=0, help_text="Events older than what the cache already knew.")
+    last_event_at = models.DateTimeField(null=True, help_text="When the last message arrived, by this context's clock.")
+
+    class Meta:
+        ordering = ["authority"]
+
+    def __str__(self) -> str:
+        return f"{self.authority} at {self.checkpoint}"
+
+
+class Parked(models.Model):
+    """A message that could not be handled: waiting for its next try, or parked for a person. Never dropped."""
+
+    class State(models.TextChoices):
+        RETRYING = "retrying", "Retrying"
+        PARKED = "parked", "Parked"
+        APPLIED = "applied", "Applied later"
+        DISCARDED = "discarded", "Discarded"
+
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PARKED)
+    event_id = models.CharField(max_length=100, blank=True, db_index=True)
+    event_type = models.CharField(max_length=200, blank=True)
+    subject = models.CharField(max_length=100, blank=True)
+    envelope = models.JSONField(null=True, help_text="The event as it arrived, where it was JSON.")
+    raw = models.TextField(blank=True, help_text="What arrived, where it was not JSON.")
+    reason = models.CharField(max_length=500, help_text="Why it could not be handled, in a sentence.")
+    traceback = models.TextField(blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    arrived_at = models.DateTimeField(auto_now_add=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+    settled_by = models.CharField(max_length=150, blank=True)
+    note = models.CharField(max_length=500, blank=True, help_text="Why a person discarded it.")
+
+    class Meta:
+        verbose_name = "parked message"
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["next_attempt_at"], condition=Q(state="retrying"), name="messaging_parked_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type or 'unreadable message'} ({self.state})"

@@ -1,0 +1,97 @@
+"""The outbox: an event is a row beside the change that it announces, in the same transaction, or it isn't there at all.
+
+The rows are django-outbox-pattern's `Published`, written with an explicit alias. Its own `@publish` and relay open their transaction
+on `default`, and a row in another database is not atomic with that; so they are never used. The pattern is described at
+https://microservices.io/patterns/data/transactional-outbox.html.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connections
+from django.utils import timezone
+from django_outbox_pattern.choices import StatusChoice
+from django_outbox_pattern.models import Published
+
+from messaging import conf, ledger, tracing, wakeup
+from messaging.contracts import DomainEvent, envelope
+from messaging.errors import OutsideTransaction
+
+#: django-outbox-pattern gives a row a day and skips it silently afterwards. An event that waits is still an event.
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Record:
+    """An event to record, and the id of the aggregate that it is about."""
+
+    event: DomainEvent
+    subject: uuid.UUID | int | str
+
+
+def record(event: DomainEvent, *, subject: uuid.UUID | int | str, using: str) -> Published:
+    """Record one event; see `record_many`."""
+    return record_many([Record(event, subject)], using=using)[0]
+
+
+def record_many(records: Sequence[Record], *, using: str) -> list[Published]:
+    """Record events beside the changes they announce: a few statements, however many there are.
+
+    Call it after the write, in the write's own transaction on the same alias. The ledger says which version each event
+    announces, and notes that it was announced. The relay is woken when the transaction commits.
+
+    Raises `OutsideTransaction` where there is no transaction on `using`, `NothingToAnnounce` for an aggregate that was never
+    written, and `ValueError` for an event of another context or one that is too large to send.
+    """
+    connection = connections[using]
+    if not connection.in_atomic_block:
+        raise OutsideTransaction(
+            f"An event for {using!r} must be recorded in the transaction that writes the change: "
+            f"wrap both in `with transaction.atomic(using={using!r})`."
+        )
+    if not records:
+        return []
+    versions: dict[tuple[str, str], int] = {}
+    for aggregate in sorted({item.event.aggregate() for item in records}):
+        _must_belong(aggregate, using)
+        subjects = [str(item.subject) for item in records if item.event.aggregate() == aggregate]
+        for subject, version in ledger.announce(using, aggregate, subjects).items():
+            versions[aggregate, subject] = version
+    trace, now = tracing.current(), timezone.now()
+    rows = [_row(item, versions[item.event.aggregate(), str(item.subject)], trace, now) for item in records]
+    # `bulk_create` leaves the headers as they are; `save()` would rebuild them at every call.
+    Published.objects.using(using).bulk_create(rows, batch_size=1000)
+    wakeup.wake(using)
+    return rows
+
+
+def _must_belong(aggregate: str, using: str) -> None:
+    if aggregate.partition(".")[0] != using:
+        raise ValueError(f"{aggregate} events belong to another context than {using!r}: only the authority announces its facts.")
+
+
+def _row(item: Record, version: int, trace: tracing.Trace, now: datetime) -> Published:
+    event_id = uuid.uuid4()
+    body: dict[str, Any] = envelope(
+        item.event,
+        id=str(event_id),
+        subject=str(item.subject),
+        version=version,
+        time=now,
+        correlation=trace.correlation,
+        causation=trace.causation,
+    )
+    size = len(item.event.model_dump_json())
+    if size > conf.LARGEST_EVENT:
+        raise ValueError(f"{item.event.wire} for {item.subject} has {size} bytes; an event may have {conf.LARGEST_EVENT}.")
+    return Published(
+        id=event_id,
+        destination=item.event.wire,
+        body=body,
+        expires_at=NEVER,
+        status=StatusChoice.SCHEDULE,
+        headers={"dop-msg-id": str(event_id), "dop-correlation-id": trace.correlation},
+    )

@@ -1,0 +1,72 @@
+"""From what arrived to an event, or to the reason why it is none."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from messaging import conf
+from messaging.contracts import Envelope
+from messaging.errors import InvalidEnvelope, UnknownHandler
+from messaging.handlers import Event, Handler, handler_for
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One event of a message: readable with its handler, or with the reason why not. `key` tells a redelivery."""
+
+    raw: Any
+    key: str
+    event: Event | None = None
+    handler: Handler | None = None
+    reason: str = ""
+
+
+def read(consumer: str, raw: Any) -> tuple[Event, Handler]:
+    """Read one envelope for a consumer; raises `InvalidEnvelope` with the reason, in words without the values."""
+    try:
+        envelope = Envelope.model_validate(raw)
+        handler = handler_for(consumer, envelope.type)
+        data = handler.reads.model_validate(envelope.data)
+    except ValidationError as error:
+        raise InvalidEnvelope(_reason(error)) from None
+    except UnknownHandler as error:
+        raise InvalidEnvelope(f"Unknown type or version: {error}") from None
+    event = Event(
+        id=envelope.id,
+        source=envelope.source,
+        type=envelope.type,
+        subject=envelope.subject,
+        version=envelope.aggregateversion,
+        time=envelope.time,
+        correlation=envelope.correlationid,
+        causation=envelope.causationid,
+        position=envelope.position,
+        data=data,
+    )
+    return event, handler
+
+
+def arrival(consumer: str, raw: Any) -> Arrival:
+    """Read one envelope; what can't be read comes back with its reason."""
+    text = json.dumps(raw, separators=(",", ":"))
+    try:
+        if len(text) > conf.LARGEST_EVENT:
+            raise InvalidEnvelope(f"Too large: {len(text)} bytes, {conf.LARGEST_EVENT} are allowed.")
+        event, handler = read(consumer, raw)
+    except InvalidEnvelope as error:
+        # An unreadable message may carry any id, so it is told by its content; it must not pass for a real event.
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return Arrival(raw, f"{consumer}:unreadable:{digest[:32]}", reason=str(error))
+    return Arrival(raw, f"{consumer}:{event.id}", event, handler)
+
+
+def _reason(error: ValidationError) -> str:
+    """Which fields break which rule. The values stay out: they may be personal data."""
+    problems = (
+        f"{'.'.join(str(part) for part in problem['loc']) or 'envelope'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False, include_context=False)
+    )
+    return f"Not a valid event. {'; '.join(problems)}"[:500]

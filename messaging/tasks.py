@@ -1,0 +1,40 @@
+"""The Celery tasks: they hand over to the inbox, and give a message back only where nothing could be kept."""
+
+import logging
+import random
+import time
+from typing import Any
+
+from celery import Task, shared_task
+from celery.exceptions import Reject
+
+from messaging import conf, inbox, parking
+from messaging.errors import MessagingError
+from messaging.queues import DELIVER
+
+log = logging.getLogger(__name__)
+
+
+@shared_task(bind=True, name=DELIVER, Request="messaging.worker:DeliveryRequest")
+def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
+    """A message with many events for one consumer."""
+    if consumer not in conf.contexts():
+        raise MessagingError(f"Addressed to {consumer!r}, which this process is not.")  # parked by `DeliveryRequest`
+    try:
+        outcome = inbox.receive(consumer, events)
+    except inbox.DatabaseAway as error:
+        # Nothing could be kept, so the message goes back. The pause keeps a broken database from being hammered, and is
+        # shorter than the broker's patience.
+        log.warning("%s", error)
+        time.sleep(random.uniform(0.5, 1.5))  # noqa: S311
+        raise Reject(str(error), requeue=True) from error
+    log.info("%s: %s", consumer, outcome)
+
+
+@shared_task(name="messaging.retry_due")
+def retry_due(*, consumer: str) -> None:
+    """Try again the failed events whose time has come."""
+    for parked_id in parking.due(consumer):
+        parked = parking.attempt(consumer, parked_id)
+        if parked is not None:
+            log.info("%s: retried %s: %s", consumer, parked.event_type, parked.state)

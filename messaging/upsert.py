@@ -1,0 +1,124 @@
+"""The two writes that make delivery boring: insert what is new, and move a cache row only forward.
+
+Duplicates, late and obsolete events need no case of their own: the database compares versions in the statement that writes, so
+two workers that race on one row end right whichever comes first.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections, models
+
+from messaging import engines
+
+
+@dataclass(frozen=True)
+class Upserted:
+    """`applied`: the keys whose row moved. `obsolete`: how many of the given rows were no newer than what was there."""
+
+    applied: frozenset[Any]
+    obsolete: int
+
+
+def insert_new(
+    model: type[models.Model], rows: Sequence[Mapping[str, Any]], *, key: str, unique: Sequence[str] = (), using: str
+) -> set[Any]:
+    """Insert the rows that aren't there yet, in one statement; returns the `key` of each that was new.
+
+    `rows`: field name to value, the same names in each. `unique`: the unique fields that tell whether a row is there; the key where
+    none are named. A row that another transaction is just inserting is waited for and then left alone.
+    """
+    if not rows:
+        return set()
+    fields = _fields(model, rows)
+    key_field = _field(model, key)
+    columns = ", ".join(_quoted(_field(model, name), using) for name in unique or [key])
+    conflict = f"ON CONFLICT ({columns}) DO NOTHING"
+    return set(_write(model, fields, rows, conflict, key_field, using))
+
+
+def upsert_newer(
+    model: type[models.Model],
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    version: str = "version",
+    final: tuple[str, str] | None = None,
+    using: str,
+) -> Upserted:
+    """Insert rows, or update those whose version is lower than the given one, in one statement.
+
+    `rows`: field name to value, the same names in each, the primary key and `version` among them. Of several rows for one key the
+    newest counts. `final`: a (field, value) that no later row changes again, as ("status", "erased"); the version still moves.
+    """
+    newest: dict[Any, Mapping[str, Any]] = {}
+    key = _field(model, "pk")
+    given = 0
+    for row in rows:
+        given += 1
+        known = newest.get(row[key.name])
+        if known is None or row[version] > known[version]:
+            newest[row[key.name]] = row
+    if not newest:
+        return Upserted(frozenset(), 0)
+    # One order for all workers, so that two batches over the same rows can't hold each other up (deadlock).
+    ordered = [newest[value] for value in sorted(newest, key=str)]
+    fields = _fields(model, ordered)
+    table, version_column = model._meta.db_table, _quoted(_field(model, version), using)
+    assignments = [_assignment(field, table, final, model, using) for field in fields if field is not key]
+    conflict = (
+        f"ON CONFLICT ({_quoted(key, using)}) DO UPDATE SET {', '.join(assignments)} "
+        f'WHERE excluded.{version_column} > "{table}".{version_column}'
+    )
+    applied = frozenset(_write(model, fields, ordered, conflict, key, using))
+    return Upserted(applied, given - len(applied))
+
+
+def _assignment(
+    field: models.Field, table: str, final: tuple[str, str] | None, model: type[models.Model], using: str
+) -> str:
+    column = _quoted(field, using)
+    if final and field.name == final[0]:
+        value = final[1].replace("'", "''").replace("%", "%%")
+        return f"{column} = CASE WHEN \"{table}\".{column} = '{value}' THEN \"{table}\".{column} ELSE excluded.{column} END"
+    return f"{column} = excluded.{column}"
+
+
+def _write(
+    model: type[models.Model],
+    fields: list[models.Field],
+    rows: Sequence[Mapping[str, Any]],
+    conflict: str,
+    returning: models.Field,
+    using: str,
+) -> list[Any]:
+    connection = connections[using]
+    prepared = [[_prepared(field, row[field.name], connection) for field in fields] for row in rows]
+    source, parameters = engines.for_alias(using).values_source(fields, prepared, connection)
+    columns = ", ".join(_quoted(field, using) for field in fields)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'INSERT INTO "{model._meta.db_table}" ({columns}) {source} {conflict} RETURNING {_quoted(returning, using)}', parameters
+        )
+        return [returning.to_python(value) for (value,) in cursor.fetchall()]
+
+
+def _prepared(field: models.Field, value: Any, connection: Any) -> Any:
+    if isinstance(field, models.JSONField):
+        return None if value is None else json.dumps(value)
+    return field.get_db_prep_save(value, connection)
+
+
+def _fields(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> list[models.Field]:
+    return [_field(model, name) for name in rows[0]]
+
+
+def _field(model: type[models.Model], name: str) -> models.Field:
+    field = model._meta.pk if name == "pk" else model._meta.get_field(name)
+    assert isinstance(field, models.Field)
+    return field
+
+
+def _quoted(field: models.Field, using: str) -> str:
+    return connections[using].ops.quote_name(field.column)

@@ -1,0 +1,94 @@
+"""How a commit wakes the relay at once.
+
+PostgreSQL delivers NOTIFY with the commit. On SQLite a byte in a named pipe does, written after the commit; each byte wakes one of
+the relays that wait, which is all it takes. Whoever misses a wake-up looks again after `POLL` seconds.
+"""
+
+import os
+import select
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from django.db import connections, transaction
+
+from messaging import conf
+from messaging.engines.postgresql import NOTIFY_CHANNEL
+
+#: The fallback: seconds until a relay looks without having been woken.
+POLL = 1.0
+
+
+def wake(using: str) -> None:
+    """Wake this context's relay when the current transaction commits."""
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        # Inside the transaction: PostgreSQL sends it at the commit, and folds equal notifications of one transaction into one.
+        with connection.cursor() as cursor:
+            cursor.execute(f"NOTIFY {NOTIFY_CHANNEL}")
+    else:
+        transaction.on_commit(lambda: _write(_pipe(using)), using=using)
+
+
+def _pipe(using: str) -> Path:
+    return conf.wake_folder() / using
+
+
+def _write(pipe: Path) -> None:
+    try:
+        # Non-blocking: with nobody reading, opening fails and nobody needs waking.
+        descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        with suppress(BlockingIOError):  # full of wake-ups already
+            os.write(descriptor, b".")
+    finally:
+        os.close(descriptor)
+
+
+class Waiter:
+    """Where a relay waits: `wait()` returns after a commit of its context, or after `POLL` seconds."""
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self._wait: Callable[[float], None] = (
+            self._wait_for_notify if connections[using].vendor == "postgresql" else self._wait_for_pipe
+        )
+        self._descriptor: int | None = None
+        self._listening: object = None
+
+    def wait(self, seconds: float = POLL) -> None:
+        """Return at a wake-up, or after `seconds`."""
+        self._wait(seconds)
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _wait_for_pipe(self, seconds: float) -> None:
+        if self._descriptor is None:
+            pipe = _pipe(self.using)
+            pipe.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.mkfifo(pipe, 0o600)
+            # Open for writing too, so that the pipe never reports its end when a writer goes.
+            self._descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+        ready, _, _ = select.select([self._descriptor], [], [], seconds)
+        if ready:
+            with suppress(BlockingIOError):  # another relay was faster
+                os.read(self._descriptor, 65536)
+
+    def _wait_for_notify(self, seconds: float) -> None:
+        connection = connections[self.using]
+        connection.ensure_connection()
+        raw = connection.connection
+        if self._listening is not raw:  # the first wait, or the first after a reconnect
+            with connection.cursor() as cursor:
+                cursor.execute(f"LISTEN {NOTIFY_CHANNEL}")
+            self._listening = raw
+            return  # what was committed before LISTEN sent us nothing: look first
+        with connection.wrap_database_errors:
+            for _ in raw.notifies(timeout=seconds, stop_after=1):
+                pass

@@ -1,0 +1,44 @@
+"""The events that `users` publishes. Each carries the whole public state of the user after the change, so that a consumer that
+misses one is set right by the next (event-carried state transfer, https://martinfowler.com/articles/201701-event-driven.html).
+
+A change to these classes changes the contract: `manage.py write_contracts users` writes the JSON Schemas under `users/contracts/`.
+A new field with a default is a compatible change. Anything else is a new version of the type, beside the old one.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from messaging.contracts import DomainEvent
+
+
+class UserFacts(DomainEvent):
+    """A user, as the authority shows it to other contexts."""
+
+    status: Literal["active", "suspended", "erased"] = Field(description="What the user may do now.")
+    status_since: datetime = Field(description="When the status became what it is, by the authority's clock.")
+    suspension_reason: str = Field(description="Why the user is suspended; empty otherwise.")
+    email: str = Field(description="Personal data. The e-mail address; empty once erased.")
+    name: str = Field(description="Personal data. The full name; empty once erased.")
+    created_at: datetime = Field(description="When the user was registered.")
+
+
+class UserCreated(UserFacts, wire="users.user.created.v1"):
+    """A user was registered."""
+
+
+class UserSuspended(UserFacts, wire="users.user.suspended.v1"):
+    """A user was suspended, and must not be billed."""
+
+
+class UserReactivated(UserFacts, wire="users.user.reactivated.v1"):
+    """A suspended user is active again."""
+
+
+class UserEmailChanged(UserFacts, wire="users.user.email_changed.v1"):
+    """A user has another e-mail address."""
+
+
+class UserErased(UserFacts, wire="users.user.erased.v1"):
+    """A user's personal data was erased, for good. Consumers erase theirs."""

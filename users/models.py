@@ -1,0 +1,84 @@
+"""The authority's facts: who exists, and who is suspended."""
+
+import uuid
+
+from django.db import models
+from django.utils import timezone
+from django_outbox_pattern.models import Published, Received
+
+from messaging.ledger import track
+from messaging.models import Consumer as MessagingConsumer
+from messaging.models import Ledger as MessagingLedger
+from messaging.models import Parked, Subscription
+
+
+@track(tombstone=("status", "erased"))
+class User(models.Model):
+    """A user. An erased one stays as a tombstone: id and status, no personal data."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        SUSPENDED = "suspended", "Suspended"
+        ERASED = "erased", "Erased"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.ACTIVE)
+    status_since = models.DateTimeField(default=timezone.now, help_text="When the status became what it is.")
+    suspension_reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["email"], condition=~models.Q(email=""), name="users_user_email", violation_error_message="Taken already."
+            )
+        ]
+        indexes = [models.Index(fields=["-created_at", "id"], name="users_user_newest")]
+
+    def __str__(self) -> str:
+        return self.email or f"erased user {self.id}"
+
+
+# The plumbing's tables in this context's database, for its admin.
+
+
+class Outbox(Published):
+    class Meta:
+        proxy = True
+        verbose_name = "outbox event"
+        verbose_name_plural = "outbox"
+
+
+class Inbox(Received):
+    class Meta:
+        proxy = True
+        verbose_name = "inbox event"
+        verbose_name_plural = "inbox"
+
+
+class ParkedMessage(Parked):
+    class Meta:
+        proxy = True
+        verbose_name = "parked message"
+
+
+class LedgerEntry(MessagingLedger):
+    class Meta:
+        proxy = True
+        verbose_name = "ledger entry"
+        verbose_name_plural = "ledger"
+
+
+class Consumer(MessagingConsumer):
+    class Meta:
+        proxy = True
+
+
+class Authority(Subscription):
+    class Meta:
+        proxy = True
+        verbose_name = "subscription"

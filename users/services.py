@@ -1,0 +1,132 @@
+"""Every way to change a user. Each writes the row and records its event in one transaction on this context's own database."""
+
+import uuid
+from collections.abc import Sequence
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+
+from messaging import outbox
+from users import events
+from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser
+from users.models import User
+
+DATABASE = "users"
+Status = User.Status
+
+
+def user_register(*, email: str, name: str) -> User:
+    """Register a user. Raises `InvalidUser` for an address that isn't one, or that another user has."""
+    email, name = _clean_email(email), " ".join(name.split())
+    if not name or len(name) > 200:
+        raise InvalidUser("A name is needed, of at most 200 characters.")
+    with transaction.atomic(using=DATABASE):
+        _must_be_free(email)
+        user = User.objects.using(DATABASE).create(email=email, name=name)
+        _announce(user, events.UserCreated)
+    return user
+
+
+def user_suspend(*, user_id: uuid.UUID, reason: str) -> User:
+    """Suspend an active user. Raises `TransitionNotAllowed` for a suspended or erased one."""
+    reason = " ".join(reason.split())
+    if not reason or len(reason) > 200:
+        raise InvalidUser("A suspension needs a reason, of at most 200 characters.")
+    with transaction.atomic(using=DATABASE):
+        user = _locked(user_id)
+        if user.status != Status.ACTIVE:
+            raise TransitionNotAllowed(f"Only an active user can be suspended; this one is {user.status}.")
+        user.suspension_reason = reason
+        _set_status(user, Status.SUSPENDED)
+        _announce(user, events.UserSuspended)
+    return user
+
+
+def user_reactivate(*, user_id: uuid.UUID) -> User:
+    """Make a suspended user active again. Raises `TransitionNotAllowed` for an active or erased one."""
+    with transaction.atomic(using=DATABASE):
+        user = _locked(user_id)
+        if user.status != Status.SUSPENDED:
+            raise TransitionNotAllowed(f"Only a suspended user can be reactivated; this one is {user.status}.")
+        user.suspension_reason = ""
+        _set_status(user, Status.ACTIVE)
+        _announce(user, events.UserReactivated)
+    return user
+
+
+def user_change_email(*, user_id: uuid.UUID, email: str) -> User:
+    """Give a user another e-mail address. Raises `TransitionNotAllowed` for an erased user, `InvalidUser` for a bad address."""
+    email = _clean_email(email)
+    with transaction.atomic(using=DATABASE):
+        user = _locked(user_id)
+        if user.status == Status.ERASED:
+            raise TransitionNotAllowed("An erased user has no e-mail address to change.")
+        if user.email == email:
+            return user
+        _must_be_free(email)
+        user.email = email
+        user.save(using=DATABASE)
+        _announce(user, events.UserEmailChanged)
+    return user
+
+
+def user_erase(*, user_id: uuid.UUID) -> User:
+    """Erase a user's personal data, for good; the id stays as a tombstone. Erasing twice is one erasure."""
+    with transaction.atomic(using=DATABASE):
+        user = _locked(user_id)
+        if user.status == Status.ERASED:
+            return user
+        user.email = user.name = user.suspension_reason = ""
+        _set_status(user, Status.ERASED)
+        _announce(user, events.UserErased)
+    return user
+
+
+def users_announce_created(users: Sequence[User]) -> None:
+    """Record a `UserCreated` for each of many new users, in the caller's transaction. For seeding with events."""
+    outbox.record_many([outbox.Record(_event(user, events.UserCreated), user.pk) for user in users], using=DATABASE)
+
+
+def _locked(user_id: uuid.UUID) -> User:
+    try:
+        return User.objects.using(DATABASE).select_for_update().get(pk=user_id)
+    except (User.DoesNotExist, ValidationError):
+        raise UnknownUser(f"There is no user {user_id}.") from None
+
+
+def _set_status(user: User, status: User.Status) -> None:
+    user.status, user.status_since = status, timezone.now()
+    user.save(using=DATABASE)
+
+
+def _announce(user: User, kind: type[events.UserFacts]) -> None:
+    outbox.record(_event(user, kind), subject=user.pk, using=DATABASE)
+
+
+def _event(user: User, kind: type[events.UserFacts]) -> events.UserFacts:
+    return kind(
+        status=user.status,  # type: ignore[arg-type]
+        status_since=user.status_since,
+        suspension_reason=user.suspension_reason,
+        email=user.email,
+        name=user.name,
+        created_at=user.created_at,
+    )
+
+
+def _clean_email(email: str) -> str:
+    email = email.strip()
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise InvalidUser("This is not an e-mail address.") from None
+    if len(email) > 254:
+        raise InvalidUser("An e-mail address has at most 254 characters.")
+    return email
+
+
+def _must_be_free(email: str) -> None:
+    if User.objects.using(DATABASE).filter(email=email).exists():
+        raise InvalidUser("Another user has this e-mail address.")
