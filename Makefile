@@ -1,0 +1,104 @@
+# Works with GNU make 3.81 (macOS) and newer. Nothing is needed beside it but Python 3.11 or newer; PYTHON=… names a certain one.
+
+SHELL := /bin/sh
+PYTHON ?=
+ARGS ?=
+BIN := .venv/bin
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+
+# A virtual environment whose Python went away (upgraded, uninstalled, another machine) is made again.
+ifneq ($(wildcard .venv/.made),)
+ifneq ($(shell $(BIN)/python -c 'print(1)' 2>/dev/null),1)
+BROKEN := broken
+endif
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check clean broken
+
+help:
+	@echo "make run    install, migrate, seed and start everything; Ctrl-C stops it"
+	@echo "make test   the whole test suite, on SQLite and then on PostgreSQL (ARGS=… goes to pytest)"
+	@echo "make check  format, lint, types, boundaries, Django's checks, missing migrations"
+	@echo "make clean  remove the virtual environment and all caches; the data in var/ stays"
+	@echo
+	@echo "PYTHON=/path/to/python chooses the Python for .venv (3.11 or newer)."
+
+run: .venv/.run
+	@exec $(BIN)/python -m config.up
+
+test: .venv/.dev
+	@failed=0; \
+	for engine in sqlite postgresql; do \
+		$(BIN)/python -m pytest --engine $$engine $(ARGS) || { failed=1; bad="$$bad $$engine"; }; \
+	done; \
+	if [ $$failed = 1 ]; then echo "Tests failed on:$$bad" >&2; fi; \
+	exit $$failed
+
+# Every step runs, so one run shows everything there is to mend.
+check: .venv/.dev
+	@failed=0; \
+	step() { echo "--- $$*"; "$$@" || { failed=1; bad="$$bad [$$*]"; }; }; \
+	deploy() { DEBUG=0 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING; }; \
+	step $(BIN)/ruff format --check .; \
+	step $(BIN)/ruff check .; \
+	step $(BIN)/mypy .; \
+	step $(BIN)/lint-imports; \
+	step $(BIN)/python manage.py check; \
+	step deploy; \
+	step $(BIN)/python manage.py makemigrations --check --dry-run; \
+	if ls */management/commands/write_contracts.py >/dev/null 2>&1; then \
+		step $(BIN)/python manage.py write_contracts --check; \
+	fi; \
+	if [ $$failed = 1 ]; then echo "Failed:$$bad" >&2; fi; \
+	exit $$failed
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp is written after its step succeeded, so an interrupted run goes on where it stopped.
+
+.venv/.made: $(BROKEN)
+	@if [ ! -w . ] || { [ -e .venv ] && [ ! -w .venv ]; }; then \
+		echo "The folder $$(pwd) can't be written to. Copy the project to one that you can write to." >&2; exit 1; \
+	fi; \
+	if [ -n '$(PYTHON)' ]; then set -- '$(PYTHON)'; else set -- $(CANDIDATES); fi; \
+	chosen=; old=; bare=; \
+	for python in "$$@"; do \
+		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue; \
+		if ! "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then old="$$old $$python ($$version)"; continue; fi; \
+		if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then bare="$$bare $$python ($$version)"; continue; fi; \
+		chosen=$$python; break; \
+	done; \
+	if [ -z "$$chosen" ]; then \
+		if [ -n "$$bare" ]; then \
+			echo "Found$$bare, but without ensurepip, so no virtual environment can be made. On Debian and Ubuntu: apt install python3-venv." >&2; \
+		elif [ -n "$$old" ]; then \
+			echo "Python 3.11 or newer is needed; found only$$old. Name a newer one: make PYTHON=/path/to/python3.12 …" >&2; \
+		else \
+			echo "No Python was found (looked for: $$*). Install 3.11 or newer, or name one: make PYTHON=/path/to/python3.12 …" >&2; \
+		fi; \
+		exit 1; \
+	fi; \
+	if [ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 && [ -z '$(PYTHON)' ] \
+		&& $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then :; else \
+		echo "Making .venv with $$chosen ($$version) …"; \
+		"$$chosen" -m venv --clear .venv || { echo "The virtual environment could not be made; see above." >&2; exit 1; }; \
+		rm -f .venv/.run .venv/.dev; \
+	fi; \
+	touch $@
+
+.venv/.run: .venv/.made requirements.txt
+	@$(call install,requirements.txt)
+
+.venv/.dev: .venv/.made requirements.txt requirements-dev.txt
+	@$(call install,requirements-dev.txt)
+
+define install
+echo "Installing $(1) (the first time takes a minute or two) …"; \
+$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(1) \
+	|| { echo "pip could not install $(1); see above. It needs the network, or PIP_INDEX_URL. The same command goes on from here." >&2; exit 1; }; \
+touch $@
+endef
