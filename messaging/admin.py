@@ -190,3 +190,125 @@ class InboxAdmin(ReadOnlyAdmin):
 
 def _of(values: Any, name: str) -> Any:
     return values.get(name) or "–" if isinstance(values, dict) else "–"
+
+
+class NoteForm(ActionForm):
+    note = forms.CharField(required=False, max_length=500, label="Note:", help_text="Why, where you discard.")
+
+
+class ParkedAdmin(ReadOnlyAdmin):
+    """Messages that could not be handled, with why; a person retries or discards them."""
+
+    list_display = ("__str__", "subject", "reason", "attempts", "arrived_at", "next_attempt_at", "settled_by")
+    list_filter = ("state", HandledType, "arrived_at")
+    search_fields = ("event_type", "reason", "^event_id", "^subject")
+    search_help_text = "An id, or part of a type or reason."
+    exact_ids = ("event_id", "subject")
+    fields = (
+        *("state", "event_type", "event_id", "subject", "reason", "error", "attempts", "arrived_at", "next_attempt_at"),
+        *("settled_at", "settled_by", "note", "event", "raw"),
+    )
+    readonly_fields = ("error", "event")
+    action_form = NoteForm
+    actions = ("retry", "discard")
+
+    @admin.display(description="traceback")
+    def error(self, row: Parked) -> str:
+        return format_html('<pre style="overflow-x:auto">{}</pre>', row.traceback) if row.traceback else "–"
+
+    def event(self, row: Parked) -> str:
+        return pretty(row.envelope)
+
+    @admin.action(description="Retry now", permissions=["settle"])
+    def retry(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        outcomes = [parking.attempt(self.using, pk, by=request.user.get_username()) for pk in self._ids(queryset)]
+        applied = sum(1 for row in outcomes if row and row.state == Parked.State.APPLIED)
+        settled = sum(1 for row in outcomes if row is None)
+        failed = len(outcomes) - applied - settled
+        self._say(request, messages.SUCCESS, applied, "applied.")
+        self._say(request, messages.WARNING, settled, "left alone: settled already, or in a worker's hands.")
+        self._say(request, messages.ERROR, failed, "failed again; the reason is in the list.")
+
+    @admin.action(description="Discard", permissions=["settle"])
+    def discard(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        by, note = request.user.get_username(), request.POST.get("note", "").replace("\x00", "").strip()[:500]
+        outcomes = [parking.discard(self.using, pk, by=by, note=note) for pk in self._ids(queryset)]
+        self._say(request, messages.SUCCESS, outcomes.count(True), "discarded. They stay in this list.")
+        self._say(request, messages.WARNING, outcomes.count(False), "left alone: settled already.")
+
+    def _ids(self, queryset: models.QuerySet[Any]) -> list[int]:
+        return list(queryset.order_by("pk").values_list("pk", flat=True))  # the order they came in
+
+    def _say(self, request: HttpRequest, level: int, number: int, words: str) -> None:
+        if number:
+            self.message_user(request, f"{number} message{'' if number == 1 else 's'} {words}", level)
+
+
+class Announced(admin.SimpleListFilter):
+    """Changes that no event was recorded for."""
+
+    title, parameter_name = "announced", "announced"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "Changed, but never announced"), ("yes", "Announced")]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        if self.value() == "no":
+            return queryset.filter(version__gt=F("announced_version"))
+        return queryset.filter(version__lte=F("announced_version")) if self.value() == "yes" else queryset
+
+
+class LedgerAdmin(ReadOnlyAdmin):
+    """How often each aggregate changed, and how far that was announced."""
+
+    list_display = ("aggregate", "aggregate_id", "version", "announced_version", "position", "deleted", "changed_at")
+    list_filter = (Announced, "aggregate", "deleted")
+    search_fields = ("^aggregate_id",)
+    search_help_text = "An id, or the start of one."
+    exact_ids = ("aggregate_id",)
+    ordering = ("-id",)
+
+
+class ConsumerAdmin(ReadOnlyAdmin):
+    """Who gets copies of this context's events."""
+
+    list_display = ("name", "queue", "kinds", "shown", "registered_at")
+    search_fields = ("name",)
+
+    @admin.display(description="event types")
+    def kinds(self, row: Consumer) -> str:
+        return ", ".join(row.types)
+
+    @admin.display(description="fields")
+    def shown(self, row: Consumer) -> str:
+        return ", ".join(row.fields)
+
+
+class SubscriptionAdmin(ReadOnlyAdmin):
+    """How far this context got with each authority."""
+
+    list_display = ("authority", "checkpoint", "applied", "duplicate", "obsolete", "last_event_at")
+    search_fields = ("authority",)
+
+
+def register(
+    using: str,
+    *,
+    outbox: type[Published],
+    inbox: type[Received],
+    parked: type[Parked],
+    ledger: type[Ledger],
+    consumer: type[Consumer],
+    subscription: type[Subscription],
+) -> None:
+    """Register a context's proxies of the plumbing's tables, for its own database."""
+    pages: list[tuple[type[models.Model], type[ContextAdmin]]] = [
+        (outbox, OutboxAdmin),
+        (inbox, InboxAdmin),
+        (parked, ParkedAdmin),
+        (ledger, LedgerAdmin),
+        (consumer, ConsumerAdmin),
+        (subscription, SubscriptionAdmin),
+    ]
+    for model, page in pages:
+        admin.site.register(model, page, using=using)
