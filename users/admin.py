@@ -1,5 +1,6 @@
 """The authority's admin. Whatever it changes goes through the services, so that each change is announced."""
 
+import json
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -54,3 +55,120 @@ def versions(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
     """Each user's version, from the ledger."""
     found = ledger.positions(DATABASE, [("users.user", str(user_id)) for user_id in ids])
     return {uuid.UUID(subject): version for (_, subject), (version, _) in found.items()}
+
+
+@admin.register(User)
+class UserAdmin(ContextAdmin):
+    """Users. Adding, changing the address, suspending, reactivating and erasing are services; nothing else can be edited."""
+
+    using = DATABASE
+    form = UserForm
+    list_display = ("short_id", "email", "name", "status", "version", "status_since", "created_at")
+    list_display_links = ("short_id", "email")
+    list_filter = ("status", "created_at")
+    search_fields = ("email", "name", "^id")
+    search_help_text = "Part of an address or a name, or an id or its start."
+    action_form = ReasonForm
+    actions = ("suspend", "reactivate", "erase")
+    fields = ("id", "email", "name", "status", "version", "status_since", "suspension_reason", "created_at", "updated_at")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return UserList
+
+    def get_fields(self, request: HttpRequest, obj: User | None = None) -> Sequence[Any]:
+        return self.fields if obj else ("email", "name")  # type: ignore[return-value]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Sequence[Any]:
+        if obj is None:
+            return ()
+        fields = [name for name in self.fields or () if name != "email"]
+        return fields if obj.status != User.Status.ERASED else ["email", *fields]
+
+    @admin.display(description="id", ordering="id")
+    def short_id(self, user: User) -> str:
+        return str(user.pk)[:8]
+
+    def version(self, user: User) -> str:
+        known = user.ledger_version if hasattr(user, "ledger_version") else versions([user.pk]).get(user.pk)
+        return str(known or "–")
+
+    # --- Every write is a service ---
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        if not change:
+            saved = services.user_register(email=obj.email, name=obj.name)
+            obj.__dict__.update(saved.__dict__)
+        elif "email" in form.changed_data:
+            services.user_change_email(user_id=obj.pk, email=obj.email)
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        services.user_erase(user_id=obj.pk)
+        self.message_user(request, "Deleting is erasing: the id stays as a tombstone, without personal data.", messages.INFO)
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
+        for user_id in list(queryset.values_list("pk", flat=True)):
+            services.user_erase(user_id=user_id)
+        self.message_user(request, "Deleting is erasing: ids stay as tombstones, without personal data.", messages.INFO)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """What a service refuses although the form let it pass (somebody else was faster) is a sentence, too."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except UserError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    # --- Actions ---
+
+    @admin.action(description="Suspend", permissions=["change"])
+    def suspend(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
+        reason = request.POST.get("reason", "").replace("\x00", "").strip() or "by hand"
+        self._each(request, queryset, "suspended", lambda pk: services.user_suspend(user_id=pk, reason=reason))
+
+    @admin.action(description="Reactivate", permissions=["change"])
+    def reactivate(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
+        self._each(request, queryset, "reactivated", lambda pk: services.user_reactivate(user_id=pk))
+
+    @admin.action(description="Erase for good", permissions=["delete"])
+    def erase(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
+        self._each(request, queryset, "erased", lambda pk: services.user_erase(user_id=pk))
+
+    def _each(
+        self, request: HttpRequest, queryset: models.QuerySet[User], done: str, act: Callable[[uuid.UUID], Any]
+    ) -> None:
+        refusals, total = [], 0
+        for user_id in list(queryset.values_list("pk", flat=True)):
+            try:
+                act(user_id)
+                total += 1
+            except UserError as error:
+                refusals.append(f"{str(user_id)[:8]}: {error}")
+        if total:
+            self.message_user(request, f"{total} user{'' if total == 1 else 's'} {done}.", messages.SUCCESS)
+        for refusal in refusals[:MOST_REFUSALS]:
+            self.message_user(request, refusal, messages.ERROR)
+        if len(refusals) > MOST_REFUSALS:
+            self.message_user(request, f"{len(refusals) - MOST_REFUSALS} more were refused.", messages.ERROR)
+
+    # --- The admin's log lives in another database and is never erased, so it names users by id only ---
+
+    def log_addition(self, request: HttpRequest, obj: User, message: Any) -> LogEntry:
+        return self._log(request, obj, ADDITION, message)
+
+    def log_change(self, request: HttpRequest, obj: User, message: Any) -> LogEntry:
+        return self._log(request, obj, CHANGE, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> list[LogEntry]:
+        return [self._log(request, user, DELETION, "Erased.") for user in queryset]
+
+    def _log(self, request: HttpRequest, user: User, flag: int, message: Any) -> LogEntry:
+        return LogEntry.objects.create(
+            user_id=request.user.pk,
+            content_type_id=get_content_type_for_model(user).pk,
+            object_id=str(user.pk),
+            object_repr=f"user {user.pk}",
+            action_flag=flag,
+            change_message=message if isinstance(message, str) else json.dumps(message),
+        )
