@@ -1,0 +1,90 @@
+"""Billing's admin. The cache is to look at: only events and repairs write it."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import models
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.timesince import timesince
+
+from billing.errors import BillingError
+from billing.models import Authority, CachedUser, Consumer, Inbox, Invoice, LedgerEntry, Outbox, ParkedMessage
+from billing.services import invoice_mark_overdue
+from messaging.admin import ReadOnlyAdmin, register
+
+DATABASE = "billing"
+register(
+    DATABASE, outbox=Outbox, inbox=Inbox, parked=ParkedMessage, ledger=LedgerEntry, consumer=Consumer, subscription=Authority
+)
+#: Refusals that are shown one by one; the rest is counted.
+MOST_REFUSALS = 5
+
+
+@admin.register(CachedUser)
+class CachedUserAdmin(ReadOnlyAdmin):
+    """The copy that billing decides by: how new it is, how old, and where it came from."""
+
+    using = DATABASE
+    list_display = ("user_id", "status", "version", "source", "age", "authority_time", "received_at")
+    list_filter = ("status", "source", "received_at")
+    search_fields = ("^user_id",)
+    search_help_text = "A user's id, or its start."
+    fields = ("user_id", "status", "status_since", "version", "source", "age", "authority_time", "received_at")
+    readonly_fields = ("age",)
+
+    @admin.display(ordering="received_at")
+    def age(self, row: CachedUser) -> str:
+        seconds = (timezone.now() - row.received_at).total_seconds()
+        return f"{max(0, int(seconds))} seconds" if seconds < 60 else timesince(row.received_at, depth=1)
+
+
+class Review(admin.SimpleListFilter):
+    """Invoices that a person should look at."""
+
+    title, parameter_name = "review", "review"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Flagged"), ("no", "Not flagged")]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        if self.value() == "yes":
+            return queryset.exclude(review_reason="")
+        return queryset.filter(review_reason="") if self.value() == "no" else queryset
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(ReadOnlyAdmin):
+    """Invoices, with the version of the user that each was decided on."""
+
+    using = DATABASE
+    list_display = ("period", "user_id", "amount", "status", "user_version", "issued_at", "flagged", "review_reason")
+    list_filter = (Review, "status", "issued_at")
+    search_fields = ("^user_id", "=period")
+    search_help_text = "The id of a user or an invoice, or a month as 2026-11."
+    exact_ids = ("pk", "user_id")
+    actions = ("mark_overdue",)
+
+    @admin.display(ordering="amount_minor")
+    def amount(self, invoice: Invoice) -> str:
+        return f"{invoice.amount_minor / 100:.2f} {invoice.currency}"
+
+    @admin.display(boolean=True, description="to review")
+    def flagged(self, invoice: Invoice) -> bool:
+        return bool(invoice.review_reason)
+
+    @admin.action(description="Mark overdue", permissions=["settle"])
+    def mark_overdue(self, request: HttpRequest, queryset: models.QuerySet[Invoice]) -> None:
+        refusals, total = [], 0
+        for invoice_id in list(queryset.values_list("pk", flat=True)):
+            try:
+                invoice_mark_overdue(invoice_id=invoice_id)
+                total += 1
+            except BillingError as error:
+                refusals.append(f"{str(invoice_id)[:8]}: {error}")
+        if total:
+            self.message_user(request, f"{total} invoice{'' if total == 1 else 's'} marked overdue.", messages.SUCCESS)
+        for refusal in refusals[:MOST_REFUSALS]:
+            self.message_user(request, refusal, messages.ERROR)
+        if len(refusals) > MOST_REFUSALS:
+            self.message_user(request, f"{len(refusals) - MOST_REFUSALS} more were refused.", messages.ERROR)
