@@ -45,10 +45,10 @@ class ContextAdmin(BaseAdmin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).using(self.using)
 
-    def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.save(using=self.using)
 
-    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
         obj.delete(using=self.using)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -91,7 +91,7 @@ class ReadOnlyAdmin(ContextAdmin):
 
 def pretty(value: Any) -> str:
     """JSON as a person reads it."""
-    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False)) if value else "–"
+    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False)) if value else "-"
 
 
 class PublishedType(admin.SimpleListFilter):
@@ -189,7 +189,7 @@ class InboxAdmin(ReadOnlyAdmin):
 
 
 def _of(values: Any, name: str) -> Any:
-    return values.get(name) or "–" if isinstance(values, dict) else "–"
+    return values.get(name) or "-" if isinstance(values, dict) else "-"
 
 
 class NoteForm(ActionForm):
@@ -214,7 +214,7 @@ class ParkedAdmin(ReadOnlyAdmin):
 
     @admin.display(description="traceback")
     def error(self, row: Parked) -> str:
-        return format_html('<pre style="overflow-x:auto">{}</pre>', row.traceback) if row.traceback else "–"
+        return format_html('<pre style="overflow-x:auto">{}</pre>', row.traceback) if row.traceback else "-"
 
     def event(self, row: Parked) -> str:
         return pretty(row.envelope)

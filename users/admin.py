@@ -70,19 +70,18 @@ class UserAdmin(ContextAdmin):
     search_help_text = "Part of an address or a name, or an id or its start."
     action_form = ReasonForm
     actions = ("suspend", "reactivate", "erase")
-    fields = ("id", "email", "name", "status", "version", "status_since", "suspension_reason", "created_at", "updated_at")
+    facts = ("name", "status", "version", "status_since", "suspension_reason", "created_at", "updated_at")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return UserList
 
-    def get_fields(self, request: HttpRequest, obj: User | None = None) -> Sequence[Any]:
-        return self.fields if obj else ("email", "name")  # type: ignore[return-value]
+    def get_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        return ("id", "email", *self.facts) if obj else ("email", "name")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Sequence[Any]:
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         if obj is None:
             return ()
-        fields = [name for name in self.fields or () if name != "email"]
-        return fields if obj.status != User.Status.ERASED else ["email", *fields]
+        return ("id", "email", *self.facts) if obj.status == User.Status.ERASED else ("id", *self.facts)
 
     @admin.display(description="id", ordering="id")
     def short_id(self, user: User) -> str:
@@ -90,7 +89,7 @@ class UserAdmin(ContextAdmin):
 
     def version(self, user: User) -> str:
         known = user.ledger_version if hasattr(user, "ledger_version") else versions([user.pk]).get(user.pk)
-        return str(known or "–")
+        return str(known or "-")
 
     # --- Every write is a service ---
 
@@ -165,7 +164,7 @@ class UserAdmin(ContextAdmin):
 
     def _log(self, request: HttpRequest, user: User, flag: int, message: Any) -> LogEntry:
         return LogEntry.objects.create(
-            user_id=request.user.pk,
+            user_id=str(request.user.pk),
             content_type_id=get_content_type_for_model(user).pk,
             object_id=str(user.pk),
             object_repr=f"user {user.pk}",
