@@ -103,7 +103,18 @@ class Server:
         secret.write_text(password)
         self._give(secret)
         data = folder / "data"
-        command = [binaries / "initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
+        command: list[str | Path] = [
+            binaries / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--no-instructions",
+        ]
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         # Whoever else is on this machine must not get in; one iteration, because tests connect often.
         command += ["--auth=scram-sha-256", f"--pwfile={secret}", "--set=scram_iterations=1"]
