@@ -14,9 +14,7 @@ from billing.services import invoice_mark_overdue
 from messaging.admin import ReadOnlyAdmin, register
 
 DATABASE = "billing"
-register(
-    DATABASE, outbox=Outbox, inbox=Inbox, parked=ParkedMessage, ledger=LedgerEntry, consumer=Consumer, subscription=Authority
-)
+register(DATABASE, outbox=Outbox, inbox=Inbox, parked=ParkedMessage, ledger=LedgerEntry, consumer=Consumer, subscription=Authority)
 #: Refusals that are shown one by one; the rest is counted.
 MOST_REFUSALS = 5
 

@@ -103,15 +103,15 @@ def invoices_flag_late(*, user_id: uuid.UUID, status: str, since: datetime, vers
 
     Returns how many were flagged. An invoice that is flagged already keeps its reason.
     """
-    late = Invoice.objects.using(DATABASE).select_for_update().filter(
-        user_id=user_id, issued_at__gte=since, user_version__lt=version, review_reason=""
+    late = (
+        Invoice.objects.using(DATABASE)
+        .select_for_update()
+        .filter(user_id=user_id, issued_at__gte=since, user_version__lt=version, review_reason="")
     )
     flagged = 0
     with transaction.atomic(using=DATABASE):
         for invoice in late:
-            invoice.review_reason = (
-                f"The user was {status} at {since:%Y-%m-%d %H:%M:%S} UTC, before this invoice was issued. Billing learnt of it later."
-            )
+            invoice.review_reason = f"The user was {status} at {since:%Y-%m-%d %H:%M:%S} UTC, before this invoice was issued. Billing learnt of it later."
             invoice.save(using=DATABASE)
             outbox.record(_event(invoice, events.InvoiceFlagged), subject=invoice.pk, using=DATABASE)
             flagged += 1

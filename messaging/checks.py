@@ -20,7 +20,9 @@ def handlers_are_wired(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage
         except (ImportError, AttributeError, KeyError) as error:
             found.append(Error(f"The handlers of {context} can't be loaded: {error}", hint="See MESSAGING.", id="messaging.E001"))
         else:
-            found += [Error(f"{context}: {name} has no Handler.", hint="Use messaging.Handler.", id="messaging.E001") for name in wrong]
+            found += [
+                Error(f"{context}: {name} has no Handler.", hint="Use messaging.Handler.", id="messaging.E001") for name in wrong
+            ]
     return found
 
 

@@ -67,7 +67,9 @@ class Envelope(BaseModel):
     correlationid: str = Field(min_length=1, max_length=64, description="The story that it belongs to.")
     causationid: str | None = Field(default=None, max_length=64, description="The event that caused it.")
     position: int | None = Field(
-        default=None, ge=1, description="The change's place in the authority's feed, where it was still the latest when it was sent."
+        default=None,
+        ge=1,
+        description="The change's place in the authority's feed, where it was still the latest when it was sent.",
     )
 
 

@@ -83,7 +83,7 @@ def _persistently(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:
                 raise DatabaseAway(f"{consumer}'s database doesn't answer: {error}") from error
             if attempt == TRIES:
                 raise  # the database is well, so it is the handler
-            time.sleep(random.uniform(0.01, 0.1) * attempt)  # noqa: S311
+            time.sleep(random.uniform(0.01, 0.1) * attempt)
     raise AssertionError("unreachable")
 
 

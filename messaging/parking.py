@@ -91,7 +91,7 @@ def _failed(parked: Parked, error: BaseException, *, once_more: bool = True) -> 
     delays = conf.retry_delays()
     if once_more and parked.attempts <= len(delays):
         # Jitter, so that a hundred events that failed together don't come back together.
-        seconds = delays[parked.attempts - 1] * random.uniform(0.5, 1.5)  # noqa: S311
+        seconds = delays[parked.attempts - 1] * random.uniform(0.5, 1.5)
         parked.state, parked.next_attempt_at = State.RETRYING, timezone.now() + timedelta(seconds=seconds)
     else:
         parked.state, parked.next_attempt_at = State.PARKED, None

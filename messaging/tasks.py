@@ -26,7 +26,7 @@ def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
         # Nothing could be kept, so the message goes back. The pause keeps a broken database from being hammered, and is
         # shorter than the broker's patience.
         log.warning("%s", error)
-        time.sleep(random.uniform(0.5, 1.5))  # noqa: S311
+        time.sleep(random.uniform(0.5, 1.5))
         raise Reject(str(error), requeue=True) from error
     log.info("%s: %s", consumer, outcome)
 

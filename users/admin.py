@@ -21,9 +21,7 @@ from users.errors import UserError
 from users.models import Authority, Consumer, Inbox, LedgerEntry, Outbox, ParkedMessage, User
 
 DATABASE = "users"
-register(
-    DATABASE, outbox=Outbox, inbox=Inbox, parked=ParkedMessage, ledger=LedgerEntry, consumer=Consumer, subscription=Authority
-)
+register(DATABASE, outbox=Outbox, inbox=Inbox, parked=ParkedMessage, ledger=LedgerEntry, consumer=Consumer, subscription=Authority)
 #: Refusals that are shown one by one; the rest is counted.
 MOST_REFUSALS = 5
 
@@ -134,9 +132,7 @@ class UserAdmin(ContextAdmin):
     def erase(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
         self._each(request, queryset, "erased", lambda pk: services.user_erase(user_id=pk))
 
-    def _each(
-        self, request: HttpRequest, queryset: models.QuerySet[User], done: str, act: Callable[[uuid.UUID], Any]
-    ) -> None:
+    def _each(self, request: HttpRequest, queryset: models.QuerySet[User], done: str, act: Callable[[uuid.UUID], Any]) -> None:
         refusals, total = [], 0
         for user_id in list(queryset.values_list("pk", flat=True)):
             try:

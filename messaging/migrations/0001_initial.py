@@ -4,90 +4,124 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Consumer',
+            name="Consumer",
             fields=[
-                ('name', models.CharField(max_length=50, primary_key=True, serialize=False)),
-                ('queue', models.CharField(help_text='The queue that its copies go to.', max_length=50)),
-                ('types', models.JSONField(default=list, help_text='Event types it gets.')),
-                ('fields', models.JSONField(default=list, help_text='Fields of `data` that its copies hold; nothing else leaves.')),
-                ('registered_at', models.DateTimeField(auto_now_add=True)),
+                ("name", models.CharField(max_length=50, primary_key=True, serialize=False)),
+                ("queue", models.CharField(help_text="The queue that its copies go to.", max_length=50)),
+                ("types", models.JSONField(default=list, help_text="Event types it gets.")),
+                ("fields", models.JSONField(default=list, help_text="Fields of `data` that its copies hold; nothing else leaves.")),
+                ("registered_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Sequence',
+            name="Sequence",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('head', models.BigIntegerField(default=0, help_text='The last position that was given out.')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("head", models.BigIntegerField(default=0, help_text="The last position that was given out.")),
             ],
         ),
         migrations.CreateModel(
-            name='Subscription',
+            name="Subscription",
             fields=[
-                ('authority', models.CharField(max_length=50, primary_key=True, serialize=False)),
-                ('checkpoint', models.BigIntegerField(default=0, help_text='Everything up to this position is applied.')),
-                ('ahead', models.JSONField(default=list, help_text='Ranges [first, last] applied beyond the checkpoint, behind a hole.')),
-                ('applied', models.BigIntegerField(default=0)),
-                ('duplicate', models.BigIntegerField(default=0, help_text='Events that had arrived before.')),
-                ('obsolete', models.BigIntegerField(default=0, help_text='Events older than what the cache already knew.')),
-                ('last_event_at', models.DateTimeField(help_text="When the last message arrived, by this context's clock.", null=True)),
+                ("authority", models.CharField(max_length=50, primary_key=True, serialize=False)),
+                ("checkpoint", models.BigIntegerField(default=0, help_text="Everything up to this position is applied.")),
+                (
+                    "ahead",
+                    models.JSONField(default=list, help_text="Ranges [first, last] applied beyond the checkpoint, behind a hole."),
+                ),
+                ("applied", models.BigIntegerField(default=0)),
+                ("duplicate", models.BigIntegerField(default=0, help_text="Events that had arrived before.")),
+                ("obsolete", models.BigIntegerField(default=0, help_text="Events older than what the cache already knew.")),
+                (
+                    "last_event_at",
+                    models.DateTimeField(help_text="When the last message arrived, by this context's clock.", null=True),
+                ),
             ],
             options={
-                'ordering': ['authority'],
+                "ordering": ["authority"],
             },
         ),
         migrations.CreateModel(
-            name='Ledger',
+            name="Ledger",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('aggregate', models.CharField(help_text='The model, as Django labels it: users.user.', max_length=100)),
-                ('aggregate_id', models.CharField(help_text='The primary key, spelled as events spell their subject.', max_length=100)),
-                ('version', models.BigIntegerField(help_text='+1 at every write.')),
-                ('announced_version', models.BigIntegerField(default=0, help_text='The highest version that an event was recorded for.')),
-                ('position', models.BigIntegerField(help_text='Place in the feed; empty until it is stamped.', null=True, unique=True)),
-                ('deleted', models.BooleanField(default=False, help_text='A tombstone. It stays one, whatever is written later.')),
-                ('changed_at', models.DateTimeField(help_text="When the last change was written, by the database's clock.")),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("aggregate", models.CharField(help_text="The model, as Django labels it: users.user.", max_length=100)),
+                (
+                    "aggregate_id",
+                    models.CharField(help_text="The primary key, spelled as events spell their subject.", max_length=100),
+                ),
+                ("version", models.BigIntegerField(help_text="+1 at every write.")),
+                (
+                    "announced_version",
+                    models.BigIntegerField(default=0, help_text="The highest version that an event was recorded for."),
+                ),
+                (
+                    "position",
+                    models.BigIntegerField(help_text="Place in the feed; empty until it is stamped.", null=True, unique=True),
+                ),
+                ("deleted", models.BooleanField(default=False, help_text="A tombstone. It stays one, whatever is written later.")),
+                ("changed_at", models.DateTimeField(help_text="When the last change was written, by the database's clock.")),
             ],
             options={
-                'verbose_name': 'ledger entry',
-                'verbose_name_plural': 'ledger',
-                'indexes': [models.Index(condition=models.Q(('position__isnull', True)), fields=['id'], name='messaging_ledger_pending'), models.Index(condition=models.Q(('version__gt', models.F('announced_version'))), fields=['aggregate', 'id'], name='messaging_ledger_unannounced')],
-                'constraints': [models.UniqueConstraint(fields=('aggregate', 'aggregate_id'), name='messaging_ledger_aggregate')],
+                "verbose_name": "ledger entry",
+                "verbose_name_plural": "ledger",
+                "indexes": [
+                    models.Index(condition=models.Q(("position__isnull", True)), fields=["id"], name="messaging_ledger_pending"),
+                    models.Index(
+                        condition=models.Q(("version__gt", models.F("announced_version"))),
+                        fields=["aggregate", "id"],
+                        name="messaging_ledger_unannounced",
+                    ),
+                ],
+                "constraints": [models.UniqueConstraint(fields=("aggregate", "aggregate_id"), name="messaging_ledger_aggregate")],
             },
         ),
         migrations.CreateModel(
-            name='Parked',
+            name="Parked",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('retrying', 'Retrying'), ('parked', 'Parked'), ('applied', 'Applied later'), ('discarded', 'Discarded')], default='parked', max_length=10)),
-                ('event_id', models.CharField(blank=True, db_index=True, max_length=100)),
-                ('event_type', models.CharField(blank=True, max_length=200)),
-                ('subject', models.CharField(blank=True, max_length=100)),
-                ('envelope', models.JSONField(help_text='The event as it arrived, where it was JSON.', null=True)),
-                ('raw', models.TextField(blank=True, help_text='What arrived, where it was not JSON.')),
-                ('reason', models.CharField(help_text='Why it could not be handled, in a sentence.', max_length=500)),
-                ('traceback', models.TextField(blank=True)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('next_attempt_at', models.DateTimeField(blank=True, null=True)),
-                ('arrived_at', models.DateTimeField(auto_now_add=True)),
-                ('settled_at', models.DateTimeField(blank=True, null=True)),
-                ('settled_by', models.CharField(blank=True, max_length=150)),
-                ('note', models.CharField(blank=True, help_text='Why a person discarded it.', max_length=500)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("retrying", "Retrying"),
+                            ("parked", "Parked"),
+                            ("applied", "Applied later"),
+                            ("discarded", "Discarded"),
+                        ],
+                        default="parked",
+                        max_length=10,
+                    ),
+                ),
+                ("event_id", models.CharField(blank=True, db_index=True, max_length=100)),
+                ("event_type", models.CharField(blank=True, max_length=200)),
+                ("subject", models.CharField(blank=True, max_length=100)),
+                ("envelope", models.JSONField(help_text="The event as it arrived, where it was JSON.", null=True)),
+                ("raw", models.TextField(blank=True, help_text="What arrived, where it was not JSON.")),
+                ("reason", models.CharField(help_text="Why it could not be handled, in a sentence.", max_length=500)),
+                ("traceback", models.TextField(blank=True)),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("next_attempt_at", models.DateTimeField(blank=True, null=True)),
+                ("arrived_at", models.DateTimeField(auto_now_add=True)),
+                ("settled_at", models.DateTimeField(blank=True, null=True)),
+                ("settled_by", models.CharField(blank=True, max_length=150)),
+                ("note", models.CharField(blank=True, help_text="Why a person discarded it.", max_length=500)),
             ],
             options={
-                'verbose_name': 'parked message',
-                'ordering': ['-id'],
-                'indexes': [models.Index(condition=models.Q(('state', 'retrying')), fields=['next_attempt_at'], name='messaging_parked_due')],
+                "verbose_name": "parked message",
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(condition=models.Q(("state", "retrying")), fields=["next_attempt_at"], name="messaging_parked_due")
+                ],
             },
         ),
     ]

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User as Login
 from django.test import Client
 from django.urls import reverse
@@ -15,9 +14,9 @@ from django_outbox_pattern.models import Published, Received
 
 from billing.models import CachedUser, Invoice
 from messaging.inbox import receive
-from messaging.models import Consumer, Ledger, Parked
+from messaging.models import Consumer
 from users.models import User
-from users.services import user_erase, user_register
+from users.services import user_register
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
