@@ -6,6 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import broker, contexts
 from config.environment import ROOT, VAR, database, flag
+from messaging.queues import queue
 
 DEBUG = flag("DEBUG", default=True)
 SECRET_KEY = os.environ.get("SECRET_KEY", "")
@@ -122,6 +123,9 @@ CELERY_WORKER_CONSUMER = "messaging.worker:ParkingConsumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_QUEUES = [queue(name) for name in CONTEXT_NAMES]
+CELERY_TASK_DEFAULT_QUEUE = CONTEXT_NAMES[0]
+CELERY_TASK_DEFAULT_EXCHANGE = "contexts"
 # The scheduler only says "look whether something is due"; a tick nobody took in time is worth nothing.
 CELERY_BEAT_SCHEDULE = {
     f"retry {name}": {

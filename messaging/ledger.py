@@ -86,7 +86,6 @@ def positions(using: str, aggregates: Iterable[tuple[str, str]]) -> dict[tuple[s
         by_aggregate.setdefault(aggregate, []).append(subject)
     found: dict[tuple[str, str], tuple[int, int | None]] = {}
     for aggregate, subjects in by_aggregate.items():
-        rows = Ledger.objects.using(using).filter(aggregate=aggregate, aggregate_id__in=subjects)
-        for subject, version, position in rows.values_list("aggregate_id", "version", "position"):
+        for subject, version, position in engines.for_alias(using).positions(using, aggregate, subjects):
             found[aggregate, subject] = (version, position)
     return found

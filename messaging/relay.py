@@ -19,7 +19,7 @@ from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 from pydantic import ValidationError
 
-from messaging import conf, ledger, sequencer, steps
+from messaging import engines, ledger, sequencer, steps
 from messaging.contracts import Envelope
 from messaging.models import Consumer
 from messaging.sending import Sender
@@ -97,28 +97,36 @@ class Relay:
                     self.sender.send(consumer.queue, consumer.name, message)
                     done.messages += 1
                     steps.reach("relay.sent")
-            self._mark(good, bad)
-            steps.reach("relay.marked")
+            self._refuse(bad)
+            steps.reach("relay.before_commit")
         steps.reach("relay.committed")
         return done
 
     def _claim(self) -> list[tuple[Any, Any]]:
-        """The oldest waiting rows that no other relay holds. SQLite has no row locks; its transaction holds the write lock."""
-        waiting = Published.objects.using(self.using).filter(status=StatusChoice.SCHEDULE).order_by("added")
-        rows = list(waiting.select_for_update(skip_locked=True).values_list("id", "body")[: self.batch])
-        known = ledger.positions(self.using, {_aggregate(body) for _, body in rows if isinstance(body, dict)})
-        for _, body in rows:
+        """The oldest waiting rows that no other relay holds, marked as sent.
+
+        The mark is written with the claim, in one statement, and takes effect with the commit: after the broker confirmed. A
+        crash or an error before it leaves the rows waiting.
+        """
+        lock = engines.for_alias(self.using).CLAIM_LOCK
+        rows = Published.objects.using(self.using).raw(
+            "UPDATE published SET status = 2 WHERE id IN ("
+            f"SELECT id FROM published WHERE status = 1 ORDER BY added, id LIMIT %s {lock}) RETURNING id, body",
+            [self.batch],
+        )
+        claimed = [(row.id, row.body) for row in rows]
+        known = ledger.positions(self.using, {_aggregate(body) for _, body in claimed if isinstance(body, dict)})
+        for _, body in claimed:
             version, position = known.get(_aggregate(body), (None, None)) if isinstance(body, dict) else (None, None)
             if position is not None and version == body.get("aggregateversion"):
                 body["position"] = position
-        return rows
+        return claimed
 
-    def _mark(self, good: Sequence[tuple[Any, Any]], bad: Sequence[tuple[Any, str]]) -> None:
-        rows = Published.objects.using(self.using)
-        rows.filter(id__in=[event_id for event_id, _ in good]).update(status=StatusChoice.SUCCEEDED)
+    def _refuse(self, bad: Sequence[tuple[Any, str]]) -> None:
         for event_id, reason in bad:
             log.error("%s: event %s can't be sent: %s", self.using, event_id, reason)
-            rows.filter(id=event_id).update(status=StatusChoice.FAILED, retry=F("retry") + 1, headers={"error": reason})
+            row = Published.objects.using(self.using).filter(id=event_id)
+            row.update(status=StatusChoice.FAILED, retry=F("retry") + 1, headers={"error": reason})
 
 
 def _aggregate(body: Mapping[str, Any]) -> tuple[str, str]:

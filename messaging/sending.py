@@ -34,7 +34,10 @@ class Sender:
         if self._producer is None:
             self._connection = self.app.connection_for_write()
             self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
-            self._producer = self.app.amqp.Producer(self._connection, auto_declare=False, on_return=self._on_return)
+            # Only AMQP hands back what it can't route; kombu's other transports push to the queue itself.
+            amqp = hasattr(self._connection.default_channel, "events")
+            on_return = self._on_return if amqp else None
+            self._producer = self.app.amqp.Producer(self._connection, auto_declare=False, on_return=on_return)
 
     def send(self, queue_name: str, consumer: str, events: list[dict[str, Any]]) -> None:
         """One message with many events for one consumer. The queue is declared with it, so it is there whoever starts first."""

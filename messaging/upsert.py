@@ -4,7 +4,6 @@ Duplicates, late and obsolete events need no case of their own: the database com
 two workers that race on one row end right whichever comes first.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,20 +93,15 @@ def _write(
     using: str,
 ) -> list[Any]:
     connection = connections[using]
-    prepared = [[_prepared(field, row[field.name], connection) for field in fields] for row in rows]
-    source, parameters = engines.for_alias(using).values_source(fields, prepared, connection)
+    names = [field.name for field in fields]
+    values = [[row[name] for name in names] for row in rows]
+    source, parameters = engines.for_alias(using).values_source(fields, values, connection)
     columns = ", ".join(_quoted(field, using) for field in fields)
     with connection.cursor() as cursor:
         cursor.execute(
             f'INSERT INTO "{model._meta.db_table}" ({columns}) {source} {conflict} RETURNING {_quoted(returning, using)}', parameters
         )
         return [returning.to_python(value) for (value,) in cursor.fetchall()]
-
-
-def _prepared(field: models.Field, value: Any, connection: Any) -> Any:
-    if isinstance(field, models.JSONField):
-        return None if value is None else json.dumps(value)
-    return field.get_db_prep_save(value, connection)
 
 
 def _fields(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> list[models.Field]:

@@ -113,4 +113,22 @@ def values_source(
 ) -> tuple[str, list[Any]]:
     """(SQL, parameters) of a SELECT that yields the rows: one JSON document, so the number of parameters doesn't grow."""
     columns = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(fields)))
-    return f"SELECT {columns} FROM json_each(%s) WHERE true", [json.dumps([list(row) for row in rows])]
+    document = json.dumps([[_prepared(field, value, connection) for field, value in zip(fields, row, strict=True)] for row in rows])
+    return f"SELECT {columns} FROM json_each(%s) WHERE true", [document]
+
+
+def _prepared(field: models.Field, value: Any, connection: BaseDatabaseWrapper) -> Any:
+    if isinstance(field, models.JSONField):
+        return None if value is None else json.dumps(value)
+    return field.get_db_prep_save(value, connection)
+
+
+def positions(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, int | None]]:
+    """(id, version, position) of these aggregates' latest changes."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            "SELECT aggregate_id, version, position FROM messaging_ledger "
+            "WHERE aggregate = %s AND aggregate_id IN (SELECT value FROM json_each(%s))",
+            [aggregate, json.dumps(list(ids))],
+        )
+        return list(cursor.fetchall())
