@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User as Login
 from django.test import Client
 from django.urls import reverse
@@ -14,9 +15,9 @@ from django_outbox_pattern.models import Published, Received
 
 from billing.models import CachedUser, Invoice
 from messaging.inbox import receive
-from messaging.models import Consumer
+from messaging.models import Consumer, Ledger, Parked
 from users.models import User
-from users.services import user_register
+from users.services import user_erase, user_register
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -135,3 +136,125 @@ def test_search_by_id_finds_the_row(client: Client, user: User, invoice: Invoice
         assert not client.get(reverse(f"admin:{model}_changelist"), {"q": str(other.pk)}).context["cl"].result_list
     found = client.get(reverse("admin:users_outbox_changelist"), {"q": str(user.pk)}).context["cl"]
     assert [row.body["subject"] for row in found.result_list] == [str(user.pk)]
+
+
+def test_actions_go_through_the_services(client: Client, user: User) -> None:
+    html = act(client, "users_user", "suspend", [user.pk], reason="late again")
+    assert "1 user suspended." in html
+    user.refresh_from_db()
+    assert (user.status, user.suspension_reason) == ("suspended", "late again")
+    assert "1 user reactivated." in act(client, "users_user", "reactivate", [user.pk])
+    assert "Only a suspended user can be reactivated" in act(client, "users_user", "reactivate", [user.pk])
+    assert "1 user erased." in act(client, "users_user", "erase", [user.pk])
+    assert types("users") == [f"users.user.{what}.v1" for what in ("created", "suspended", "reactivated", "erased")]
+    ledger = Ledger.objects.using("users").get(aggregate_id=str(user.pk))
+    assert (ledger.version, ledger.announced_version, ledger.deleted) == (4, 4, True)
+
+
+def test_the_list_shows_the_ledger_s_version(client: Client, user: User) -> None:
+    User.objects.filter(pk=user.pk).update(name="Ada L.")
+    html = client.get(reverse("admin:users_user_changelist")).content.decode()
+    assert re.search(r'class="field-version">2<', html)
+    assert "1 ledger entry" in client.get(reverse("admin:users_ledgerentry_changelist"), {"announced": "no"}).content.decode()
+
+
+def test_adding_a_user_records_its_event(client: Client) -> None:
+    url = reverse("admin:users_user_add")
+    assert client.post(url, {"email": "eve@example.org", "name": "Eve"}).status_code == 302
+    assert User.objects.get().email == "eve@example.org"
+    assert types("users") == ["users.user.created.v1"]
+    for values in ({"email": "eve@example.org", "name": "Eve"}, {"email": "no address", "name": "x"}, {"email": "", "name": ""}):
+        assert client.post(url, values).context["adminform"].form.errors
+    assert User.objects.count() == 1
+
+
+def test_what_only_the_service_refuses_is_a_sentence(client: Client, user: User) -> None:
+    response = client.post(reverse("admin:users_user_add"), {"email": "x@example.org", "name": "a" * 201}, follow=True)
+    assert response.status_code == 200
+    # Somebody else erases the user while the form is open.
+    user_erase(user_id=user.pk)
+    response = client.post(reverse("admin:users_user_change", args=[user.pk]), {"email": "new@example.org"}, follow=True)
+    assert response.status_code == 200
+    assert types("users") == ["users.user.created.v1", "users.user.erased.v1"]
+
+
+def test_changing_the_address_is_announced_and_nothing_else_can_change(client: Client, user: User) -> None:
+    url = reverse("admin:users_user_change", args=[user.pk])
+    assert client.post(url, {"email": "new@example.org", "status": "suspended", "name": "Mallory"}).status_code == 302
+    user.refresh_from_db()
+    assert (user.email, user.status, user.name) == ("new@example.org", "active", "Ada")
+    assert types("users")[1:] == ["users.user.email_changed.v1"]
+    assert client.post(url, {"email": ""}).context["adminform"].form.errors
+
+
+def test_deleting_erases_and_leaves_a_tombstone(client: Client, user: User) -> None:
+    url = reverse("admin:users_user_delete", args=[user.pk])
+    assert client.get(url).status_code == 200
+    assert client.post(url, {"post": "yes"}).status_code == 302
+    user.refresh_from_db()
+    assert (user.status, user.email, user.name) == ("erased", "", "")
+    assert client.get(reverse("admin:users_user_change", args=[user.pk])).status_code == 200
+
+
+def test_deleting_many_erases_each(client: Client, user: User) -> None:
+    other = user_register(email="bob@example.org", name="Bob")
+    assert "Are you sure" in act(client, "users_user", "delete_selected", [user.pk, other.pk])
+    act(client, "users_user", "delete_selected", [user.pk, other.pk], post="yes")
+    assert list(User.objects.values_list("status", flat=True)) == ["erased", "erased"]
+    assert types("users").count("users.user.erased.v1") == 2
+
+
+def test_the_admin_s_log_keeps_no_personal_data(client: Client) -> None:
+    client.post(reverse("admin:users_user_add"), {"email": "eve@example.org", "name": "Eve"})
+    user = User.objects.get()
+    client.post(reverse("admin:users_user_change", args=[user.pk]), {"email": "new@example.org"})
+    client.post(reverse("admin:users_user_delete", args=[user.pk]), {"post": "yes"})
+    entries = LogEntry.objects.all()
+    assert len(entries) == 3
+    assert not any("@" in entry.object_repr + entry.change_message for entry in entries)
+
+
+def test_marking_an_invoice_overdue_records_the_event(client: Client, invoice: Invoice) -> None:
+    assert "1 invoice marked overdue." in act(client, "billing_invoice", "mark_overdue", [invoice.pk])
+    assert types("billing") == ["billing.invoice.overdue.v1"]
+    assert "Only an issued invoice becomes overdue" in act(client, "billing_invoice", "mark_overdue", [invoice.pk])
+
+
+def test_the_review_filter(client: Client, invoice: Invoice) -> None:
+    url = reverse("admin:billing_invoice_changelist")
+    assert not client.get(url, {"review": "yes"}).context["cl"].result_list
+    Invoice.objects.update(review_reason="Look at it.")
+    assert len(client.get(url, {"review": "yes"}).context["cl"].result_list) == 1
+
+
+def test_a_parked_message_is_retried_and_discarded_by_name(client: Client, user: User) -> None:
+    body = dict(Published.objects.using("users").get().body)
+    fine = Parked.objects.using("billing").create(envelope=body, event_type=body["type"], reason="x", traceback="Traceback: x")
+    bad = Parked.objects.using("billing").create(envelope={}, reason="y")
+    assert "Traceback: x" in client.get(reverse("admin:billing_parkedmessage_change", args=[fine.pk])).content.decode()
+    html = act(client, "billing_parkedmessage", "retry", [fine.pk, bad.pk])
+    assert "1 message applied." in html
+    assert "1 message failed again" in html
+    assert CachedUser.objects.get().user_id == user.pk
+    act(client, "billing_parkedmessage", "discard", [fine.pk, bad.pk], note="nonsense")
+    fine.refresh_from_db(using="billing")
+    bad.refresh_from_db(using="billing")
+    assert (fine.state, fine.settled_by) == ("applied", "root")
+    assert (bad.state, bad.settled_by, bad.note) == ("discarded", "root", "nonsense")
+    assert not Parked.objects.using("users").exists()
+
+
+def test_who_may_only_look_gets_no_actions(user: User) -> None:
+    from django.contrib.auth.models import Permission
+
+    login = Login.objects.create_user("clerk", password="secret", is_staff=True)
+    login.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "view_parkedmessage"]))
+    client = Client()
+    client.force_login(login)
+    for model in ("users_user", "users_parkedmessage"):
+        response = client.get(reverse(f"admin:{model}_changelist"))
+        assert response.status_code == 200
+        assert 'name="action"' not in response.content.decode()
+    client.post(reverse("admin:users_user_changelist"), {"action": "suspend", "_selected_action": [str(user.pk)]})
+    user.refresh_from_db()
+    assert user.status == "active"
