@@ -1,0 +1,107 @@
+"""What the first page shows: users and billing's cache side by side, and the way between them.
+
+The walkthrough may look into every context. The page asks once a second, so every query here is bounded, and there are a fixed
+number of them however many users there are.
+"""
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import F
+from django.utils import timezone
+from django.utils.timesince import timesince
+from django_outbox_pattern.choices import StatusChoice
+from django_outbox_pattern.models import Published, Received
+
+from billing.models import CachedUser
+from billing.selectors import cached_users_by_id
+from config.celery import app
+from messaging import ledger, queues
+from messaging.models import Consumer, Parked, Subscription
+from users.models import User
+from users.selectors import users_by_id, users_newest
+
+ROWS, EVENTS = 12, 10
+#: Counting stops here: "1000+" says as much, and a long backlog doesn't slow the page.
+MOST_COUNTED = 1000
+#: Seconds for which a queue's depth is kept; longer where the broker is away, since asking it takes time then.
+DEPTH_KEPT, DEPTH_KEPT_AWAY = 0.5, 3.0
+
+DRIFT = {
+    "": "In step: the same version and the same content.",
+    "missing": "Billing has no row for this user yet.",
+    "stale": "Billing's row is older than the authority's.",
+    "corrupt": "The same version, but other content.",
+    "ghost": "Billing knows a user that the authority doesn't.",
+    "ahead": "Billing's row is newer than the authority's: the authority lost data.",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A user, as the authority (`user`, `version`) and billing (`cache`) know them. `drift`: a key of `DRIFT`."""
+
+    id: uuid.UUID
+    user: User | None
+    version: int | None
+    cache: CachedUser | None
+    drift: str
+    age: str
+
+    @property
+    def drift_sentence(self) -> str:
+        return DRIFT[self.drift]
+
+    @property
+    def short_id(self) -> str:
+        return str(self.id)[:8]
+
+    @property
+    def actions(self) -> list[tuple[str, str]]:
+        """(what the URL calls it, what the button says), only what the status allows."""
+        status = self.user.status if self.user else ""
+        first = {"active": [("suspend", "Suspend")], "suspended": [("reactivate", "Reactivate")]}.get(status, [])
+        return [*first, ("erase", "Erase")] if first else []
+
+
+def drift(user: User | None, version: int | None, cache: CachedUser | None) -> str:
+    """How billing's copy differs from the authority's row: a key of `DRIFT`, empty where it doesn't."""
+    if cache is None:
+        return "missing"
+    if version is None:
+        return "ghost"
+    if cache.version != version:
+        return "stale" if cache.version < version else "ahead"
+    # A row that was deleted outside the services left only its version, as a tombstone.
+    truth = (user.status, user.status_since) if user else (User.Status.ERASED.value, cache.status_since)
+    return "" if (cache.status, cache.status_since) == truth else "corrupt"
+
+
+def rows() -> list[Row]:
+    """The newest users, and what billing received last of users that the authority doesn't have. Five queries."""
+    users = list(users_newest(limit=ROWS))
+    ids = [user.pk for user in users]
+    caches = cached_users_by_id(ids=ids)
+    latest = CachedUser.objects.using("billing").order_by("-received_at").exclude(user_id__in=ids)[:ROWS]
+    elsewhere = {cache.user_id: cache for cache in latest}
+    known = users_by_id(ids=elsewhere)
+    lost = {user_id: cache for user_id, cache in elsewhere.items() if user_id not in known}
+    versions = ledger.positions("users", [("users.user", str(user_id)) for user_id in (*ids, *lost)])
+    now = timezone.now()
+
+    def row(user_id: uuid.UUID, user: User | None, cache: CachedUser | None) -> Row:
+        version, _ = versions.get(("users.user", str(user_id)), (None, None))
+        return Row(user_id, user, version, cache, drift(user, version, cache), age(cache.received_at, now) if cache else "")
+
+    shown = [row(user_id, None, cache) for user_id, cache in lost.items()]
+    return shown + [row(user.pk, user, caches.get(user.pk)) for user in users]
+
+
+def age(moment: datetime, now: datetime) -> str:
+    """How long ago, in a word or two."""
+    seconds = max(0, int((now - moment).total_seconds()))
+    return f"{seconds} s" if seconds < 60 else timesince(moment, now, depth=1)
