@@ -54,10 +54,11 @@ def crossing_relations(among: Iterable[type[models.Model]] | None = None) -> lis
     found = []
     for model in apps.get_models() if among is None else among:
         here = _placement(model._meta.app_label)
-        for field, target in _targets(model):
-            if _placement(_app_of(target)) != here:
-                name = target if isinstance(target, str) else target._meta.label
-                found.append(Finding(f"This relation leads from {here} to {name}, in another database.", RELATION_HINT, field))
+        for field, ends in _relations(model):
+            away = [end for end in ends if _placement(_app_of(end, model)) != here]
+            if away:  # a field whose far model and `through` are both away is one finding
+                name = away[0] if isinstance(away[0], str) else away[0]._meta.label
+                found.append(Finding(f"This leads from {here} to {name}, in another database.", RELATION_HINT, field))
     return found
 
 
@@ -68,26 +69,23 @@ def _placement(app: str) -> str:
     return "the messaging tables" if app in SHARED_APPS else app
 
 
-def _targets(model: type[models.Model]) -> Iterator[tuple[Any, Any]]:
+def _relations(model: type[models.Model]) -> Iterator[tuple[Any, list[Any]]]:
+    """Each relation field, with the models it leads to: the far one, and a many-to-many's `through`."""
     options = model._meta
-    if options.proxy and options.concrete_model:
-        yield model, options.concrete_model
+    # A proxy is its model's table by another name. The messaging tables are in every context's database, for each to show.
+    if options.proxy and options.concrete_model and options.concrete_model._meta.app_label not in SHARED_APPS:
+        yield model, [options.concrete_model]
     for field in (*options.local_fields, *options.local_many_to_many, *options.private_fields):
         remote = getattr(field, "remote_field", None)
-        if remote is None:
-            continue
-        # An explicit `through` may be elsewhere even where the far model is at home; one finding a field is enough.
-        ends = [remote.model, getattr(remote, "through", None)]
-        here = _placement(options.app_label)
-        crossing = [end for end in ends if end is not None and _placement(_app_of(end, options.app_label)) != here]
-        yield from ((field, end) for end in crossing[:1])
+        ends = [getattr(remote, "model", None), getattr(remote, "through", None)]
+        yield field, [end for end in ends if end is not None]
 
 
-def _app_of(target: Any, at_home: str = "") -> str:
-    """The app of a model, or of its name where it is not installed: `users.User`; a bare `User` or `self` is at home."""
-    if isinstance(target, str):
-        return target.rpartition(".")[0].lower() or at_home
-    return str(target._meta.app_label)
+def _app_of(end: Any, model: type[models.Model]) -> str:
+    """The app of a model, or of its name where it isn't installed: `users.User`. A bare `User` or `self` is at home."""
+    if isinstance(end, str):
+        return end.rpartition(".")[0] or model._meta.app_label
+    return str(end._meta.app_label)
 
 
 # --- Code ----------------------------------------------------------------------------------------------------------------
@@ -104,12 +102,13 @@ def crossing_code() -> list[Finding]:
 
 def storage_names() -> dict[str, str]:
     """What each context's storage is called, name to context: its tables, its database variable and its database file."""
-    names = {}
+    names: dict[str, str] = {}
     for context in CONTEXTS.values():
         names |= {context.database_variable: context.name, context.database_file: context.name}
         if apps.is_installed(context.app.split(".")[0]):
             for model in apps.get_app_config(context.name).get_models(include_auto_created=True):
-                names[model._meta.db_table] = context.name
+                if not model._meta.proxy:
+                    names[model._meta.db_table] = context.name
     return names
 
 

@@ -44,11 +44,11 @@ def guarding() -> Iterator[None]:
     for name in contexts:
         install(connections[name])
     # Connections belong to threads: those of other threads are guarded when they open.
-    connection_created.connect(install, weak=False, dispatch_uid="config.guard")
+    connection_created.connect(install, weak=False)
     try:
         yield
     finally:
-        connection_created.disconnect(dispatch_uid="config.guard")
+        connection_created.disconnect(install)
         for connection in guarded:
             if guard in connection.execute_wrappers:
                 connection.execute_wrappers.remove(guard)
@@ -56,7 +56,7 @@ def guarding() -> Iterator[None]:
 
 def _nearest(frame: FrameType | None, contexts: frozenset[str]) -> tuple[FrameType | None, str]:
     while frame is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        package = (frame.f_globals.get("__name__") or "").partition(".")[0]
         if package in contexts:
             return frame, package
         frame = frame.f_back
