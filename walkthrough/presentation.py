@@ -105,3 +105,68 @@ def age(moment: datetime, now: datetime) -> str:
     """How long ago, in a word or two."""
     seconds = max(0, int((now - moment).total_seconds()))
     return f"{seconds} s" if seconds < 60 else timesince(moment, now, depth=1)
+
+
+# --- The way: outbox, queue, inbox ---
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One direction between two contexts, with what is at each station. `queued` None: the broker is away."""
+
+    publisher: str
+    consumer: str
+    waiting: str
+    failed: str
+    queued: int | None
+    received: int
+    applied: int
+    duplicate: int
+    obsolete: int
+    retrying: str
+    parked: str
+
+
+def lanes() -> list[Lane]:
+    """Both directions; a handful of indexed queries each."""
+    return [_lane("users", "billing"), _lane("billing", "users")]
+
+
+def _lane(publisher: str, consumer: str) -> Lane:
+    outbox = Published.objects.using(publisher)
+    parked = Parked.objects.using(consumer)
+    progress = Subscription.objects.using(consumer).filter(pk=publisher).first() or Subscription()
+    return Lane(
+        publisher=publisher,
+        consumer=consumer,
+        waiting=_count(outbox.filter(status=StatusChoice.SCHEDULE)),
+        failed=_count(outbox.filter(status=StatusChoice.FAILED)),
+        queued=depth(consumer),
+        received=progress.applied + progress.duplicate + progress.obsolete,
+        applied=progress.applied,
+        duplicate=progress.duplicate,
+        obsolete=progress.obsolete,
+        retrying=_count(parked.filter(state=Parked.State.RETRYING)),
+        parked=_count(parked.filter(state=Parked.State.PARKED)),
+    )
+
+
+def _count(found: Any) -> str:
+    number = found.order_by()[: MOST_COUNTED + 1].count()
+    return f"{MOST_COUNTED}+" if number > MOST_COUNTED else str(number)
+
+
+_depths: dict[str, tuple[float, int | None]] = {}
+
+
+def depth(name: str) -> int | None:
+    """Messages in a queue, asked for at most twice a second however many pages are open."""
+    until, known = _depths.get(name, (0.0, None))
+    if time.monotonic() < until:
+        return known
+    try:
+        known = queues.depth(app, name)
+    except Exception:  # every transport has its own way to be away, and the page must open without a broker
+        known = None
+    _depths[name] = (time.monotonic() + (DEPTH_KEPT_AWAY if known is None else DEPTH_KEPT), known)
+    return known
