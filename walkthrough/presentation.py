@@ -6,22 +6,20 @@ number of them however many users there are.
 
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from django.db.models import F
 from django.utils import timezone
 from django.utils.timesince import timesince
 from django_outbox_pattern.choices import StatusChoice
-from django_outbox_pattern.models import Published, Received
+from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from billing.selectors import cached_users_by_id
 from config.celery import app
 from messaging import ledger, queues
-from messaging.models import Consumer, Parked, Subscription
+from messaging.models import Parked, Subscription
 from users.models import User
 from users.selectors import users_by_id, users_newest
 
