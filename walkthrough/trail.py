@@ -120,7 +120,8 @@ def _arrived(consumer: str, ids: Iterable[str]) -> dict[str, datetime]:
 def _kept(consumer: str, ids: Iterable[str]) -> dict[str, str]:
     found = Parked.objects.using(consumer).filter(event_id__in=list(ids))
     unsettled = found.filter(state__in=[Parked.State.RETRYING, Parked.State.PARKED])
-    return {event_id: "trying again" if state == "retrying" else "parked" for event_id, state in unsettled.values_list("event_id", "state")}
+    found_words = {Parked.State.RETRYING.value: "trying again", Parked.State.PARKED.value: "parked"}
+    return {event_id: found_words[state] for event_id, state in unsettled.values_list("event_id", "state")}
 
 
 def _causes(ids: Iterable[str]) -> dict[str, str]:
