@@ -19,6 +19,7 @@ from django_outbox_pattern.models import Published
 from messaging import conf, ledger, tracing, wakeup
 from messaging.contracts import DomainEvent, envelope
 from messaging.errors import OutsideTransaction
+from messaging.upsert import insert_new
 
 #: django-outbox-pattern gives a row a day and skips it silently afterwards. An event that waits is still an event.
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
@@ -62,10 +63,15 @@ def record_many(records: Sequence[Record], *, using: str) -> list[Published]:
             versions[aggregate, subject] = version
     trace, now = tracing.current(), timezone.now()
     rows = [_row(item, versions[item.event.aggregate(), str(item.subject)], trace, now) for item in records]
-    # `bulk_create` leaves the headers as they are; `save()` would rebuild them at every call.
-    Published.objects.using(using).bulk_create(rows, batch_size=1000)
+    # One statement, and the headers as they are: `save()` would rebuild them at every call.
+    insert_new(Published, [_values(row, now) for row in rows], key="id", using=using)
     wakeup.wake(using)
     return rows
+
+
+def _values(row: Published, now: datetime) -> dict[str, Any]:
+    names = "id", "destination", "body", "expires_at", "retry", "status", "headers"
+    return {**{name: getattr(row, name) for name in names}, "added": now}
 
 
 def _must_belong(aggregate: str, using: str) -> None:
@@ -92,6 +98,6 @@ def _row(item: Record, version: int, trace: tracing.Trace, now: datetime) -> Pub
         destination=item.event.wire,
         body=body,
         expires_at=NEVER,
-        status=StatusChoice.SCHEDULE,
+        status=StatusChoice.SCHEDULE.value,
         headers={"dop-msg-id": str(event_id), "dop-correlation-id": trace.correlation},
     )
