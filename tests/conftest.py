@@ -5,6 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """Django makes `default` before all other test databases, and fails where only others are wanted. Here none needs another."""
+    from django.db import connections
+
+    for connection in connections.all():
+        connection.settings_dict["TEST"]["DEPENDENCIES"] = []
+
+
 @pytest.fixture(autouse=True)
 def _contexts_keep_to_their_own_databases() -> Iterator[None]:
     """Invariant 12, at run time. It only listens, so tests without a database may have it too."""

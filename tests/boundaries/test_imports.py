@@ -1,0 +1,46 @@
+"""import-linter's contracts: the project keeps them, and each planted import breaks the one that it should."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.boundaries.planting import copy_project, plant, run
+
+CONTEXTS = "Contexts do not know each other"
+MESSAGING = "Messaging knows no context"
+AROUND = "Contexts know neither the walkthrough nor the project around them"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return copy_project(tmp_path)
+
+
+def test_the_project_keeps_every_contract(project: Path) -> None:
+    done = run("lint-imports", project=project)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for contract in (CONTEXTS, MESSAGING, AROUND):
+        assert f"{contract} KEPT" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "planted", "contract"),
+    [
+        ("billing/planted.py", "import users.models", CONTEXTS),
+        ("users/planted.py", "from billing.models import Invoice", CONTEXTS),
+        ("billing/planted.py", "def late():\n    from users import services", CONTEXTS),
+        ("messaging/planted.py", "import billing.models", MESSAGING),
+        ("messaging/planted.py", "from config import contexts", MESSAGING),
+        ("users/planted.py", "import walkthrough", AROUND),
+        ("billing/planted.py", "from config import settings", AROUND),
+    ],
+)
+def test_a_planted_import_is_rejected(project: Path, path: str, planted: str, contract: str) -> None:
+    plant(project, path, planted)
+
+    done = run("lint-imports", project=project)
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"{contract} BROKEN" in done.stdout
+    assert path.removesuffix(".py").replace("/", ".") in done.stdout

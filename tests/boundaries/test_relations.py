@@ -1,0 +1,143 @@
+"""`boundaries.E001`: no relation leads into another database."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.apps.registry import Apps
+from django.contrib.auth.models import User as Login
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.test.utils import isolate_apps
+
+from billing.models import Invoice
+from config import boundaries, checks
+from messaging.models import Ledger
+from users.models import User
+
+
+@pytest.fixture(autouse=True)
+def isolated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Apps]:
+    """Models that a test defines are registered here and nowhere else; the check reads them from here."""
+    with isolate_apps("users", "billing", "messaging") as registry:
+        monkeypatch.setattr(boundaries, "apps", registry)
+        yield registry
+
+
+def assert_rejected(name: str) -> None:
+    errors = checks.relations_stay_inside()
+    assert [error.id for error in errors] == ["boundaries.E001"], errors
+    assert name in errors[0].msg
+    assert "events" in (errors[0].hint or "")
+
+
+def test_a_foreign_key_to_another_context() -> None:
+    class Planted(models.Model):
+        user = models.ForeignKey(User, models.DO_NOTHING, related_name="+", db_constraint=False)
+
+        class Meta:
+            app_label = "billing"
+
+    assert_rejected("users.User")
+
+
+def test_a_foreign_key_to_a_context_that_is_not_installed_here() -> None:
+    class Planted(models.Model):
+        user = models.ForeignKey("users.Nobody", models.DO_NOTHING)
+
+        class Meta:
+            app_label = "billing"
+
+    assert_rejected("users.Nobody")
+
+
+def test_a_one_to_one_field() -> None:
+    class Planted(models.Model):
+        invoice = models.OneToOneField(Invoice, models.DO_NOTHING, related_name="+")
+
+        class Meta:
+            app_label = "users"
+
+    assert_rejected("billing.Invoice")
+
+
+def test_a_many_to_many_field() -> None:
+    class Planted(models.Model):
+        users = models.ManyToManyField(User, related_name="+")
+
+        class Meta:
+            app_label = "billing"
+
+    assert_rejected("users.User")
+
+
+def test_a_many_to_many_through_another_contexts_model() -> None:
+    class Friend(models.Model):
+        class Meta:
+            app_label = "billing"
+
+    class Friendship(models.Model):
+        class Meta:
+            app_label = "users"
+
+    class Planted(models.Model):
+        friends = models.ManyToManyField(Friend, through=Friendship, related_name="+")
+
+        class Meta:
+            app_label = "billing"
+
+    assert_rejected("users.Friendship")
+
+
+@pytest.mark.parametrize("target", [Login, ContentType, Ledger])
+def test_a_foreign_key_to_what_is_not_the_contexts_own(target: type[models.Model]) -> None:
+    class Planted(models.Model):
+        other = models.ForeignKey(target, models.DO_NOTHING, related_name="+")
+
+        class Meta:
+            app_label = "billing"
+
+    assert_rejected(target._meta.label)
+
+
+def test_a_foreign_key_from_the_messaging_tables() -> None:
+    class Planted(models.Model):
+        user = models.ForeignKey(User, models.DO_NOTHING, related_name="+")
+
+        class Meta:
+            app_label = "messaging"
+
+    assert_rejected("users.User")
+
+
+def test_inheritance_from_another_contexts_model() -> None:
+    class Planted(User):
+        class Meta:
+            app_label = "billing"
+
+    assert_rejected("users.User")
+
+
+def test_a_proxy_of_another_contexts_model() -> None:
+    class Planted(User):
+        class Meta:
+            app_label = "billing"
+            proxy = True
+
+    assert_rejected("users.User")
+
+
+def test_what_is_allowed_at_home() -> None:
+    class Item(models.Model):
+        parent = models.ForeignKey("self", models.CASCADE)
+        siblings = models.ManyToManyField("Item")
+        user_id = models.UUIDField()
+
+        class Meta:
+            app_label = "billing"
+
+    class Entry(Ledger):  # the messaging tables are in billing's database too
+        class Meta:
+            app_label = "billing"
+            proxy = True
+
+    assert checks.relations_stay_inside() == []

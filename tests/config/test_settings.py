@@ -1,0 +1,123 @@
+"""Settings come from the environment; what is wrong there is said in a sentence, before anything starts."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from config.environment import ROOT
+
+OURS = {
+    "BILLING_DATABASE_URL", "CONTEXTS", "DATABASE_URL", "DEBUG", "MONOLITH_DATABASE_URL", "SECRET_KEY", "USERS_DATABASE_URL",
+}  # fmt: skip
+LONG_KEY = "a-key-for-this-test-only-" + "0123456789abcdefghijklmnopqrstuvwxyz"
+DESCRIBE = """
+import django, json
+django.setup()
+from django.conf import settings
+from django.urls import get_resolver
+print(json.dumps({
+    "contexts": settings.CONTEXT_NAMES,
+    "databases": sorted(settings.DATABASES),
+    "apps": settings.INSTALLED_APPS,
+    "urls": [str(pattern.pattern) for pattern in get_resolver().url_patterns],
+    "secret": bool(settings.SECRET_KEY),
+    "sqlite": settings.DATABASES["default"]["OPTIONS"].get("transaction_mode"),
+}))
+"""
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in the project with only these of its variables set."""
+    kept = {name: value for name, value in os.environ.items() if name not in OURS}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**kept, "DJANGO_SETTINGS_MODULE": "config.settings", "CELERY_BROKER_URL": "memory://", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def describe(**environment: str) -> dict[str, Any]:
+    done = python("-c", DESCRIBE, **environment)
+    assert done.returncode == 0, done.stderr
+    described: dict[str, Any] = json.loads(done.stdout)
+    return described
+
+
+def refusal(**environment: str) -> str:
+    done = python("manage.py", "check", **environment)
+    assert done.returncode != 0
+    assert "ImproperlyConfigured" in done.stderr
+    return done.stderr.strip().splitlines()[-1]
+
+
+def test_every_default_runs_with_nothing_set() -> None:
+    described = describe()
+
+    assert described["contexts"] == ["users", "billing"]
+    assert described["databases"] == ["billing", "default", "users"]
+    assert described["sqlite"] == "IMMEDIATE"
+    assert described["secret"]
+
+
+def test_production_refuses_to_start_without_a_secret_key() -> None:
+    assert "SECRET_KEY is not set. With DEBUG=0 it has to be" in refusal(DEBUG="0")
+
+
+def test_production_passes_the_deployment_checks() -> None:
+    done = python("manage.py", "check", "--deploy", "--fail-level", "WARNING", DEBUG="0", SECRET_KEY=LONG_KEY)
+
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
+
+
+def test_production_has_no_walkthrough() -> None:
+    assert "walkthrough" in describe(DEBUG="1")["apps"]
+    assert "walkthrough" not in describe(DEBUG="0", SECRET_KEY=LONG_KEY)["apps"]
+
+
+def test_a_switch_is_not_guessed() -> None:
+    assert "DEBUG='maybe' is not a switch. Use 1 or 0." in refusal(DEBUG="maybe")
+
+
+def test_an_unknown_context_is_named() -> None:
+    assert "CONTEXTS names shipping, which is not a context. Known: users, billing." in refusal(CONTEXTS="billing,shipping")
+
+
+@pytest.mark.parametrize("name", ["users", "billing"])
+def test_a_process_may_be_one_context(name: str) -> None:
+    described = describe(CONTEXTS=name)
+    other = {"users": "billing", "billing": "users"}[name]
+
+    assert described["contexts"] == [name]
+    assert described["databases"] == sorted(["default", name])
+    assert [app for app in described["apps"] if app.split(".")[0] in {"users", "billing", "walkthrough"}] == [
+        f"{name}.apps.{name.capitalize()}Config"
+    ]
+    assert f"api/{name}/" in described["urls"]
+    assert f"api/{other}/" not in described["urls"]
+    assert python("manage.py", "check", CONTEXTS=name).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://ada:open-sesame@localhost:not-a-port/users",
+        "nonsense://ada:open-sesame@localhost/users",
+        "mysql://ada:open-sesame@localhost/users",
+        "open-sesame",
+    ],
+)
+def test_a_bad_database_url_is_refused_without_its_password(url: str) -> None:
+    done = python("manage.py", "check", USERS_DATABASE_URL=url)
+
+    assert done.returncode != 0
+    assert "USERS_DATABASE_URL" in done.stderr.strip().splitlines()[-1]
+    assert "open-sesame" not in done.stdout + done.stderr
