@@ -41,6 +41,9 @@ class Sequence(models.Model):
 
     head = models.BigIntegerField(default=0, help_text="The last position that was given out.")
 
+    def __str__(self) -> str:
+        return f"up to {self.head}"
+
 
 class Consumer(models.Model):
     """A registered reader of this authority. The register decides who gets a copy of which events, with which fields."""

@@ -24,7 +24,7 @@ def park_unreadable(using: str, raw: Any, reason: str) -> Parked:
     """Park what is no valid event, at once: trying again can't help. `raw`: JSON, or bytes or text that isn't."""
     envelope = raw if isinstance(raw, dict | list | int | float | bool) else None
     known = raw if isinstance(raw, dict) else {}
-    text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes | bytearray | memoryview) else str(raw)
+    text = bytes(raw).decode("utf-8", "backslashreplace") if isinstance(raw, bytes | bytearray | memoryview) else str(raw)
     return Parked.objects.using(using).create(
         event_id=_short(known.get("id"), 100),
         event_type=_short(known.get("type"), 200),

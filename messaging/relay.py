@@ -58,19 +58,20 @@ class Relay:
     def run(self) -> None:
         """Send until stopped; wait for commits in between. Survives the loss of broker and database, and says so once."""
         waiter, pause, away = Waiter(self.using), FIRST_PAUSE, False
+        expected: tuple[type[BaseException], ...] = (*self.sender.errors, OperationalError, InterfaceError)
         try:
             while not self.stop.is_set():
                 try:
                     done = self.run_once()
                     if not done.sent and not done.failed:
                         waiter.wait()
-                except (*self.sender.errors, OperationalError, InterfaceError) as error:
+                except expected as error:
                     if not away:
                         log.warning("%s: can't send, trying again until it works: %s", self.using, _brief(error))
                     away = True
                     self.sender.close()
                     connections[self.using].close()
-                    self.stop.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311
+                    self.stop.wait(pause * random.uniform(0.5, 1.5))
                     pause = min(pause * 2, LONGEST_PAUSE)
                 else:
                     if away:

@@ -75,21 +75,21 @@ def upsert_newer(
 
 
 def _assignment(
-    field: models.Field, table: str, final: tuple[str, str] | None, model: type[models.Model], using: str
+    field: "models.Field[Any, Any]", table: str, final: tuple[str, str] | None, model: type[models.Model], using: str
 ) -> str:
     column = _quoted(field, using)
     if final and field.name == final[0]:
         value = final[1].replace("'", "''").replace("%", "%%")
-        return f"{column} = CASE WHEN \"{table}\".{column} = '{value}' THEN \"{table}\".{column} ELSE excluded.{column} END"
+        return f'{column} = CASE WHEN "{table}".{column} = \'{value}\' THEN "{table}".{column} ELSE excluded.{column} END'
     return f"{column} = excluded.{column}"
 
 
 def _write(
     model: type[models.Model],
-    fields: list[models.Field],
+    fields: list["models.Field[Any, Any]"],
     rows: Sequence[Mapping[str, Any]],
     conflict: str,
-    returning: models.Field,
+    returning: "models.Field[Any, Any]",
     using: str,
 ) -> list[Any]:
     connection = connections[using]
@@ -99,20 +99,22 @@ def _write(
     columns = ", ".join(_quoted(field, using) for field in fields)
     with connection.cursor() as cursor:
         cursor.execute(
-            f'INSERT INTO "{model._meta.db_table}" ({columns}) {source} {conflict} RETURNING {_quoted(returning, using)}', parameters
+            f'INSERT INTO "{model._meta.db_table}" ({columns}) {source} {conflict} RETURNING {_quoted(returning, using)}',
+            parameters,
         )
         return [returning.to_python(value) for (value,) in cursor.fetchall()]
 
 
-def _fields(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> list[models.Field]:
+def _fields(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> list["models.Field[Any, Any]"]:
     return [_field(model, name) for name in rows[0]]
 
 
-def _field(model: type[models.Model], name: str) -> models.Field:
+def _field(model: type[models.Model], name: str) -> "models.Field[Any, Any]":
     field = model._meta.pk if name == "pk" else model._meta.get_field(name)
-    assert isinstance(field, models.Field)
+    if not isinstance(field, models.Field):
+        raise TypeError(f"{model._meta.label}.{name} is no column.")
     return field
 
 
-def _quoted(field: models.Field, using: str) -> str:
-    return connections[using].ops.quote_name(field.column)
+def _quoted(field: "models.Field[Any, Any]", using: str) -> str:
+    return connections[using].ops.quote_name(str(field.column))

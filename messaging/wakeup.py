@@ -9,6 +9,7 @@ import select
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from django.db import connections, transaction
 
@@ -83,7 +84,7 @@ class Waiter:
     def _wait_for_notify(self, seconds: float) -> None:
         connection = connections[self.using]
         connection.ensure_connection()
-        raw = connection.connection
+        raw: Any = connection.connection
         if self._listening is not raw:  # the first wait, or the first after a reconnect
             with connection.cursor() as cursor:
                 cursor.execute(f"LISTEN {NOTIFY_CHANNEL}")

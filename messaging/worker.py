@@ -1,4 +1,4 @@
-"""What Celery's worker must do differently for nothing to be lost: by default it acknowledges what it can't read, and forgets it."""
+"""What Celery's worker must do differently for nothing to be lost: by default it acknowledges what it can't read."""
 
 import logging
 from typing import Any
@@ -53,7 +53,7 @@ class ParkingConsumer(Consumer):
 
 
 class DeliveryRequest(Request):
-    """A delivery that failed outside the inbox: its body wasn't JSON, or not what the task takes. Parked, never just acknowledged."""
+    """A delivery that failed outside the inbox: its body wasn't JSON, or not what the task takes. Parked, not just acknowledged."""
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         from celery.exceptions import Ignore, Reject, Retry, Terminated, WorkerLostError

@@ -41,8 +41,7 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
                 RETURN NULL;
             END $body$""")
         cursor.execute(
-            f'CREATE OR REPLACE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON "{table}" '
-            f"FOR EACH ROW EXECUTE FUNCTION {name}()"
+            f'CREATE OR REPLACE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON "{table}" FOR EACH ROW EXECUTE FUNCTION {name}()'
         )
         # TRUNCATE fires no row trigger, and is a write path like any other.
         cursor.execute(f"""
@@ -121,7 +120,7 @@ def lock_sequence(using: str) -> None:
 
 
 def values_source(
-    fields: Sequence[models.Field], rows: Sequence[Sequence[Any]], connection: BaseDatabaseWrapper
+    fields: Sequence["models.Field[Any, Any]"], rows: Sequence[Sequence[Any]], connection: BaseDatabaseWrapper
 ) -> tuple[str, list[Any]]:
     """(SQL, parameters) of a SELECT that yields the rows: one JSON document, however many there are.
 
@@ -133,7 +132,7 @@ def values_source(
     return f"SELECT * FROM json_to_recordset(%s) AS x({kinds})", [document]
 
 
-def _kind(field: models.Field, connection: BaseDatabaseWrapper) -> str:
+def _kind(field: "models.Field[Any, Any]", connection: BaseDatabaseWrapper) -> str:
     """The column's type. Texts without their length, so that what is too long is an error and isn't cut."""
     kind = field.cast_db_type(connection) or "text"
     return "text" if kind.startswith("varchar") else kind

@@ -1,6 +1,7 @@
 """What the engines need to know of a tracked model."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import models
 
@@ -22,10 +23,8 @@ class Tracked:
         return self.model._meta.db_table
 
     @property
-    def key(self) -> models.Field:
-        key = self.model._meta.pk
-        assert isinstance(key, models.Field)
-        return key
+    def key(self) -> "models.Field[Any, Any]":
+        return self.model._meta.pk
 
     @property
     def key_column(self) -> str:
@@ -36,6 +35,6 @@ class Tracked:
         if self.tombstone is None:
             return never
         field, value = self.tombstone
-        column = self.model._meta.get_field(field).column
+        column = self.model._meta.get_field(field).column  # type: ignore[union-attr]  # a plain field, no reverse relation
         quoted = value.replace("'", "''")
         return f"({row}.\"{column}\" = '{quoted}')"

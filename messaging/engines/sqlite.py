@@ -91,15 +91,14 @@ def stamp(using: str, limit: int) -> int:
     with connections[using].cursor() as cursor:
         cursor.execute(
             """
-            WITH numbered AS (
+            UPDATE messaging_ledger SET position = numbered.position FROM (
                 SELECT id, row_number() OVER (ORDER BY id) + (SELECT head FROM messaging_sequence WHERE id = 1) AS position
                 FROM (SELECT id FROM messaging_ledger WHERE position IS NULL ORDER BY id LIMIT %s)
-            )
-            UPDATE messaging_ledger SET position = numbered.position FROM numbered WHERE messaging_ledger.id = numbered.id
+            ) AS numbered WHERE messaging_ledger.id = numbered.id
             """,
             [limit],
         )
-        return int(cursor.rowcount)
+        return int(cursor.rowcount)  # -1 if the statement began with WITH: Python's sqlite3 goes by its first word
 
 
 def lock_sequence(using: str) -> None:
@@ -109,7 +108,7 @@ def lock_sequence(using: str) -> None:
 
 
 def values_source(
-    fields: Sequence[models.Field], rows: Sequence[Sequence[Any]], connection: BaseDatabaseWrapper
+    fields: Sequence["models.Field[Any, Any]"], rows: Sequence[Sequence[Any]], connection: BaseDatabaseWrapper
 ) -> tuple[str, list[Any]]:
     """(SQL, parameters) of a SELECT that yields the rows: one JSON document, so the number of parameters doesn't grow."""
     columns = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(fields)))
@@ -117,7 +116,7 @@ def values_source(
     return f"SELECT {columns} FROM json_each(%s) WHERE true", [document]
 
 
-def _prepared(field: models.Field, value: Any, connection: BaseDatabaseWrapper) -> Any:
+def _prepared(field: "models.Field[Any, Any]", value: Any, connection: BaseDatabaseWrapper) -> Any:
     if isinstance(field, models.JSONField):
         return None if value is None else json.dumps(value)
     return field.get_db_prep_save(value, connection)

@@ -33,6 +33,7 @@ class Command(BaseCommand):
 
     def _once(self, relay: Relay, options: dict[str, Any]) -> None:
         total = Round()
+        expected: tuple[type[BaseException], ...] = (*relay.sender.errors, OperationalError, InterfaceError)
         try:
             while True:
                 done = relay.run_once()
@@ -40,7 +41,7 @@ class Command(BaseCommand):
                     break
                 total.sent, total.failed = total.sent + done.sent, total.failed + done.failed
                 total.messages += done.messages
-        except (*relay.sender.errors, OperationalError, InterfaceError) as error:
+        except expected as error:
             raise Found(
                 f"Sent {total.sent} events, then broker or database stopped answering: {type(error).__name__}. "
                 "Nothing is lost; run it again when they are back."

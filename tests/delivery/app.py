@@ -1,0 +1,30 @@
+"""The project's Celery app and relay with a bomb: `TEST_KILL_AT=<step>:<n>` kills the process by SIGKILL when it reaches that step
+(`messaging/steps.py`) for the n-th time. `celery -A tests.delivery.app worker`, `python -m tests.delivery.app relay users`.
+"""
+
+import os
+import signal
+import sys
+from collections import Counter
+
+from config.celery import app
+from messaging import steps
+
+__all__ = ["app"]
+_reached: Counter[str] = Counter()
+_step, _, _times = os.environ.get("TEST_KILL_AT", "").partition(":")
+
+
+def _bomb(step: str) -> None:
+    _reached[step] += 1
+    if step == _step and _reached[step] == int(_times):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if _step:
+    steps.listeners.append(_bomb)
+
+if __name__ == "__main__":
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(["manage.py", *sys.argv[1:]])

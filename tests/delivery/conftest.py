@@ -1,0 +1,75 @@
+"""A broker and a stack of processes for every test of delivery."""
+
+import os
+import socket
+
+import pytest
+from kombu import Connection
+
+from messaging.models import Consumer
+from messaging.queues import queue
+from tests.delivery.stack import Stack
+
+RABBITMQ = "amqp://guest:guest@127.0.0.1:5672//"
+
+
+def rabbitmq_answers():
+    try:
+        socket.create_connection(("127.0.0.1", 5672), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def valkey():
+    """Redis or Valkey: the server that `TEST_REDIS_URL` names, else the embedded one."""
+    if given := os.environ.get("TEST_REDIS_URL"):
+        yield given
+        return
+    from config.embedded import broker as embedded
+
+    with embedded() as url:
+        yield url
+
+
+@pytest.fixture(params=["valkey", pytest.param("rabbitmq", marks=pytest.mark.skipif(not rabbitmq_answers(), reason="no RabbitMQ"))])
+def broker(request):
+    """Delivery is tested on the embedded broker, and on RabbitMQ where one answers."""
+    url = request.getfixturevalue("valkey") if request.param == "valkey" else RABBITMQ
+    with Connection(url) as connection:
+        for name in ("users", "billing"):
+            bound = queue(name).bind(connection.default_channel)
+            bound.declare()
+            bound.purge()
+    return url
+
+
+@pytest.fixture
+def stack(request, broker, transactional_db):
+    """Processes on this test's databases; what they printed is shown where the test fails."""
+    running = Stack(broker)
+    yield running
+    running.close()
+    report = getattr(request.node, "report", None)
+    if report is not None and report.failed:
+        print(running.tail())
+    running.log.unlink()
+
+
+@pytest.fixture
+def registered(transactional_db):
+    """Billing gets the users' events, and users the invoices that are overdue."""
+    from billing.handlers import HANDLERS as BILLING
+    from users.handlers import HANDLERS as USERS
+
+    Consumer.objects.using("users").create(name="billing", queue="billing", types=list(BILLING), fields=["status", "status_since"])
+    Consumer.objects.using("billing").create(name="users", queue="users", types=list(USERS), fields=["user_id"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == "call":
+        item.report = report
+    return report

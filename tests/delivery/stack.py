@@ -1,0 +1,64 @@
+"""Real relay and worker processes on the test's databases and a real broker."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.db import connections
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIABLES = {"default": "DATABASE_URL", "users": "USERS_DATABASE_URL", "billing": "BILLING_DATABASE_URL"}
+
+
+def database_url(alias):
+    """The test database's URL, as another process needs it."""
+    name = connections[alias].settings_dict["NAME"]
+    if connections[alias].vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ[VARIABLES[alias]])._replace(path=f"/{name}").geturl()
+
+
+class Stack:
+    """Starts processes by name, kills them, and ends them all. What they print is shown where a test fails."""
+
+    def __init__(self, broker):
+        self.environment = {
+            **os.environ,
+            **{variable: database_url(alias) for alias, variable in VARIABLES.items()},
+            "CELERY_BROKER_URL": broker,
+        }
+        self.processes = {}
+        self.log = Path(tempfile.mkstemp(prefix="delivery-", suffix=".log")[1])
+
+    def relay(self, context, kill_at=""):
+        return self._start(f"relay-{context}", "-m", "tests.delivery.app", "relay", context, kill_at=kill_at)
+
+    def worker(self, context, kill_at=""):
+        arguments = ["-A", "tests.delivery.app", "worker", "-Q", context, "-n", f"{context}{len(self.processes)}@%h", "-c", "1"]
+        quiet = ["-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+        return self._start(f"worker-{context}", "-m", "celery", *arguments, *quiet, kill_at=kill_at)
+
+    def _start(self, name, *arguments, kill_at):
+        environment = {**self.environment, "TEST_KILL_AT": kill_at}
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        self.processes[name] = process
+        return process
+
+    def kill(self, name):
+        """SIGKILL to the whole family, as a crash of the machine would: a worker's pool child too."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, 9)
+        process.wait(timeout=10)
+
+    def close(self):
+        for name in list(self.processes):
+            self.kill(name)
+
+    def tail(self):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])

@@ -1,0 +1,161 @@
+"""From a service to the other context's database: real databases, a real broker, real processes that are really killed."""
+
+import random
+import uuid
+
+import pytest
+from django.db import transaction
+from django_outbox_pattern.models import Published, Received
+from kombu import Connection, Producer
+
+from billing.models import CachedUser, Invoice
+from billing.services import invoice_mark_overdue, invoices_generate
+from messaging.models import Parked
+from tests.probes import wait_for
+from users.models import User
+from users.services import user_erase, user_reactivate, user_register, user_suspend, users_announce_created
+
+pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("registered")]
+PATIENCE = 60
+
+
+def cache():
+    return {row.pk: row.status for row in CachedUser.objects.using("billing").all()}
+
+
+def authority():
+    return {row.pk: row.status for row in User.objects.using("users").all()}
+
+
+def in_step():
+    return cache() == authority() and not Published.objects.using("users").filter(status=1).exists()
+
+
+def difference():
+    ours, theirs = cache(), authority()
+    wrong = [key for key in theirs if ours.get(key) != theirs[key]]
+    waiting = Published.objects.using("users").filter(status=1).count()
+    return f"{len(wrong)} of {len(theirs)} users differ; {waiting} events wait in the outbox"
+
+
+def wait_until_in_step(timeout=PATIENCE):
+    wait_for(in_step, timeout=timeout, what="billing's cache to equal the authority", seen=difference)
+
+
+def test_a_suspension_reaches_billing_and_an_overdue_invoice_suspends(stack):
+    for context in ("users", "billing"):
+        stack.relay(context)
+        stack.worker(context)
+    ada = user_register(email="ada@example.org", name="Ada")
+    bob = user_register(email="bob@example.org", name="Bob")
+    wait_until_in_step()
+    user_suspend(user_id=bob.pk, reason="test")
+    wait_until_in_step()
+    assert invoices_generate(period="2026-11").issued == 1
+    assert invoices_generate(period="2026-11").issued == 0
+    invoice = Invoice.objects.using("billing").get()
+    assert invoice.user_id == ada.pk
+    invoice_mark_overdue(invoice_id=invoice.pk)
+    wait_for(lambda: cache()[ada.pk] == "suspended", timeout=PATIENCE, what="the overdue user to be suspended", seen=cache)
+    overdue = Published.objects.using("billing").get(destination="billing.invoice.overdue.v1")
+    suspended = Published.objects.using("users").filter(destination="users.user.suspended.v1").latest("added")
+    assert suspended.body["causationid"] == str(overdue.pk)
+    assert suspended.body["correlationid"] == overdue.body["correlationid"]
+
+
+RELAY_STEPS = ["relay.stamped", "relay.claimed", "relay.sent", "relay.before_commit", "relay.committed"]
+INBOX_STEPS = ["inbox.deduplicated", "inbox.handled", "inbox.before_commit", "inbox.committed"]
+
+
+@pytest.mark.parametrize("step", RELAY_STEPS)
+def test_a_relay_killed_between_two_steps_loses_nothing(stack, step):
+    users = [user_register(email=f"u{n}@example.org", name="U") for n in range(5)]
+    doomed = stack.relay("users", kill_at=f"{step}:1")
+    assert doomed.wait(timeout=PATIENCE) == -9
+    user_suspend(user_id=users[0].pk, reason="meanwhile")
+    stack.relay("users")
+    stack.worker("billing")
+    wait_until_in_step()
+    assert not Parked.objects.using("billing").exists()
+
+
+@pytest.mark.parametrize("step", INBOX_STEPS)
+def test_a_worker_killed_between_two_steps_loses_nothing(stack, step):
+    stack.worker("billing", kill_at=f"{step}:1")  # its pool child dies, is replaced, and dies no more: the count is per process
+    for number in range(5):
+        user_register(email=f"u{number}@example.org", name="U")
+    stack.relay("users")
+    wait_for(lambda: "SIGKILL" in stack.log.read_text(), timeout=PATIENCE, what="the worker's child to be killed", seen=stack.tail)
+    stack.kill("worker-billing")
+    stack.worker("billing")
+    wait_until_in_step()
+    assert Received.objects.using("billing").count() == 5
+    assert not Parked.objects.using("billing").exists()
+
+
+def test_five_thousand_events_survive_random_kills(stack):
+    chance = random.Random(5)
+    users = [User(email=f"many{n}@example.org", name="Many") for n in range(2500)]
+    for start in range(0, len(users), 500):
+        with transaction.atomic(using="users"):
+            User.objects.using("users").bulk_create(users[start : start + 500])
+            users_announce_created(users[start : start + 500])
+    start_all = {"relay-users": lambda: stack.relay("users"), "worker-billing": lambda: stack.worker("billing")}
+    for start in start_all.values():
+        start()
+    for number in range(2500):
+        user = users[number]
+        if number % 5 == 0:
+            user_erase(user_id=user.pk)
+        else:
+            user_suspend(user_id=user.pk, reason="x")
+        if number % 400 == 399:
+            victim = chance.choice(sorted(start_all))
+            stack.kill(victim)
+            start_all[victim]()
+    wait_until_in_step(timeout=120)
+    assert Published.objects.using("users").filter(status=2).count() == 5000
+    wait_for(
+        lambda: Received.objects.using("billing").count() == 5000,
+        timeout=PATIENCE,
+        what="every event to be in the inbox once",
+        seen=lambda: Received.objects.using("billing").count(),
+    )
+    assert not Parked.objects.using("billing").exists()
+    assert invoices_generate(period="2026-11").issued == 0
+
+
+def test_what_is_no_event_is_parked_and_what_is_behind_it_arrives(stack, broker):
+    with Connection(broker) as connection, connection.channel() as channel:
+        for body, headers, kind in (
+            (b"\xff not json", {"task": "messaging.deliver", "id": "1"}, "application/json"),
+            (b"[[], {}, {}]", {"task": "nobody.knows", "id": "2"}, "application/json"),
+            (b"plain words", {}, "text/plain"),
+            (b'[[], {"consumer": "billing", "events": ["junk"]}, {}]', {"task": "messaging.deliver", "id": "3"}, "application/json"),
+            (b'[[], {"consumer": "nobody", "events": []}, {}]', {"task": "messaging.deliver", "id": "4"}, "application/json"),
+        ):
+            Producer(channel).publish(
+                body, routing_key="billing", exchange="", headers=headers, content_type=kind, content_encoding="utf-8"
+            )
+    user = user_register(email="behind@example.org", name="Behind")
+    stack.relay("users")
+    stack.worker("billing")
+    wait_until_in_step()
+    assert cache() == {user.pk: "active"}
+    parked = Parked.objects.using("billing").filter(state="parked")
+    wait_for(lambda: parked.count() == 5, timeout=PATIENCE, what="five messages to be parked", seen=lambda: list(parked.values("reason", "raw")))
+
+
+def test_two_relays_and_two_workers_share_the_work(stack):
+    users = [user_register(email=f"u{n}@example.org", name="U") for n in range(20)]
+    for _ in range(2):
+        stack.relay("users")
+        stack.processes[uuid.uuid4().hex] = stack.processes.pop("relay-users")
+        stack.worker("billing")
+        stack.processes[uuid.uuid4().hex] = stack.processes.pop("worker-billing")
+    for _ in range(3):
+        for user in users:
+            user_suspend(user_id=user.pk, reason="x")
+            user_reactivate(user_id=user.pk)
+    wait_until_in_step()
+    assert {row.version for row in CachedUser.objects.using("billing").all()} == {7}
