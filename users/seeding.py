@@ -5,6 +5,7 @@ Without events they count as announced long ago: that is what a system looks lik
 
 import csv
 import random
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from pathlib import Path
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.utils import timezone
 
 from messaging import ledger
 from users.models import User
 from users.services import users_announce_created
 
-DATABASE = "users"
+DATABASE, AGGREGATE = "users", "users.user"
 BATCH = 1000
 #: An integer id becomes the same UUID in every import: uuid5 of this namespace and "auth_user/<id>".
 NAMESPACE = uuid.UUID("6f1a4c1e-2d53-5d0f-9a57-0f6c3f0b7b1d")
@@ -43,43 +45,87 @@ class BadRow:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A good row. Smaller than a `User`: a whole file of them is held at a time."""
+
+    line: int
+    id: uuid.UUID
+    email: str
+    name: str
+    active: bool
+    joined: datetime
+
+    def user(self) -> User:
+        """The user, not saved yet. When a suspension began isn't in an export, so it begins now."""
+        user = User(id=self.id, email=self.email, name=self.name, created_at=self.joined, status_since=self.joined)
+        if not self.active:
+            _suspend(user, "not active when imported", timezone.now())
+        return user
+
+
 @dataclass(frozen=True)
 class Export:
-    """What a CSV file holds: users that aren't saved yet, and the rows that can't be."""
+    """What a CSV file holds: the good rows and the bad ones."""
 
-    users: list[User]
+    rows: list[Row]
     bad: list[BadRow]
 
 
 def demo_users(count: int, *, suspended: float = 0.0, seed: int = 0) -> Iterator[User]:
-    """Made-up users, the same for the same seed. After those of an earlier call, the next ones of the series come."""
-    taken = User.objects.using(DATABASE).filter(email__endswith=f".{seed}@example.org").count()
-    for number in range(taken, taken + count):
-        # One generator per user, so that a user doesn't depend on how many were asked for.
+    """Made-up users, the same for the same seed. Called again, it goes on with the next ones of that series."""
+    chance = random.Random(seed)
+    halted = set(chance.sample(range(count), round(count * suspended)))
+    for place, (number, user_id) in enumerate(islice(_unused(seed), count)):
+        # A generator of its own, so that a user doesn't depend on how many were asked for.
         chance = random.Random(f"{seed}/{number}")
         first, last = chance.choice(FIRST_NAMES), chance.choice(LAST_NAMES)
         since = STARTED + timedelta(seconds=chance.randrange(2 * 365 * 86400))
         user = User(
-            id=uuid.UUID(int=chance.getrandbits(128), version=4),
-            email=f"{first}.{last}.{number + 1}.{seed}@example.org".lower(),
+            id=user_id,
+            email=f"{first}.{last}.{number}{_series(seed)}".lower(),
             name=f"{first} {last}",
             created_at=since,
             status_since=since,
         )
-        if chance.random() < suspended:
+        if place in halted:
             _suspend(user, chance.choice(REASONS), since + timedelta(days=chance.randrange(1, 60)))
         yield user
 
 
-def read_export(path: Path) -> Export:
-    """Read a CSV export: `id,email`, `name` or `first_name,last_name`, and `status` or `is_active` if it has one.
+def _series(seed: int) -> str:
+    return f".s{seed}@example.org" if seed else "@example.org"
 
-    Raises `UnreadableExport`. Rows that are no good are returned beside the others, the file's duplicates among them.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            _check_columns(path, reader.fieldnames or [])
-            return _read_rows(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UnreadableExport(f"{path} can't be read as CSV in UTF-8: {error}") from error
+
+def _unused(seed: int) -> Iterator[tuple[int, uuid.UUID]]:
+    """(number, id) of the series' users that never were. The ledger knows the erased and the deleted too."""
+    first = 1 + User.objects.using(DATABASE).filter(email__regex=rf"\.[0-9]+{re.escape(_series(seed))}$").count()
+    while True:
+        ids = {uuid.uuid5(NAMESPACE, f"demo/{seed}/{number}"): number for number in range(first, first + BATCH)}
+        known = _known(ids)
+        yield from ((number, user_id) for user_id, number in ids.items() if user_id not in known)
+        first += BATCH
+
+
+def _known(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    found = ledger.positions(DATABASE, [(AGGREGATE, str(user_id)) for user_id in ids])
+    return {uuid.UUID(subject) for _, subject in found}
+
+
+def _suspend(user: User, reason: str, since: datetime) -> None:
+    user.status, user.status_since, user.suspension_reason = User.Status.SUSPENDED, since, reason
+
+
+def save(users: Iterable[User], *, with_events: bool, progress: Callable[[int], None] = lambda done: None) -> int:
+    """Save new users, a batch to a transaction; returns how many. What is saved before an error stays saved."""
+    remaining, saved = iter(users), 0
+    while batch := list(islice(remaining, BATCH)):
+        with transaction.atomic(using=DATABASE):
+            User.objects.using(DATABASE).bulk_create(batch)
+            if with_events:
+                users_announce_created(batch)
+            else:
+                ledger.baseline(DATABASE, AGGREGATE, [str(user.pk) for user in batch])
+        saved += len(batch)
+        progress(len(batch))
+    return saved
