@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.timesince import timesince
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
@@ -102,7 +101,10 @@ def rows() -> list[Row]:
 def age(moment: datetime, now: datetime) -> str:
     """How long ago, in a word or two."""
     seconds = max(0, int((now - moment).total_seconds()))
-    return f"{seconds} s" if seconds < 60 else timesince(moment, now, depth=1)
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 # --- The way: outbox, queue, inbox ---
