@@ -51,7 +51,7 @@ def invoices_generate(*, period: str, progress: Callable[[int], None] = lambda d
 
 
 def _next_active(after: uuid.UUID | None) -> list[CachedUser]:
-    """The next batch of active users, locked: a suspension that arrives now waits until their invoices are there, and flags them."""
+    """The next batch of active users, locked: a suspension that arrives now waits for their invoices, and flags them."""
     active = CachedUser.objects.using(DATABASE).filter(status=CachedUser.Status.ACTIVE)
     if after is not None:
         active = active.filter(user_id__gt=after)
@@ -111,7 +111,10 @@ def invoices_flag_late(*, user_id: uuid.UUID, status: str, since: datetime, vers
     flagged = 0
     with transaction.atomic(using=DATABASE):
         for invoice in late:
-            invoice.review_reason = f"The user was {status} at {since:%Y-%m-%d %H:%M:%S} UTC, before this invoice was issued. Billing learnt of it later."
+            invoice.review_reason = (
+                f"The user was {status} at {since:%Y-%m-%d %H:%M:%S} UTC, before this invoice was issued. "
+                "Billing learnt of it later."
+            )
             invoice.save(using=DATABASE)
             outbox.record(_event(invoice, events.InvoiceFlagged), subject=invoice.pk, using=DATABASE)
             flagged += 1
