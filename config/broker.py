@@ -4,27 +4,20 @@ The embedded broker is a Valkey server (a wheel, so nothing to install) on a Uni
 the machine, kombu's filesystem transport takes over; docs/decisions/0003 says what that loses.
 """
 
-import hashlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from config import sockets
 from config.environment import VAR
 
 FOLDER = VAR / "broker"
-#: The kernel keeps a Unix socket's path in about 104 bytes (macOS) or 108 (Linux).
-LONGEST_SOCKET_PATH = 100
 
 
-def socket_path() -> Path:
-    """The embedded broker's socket: in `var/broker`, or in the temporary folder where that path is too long to bind."""
-    path = FOLDER / "valkey.sock"
-    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
-        return path
-    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"valkey-{os.getuid()}-{name}.sock"
+def socket_path(folder: Path = FOLDER) -> Path:
+    """The socket of the embedded broker whose data are in `folder`: in it, or elsewhere where that won't do."""
+    return sockets.usable(folder / "valkey.sock")
 
 
 def embedded_server() -> Path | None:

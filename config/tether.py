@@ -1,12 +1,17 @@
-"""Runs a command that ends when its supervisor does, however the supervisor died: `python config/tether.py COMMAND ARGS…`.
+"""Runs a command that ends when its supervisor does, however the supervisor died:
+`python config/tether.py [--hold FILE] COMMAND ARGS…`.
 
 The supervisor starts this with a pipe as standard input and keeps the other end. A process that is killed can't clean up, but
 the kernel closes its files; so a small guard waits for the end of that pipe and then ends the command. The command replaces
 this very process, so the supervisor's pid, signals and exit code are the command's own.
 
+With `--hold`, the command and all its descendants share a lock on FILE (`flock`, shared) for as long as any of them lives, so
+that whoever gets the lock for itself knows that nothing is left.
+
 It is run by its path and with `-I -S`, so that it neither imports the project nor takes time to start.
 """
 
+import fcntl
 import os
 import select
 import signal
@@ -24,8 +29,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def main(arguments: list[str]) -> NoReturn:
     """Leave a guard behind and become the command."""
-    if not arguments:
-        print("usage: tether.py COMMAND [ARGUMENT …], with a pipe as standard input", file=sys.stderr)
+    held = None
+    if arguments[:1] == ["--hold"]:
+        held, arguments = "".join(arguments[1:2]), arguments[2:]
+    if not arguments or held == "":
+        print("usage: tether.py [--hold FILE] COMMAND [ARGUMENT …], with a pipe as standard input", file=sys.stderr)
         sys.exit(2)
     command = os.getpid()
     leader = os.getpgrp() == command
@@ -36,6 +44,8 @@ def main(arguments: list[str]) -> NoReturn:
             _guard(command, leader)
         finally:
             os._exit(0)  # never back into the caller's code
+    if held is not None:  # after the fork: the guard is no part of what the lock stands for
+        _hold(held)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     if nothing != 0:
@@ -49,6 +59,12 @@ def main(arguments: list[str]) -> NoReturn:
         print(f"{arguments[0]} can't be run: {error.strerror}.", file=sys.stderr)
         sys.stderr.flush()
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def _hold(path: str) -> None:
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    os.set_inheritable(lock, True)  # stays open, and locked, in what this process becomes and starts
 
 
 def _guard(command: int, leader: bool) -> None:
