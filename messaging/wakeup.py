@@ -57,7 +57,7 @@ class Waiter:
             self._wait_for_notify if connections[using].vendor == "postgresql" else self._wait_for_pipe
         )
         self._descriptor: int | None = None
-        self._listening: object = None
+        self._listening: Any = None
 
     def wait(self, seconds: float = POLL) -> None:
         """Return at a wake-up, or after `seconds`."""
