@@ -1,7 +1,7 @@
 """The embedded broker as a process: the Valkey server's command line, and one to start for the length of a test.
 
-`make run` has it supervised (`config/programs.py`); tests and benchmarks start their own in a temporary folder. Both start it through
-`config/tether.py`, so it ends with whoever started it.
+`make run` has it supervised (`config/programs.py`); tests and benchmarks start their own in a temporary folder. Both start it
+through `config/tether.py`, so it ends with whoever started it.
 """
 
 import subprocess

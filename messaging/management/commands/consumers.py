@@ -63,7 +63,7 @@ class Command(BaseCommand):
         table = Table("authority", "consumer", "fields", "event types")
         for authority, consumer in rows:
             table.add_row(authority, consumer.name, ", ".join(consumer.fields), "\n".join(consumer.types))
-        Console(file=self.stdout).print(table)
+        Console(file=self.stdout).print(table)  # type: ignore[arg-type]  # it writes, which is all that is asked of it
 
     def _revoke(self, options: dict[str, Any]) -> None:
         authority, name = checked_context(options["authority"]), options["name"]
