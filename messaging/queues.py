@@ -7,6 +7,7 @@ exchange's bindings in Redis, where a flush takes them away and messages fall in
 
 from celery import Celery
 from kombu import Exchange, Queue
+from kombu.exceptions import OperationalError as BrokerError
 
 #: The Celery task that hands a message to the inbox.
 DELIVER = "messaging.deliver"
@@ -19,10 +20,11 @@ def queue(name: str) -> Queue:
 
 def depth(app: Celery, name: str) -> int | None:
     """Messages that wait in a queue; None where the broker doesn't answer. Messages in a worker's hands aren't counted."""
+    connection = app.connection_for_read()
+    away = (BrokerError, OSError, *connection.connection_errors, *connection.channel_errors)
     try:
-        with app.connection_for_read() as connection:
-            connection.ensure_connection(max_retries=0, timeout=1)
-            channel = connection.default_channel
-            return int(queue(name).bind(channel).queue_declare(passive=False).message_count)
-    except (*app.connection_for_read().connection_errors, *app.connection_for_read().channel_errors, OSError):
+        with connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
+            return int(queue(name).bind(connection.default_channel).queue_declare().message_count)
+    except away:
         return None

@@ -101,8 +101,8 @@ def test_five_thousand_events_survive_random_kills(stack):
             User.objects.using("users").bulk_create(users[start : start + 500])
             users_announce_created(users[start : start + 500])
     start_all = {"relay-users": lambda: stack.relay("users"), "worker-billing": lambda: stack.worker("billing")}
-    for start in start_all.values():
-        start()
+    for begin in start_all.values():
+        begin()
     for number in range(2500):
         user = users[number]
         if number % 5 == 0:
@@ -131,7 +131,11 @@ def test_what_is_no_event_is_parked_and_what_is_behind_it_arrives(stack, broker)
             (b"\xff not json", {"task": "messaging.deliver", "id": "1"}, "application/json"),
             (b"[[], {}, {}]", {"task": "nobody.knows", "id": "2"}, "application/json"),
             (b"plain words", {}, "text/plain"),
-            (b'[[], {"consumer": "billing", "events": ["junk"]}, {}]', {"task": "messaging.deliver", "id": "3"}, "application/json"),
+            (
+                b'[[], {"consumer": "billing", "events": ["junk"]}, {}]',
+                {"task": "messaging.deliver", "id": "3"},
+                "application/json",
+            ),
             (b'[[], {"consumer": "nobody", "events": []}, {}]', {"task": "messaging.deliver", "id": "4"}, "application/json"),
         ):
             Producer(channel).publish(
@@ -143,7 +147,12 @@ def test_what_is_no_event_is_parked_and_what_is_behind_it_arrives(stack, broker)
     wait_until_in_step()
     assert cache() == {user.pk: "active"}
     parked = Parked.objects.using("billing").filter(state="parked")
-    wait_for(lambda: parked.count() == 5, timeout=PATIENCE, what="five messages to be parked", seen=lambda: list(parked.values("reason", "raw")))
+    wait_for(
+        lambda: parked.count() == 5,
+        timeout=PATIENCE,
+        what="five messages to be parked",
+        seen=lambda: list(parked.values("reason", "raw")),
+    )
 
 
 def test_two_relays_and_two_workers_share_the_work(stack):

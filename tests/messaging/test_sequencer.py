@@ -65,7 +65,7 @@ def tail(read, writers):
 
 class ByPosition:
     def __init__(self):
-        self.last = sequencer.head("users")
+        self.last: int | None = sequencer.head("users")
 
     def __call__(self):
         sequencer.stamp_pending("users")
