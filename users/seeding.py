@@ -1,22 +1,16 @@
-"""Many users at once: made up for a demonstration, or real ones from an export of `auth_user`.
+"""Many users at once: made-up ones for a demonstration, and the saving of those from an export (`users/exports.py`).
 
 Without events they count as announced long ago: that is what a system looks like whose history is gone.
 """
 
-import csv
 import random
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from pathlib import Path
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
-from django.utils import timezone
 
 from messaging import ledger
 from users.models import User
@@ -24,52 +18,16 @@ from users.services import users_announce_created
 
 DATABASE, AGGREGATE = "users", "users.user"
 BATCH = 1000
-#: An integer id becomes the same UUID in every import: uuid5 of this namespace and "auth_user/<id>".
-NAMESPACE = uuid.UUID("6f1a4c1e-2d53-5d0f-9a57-0f6c3f0b7b1d")
+#: A made-up user has the same id in every database: uuid5 of this namespace and "demo/<seed>/<number>".
+NAMESPACE = uuid.UUID("6f1a4c1e-2d53-4d0f-9a57-0f6c3f0b7b1d")
 STARTED = datetime(2024, 1, 1, tzinfo=UTC)
-FIRST_NAMES = "Ada Amir Anna Ben Chloe Diego Elif Emma Farid Grace Hana Ivan Jonas Kofi Lena Mara Nils Olga Priya Samir Tessa Yuki".split()
-LAST_NAMES = "Adler Berg Costa Diaz Eriksen Fischer Garcia Haas Ito Jansen Kaya Lang Meyer Novak Okafor Patel Rossi Silva Weber".split()
+FIRST_NAMES = (
+    "Ada Amir Anna Ben Chloe Diego Elif Emma Farid Grace Hana Ivan Jonas Kofi Lena Mara Nils Olga Priya Samir Tessa Yuki"
+).split()
+LAST_NAMES = (
+    "Adler Berg Costa Diaz Eriksen Fischer Garcia Haas Ito Jansen Kaya Lang Meyer Novak Okafor Patel Rossi Silva Weber"
+).split()
 REASONS = ("payment failed", "chargeback", "abuse report", "asked to pause")
-TRUE, FALSE = {"1", "t", "true", "yes", "y"}, {"0", "f", "false", "no", "n"}
-
-
-class UnreadableExport(Exception):
-    """The file can't be read, or its columns aren't those of an export."""
-
-
-@dataclass(frozen=True)
-class BadRow:
-    """A row that can't become a user: its line in the file, and why."""
-
-    line: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A good row. Smaller than a `User`: a whole file of them is held at a time."""
-
-    line: int
-    id: uuid.UUID
-    email: str
-    name: str
-    active: bool
-    joined: datetime
-
-    def user(self) -> User:
-        """The user, not saved yet. When a suspension began isn't in an export, so it begins now."""
-        user = User(id=self.id, email=self.email, name=self.name, created_at=self.joined, status_since=self.joined)
-        if not self.active:
-            _suspend(user, "not active when imported", timezone.now())
-        return user
-
-
-@dataclass(frozen=True)
-class Export:
-    """What a CSV file holds: the good rows and the bad ones."""
-
-    rows: list[Row]
-    bad: list[BadRow]
 
 
 def demo_users(count: int, *, suspended: float = 0.0, seed: int = 0) -> Iterator[User]:
@@ -89,7 +47,7 @@ def demo_users(count: int, *, suspended: float = 0.0, seed: int = 0) -> Iterator
             status_since=since,
         )
         if place in halted:
-            _suspend(user, chance.choice(REASONS), since + timedelta(days=chance.randrange(1, 60)))
+            suspend(user, chance.choice(REASONS), since + timedelta(days=chance.randrange(1, 60)))
         yield user
 
 
@@ -102,17 +60,19 @@ def _unused(seed: int) -> Iterator[tuple[int, uuid.UUID]]:
     first = 1 + User.objects.using(DATABASE).filter(email__regex=rf"\.[0-9]+{re.escape(_series(seed))}$").count()
     while True:
         ids = {uuid.uuid5(NAMESPACE, f"demo/{seed}/{number}"): number for number in range(first, first + BATCH)}
-        known = _known(ids)
-        yield from ((number, user_id) for user_id, number in ids.items() if user_id not in known)
+        taken = known(ids)
+        yield from ((number, user_id) for user_id, number in ids.items() if user_id not in taken)
         first += BATCH
 
 
-def _known(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+def known(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Which of these ids a user has, or had once."""
     found = ledger.positions(DATABASE, [(AGGREGATE, str(user_id)) for user_id in ids])
     return {uuid.UUID(subject) for _, subject in found}
 
 
-def _suspend(user: User, reason: str, since: datetime) -> None:
+def suspend(user: User, reason: str, since: datetime) -> None:
+    """Make a user that isn't saved yet a suspended one."""
     user.status, user.status_since, user.suspension_reason = User.Status.SUSPENDED, since, reason
 
 

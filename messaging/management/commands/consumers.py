@@ -3,12 +3,12 @@
 from argparse import SUPPRESS, ArgumentParser
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from messaging import conf, registry
 from messaging.cli import Command as BaseCommand
 from messaging.cli import WrongUsage, checked_context
+from messaging.console import show
 from messaging.models import Consumer
 
 
@@ -63,7 +63,7 @@ class Command(BaseCommand):
         table = Table("authority", "consumer", "fields", "event types")
         for authority, consumer in rows:
             table.add_row(authority, consumer.name, ", ".join(consumer.fields), "\n".join(consumer.types))
-        Console(file=self.stdout).print(table)  # type: ignore[arg-type]  # it writes, which is all that is asked of it
+        show(self.stdout, table)  # type: ignore[arg-type]  # it writes, which is all that is asked of it
 
     def _revoke(self, options: dict[str, Any]) -> None:
         authority, name = checked_context(options["authority"]), options["name"]

@@ -1,0 +1,79 @@
+"""`seed --users N` and `seed --csv FILE`: users in the authority, many at once."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.db import IntegrityError
+
+from messaging.cli import Command as BaseCommand
+from messaging.cli import Found, WrongUsage
+from messaging.console import progress_bar
+from users import exports, seeding
+from users.models import User
+
+
+class Command(BaseCommand):
+    help = "Demo users, or real ones from a CSV file as auth_user is exported. Without events by default: their history is gone."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        source = parser.add_mutually_exclusive_group(required=True)
+        source.add_argument("--users", type=int, metavar="N", help="make up N more users")
+        source.add_argument(
+            "--csv", type=Path, metavar="FILE", help=f"import the rows of a file with the columns {exports.COLUMNS}"
+        )
+        parser.add_argument("--suspended", type=float, metavar="F", help="the share of made-up users that is suspended, 0 to 1")
+        parser.add_argument("--random-seed", type=int, metavar="K", help="another series of made-up users (default 0)")
+        parser.add_argument("--skip-bad", action="store_true", help="import the good rows of a file that has bad ones")
+        parser.add_argument("--with-events", action="store_true", help="record a UserCreated for each")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["csv"]:
+            self._import(options)
+        else:
+            self._make_up(options)
+
+    def _make_up(self, options: dict[str, Any]) -> None:
+        count, suspended = options["users"], options["suspended"] or 0.0
+        if count < 0:
+            raise WrongUsage(f"--users {count}: it can't be less than 0.")
+        if not 0 <= suspended <= 1:
+            raise WrongUsage(f"--suspended {suspended}: it is a share, from 0 to 1.")
+        if options["skip_bad"]:
+            raise WrongUsage("--skip-bad goes with --csv.")
+        users = seeding.demo_users(count, suspended=suspended, seed=options["random_seed"] or 0)
+        self._save(users, count, 0, options)
+
+    def _import(self, options: dict[str, Any]) -> None:
+        if options["suspended"] is not None or options["random_seed"] is not None:
+            raise WrongUsage("--suspended and --random-seed go with --users.")
+        try:
+            export = exports.read_export(options["csv"])
+        except exports.UnreadableExport as error:
+            raise WrongUsage(str(error)) from None
+        for row in export.bad:
+            self.stderr.write(f"line {row.line}: {row.reason}")
+        if export.bad and not options["skip_bad"]:
+            self.result(options, {"users": 0, "suspended": 0, "events": 0, "bad": len(export.bad)}, "Nothing is imported.")
+            raise Found(f"{len(export.bad)} bad rows of {len(export.bad) + len(export.rows)}. Mend them, or add --skip-bad.")
+        self._save((row.user() for row in export.rows), len(export.rows), len(export.bad), options)
+
+    def _save(self, users: Any, total: int, bad: int, options: dict[str, Any]) -> None:
+        suspended = done = 0
+
+        def counted() -> Any:
+            nonlocal suspended
+            for user in users:
+                suspended += user.status == User.Status.SUSPENDED
+                yield user
+
+        try:
+            with progress_bar(self.stderr, "users", total) as progress:
+                done = seeding.save(counted(), with_events=options["with_events"], progress=progress)
+        except IntegrityError as error:
+            raise Found("Somebody else wrote one of these users just now. What was saved before it stays; run it again.") from error
+        events = done if options["with_events"] else 0
+        text = f"{done} users ({suspended} suspended), {f'{events} events' if events else 'without events'}."
+        if bad:
+            text += f" {bad} bad rows left out."
+        self.result(options, {"users": done, "suspended": suspended, "events": events, "bad": bad}, text)
