@@ -1,0 +1,132 @@
+"""`parked list|retry|discard billing`: the messages that failed for good, and those that wait for their next try."""
+
+import getpass
+from argparse import SUPPRESS, ArgumentParser
+from collections.abc import Sequence
+from typing import Any
+
+from django.utils import timezone
+from rich.markup import escape
+from rich.table import Table
+
+from messaging import parking
+from messaging.cli import Command as BaseCommand
+from messaging.cli import Found, WrongUsage, checked_context, context_argument
+from messaging.console import show
+from messaging.models import Parked
+
+UNSETTLED = (Parked.State.PARKED, Parked.State.RETRYING)
+
+
+class Command(BaseCommand):
+    help = "A context's failed messages: list them, try them again, or set them aside. None is ever deleted."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="list|retry|discard")
+        for name, text in (
+            ("list", "show what is parked, or waits for its next try; with --all what was settled too"),
+            ("retry", "try messages again now"),
+            ("discard", "set messages aside for good; they stay in the table"),
+        ):
+            action = actions.add_parser(name, help=text)
+            context_argument(action, "context", "whose messages")
+            action.add_argument("ids", nargs="*", type=int, metavar="ID", help="as `parked list` shows them")
+            action.add_argument("--all", action="store_true", help="every one that isn't settled (list: settled ones too)")
+            if name == "discard":
+                action.add_argument("--note", default="", metavar="TEXT", help="why; it is kept with the message")
+            # SUPPRESS, so that this parser doesn't reset a `--json` that stood before the action.
+            action.add_argument("--json", action="store_true", default=SUPPRESS, help="print one machine-readable object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        using = checked_context(options["context"])
+        {"list": self._list, "retry": self._retry, "discard": self._discard}[options["action"]](using, options)
+
+    def _list(self, using: str, options: dict[str, Any]) -> None:
+        rows = Parked.objects.using(using).defer("envelope", "raw", "traceback").order_by("id")
+        if options["ids"]:
+            rows = rows.filter(pk__in=_known(using, options["ids"]))
+        elif not options["all"]:
+            rows = rows.filter(state__in=UNSETTLED)
+        values = [_values(row) for row in rows]
+        if options["json"]:
+            self.result(options, {"parked": values}, "")
+        elif not values:
+            self.stdout.write(f"Nothing of {using} is parked.")
+        else:
+            table = Table("id", "state", "type", "subject", "reason", "age")
+            for row in values:
+                cells = [row[name] for name in ("id", "state", "type", "subject", "reason")]
+                table.add_row(*(escape(str(cell)) for cell in cells), _age(row["age_seconds"]))
+            show(self.stdout, table)
+
+    def _retry(self, using: str, options: dict[str, Any]) -> None:
+        outcomes = []
+        for parked_id in _chosen(using, options):
+            row = parking.attempt(using, parked_id, by=getpass.getuser())
+            state = row.state if row else "untouched"
+            reason = row.reason if row and state != Parked.State.APPLIED else ""
+            outcomes.append({"id": parked_id, "outcome": state, "reason": reason})
+            if not options["json"]:
+                self.stdout.write(f"{parked_id}: {_sentence(state, reason)}")
+        failed = sum(row["outcome"] in UNSETTLED for row in outcomes)
+        applied = sum(row["outcome"] == Parked.State.APPLIED for row in outcomes)
+        values = {"applied": applied, "failed": failed, "outcomes": outcomes}
+        self.result(options, values, f"{applied} applied, {failed} failed again.")
+        if failed:
+            raise Found(f"{failed} of {len(outcomes)} failed again. They stay, with the new reason.")
+
+    def _discard(self, using: str, options: dict[str, Any]) -> None:
+        note = options["note"].strip()
+        if not note or len(note) > 500:
+            raise WrongUsage("A message is discarded for a reason: --note TEXT, of at most 500 characters.")
+        chosen, by = _chosen(using, options), getpass.getuser()
+        done = [parked_id for parked_id in chosen if parking.discard(using, parked_id, by=by, note=note)]
+        values = {"discarded": done, "untouched": [parked_id for parked_id in chosen if parked_id not in set(done)]}
+        text = f"{len(done)} discarded; they stay in the table, with your note."
+        if values["untouched"]:
+            text += f" Settled already: {', '.join(map(str, values['untouched']))}."
+        self.result(options, values, text)
+
+
+def _chosen(using: str, options: dict[str, Any]) -> list[int]:
+    """The ids that a call means; `WrongUsage` where it names none, or one that isn't there."""
+    if bool(options["ids"]) == options["all"]:
+        raise WrongUsage("Say which: ids as `parked list` shows them, or --all.")
+    if options["ids"]:
+        return _known(using, options["ids"])
+    return list(Parked.objects.using(using).filter(state__in=UNSETTLED).order_by("id").values_list("pk", flat=True))
+
+
+def _known(using: str, ids: Sequence[int]) -> list[int]:
+    there = {wanted for wanted in ids if 0 < wanted < 2**63}
+    known = set(Parked.objects.using(using).filter(pk__in=there).values_list("pk", flat=True))
+    unknown = [str(wanted) for wanted in ids if wanted not in known]
+    if unknown:
+        raise WrongUsage(f"{using} has no parked message {', '.join(unknown)}. What it has: parked list {using} --all")
+    return list(dict.fromkeys(ids))
+
+
+def _values(row: Parked) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "state": row.state,
+        "type": row.event_type,
+        "subject": row.subject,
+        "reason": row.reason,
+        "attempts": row.attempts,
+        "age_seconds": round((timezone.now() - row.arrived_at).total_seconds(), 1),
+        "note": row.note,
+    }
+
+
+def _sentence(state: str, reason: str) -> str:
+    if state == Parked.State.APPLIED:
+        return "applied"
+    return f"failed again: {reason}" if state in UNSETTLED else "left alone: it is settled already, or a worker has it in hand"
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
