@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -39,7 +40,7 @@ def database(variable: str, file_name: str) -> dict[str, Any]:
     if not url:
         with suppress(OSError):  # `make run` says it in a sentence; SQLite says it at the first statement
             VAR.mkdir(parents=True, exist_ok=True)
-        url = f"sqlite:///{VAR / file_name}"
+        url = f"sqlite:///{quote(str(VAR / file_name))}"
     try:
         settings: dict[str, Any] = dict(dj_database_url.parse(url))
     except Exception as error:

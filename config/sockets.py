@@ -5,8 +5,9 @@ import os
 import tempfile
 from pathlib import Path
 
-#: The kernel keeps a Unix socket's path in about 104 bytes (macOS) or 108 (Linux).
-LONGEST_PATH = 100
+#: The kernel keeps a Unix socket's path in about 104 bytes (macOS) or 108 (Linux), and supervisord first binds it with its
+#: process id appended.
+LONGEST_PATH = 92
 #: These end or change a path in a broker's URL, or in a configuration file.
 SPECIAL = set("#;?%")
 

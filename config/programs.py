@@ -1,0 +1,120 @@
+"""What `make run` keeps running, and the file that tells supervisord so. One process does one thing, and each may die alone."""
+
+import os
+import re
+import secrets
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from config import broker, sockets
+from config.embedded import server_command, tethered
+from config.environment import ROOT
+from config.preflight import PROGRAMS_LOCK, RUN
+
+CONFIGURATION = RUN / "supervisord.conf"
+CONTROL_SOCKET = sockets.usable(RUN / "supervisor.sock")
+
+#: Alone, a worker needs no word from other workers: what is on its queue is for it.
+WORKER_OPTIONS = ["--concurrency", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised process. Those with a low priority start first and stop last."""
+
+    name: str
+    command: list[str]
+    priority: int = 20
+
+
+def programs(contexts: Sequence[str], port: int) -> list[Program]:
+    """All programs of a process set that is these contexts."""
+    python, manage = sys.executable, str(ROOT / "manage.py")
+    celery = [python, "-m", "celery", "--quiet", "-A", "config"]
+    found = [Program("broker", server_command(), priority=10)] if broker.is_embedded() else []
+    found.append(Program("web", [python, manage, "runserver", "--noreload", f"127.0.0.1:{port}"]))
+    for name in contexts:
+        found.append(Program(f"relay-{name}", [python, manage, "relay", name]))
+    for name in contexts:
+        found.append(Program(f"worker-{name}", [*celery, "worker", "-Q", name, "-n", f"{name}@%h", *WORKER_OPTIONS]))
+    found.append(Program("beat", [*celery, "beat", "--loglevel", "INFO"]))
+    return found
+
+
+def write_configuration(running: Sequence[Program]) -> None:
+    """Write `var/run/supervisord.conf`. It holds the control socket's password, so it is for its owner only."""
+    text = configuration(running, password=secrets.token_hex(16))
+    CONFIGURATION.unlink(missing_ok=True)
+    descriptor = os.open(CONFIGURATION, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def configuration(running: Sequence[Program], *, password: str) -> str:
+    """The text of supervisord's configuration. It is read with `VAR_DIR` in the environment and the project as working folder."""
+    return HEAD.format(
+        socket=CONTROL_SOCKET,
+        password=password,
+        # Without it supervisord warns root at every start that it stays root.
+        user="user=root\n" if os.geteuid() == 0 else "",
+    ) + "".join(
+        PROGRAM.format(
+            name=program.name, priority=program.priority, command=_quoted(tethered(*program.command, hold=PROGRAMS_LOCK))
+        )
+        for program in running
+    )
+
+
+def _quoted(command: Sequence[str]) -> str:
+    """A command line as supervisord reads it: split like a shell would, `%` doubled, and no ` #` or ` ;` (comments start there)."""
+    return re.sub(r"(?<=\s)([#;])", r"''\1", shlex.join(command)).replace("%", "%%")
+
+
+# Paths come by the environment, not in the text: whatever is in them, they can't end a value or start a comment.
+HEAD = """\
+; Written anew by each `make run`. To ask and to steer:
+;     .venv/bin/supervisorctl -c var/run/supervisord.conf status
+
+[supervisord]
+nodaemon=true
+silent=true
+logfile=%(ENV_VAR_DIR)s/log/supervisord.log
+logfile_maxbytes=1MB
+logfile_backups=1
+pidfile=%(ENV_VAR_DIR)s/run/supervisord.pid
+{user}
+[unix_http_server]
+file={socket}
+chmod=0700
+username=make-run
+password={password}
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl=unix://{socket}
+username=make-run
+password={password}
+"""
+
+# SIGTERM goes to the command alone: Celery then finishes its task, which its pool process must live for. Only when that took too
+# long does SIGKILL go to the whole group, so that no pool process is left.
+# A program that fails at once is tried again after 1, 2, 3 … seconds; 20 times are three and a half minutes.
+PROGRAM = """
+[program:{name}]
+command={command}
+priority={priority}
+autorestart=true
+startsecs=2
+startretries=20
+stopsignal=TERM
+stopwaitsecs=15
+killasgroup=true
+redirect_stderr=true
+stdout_logfile=%(ENV_VAR_DIR)s/log/{name}.log
+stdout_logfile_maxbytes=5MB
+stdout_logfile_backups=2
+"""
