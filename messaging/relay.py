@@ -6,6 +6,7 @@ A crash between sending and marking sends one batch twice; the inbox knows that.
 
 import json
 import logging
+import marshal
 import random
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -80,6 +81,7 @@ class Relay:
         finally:
             waiter.close()
             self.sender.close()
+            connections[self.using].close()
 
     def run_once(self) -> Round:
         """One batch. Raises what broker or database raise; then nothing is marked, and the rows are sent again."""
@@ -110,12 +112,13 @@ class Relay:
         crash or an error before it leaves the rows waiting.
         """
         lock = engines.for_alias(self.using).CLAIM_LOCK
-        rows = Published.objects.using(self.using).raw(
-            "UPDATE published SET status = 2 WHERE id IN ("
-            f"SELECT id FROM published WHERE status = 1 ORDER BY added, id LIMIT %s {lock}) RETURNING id, body",
-            [self.batch],
-        )
-        claimed = [(row.id, row.body) for row in rows]
+        with connections[self.using].cursor() as cursor:
+            cursor.execute(
+                "UPDATE published SET status = 2 WHERE id IN ("
+                f"SELECT id FROM published WHERE status = 1 ORDER BY added, id LIMIT %s {lock}) RETURNING id, body",
+                [self.batch],
+            )
+            claimed = [(row_id, json.loads(body)) for row_id, body in cursor.fetchall()]
         known = ledger.positions(self.using, {_aggregate(body) for _, body in claimed if isinstance(body, dict)})
         for _, body in claimed:
             version, position = known.get(_aggregate(body), (None, None)) if isinstance(body, dict) else (None, None)
@@ -157,7 +160,7 @@ def _messages(rows: Sequence[tuple[Any, dict[str, Any]]], consumer: Consumer) ->
         if body["type"] not in types:
             continue
         copy = {**body, "data": {name: value for name, value in body["data"].items() if name in fields}}
-        length = len(json.dumps(copy["data"])) + 600
+        length = len(marshal.dumps(copy))  # near enough to its JSON, and far cheaper
         if message and size + length > LARGEST_MESSAGE:
             yield message
             message, size = [], 0

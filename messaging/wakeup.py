@@ -59,9 +59,9 @@ class Waiter:
         self._descriptor: int | None = None
         self._listening: Any = None
 
-    def wait(self, seconds: float = POLL) -> None:
-        """Return at a wake-up, or after `seconds`."""
-        self._wait(seconds)
+    def wait(self, seconds: float | None = None) -> None:
+        """Return at a wake-up, or after `seconds` (`POLL` by default)."""
+        self._wait(POLL if seconds is None else seconds)
 
     def close(self) -> None:
         if self._descriptor is not None:
