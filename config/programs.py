@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from config import broker, sockets
 from config.embedded import server_command, tethered
-from config.environment import ROOT
+from config.environment import ROOT, VAR
 from config.preflight import PROGRAMS_LOCK, RUN
 
 CONFIGURATION = RUN / "supervisord.conf"
@@ -43,6 +43,18 @@ def programs(contexts: Sequence[str], port: int) -> list[Program]:
     return found
 
 
+def environment() -> dict[str, str]:
+    """What supervisord needs in its environment to read the configuration, and its programs to run."""
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "PYTHONUNBUFFERED": "1",
+        "VAR_DIR": str(VAR),
+        # supervisord expands a program's log path a second time.
+        "PROGRAM_LOGS": str(VAR / "log").replace("%", "%%"),
+    }
+
+
 def write_configuration(running: Sequence[Program]) -> None:
     """Write `var/run/supervisord.conf`. It holds the control socket's password, so it is for its owner only."""
     text = configuration(running, password=secrets.token_hex(16))
@@ -53,7 +65,7 @@ def write_configuration(running: Sequence[Program]) -> None:
 
 
 def configuration(running: Sequence[Program], *, password: str) -> str:
-    """The text of supervisord's configuration. It is read with `VAR_DIR` in the environment and the project as working folder."""
+    """The text of supervisord's configuration. To be read with `environment()`."""
     return HEAD.format(
         socket=CONTROL_SOCKET,
         password=password,
@@ -114,7 +126,7 @@ stopsignal=TERM
 stopwaitsecs=15
 killasgroup=true
 redirect_stderr=true
-stdout_logfile=%(ENV_VAR_DIR)s/log/{name}.log
+stdout_logfile=%(ENV_PROGRAM_LOGS)s/{name}.log
 stdout_logfile_maxbytes=5MB
 stdout_logfile_backups=2
 """

@@ -1,10 +1,10 @@
 """supervisord as a child of `make run`: started on a tether, asked over its control socket, stopped in good order."""
 
 import configparser
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
@@ -14,10 +14,12 @@ from supervisor.xmlrpc import SupervisorTransport
 from config.embedded import tethered
 from config.environment import ROOT, VAR
 from config.preflight import PROGRAMS_LOCK
-from config.programs import CONFIGURATION, Program, write_configuration
+from config.programs import CONFIGURATION, Program, environment, write_configuration
 
 LOG = VAR / "log"
 OUTPUT = LOG / "supervisord.out"
+#: States in which a program has no process, and gets none by itself.
+ENDED = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
 
 
 def log_of(name: str) -> Path:
@@ -38,14 +40,14 @@ class Supervisor:
     """One running supervisord."""
 
     def __init__(self, programs: Sequence[Program]) -> None:
-        self.programs = programs
+        self._asked = False
         write_configuration(programs)
         # A session of its own: Ctrl-C reaches `make run`, which then stops everything in good order.
         with OUTPUT.open("wb") as output:
             self.process = subprocess.Popen(
                 tethered(sys.executable, "-m", "supervisor.supervisord", "-c", CONFIGURATION, hold=PROGRAMS_LOCK),
                 cwd=ROOT,
-                env={**os.environ, "VAR_DIR": str(VAR), "PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "config.settings"},
+                env=environment(),
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
@@ -63,18 +65,18 @@ class Supervisor:
             return {}
 
     def stop(self) -> None:
-        """Begin to stop everything; the broker last, because the others hand their messages back to it.
+        """One step towards the end; call it until `runs()` says no. The broker stops last: what the others hold goes back to it.
 
-        supervisord stops one program after the other, so the others are asked first, all at once.
+        supervisord alone would stop one program after the other and look once a second whether it is done. So the programs are
+        asked here, all at once, and each question wakes it.
         """
-        try:
-            supervisor = control().supervisor
-            for program in self.programs:
-                if program.name != "broker":
-                    self._ask_to_stop(supervisor, program.name)
-        except (OSError, KeyError):  # it is on its way up or down
-            pass
-        if self.runs():
+        states = self.states()
+        alive = [name for name, state in states.items() if name != "broker" and state not in ENDED]
+        if not self._asked:
+            self._asked = True
+            for name in alive:
+                self._ask_to_stop(name)
+        elif not alive and self.runs():  # or it can't be asked, on its way up or down
             self.process.terminate()
 
     def kill(self) -> None:
@@ -83,8 +85,6 @@ class Supervisor:
             self.process.kill()
 
     @staticmethod
-    def _ask_to_stop(supervisor: Any, name: str) -> None:
-        try:
-            supervisor.stopProcess(name, False)
-        except Fault:  # it isn't running
-            return
+    def _ask_to_stop(name: str) -> None:
+        with suppress(OSError, Fault):  # it ended meanwhile
+            control().supervisor.stopProcess(name, False)

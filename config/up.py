@@ -8,12 +8,14 @@ Exit codes: 0 stopped by Ctrl-C or SIGTERM; 1 something failed; 2 wrong usage, s
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import IO
 
@@ -22,10 +24,10 @@ from rich.console import Console
 from rich.panel import Panel
 
 from config import preflight
-from config.environment import VAR
+from config.environment import ROOT, VAR
 from config.following import Terminal, tail
 from config.preflight import CanNotRun
-from config.programs import programs
+from config.programs import CONFIGURATION, programs
 from config.supervision import LOG, OUTPUT, Supervisor, log_of
 
 #: Seconds between two looks at the logs, and between two at the programs' states.
@@ -88,7 +90,7 @@ def prepare(port: int) -> tuple[str, str | None]:
                 "Programs of an earlier run are still there. Look for them with: ps ax | grep celery", preflight.REFUSED
             )
     preflight.check_port(port)
-    say(f"{VAR} can be written to, port {port} is free")
+    say(f"{shown(VAR)} can be written to, port {port} is free")
 
     import django
 
@@ -97,7 +99,7 @@ def prepare(port: int) -> tuple[str, str | None]:
     from config import broker, preparation
 
     if broker.is_embedded():
-        say("broker: embedded, in var/broker")
+        say("broker: embedded")
     else:
         preparation.check_broker()
         say("broker: the one that CELERY_BROKER_URL names answers")
@@ -132,24 +134,25 @@ def run(port: int, login: tuple[str, str | None], stop: Stop) -> int:
     if not stopped:
         print("supervisord ended, and with it everything. Its last words:", *tail(OUTPUT), sep="\n  ", file=sys.stderr)
         return preflight.FAILED
-    say("stopped; your data stays in var/")
+    say(f"stopped; your data stays in {shown(VAR)}")
     return 0
 
 
 def end(supervisor: Supervisor, terminal: Terminal, stop: Stop) -> None:
     """Stop everything and show the last lines. A second Ctrl-C doesn't wait."""
     asked = stop.asked
-    with suppress(BrokenPipeError):
+    with suppress(OSError):  # the terminal may be gone; everything stops all the same
         say("stopping …")
-    supervisor.stop()
     while supervisor.runs():
-        with suppress(BrokenPipeError):
-            terminal.show()
         if stop.asked > asked:
             supervisor.kill()
+        else:
+            supervisor.stop()
+        with suppress(OSError):
+            terminal.show()
         time.sleep(LOGS)
     preflight.nothing_left()
-    with suppress(BrokenPipeError):
+    with suppress(OSError):
         terminal.finish()
 
 
@@ -171,7 +174,7 @@ class Watch:
         for name in sorted(failed - self.failed):
             say(f"{name} keeps failing and is not tried again. The end of its log:")
             print(*(f"    {line}" for line in tail(log_of(name))), sep="\n")
-            say(f"when that is mended: .venv/bin/supervisorctl -c {VAR / 'run' / 'supervisord.conf'} start {name}")
+            say(f"when that is mended: .venv/bin/supervisorctl -c {shlex.quote(shown(CONFIGURATION))} start {name}")
         self.failed = failed
         if not self.ready and states and set(states.values()) == {"RUNNING"} and answers(self.url):
             self.ready = True
@@ -200,6 +203,12 @@ def answers(url: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it in the project's folder."""
+    text = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+    return f"{text}/" if path.is_dir() else text
 
 
 def say(text: str) -> None:
