@@ -19,7 +19,7 @@ from kombu import Connection
 from kombu.exceptions import KombuError
 
 from config.environment import VAR
-from config.preflight import FAILED, WRONG_USAGE, CanNotRun
+from config.preflight import REFUSED, WRONG_USAGE, CanNotRun
 
 PASSWORD_FILE = VAR / "admin-password"
 ADMIN = "admin"
@@ -48,7 +48,9 @@ def check_broker() -> None:
         why = f"{error}".strip() or type(error).__name__
         if secret:
             why = why.replace(secret, "**")
-        raise CanNotRun(f"The broker {shown} doesn't answer ({why}). Start it, or leave CELERY_BROKER_URL unset.", FAILED) from None
+        raise CanNotRun(
+            f"The broker {shown} doesn't answer ({why}). Start it, or leave CELERY_BROKER_URL unset.", REFUSED
+        ) from None
 
 
 def migrate() -> Iterator[str]:
@@ -60,7 +62,7 @@ def migrate() -> Iterator[str]:
         except OperationalError as error:
             place = f"{connection.settings_dict['NAME']}, " if connection.vendor == "postgresql" else ""
             raise CanNotRun(
-                f"The database of {alias} ({place}{connection.display_name}) doesn't answer: {str(error).strip()}", FAILED
+                f"The database of {alias} ({place}{connection.display_name}) doesn't answer: {str(error).strip()}", REFUSED
             ) from None
         steps = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if steps:
@@ -91,9 +93,11 @@ def seed() -> Iterator[str]:
     """Register the contexts with each other and make demo users, where the authority has none."""
     if not {"users", "billing"} <= set(settings.CONTEXT_NAMES):
         return
+    # Users that were there before the first start need it too; a register that somebody filled by hand stays as it is.
+    for consumer, authority in (("billing", "users"), ("users", "billing")):
+        if not apps.get_model("messaging", "Consumer")._default_manager.using(authority).exists():
+            call_command("consumers", "register", consumer, "--to", authority, stdout=io.StringIO())
     if apps.get_model("users", "User")._default_manager.using("users").exists():
         return
-    for consumer, authority in (("billing", "users"), ("users", "billing")):
-        call_command("consumers", "register", consumer, "--to", authority, stdout=io.StringIO())
     yield "demo data: 24 users"
     call_command("seed", "--users", "24", "--suspended", "0.1", "--with-events", stdout=io.StringIO())
