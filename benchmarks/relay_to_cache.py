@@ -79,9 +79,7 @@ def _register() -> None:
     from billing.handlers import HANDLERS
     from messaging.models import Consumer
 
-    Consumer.objects.using("users").create(
-        name="billing", queue="billing", types=list(HANDLERS), fields=["status", "status_since"]
-    )
+    Consumer.objects.using("users").create(name="billing", queue="billing", types=list(HANDLERS), fields=["status", "status_since"])
 
 
 def _record(events: int) -> list[Any]:
@@ -137,7 +135,9 @@ def _latencies(users: list[Any]) -> list[float]:
         last = None
         while not finished.is_set() or len(seen) < len(committed):
             with connections["billing"].cursor() as cursor:
-                cursor.execute("SELECT user_id, version, received_at FROM billing_cacheduser WHERE received_at >= %s", [last or started])
+                cursor.execute(
+                    "SELECT user_id, version, received_at FROM billing_cacheduser WHERE received_at >= %s", [last or started]
+                )
                 now = time.perf_counter()
                 for user_id, version, received in cursor.fetchall():
                     seen.setdefault((str(user_id), version), now)

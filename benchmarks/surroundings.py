@@ -29,7 +29,9 @@ def surroundings() -> Iterator[None]:
                 connection.execute(f'CREATE DATABASE "{database}"')  # type: ignore[arg-type]
             stack.callback(_drop, server, database)
             os.environ[variable] = f"{server.rpartition('/')[0]}/{database}"
-        os.environ.update(CELERY_BROKER_URL=broker, DJANGO_SETTINGS_MODULE="config.settings", DEBUG="0", SECRET_KEY=uuid.uuid4().hex * 2)
+        os.environ.update(
+            CELERY_BROKER_URL=broker, DJANGO_SETTINGS_MODULE="config.settings", DEBUG="0", SECRET_KEY=uuid.uuid4().hex * 2
+        )
         yield
 
 

@@ -130,8 +130,8 @@ def test_search_by_id_finds_the_row(client: Client, user: User, invoice: Invoice
         html = client.get(reverse("admin:users_user_changelist"), {"q": text}).content.decode()
         assert "ada@example.org" in html
         assert "bob@example.org" not in html
-    for model, text in (("billing_cacheduser", user.pk), ("billing_invoice", user.pk), ("billing_invoice", invoice.pk)):
-        found = client.get(reverse(f"admin:{model}_changelist"), {"q": str(text)}).context["cl"]
+    for model, wanted in (("billing_cacheduser", user.pk), ("billing_invoice", user.pk), ("billing_invoice", invoice.pk)):
+        found = client.get(reverse(f"admin:{model}_changelist"), {"q": str(wanted)}).context["cl"]
         assert [row.user_id for row in found.result_list] == [user.pk]
         assert not client.get(reverse(f"admin:{model}_changelist"), {"q": str(other.pk)}).context["cl"].result_list
     found = client.get(reverse("admin:users_outbox_changelist"), {"q": str(user.pk)}).context["cl"]

@@ -1,0 +1,98 @@
+"""The authority's rules: what may happen to a user, and what is refused with a sentence."""
+
+import uuid
+
+import pytest
+from django_outbox_pattern.models import Published
+
+from messaging import inbox
+from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser
+from users.models import User
+from users.services import user_change_email, user_erase, user_reactivate, user_register, user_suspend
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+
+
+@pytest.fixture
+def user():
+    return user_register(email="ada@example.org", name="  Ada   Lovelace ")
+
+
+def types():
+    return list(Published.objects.using("users").order_by("added").values_list("destination", flat=True))
+
+
+def test_a_users_life_is_told_in_events(user):
+    user_suspend(user_id=user.pk, reason="test")
+    user_reactivate(user_id=user.pk)
+    user_change_email(user_id=user.pk, email="other@example.org")
+    user_erase(user_id=user.pk)
+    told = ["created", "suspended", "reactivated", "email_changed", "erased"]
+    assert types() == [f"users.user.{word}.v1" for word in told]
+
+
+def test_names_are_tidied(user):
+    assert user.name == "Ada Lovelace"
+
+
+def test_erasing_leaves_a_tombstone_without_personal_data(user):
+    user_suspend(user_id=user.pk, reason="private matter")
+    user_erase(user_id=user.pk)
+    row = User.objects.using("users").get(pk=user.pk)
+    assert (row.status, row.email, row.name, row.suspension_reason) == ("erased", "", "", "")
+
+
+def test_erasing_twice_and_keeping_the_address_are_no_changes(user):
+    user_change_email(user_id=user.pk, email="ada@example.org")
+    user_erase(user_id=user.pk)
+    user_erase(user_id=user.pk)
+    assert types() == ["users.user.created.v1", "users.user.erased.v1"]
+
+
+def test_transitions_that_make_no_sense_are_refused(user):
+    with pytest.raises(TransitionNotAllowed, match="Only a suspended user"):
+        user_reactivate(user_id=user.pk)
+    user_suspend(user_id=user.pk, reason="x")
+    with pytest.raises(TransitionNotAllowed, match="this one is suspended"):
+        user_suspend(user_id=user.pk, reason="x")
+    user_erase(user_id=user.pk)
+    with pytest.raises(TransitionNotAllowed, match="this one is erased"):
+        user_suspend(user_id=user.pk, reason="x")
+    with pytest.raises(TransitionNotAllowed, match="no e-mail address"):
+        user_change_email(user_id=user.pk, email="x@example.org")
+
+
+@pytest.mark.parametrize(("email", "name"), [("nobody", "A"), ("", "A"), ("a@example.org", " "), ("a@example.org", "x" * 201)])
+def test_bad_values_are_refused_and_nothing_is_written(email, name):
+    with pytest.raises(InvalidUser):
+        user_register(email=email, name=name)
+    assert types() == []
+
+
+def test_an_address_belongs_to_one_user(user):
+    with pytest.raises(InvalidUser, match="Another user"):
+        user_register(email="ada@example.org", name="Second")
+
+
+def test_an_unknown_user_is_an_error():
+    with pytest.raises(UnknownUser, match="no user"):
+        user_erase(user_id=uuid.uuid4())
+
+
+def test_an_overdue_invoice_suspends_and_names_its_cause(user):
+    event = {
+        "specversion": "1.0",
+        "id": "overdue-1",
+        "source": "billing",
+        "type": "billing.invoice.overdue.v1",
+        "subject": str(uuid.uuid4()),
+        "time": "2026-11-23T09:00:00Z",
+        "data": {"user_id": str(user.pk), "unknown": "ignored"},
+        "aggregateversion": 2,
+        "correlationid": "story",
+    }
+    assert inbox.receive("users", [event, {**event, "id": "overdue-2"}]).applied == 2
+    row = User.objects.using("users").get(pk=user.pk)
+    assert (row.status, row.suspension_reason) == ("suspended", "overdue")
+    told = Published.objects.using("users").filter(destination="users.user.suspended.v1")
+    assert [(one.body["causationid"], one.body["correlationid"]) for one in told] == [("overdue-1", "story")]
