@@ -6,7 +6,11 @@ ARGS ?=
 BIN := .venv/bin
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 
-# A virtual environment whose Python went away (upgraded, uninstalled, another machine) is made again.
+# A virtual environment is made again where its Python went away (upgraded, uninstalled, another machine), and where pip was
+# killed: what it left half installed looks complete to the next pip.
+ifneq ($(wildcard .venv/.installing),)
+BROKEN := broken
+endif
 ifneq ($(wildcard .venv/.made),)
 ifneq ($(shell $(BIN)/python -c 'print(1)' 2>/dev/null),1)
 BROKEN := broken
@@ -27,11 +31,12 @@ help:
 run: .venv/.run
 	@exec $(BIN)/python -m config.up
 
+# What starts processes, reads settings or reads prose has no engine: once is enough.
 test: .venv/.dev
 	@failed=0; \
-	for engine in sqlite postgresql; do \
-		$(BIN)/python -m pytest --engine $$engine $(ARGS) || { failed=1; bad="$$bad $$engine"; }; \
-	done; \
+	$(BIN)/python -m pytest --engine sqlite $(ARGS) || { failed=1; bad="$$bad sqlite"; }; \
+	$(BIN)/python -m pytest --engine postgresql --ignore tests/config --ignore tests/docs $(ARGS) \
+		|| { failed=1; bad="$$bad postgresql"; }; \
 	if [ $$failed = 1 ]; then echo "Tests failed on:$$bad" >&2; fi; \
 	exit $$failed
 
@@ -56,7 +61,7 @@ clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Each stamp is written after its step succeeded, so an interrupted run goes on where it stopped.
+# Each stamp is written after its step succeeded, so an interrupted run is made good by the next one.
 
 .venv/.made: $(BROKEN)
 	@if [ ! -w . ] || { [ -e .venv ] && [ ! -w .venv ]; }; then \
@@ -80,7 +85,7 @@ clean:
 		fi; \
 		exit 1; \
 	fi; \
-	if [ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 && [ -z '$(PYTHON)' ] \
+	if [ ! -e .venv/.installing ] && [ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 && [ -z '$(PYTHON)' ] \
 		&& $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then :; else \
 		echo "Making .venv with $$chosen ($$version) …"; \
 		"$$chosen" -m venv --clear .venv || { echo "The virtual environment could not be made; see above." >&2; exit 1; }; \
@@ -89,14 +94,18 @@ clean:
 	touch $@
 
 .venv/.run: .venv/.made requirements.txt
-	@$(call install,requirements.txt)
+	@$(call install,requirements.txt,25)
 
 .venv/.dev: .venv/.made requirements.txt requirements-dev.txt
-	@$(call install,requirements-dev.txt)
+	@$(call install,requirements-dev.txt,120)
 
 define install
-echo "Installing $(1) (the first time takes a minute or two) …"; \
+echo "Installing $(1) (the first time downloads about $(2) MB and takes a minute or two) …"; \
+touch .venv/.installing; \
 $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(1) \
-	|| { echo "pip could not install $(1); see above. It needs the network, or PIP_INDEX_URL. The same command goes on from here." >&2; exit 1; }; \
+	|| { rm -f .venv/.installing; \
+		echo "pip could not install $(1); see above. It needs the network, or PIP_INDEX_URL. Then run the same command again." >&2; \
+		exit 1; }; \
+rm -f .venv/.installing; \
 touch $@
 endef

@@ -5,9 +5,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from xmlrpc.client import Fault, ServerProxy
+from xmlrpc.client import Error, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -20,6 +21,8 @@ LOG = VAR / "log"
 OUTPUT = LOG / "supervisord.out"
 #: States in which a program has no process, and gets none by itself.
 ENDED = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
+#: What asking raises while supervisord is on its way up or down, or answers that it won't.
+UNREACHABLE = (OSError, HTTPException, Error, KeyError)
 
 
 def log_of(name: str) -> Path:
@@ -40,7 +43,7 @@ class Supervisor:
     """One running supervisord."""
 
     def __init__(self, programs: Sequence[Program]) -> None:
-        self._asked = False
+        self._ending = False
         write_configuration(programs)
         # A session of its own: Ctrl-C reaches `make run`, which then stops everything in good order.
         with OUTPUT.open("wb") as output:
@@ -61,7 +64,7 @@ class Supervisor:
         """Program to state, `RUNNING`, `STARTING`, `BACKOFF`, `FATAL` …; empty while supervisord can't be asked."""
         try:
             return {info["name"]: info["statename"] for info in control().supervisor.getAllProcessInfo()}
-        except (OSError, Fault, KeyError):
+        except UNREACHABLE:
             return {}
 
     def stop(self) -> None:
@@ -70,21 +73,15 @@ class Supervisor:
         supervisord alone would stop one program after the other and look once a second whether it is done. So the programs are
         asked here, all at once, and each question wakes it.
         """
-        states = self.states()
-        alive = [name for name, state in states.items() if name != "broker" and state not in ENDED]
-        if not self._asked:
-            self._asked = True
-            for name in alive:
-                self._ask_to_stop(name)
-        elif not alive and self.runs():  # or it can't be asked, on its way up or down
+        states = {name: state for name, state in self.states().items() if name != "broker" and state not in ENDED}
+        for name in (name for name, state in states.items() if state != "STOPPING"):
+            with suppress(*UNREACHABLE):  # it ended meanwhile
+                control().supervisor.stopProcess(name, False)
+        if not states and not self._ending and self.runs():  # none is left, or supervisord is on its way up and can't be asked
+            self._ending = True
             self.process.terminate()
 
     def kill(self) -> None:
         """At once: the tethers end what it leaves."""
         if self.runs():
             self.process.kill()
-
-    @staticmethod
-    def _ask_to_stop(name: str) -> None:
-        with suppress(OSError, Fault):  # it ended meanwhile
-            control().supervisor.stopProcess(name, False)
