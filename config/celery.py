@@ -4,8 +4,11 @@ import os
 
 from celery import Celery
 
+from messaging import redis_transport
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+redis_transport.install()
 app = Celery("config")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["messaging"])

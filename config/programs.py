@@ -49,6 +49,10 @@ def environment() -> dict[str, str]:
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "PYTHONUNBUFFERED": "1",
+        # Root knows that it is root; eight lines a worker hide what matters.
+        "PYTHONWARNINGS": ",".join(
+            ["ignore:You're running the worker with superuser", *filter(None, [os.environ.get("PYTHONWARNINGS")])]
+        ),
         "VAR_DIR": str(VAR),
         # supervisord expands a program's log path a second time.
         "PROGRAM_LOGS": str(VAR / "log").replace("%", "%%"),

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -53,7 +54,8 @@ class Stack:
     def kill(self, name):
         """SIGKILL to the whole family, as a crash of the machine would: a worker's pool child too."""
         process = self.processes.pop(name)
-        os.killpg(process.pid, 9)
+        with suppress(ProcessLookupError):  # it ended by itself
+            os.killpg(process.pid, 9)
         process.wait(timeout=10)
 
     def close(self):

@@ -93,6 +93,17 @@ def test_a_worker_killed_between_two_steps_loses_nothing(stack, step):
     assert not Parked.objects.using("billing").exists()
 
 
+@pytest.mark.parametrize("broker", ["valkey"], indirect=True)
+def test_a_worker_killed_between_taking_a_message_and_noting_it_loses_nothing(stack):
+    doomed = stack.worker("billing", kill_at="redis.fetched:1")
+    user_register(email="ada@example.org", name="Ada")
+    stack.relay("users")
+    assert doomed.wait(timeout=PATIENCE) == -9
+    stack.kill("worker-billing")
+    stack.worker("billing")
+    wait_until_in_step()
+
+
 def test_five_thousand_events_survive_random_kills(stack):
     chance = random.Random(5)
     users = [User(email=f"many{n}@example.org", name="Many") for n in range(2500)]

@@ -1,0 +1,95 @@
+"""kombu's Redis transport, without the moment in which it loses a message.
+
+kombu takes a message with BRPOP and notes it as unacknowledged afterwards. A worker that is killed in between takes the message with
+it (seen here: in one of four runs of the kill test some of 5,000 events never arrived). So here the message moves to a list of its
+own with BLMOVE, in one step, and leaves that list when it is noted. What stays there longer than the visibility timeout goes back
+to the queue; a message that comes twice is nothing to the inbox.
+"""
+
+from time import monotonic
+from typing import Any
+
+from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
+
+from messaging import steps
+
+#: Put a message back unless somebody else just did: one step, so that a crash can't come between.
+GIVE_BACK = "if redis.call('lrem', KEYS[1], 1, ARGV[1]) == 1 then redis.call('rpush', KEYS[2], ARGV[1]) end"
+
+
+def _fetching(queue: str) -> str:
+    return f"{queue}.fetching"
+
+
+class QoS(redis.QoS):  # type: ignore[misc]
+    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
+        super().restore_visible(*args, **kwargs)
+        self.channel.give_back_stale()
+
+
+class Channel(redis.Channel):  # type: ignore[misc]
+    QoS = QoS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._moving: str | None = None
+        self._seen: dict[tuple[str, bytes], float] = {}
+        super().__init__(*args, **kwargs)
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if len(queues) != 1 or self.global_keyprefix:
+            # BLMOVE waits for one list. Our workers have one queue each; anything else gets kombu's own way.
+            self._moving = None
+            super()._brpop_start(**({} if timeout is None else {"timeout": timeout}))
+            return
+        self._moving = queues[0]
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        wait = self.brpop_timeout if timeout is None else timeout
+        self.client.connection.send_command("BLMOVE", self._moving, _fetching(self._moving), "RIGHT", "LEFT", wait or 0)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        queue, self._moving = self._moving, None
+        if queue is None:
+            return bool(super()._brpop_read(**options))
+        try:
+            try:
+                item = self.client.parse_response(self.client.connection, "BLMOVE", **options)
+            except self.connection_errors:
+                self.client.connection.disconnect()
+                raise
+            if not item:
+                raise redis.Empty()
+            steps.reach("redis.fetched")
+            self.connection._deliver(loads(bytes_to_str(item)), queue)  # notes it as unacknowledged
+            with self.conn_or_acquire() as client:
+                client.lrem(_fetching(queue), 1, item)
+            return True
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+
+    def give_back_stale(self) -> None:
+        """Return to its queue what a killed worker fetched and never noted."""
+        now, present = monotonic(), {}
+        with self.conn_or_acquire() as client:
+            for queue in self.active_queues:
+                for item in client.lrange(_fetching(queue), 0, -1):
+                    present[queue, item] = self._seen.get((queue, item), now)
+                    if now - present[queue, item] >= self.visibility_timeout:
+                        client.eval(GIVE_BACK, 2, _fetching(queue), queue, item)
+        self._seen = present
+
+
+class Transport(redis.Transport):  # type: ignore[misc]
+    Channel = Channel
+
+
+def install() -> None:
+    """Make every Redis URL use this transport."""
+    ours = f"{__name__}:Transport"
+    for alias, path in list(TRANSPORT_ALIASES.items()):
+        if path == "kombu.transport.redis:Transport":
+            TRANSPORT_ALIASES[alias] = ours
