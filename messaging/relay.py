@@ -11,6 +11,7 @@ import random
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from celery import Celery
@@ -115,10 +116,12 @@ class Relay:
         with connections[self.using].cursor() as cursor:
             cursor.execute(
                 "UPDATE published SET status = 2 WHERE id IN ("
-                f"SELECT id FROM published WHERE status = 1 ORDER BY added, id LIMIT %s {lock}) RETURNING id, body",
+                f"SELECT id FROM published WHERE status = 1 ORDER BY added, id LIMIT %s {lock}) RETURNING id, body, added",
                 [self.batch],
             )
-            claimed = [(row_id, json.loads(body)) for row_id, body in cursor.fetchall()]
+            # RETURNING knows no order; consumers need none either, but a person who reads a queue does.
+            rows = sorted(cursor.fetchall(), key=itemgetter(2))
+        claimed = [(row_id, json.loads(body)) for row_id, body, _ in rows]
         known = ledger.positions(self.using, {_aggregate(body) for _, body in claimed if isinstance(body, dict)})
         for _, body in claimed:
             version, position = known.get(_aggregate(body), (None, None)) if isinstance(body, dict) else (None, None)
