@@ -1,0 +1,68 @@
+"""The admin's login is made once, and a password that a person chose stays."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import override_settings
+
+from config import preparation
+from config.preflight import REFUSED, WRONG_USAGE, CanNotRun
+
+pytestmark = pytest.mark.django_db(databases=["default"])
+
+
+@pytest.fixture(autouse=True)
+def password_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "admin-password"
+    monkeypatch.setattr(preparation, "PASSWORD_FILE", file)
+    return file
+
+
+def test_the_first_start_makes_a_login_and_later_ones_know_it(password_file: Path) -> None:
+    name, password = preparation.login()
+
+    assert password
+    assert password_file.read_text().strip() == password
+    assert stat.S_IMODE(password_file.stat().st_mode) == 0o600
+    admin = get_user_model()._default_manager.get(username=name)
+    assert admin.check_password(password)
+    assert admin.is_superuser
+    assert preparation.login() == (name, password)
+
+
+def test_a_start_that_was_killed_before_it_made_the_admin_goes_on_with_its_password(password_file: Path) -> None:
+    password_file.write_text("written-by-the-killed-one\n")
+
+    assert preparation.login() == ("admin", "written-by-the-killed-one")
+
+
+def test_a_password_changed_by_a_person_is_neither_reset_nor_shown() -> None:
+    preparation.login()
+    admin = get_user_model()._default_manager.get(username="admin")
+    admin.set_password("chosen by a person")
+    admin.save()
+
+    assert preparation.login() == ("admin", None)
+    admin.refresh_from_db()
+    assert admin.check_password("chosen by a person")
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "sentence"),
+    [
+        ("very-secret", WRONG_USAGE, "is not a broker's URL"),
+        ("nonsense://me:very-secret@127.0.0.1/", WRONG_USAGE, "is not a broker's URL"),
+        ("redis://:very-secret@127.0.0.1:port/0", WRONG_USAGE, "is not a broker's URL"),
+        ("memory://", WRONG_USAGE, "reaches no other process"),
+        ("amqp://me:very-secret@127.0.0.1:1//", REFUSED, "doesn't answer"),
+    ],
+)
+def test_a_broker_that_cannot_be_used_is_refused_without_its_password(url: str, code: int, sentence: str) -> None:
+    with override_settings(CELERY_BROKER_URL=url), pytest.raises(CanNotRun) as refused:
+        preparation.check_broker()
+
+    assert refused.value.code == code
+    assert sentence in str(refused.value)
+    assert "very-secret" not in str(refused.value)
