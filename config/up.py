@@ -8,30 +8,25 @@ Exit codes: 0 stopped by Ctrl-C or SIGTERM; 1 something failed; 2 wrong usage, s
 
 import argparse
 import os
-import shlex
 import signal
 import sys
 import time
-import urllib.error
-import urllib.request
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 from typing import IO
 
 from django.core.exceptions import ImproperlyConfigured
-from rich.console import Console
-from rich.panel import Panel
 
 from config import preflight
-from config.environment import ROOT, VAR
+from config.announcing import Watch, say, shown
+from config.environment import VAR
 from config.following import Terminal, tail
 from config.preflight import CanNotRun
-from config.programs import CONFIGURATION, programs
+from config.programs import programs
 from config.supervision import LOG, OUTPUT, Supervisor, log_of
 
-#: Seconds between two looks at the logs, and between two at the programs' states.
-LOGS, STATES = 0.1, 1.0
+#: Seconds between two looks at the logs.
+LOGS = 0.1
 
 
 class Stopped(BaseException):
@@ -154,65 +149,6 @@ def end(supervisor: Supervisor, terminal: Terminal, stop: Stop) -> None:
     preflight.nothing_left()
     with suppress(OSError):
         terminal.finish()
-
-
-class Watch:
-    """Says once when everything runs and the page answers, and what keeps failing."""
-
-    def __init__(self, supervisor: Supervisor, url: str, login: tuple[str, str | None]) -> None:
-        self.supervisor, self.url, self.login = supervisor, url, login
-        self.ready = False
-        self.failed: set[str] = set()
-        self.next = 0.0
-
-    def look(self) -> None:
-        if time.monotonic() < self.next:
-            return
-        self.next = time.monotonic() + STATES
-        states = self.supervisor.states()
-        failed = {name for name, state in states.items() if state == "FATAL"}
-        for name in sorted(failed - self.failed):
-            say(f"{name} keeps failing and is not tried again. The end of its log:")
-            print(*(f"    {line}" for line in tail(log_of(name))), sep="\n")
-            say(f"when that is mended: .venv/bin/supervisorctl -c {shlex.quote(shown(CONFIGURATION))} start {name}")
-        self.failed = failed
-        if not self.ready and states and set(states.values()) == {"RUNNING"} and answers(self.url):
-            self.ready = True
-            self._announce()
-
-    def _announce(self) -> None:
-        name, password = self.login
-        shown = f"[b]{name}[/b] / [b]{password}[/b]" if password else f"{name}, with the password that you gave it"
-        Console(soft_wrap=True, highlight=False).print(
-            Panel.fit(
-                f"[b]{self.url}[/b]\n{self.url}admin/   {shown}\n\nCtrl-C stops everything; the data stays.",
-                title="Everything runs",
-                padding=(1, 3),
-                border_style="green",
-            )
-        )
-
-
-def answers(url: str) -> bool:
-    """Whether the web server answers with a page, or with the message that there is none at this address."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by a proxy of the environment
-    try:
-        direct.open(url, timeout=5).close()
-    except urllib.error.HTTPError as error:
-        return error.code < 500
-    except OSError:
-        return False
-    return True
-
-
-def shown(path: Path) -> str:
-    """A path as a person would type it in the project's folder."""
-    text = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
-    return f"{text}/" if path.is_dir() else text
-
-
-def say(text: str) -> None:
-    print(f"• {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from config import up
-from config.up import Watch
+from config import announcing
+from config.announcing import Watch
 
 STARTING = {"web": "STARTING", "relay-users": "RUNNING"}
 RUNNING = dict.fromkeys(STARTING, "RUNNING")
@@ -23,9 +23,9 @@ class Programs:
 
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Programs:
-    monkeypatch.setattr(up, "STATES", 0.0)
-    monkeypatch.setattr(up, "answers", lambda url: True)
-    monkeypatch.setattr(up, "log_of", lambda name: tmp_path / f"{name}.log")
+    monkeypatch.setattr(announcing, "STATES", 0.0)
+    monkeypatch.setattr(announcing, "answers", lambda url: True)
+    monkeypatch.setattr(announcing, "log_of", lambda name: tmp_path / f"{name}.log")
     (tmp_path / "relay-users.log").write_text("starting\nModuleNotFoundError: No module named 'users'\n")
     return Programs()
 
@@ -52,7 +52,7 @@ def test_it_says_once_that_everything_runs(programs: Programs, capsys: pytest.Ca
 def test_it_does_not_say_so_before_the_page_answers(
     programs: Programs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(up, "answers", lambda url: False)
+    monkeypatch.setattr(announcing, "answers", lambda url: False)
     programs.now = RUNNING
     watch(programs).look()
     assert capsys.readouterr().out == ""
