@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils.module_loading import import_string
 from pydantic import BaseModel
@@ -17,8 +17,7 @@ from messaging.tracing import Trace, tracing
 from messaging.upsert import Upserted
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """An event as a handler sees it. `data` is an instance of the handler's own reader model."""
 
     id: str

@@ -8,7 +8,6 @@ done. The idempotent receiver is described at https://www.enterpriseintegrationp
 import logging
 import random
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from django_outbox_pattern.models import Received
 
 from messaging import checkpoints, handlers, parking, steps
 from messaging.errors import MessagingError
+from messaging.ids import uuid7
 from messaging.outbox import NEVER
 from messaging.reading import Arrival, arrival
 from messaging.upsert import insert_new
@@ -129,7 +129,7 @@ def _dedupe_rows(arrivals: Sequence[Arrival]) -> list[dict[str, Any]]:
     # Sorted, so that two workers with the same events insert in one order and can't deadlock.
     return [
         {
-            "id": uuid.uuid4(),
+            "id": uuid7(),
             "msg_id": item.key,
             "headers": _headers(item.event),
             "added": now,

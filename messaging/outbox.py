@@ -8,7 +8,7 @@ https://microservices.io/patterns/data/transactional-outbox.html.
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connections
@@ -19,6 +19,7 @@ from django_outbox_pattern.models import Published
 from messaging import conf, ledger, tracing, wakeup
 from messaging.contracts import DomainEvent, envelope
 from messaging.errors import OutsideTransaction
+from messaging.ids import uuid7
 from messaging.upsert import insert_new
 
 #: django-outbox-pattern gives a row a day and skips it silently afterwards. An event that waits is still an event.
@@ -64,14 +65,16 @@ def record_many(records: Sequence[Record], *, using: str) -> list[Published]:
     trace, now = tracing.current(), timezone.now()
     rows = [_row(item, versions[item.event.aggregate(), str(item.subject)], trace, now) for item in records]
     # One statement, and the headers as they are: `save()` would rebuild them at every call.
-    insert_new(Published, [_values(row, now) for row in rows], key="id", using=using)
+    # A microsecond apart, so that they leave in the order in which they were recorded.
+    values = [_values(row, now + timedelta(microseconds=number)) for number, row in enumerate(rows)]
+    insert_new(Published, values, key="id", using=using)
     wakeup.wake(using)
     return rows
 
 
-def _values(row: Published, now: datetime) -> dict[str, Any]:
+def _values(row: Published, added: datetime) -> dict[str, Any]:
     names = "id", "destination", "body", "expires_at", "retry", "status", "headers"
-    return {**{name: getattr(row, name) for name in names}, "added": now}
+    return {**{name: getattr(row, name) for name in names}, "added": added}
 
 
 def _must_belong(aggregate: str, using: str) -> None:
@@ -80,7 +83,7 @@ def _must_belong(aggregate: str, using: str) -> None:
 
 
 def _row(item: Record, version: int, trace: tracing.Trace, now: datetime) -> Published:
-    event_id = uuid.uuid4()
+    event_id = uuid7()
     body: dict[str, Any] = envelope(
         item.event,
         id=str(event_id),

@@ -3,8 +3,7 @@
 import hashlib
 import json
 import marshal
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -14,8 +13,7 @@ from messaging.errors import InvalidEnvelope, UnknownHandler
 from messaging.handlers import Event, Handler, handler_for
 
 
-@dataclass(frozen=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One event of a message: readable with its handler, or with the reason why not. `key` tells a redelivery."""
 
     raw: Any

@@ -4,14 +4,12 @@ A round stamps what is pending, claims a batch, sends one message copy per consu
 A crash between sending and marking sends one batch twice; the inbox knows that. Several relays may run beside each other.
 """
 
-import json
 import logging
-import marshal
 import random
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any
 
 from celery import Celery
@@ -20,8 +18,9 @@ from django.db.models import F
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 from pydantic import ValidationError
+from pydantic_core import from_json
 
-from messaging import engines, ledger, sequencer, steps
+from messaging import engines, sequencer, steps
 from messaging.contracts import Envelope
 from messaging.models import Consumer
 from messaging.sending import Sender
@@ -29,9 +28,12 @@ from messaging.wakeup import Waiter
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
+BATCH = 1000
 #: Bytes of events in one message; a batch that is longer becomes several.
 LARGEST_MESSAGE = 1024 * 1024
+#: Seconds from the start of a round to the next one's, unless a whole batch waits. An event that comes after a quiet moment
+#: doesn't wait.
+SPACING = 0.015
 #: Seconds between tries while broker or database are away: doubling from the first to the last, with jitter.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
@@ -56,6 +58,7 @@ class Relay:
 
     def __post_init__(self) -> None:
         self.sender = Sender(self.app)
+        self.began = 0.0
 
     def run(self) -> None:
         """Send until stopped; wait for commits in between. Survives the loss of broker and database, and says so once."""
@@ -65,7 +68,8 @@ class Relay:
             while not self.stop.is_set():
                 try:
                     done = self.run_once()
-                    if not done.sent and not done.failed:
+                    if done.sent + done.failed < self.batch:
+                        self._gather()
                         waiter.wait()
                 except expected as error:
                     if not away:
@@ -84,13 +88,18 @@ class Relay:
             self.sender.close()
             connections[self.using].close()
 
+    def _gather(self) -> None:
+        """Under steady traffic let a few commits come together: a round for each would cost a transaction here and there."""
+        self.stop.wait(max(0.0, self.began + SPACING - time.monotonic()))
+
     def run_once(self) -> Round:
         """One batch. Raises what broker or database raise; then nothing is marked, and the rows are sent again."""
+        self.began = time.monotonic()
         sequencer.stamp_pending(self.using)
         steps.reach("relay.stamped")
         self.sender.connect()  # before the claim: on SQLite it holds the write lock, and a broker that is away takes its time
         with transaction.atomic(using=self.using):
-            rows = self._claim()
+            rows = engines.for_alias(self.using).claim(self.using, self.batch)
             if not rows:
                 return Round()
             good, bad = _sort(rows)
@@ -106,29 +115,6 @@ class Relay:
         steps.reach("relay.committed")
         return done
 
-    def _claim(self) -> list[tuple[Any, Any]]:
-        """The oldest waiting rows that no other relay holds, marked as sent.
-
-        The mark is written with the claim, in one statement, and takes effect with the commit: after the broker confirmed. A
-        crash or an error before it leaves the rows waiting.
-        """
-        lock = engines.for_alias(self.using).CLAIM_LOCK
-        with connections[self.using].cursor() as cursor:
-            cursor.execute(
-                "UPDATE published SET status = 2 WHERE id IN ("
-                f"SELECT id FROM published WHERE status = 1 ORDER BY added, id LIMIT %s {lock}) RETURNING id, body, added",
-                [self.batch],
-            )
-            # RETURNING knows no order; consumers need none either, but a person who reads a queue does.
-            rows = sorted(cursor.fetchall(), key=itemgetter(2))
-        claimed = [(row_id, json.loads(body)) for row_id, body, _ in rows]
-        known = ledger.positions(self.using, {_aggregate(body) for _, body in claimed if isinstance(body, dict)})
-        for _, body in claimed:
-            version, position = known.get(_aggregate(body), (None, None)) if isinstance(body, dict) else (None, None)
-            if position is not None and version == body.get("aggregateversion"):
-                body["position"] = position
-        return claimed
-
     def _refuse(self, bad: Sequence[tuple[Any, str]]) -> None:
         for event_id, reason in bad:
             log.error("%s: event %s can't be sent: %s", self.using, event_id, reason)
@@ -136,39 +122,45 @@ class Relay:
             row.update(status=StatusChoice.FAILED, retry=F("retry") + 1, headers={"error": reason})
 
 
-def _aggregate(body: Mapping[str, Any]) -> tuple[str, str]:
-    return ".".join(str(body.get("type", "")).split(".")[:2]), str(body.get("subject", ""))
+@dataclass(slots=True)
+class Sendable:
+    """An event as it leaves, and its size in bytes before the consumer's fields are picked."""
+
+    event: dict[str, Any]
+    size: int
 
 
-def _sort(rows: Sequence[tuple[Any, Any]]) -> tuple[list[tuple[Any, dict[str, Any]]], list[tuple[Any, str]]]:
-    """(rows that can be sent, rows that can't with the reason): one bad row holds nobody up."""
+def _sort(rows: Sequence[tuple[Any, str, int | None]]) -> tuple[list[Sendable], list[tuple[Any, str]]]:
+    """(events that can be sent, rows that can't with the reason): one bad row holds nobody up."""
     good, bad = [], []
-    for event_id, body in rows:
+    for row_id, body, position in rows:
+        event = from_json(body)
         try:
-            Envelope.model_validate(body)
+            Envelope.model_validate(event)
         except ValidationError as error:
             places = ", ".join(".".join(map(str, problem["loc"])) or "body" for problem in error.errors(include_input=False))
-            bad.append((event_id, f"Not a valid envelope: {places}"))
+            bad.append((row_id, f"Not a valid envelope: {places}"))
         else:
-            good.append((event_id, body))
+            if position is not None:
+                event["position"] = position
+            good.append(Sendable(event, len(body)))
     return good, bad
 
 
-def _messages(rows: Sequence[tuple[Any, dict[str, Any]]], consumer: Consumer) -> Iterator[list[dict[str, Any]]]:
+def _messages(rows: Sequence[Sendable], consumer: Consumer) -> Iterator[list[dict[str, Any]]]:
     """The consumer's copies, in messages of bounded size: only its event types, and only its fields of each."""
     types, fields = set(consumer.types), set(consumer.fields)
     message: list[dict[str, Any]] = []
     size = 0
-    for _, body in rows:
-        if body["type"] not in types:
+    for row in rows:
+        if row.event["type"] not in types:
             continue
-        copy = {**body, "data": {name: value for name, value in body["data"].items() if name in fields}}
-        length = len(marshal.dumps(copy))  # near enough to its JSON, and far cheaper
-        if message and size + length > LARGEST_MESSAGE:
+        if message and size + row.size > LARGEST_MESSAGE:
             yield message
             message, size = [], 0
-        message.append(copy)
-        size += length
+        data = row.event["data"]
+        message.append({**row.event, "data": {name: data[name] for name in data if name in fields}})
+        size += row.size
     if message:
         yield message
 

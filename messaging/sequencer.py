@@ -30,9 +30,6 @@ def stamp_pending(using: str, *, batch: int = BATCH, limit: int | None = None) -
             engine.lock_sequence(using)
             # A new statement, so it sees every change that was committed before the lock was ours.
             stamped = engine.stamp(using, wanted)
-            if stamped:
-                with connections[using].cursor() as cursor:
-                    cursor.execute("UPDATE messaging_sequence SET head = head + %s WHERE id = 1", [stamped])
         total += stamped
         if stamped < wanted:
             break

@@ -1,17 +1,16 @@
 """PostgreSQL 14 and newer."""
 
-import json
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from pydantic_core import to_json
 
 from messaging.engines.shape import Tracked
 
 NOTIFY_CHANNEL = "messaging_outbox"
-#: Appended to the statement that claims rows: several relays share the work and never wait for each other.
-CLAIM_LOCK = "FOR UPDATE SKIP LOCKED"
 
 
 def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
@@ -89,8 +88,50 @@ def announce(using: str, aggregate: str, ids: Sequence[str]) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
+#: Until the transaction ends, read along indexes only. The statistics of a table that works as a queue are always of another
+#: moment: right after a burst the planner believes that nothing waits, and sorts everything that does at each claim (measured:
+#: 30 ms for a claim of 500 instead of 6).
+_ALONG_INDEXES = ", ".join(
+    f"set_config('{setting}', 'off', true)" for setting in ("enable_sort", "enable_bitmapscan", "enable_seqscan", "jit")
+)
+
+
+def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
+    """Mark the oldest waiting outbox rows as sent: (id, body, position of the change where it is still its aggregate's latest).
+
+    Several relays share the work: what one holds, the others skip.
+    """
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT {_ALONG_INDEXES}")
+        cursor.execute(
+            """
+            WITH claimed AS (
+                UPDATE published SET status = 2 WHERE id IN (
+                    SELECT id FROM published WHERE status = 1 ORDER BY added, id LIMIT %s FOR UPDATE SKIP LOCKED
+                ) RETURNING id, body, added
+            )
+            SELECT c.id, c.body::text, l.position, extract(epoch FROM c.added)::float8 FROM claimed c LEFT JOIN messaging_ledger l
+                ON l.aggregate_id = c.body->>'subject'
+                AND l.aggregate = split_part(c.body->>'type', '.', 1) || '.' || split_part(c.body->>'type', '.', 2)
+                AND l.version::text = c.body->>'aggregateversion'
+            """,
+            [limit],
+        )
+        rows = sorted(cursor.fetchall(), key=itemgetter(3, 0))  # here, because sorting is switched off there
+    return [(row_id, body, position) for row_id, body, position, _ in rows]
+
+
+def lock_sequence(using: str) -> None:
+    """Take the sequencer's lock until the transaction ends."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT head, {_ALONG_INDEXES} FROM messaging_sequence WHERE id = 1 FOR UPDATE")
+        if cursor.fetchone() is None:
+            cursor.execute("INSERT INTO messaging_sequence (id, head) VALUES (1, 0) ON CONFLICT DO NOTHING")
+            lock_sequence(using)
+
+
 def stamp(using: str, limit: int) -> int:
-    """Give the next positions to up to `limit` pending changes; the caller holds the lock. Returns how many it stamped.
+    """Give the next positions to up to `limit` pending changes, and move the head; the caller holds the lock. Returns how many.
 
     Rows that a writer has locked are skipped: their change isn't committed, and they come out of it pending again.
     """
@@ -98,25 +139,19 @@ def stamp(using: str, limit: int) -> int:
         cursor.execute(
             """
             WITH pending AS (
-                SELECT id FROM messaging_ledger WHERE position IS NULL ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+                SELECT id FROM messaging_ledger WHERE position IS NULL ORDER BY changed_at, id LIMIT %s FOR UPDATE SKIP LOCKED
             ), numbered AS (
-                SELECT id, row_number() OVER (ORDER BY id) + (SELECT head FROM messaging_sequence WHERE id = 1) AS position
-                FROM pending
+                SELECT id, row_number() OVER () + (SELECT head FROM messaging_sequence WHERE id = 1) AS position FROM pending
+            ), stamped AS (
+                UPDATE messaging_ledger l SET position = n.position FROM numbered n WHERE l.id = n.id RETURNING 1
+            ), counted AS (
+                SELECT count(*) AS number FROM stamped
             )
-            UPDATE messaging_ledger l SET position = n.position FROM numbered n WHERE l.id = n.id
+            UPDATE messaging_sequence SET head = head + number FROM counted WHERE id = 1 RETURNING number
             """,
             [limit],
         )
-        return int(cursor.rowcount)
-
-
-def lock_sequence(using: str) -> None:
-    """Take the sequencer's lock until the transaction ends."""
-    with connections[using].cursor() as cursor:
-        cursor.execute("SELECT head FROM messaging_sequence WHERE id = 1 FOR UPDATE")
-        if cursor.fetchone() is None:
-            cursor.execute("INSERT INTO messaging_sequence (id, head) VALUES (1, 0) ON CONFLICT DO NOTHING")
-            cursor.execute("SELECT head FROM messaging_sequence WHERE id = 1 FOR UPDATE")
+        return int(cursor.fetchone()[0])
 
 
 def values_source(
@@ -124,11 +159,12 @@ def values_source(
 ) -> tuple[str, list[Any]]:
     """(SQL, parameters) of a SELECT that yields the rows: one JSON document, however many there are.
 
-    Measured against one array per column: the client's part takes a third of the time.
+    Measured against one array per column: the client's part takes a third of the time; and pydantic's writer takes a fifth of what
+    the standard library's takes for UUIDs and times.
     """
     kinds = ", ".join(f"c{number} {_kind(field, connection)}" for number, field in enumerate(fields))
     names = [f"c{number}" for number in range(len(fields))]
-    document = json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=str, separators=(",", ":"))
+    document = to_json([dict(zip(names, row, strict=True)) for row in rows]).decode()
     return f"SELECT * FROM json_to_recordset(%s) AS x({kinds})", [document]
 
 

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from pydantic_core import to_json
 
 from messaging.engines.shape import Tracked
 
-#: Nothing to add: the transaction that claims holds the write lock, so no other relay can claim meanwhile.
-CLAIM_LOCK = ""
 _NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 
@@ -86,19 +86,44 @@ def announce(using: str, aggregate: str, ids: Sequence[str]) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
+def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
+    """Mark the oldest waiting outbox rows as sent: (id, body, position of the change where it is still its aggregate's latest).
+
+    The transaction holds the write lock, so no other relay can claim meanwhile.
+    """
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            "UPDATE published SET status = 2 WHERE id IN ("
+            "SELECT id FROM published WHERE status = 1 ORDER BY added, id LIMIT %s) RETURNING id, body, added",
+            [limit],
+        )
+        rows = sorted(cursor.fetchall(), key=itemgetter(2, 0))  # RETURNING knows no order
+        cursor.execute(
+            "SELECT event.key, l.position FROM json_each(%s) AS event JOIN messaging_ledger l "
+            "ON l.aggregate_id = event.value ->> 'subject' AND l.version = event.value ->> 'aggregateversion' "
+            "AND event.value ->> 'type' LIKE l.aggregate || '.%%'",
+            [f"[{','.join(body for _, body, _ in rows)}]"],
+        )
+        positions = dict(cursor.fetchall())
+    return [(row_id, body, positions.get(number)) for number, (row_id, body, _) in enumerate(rows)]
+
+
 def stamp(using: str, limit: int) -> int:
-    """Give the next positions to up to `limit` pending changes; the caller holds the lock. Returns how many it stamped."""
+    """Give the next positions to up to `limit` pending changes, and move the head; the caller holds the lock. Returns how many."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             """
             UPDATE messaging_ledger SET position = numbered.position FROM (
-                SELECT id, row_number() OVER (ORDER BY id) + (SELECT head FROM messaging_sequence WHERE id = 1) AS position
-                FROM (SELECT id FROM messaging_ledger WHERE position IS NULL ORDER BY id LIMIT %s)
+                SELECT id, row_number() OVER (ORDER BY changed_at, id) + (SELECT head FROM messaging_sequence) AS position
+                FROM (SELECT id, changed_at FROM messaging_ledger WHERE position IS NULL ORDER BY changed_at, id LIMIT %s)
             ) AS numbered WHERE messaging_ledger.id = numbered.id
             """,
             [limit],
         )
-        return int(cursor.rowcount)  # -1 if the statement began with WITH: Python's sqlite3 goes by its first word
+        stamped = int(cursor.rowcount)  # -1 if the statement began with WITH: Python's sqlite3 goes by its first word
+        if stamped:
+            cursor.execute("UPDATE messaging_sequence SET head = head + %s WHERE id = 1", [stamped])
+        return stamped
 
 
 def lock_sequence(using: str) -> None:
@@ -112,7 +137,9 @@ def values_source(
 ) -> tuple[str, list[Any]]:
     """(SQL, parameters) of a SELECT that yields the rows: one JSON document, so the number of parameters doesn't grow."""
     columns = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(fields)))
-    document = json.dumps([[_prepared(field, value, connection) for field, value in zip(fields, row, strict=True)] for row in rows])
+    document = to_json(
+        [[_prepared(field, value, connection) for field, value in zip(fields, row, strict=True)] for row in rows]
+    ).decode()
     return f"SELECT {columns} FROM json_each(%s) WHERE true", [document]
 
 
