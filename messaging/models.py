@@ -41,22 +41,42 @@ class Sequence(models.Model):
     """The head of this authority's feed: one row, and the lock that stamping takes."""
 
     head = models.BigIntegerField(default=0, help_text="The last position that was given out.")
+    floor = models.BigIntegerField(
+        default=0, help_text="Tombstones up to here may be gone, so a reader who stopped below it has to bootstrap."
+    )
 
     def __str__(self) -> str:
         return f"up to {self.head}"
 
 
 class Consumer(models.Model):
-    """A registered reader of this authority. The register decides who gets a copy of which events, with which fields."""
+    """A registered reader of this authority. The register decides who gets a copy of which events, with which fields, and what
+    retention may delete: one that never reported a checkpoint is infinitely behind, not absent."""
 
     name = models.CharField(max_length=50, primary_key=True)
     queue = models.CharField(max_length=50, help_text="The queue that its copies go to.")
     types = models.JSONField(default=list, help_text="Event types it gets.")
     fields = models.JSONField(default=list, help_text="Fields of `data` that its copies hold; nothing else leaves.")
+    owners = models.JSONField(default=list, blank=True, help_text="E-mail addresses that hear of repairs.")
+    staleness_seconds = models.PositiveIntegerField(default=900, help_text="How old its copy may be for its decisions.")
     registered_at = models.DateTimeField(auto_now_add=True)
+    token_hash = models.CharField(max_length=64, blank=True, editable=False, help_text="SHA-256 of its token.")
+    token_expires_at = models.DateTimeField(null=True, blank=True)
+    bootstrap_open = models.BooleanField(default=True, help_text="Whether it may read the feed from the beginning.")
+    bootstrap_closes_at = models.DateTimeField(
+        null=True, blank=True, help_text="When that ends by itself; empty: with its success."
+    )
+    bootstrapped_to = models.BigIntegerField(
+        default=0, help_text="The position at which it last went live. Below it the feed is closed while bootstrap is."
+    )
+    checkpoint = models.BigIntegerField(null=True, blank=True, help_text="The last checkpoint that it reported; empty: none yet.")
+    reported_at = models.DateTimeField(null=True, blank=True, help_text="When it reported it.")
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["token_hash"], condition=~Q(token_hash=""), name="messaging_consumer_token"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -65,9 +85,29 @@ class Consumer(models.Model):
 class Subscription(models.Model):
     """A consumer's own record of one authority: how far it got, and what came of what arrived."""
 
+    class State(models.TextChoices):
+        NEW = "new", "New"
+        BOOTSTRAPPING = "bootstrapping", "Bootstrapping"
+        LIVE = "live", "Live"
+        PAUSED = "paused", "Paused"
+        UNREACHABLE = "unreachable", "Authority unreachable"
+
     authority = models.CharField(max_length=50, primary_key=True)
+    state = models.CharField(max_length=15, choices=State.choices, default=State.NEW)
     checkpoint = models.BigIntegerField(default=0, help_text="Everything up to this position is applied.")
     ahead = models.JSONField(default=list, help_text="Ranges [first, last] applied beyond the checkpoint, behind a hole.")
+    head = models.BigIntegerField(default=0, help_text="The authority's head, as last heard.")
+    behind_since = models.DateTimeField(null=True, blank=True, help_text="Since when something below the head is missing.")
+    confirmed_at = models.DateTimeField(
+        null=True, blank=True, help_text="The authority's time when the copy was last confirmed to be caught up."
+    )
+    heartbeat_at = models.DateTimeField(null=True, blank=True, help_text="When the authority was last heard of.")
+    bootstrap_head = models.BigIntegerField(null=True, blank=True, help_text="The head that the running bootstrap reads up to.")
+    bootstrap_position = models.BigIntegerField(default=0, help_text="How far the running bootstrap got.")
+    owners = models.JSONField(default=list, blank=True, help_text="Who hears of repairs; from the authority's register.")
+    drift = models.JSONField(null=True, blank=True, help_text="What the last comparison found, by kind.")
+    compared_at = models.DateTimeField(null=True, blank=True)
+    repaired_at = models.DateTimeField(null=True, blank=True)
     applied = models.BigIntegerField(default=0)
     duplicate = models.BigIntegerField(default=0, help_text="Events that had arrived before.")
     obsolete = models.BigIntegerField(default=0, help_text="Events older than what the cache already knew.")
@@ -78,6 +118,68 @@ class Subscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.authority} at {self.checkpoint}"
+
+
+class Incident(models.Model):
+    """Something that went wrong by itself and a person should know of: changes without an event, drift."""
+
+    class Kind(models.TextChoices):
+        SILENT = "silent", "Changes without an event"
+        DRIFT = "drift", "Drift"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    authority = models.CharField(max_length=50)
+    opened_at = models.DateTimeField(auto_now_add=True)
+    last_seen_at = models.DateTimeField(auto_now=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    count = models.PositiveIntegerField(default=0, help_text="How many aggregates it is about.")
+    subjects = models.JSONField(default=list, help_text="Their ids, the first 1,000.")
+    summary = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.summary
+
+
+class Repair(models.Model):
+    """A replay, a republish or a repair by comparison: who did what, and what came of it."""
+
+    class Kind(models.TextChoices):
+        REPLAY = "replay", "Replay"
+        REPUBLISH = "republish", "Republish"
+        RECONCILE = "reconcile", "Reconcile"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    done_by = models.CharField(max_length=150)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(auto_now_add=True)
+    window = models.CharField(max_length=300, blank=True, help_text="What it was asked for.")
+    consumers = models.JSONField(default=list, help_text="The consumers that it touched.")
+    counts = models.JSONField(default=dict)
+    result = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.result}"
+
+
+class Unknown(models.Model):
+    """A lookup's negative answer: the authority didn't know this aggregate when it was asked."""
+
+    authority = models.CharField(max_length=50)
+    aggregate_id = models.CharField(max_length=100)
+    asked_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "unknown aggregate"
+        constraints = [models.UniqueConstraint(fields=["authority", "aggregate_id"], name="messaging_unknown_once")]
+
+    def __str__(self) -> str:
+        return f"{self.aggregate_id} at {self.authority}"
 
 
 class Parked(models.Model):
