@@ -4,7 +4,7 @@ import os
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config import broker, contexts
+from config import apis, broker, contexts
 from config.environment import ROOT, VAR, database, flag
 from messaging.queues import queue
 
@@ -101,6 +101,12 @@ MESSAGING = {
     "CONTEXTS": CONTEXT_NAMES,
     # The handlers of each context: a literal table, event type to handler.
     "HANDLERS": {name: f"{name}.handlers.HANDLERS" for name in CONTEXT_NAMES},
+    # What an authority shows of its facts, and a consumer's copies of them.
+    "FEEDS": {"users": "users.feed.FEED"},
+    "CACHES": {"billing": "billing.caches.CACHES"},
+    "API_URL": apis.url,
+    "API_TOKEN": apis.token,
+    "TOKEN_FOLDER": VAR / "tokens",
     # Where a relay waits for a wake-up when its database can't notify (SQLite).
     "WAKE_FOLDER": VAR / "wake",
     # Seconds before each retry of a handler that failed; each is jittered. After the last one the event is parked.

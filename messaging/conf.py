@@ -1,10 +1,16 @@
 """What `messaging` asks of the project it lives in: the setting `MESSAGING`, and nothing else."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+if TYPE_CHECKING:
+    from messaging.caches import Cache
+    from messaging.feeds import Feed
 
 #: An event longer than this (bytes of JSON) is refused by the relay and parked by the inbox.
 LARGEST_EVENT = 64 * 1024
@@ -25,6 +31,38 @@ def contexts() -> list[str]:
 def handlers_path(context: str) -> str:
     """Where the literal table of a context's handlers is."""
     return str(_setting("HANDLERS")[context])
+
+
+def feed(authority: str) -> "Feed | None":
+    """What an authority of this process shows of its facts; None where it shows none."""
+    path = _setting("FEEDS").get(authority)
+    return import_string(path) if path else None  # type: ignore[no-any-return]
+
+
+def caches(consumer: str) -> "Mapping[str, Cache]":
+    """A consumer's copies, by authority."""
+    path = _setting("CACHES").get(consumer)
+    return import_string(path) if path else {}  # type: ignore[no-any-return]
+
+
+def cache(consumer: str, authority: str) -> "Cache | None":
+    """A consumer's copy of an authority's facts; None where it keeps none."""
+    return caches(consumer).get(authority)
+
+
+def api_url(authority: str) -> str:
+    """Where an authority's API is, without a slash at the end: http://127.0.0.1:8000."""
+    return str(_setting("API_URL")(authority)).rstrip("/")
+
+
+def api_token(consumer: str, authority: str) -> str:
+    """The consumer's token for that API; empty where it has none."""
+    return str(_setting("API_TOKEN")(consumer, authority))
+
+
+def token_folder() -> Path:
+    """Where tokens are kept for consumers that run on the authority's machine."""
+    return Path(_setting("TOKEN_FOLDER"))
 
 
 def wake_folder() -> Path:

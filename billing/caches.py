@@ -1,0 +1,66 @@
+"""Billing's copies of other contexts' facts. The table at the end is the wiring."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from django.utils import timezone
+from pydantic import AwareDatetime, BaseModel
+
+from billing.models import CachedUser, Invoice
+from billing.services import invoices_flag_late
+from messaging.caches import Cache
+from messaging.handlers import Event
+from messaging.upsert import Upserted, upsert_newer
+
+DATABASE = "billing"
+
+
+class UserFacts(BaseModel):
+    """What billing reads of a user: the fields that it registered for, and no more."""
+
+    status: Literal["active", "suspended", "erased"]
+    status_since: AwareDatetime
+
+
+def apply_users(events: Sequence[Event], source: str) -> Upserted:
+    """Move the cache forward; a suspension that comes late flags the invoices that it should have prevented."""
+    now = timezone.now()
+    outcome = upsert_newer(
+        CachedUser,
+        [
+            {
+                "user_id": event.uuid,
+                "status": event.data.status,
+                "status_since": event.data.status_since,
+                "version": event.version,
+                "source": source,
+                "authority_time": event.time,
+                "received_at": now,
+            }
+            for event in events
+        ],
+        final=("status", "erased"),
+        using=DATABASE,
+    )
+    _flag_late_invoices([event for event in events if event.data.status != "active" and event.uuid in outcome.applied])
+    return outcome
+
+
+def _flag_late_invoices(events: Sequence[Event]) -> None:
+    """One query for the batch finds out whether there is anything to flag; there hardly ever is."""
+    if not events:
+        return
+    earliest = min(event.data.status_since for event in events)
+    suspects = Invoice.objects.using(DATABASE).filter(user_id__in={event.uuid for event in events}, issued_at__gte=earliest)
+    invoiced = set(suspects.filter(review_reason="").values_list("user_id", flat=True))
+    for event in events:
+        if event.uuid in invoiced:
+            with event.tracing():
+                invoices_flag_late(
+                    user_id=event.uuid, status=event.data.status, since=event.data.status_since, version=event.version
+                )
+
+
+CACHES = {
+    "users": Cache(model=CachedUser, key="user_id", fields=("status", "status_since"), reads=UserFacts, apply=apply_users),
+}

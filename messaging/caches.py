@@ -1,0 +1,27 @@
+"""A consumer's copy of another context's facts: one declaration per authority, read by pull, bootstrap and reconcile."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from django.db import models
+from pydantic import BaseModel
+
+from messaging.handlers import Event
+from messaging.upsert import Upserted
+
+
+@dataclass(frozen=True)
+class Cache:
+    """`model`: the cache's rows, one per aggregate. `key`: their primary key, the aggregate's id. `fields`: the columns that copy
+    the authority's fields of the same names. `reads`: the consumer's own reader of the data.
+
+    `apply`: takes changes and where they come from (the value that the cache keeps as their source: event, bootstrap, repair,
+    lookup), writes them by `upsert_newer`, and does what follows from them. The same function serves events.
+    """
+
+    model: type[models.Model]
+    key: str
+    fields: tuple[str, ...]
+    reads: type[BaseModel]
+    apply: Callable[[Sequence[Event], str], Upserted]
+    version: str = "version"

@@ -1,0 +1,24 @@
+"""What `users` shows of its users to other contexts."""
+
+from messaging.contracts import DomainEvent
+from messaging.feeds import CHANGED_AT, Feed
+from users import events
+from users.models import User
+
+
+def announces(facts: DomainEvent, first: bool) -> type[DomainEvent]:
+    """The event that tells this state. What led to it isn't known any more; what it is now is what consumers need."""
+    status = getattr(facts, "status", "")
+    if status == "erased":
+        return events.UserErased
+    if status == "suspended":
+        return events.UserSuspended
+    return events.UserCreated if first else events.UserReactivated
+
+
+FEED = Feed(
+    model=User,
+    facts=events.UserFacts,
+    gone={"status": "erased", "status_since": CHANGED_AT, "created_at": CHANGED_AT},
+    announces=announces,
+)
