@@ -1,7 +1,8 @@
 """What an event is: the contract classes that publishers write, and the envelope that travels.
 
 The envelope is CloudEvents 1.0 in its JSON form (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md),
-with three extensions: `aggregateversion`, `correlationid`, `causationid`; and `position` on copies that carry one.
+with three extensions: `aggregateversion`, `correlationid`, `causationid`; `position` on copies that carry one; `repair` and `replay`
+on those that are not the first to tell.
 """
 
 import json
@@ -71,6 +72,8 @@ class Envelope(BaseModel):
         ge=1,
         description="The change's place in the authority's feed, where it was still the latest when it was sent.",
     )
+    repair: bool = Field(default=False, description="Recorded afterwards, for a change that no event had been recorded for.")
+    replay: bool = Field(default=False, description="A recorded event that is sent again, with the id that it had.")
 
 
 def envelope(

@@ -28,10 +28,11 @@ NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Record:
-    """An event to record, and the id of the aggregate that it is about."""
+    """An event to record, and the id of the aggregate that it is about. `time`: when it happened, where that isn't now."""
 
     event: DomainEvent
     subject: uuid.UUID | int | str
+    time: datetime | None = None
 
 
 def record(event: DomainEvent, *, subject: uuid.UUID | int | str, using: str) -> Published:
@@ -39,8 +40,10 @@ def record(event: DomainEvent, *, subject: uuid.UUID | int | str, using: str) ->
     return record_many([Record(event, subject)], using=using)[0]
 
 
-def record_many(records: Sequence[Record], *, using: str) -> list[Published]:
+def record_many(records: Sequence[Record], *, using: str, repair: bool = False) -> list[Published]:
     """Record events beside the changes they announce: a few statements, however many there are.
+
+    `repair`: the envelopes say that the change is older than its event (`republish`).
 
     Call it after the write, in the write's own transaction on the same alias. The ledger says which version each event
     announces, and notes that it was announced. The relay is woken when the transaction commits.
@@ -64,6 +67,9 @@ def record_many(records: Sequence[Record], *, using: str) -> list[Published]:
             versions[aggregate, subject] = version
     trace, now = tracing.current(), timezone.now()
     rows = [_row(item, versions[item.event.aggregate(), str(item.subject)], trace, now) for item in records]
+    if repair:
+        for row in rows:
+            row.body["repair"] = True
     # One statement, and the headers as they are: `save()` would rebuild them at every call.
     # A microsecond apart, so that they leave in the order in which they were recorded.
     values = [_values(row, now + timedelta(microseconds=number)) for number, row in enumerate(rows)]
@@ -89,7 +95,7 @@ def _row(item: Record, version: int, trace: tracing.Trace, now: datetime) -> Pub
         id=str(event_id),
         subject=str(item.subject),
         version=version,
-        time=now,
+        time=item.time or now,
         correlation=trace.correlation,
         causation=trace.causation,
     )

@@ -8,7 +8,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,9 @@ from django.db import InterfaceError, OperationalError, connections, transaction
 from django.db.models import F
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
-from pydantic import ValidationError
-from pydantic_core import from_json
 
-from messaging import engines, sequencer, steps
-from messaging.contracts import Envelope
+from messaging import copies, engines, sequencer, steps
+from messaging.copies import LARGEST_MESSAGE
 from messaging.models import Consumer
 from messaging.sending import Sender
 from messaging.wakeup import Waiter
@@ -29,11 +27,11 @@ from messaging.wakeup import Waiter
 log = logging.getLogger(__name__)
 
 BATCH = 1000
-#: Bytes of events in one message; a batch that is longer becomes several.
-LARGEST_MESSAGE = 1024 * 1024
 #: Seconds from the start of a round to the next one's, unless a whole batch waits. An event that comes after a quiet moment
 #: doesn't wait.
 SPACING = 0.015
+#: Seconds between two heartbeats.
+HEARTBEAT = 2.0
 #: Seconds between tries while broker or database are away: doubling from the first to the last, with jitter.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
@@ -58,7 +56,7 @@ class Relay:
 
     def __post_init__(self) -> None:
         self.sender = Sender(self.app)
-        self.began = 0.0
+        self.began = self.next_heartbeat = 0.0
 
     def run(self) -> None:
         """Send until stopped; wait for commits in between. Survives the loss of broker and database, and says so once."""
@@ -68,6 +66,7 @@ class Relay:
             while not self.stop.is_set():
                 try:
                     done = self.run_once()
+                    self._heartbeat()
                     if done.sent + done.failed < self.batch:
                         self._gather()
                         waiter.wait()
@@ -88,6 +87,17 @@ class Relay:
             self.sender.close()
             connections[self.using].close()
 
+    def _heartbeat(self) -> None:
+        """Tell every consumer where the head is, now and then: silence is not health."""
+        if time.monotonic() < self.next_heartbeat:
+            return
+        now = timezone.now()  # before the head: whoever has everything up to it is as fresh as this
+        sequencer.stamp_pending(self.using)
+        head = sequencer.head(self.using)
+        for consumer in Consumer.objects.using(self.using):
+            self.sender.heartbeat(consumer.queue, consumer.name, self.using, head, now)
+        self.next_heartbeat = time.monotonic() + HEARTBEAT
+
     def _gather(self) -> None:
         """Under steady traffic let a few commits come together: a round for each would cost a transaction here and there."""
         self.stop.wait(max(0.0, self.began + SPACING - time.monotonic()))
@@ -102,11 +112,11 @@ class Relay:
             rows = engines.for_alias(self.using).claim(self.using, self.batch)
             if not rows:
                 return Round()
-            good, bad = _sort(rows)
+            good, bad = copies.sort(rows)
             steps.reach("relay.claimed")
             done = Round(sent=len(good), failed=len(bad))
             for consumer in Consumer.objects.using(self.using):
-                for message in _messages(good, consumer):
+                for message in copies.messages(good, consumer, LARGEST_MESSAGE):
                     self.sender.send(consumer.queue, consumer.name, message)
                     done.messages += 1
                     steps.reach("relay.sent")
@@ -120,49 +130,6 @@ class Relay:
             log.error("%s: event %s can't be sent: %s", self.using, event_id, reason)
             row = Published.objects.using(self.using).filter(id=event_id)
             row.update(status=StatusChoice.FAILED, retry=F("retry") + 1, headers={"error": reason})
-
-
-@dataclass(slots=True)
-class Sendable:
-    """An event as it leaves, and its size in bytes before the consumer's fields are picked."""
-
-    event: dict[str, Any]
-    size: int
-
-
-def _sort(rows: Sequence[tuple[Any, str, int | None]]) -> tuple[list[Sendable], list[tuple[Any, str]]]:
-    """(events that can be sent, rows that can't with the reason): one bad row holds nobody up."""
-    good, bad = [], []
-    for row_id, body, position in rows:
-        event = from_json(body)
-        try:
-            Envelope.model_validate(event)
-        except ValidationError as error:
-            places = ", ".join(".".join(map(str, problem["loc"])) or "body" for problem in error.errors(include_input=False))
-            bad.append((row_id, f"Not a valid envelope: {places}"))
-        else:
-            if position is not None:
-                event["position"] = position
-            good.append(Sendable(event, len(body)))
-    return good, bad
-
-
-def _messages(rows: Sequence[Sendable], consumer: Consumer) -> Iterator[list[dict[str, Any]]]:
-    """The consumer's copies, in messages of bounded size: only its event types, and only its fields of each."""
-    types, fields = set(consumer.types), set(consumer.fields)
-    message: list[dict[str, Any]] = []
-    size = 0
-    for row in rows:
-        if row.event["type"] not in types:
-            continue
-        if message and size + row.size > LARGEST_MESSAGE:
-            yield message
-            message, size = [], 0
-        data = row.event["data"]
-        message.append({**row.event, "data": {name: data[name] for name in data if name in fields}})
-        size += row.size
-    if message:
-        yield message
 
 
 def _brief(error: BaseException) -> str:

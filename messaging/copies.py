@@ -1,0 +1,65 @@
+"""The copies of events that leave: only a consumer's types, only its fields of each, in messages of bounded size."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from messaging.contracts import Envelope
+from messaging.models import Consumer
+
+#: Bytes of events in one message; a batch that is longer becomes several.
+LARGEST_MESSAGE = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Sendable:
+    """An event as it leaves, and its size in bytes before the consumer's fields are picked."""
+
+    event: dict[str, Any]
+    size: int
+
+
+def sort(rows: Sequence[tuple[Any, str, int | None]]) -> tuple[list[Sendable], list[tuple[Any, str]]]:
+    """(events that can be sent, rows that can't with the reason): one bad row holds nobody up."""
+    good, bad = [], []
+    for row_id, body, position in rows:
+        event = from_json(body)
+        reason = problem(event)
+        if reason:
+            bad.append((row_id, reason))
+        else:
+            if position is not None:
+                event["position"] = position
+            good.append(Sendable(event, len(body)))
+    return good, bad
+
+
+def problem(event: Any) -> str:
+    """Why an event can't be sent; empty where it can."""
+    try:
+        Envelope.model_validate(event)
+    except ValidationError as error:
+        places = ", ".join(".".join(map(str, found["loc"])) or "body" for found in error.errors(include_input=False))
+        return f"Not a valid envelope: {places}"
+    return ""
+
+
+def messages(rows: Sequence[Sendable], consumer: Consumer, largest: int = LARGEST_MESSAGE) -> Iterator[list[dict[str, Any]]]:
+    """The consumer's copies, in messages of at most `largest` bytes (or one event): its event types, and its fields of each."""
+    types, fields = set(consumer.types), set(consumer.fields)
+    message: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        if row.event["type"] not in types:
+            continue
+        if message and size + row.size > largest:
+            yield message
+            message, size = [], 0
+        data = row.event["data"]
+        message.append({**row.event, "data": {name: data[name] for name in data if name in fields}})
+        size += row.size
+    if message:
+        yield message
