@@ -2,13 +2,22 @@
 3 refused for safety."""
 
 import json
+import re
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connections
 
 from messaging import conf
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+LONGEST = timedelta(days=36_500)
+#: PostgreSQL's codes for a table, a column and a schema that aren't there.
+NOT_THERE = {"42P01", "42703", "3F000"}
 
 
 class WrongUsage(CommandError):
@@ -57,3 +66,54 @@ def checked_context(name: str) -> str:
     if name not in conf.contexts():
         raise WrongUsage(f"{name!r} is not a context of this process. Here: {', '.join(conf.contexts())}.")
     return name
+
+
+def duration(text: str) -> timedelta:
+    """90s, 15m, 1h or 30d; `WrongUsage` for anything else. Call it in `handle`: as argparse's `type` it ends in a traceback."""
+    found = re.fullmatch(r"(\d{1,9})([smhd])", text.strip(), re.ASCII)
+    if not found:
+        raise WrongUsage(f"{text!r} is not a duration. Write a number and a unit, as 90s, 15m, 1h or 30d.")
+    value = timedelta(**{UNITS[found[2]]: int(found[1])})
+    if value > LONGEST:
+        raise WrongUsage(f"{text} is too long: at most {LONGEST.days}d.")
+    return value
+
+
+def lifetime(text: str) -> timedelta:
+    """A duration that something is to last, so more than none."""
+    value = duration(text)
+    if not value:
+        raise WrongUsage(f"{text} is over at once. Say how long, as 15m, 1h or 30d.")
+    return value
+
+
+@contextmanager
+def answering(*aliases: str) -> Iterator[None]:
+    """Around work on these databases: one that is away, or lacks its tables, is `Refused` in a sentence, not a traceback."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, ProgrammingError) as error:
+        unmigrated = "no such table" in str(error) or "no such column" in str(error)
+        if isinstance(error, ProgrammingError):
+            # A statement that is wrong in any other way is a bug, and stays one.
+            if getattr(error.__cause__, "sqlstate", None) not in NOT_THERE:
+                raise
+            unmigrated = True
+        where = " or ".join(aliases) if unmigrated or len(aliases) == 1 else _away(aliases)
+        why = next(iter(str(error).splitlines()), "") or type(error).__name__
+        todo = "Bring it up to date: manage.py migrate --database NAME" if unmigrated else "Start it, and try again"
+        if len(aliases) == 1:
+            todo = todo.replace("NAME", where)
+        raise Refused(f"The database of {where} can't be used: {why.rstrip('.')}. {todo}.") from error
+
+
+def _away(aliases: tuple[str, ...]) -> str:
+    """Those of these databases that don't answer."""
+    away = []
+    for alias in aliases:
+        try:
+            with connections[alias].cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except Error:
+            away.append(alias)
+    return " and ".join(away or aliases)

@@ -1,39 +1,90 @@
-"""The authority's register: which consumer gets which of its events, with which fields."""
+"""The authority's register: which consumer gets which of its events, with which fields, and up to where it has everything.
+
+Its tokens are in `tokens`, its bootstrap grants in `grants`; their functions are here too, as `registry.by_token`.
+"""
 
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from importlib import import_module
+from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce, Greatest
+from django.utils import timezone
 from django.utils.module_loading import module_has_submodule
 
 from messaging import conf, contracts, handlers
+from messaging.entries import NotRegistered
 from messaging.errors import MessagingError
+from messaging.grants import close_bootstrap, may_read, open_bootstrap
 from messaging.models import Consumer
+from messaging.tokens import TokenRejected, by_token, ensure_token, issue_token, keep_token, prolong_token, token_file
+
+__all__ = [
+    "InvalidConsumer",
+    "NotRegistered",
+    "TokenRejected",
+    "by_token",
+    "close_bootstrap",
+    "ensure_token",
+    "issue_token",
+    "keep_token",
+    "load_contracts",
+    "may_read",
+    "open_bootstrap",
+    "prolong_token",
+    "register_consumer",
+    "registered",
+    "report_checkpoint",
+    "revoke_consumer",
+    "token_file",
+    "wanted",
+]
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
+LONGEST_STALENESS = timedelta(days=3650)
 
 
 class InvalidConsumer(MessagingError):
-    """What was to be registered can't be: a name, a type or a field is off."""
+    """What was to be registered can't be: a name, a type, a field, an address or a bound is off."""
 
 
-def register_consumer(*, authority: str, name: str, types: Iterable[str], fields: Iterable[str]) -> Consumer:
-    """Enter a consumer in the authority's register, or change its entry. Safe to repeat.
+def register_consumer(
+    *,
+    authority: str,
+    name: str,
+    types: Iterable[str],
+    fields: Iterable[str],
+    owners: Iterable[str] | None = None,
+    staleness: timedelta | None = None,
+) -> Consumer:
+    """Enter a consumer in the authority's register, or change its entry. Safe to repeat: token, grant and checkpoint stay.
 
-    Raises `InvalidConsumer` for a name that no queue can have, and for types or fields that the authority doesn't publish.
+    `owners`: e-mail addresses that hear of repairs. `staleness`: how old its copy may be for its decisions. None leaves either as
+    it is. A new entry has no token yet, and may bootstrap until it succeeds. Raises `InvalidConsumer` for a name that no queue can
+    have, for types or fields that the authority doesn't publish, for what is no address, and for a bound below a second.
     """
     types, fields = sorted(set(types)), sorted(set(fields))
     if not NAME.fullmatch(name):
         raise InvalidConsumer(f"{name!r} can't be a consumer's name: small letters, digits and _, at most 50, a letter first.")
     _must_be_published(authority, types, fields)
-    values = {"queue": name, "types": types, "fields": fields}
+    values: dict[str, Any] = {"queue": name, "types": types, "fields": fields}
+    if owners is not None:
+        values["owners"] = _addresses(owners)
+    if staleness is not None:
+        if not timedelta(seconds=1) <= staleness <= LONGEST_STALENESS:
+            raise InvalidConsumer("The staleness bound is from 1s to 3650d.")
+        values["staleness_seconds"] = int(staleness.total_seconds())
     consumer, _ = Consumer.objects.using(authority).update_or_create(name=name, defaults=values)
     return consumer
 
 
 def revoke_consumer(*, authority: str, name: str) -> bool:
-    """Take a consumer out of the register: it gets no more copies. False where it isn't there."""
+    """Take a consumer out of the register: it gets no more copies, and its token is unknown. False where it isn't there."""
     deleted, _ = Consumer.objects.using(authority).filter(pk=name).delete()
     return bool(deleted)
 
@@ -41,6 +92,13 @@ def revoke_consumer(*, authority: str, name: str) -> bool:
 def registered(authority: str) -> list[Consumer]:
     """The authority's consumers, by name."""
     return list(Consumer.objects.using(authority))
+
+
+def report_checkpoint(*, authority: str, name: str, checkpoint: int) -> bool:
+    """Note up to which position a consumer has applied everything. It only moves forward: a late report changes nothing but the
+    time of the last one. False where the consumer isn't registered."""
+    forward = Greatest(Coalesce(F("checkpoint"), Value(0)), Value(checkpoint))
+    return bool(Consumer.objects.using(authority).filter(pk=name).update(checkpoint=forward, reported_at=timezone.now()))
 
 
 def wanted(consumer: str, authority: str) -> tuple[list[str], list[str]] | None:
@@ -57,6 +115,16 @@ def load_contracts(context: str) -> None:
     app = apps.get_app_config(context)
     if app.module is not None and module_has_submodule(app.module, "events"):
         import_module(f"{app.name}.events")
+
+
+def _addresses(owners: Iterable[str]) -> list[str]:
+    addresses = list(dict.fromkeys(owners))
+    for address in addresses:
+        try:
+            validate_email(address)
+        except ValidationError:
+            raise InvalidConsumer(f"{address!r} is no e-mail address.") from None
+    return addresses
 
 
 def _must_be_published(authority: str, types: list[str], fields: list[str]) -> None:
