@@ -1,8 +1,8 @@
 """What an event is: the contract classes that publishers write, and the envelope that travels.
 
 The envelope is CloudEvents 1.0 in its JSON form (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md),
-with three extensions: `aggregateversion`, `correlationid`, `causationid`; `position` on copies that carry one; `repair` and `replay`
-on those that are not the first to tell.
+with three extensions: `aggregateversion`, `correlationid`, `causationid`; `position` on copies that carry one; `repair` and
+`replay` on those that are not the first to tell.
 """
 
 import json

@@ -1,0 +1,75 @@
+"""`republish users`: find changes that no event was recorded for, and record them."""
+
+import getpass
+from argparse import ArgumentParser
+from typing import Any
+
+from django.utils import timezone
+
+from messaging import registry, repairs
+from messaging.cli import Command as BaseCommand
+from messaging.cli import Found, WrongUsage, answering, checked_context, context_argument
+from messaging.console import progress_bar
+from messaging.models import Repair
+from messaging.republish import NoFeed, Republished, count, missing, republish
+
+#: Ids that a person is shown; `--json` has them all.
+SHOWN = 50
+
+
+class Command(BaseCommand):
+    help = "Record an event for each change of a context that never got one, with the state as it is now."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        context_argument(parser, "context", "the authority whose changes are looked through")
+        parser.add_argument("--dry-run", action="store_true", help="only say which they are")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        authority = checked_context(options["context"])
+        try:
+            with answering(authority):
+                if options["dry_run"]:
+                    self._list(authority, options)
+                else:
+                    self._record(authority, options)
+        except NoFeed as error:
+            raise WrongUsage(str(error)) from None
+
+    def _list(self, authority: str, options: dict[str, Any]) -> None:
+        ids = list(missing(authority))
+        text = f"No event was recorded for {len(ids)} changes of {authority}{':' if ids else '.'}{_listed(ids)}"
+        self.result(options, {"missing": ids, "republished": 0}, text)
+
+    def _record(self, authority: str, options: dict[str, Any]) -> None:
+        started = timezone.now()
+        with progress_bar(self.stderr, "recording", count(authority)) as progress:
+            done = republish(authority, progress=progress)
+        if done.count:
+            self._announce(authority, done, started)
+        values = {"missing": [*done.ids, *done.refused], "republished": done.count, "refused": done.refused}
+        text = f"Recorded {done.count} events of {authority} for changes that had none{':' if done.ids else '.'}{_listed(done.ids)}"
+        self.result(options, values, text)
+        if done.refused:
+            first, reason = next(iter(done.refused.items()))
+            raise Found(
+                f"{len(done.refused)} can't be told, the first of them {first} ({reason}). Set their rows right, then again."
+            )
+
+    def _announce(self, authority: str, done: Republished, started: Any) -> None:
+        touched = registry.registered(authority)
+        repairs.announce(
+            authority,
+            kind=Repair.Kind.REPUBLISH,
+            window="changes without an event",
+            consumers=[consumer.name for consumer in touched],
+            owners=[owner for consumer in touched for owner in consumer.owners],
+            counts={"republished": done.count, "refused": len(done.refused)},
+            result=f"Recorded {done.count} events for changes that had none.",
+            started_at=started,
+            by=getpass.getuser(),
+        )
+
+
+def _listed(ids: list[str]) -> str:
+    more = [f"… and {len(ids) - SHOWN} more (--json has them all)"] if len(ids) > SHOWN else []
+    return "".join(f"\n  {line}" for line in [*ids[:SHOWN], *more])
