@@ -9,12 +9,22 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 
 from billing.errors import BillingError
-from billing.models import Authority, CachedUser, Consumer, Inbox, Invoice, LedgerEntry, Outbox, ParkedMessage
+from billing.models import Authority, CachedUser, Consumer, Inbox, Incident, Invoice, LedgerEntry, Outbox, ParkedMessage, Repair
 from billing.services import invoice_mark_overdue
 from messaging.admin import ReadOnlyAdmin, register
 
 DATABASE = "billing"
-register(DATABASE, outbox=Outbox, inbox=Inbox, parked=ParkedMessage, ledger=LedgerEntry, consumer=Consumer, subscription=Authority)
+register(
+    DATABASE,
+    outbox=Outbox,
+    inbox=Inbox,
+    parked=ParkedMessage,
+    ledger=LedgerEntry,
+    consumer=Consumer,
+    subscription=Authority,
+    incident=Incident,
+    repair=Repair,
+)
 #: Refusals that are shown one by one; the rest is counted.
 MOST_REFUSALS = 5
 

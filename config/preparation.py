@@ -8,6 +8,7 @@ import io
 import os
 import secrets
 from collections.abc import Iterator
+from datetime import timedelta
 
 from django.apps import apps
 from django.conf import settings
@@ -20,9 +21,11 @@ from kombu.exceptions import KombuError
 
 from config.environment import VAR
 from config.preflight import REFUSED, WRONG_USAGE, CanNotRun
+from messaging import registry
 
 PASSWORD_FILE = VAR / "admin-password"
 ADMIN = "admin"
+TOKEN_TTL = timedelta(days=365)
 NO_URL = "CELERY_BROKER_URL is not a broker's URL. Use redis://… or amqp://…, or leave it unset."
 
 
@@ -93,14 +96,24 @@ def login() -> tuple[str, str | None]:
     return ADMIN, known
 
 
+def tokens() -> Iterator[str]:
+    """See to it that every consumer that runs here has a valid token for each authority here that knows it."""
+    for authority in settings.CONTEXT_NAMES:
+        for consumer in registry.registered(authority):
+            here = consumer.name in settings.CONTEXT_NAMES
+            if here and registry.ensure_token(consumer=consumer.name, authority=authority, ttl=TOKEN_TTL):
+                yield f"token: {consumer.name} at {authority}"
+
+
 def seed() -> Iterator[str]:
-    """Register the contexts with each other and make demo users, where the authority has none."""
+    """Register the contexts with each other, hand out their tokens, and make demo users, where the authority has none."""
     if not {"users", "billing"} <= set(settings.CONTEXT_NAMES):
         return
     # Users that were there before the first start need it too; a register that somebody filled by hand stays as it is.
     for consumer, authority in (("billing", "users"), ("users", "billing")):
         if not apps.get_model("messaging", "Consumer")._default_manager.using(authority).exists():
             call_command("consumers", "register", consumer, "--to", authority, stdout=io.StringIO())
+    yield from tokens()
     if apps.get_model("users", "User")._default_manager.using("users").exists():
         return
     yield "demo data: 24 users"

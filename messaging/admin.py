@@ -4,15 +4,13 @@ The tables are the same in every context, so a page has to say which database it
 that names its alias: https://docs.djangoproject.com/en/5.2/topics/db/multi-db/#exposing-multiple-databases-in-django-s-admin-interface
 """
 
-import json
-import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django_outbox_pattern import admin as outbox_pattern_admin  # noqa: F401  (so that its registrations are there to be undone)
@@ -20,78 +18,17 @@ from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published, Received
 
 from messaging import handlers, parking
+from messaging.admin_base import ContextAdmin, ReadOnlyAdmin, pretty
+from messaging.admin_register import ConsumerAdmin, IncidentAdmin, RepairAdmin, SubscriptionAdmin
 from messaging.contracts import DomainEvent
-from messaging.models import Consumer, Ledger, Parked, Subscription
+from messaging.models import Consumer, Incident, Ledger, Parked, Repair, Subscription
 
-if TYPE_CHECKING:
-    BaseAdmin = admin.ModelAdmin[Any]
-else:
-    BaseAdmin = admin.ModelAdmin
+__all__ = ["ContextAdmin", "ReadOnlyAdmin", "register"]
 
 # These read without an alias, which the router refuses, and they would let a person edit what was sent.
 for unplaced in (Published, Received):
     if admin.site.is_registered(unplaced):
         admin.site.unregister(unplaced)
-
-
-class ContextAdmin(BaseAdmin):
-    """A model's pages, bound to one database. `exact_ids`: lookups that a search for a whole UUID goes to."""
-
-    using: str = ""
-    exact_ids: tuple[str, ...] = ("pk",)
-    show_full_result_count = False
-    list_per_page = 50
-
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        return super().get_queryset(request).using(self.using)
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.save(using=self.using)
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        obj.delete(using=self.using)
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().formfield_for_foreignkey(db_field, request, **{**kwargs, "using": self.using})
-
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().formfield_for_manytomany(db_field, request, **{**kwargs, "using": self.using})
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
-    ) -> tuple[models.QuerySet[Any], bool]:
-        """A whole UUID is looked up by index; anything else is searched as text."""
-        try:
-            wanted = uuid.UUID(search_term.strip())
-        except ValueError:
-            return super().get_search_results(request, queryset, search_term.replace("\x00", ""))
-        found = Q()
-        for lookup in self.exact_ids:
-            found |= Q((lookup, wanted if lookup in {"pk", "user_id"} else str(wanted)))
-        return queryset.filter(found), False
-
-
-class ReadOnlyAdmin(ContextAdmin):
-    """To look, not to touch."""
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_settle_permission(self, request: HttpRequest) -> bool:
-        """For actions on rows whose fields nobody edits: whoever has the model's change permission."""
-        options = self.opts
-        return bool(request.user.has_perm(f"{options.app_label}.change_{options.model_name}"))  # type: ignore[union-attr]
-
-
-def pretty(value: Any) -> str:
-    """JSON as a person reads it."""
-    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False)) if value else "-"
 
 
 class PublishedType(admin.SimpleListFilter):
@@ -269,28 +206,6 @@ class LedgerAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
 
 
-class ConsumerAdmin(ReadOnlyAdmin):
-    """Who gets copies of this context's events."""
-
-    list_display = ("name", "queue", "kinds", "shown", "registered_at")
-    search_fields = ("name",)
-
-    @admin.display(description="event types")
-    def kinds(self, row: Consumer) -> str:
-        return ", ".join(row.types)
-
-    @admin.display(description="fields")
-    def shown(self, row: Consumer) -> str:
-        return ", ".join(row.fields)
-
-
-class SubscriptionAdmin(ReadOnlyAdmin):
-    """How far this context got with each authority."""
-
-    list_display = ("authority", "checkpoint", "applied", "duplicate", "obsolete", "last_event_at")
-    search_fields = ("authority",)
-
-
 def register(
     using: str,
     *,
@@ -300,6 +215,8 @@ def register(
     ledger: type[Ledger],
     consumer: type[Consumer],
     subscription: type[Subscription],
+    incident: type[Incident],
+    repair: type[Repair],
 ) -> None:
     """Register a context's proxies of the plumbing's tables, for its own database."""
     pages: list[tuple[type[models.Model], type[ContextAdmin]]] = [
@@ -309,6 +226,8 @@ def register(
         (ledger, LedgerAdmin),
         (consumer, ConsumerAdmin),
         (subscription, SubscriptionAdmin),
+        (incident, IncidentAdmin),
+        (repair, RepairAdmin),
     ]
     for model, page in pages:
         admin.site.register(model, page, using=using)

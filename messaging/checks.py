@@ -1,13 +1,20 @@
 """System checks: what must be right before the first event is sent."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
 
-from messaging import conf, engines, ledger
+from messaging import conf, engines, grants, ledger
 from messaging.handlers import Handler, table
+from messaging.models import Consumer
+
+#: After its first success a consumer bootstraps again by exception; a grant that stays longer than this was forgotten.
+LONGEST_GRANT = timedelta(days=1)
 
 
 @register("messaging")
@@ -39,3 +46,36 @@ def ledger_triggers_are_there(app_configs: Any, databases: Sequence[str] | None 
                 Error(f"{tracked.label} has no ledger trigger.", hint=f"Run `migrate --database {using}`.", id="messaging.E002")
             )
     return found
+
+
+@register(Tags.database)
+def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.W001: a consumer may read everything although nobody is waiting for it, or its grant ran out unused."""
+    found: list[CheckMessage] = []
+    now = timezone.now()
+    for using in conf.contexts():
+        if using not in (databases or []) or not _has_grants(connections[using]):
+            continue
+        for consumer in Consumer.objects.using(using).filter(bootstrap_open=True):
+            ends = consumer.bootstrap_closes_at
+            if grants.grant(consumer, now) == "expired":
+                why = f"The bootstrap grant of {consumer.name} at {using} ran out at {ends:%Y-%m-%d %H:%M} UTC without a success."
+            elif grants.went_live(consumer) and (ends is None or ends > now + LONGEST_GRANT):
+                until = f"until {ends:%Y-%m-%d %H:%M} UTC" if ends else "without an end"
+                why = f"{consumer.name} is live already, and may bootstrap from {using} again {until}."
+            else:
+                continue
+            again = f"consumers open {consumer.name} --to {using} --ttl 1h"
+            hint = f"Type `consumers close {consumer.name} --to {using}`; where it still has to bootstrap, `{again}`."
+            found.append(Warning(why, hint=hint, id="messaging.W001"))
+    return found
+
+
+def _has_grants(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the register's table is there, and up to date: `migrate` runs the checks before it makes it so."""
+    table_name = Consumer._meta.db_table
+    with connection.cursor() as cursor:
+        if table_name not in connection.introspection.table_names(cursor):
+            return False
+        columns = {column.name for column in connection.introspection.get_table_description(cursor, table_name)}
+    return {field.column for field in Consumer._meta.concrete_fields} <= columns

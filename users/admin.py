@@ -18,10 +18,20 @@ from messaging import ledger
 from messaging.admin import ContextAdmin, register
 from users import services
 from users.errors import UserError
-from users.models import Authority, Consumer, Inbox, LedgerEntry, Outbox, ParkedMessage, User
+from users.models import Authority, Consumer, Inbox, Incident, LedgerEntry, Outbox, ParkedMessage, Repair, User
 
 DATABASE = "users"
-register(DATABASE, outbox=Outbox, inbox=Inbox, parked=ParkedMessage, ledger=LedgerEntry, consumer=Consumer, subscription=Authority)
+register(
+    DATABASE,
+    outbox=Outbox,
+    inbox=Inbox,
+    parked=ParkedMessage,
+    ledger=LedgerEntry,
+    consumer=Consumer,
+    subscription=Authority,
+    incident=Incident,
+    repair=Repair,
+)
 #: Refusals that are shown one by one; the rest is counted.
 MOST_REFUSALS = 5
 

@@ -8,8 +8,10 @@ from django_outbox_pattern.models import Published, Received
 
 from messaging.ledger import track
 from messaging.models import Consumer as MessagingConsumer
+from messaging.models import Incident as MessagingIncident
 from messaging.models import Ledger as MessagingLedger
 from messaging.models import Parked, Subscription
+from messaging.models import Repair as MessagingRepair
 
 
 @track(tombstone=("status", "erased"))
@@ -82,3 +84,13 @@ class Authority(Subscription):
     class Meta:
         proxy = True
         verbose_name = "subscription"
+
+
+class Incident(MessagingIncident):
+    class Meta:
+        proxy = True
+
+
+class Repair(MessagingRepair):
+    class Meta:
+        proxy = True

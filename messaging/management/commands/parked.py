@@ -11,7 +11,7 @@ from rich.table import Table
 
 from messaging import parking
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, WrongUsage, checked_context, context_argument
+from messaging.cli import Found, WrongUsage, answering, checked_context, context_argument
 from messaging.console import show
 from messaging.models import Parked
 
@@ -39,7 +39,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         using = checked_context(options["context"])
-        {"list": self._list, "retry": self._retry, "discard": self._discard}[options["action"]](using, options)
+        with answering(using):
+            {"list": self._list, "retry": self._retry, "discard": self._discard}[options["action"]](using, options)
 
     def _list(self, using: str, options: dict[str, Any]) -> None:
         rows = Parked.objects.using(using).defer("envelope", "raw", "traceback").order_by("id")

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import IntegrityError
 
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, WrongUsage
+from messaging.cli import Found, WrongUsage, answering
 from messaging.console import progress_bar
 from users import exports, seeding
 from users.models import User
@@ -68,7 +68,7 @@ class Command(BaseCommand):
                 yield user
 
         try:
-            with progress_bar(self.stderr, "users", total) as progress:
+            with answering("users"), progress_bar(self.stderr, "users", total) as progress:
                 done = seeding.save(counted(), with_events=options["with_events"], progress=progress)
         except IntegrityError as error:
             raise Found("Somebody else wrote one of these users just now. What was saved before it stays; run it again.") from error

@@ -1,0 +1,171 @@
+"""Admin pages of who reads what, how far each reader is, what went wrong by itself, and what was done about it.
+
+All to look at only: the register is changed by `consumers`, the rest by the programs that it tells of.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.db.models.functions import Cast
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.timesince import timesince
+
+from messaging import grants
+from messaging.admin_base import ReadOnlyAdmin, pretty
+from messaging.models import Consumer, Incident, Repair, Subscription
+
+
+def since(moment: datetime | None, never: str) -> str:
+    """How long ago that was."""
+    if moment is None:
+        return never
+    seconds = max(0, int((timezone.now() - moment).total_seconds()))
+    return f"{seconds} second{'' if seconds == 1 else 's'}" if seconds < 60 else timesince(moment, depth=1)
+
+
+def counted(counts: Any) -> str:
+    """{"missing": 2, "stale": 0} as "2 missing"."""
+    if not isinstance(counts, dict):
+        return str(counts)
+    return ", ".join(f"{number} {kind}" for kind, number in counts.items() if number) or "none"
+
+
+def lines(words: Any) -> str:
+    return format_html_join("", "<div>{}</div>", ((word,) for word in words)) or "-"
+
+
+class ConsumerAdmin(ReadOnlyAdmin):
+    """Who reads this authority: which events and fields, by a token until when, and how far it says it is."""
+
+    list_display = ("name", "allowed", "bootstrap", "token", "reached", "reported_at")
+    list_filter = ("bootstrap_open",)
+    search_fields = ("name",)
+    fields = (
+        *("name", "queue", "kinds", "allowed", "addresses", "staleness_seconds", "registered_at", "token", "bootstrap"),
+        *("bootstrapped_to", "reached", "reported_at"),
+    )
+    readonly_fields = ("kinds", "allowed", "addresses", "token", "bootstrap", "reached")
+
+    @admin.display(description="event types")
+    def kinds(self, row: Consumer) -> str:
+        return lines(row.types)
+
+    @admin.display(description="fields")
+    def allowed(self, row: Consumer) -> str:
+        return ", ".join(row.fields)
+
+    @admin.display(description="owners")
+    def addresses(self, row: Consumer) -> str:
+        return lines(row.owners)
+
+    @admin.display(ordering="bootstrap_open")
+    def bootstrap(self, row: Consumer) -> str:
+        return grants.in_words(row)
+
+    @admin.display(ordering="token_expires_at")
+    def token(self, row: Consumer) -> str:
+        ends = row.token_expires_at
+        if not row.token_hash or ends is None:
+            return "none"
+        return f"{'until' if ends > timezone.now() else 'expired'} {ends:%Y-%m-%d %H:%M}"
+
+    @admin.display(description="checkpoint", ordering="checkpoint")
+    def reached(self, row: Consumer) -> str:
+        return "never reported" if row.checkpoint is None else str(row.checkpoint)
+
+
+class SubscriptionAdmin(ReadOnlyAdmin):
+    """How far this context got with each authority, and how sure that is."""
+
+    list_display = ("authority", "state", "checkpoint", "head", "lag", "staleness", "found", "compared_at", "last_event_at")
+    list_filter = ("state",)
+    search_fields = ("authority",)
+    fields = (
+        *("authority", "state", "checkpoint", "head", "lag", "beyond", "behind_since", "staleness", "confirmed_at"),
+        *("heartbeat_at", "last_event_at", "found", "compared_at", "repaired_at", "applied", "duplicate", "obsolete", "addresses"),
+    )
+    readonly_fields = ("lag", "beyond", "staleness", "found", "addresses")
+
+    @admin.display(description="lag")
+    def lag(self, row: Subscription) -> int:
+        return max(0, row.head - row.checkpoint)
+
+    @admin.display(description="applied beyond it")
+    def beyond(self, row: Subscription) -> str:
+        return ", ".join(f"{first} to {last}" for first, last in row.ahead[:20]) or "-"
+
+    @admin.display(ordering="confirmed_at")
+    def staleness(self, row: Subscription) -> str:
+        return since(row.confirmed_at, "never confirmed")
+
+    @admin.display(description="drift")
+    def found(self, row: Subscription) -> str:
+        return "never compared" if row.drift is None else counted(row.drift)
+
+    @admin.display(description="owners")
+    def addresses(self, row: Subscription) -> str:
+        return lines(row.owners)
+
+
+class Open(admin.SimpleListFilter):
+    """Incidents that are not over."""
+
+    title, parameter_name = "open", "open"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Open"), ("no", "Closed")]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return queryset.filter(closed_at__isnull=self.value() == "yes") if self.value() in {"yes", "no"} else queryset
+
+
+class IncidentAdmin(ReadOnlyAdmin):
+    """What went wrong by itself: changes without an event, drift."""
+
+    list_display = ("summary", "kind", "authority", "count", "is_open", "opened_at", "last_seen_at")
+    list_filter = (Open, "kind", "opened_at")
+    search_fields = ("summary", "authority", "ids")
+    search_help_text = "Part of the summary, or the id of an aggregate."
+    exact_ids = ("ids__contains",)
+    fields = ("summary", "kind", "authority", "count", "opened_at", "last_seen_at", "closed_at", "about")
+    readonly_fields = ("about",)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        rows: models.QuerySet[Any] = super().get_queryset(request)
+        return rows.annotate(ids=Cast("subjects", models.TextField()))
+
+    @admin.display(boolean=True, description="open", ordering="closed_at")
+    def is_open(self, row: Incident) -> bool:
+        return row.closed_at is None
+
+    @admin.display(description="ids")
+    def about(self, row: Incident) -> str:
+        return lines(row.subjects)
+
+
+class RepairAdmin(ReadOnlyAdmin):
+    """Replays, republishes and repairs by comparison: who did what, when, and what came of it."""
+
+    list_display = ("kind", "result", "done_by", "started_at", "window", "touched", "tally")
+    list_filter = ("kind", "started_at")
+    search_fields = ("result", "done_by", "window")
+    search_help_text = "Part of the result, of a name or of what was asked for."
+    exact_ids = ("window__contains",)
+    fields = ("kind", "done_by", "started_at", "finished_at", "window", "touched", "result", "details")
+    readonly_fields = ("touched", "details")
+
+    @admin.display(description="consumers")
+    def touched(self, row: Repair) -> str:
+        return ", ".join(row.consumers) or "-"
+
+    @admin.display(description="counts")
+    def tally(self, row: Repair) -> str:
+        return counted(row.counts)
+
+    @admin.display(description="counts")
+    def details(self, row: Repair) -> str:
+        return pretty(row.counts)
