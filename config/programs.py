@@ -12,6 +12,7 @@ from config import broker, sockets
 from config.embedded import server_command, tethered
 from config.environment import ROOT, VAR
 from config.preflight import PROGRAMS_LOCK, RUN
+from messaging import conf
 
 CONFIGURATION = RUN / "supervisord.conf"
 CONTROL_SOCKET = sockets.usable(RUN / "supervisor.sock")
@@ -37,6 +38,9 @@ def programs(contexts: Sequence[str], port: int) -> list[Program]:
     found.append(Program("web", [python, manage, "runserver", "--noreload", f"127.0.0.1:{port}"]))
     for name in contexts:
         found.append(Program(f"relay-{name}", [python, manage, "relay", name]))
+    for name in contexts:
+        if conf.caches(name):
+            found.append(Program(f"tend-{name}", [python, manage, "tend", name]))
     for name in contexts:
         found.append(Program(f"worker-{name}", [*celery, "worker", "-Q", name, "-n", f"{name}@%h", *WORKER_OPTIONS]))
     found.append(Program("beat", [*celery, "beat", "--loglevel", "INFO"]))

@@ -17,12 +17,11 @@ from typing import IO
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config import preflight
+from config import apis, preflight
 from config.announcing import Watch, say, shown
 from config.environment import VAR
 from config.following import Terminal, tail
 from config.preflight import CanNotRun
-from config.programs import programs
 from config.supervision import LOG, OUTPUT, Supervisor, log_of
 
 #: Seconds between two looks at the logs.
@@ -112,12 +111,16 @@ def run(port: int, login: tuple[str, str | None], stop: Stop) -> int:
     from django.conf import settings
     from django.db import connections
 
+    from config.programs import programs
+
     connections.close_all()  # this process asks no database any more
     chosen = programs(settings.CONTEXT_NAMES, port)
     terminal = Terminal([*((one.name, log_of(one.name)) for one in chosen), ("supervisor", LOG / "supervisord.log")])
     say(f"starting {len(chosen)} programs: {', '.join(one.name for one in chosen)}")
+    url = f"http://127.0.0.1:{port}/"
+    apis.ADDRESS.write_text(f"{url}\n")  # commands beside this one find the API there
     supervisor = Supervisor(chosen)
-    watch = Watch(supervisor, f"http://127.0.0.1:{port}/", login)
+    watch = Watch(supervisor, url, login)
     try:
         while not stop.asked and supervisor.runs():
             terminal.show()

@@ -5,11 +5,13 @@ until the hole is filled.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.db.models import F
+from django.db import transaction
 from django.utils import timezone
 
+from messaging.errors import MessagingError
 from messaging.models import Subscription
 
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 #: Ranges beyond the checkpoint that are kept. What is dropped is only pulled again.
 MOST_RANGES = 500
+
+
+class Paused(MessagingError):
+    """The consumer's queue is held, so that a bootstrap converges without new events: the message has to stay in it."""
 
 
 def merge(checkpoint: int, ahead: Iterable[Sequence[int]], positions: Iterable[int]) -> tuple[int, list[list[int]]]:
@@ -36,27 +42,55 @@ def merge(checkpoint: int, ahead: Iterable[Sequence[int]], positions: Iterable[i
     return checkpoint, merged[:MOST_RANGES]
 
 
+def note_progress(row: Subscription, *, moved: bool) -> None:
+    """Keep `behind_since`: since when the checkpoint stands still although there is more. Call it before the row is saved."""
+    if row.checkpoint >= row.head and not row.ahead:
+        row.behind_since = None
+    elif moved or row.behind_since is None:
+        row.behind_since = timezone.now()
+
+
 def advance(consumer: str, events: Sequence["Event"], outcome: "Outcome") -> None:
     """Count the outcome and move the checkpoint, in the caller's transaction and last in it: the row's lock lets the workers of one
-    queue through one after the other, and only for these two statements."""
+    queue through one after the other, and only for these two statements. Raises `Paused` where a bootstrap holds the queue."""
     by_source: dict[str, list[int]] = {}
     for event in events:
         found = by_source.setdefault(event.source, [])
         if event.position is not None:
             found.append(event.position)
     for number, (source, positions) in enumerate(by_source.items()):
-        rows = Subscription.objects.using(consumer)
-        row = rows.select_for_update().filter(pk=source).first()
-        if row is None:
-            rows.get_or_create(pk=source)
-            row = rows.select_for_update().get(pk=source)
-        checkpoint, ahead = merge(row.checkpoint, row.ahead, positions)
-        counted = (outcome.applied, outcome.duplicate, outcome.obsolete) if number == 0 else (0, 0, 0)
-        rows.filter(pk=source).update(
-            checkpoint=checkpoint,
-            ahead=ahead,
-            applied=F("applied") + counted[0],
-            duplicate=F("duplicate") + counted[1],
-            obsolete=F("obsolete") + counted[2],
-            last_event_at=timezone.now(),
-        )
+        row = _locked(consumer, source)
+        if row.state == Subscription.State.PAUSED:
+            raise Paused(f"{consumer} holds its queue until its bootstrap from {source} is done.")
+        before = row.checkpoint
+        row.checkpoint, row.ahead = merge(before, row.ahead, positions)
+        row.head = max(row.head, row.checkpoint, *(last for _, last in row.ahead[-1:]))
+        note_progress(row, moved=row.checkpoint > before)
+        if number == 0:
+            row.applied, row.duplicate = row.applied + outcome.applied, row.duplicate + outcome.duplicate
+            row.obsolete += outcome.obsolete
+        row.last_event_at = timezone.now()
+        row.save(using=consumer, update_fields=_MOVED)
+
+
+def hear(consumer: str, authority: str, head: int, at: datetime) -> None:
+    """A heartbeat: the authority's head at a time of its clock, by the same road as the events before it."""
+    with transaction.atomic(using=consumer):
+        row = _locked(consumer, authority)
+        row.head, row.heartbeat_at = max(row.head, head), timezone.now()
+        if row.checkpoint >= head and (row.confirmed_at is None or at > row.confirmed_at):
+            row.confirmed_at = at
+        note_progress(row, moved=False)
+        row.save(using=consumer, update_fields=["head", "heartbeat_at", "confirmed_at", "behind_since"])
+
+
+_MOVED = ["checkpoint", "ahead", "head", "behind_since", "applied", "duplicate", "obsolete", "last_event_at"]
+
+
+def _locked(consumer: str, authority: str) -> Subscription:
+    rows = Subscription.objects.using(consumer)
+    row = rows.select_for_update().filter(pk=authority).first()
+    if row is None:
+        rows.get_or_create(pk=authority)
+        row = rows.select_for_update().get(pk=authority)
+    return row

@@ -55,7 +55,8 @@ def receive(consumer: str, raw_events: Sequence[Any]) -> Outcome:
     """Take a message of many events: all of them in one transaction, a few statements in all.
 
     Where a handler fails, the batch is halved until the failing event is alone; that one is kept for its retry, and the others are
-    applied. What is no valid event is parked at once. Raises `DatabaseAway` where nothing could be kept.
+    applied. What is no valid event is parked at once. Raises `DatabaseAway` where nothing could be kept, and `Paused` where
+    nothing may be.
     """
     arrivals = [arrival(consumer, raw) for raw in raw_events]
     return _halving(consumer, arrivals) if arrivals else Outcome()
@@ -64,7 +65,7 @@ def receive(consumer: str, raw_events: Sequence[Any]) -> Outcome:
 def _halving(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:
     try:
         return _persistently(consumer, arrivals)
-    except DatabaseAway:
+    except (DatabaseAway, checkpoints.Paused):
         raise
     except Exception as error:
         if len(arrivals) == 1:

@@ -11,6 +11,8 @@ from kombu.exceptions import OperationalError as BrokerError
 
 #: The Celery task that hands a message to the inbox.
 DELIVER = "messaging.deliver"
+#: The Celery task that notes an authority's sign of life.
+HEARTBEAT = "messaging.heartbeat"
 
 
 def queue(name: str) -> Queue:

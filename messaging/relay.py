@@ -15,6 +15,7 @@ from typing import Any
 from celery import Celery
 from django.db import InterfaceError, OperationalError, connections, transaction
 from django.db.models import F
+from django.utils import timezone
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 

@@ -1,11 +1,15 @@
 """The way to the broker: one connection, one message at a time, back only when the broker has it."""
 
+from datetime import datetime
 from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
 
-from messaging.queues import DELIVER, queue
+from messaging.queues import DELIVER, HEARTBEAT, queue
+
+#: Messages in a queue from which on heartbeats stay away: its worker is behind or gone, and only the newest would count.
+MOST_WAITING = 100
 
 
 class Unroutable(BrokerError):
@@ -41,18 +45,36 @@ class Sender:
 
     def send(self, queue_name: str, consumer: str, events: list[dict[str, Any]]) -> None:
         """One message with many events for one consumer. The queue is declared with it, so it is there whoever starts first."""
+        self._send(queue_name, DELIVER, {"consumer": consumer, "events": events}, f"{len(events)} events")
+
+    def heartbeat(self, queue_name: str, consumer: str, authority: str, head: int, at: datetime) -> None:
+        """The authority's head at a time of its clock. None is added where nobody takes the older ones."""
+        self.connect()
+        if self._bound(queue_name).queue_declare().message_count < MOST_WAITING:
+            values = {"consumer": consumer, "authority": authority, "head": head, "at": at.isoformat()}
+            self._send(queue_name, HEARTBEAT, values, "a heartbeat")
+
+    def declare(self, queue_name: str) -> None:
+        """Make sure that the queue is there."""
+        self.connect()
+        self._bound(queue_name).declare()
+
+    def _bound(self, queue_name: str) -> Any:
+        return queue(queue_name).bind(self._connection.default_channel)
+
+    def _send(self, queue_name: str, task: str, kwargs: dict[str, Any], shown: str) -> None:
         self.connect()
         self._returned.clear()
         self.app.send_task(
-            DELIVER,
-            kwargs={"consumer": consumer, "events": events},
+            task,
+            kwargs=kwargs,
             queue=queue(queue_name),
             producer=self._producer,
             retry=False,  # the relay tries again itself: it knows what is marked and what isn't
             mandatory=True,
             # Celery would put a print of the arguments into the headers; ours are long, and personal.
             argsrepr="()",
-            kwargsrepr=f"{len(events)} events",
+            kwargsrepr=shown,
         )
         if self._returned:
             # Somebody deleted the queue. With a new connection it is declared anew.

@@ -3,14 +3,15 @@
 import logging
 import random
 import time
+from datetime import datetime
 from typing import Any
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
 
-from messaging import conf, inbox, parking
+from messaging import checkpoints, conf, inbox, parking
 from messaging.errors import MessagingError
-from messaging.queues import DELIVER
+from messaging.queues import DELIVER, HEARTBEAT
 
 log = logging.getLogger(__name__)
 
@@ -22,13 +23,20 @@ def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
         raise MessagingError(f"Addressed to {consumer!r}, which this process is not.")  # parked by `DeliveryRequest`
     try:
         outcome = inbox.receive(consumer, events)
-    except inbox.DatabaseAway as error:
+    except (inbox.DatabaseAway, checkpoints.Paused) as error:
         # Nothing could be kept, so the message goes back. The pause keeps a broken database from being hammered, and is
         # shorter than the broker's patience.
         log.warning("%s", error)
         time.sleep(random.uniform(0.5, 1.5))
         raise Reject(str(error), requeue=True) from error
     log.info("%s: %s", consumer, outcome)
+
+
+@shared_task(name=HEARTBEAT)
+def heartbeat(*, consumer: str, authority: str, head: int, at: str) -> None:
+    """An authority's sign of life. One that can't be noted is no loss: the next one says more."""
+    if consumer in conf.contexts():
+        checkpoints.hear(consumer, authority, head, datetime.fromisoformat(at))
 
 
 @shared_task(name="messaging.retry_due")

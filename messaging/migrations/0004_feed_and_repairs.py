@@ -126,11 +126,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="subscription",
-            name="bootstrap_position",
-            field=models.BigIntegerField(default=0, help_text="How far the running bootstrap got."),
-        ),
-        migrations.AddField(
-            model_name="subscription",
             name="compared_at",
             field=models.DateTimeField(blank=True, null=True),
         ),

@@ -1,7 +1,8 @@
-"""The API of `users`."""
+"""The API of `users`: its contracts, and its facts for registered consumers."""
 
-from django.urls import path
+from django.urls import include, path
 
+from messaging.api.views import urls
 from users.api.contracts import ContractsView
 
-urlpatterns = [path("contracts/", ContractsView.as_view(), name="users-contracts")]
+urlpatterns = [path("contracts/", ContractsView.as_view(), name="users-contracts"), path("", include(urls("users")))]

@@ -1,0 +1,203 @@
+"""Bootstrap: a new copy is filled from the authority's feed, beside live events.
+
+In this order: the register is asked, the queue is there, the head H is read, then the pages up to H, then what changed since; at
+last fingerprints are compared, and only where they are equal the copy is live. Each page commits with the checkpoint, so a
+bootstrap that was killed goes on behind its last page, and one that is done has nothing left to do.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError as BrokerError
+
+from messaging import locking, pulling, reconcile, steps
+from messaging.caches import Cache
+from messaging.client import Authority, Page
+from messaging.errors import MessagingError
+from messaging.models import Subscription
+from messaging.sending import Sender
+
+State = Subscription.State
+#: Beyond every position: asked for what is behind it, an authority says only where its head is.
+BEYOND = 2**62
+#: Comparisons before a difference counts; between them what changed meanwhile is pulled.
+COMPARISONS = 3
+
+
+class AlreadyRunning(MessagingError):
+    """A bootstrap of this consumer from this authority is under way."""
+
+
+class BrokerAway(MessagingError):
+    """The queue can't be made, so live events would have nowhere to wait."""
+
+
+@dataclass(frozen=True)
+class Bootstrapped:
+    """What came of it. `verdict`: in_sync, drift, or from_now (nothing was compared)."""
+
+    state: str
+    rows: int
+    pages: int
+    rows_per_second: int
+    resumed: bool
+    verdict: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class _Counting:
+    rows: int = 0
+    pages: int = 0
+
+
+def bootstrap(
+    consumer: str,
+    authority: str,
+    app: Celery,
+    *,
+    from_now: bool = False,
+    pause: bool = False,
+    page_size: int = pulling.PAGE,
+    expecting: Callable[[int], None] = lambda rows: None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Bootstrapped:
+    """Fill a consumer's copy of an authority's facts; see the module. Safe to repeat, and to kill.
+
+    `from_now`: start at the head with an empty copy; a lookup fills it on a miss. `pause`: the worker leaves its queue alone until
+    the copy is live. `expecting` is told how many positions lie ahead, `progress` the rows of each page.
+
+    Raises `AlreadyRunning`, `BrokerAway`, and what `client` and `pulling` raise.
+    """
+    cache = pulling.cache_of(consumer, authority)
+    try:
+        with locking.exclusive(consumer, f"bootstrap-{authority}"):
+            client = Authority(authority, consumer)
+            try:
+                return _run(consumer, authority, app, cache, client, from_now, pause, page_size, expecting, progress)
+            finally:
+                client.close()
+    except locking.Held:
+        raise AlreadyRunning(f"A bootstrap of {consumer} from {authority} is running. Wait for it, or stop it first.") from None
+
+
+def _run(
+    consumer: str,
+    authority: str,
+    app: Celery,
+    cache: Cache,
+    client: Authority,
+    from_now: bool,
+    pause: bool,
+    page_size: int,
+    expecting: Callable[[int], None],
+    progress: Callable[[int], None],
+) -> Bootstrapped:
+    began, counting = time.monotonic(), _Counting()
+    registration = client.registration()
+    row = pulling.subscribed(consumer, authority)
+    resumed = row.bootstrap_head is not None
+    live = row.state == State.LIVE
+    _update(consumer, authority, owners=registration["owners"])
+    _bind(app, registration["queue"])
+    steps.reach("bootstrap.bound")
+    if from_now and not live and not resumed:
+        head = client.changes(BEYOND, limit=1).head
+        _update(consumer, authority, checkpoint=head, ahead=[], head=head)
+        return _finished(consumer, authority, client, began, counting, resumed=False, verdict="from_now")
+    if not live:
+        if row.bootstrap_head is None:
+            _update(consumer, authority, bootstrap_head=client.changes(row.checkpoint, limit=1).head)
+        _update(consumer, authority, state=State.PAUSED if pause else State.BOOTSTRAPPING)
+    steps.reach("bootstrap.begun")
+    head = client.changes(BEYOND, limit=1).head
+    expecting(max(0, head - row.checkpoint))
+    _read(consumer, authority, cache, client, head, page_size, counting, progress)
+    steps.reach("bootstrap.read")
+    verdict = _compared(consumer, authority, client, page_size, counting)
+    if verdict != "in_sync" and not live:
+        state = pulling.subscribed(consumer, authority).state
+        return Bootstrapped(state, counting.rows, counting.pages, _speed(began, counting), resumed, verdict)
+    return _finished(consumer, authority, client, began, counting, resumed, verdict)
+
+
+def _bind(app: Celery, queue_name: str) -> None:
+    sender = Sender(app)
+    try:
+        sender.declare(queue_name)
+    except sender.errors as error:
+        raise BrokerAway(f"The broker doesn't answer, so {queue_name}'s queue can't be made: {_brief(error)}") from None
+    finally:
+        sender.close()
+
+
+def _read(
+    consumer: str,
+    authority: str,
+    cache: Cache,
+    client: Authority,
+    head: int,
+    page_size: int,
+    counting: _Counting,
+    progress: Callable[[int], None],
+) -> None:
+    """Pages up to the head; while one is applied, the next is on its way."""
+    since = pulling.subscribed(consumer, authority).checkpoint
+
+    def ask(position: int) -> Page:
+        return client.changes(position, limit=page_size)
+
+    with ThreadPoolExecutor(1) as ahead:
+        coming: Future[Page] = ahead.submit(ask, since)
+        while True:
+            page = coming.result()
+            more = page.next < page.head and page.next < head
+            if more:
+                coming = ahead.submit(ask, page.next)
+            pulling.take(consumer, authority, cache, page, since=since, source="bootstrap")
+            counting.rows, counting.pages, since = counting.rows + len(page.results), counting.pages + 1, page.next
+            progress(len(page.results))
+            if not more:
+                return
+
+
+def _compared(consumer: str, authority: str, client: Authority, page_size: int, counting: _Counting) -> str:
+    """Pull what changed meanwhile and compare, until equal; a difference has to stay to count."""
+    verdict = ""
+    for _ in range(COMPARISONS):
+        pulled = pulling.catch_up(consumer, authority, source="bootstrap", page_size=page_size, client=client)
+        counting.rows += pulled.rows
+        verdict = reconcile.compare(consumer, authority, client=client).verdict
+        if verdict == "in_sync":
+            break
+    return verdict
+
+
+def _finished(
+    consumer: str, authority: str, client: Authority, began: float, counting: _Counting, resumed: bool, verdict: str
+) -> Bootstrapped:
+    if verdict != "drift":
+        _update(consumer, authority, state=State.LIVE, bootstrap_head=None)
+        steps.reach("bootstrap.live")
+        checkpoint = pulling.subscribed(consumer, authority).checkpoint
+        client.changes(checkpoint, limit=1, until=checkpoint, checkpoint=checkpoint, live=True)  # which closes the grant
+    state = pulling.subscribed(consumer, authority).state
+    return Bootstrapped(state, counting.rows, counting.pages, _speed(began, counting), resumed, verdict)
+
+
+def _update(consumer: str, authority: str, **values: Any) -> None:
+    Subscription.objects.using(consumer).filter(pk=authority).update(**values)
+
+
+def _speed(began: float, counting: _Counting) -> int:
+    return round(counting.rows / max(time.monotonic() - began, 0.001))
+
+
+def _brief(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200] if isinstance(error, BrokerError | OSError) and str(error) else type(error).__name__

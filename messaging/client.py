@@ -1,0 +1,137 @@
+"""A consumer's way to an authority's API: one connection, kept open, with the consumer's token."""
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+from pydantic_core import from_json
+
+from messaging import conf
+from messaging.errors import MessagingError
+
+#: Seconds to connect, and to wait for an answer beyond what a long poll asked for.
+CONNECT, ANSWER = 5.0, 30.0
+
+
+class Unreachable(MessagingError):
+    """The authority doesn't answer, or answers with an error of its own. Its own state; never "in sync"."""
+
+
+class Denied(MessagingError):
+    """The authority refuses: `reason` is for programs, the message for people."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class BelowFloor(MessagingError):
+    """What was asked for can't be told any more: tombstones were purged. Bootstrap."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the feed; `time` is the authority's, as ISO 8601."""
+
+    head: int
+    next: int
+    time: str
+    results: list[dict[str, Any]]
+
+
+class Authority:
+    """An authority's API, as one of its consumers sees it. Counts what crosses the wire: `bytes` (bodies) and `round_trips`."""
+
+    def __init__(self, name: str, consumer: str) -> None:
+        self.name, self.consumer = name, consumer
+        self.url, token = conf.api_url(name), conf.api_token(consumer, name)
+        self.bytes = self.round_trips = 0
+        self._pool = urllib3.PoolManager(
+            maxsize=2,
+            retries=False,
+            headers={"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"} if token else {"Accept-Encoding": "gzip"},
+        )
+
+    def changes(self, since: int, *, limit: int = 1000, until: int | None = None, wait: int = 0, **report: Any) -> Page:
+        """Changes behind a position. `report`: checkpoint, live. Raises `Unreachable`, `Denied`, `BelowFloor`."""
+        asked = {"since": since, "limit": limit, "until": until, "wait": wait or None, **report}
+        return Page(**self._ask("GET", "changes/", {name: value for name, value in asked.items() if value is not None}, wait=wait))
+
+    def fingerprints(self, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
+        """For each list of bounds the fingerprints between them."""
+        return list(self._ask("POST", "fingerprints/", {"ranges": ranges})["fingerprints"])
+
+    def rows(self, ranges: Sequence[Sequence[str]]) -> list[list[list[Any]]]:
+        """For each [from, to) its rows: [id, version, hash]."""
+        return list(self._ask("POST", "fingerprints/", {"rows": ranges})["rows"])
+
+    def records(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The present state of these aggregates; unknown ones are left out."""
+        return list(self._ask("POST", "fingerprints/", {"ids": ids})["records"])
+
+    def record(self, aggregate_id: str) -> dict[str, Any] | None:
+        """One aggregate; None where the authority doesn't know it."""
+        try:
+            return dict(self._ask("GET", f"{aggregate_id}/", {}))
+        except Denied as error:
+            if error.reason == "unknown_id":
+                return None
+            raise
+
+    def registration(self) -> dict[str, Any]:
+        """The consumer's own entry in the register."""
+        return dict(self._ask("GET", "registration/", {}))
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    def _ask(self, method: str, path: str, asked: Mapping[str, Any], wait: int = 0) -> Any:
+        url = f"{self.url}/api/{self.name}/{path}"
+        body = json.dumps(asked, separators=(",", ":")).encode() if method == "POST" else None
+        try:
+            answer = self._pool.request(
+                method,
+                url,
+                body=body,
+                fields=dict(asked) if method == "GET" else None,
+                headers={**self._pool.headers, "Content-Type": "application/json"} if body else None,
+                timeout=urllib3.Timeout(connect=CONNECT, read=ANSWER + wait),
+                preload_content=False,
+            )
+            raw = answer.read(decode_content=False)
+            answer.release_conn()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Unreachable(f"{self.name} doesn't answer at {self.url}: {_brief(error)}") from None
+        self.round_trips += 1
+        self.bytes += len(raw) + len(body or b"")
+        return self._content(answer.status, answer.headers, raw)
+
+    def _content(self, status: int, headers: Mapping[str, str], raw: bytes) -> Any:
+        try:
+            content = from_json(_plain(raw, headers.get("Content-Encoding", "")))
+        except (ValueError, OSError):
+            raise Unreachable(f"{self.name} at {self.url} answered {status} with something that isn't JSON.") from None
+        if status == 200:
+            return content
+        known = content if isinstance(content, dict) else {}
+        detail = str(known.get("detail") or content)[:300]
+        if status == 410:
+            raise BelowFloor(detail)
+        if status in (400, 401, 403, 404):
+            raise Denied(str(known.get("reason", "bad_request")), f"{self.name} refuses ({status}): {detail}")
+        raise Unreachable(f"{self.name} at {self.url} answered {status}.")
+
+
+def _plain(raw: bytes, encoding: str) -> bytes:
+    if encoding != "gzip":
+        return raw
+    return gzip.decompress(raw)
+
+
+def _brief(error: BaseException) -> str:
+    reason = getattr(error, "reason", None) or error
+    text = str(reason).rpartition(": ")[2] or type(reason).__name__
+    return text[:200]

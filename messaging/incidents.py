@@ -1,0 +1,49 @@
+"""What went wrong by itself, for a person to see: one open incident of a kind, which grows while it lasts."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.utils import timezone
+
+from messaging.models import Incident
+
+#: Ids that are kept with an incident; the count goes on.
+MOST_SUBJECTS = 1000
+#: An incident that nothing was added to for so long is over; what comes then is a new one.
+OVER = timedelta(hours=1)
+
+
+def silent(consumer: str, authority: str, subjects: Sequence[str]) -> Incident | None:
+    """Changes that only a pull brought: no event was ever recorded for them."""
+    if not subjects:
+        return None
+    return _grow(consumer, Incident.Kind.SILENT, authority, subjects, "{count} changes of {authority} came without an event.")
+
+
+def drift(consumer: str, authority: str, subjects: Sequence[str]) -> Incident | None:
+    """Rows that differ from the authority's. An empty list closes the incident."""
+    if not subjects:
+        _open(consumer, Incident.Kind.DRIFT, authority).update(closed_at=timezone.now())
+        return None
+    known = _open(consumer, Incident.Kind.DRIFT, authority).first()
+    if known is not None:
+        known.subjects, known.count = [], 0  # what differs now, not all that ever did
+    text = "{count} rows of the copy of {authority} differ from the authority's."
+    return _grow(consumer, Incident.Kind.DRIFT, authority, subjects, text, known)
+
+
+def _open(consumer: str, kind: str, authority: str):  # type: ignore[no-untyped-def]
+    return Incident.objects.using(consumer).filter(kind=kind, authority=authority, closed_at=None)
+
+
+def _grow(consumer: str, kind: str, authority: str, subjects: Sequence[str], text: str, known: Incident | None = None) -> Incident:
+    if known is None:
+        found = _open(consumer, kind, authority)
+        found.filter(last_seen_at__lt=timezone.now() - OVER).update(closed_at=timezone.now())
+        known = found.first() or Incident(kind=kind, authority=authority, subjects=[])
+    new = [subject for subject in dict.fromkeys(subjects) if subject not in set(known.subjects)]
+    known.count += len(new)
+    known.subjects = [*known.subjects, *new][:MOST_SUBJECTS]
+    known.summary = text.format(count=known.count, authority=authority)
+    known.save(using=consumer)
+    return known

@@ -1,0 +1,54 @@
+"""`bootstrap billing --from users`: fill a new copy, beside live events."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from celery import current_app
+
+from messaging import bootstrap
+from messaging.asking import asking, checked_page_size, checked_pair, consumer_and_authority
+from messaging.cli import Command as BaseCommand
+from messaging.cli import Found, answering
+from messaging.console import row_bar
+
+
+class Command(BaseCommand):
+    help = "Fill a consumer's copy from the authority's feed, beside live events. Killed, it goes on behind its last page."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        consumer_and_authority(parser)
+        parser.add_argument(
+            "--from-now", action="store_true", help="start at the head, empty; lookups fill it on a miss"
+        )
+        parser.add_argument("--pause-consumer", action="store_true", help="hold the worker's queue until the copy is live")
+        parser.add_argument("--page-size", type=int, default=1000, help="rows a page, 1000 by default")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        consumer, authority = checked_pair(options["consumer"], options["authority"])
+        size = checked_page_size(options["page_size"])
+        with answering(consumer), asking(consumer, authority), row_bar(self.stderr, f"{authority} to {consumer}") as bar:
+            done = bootstrap.bootstrap(
+                consumer,
+                authority,
+                current_app,
+                from_now=options["from_now"],
+                pause=options["pause_consumer"],
+                page_size=size,
+                expecting=bar.expect,
+                progress=bar.advance,
+            )
+        self.result(options, done.as_dict(), _text(consumer, authority, done))
+        if done.verdict == "drift":
+            raise Found(f"The copy differs from the authority's facts. What differs: reconcile {consumer} --from {authority}")
+
+
+def _text(consumer: str, authority: str, done: bootstrap.Bootstrapped) -> str:
+    again = " (taken up again)" if done.resumed else ""
+    read = f"{done.rows} rows in {done.pages} pages{again}, {done.rows_per_second} rows/s"
+    what = {
+        "in_sync": "fingerprints are equal",
+        "drift": "fingerprints differ",
+        "from_now": "empty from now on; lookups fill it",
+        "unreachable": "the comparison got no answer",
+    }[done.verdict]
+    return f"{consumer}'s copy of {authority} is {done.state}: {read}; {what}."

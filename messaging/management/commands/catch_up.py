@@ -1,0 +1,33 @@
+"""`catch_up billing --from users`: pull what changed since the checkpoint."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from messaging import pulling
+from messaging.asking import asking, checked_page_size, checked_pair, consumer_and_authority
+from messaging.cli import Command as BaseCommand
+from messaging.cli import Refused, answering
+from messaging.console import row_bar
+
+
+class Command(BaseCommand):
+    help = "Pull what changed since the checkpoint from the authority's feed. It needs no broker and no relay."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        consumer_and_authority(parser)
+        parser.add_argument("--page-size", type=int, default=1000, help="rows a page, 1000 by default")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        consumer, authority = checked_pair(options["consumer"], options["authority"])
+        size = checked_page_size(options["page_size"])
+        with answering(consumer), asking(consumer, authority), row_bar(self.stderr, f"{authority} to {consumer}") as bar:
+            row = pulling.subscribed(consumer, authority)
+            if row.bootstrap_head is not None:
+                raise Refused(f"A bootstrap was begun and not finished. Go on with it: bootstrap {consumer} --from {authority}")
+            done = pulling.catch_up(consumer, authority, page_size=size, progress=bar.advance)
+            pulling.report(consumer, authority)
+        values = {"applied": done.applied, "checkpoint": done.checkpoint, "head": done.head, "rows": done.rows}
+        text = (
+            f"{consumer} has everything of {authority} up to {done.checkpoint}: {done.rows} changes read, {done.applied} were new."
+        )
+        self.result(options, values, text)

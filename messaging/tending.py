@@ -1,0 +1,127 @@
+"""What keeps a copy whole while nobody looks: holes are pulled, silence is answered by the feed, drift is found.
+
+It is a process of its own and not a Celery task: it has to work when the broker doesn't.
+"""
+
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.db import InterfaceError, OperationalError, connections
+from django.utils import timezone
+
+from messaging import conf, pulling, reconcile
+from messaging.client import Authority, BelowFloor, Denied, Unreachable
+from messaging.models import Subscription
+
+log = logging.getLogger(__name__)
+State = Subscription.State
+
+#: Seconds between two looks.
+LOOK = 1.0
+#: Seconds that an event may be under way before its place counts as a hole.
+GRACE = 3.0
+#: Without a heartbeat for so many seconds the events' road counts as closed, and the feed is followed instead.
+SILENCE = 8.0
+#: Seconds between two reports of the checkpoint to the authority, which are also the proof that it answers.
+REPORT = 30.0
+#: Seconds until an authority that didn't answer is asked again: doubling from the first to the last, with jitter.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+
+
+@dataclass
+class Watch:
+    """What tending remembers of one authority."""
+
+    client: Authority
+    reported: float = 0.0
+    compared: float = field(default_factory=time.monotonic)
+    asked: float = 0.0
+    pause: float = FIRST_PAUSE
+    quiet_until: float = 0.0
+
+
+@dataclass
+class Tending:
+    """Tends one context's copies. `look` is one look at all of them, `run` goes on until `stop` is set."""
+
+    consumer: str
+    pull: bool = True
+    compare_every: float = 300.0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.authorities = list(conf.caches(self.consumer))
+        self._watches = {name: Watch(Authority(name, self.consumer)) for name in self.authorities}
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            self.look()
+            self.stop.wait(LOOK)
+        for watch in self._watches.values():
+            watch.client.close()
+        connections[self.consumer].close()
+
+    def look(self) -> None:
+        """One look. What doesn't answer is asked again later; nothing is raised for it."""
+        for authority, watch in self._watches.items():
+            if time.monotonic() < watch.quiet_until:
+                continue
+            try:
+                self._tend(authority, watch)
+            except (Unreachable, Denied, BelowFloor) as error:
+                self._postpone(authority, watch, error)
+            except (OperationalError, InterfaceError) as error:
+                log.warning("%s: its database doesn't answer: %s", self.consumer, error)
+                connections[self.consumer].close()
+                watch.quiet_until = time.monotonic() + watch.pause
+            else:
+                watch.pause = FIRST_PAUSE
+
+    def _tend(self, authority: str, watch: Watch) -> None:
+        row = pulling.subscribed(self.consumer, authority)
+        if row.bootstrap_head is not None or row.state == State.PAUSED:
+            return  # a bootstrap is under way, and reads the same feed
+        now = time.monotonic()
+        if self.pull and row.state != State.NEW:  # what is new waits for its bootstrap
+            self._fill(authority, watch, row)
+        if now - watch.reported >= REPORT or row.state in (State.NEW, State.UNREACHABLE):
+            self._report(authority, watch)
+        if self.compare_every and now - watch.compared >= self.compare_every:
+            watch.compared = now
+            reconcile.watch(self.consumer, authority, client=watch.client)
+
+    def _fill(self, authority: str, watch: Watch, row: Subscription) -> None:
+        """Pull a hole that nothing came for, or what is behind the checkpoint where nothing comes at all."""
+        now = timezone.now()
+        if row.behind_since and now - row.behind_since > timedelta(seconds=GRACE):
+            until = row.ahead[0][0] - 1 if row.ahead else row.head
+            pulled = pulling.catch_up(self.consumer, authority, until=until, client=watch.client)
+            if pulled.applied:
+                log.warning("%s: pulled %d changes of %s that hadn't arrived", self.consumer, pulled.applied, authority)
+        elif row.heartbeat_at is None or now - row.heartbeat_at > timedelta(seconds=SILENCE):
+            # No heartbeat: neither does the broker bring events. A look at the feed notes that it was heard of.
+            pulled = pulling.catch_up(self.consumer, authority, client=watch.client)
+            if pulled.applied:
+                log.warning(
+                    "%s: nothing comes by the broker; %d changes of %s by the feed", self.consumer, pulled.applied, authority
+                )
+
+    def _report(self, authority: str, watch: Watch) -> None:
+        """Tell the authority where we are; that also shows that it answers, and brings back a copy that counted as cut off."""
+        row = pulling.report(self.consumer, authority, client=watch.client)
+        watch.reported = time.monotonic()
+        if row.state in (State.NEW, State.UNREACHABLE) and row.checkpoint >= row.head:
+            Subscription.objects.using(self.consumer).filter(pk=authority, state=row.state).update(state=State.LIVE)
+            log.info("%s: its copy of %s is live", self.consumer, authority)
+            pulling.report(self.consumer, authority, client=watch.client)
+
+    def _postpone(self, authority: str, watch: Watch, error: Exception) -> None:
+        rows = Subscription.objects.using(self.consumer).filter(pk=authority, state=State.LIVE)
+        if rows.update(state=State.UNREACHABLE):
+            log.warning("%s: %s", self.consumer, error)
+        watch.quiet_until = time.monotonic() + watch.pause * random.uniform(0.5, 1.5)
+        watch.pause = min(watch.pause * 2, LONGEST_PAUSE)
