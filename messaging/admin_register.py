@@ -135,8 +135,8 @@ class IncidentAdmin(ReadOnlyAdmin):
     readonly_fields = ("about",)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        rows: models.QuerySet[Any] = super().get_queryset(request)
-        return rows.annotate(ids=Cast("subjects", models.TextField()))
+        rows: models.QuerySet[Any] = super().get_queryset(request).annotate(ids=Cast("subjects", models.TextField()))
+        return rows
 
     @admin.display(boolean=True, description="open", ordering="closed_at")
     def is_open(self, row: Incident) -> bool:

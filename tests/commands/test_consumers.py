@@ -1,8 +1,14 @@
 """`consumers`: the authority's register."""
 
+from datetime import timedelta
+
 import pytest
+from django.core.management import call_command
+from django.db import connections
+from django.utils import timezone
 
 from billing.handlers import HANDLERS
+from messaging import registry
 from messaging.models import Consumer
 from tests.commands.calling import call
 
@@ -65,9 +71,172 @@ def test_list():
 
 def test_revoke():
     call("consumers", "register", "billing", "--to", "users")
+    token = call("consumers", "register", "billing", "--to", "users", "--new-token", "--json").json["token"]
     ended = call("consumers", "revoke", "billing", "--from", "users", "--json")
     assert (ended.code, ended.json["revoked"]) == (0, True)
     assert not Consumer.objects.using("users").exists()
+    with pytest.raises(registry.TokenRejected, match="revoked"):
+        registry.by_token("users", token)
     again = call("consumers", "revoke", "billing", "--from", "users")
     assert again.code == 2
     assert "not registered" in again.err
+
+
+def entry(authority="users"):
+    return Consumer.objects.using(authority).get()
+
+
+def kept(folder):
+    return {file.name: file.read_text().strip() for file in folder.iterdir()} if folder.exists() else {}
+
+
+def test_the_token_is_printed_once_and_kept_where_the_consumer_runs(token_folder):
+    ended = call("consumers", "register", "billing", "--to", "users")
+    (token,) = [line.rpartition(" ")[2] for line in ended.out.splitlines() if "shown only now" in line]
+    assert registry.by_token("users", token).name == "billing"
+    assert kept(token_folder) == {"billing-at-users": token}
+    assert f"kept for billing in {token_folder / 'billing-at-users'}" in ended.out
+    for words in (
+        ("list",),
+        ("list", "--json"),
+        ("register", "billing", "--to", "users"),
+        ("open", "billing"),
+        ("close", "billing"),
+    ):
+        said = call("consumers", *words)
+        assert said.code == 0
+        assert token not in said.out + said.err
+        assert entry().token_hash not in said.out + said.err
+    assert registry.by_token("users", token).name == "billing"
+
+
+def test_a_token_of_a_consumer_elsewhere_is_printed_and_kept_nowhere(token_folder):
+    words = ("--fields", "status", "--types", "users.user.created.v1")
+    ended = call("consumers", "register", "shipping", "--to", "users", *words, "--json")
+    assert registry.by_token("users", ended.json["token"]).name == "shipping"
+    assert ended.json["token_file"] is None
+    assert kept(token_folder) == {}
+    again = call("consumers", "register", "shipping", "--to", "users", *words, "--new-token")
+    assert "set USERS_API_TOKEN where it does" in again.out
+
+
+def test_a_token_that_can_not_be_kept_is_still_printed(token_folder):
+    token_folder.parent.mkdir(exist_ok=True)
+    token_folder.write_text("a file where the folder should be")
+    ended = call("consumers", "register", "billing", "--to", "users", "--json")
+    assert ended.code == 0
+    assert "can't be kept for billing here" in ended.err
+    assert registry.by_token("users", ended.json["token"]).name == "billing"
+
+
+def test_registering_again_keeps_the_token_until_another_is_asked_for(token_folder):
+    first = call("consumers", "register", "billing", "--to", "users", "--json").json["token"]
+    again = call("consumers", "register", "billing", "--to", "users", "--json").json
+    assert (again["token"], again["token_file"]) == (None, None)
+    assert registry.by_token("users", first).name == "billing"
+    second = call("consumers", "register", "billing", "--to", "users", "--new-token", "--json").json["token"]
+    assert second != first
+    assert kept(token_folder) == {"billing-at-users": second}
+    with pytest.raises(registry.TokenRejected, match="replaced"):
+        registry.by_token("users", first)
+
+
+def test_the_token_s_lifetime():
+    ended = call("consumers", "register", "billing", "--to", "users", "--ttl", "15m")
+    assert "valid for 15m" in ended.out
+    assert timedelta(minutes=14) < entry().token_expires_at - timezone.now() <= timedelta(minutes=15)
+    assert "valid for 30d from now" in call("consumers", "register", "billing", "--to", "users", "--ttl", "30d").out
+    call("consumers", "register", "billing", "--to", "users")
+    assert timedelta(days=29) < entry().token_expires_at - timezone.now() <= timedelta(days=30)
+
+
+def test_owners_and_staleness():
+    words = ("--owners", "a@example.org, b@example.org", "--staleness", "90s")
+    ended = call("consumers", "register", "billing", "--to", "users", *words, "--json")
+    assert ended.json["owners"] == ["a@example.org", "b@example.org"]
+    assert ended.json["staleness_seconds"] == 90
+    call("consumers", "register", "billing", "--to", "users")
+    assert (entry().owners, entry().staleness_seconds) == (["a@example.org", "b@example.org"], 90)
+    assert "90s" in call("consumers", "list").out
+    call("consumers", "register", "billing", "--to", "users", "--owners", "")
+    assert entry().owners == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("register", "billing", "--to", "users", "--owners", "nobody"), "'nobody' is no e-mail address"),
+        (("register", "billing", "--to", "users", "--staleness", "0s"), "from 1s to"),
+        (("register", "billing", "--to", "users", "--staleness", "15"), "not a duration"),
+        (("register", "billing", "--to", "users", "--ttl", "0s"), "over at once"),
+        (("register", "billing", "--to", "users", "--ttl", "soon"), "not a duration"),
+        (("register", "billing"), "Nobody here knows billing. Say which authority: --to users|billing"),
+        (("open", "billing"), "Nobody here knows billing"),
+        (("open", "billing", "--to", "users"), "billing is not registered with users"),
+        (("close", "billing", "--to", "users"), "billing is not registered with users"),
+        (("close", "billing", "--to", "moon"), "'moon' is not a context"),
+        (("revoke", "billing"), "Nobody here knows billing"),
+    ],
+)
+def test_wrong_words_change_nothing(words, said, token_folder):
+    ended = call("consumers", *words)
+    assert ended.code == 2
+    assert said in ended.err
+    assert not Consumer.objects.using("users").exists()
+    assert kept(token_folder) == {}
+
+
+def test_open_and_close():
+    call("consumers", "register", "billing", "--to", "users")
+    registry.close_bootstrap(authority="users", name="billing", position=5)
+    ended = call("consumers", "open", "billing", "--json")
+    assert (ended.code, ended.json["bootstrap"], ended.json["authority"]) == (0, "open", "users")
+    assert timedelta(minutes=59) < entry().bootstrap_closes_at - timezone.now() <= timedelta(hours=1)
+    assert "open until" in call("consumers", "list").out
+    assert "may bootstrap from users for 90s" in call("consumers", "open", "billing", "--from", "users", "--ttl", "90s").out
+    assert registry.may_read(entry(), 0) == ""
+    ended = call("consumers", "close", "billing")
+    assert "It goes on with what changes behind position 5" in ended.out
+    assert registry.may_read(entry(), 0) == "bootstrap_closed"
+    assert "closed, live from 5" in call("consumers", "list").out
+    assert call("consumers", "list", "--json").json["consumers"][0]["bootstrap"] == "closed"
+
+
+def test_closing_before_the_first_success():
+    call("consumers", "register", "billing", "--to", "users")
+    assert "never was live, so it reads nothing" in call("consumers", "close", "billing").out
+
+
+def test_who_is_known_in_two_places_has_to_be_told_apart():
+    for authority, kind, field in (
+        ("users", "users.user.created.v1", "status"),
+        ("billing", "billing.invoice.issued.v1", "user_id"),
+    ):
+        call("consumers", "register", "shipping", "--to", authority, "--types", kind, "--fields", field)
+    ended = call("consumers", "open", "shipping")
+    assert ended.code == 2
+    assert "shipping is registered with users and billing" in ended.err
+    assert call("consumers", "revoke", "shipping", "--to", "billing").code == 0
+    assert call("consumers", "open", "shipping").code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("consumers", "list"),
+        ("consumers", "open", "billing"),
+        ("consumers", "register", "billing", "--to", "users"),
+        ("consumers", "revoke", "billing", "--from", "users"),
+        ("parked", "list", "users"),
+        ("seed", "--users", "3"),
+    ],
+)
+def test_an_empty_database_is_refused_in_a_sentence(words):
+    call_command("migrate", "messaging", "zero", database="users", verbosity=0, skip_checks=True)
+    try:
+        ended = call(*words)
+    finally:
+        call_command("migrate", database="users", verbosity=0, skip_checks=True)
+    assert ended.code == 3
+    assert "migrate --database" in ended.err
+    assert "messaging_consumer" in connections["users"].introspection.table_names()

@@ -1,0 +1,17 @@
+"""Commands keep tokens in files: the tests' own, beside nobody's real ones."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def token_folder(tmp_path: Path, settings) -> Path:
+    folder = tmp_path / "tokens"
+
+    def kept(consumer: str, authority: str) -> str:
+        file = folder / f"{consumer}-at-{authority}"
+        return file.read_text().strip() if file.exists() else ""
+
+    settings.MESSAGING = {**settings.MESSAGING, "TOKEN_FOLDER": folder, "API_TOKEN": kept}
+    return folder
