@@ -1,0 +1,177 @@
+"""`replay users`: send recorded events again, to one consumer or all."""
+
+import getpass
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+
+from celery import current_app
+from django.utils import timezone
+from rich.markup import escape
+from rich.table import Table
+
+from messaging import conf, contracts, registry, repairs
+from messaging.cli import Command as BaseCommand
+from messaging.cli import Found, Refused, WrongUsage, answering, checked_context, context_argument
+from messaging.console import progress_bar, show
+from messaging.models import Consumer, Repair
+from messaging.replay import BrokerAway, Gap, Replayed, Window, count, gap, known_type, replay
+from messaging.sending import Sender
+
+#: Rows of the table that `--dry-run` shows.
+SHOWN = 50
+
+
+class Command(BaseCommand):
+    help = "Send a context's recorded events again. Whoever has one already skips it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        context_argument(parser, "context", "whose recorded events")
+        parser.add_argument("--since", metavar="TIME", help="recorded then or later; as 2026-11-23T09:00:00Z")
+        parser.add_argument("--until", metavar="TIME", help="recorded before; by default now")
+        parser.add_argument("--type", metavar="TYPE", help="only this type, as users.user.suspended.v1")
+        parser.add_argument("--subject", metavar="ID", help="only events about this aggregate")
+        parser.add_argument("--to", metavar="CONSUMER", help="only to this consumer; by default to every registered one")
+        parser.add_argument("--dry-run", action="store_true", help="send nothing; say what each event would do")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        authority = checked_context(options["context"])
+        began = timezone.now()
+        window = _window(options, began)
+        with answering(authority):
+            if window.type:
+                _must_be_a_type(authority, window.type)
+            consumers = _consumers(authority, options["to"])
+        if not consumers:
+            raise Found(f"Nobody is registered with {authority}, so nobody gets a copy. To change that: consumers register.")
+        here = [consumer.name for consumer in consumers if consumer.name in conf.contexts()]
+        sender = None if options["dry_run"] else Sender(current_app)
+        rows: list[tuple[str, dict[str, Any], str]] = []
+
+        def watch(*row: Any) -> None:
+            if len(rows) < SHOWN:
+                rows.append(row)
+
+        try:
+            with answering(authority, *here):
+                unsendable = gap(authority, consumers, window)
+                with progress_bar(self.stderr, "replaying", count(authority, consumers, window)) as progress:
+                    done = replay(authority, consumers, window, sender=sender, progress=progress, watch=watch)
+                if sender and (done.copies or not done.broken):
+                    _announce(authority, consumers, window, done, began, to=options["to"])
+        except BrokerAway as error:
+            raise Refused(f"The broker doesn't answer ({error}). Nothing was sent; start it, and try again.") from error
+        finally:
+            if sender:
+                sender.close()
+        if options["dry_run"] and not options["json"] and rows:
+            show(self.stdout, _table(rows))
+        self._report(options, window, done, unsendable)
+
+    def _report(self, options: dict[str, Any], window: Window, done: Replayed, unsendable: Gap) -> None:
+        values = {
+            "events": done.events,
+            "copies": done.copies,
+            "outcomes": done.outcomes,
+            "consumers": sorted(done.touched),
+            "missing": unsendable.missing,
+            "oldest": unsendable.oldest,
+        }
+        outcomes = ", ".join(f"{name} {number}" for name, number in done.outcomes.items())
+        if options["dry_run"]:
+            text = f"{done.events} events would be sent again, in {done.copies} copies: {outcomes}."
+        else:
+            text = f"Sent {done.events} events again, in {done.copies} copies. As far as can be told here: {outcomes}."
+        missing = _missing(unsendable)
+        # Without `--since` everything that is there was asked for; with it, a certain time, and that is incomplete.
+        found = missing if window.since else ""
+        self.result(options, values, text if found or not missing else f"{text}\n{missing}")
+        if done.broken:
+            goes_on = f" --since {done.reached.isoformat()}" if done.reached else ""
+            raise Refused(
+                f"The broker stopped answering ({done.broken}). To go on: the same call with{goes_on or ' the same words'}."
+            )
+        if found:
+            raise Found(found)
+
+
+def _window(options: dict[str, Any], now: datetime) -> Window:
+    since, until = (_time(name, options[name]) if options[name] else None for name in ("since", "until"))
+    window = Window(min(until or now, now), since, options["type"], options["subject"])
+    if since and since >= window.until:
+        raise WrongUsage(
+            f"Nothing lies between {since.isoformat()} and {window.until.isoformat()}: --since must be the earlier one."
+        )
+    return window
+
+
+def _time(name: str, text: str) -> datetime:
+    try:
+        value = datetime.fromisoformat(text)
+        if value.tzinfo is None:
+            raise WrongUsage(f"--{name} {text} has no time zone, so it could be any of 24 hours. In UTC it is {text}Z.")
+        return value.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise WrongUsage(
+            f"--{name} {text!r} is not a time. Write it as 2026-11-23T09:00:00Z or 2026-11-23T10:00:00+01:00."
+        ) from None
+
+
+def _must_be_a_type(authority: str, wire: str) -> None:
+    registry.load_contracts(authority)
+    published = sorted(name for name, event in contracts.DomainEvent.registry.items() if event.source() == authority)
+    if wire not in published and not known_type(authority, wire):
+        raise WrongUsage(f"{authority} never recorded a {wire}. Its types: {', '.join(published) or 'none'}.")
+
+
+def _consumers(authority: str, name: str | None) -> list[Consumer]:
+    consumers = registry.registered(authority)
+    chosen = [consumer for consumer in consumers if name in (None, consumer.name)]
+    if name and not chosen:
+        known = ", ".join(consumer.name for consumer in consumers)
+        raise WrongUsage(f"{name} is not registered with {authority}. Who is: {known or 'nobody'}.")
+    return chosen
+
+
+def _announce(
+    authority: str, consumers: list[Consumer], window: Window, done: Replayed, began: datetime, *, to: str | None
+) -> None:
+    repairs.announce(
+        authority,
+        kind=Repair.Kind.REPLAY,
+        window=f"{window}{f', to {to}' if to else ''}",
+        consumers=sorted(done.touched),
+        owners=[owner for consumer in consumers if consumer.name in done.touched for owner in consumer.owners],
+        counts={"events": done.events, "copies": done.copies},
+        result=f"Sent {done.events} events again."
+        if not done.broken
+        else f"Ended early, after {done.events} events: {done.broken}",
+        started_at=began,
+        by=getpass.getuser(),
+    )
+
+
+def _missing(unsendable: Gap) -> str:
+    if not unsendable.missing:
+        return ""
+    kept = f"before {unsendable.oldest.isoformat()}, the oldest event that is kept" if unsendable.oldest else "and no event is kept"
+    return (
+        f"What can't be sent: {unsendable.missing} aggregates last changed {kept}, and have no event here (purged, or entered "
+        "without one). A consumer gets them from the feed: catch_up, or bootstrap."
+    )
+
+
+def _table(rows: list[tuple[str, dict[str, Any], str]]) -> Table:
+    table = Table(
+        "recorded",
+        "type",
+        "subject",
+        "version",
+        "consumer",
+        "would",
+        title=f"The first {len(rows)}" if len(rows) == SHOWN else None,
+    )
+    for consumer, event, outcome in rows:
+        cells = event["time"], event["type"], event["subject"], event["aggregateversion"], consumer, outcome
+        table.add_row(*(escape(str(cell)) for cell in cells))
+    return table

@@ -1,0 +1,199 @@
+"""Replay: send recorded events again, straight to the queues of those who are to have them.
+
+Nothing is written to the outbox: a replay isn't news. Its copies keep the ids of the events, so whoever has one already skips it,
+and say `replay` in their envelopes. What retention has removed can't come again; how much that is, is said (`gap`).
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import Error
+from django.db.models import F, Min, Q, QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django_outbox_pattern.choices import StatusChoice
+from django_outbox_pattern.models import Published
+from pydantic_core import to_json
+
+from messaging import copies, forecasts, ledger, steps
+from messaging.copies import Sendable
+from messaging.errors import MessagingError
+from messaging.models import Consumer, Ledger
+from messaging.sending import Sender
+
+log = logging.getLogger(__name__)
+
+BATCH = 1000
+
+
+class BrokerAway(MessagingError):
+    """The broker doesn't answer, so nothing was sent."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which events: recorded at `since` or later, and before `until`; of one type; of one aggregate. None: no bound."""
+
+    until: datetime
+    since: datetime | None = None
+    type: str | None = None
+    subject: str | None = None
+
+    def __str__(self) -> str:
+        since = [f"since {self.since.isoformat()}"] if self.since else []
+        rest = [f"{name} {value}" for name, value in (("type", self.type), ("subject", self.subject)) if value]
+        return ", ".join([*since, f"until {self.until.isoformat()}", *rest])
+
+
+@dataclass
+class Replayed:
+    """`events`: how many, each counted once. `copies`: messages' events, one for each consumer. `touched`: who got any.
+    `reached`: when the last of them was recorded. `broken`: why it ended early; empty where it didn't."""
+
+    events: int = 0
+    copies: int = 0
+    outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(forecasts.OUTCOMES, 0))
+    touched: set[str] = field(default_factory=set)
+    reached: datetime | None = None
+    broken: str = ""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """`oldest`: when the oldest event that is kept was recorded, None where none is. `missing`: aggregates whose last change was in
+    the window and before that, and of which no event is kept: purged, or entered without events."""
+
+    oldest: datetime | None
+    missing: int
+
+
+#: Called with each copy: (consumer, event, outcome).
+Watcher = Callable[[str, dict[str, Any], str], None]
+
+
+def replay(
+    authority: str,
+    consumers: Sequence[Consumer],
+    window: Window,
+    *,
+    sender: Sender | None,
+    progress: Callable[[int], None] = lambda done: None,
+    watch: Watcher = lambda consumer, event, outcome: None,
+) -> Replayed:
+    """Send the window's events to these consumers, and foretell what they do there; with no `sender` only the latter.
+
+    A broker that goes away ends it early, with the reason in `broken`; nothing is marked, so it can be run again. Raises
+    `BrokerAway` where it doesn't answer to begin with, and database errors.
+    """
+    done = Replayed()
+    away: tuple[type[BaseException], ...] = sender.errors if sender else ()
+    try:
+        if sender:
+            sender.connect()
+    except away as error:
+        raise BrokerAway(type(error).__name__) from error
+    for batch, reached in _batches(authority, window, {wire for consumer in consumers for wire in consumer.types}):
+        try:
+            for consumer in consumers:
+                for message in copies.messages(batch, consumer):
+                    outcomes = _foretold(consumer.name, authority, message, certain=sender is None)
+                    if sender:
+                        sender.send(consumer.queue, consumer.name, message)
+                        steps.reach("replay.sent")
+                    done.copies += len(message)
+                    done.touched.add(consumer.name)
+                    for event, outcome in zip(message, outcomes, strict=True):
+                        done.outcomes[outcome] = done.outcomes.get(outcome, 0) + 1
+                        watch(consumer.name, event, outcome)
+        except away as error:
+            done.broken = f"{type(error).__name__}: {error}"[:200]
+            break
+        done.events += len(batch)
+        done.reached = reached
+        progress(len(batch))
+    return done
+
+
+def count(authority: str, consumers: Sequence[Consumer], window: Window) -> int:
+    """How many events that is."""
+    return _rows(authority, window, {wire for consumer in consumers for wire in consumer.types}).count()
+
+
+def known_type(authority: str, wire: str) -> bool:
+    """Whether any event of this type was recorded."""
+    return bool(Published.objects.using(authority).filter(destination=wire).exists())
+
+
+def gap(authority: str, consumers: Sequence[Consumer], window: Window) -> Gap:
+    """What of the window can't come again, because no event of it is kept. Reads the window's part of ledger and outbox."""
+    oldest = Published.objects.using(authority).aggregate(oldest=Min("added"))["oldest"]
+    end = min(oldest, window.until) if oldest else window.until
+    if window.since and window.since >= end:
+        return Gap(oldest, 0)
+    changed = Q(changed_at__lt=end, announced_version__gte=F("version"))  # the others never had one: `republish` finds them
+    if window.since:
+        changed &= Q(changed_at__gte=window.since)
+    if window.subject:
+        changed &= Q(aggregate_id=window.subject)
+    missing = 0
+    for label in {".".join(wire.split(".")[:2]) for consumer in consumers for wire in consumer.types}:
+        kept = Published.objects.using(authority).filter(destination__startswith=f"{label}.")
+        subjects = kept.annotate(subject=KeyTextTransform("subject", "body")).values_list("subject")
+        ids = Ledger.objects.using(authority).filter(changed, aggregate=label).values_list("aggregate_id")
+        missing += ids.difference(subjects).count()
+    return Gap(oldest, missing)
+
+
+def _foretold(consumer: str, authority: str, message: list[dict[str, Any]], *, certain: bool) -> list[str]:
+    try:
+        return forecasts.outcomes(consumer, authority, message)
+    except Error:
+        if certain:
+            raise
+        return [forecasts.UNKNOWN] * len(message)  # its database is away; the queue will keep the message for it
+
+
+def _rows(authority: str, window: Window, types: set[str]) -> QuerySet[Published]:
+    wanted = {window.type} & types if window.type else types
+    rows: QuerySet[Published] = Published.objects.using(authority).filter(
+        status=StatusChoice.SUCCEEDED, added__lt=window.until, destination__in=sorted(wanted)
+    )
+    if window.since:
+        rows = rows.filter(added__gte=window.since)
+    if window.subject:
+        rows = rows.filter(body__subject=window.subject)
+    return rows
+
+
+def _batches(authority: str, window: Window, types: set[str]) -> Iterator[tuple[list[Sendable], datetime]]:
+    """The window's events in the order in which they were recorded, and when the last of each batch was."""
+    rows = _rows(authority, window, types).order_by("added", "id")
+    batch = list(rows.values_list("added", "id", "body")[:BATCH])
+    while batch:
+        added, last, _ = batch[-1]
+        yield _sendable(authority, [body for _, _, body in batch]), added
+        behind = rows.filter(Q(added__gt=added) | Q(added=added, id__gt=last), added__gte=added)
+        batch = list(behind.values_list("added", "id", "body")[:BATCH])
+
+
+def _sendable(authority: str, bodies: Sequence[dict[str, Any]]) -> list[Sendable]:
+    """The events as they leave, with their place in the feed where they still tell the latest change."""
+    events = []
+    for body in bodies:
+        reason = copies.problem(body)
+        if reason:
+            log.error("%s: event %s can't be sent again: %s", authority, body.get("id"), reason)
+        else:
+            events.append({**body, "replay": True})
+    at = ledger.positions(authority, [_aggregate(event) for event in events])
+    for event in events:
+        version, position = at.get(_aggregate(event), (0, None))
+        if position is not None and version == event["aggregateversion"]:
+            event["position"] = position
+    return [Sendable(event, len(to_json(event))) for event in events]
+
+
+def _aggregate(event: dict[str, Any]) -> tuple[str, str]:
+    return ".".join(event["type"].split(".")[:2]), event["subject"]
