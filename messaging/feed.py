@@ -37,7 +37,8 @@ def page(authority: str, feed: Feed, *, since: int, until: int | None, limit: in
     `next` is `since` for the next page: the last position of this one, or the end of what was asked for where it is the last.
     """
     now = timezone.now()  # before the head is read: whoever has everything up to the head is as fresh as this
-    sequencer.stamp_pending(authority)
+    if _pending(authority):  # an indexed look; stamping takes a lock
+        sequencer.stamp_pending(authority)
     head = sequencer.head(authority)
     end = head if until is None else min(until, head)
     rows = list(
@@ -63,7 +64,11 @@ def floor(authority: str) -> int:
 
 def waits(authority: str, since: int) -> bool:
     """Whether there is anything behind `since`: two indexed looks, for a long poll."""
-    return sequencer.head(authority) > since or Ledger.objects.using(authority).filter(position__isnull=True).exists()
+    return sequencer.head(authority) > since or _pending(authority)
+
+
+def _pending(authority: str) -> bool:
+    return Ledger.objects.using(authority).filter(position__isnull=True).exists()
 
 
 def _changes(authority: str, feed: Feed, rows: list[Any], fields: Sequence[str]) -> list[dict[str, Any]]:

@@ -126,7 +126,7 @@ def lock_sequence(using: str) -> None:
     with connections[using].cursor() as cursor:
         cursor.execute(f"SELECT head, {_ALONG_INDEXES} FROM messaging_sequence WHERE id = 1 FOR UPDATE")
         if cursor.fetchone() is None:
-            cursor.execute("INSERT INTO messaging_sequence (id, head) VALUES (1, 0) ON CONFLICT DO NOTHING")
+            cursor.execute("INSERT INTO messaging_sequence (id, head, floor) VALUES (1, 0, 0) ON CONFLICT DO NOTHING")
             lock_sequence(using)
 
 

@@ -129,7 +129,7 @@ def stamp(using: str, limit: int) -> int:
 def lock_sequence(using: str) -> None:
     """The write lock is the sequencer's lock; only the row has to be there."""
     with connections[using].cursor() as cursor:
-        cursor.execute("INSERT INTO messaging_sequence (id, head) VALUES (1, 0) ON CONFLICT DO NOTHING")
+        cursor.execute("INSERT INTO messaging_sequence (id, head, floor) VALUES (1, 0, 0) ON CONFLICT DO NOTHING")
 
 
 def values_source(

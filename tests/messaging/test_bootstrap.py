@@ -1,0 +1,159 @@
+"""Bootstrap: a new copy is filled beside live events, killed and gone on with, and compared at the end."""
+
+import threading
+
+import pytest
+from celery import current_app
+from django.db import connections
+
+from billing.models import CachedUser
+from messaging import bootstrap, grants, locking, pulling, steps
+from messaging.client import Authority, Denied
+from messaging.models import Consumer, Subscription
+from users.models import User
+from users.seeding import demo_users, save
+from users.services import user_erase, user_reactivate, user_suspend
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+
+
+def seed(number: int) -> list[User]:
+    save(demo_users(number, suspended=0.1), with_events=False)
+    return list(User.objects.using("users").order_by("id"))
+
+
+def run(**options):
+    return bootstrap.bootstrap("billing", "users", current_app, **options)
+
+
+def equal() -> bool:
+    authority = {(row.pk, row.status) for row in User.objects.using("users").all()}
+    return authority == {(row.user_id, row.status) for row in CachedUser.objects.using("billing")}
+
+
+def test_it_ends_live_and_equal_and_its_grant_is_closed(api):
+    seed(30)
+    done = run(page_size=7)
+    assert (done.state, done.verdict, done.resumed) == ("live", "in_sync", False)
+    assert done.rows >= 30
+    assert done.pages == 5
+    assert equal()
+    consumer = Consumer.objects.using("users").get(pk="billing")
+    assert grants.grant(consumer) == "closed"
+    assert consumer.checkpoint == consumer.bootstrapped_to == 30
+    assert {row.source for row in CachedUser.objects.using("billing")} == {"bootstrap"}
+
+
+def test_after_its_success_the_beginning_of_the_feed_is_closed(api):
+    seed(5)
+    run()
+    with pytest.raises(Denied) as refused:
+        Authority("users", "billing").changes(0)
+    assert refused.value.reason == "bootstrap_closed"
+
+
+def test_run_twice_it_changes_nothing(api):
+    seed(12)
+    run()
+    before = list(CachedUser.objects.using("billing").order_by("user_id").values())
+    again = run()
+    assert (again.state, again.verdict, again.rows) == ("live", "in_sync", 0)
+    assert list(CachedUser.objects.using("billing").order_by("user_id").values()) == before
+
+
+class Killed(BaseException):
+    """Stands in for SIGKILL between two steps; the tests of the processes send a real one."""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "bootstrap.bound",
+        "bootstrap.begun",
+        "pull.applied",
+        "pull.before_commit",
+        "pull.committed",
+        "bootstrap.read",
+        "bootstrap.live",
+    ],
+)
+def test_killed_at_any_line_it_goes_on_behind_its_last_page(api, monkeypatch, step):
+    seed(20)
+    reached = []
+
+    def kill(name):
+        if name == step:
+            reached.append(name)
+            if len(reached) == (3 if step.startswith("pull") else 1):
+                raise Killed
+
+    monkeypatch.setattr(steps, "listeners", [kill])
+    with pytest.raises(Killed):
+        run(page_size=4)
+    monkeypatch.setattr(steps, "listeners", [])
+    kept = CachedUser.objects.using("billing").count()
+    done = run(page_size=4)
+    assert (done.state, done.verdict) == ("live", "in_sync")
+    assert done.rows == 20 - kept
+    assert equal()
+
+
+def test_two_at_once_the_second_is_refused(api):
+    seed(3)
+    refused = []
+
+    def second():
+        try:
+            run()
+        except bootstrap.AlreadyRunning as error:
+            refused.append(str(error))
+        finally:
+            connections.close_all()
+
+    with locking.exclusive("billing", "bootstrap-users"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join()
+    assert refused == ["A bootstrap of billing from users is running. Wait for it, or stop it first."]
+
+
+def test_beside_live_changes_nothing_is_missed(api, monkeypatch):
+    users = seed(60)
+    pages = []
+
+    def change(name):
+        """After each of the first pages: some of those that were read, and some that weren't, change."""
+        if name != "pull.committed" or len(pages) == 7:
+            return
+        pages.append(name)
+        for turn, user in enumerate(users[len(pages) :: 9]):
+            user.refresh_from_db(using="users")
+            if user.status == "active":
+                (user_erase(user_id=user.pk) if turn % 3 == 0 else user_suspend(user_id=user.pk, reason="while it ran"))
+            elif user.status == "suspended":
+                user_reactivate(user_id=user.pk)
+
+    monkeypatch.setattr(steps, "listeners", [change])
+    done = run(page_size=8)
+    assert len(pages) == 7
+    assert (done.state, done.verdict) == ("live", "in_sync")
+    assert equal()
+
+
+def test_from_now_starts_at_the_head_with_an_empty_copy(api):
+    users = seed(4)
+    done = run(from_now=True)
+    assert (done.state, done.verdict, done.rows) == ("live", "from_now", 0)
+    assert not CachedUser.objects.using("billing").exists()
+    user_erase(user_id=users[0].pk)
+    pulling.catch_up("billing", "users")
+    assert CachedUser.objects.using("billing").count() == 1
+
+
+def test_without_a_grant_it_is_refused_and_nothing_is_begun(api):
+    seed(3)
+    grants.close_bootstrap(authority="users", name="billing")
+    with pytest.raises(Denied) as refused:
+        run()
+    assert refused.value.reason == "bootstrap_closed"
+    assert Subscription.objects.using("billing").get().state == "new"
