@@ -15,14 +15,14 @@ from django_outbox_pattern.models import Published, Received
 
 from billing.models import CachedUser, Invoice
 from messaging.inbox import receive
-from messaging.models import Consumer, Ledger, Parked
+from messaging.models import Consumer, Incident, Ledger, Parked, Repair
 from users.models import User
 from users.services import user_erase, user_register
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 CONTEXTS = ["users", "billing"]
-PLUMBING = ["outbox", "inbox", "parkedmessage", "ledgerentry", "consumer", "authority"]
+PLUMBING = ["outbox", "inbox", "parkedmessage", "ledgerentry", "consumer", "authority", "incident", "repair"]
 MODELS = [*((name, model) for name in CONTEXTS for model in PLUMBING)]
 MODELS += [("users", "user"), ("billing", "cacheduser"), ("billing", "invoice")]
 
@@ -53,6 +53,8 @@ def everything(user: User, invoice: Invoice) -> None:
     """A row in every table of both contexts."""
     for name in CONTEXTS:
         Consumer.objects.using(name).get_or_create(name="reader", defaults={"queue": "reader", "types": ["a"], "fields": ["b"]})
+        Incident.objects.using(name).create(kind="silent", authority="users", count=1, subjects=[str(user.pk)], summary="1 change")
+        Repair.objects.using(name).create(kind="replay", done_by="root", started_at=timezone.now(), result="1 event sent again")
         receive(name, [{"not": "an event"}])  # parked at once
     body = dict(Published.objects.using("users").get().body)
     receive("billing", [body])
