@@ -71,6 +71,29 @@ def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | Non
     return found
 
 
+@register(Tags.database)
+def registered_types_have_handlers(
+    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
+) -> Sequence[CheckMessage]:
+    """messaging.E004: an authority sends a consumer event types that it has no handler for; each would be parked."""
+    found: list[CheckMessage] = []
+    for using in conf.contexts():
+        if using not in (databases or []) or not _has_grants(connections[using]):
+            continue
+        for consumer in Consumer.objects.using(using).filter(name__in=conf.contexts()):
+            unknown = sorted(set(consumer.types) - set(table(consumer.name)))
+            if unknown:
+                hint = f"Write one, or register again without it: consumers register {consumer.name} --to {using} --types …"
+                found.append(
+                    Error(
+                        f"{using} sends {consumer.name} {unknown[0]}, which it lists no handler for.",
+                        hint=hint,
+                        id="messaging.E004",
+                    )
+                )
+    return found
+
+
 def _has_grants(connection: BaseDatabaseWrapper) -> bool:
     """Whether the register's table is there, and up to date: `migrate` runs the checks before it makes it so."""
     table_name = Consumer._meta.db_table

@@ -6,7 +6,7 @@ import re
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -85,6 +85,19 @@ def lifetime(text: str) -> timedelta:
     if not value:
         raise WrongUsage(f"{text} is over at once. Say how long, as 15m, 1h or 30d.")
     return value
+
+
+def moment(text: str, option: str) -> datetime:
+    """A time with its zone, as 2026-11-23T14:00:00Z, in UTC; `WrongUsage` for anything else."""
+    try:
+        value = datetime.fromisoformat(text)
+        if value.tzinfo is None:
+            raise WrongUsage(f"{option} {text} has no time zone, so it could be any of 24 hours. In UTC it is {text}Z.")
+        return value.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise WrongUsage(
+            f"{option} {text!r} is not a time. Write it as 2026-11-23T09:00:00Z or 2026-11-23T10:00:00+01:00."
+        ) from None
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 import logging
 from typing import Any
 
+from celery.signals import worker_init
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
 from messaging import conf, parking
+from messaging.checks import registered_types_have_handlers
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,22 @@ def keep(context: str, body: Any, reason: str) -> bool:
         connections[context].close()  # this is the worker's main process; its children must not inherit a connection
     log.warning("%s: parked a message: %s", context, reason)
     return True
+
+
+@worker_init.connect
+def refuse_without_handlers(**kwargs: Any) -> None:
+    """A worker that gets types that nobody handles doesn't start: better an error now than parked messages later."""
+    try:
+        problems = registered_types_have_handlers(None, databases=conf.contexts())
+    except (OperationalError, InterfaceError) as error:
+        log.warning("the register can't be read now, so the handlers aren't checked: %s", error)
+        problems = []
+    finally:
+        connections.close_all()  # the pool's processes must not inherit a connection
+    for problem in problems:
+        log.error("%s %s", problem.msg, problem.hint)
+    if problems:
+        raise SystemExit(3)
 
 
 class ParkingConsumer(Consumer):

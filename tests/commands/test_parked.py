@@ -1,6 +1,7 @@
 """`parked`: failed messages, tried again or set aside by a person."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -101,3 +102,27 @@ def test_wrong_usage(action, words, said):
 def test_an_unknown_context():
     assert call("parked", "list", "shipping").code == 2
     assert call("parked", "list", "billing", str(2**70)).code == 2
+
+
+def test_retry_by_type_and_by_time():
+    first, other = park(), park(event_type="users.user.suspended.v1")
+    assert call("parked", "retry", "billing", "--type", "users.user.suspended.v1").code == 0
+    assert (state(first), state(other)) == ("parked", "applied")
+    later = (timezone.now() + timedelta(minutes=1)).isoformat()
+    assert call("parked", "retry", "billing", "--since", later, "--json").json["applied"] == 0
+    assert call("parked", "retry", "billing", "--until", later, "--json").json["applied"] == 1
+    assert state(first) == "applied"
+
+
+def test_a_time_that_is_none_is_wrong_usage():
+    ended = call("parked", "retry", "billing", "--since", "yesterday")
+    assert ended.code == 2
+    assert "--since 'yesterday' is not a time" in ended.err
+
+
+def test_show_is_the_whole_message():
+    row = park(traceback="Traceback: boom")
+    out = call("parked", "show", "billing", str(row.pk)).out
+    assert "Traceback: boom" in out
+    assert row.envelope["id"] in out
+    assert call("parked", "show", "billing").code == 2

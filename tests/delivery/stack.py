@@ -1,14 +1,18 @@
 """Real relay and worker processes on the test's databases and a real broker."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.db import connections
+
+from tests.probes import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLES = {"default": "DATABASE_URL", "users": "USERS_DATABASE_URL", "billing": "BILLING_DATABASE_URL"}
@@ -20,6 +24,14 @@ def database_url(alias):
     if connections[alias].vendor == "sqlite":
         return f"sqlite:///{name}"
     return urlsplit(os.environ[VARIABLES[alias]])._replace(path=f"/{name}").geturl()
+
+
+def answers(url):
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except OSError:
+        return False
+    return True
 
 
 class Stack:
@@ -41,6 +53,24 @@ class Stack:
         arguments = ["-A", "tests.delivery.app", "worker", "-Q", context, "-n", f"{context}{len(self.processes)}@%h", "-c", "1"]
         quiet = ["-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
         return self._start(f"worker-{context}", "-m", "celery", *arguments, *quiet, kill_at=kill_at)
+
+    def web(self):
+        """The APIs, on a port of their own; returns when they answer."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        self.environment["USERS_API_URL"] = url
+        self._start("web", "-m", "tests.delivery.app", "runserver", "--noreload", f"127.0.0.1:{port}", kill_at="")
+        wait_for(lambda: answers(f"{url}/api/users/contracts/"), timeout=30, what="the web server to answer", seen=self.tail)
+        return url
+
+    def tend(self, context, *options):
+        return self._start(f"tend-{context}", "-m", "tests.delivery.app", "tend", context, *options, kill_at="")
+
+    def manage(self, *arguments, kill_at=""):
+        """A command, as a process of its own."""
+        return self._start(arguments[0], "-m", "tests.delivery.app", *arguments, kill_at=kill_at)
 
     def _start(self, name, *arguments, kill_at):
         environment = {**self.environment, "TEST_KILL_AT": kill_at}

@@ -1,6 +1,7 @@
-"""`parked list|retry|discard billing`: the messages that failed for good, and those that wait for their next try."""
+"""`parked list|show|retry|discard billing`: the messages that failed for good, and those that wait for their next try."""
 
 import getpass
+import json
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from rich.table import Table
 
 from messaging import parking
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, WrongUsage, answering, checked_context, context_argument
+from messaging.cli import Found, WrongUsage, answering, checked_context, context_argument, moment
 from messaging.console import show
 from messaging.models import Parked
 
@@ -22,9 +23,10 @@ class Command(BaseCommand):
     help = "A context's failed messages: list them, try them again, or set them aside. None is ever deleted."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="list|retry|discard")
+        actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|retry|discard")
         for name, text in (
             ("list", "show what is parked, or waits for its next try; with --all what was settled too"),
+            ("show", "one message in full: reason, traceback, event"),
             ("retry", "try messages again now"),
             ("discard", "set messages aside for good; they stay in the table"),
         ):
@@ -32,6 +34,12 @@ class Command(BaseCommand):
             context_argument(action, "context", "whose messages")
             action.add_argument("ids", nargs="*", type=int, metavar="ID", help="as `parked list` shows them")
             action.add_argument("--all", action="store_true", help="every one that isn't settled (list: settled ones too)")
+            if name != "show":
+                action.add_argument("--type", metavar="TYPE", help="those of this event type, as users.user.suspended.v1")
+                action.add_argument(
+                    "--since", metavar="TIME", help="those that arrived at this time or later, as 2026-11-23T14:00:00Z"
+                )
+                action.add_argument("--until", metavar="TIME", help="those that arrived before this time")
             if name == "discard":
                 action.add_argument("--note", default="", metavar="TEXT", help="why; it is kept with the message")
             # SUPPRESS, so that this parser doesn't reset a `--json` that stood before the action.
@@ -40,7 +48,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         using = checked_context(options["context"])
         with answering(using):
-            {"list": self._list, "retry": self._retry, "discard": self._discard}[options["action"]](using, options)
+            {"list": self._list, "show": self._show, "retry": self._retry, "discard": self._discard}[options["action"]](
+                using, options
+            )
 
     def _list(self, using: str, options: dict[str, Any]) -> None:
         rows = Parked.objects.using(using).defer("envelope", "raw", "traceback").order_by("id")
@@ -48,6 +58,7 @@ class Command(BaseCommand):
             rows = rows.filter(pk__in=_known(using, options["ids"]))
         elif not options["all"]:
             rows = rows.filter(state__in=UNSETTLED)
+        rows = rows.filter(**_window(options))
         values = [_values(row) for row in rows]
         if options["json"]:
             self.result(options, {"parked": values}, "")
@@ -59,6 +70,18 @@ class Command(BaseCommand):
                 cells = [row[name] for name in ("id", "state", "type", "subject", "reason")]
                 table.add_row(*(escape(str(cell)) for cell in cells), _age(row["age_seconds"]))
             show(self.stdout, table)
+
+    def _show(self, using: str, options: dict[str, Any]) -> None:
+        if not options["ids"]:
+            raise WrongUsage("Say which: an id as `parked list` shows it.")
+        rows = [Parked.objects.using(using).get(pk=parked_id) for parked_id in _known(using, options["ids"])]
+        values = [{**_values(row), "traceback": row.traceback, "envelope": row.envelope, "raw": row.raw} for row in rows]
+        text = "\n\n".join(
+            f"{row.pk}: {row} after {row.attempts} tries, arrived {row.arrived_at:%Y-%m-%d %H:%M:%S} UTC\n{row.reason}\n\n"
+            f"{row.traceback}\n{json.dumps(row.envelope, indent=2) if row.envelope is not None else row.raw}"
+            for row in rows
+        )
+        self.result(options, {"parked": values}, text)
 
     def _retry(self, using: str, options: dict[str, Any]) -> None:
         outcomes = []
@@ -91,11 +114,24 @@ class Command(BaseCommand):
 
 def _chosen(using: str, options: dict[str, Any]) -> list[int]:
     """The ids that a call means; `WrongUsage` where it names none, or one that isn't there."""
-    if bool(options["ids"]) == options["all"]:
-        raise WrongUsage("Say which: ids as `parked list` shows them, or --all.")
+    window = _window(options)
+    if bool(options["ids"]) == (options["all"] or bool(window)):
+        raise WrongUsage("Say which: ids as `parked list` shows them, --all, or those of a --type or a time (--since, --until).")
     if options["ids"]:
         return _known(using, options["ids"])
-    return list(Parked.objects.using(using).filter(state__in=UNSETTLED).order_by("id").values_list("pk", flat=True))
+    rows = Parked.objects.using(using).filter(state__in=UNSETTLED, **window)
+    return list(rows.order_by("id").values_list("pk", flat=True))
+
+
+def _window(options: dict[str, Any]) -> dict[str, Any]:
+    """The rows of an event type, or of a time."""
+    window: dict[str, Any] = {}
+    if options.get("type"):
+        window["event_type"] = options["type"]
+    for name, lookup in (("since", "arrived_at__gte"), ("until", "arrived_at__lt")):
+        if options.get(name):
+            window[lookup] = moment(options[name], f"--{name}")
+    return window
 
 
 def _known(using: str, ids: Sequence[int]) -> list[int]:
