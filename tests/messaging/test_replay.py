@@ -10,8 +10,9 @@ from django.utils import timezone
 from django_outbox_pattern.models import Published
 from kombu.exceptions import OperationalError as BrokerError
 
+from billing.handlers import HANDLERS
 from billing.models import CachedUser
-from messaging import inbox, registry
+from messaging import inbox
 from messaging.models import Consumer, Ledger, Subscription
 from messaging.queues import queue
 from messaging.relay import Relay
@@ -33,8 +34,8 @@ def sender():
 @pytest.fixture
 def queues():
     """billing, which runs here, and mail, which doesn't; reads what waits in a queue, over the in-process broker."""
-    types, fields = registry.wanted("billing", "users")
-    Consumer.objects.using("users").create(name="billing", queue="billing", types=types, fields=fields)
+    fields = ["status", "status_since"]
+    Consumer.objects.using("users").create(name="billing", queue="billing", types=sorted(HANDLERS), fields=fields)
     Consumer.objects.using("users").create(name="mail", queue="mail", types=["users.user.created.v1"], fields=["email"])
 
     def read(name):
@@ -150,7 +151,7 @@ def test_batches_pass_by_nothing_and_keep_the_order_even_among_equal_times(queue
     send_out()
     queues("billing")
     Published.objects.using("users").update(added=timezone.now() - timedelta(minutes=1))
-    sizes = []
+    sizes: list[int] = []
     done = replay("users", consumers("billing"), now(), sender=sender, progress=sizes.append)
     assert (done.events, sizes) == (40, [7] * 5 + [5])
     ids = [str(pk) for pk in Published.objects.using("users").order_by("added", "id").values_list("pk", flat=True)]
@@ -162,7 +163,7 @@ def test_what_is_recorded_meanwhile_is_not_part_of_it(queues, sender, monkeypatc
     users(4)
     send_out()
     queues("billing")
-    added = []
+    added: list[object] = []
 
     def meanwhile(done):
         if len(added) < 5:
@@ -201,7 +202,7 @@ def test_a_broker_that_goes_away_ends_it_where_it_is(queues, sender, monkeypatch
     users(6)
     send_out()
     queues("billing")
-    real, sent = sender.send, []
+    real, sent = sender.send, list[object]()
 
     def flaky(*arguments):
         if len(sent) == 2:

@@ -118,7 +118,7 @@ def test_the_events_are_one_story_and_tell_when_the_change_was():
 def test_it_goes_on_in_batches(monkeypatch):
     monkeypatch.setattr("messaging.republish.BATCH", 4)
     User.objects.using("users").bulk_create([User(email=f"n{n}@example.org", name="N") for n in range(11)])
-    sizes = []
+    sizes: list[int] = []
     assert republish("users", progress=sizes.append).count == 11
     assert [size for size in sizes if size] == [4, 4, 3]
 

@@ -1,0 +1,70 @@
+"""`purge users`: remove what every consumer has passed, and say what is held back by whom."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from messaging import registry
+from messaging.cli import Command as BaseCommand
+from messaging.cli import answering, checked_context, context_argument, duration
+from messaging.console import progress_bar
+from messaging.feed import floor
+from messaging.models import Consumer
+from messaging.retention import Purged, old, purge
+
+
+class Command(BaseCommand):
+    help = "Remove a context's old outbox rows and tombstones, as far as every registered consumer has passed them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        context_argument(parser, "context", "whose outbox and tombstones")
+        parser.add_argument("--older-than", default="30d", metavar="AGE", help="as 90s, 15m, 1h or 30d (default %(default)s)")
+        parser.add_argument("--dry-run", action="store_true", help="remove nothing; only say what would go")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        authority = checked_context(options["context"])
+        age, dry = duration(options["older_than"]), options["dry_run"]
+        with answering(authority):
+            with progress_bar(self.stderr, "looking", old(authority, older_than=age)) as progress:
+                done = purge(authority, older_than=age, dry_run=dry, progress=progress)
+            consumers, bottom = registry.registered(authority), floor(authority)
+        holders = [consumer for consumer in consumers if consumer.name in done.held]
+        values = {
+            "outbox": done.outbox,
+            "tombstones": done.tombstones,
+            "floor": bottom,
+            "held": [{"consumer": one.name, "checkpoint": one.checkpoint, "rows": done.held[one.name]} for one in holders],
+            "unsent": done.unsent,
+            "unannounced": done.unannounced,
+            "unclear": done.unclear,
+        }
+        verb = "Would remove" if dry else "Removed"
+        text = (
+            f"{verb} {done.outbox} outbox rows and {done.tombstones} tombstones of {authority}, older than {options['older_than']}."
+        )
+        self.result(options, values, "\n".join([text, *_why(authority, done, holders)]))
+
+
+def _why(authority: str, done: Purged, holders: list[Consumer]) -> list[str]:
+    """What was held back, in sentences that say what to do."""
+    lines = []
+    for one in holders:
+        held = f"{done.held[one.name]} rows stay because of {one.name}"
+        if one.checkpoint is None:
+            lines.append(
+                f"{held}: it never reported a checkpoint, so it may need them all. Start it; or, if it won't come: "
+                f"consumers revoke {one.name} --from {authority}"
+            )
+        else:
+            lines.append(f"{held}: it is at {one.checkpoint} and hasn't passed them. They go once it has caught up.")
+    if done.unsent:
+        lines.append(
+            f"{done.unsent} outbox rows stay because they weren't sent: relay {authority}, or see what failed in its admin."
+        )
+    if done.unannounced:
+        lines.append(f"{done.unannounced} tombstones stay because no event was recorded for them: republish {authority}")
+    if done.unclear:
+        lines.append(
+            f"{done.unclear} tombstones stay because their row was written to again, or others are protected by it. "
+            "Erase them anew, or remove what refers to them."
+        )
+    return lines
