@@ -3,6 +3,7 @@
 All to look at only: the register is changed by `consumers`, the rest by the programs that it tells of.
 """
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,9 @@ from messaging import grants
 from messaging.admin_base import ReadOnlyAdmin, pretty
 from messaging.models import Consumer, Incident, Repair, Subscription
 
+#: Kinds of drift, in the order that they are told.
+DRIFT = ("missing", "stale", "corrupt", "ghost", "ahead")
+
 
 def since(moment: datetime | None, never: str) -> str:
     """How long ago that was."""
@@ -27,11 +31,24 @@ def since(moment: datetime | None, never: str) -> str:
     return f"{seconds} second{'' if seconds == 1 else 's'}" if seconds < 60 else timesince(moment, depth=1)
 
 
+def ago(moment: datetime | None) -> str:
+    return f"{since(moment, '')}\xa0ago" if moment else "-"
+
+
+def unbroken(words: str) -> str:
+    """Dates in one piece: a browser breaks a line behind each of their hyphens."""
+    pieces = re.split(r"(\d{4}-\d\d-\d\d \d\d:\d\d)", words)
+    return format_html_join(
+        "", '<span style="white-space:{}">{}</span>', (("nowrap" if n % 2 else "normal", p) for n, p in enumerate(pieces))
+    )
+
+
 def counted(counts: Any) -> str:
     """{"missing": 2, "stale": 0} as "2 missing"."""
     if not isinstance(counts, dict):
         return str(counts)
-    return ", ".join(f"{number} {kind}" for kind, number in counts.items() if number) or "none"
+    kinds = [*(kind for kind in DRIFT if kind in counts), *sorted(set(counts) - set(DRIFT))]  # PostgreSQL keeps no order
+    return ", ".join(f"{counts[kind]}\xa0{kind}" for kind in kinds if counts[kind]) or "none"
 
 
 def lines(words: Any) -> str:
@@ -41,7 +58,7 @@ def lines(words: Any) -> str:
 class ConsumerAdmin(ReadOnlyAdmin):
     """Who reads this authority: which events and fields, by a token until when, and how far it says it is."""
 
-    list_display = ("name", "allowed", "bootstrap", "token", "reached", "reported_at")
+    list_display = ("name", "allowed", "bootstrap", "token", "reached", "reported")
     list_filter = ("bootstrap_open",)
     search_fields = ("name",)
     fields = (
@@ -64,24 +81,28 @@ class ConsumerAdmin(ReadOnlyAdmin):
 
     @admin.display(ordering="bootstrap_open")
     def bootstrap(self, row: Consumer) -> str:
-        return grants.in_words(row)
+        return unbroken(grants.in_words(row))
 
     @admin.display(ordering="token_expires_at")
     def token(self, row: Consumer) -> str:
         ends = row.token_expires_at
         if not row.token_hash or ends is None:
             return "none"
-        return f"{'until' if ends > timezone.now() else 'expired'} {ends:%Y-%m-%d %H:%M}"
+        return unbroken(f"{'until' if ends > timezone.now() else 'expired'} {ends:%Y-%m-%d %H:%M}")
 
     @admin.display(description="checkpoint", ordering="checkpoint")
     def reached(self, row: Consumer) -> str:
         return "never reported" if row.checkpoint is None else str(row.checkpoint)
 
+    @admin.display(description="reported", ordering="reported_at")
+    def reported(self, row: Consumer) -> str:
+        return ago(row.reported_at)
+
 
 class SubscriptionAdmin(ReadOnlyAdmin):
     """How far this context got with each authority, and how sure that is."""
 
-    list_display = ("authority", "state", "checkpoint", "head", "lag", "staleness", "found", "compared_at", "last_event_at")
+    list_display = ("authority", "state", "checkpoint", "head", "lag", "staleness", "found", "compared", "event")
     list_filter = ("state",)
     search_fields = ("authority",)
     fields = (
@@ -106,6 +127,14 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     def found(self, row: Subscription) -> str:
         return "never compared" if row.drift is None else counted(row.drift)
 
+    @admin.display(ordering="compared_at")
+    def compared(self, row: Subscription) -> str:
+        return ago(row.compared_at)
+
+    @admin.display(description="last event", ordering="last_event_at")
+    def event(self, row: Subscription) -> str:
+        return ago(row.last_event_at)
+
     @admin.display(description="owners")
     def addresses(self, row: Subscription) -> str:
         return lines(row.owners)
@@ -126,7 +155,7 @@ class Open(admin.SimpleListFilter):
 class IncidentAdmin(ReadOnlyAdmin):
     """What went wrong by itself: changes without an event, drift."""
 
-    list_display = ("summary", "kind", "authority", "count", "is_open", "opened_at", "last_seen_at")
+    list_display = ("summary", "kind", "authority", "count", "state", "opened_at", "last_seen_at")
     list_filter = (Open, "kind", "opened_at")
     search_fields = ("summary", "authority", "ids")
     search_help_text = "Part of the summary, or the id of an aggregate."
@@ -138,9 +167,9 @@ class IncidentAdmin(ReadOnlyAdmin):
         rows: models.QuerySet[Any] = super().get_queryset(request).annotate(ids=Cast("subjects", models.TextField()))
         return rows
 
-    @admin.display(boolean=True, description="open", ordering="closed_at")
-    def is_open(self, row: Incident) -> bool:
-        return row.closed_at is None
+    @admin.display(ordering="closed_at")
+    def state(self, row: Incident) -> str:
+        return "closed" if row.closed_at else "open"
 
     @admin.display(description="ids")
     def about(self, row: Incident) -> str:
@@ -150,7 +179,7 @@ class IncidentAdmin(ReadOnlyAdmin):
 class RepairAdmin(ReadOnlyAdmin):
     """Replays, republishes and repairs by comparison: who did what, when, and what came of it."""
 
-    list_display = ("kind", "result", "done_by", "started_at", "window", "touched", "tally")
+    list_display = ("kind", "result", "done_by", "started_at", "touched", "tally")
     list_filter = ("kind", "started_at")
     search_fields = ("result", "done_by", "window")
     search_help_text = "Part of the result, of a name or of what was asked for."

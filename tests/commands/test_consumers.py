@@ -29,7 +29,7 @@ def test_registering_again_changes_the_entry():
     words = ("--types", "users.user.erased.v1", "--fields", "status, email")
     ended = call("consumers", "register", "billing", "--to", "users", *words)
     assert ended.code == 0
-    assert "billing gets 1 event types of users" in ended.out
+    assert "billing gets 1 event type of users" in ended.out
     consumer = Consumer.objects.using("users").get()
     assert (consumer.types, consumer.fields) == (["users.user.erased.v1"], ["email", "status"])
 

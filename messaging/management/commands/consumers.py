@@ -75,9 +75,8 @@ class Command(BaseCommand):
             raise WrongUsage(str(error)) from None
         token, file, said = self._token(authority, consumer, ttl, replace=options["new_token"])
         consumer.refresh_from_db(using=authority)
-        text = (
-            f"{name} gets {len(consumer.types)} event types of {authority}, with the fields {', '.join(consumer.fields)}.\n{said}"
-        )
+        number = f"{len(consumer.types)} event type{'' if len(consumer.types) == 1 else 's'}"
+        text = f"{name} gets {number} of {authority}, with the fields {', '.join(consumer.fields)}.\n{said}"
         self.result(options, {**_values(authority, consumer), "token": token, "token_file": file}, text)
 
     def _token(
