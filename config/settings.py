@@ -94,20 +94,30 @@ STATIC_ROOT = ROOT / "staticfiles"
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_PARSER_CLASSES": ["messaging.api.requests.Json"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "messaging.api.requests.OnlyWhatThereIs",
+    "DEFAULT_AUTHENTICATION_CLASSES": [],  # consumers' tokens, where a view asks for them; a session opens nothing here
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS: the schema says more
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": None,
+    "EXCEPTION_HANDLER": "messaging.api.errors.answer",
+    "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Bounded contexts",
-    "DESCRIPTION": "What the contexts tell each other: changes, fingerprints, single records, contracts.",
+    "DESCRIPTION": (
+        "What the contexts tell each other: changes, fingerprints, single records, contracts.\n\n"
+        "Every error is an object with `reason`, for a program, and `detail`, for a person. Unknown parameters are let through, so "
+        "that a consumer may be newer than its authority; one that is given twice is refused. Answers are JSON whatever `Accept` "
+        "says, and compressed where `Accept-Encoding` has gzip."
+    ),
     "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "APPEND_COMPONENTS": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
-    "SECURITY": [{"token": []}],
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},  # the validator is somebody else's server
 }
 
 # What `messaging` asks of a project. Lifted into another one, this is what to write there.

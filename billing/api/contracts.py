@@ -4,6 +4,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from messaging.api import schema
 from messaging.contracts import schemas
 
 
@@ -13,5 +14,6 @@ class ContractsView(APIView):
     authentication_classes = ()
     permission_classes = ()
 
+    @schema.contracts("billing")
     def get(self, request: Request) -> Response:
         return Response(dict(schemas("billing")))

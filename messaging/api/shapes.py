@@ -1,50 +1,73 @@
 """What goes in and out of an authority's API."""
 
+import re
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-
-from messaging.models import Consumer
 
 MOST_CHANGES = 10_000
 LONGEST_WAIT = 30
 MOST_BOUNDS, MOST_ROWS, MOST_IDS = 2_000, 500, 1_000
 LAST_POSITION = 2**63 - 1
 
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,40}", re.ASCII)
+
+
+class Number(serializers.IntegerField):
+    """A whole number of a query, in digits. Python's `int` takes `1_000`, ` 7 ` and other scripts' digits too, DRF `1.0`."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not _WHOLE_NUMBER.fullmatch(str(data)):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Position(Number):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=0, max_value=LAST_POSITION, **options)
+
+
+class Id(serializers.UUIDField):
+    """An aggregate's id in its one spelling; DRF takes numbers, braces and `urn:uuid:` too."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str) or not _ID.fullmatch(data):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data)
+
 
 class ChangesQuery(serializers.Serializer[Any]):
-    since = serializers.IntegerField(
-        min_value=0, max_value=LAST_POSITION, help_text="Where to go on from; 0: the beginning."
+    since = Position(help_text="Where to go on from; 0: the beginning.")
+    until = Position(required=False, help_text="The last position that is wanted; else the head.")
+    limit = Number(min_value=1, max_value=MOST_CHANGES, default=1000, help_text="The most changes that are wanted.")
+    wait = Number(min_value=0, max_value=LONGEST_WAIT, default=0, help_text="Seconds to wait for a change where there is none.")
+    checkpoint = Position(
+        required=False, help_text="Up to where the consumer has everything. It is noted, as far as the head goes."
     )
-    until = serializers.IntegerField(
-        min_value=0,
-        max_value=LAST_POSITION,
-        required=False,
-        help_text="The last position that is wanted; else the head.",
+    live = serializers.BooleanField(
+        default=False, help_text="With `checkpoint`: the consumer has gone live there, which ends its bootstrap."
     )
-    limit = serializers.IntegerField(min_value=1, max_value=MOST_CHANGES, default=1000)
-    wait = serializers.IntegerField(
-        min_value=0, max_value=LONGEST_WAIT, default=0, help_text="Seconds to wait for a change where there is none."
-    )
-    checkpoint = serializers.IntegerField(
-        min_value=0, max_value=LAST_POSITION, required=False, help_text="Up to where the consumer has everything; it is noted."
-    )
-    live = serializers.BooleanField(default=False, help_text="The consumer has gone live, which ends its bootstrap.")
+
+
+class RecordQuery(serializers.Serializer[Any]):
+    aggregate_id = Id()
 
 
 class Change(serializers.Serializer[Any]):
-    id = serializers.CharField()
-    version = serializers.IntegerField()
-    position = serializers.IntegerField(allow_null=True)
+    id = serializers.UUIDField()
+    version = serializers.IntegerField(min_value=1)
+    position = serializers.IntegerField(min_value=1, max_value=LAST_POSITION, allow_null=True, help_text="null: not stamped yet.")
     deleted = serializers.BooleanField(help_text="A tombstone: erased for good.")
     time = serializers.DateTimeField(help_text="When it changed last, by the authority's clock.")
     announced = serializers.BooleanField(help_text="Whether an event was recorded for this version.")
-    data = serializers.DictField(help_text="The consumer's fields.")
+    data = serializers.DictField(help_text="The consumer's fields, as the authority's contracts describe them; no others.")
 
 
 class Changes(serializers.Serializer[Any]):
-    head = serializers.IntegerField(help_text="The authority's last position.")
-    next = serializers.IntegerField(help_text="The `since` of the next page.")
+    head = serializers.IntegerField(min_value=0, max_value=LAST_POSITION, help_text="The authority's last position.")
+    next = serializers.IntegerField(min_value=0, max_value=LAST_POSITION, help_text="The `since` of the next page.")
     time = serializers.DateTimeField(help_text="The authority's time; who has everything up to `head` is as fresh as this.")
     results = Change(many=True)
 
@@ -54,27 +77,69 @@ class Reason(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text="For a person.")
 
 
+class BadRequest(Reason):
+    fields = serializers.DictField(  # type: ignore[assignment]  # in the declaration; DRF's own `fields` is untouched by it
+        child=serializers.ListField(child=serializers.CharField()),
+        required=False,
+        help_text="What is wrong with which field. `ids.3` is one in a list, `input` the whole.",
+    )
+
+
 class BelowFloor(Reason):
-    floor = serializers.IntegerField()
+    floor = serializers.IntegerField(min_value=0, help_text="Tombstones up to this position may be gone.")
+
+
+class Bound(serializers.CharField):
+    """An id or the beginning of one. The pattern is matched here: `$` lets a newline pass, and DRF trims and takes numbers."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str) or not re.fullmatch("[0-9a-f-]{0,36}", data):
+            raise serializers.ValidationError("An id or the beginning of one, in small letters.")
+        return data
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return self.to_internal_value(data)
+
+
+_BOUND = {"type": "string", "pattern": "^[0-9a-f-]{0,36}$"}
 
 
 class Bounds(serializers.ListField):
     """Ids, or beginnings of ids, in ascending order; "" stands for the beginning at the first place and for the end at the last."""
 
-    child = serializers.RegexField(r"^[0-9a-f-]{0,36}$", allow_blank=True)
+    child = Bound()
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         bounds = super().run_validation(data)
-        inner = bounds[1:-1]
-        if len(bounds) < 2 or any(not bound for bound in inner) or inner != sorted(set(inner)):
+        named = bounds if bounds and bounds[-1] else bounds[:-1]
+        if len(bounds) < 2 or named != sorted(set(named)):
             raise serializers.ValidationError("Two bounds at least, in ascending order.")
         return bounds
 
 
+@extend_schema_field({"type": "array", "items": _BOUND, "minItems": 2, "maxItems": MOST_BOUNDS})
+class Cuts(Bounds):
+    """The bounds of adjoining ranges."""
+
+
+@extend_schema_field({"type": "array", "items": _BOUND, "minItems": 2, "maxItems": 2})
+class Range(Bounds):
+    """[from, to)"""
+
+
 class FingerprintsQuery(serializers.Serializer[Any]):
-    ranges = serializers.ListField(child=Bounds(max_length=MOST_BOUNDS), required=False, max_length=MOST_BOUNDS)
-    rows = serializers.ListField(child=Bounds(min_length=2, max_length=2), required=False, max_length=MOST_ROWS)
-    ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=MOST_IDS)
+    """At least one of the three."""
+
+    ranges = serializers.ListField(
+        child=Cuts(max_length=MOST_BOUNDS),
+        required=False,
+        max_length=MOST_BOUNDS,
+        help_text=f"Bounds in ascending order, at most {MOST_BOUNDS} in all: a fingerprint for what is between each two.",
+    )
+    rows = serializers.ListField(
+        child=Range(min_length=2, max_length=2), required=False, max_length=MOST_ROWS, help_text="[from, to): their rows."
+    )
+    ids = serializers.ListField(child=Id(), required=False, max_length=MOST_IDS, help_text="Aggregates: their records.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
@@ -84,22 +149,51 @@ class FingerprintsQuery(serializers.Serializer[Any]):
         return attrs
 
 
+@extend_schema_field(
+    {
+        "type": "array",
+        "prefixItems": [
+            {"type": "string", "format": "uuid", "description": "id"},
+            {"type": "integer", "minimum": 1, "description": "version"},
+            {"type": "string", "description": "hash"},
+        ],
+        "minItems": 3,
+        "maxItems": 3,
+    }
+)
+class Row(serializers.ListField):
+    """[id, version, hash]"""
+
+
 class Fingerprints(serializers.Serializer[Any]):
     fingerprints = serializers.ListField(
         child=serializers.ListField(child=serializers.CharField()),
         required=False,
-        help_text="For each list of bounds.",
+        help_text="For each list of bounds, one fingerprint between each two.",
     )
     rows = serializers.ListField(
-        child=serializers.ListField(), required=False, help_text="For each range, its rows as [id, version, hash]."
+        child=serializers.ListField(child=Row()), required=False, help_text="For each range, its rows as [id, version, hash]."
     )
     records = Change(many=True, required=False)
 
 
-class Registration(serializers.ModelSerializer[Consumer]):
-    class Meta:
-        model = Consumer
-        fields = [
-            "name", "queue", "types", "fields", "owners", "staleness_seconds", "token_expires_at",
-            "bootstrap_open", "bootstrap_closes_at", "bootstrapped_to", "checkpoint",
-        ]  # fmt: skip
+class Registration(serializers.Serializer[Any]):
+    """A row of the register, as `messaging.models.Consumer` describes it."""
+
+    name = serializers.CharField()
+    queue = serializers.CharField(help_text="The queue that its copies go to.")
+    types = serializers.ListField(child=serializers.CharField(), help_text="Event types it gets.")
+    fields = serializers.ListField(  # type: ignore[assignment]
+        child=serializers.CharField(), help_text="Fields of `data` that it sees; nothing else leaves."
+    )
+    owners = serializers.ListField(child=serializers.EmailField(), help_text="E-mail addresses that hear of repairs.")
+    staleness_seconds = serializers.IntegerField(min_value=0, help_text="How old its copy may be for its decisions.")
+    token_expires_at = serializers.DateTimeField()
+    bootstrap_open = serializers.BooleanField(help_text="Whether it may read the feed from the beginning.")
+    bootstrap_closes_at = serializers.DateTimeField(
+        allow_null=True, help_text="When that ends by itself; null: with its success. Closed: null says that it went live."
+    )
+    bootstrapped_to = serializers.IntegerField(min_value=0, max_value=LAST_POSITION, help_text="Where it last went live.")
+    checkpoint = serializers.IntegerField(
+        min_value=0, max_value=LAST_POSITION, allow_null=True, help_text="The last that it reported; null: none yet."
+    )

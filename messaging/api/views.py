@@ -6,28 +6,22 @@ Mounted by a context's `api/urls.py`: `path("", include(urls("users")))`.
 import time
 from typing import Any
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, re_path
 from django.utils.decorators import method_decorator
 from django.views.decorators.gzip import gzip_page
-from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.exceptions import NotFound
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import AuthenticationFailed, NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from messaging import conf, feed, fingerprints, grants, registry
-from messaging.api import access, shapes
+from messaging.api import access, errors, requests, schema, shapes
 from messaging.feeds import Feed
 from messaging.models import Consumer
 
 #: Seconds between two looks of a long poll.
 LOOK = 0.2
-
-DENIED: dict[int, Any] = {
-    401: OpenApiResponse(shapes.Reason, "No token, or one that isn't known or has expired."),
-    403: OpenApiResponse(shapes.Reason, "The token may not do this; the reason says why."),
-}
-WRONG = {400: OpenApiResponse(description="Field by field, what is wrong with the input.")}
 
 
 @method_decorator(gzip_page, name="dispatch")
@@ -36,9 +30,12 @@ class ConsumerView(APIView):
 
     authority = ""
     permission_classes = (access.RegisteredConsumer,)
+    parser_classes = (requests.Json,)
+    content_negotiation_class = requests.OnlyWhatThereIs
+    http_method_names = ("get", "head", "post")
 
     def get_authenticators(self) -> list[Any]:
-        return [access.token_for(self.authority)()]
+        return [access.ConsumerToken(self.authority)]
 
     def feed(self) -> Feed:
         declared = conf.feed(self.authority)
@@ -52,47 +49,48 @@ class ConsumerView(APIView):
 
 
 class ChangesView(ConsumerView):
-    @extend_schema(
-        parameters=[shapes.ChangesQuery],
-        responses={
-            200: shapes.Changes,
-            **WRONG,
-            **DENIED,
-            410: OpenApiResponse(shapes.BelowFloor, "Tombstones below the floor are gone: bootstrap."),
-        },
-    )
+    @schema.changes
     def get(self, request: Request) -> Response:
         """The changes behind a position, each aggregate once, at its latest change; tombstones included.
 
         `since=0` is the bootstrap. `wait` holds the answer until there is something, for so many seconds at most.
         """
-        query = shapes.ChangesQuery(data=request.query_params)
+        query = shapes.ChangesQuery(data=requests.parameters(request.query_params, shapes.ChangesQuery().fields))
         query.is_valid(raise_exception=True)
         asked, consumer = query.validated_data, self.consumer(request)
         since = asked["since"]
         refused = grants.may_read(consumer, since)
         if refused:
-            raise access.Forbidden(
+            raise errors.Forbidden(
                 refused, f"Bootstrap is closed for {consumer.name}. Open it: consumers open {consumer.name} --ttl 1h"
             )
-        floor = feed.floor(self.authority)
-        if 0 < since < floor:
-            raise access.Gone("below_floor", "Tombstones that you didn't see are gone. Start from since=0.", floor=floor)
         deadline = time.monotonic() + asked["wait"]
         while time.monotonic() < deadline and not feed.waits(self.authority, since):
             time.sleep(LOOK)
         page = feed.page(
             self.authority, self.feed(), since=since, until=asked.get("until"), limit=asked["limit"], fields=consumer.fields
         )
+        # After the page: whoever purges in between takes tombstones out of it, and has moved the floor then.
+        floor = feed.floor(self.authority)
+        if 0 < since < floor:
+            raise errors.Gone("below_floor", "Tombstones that you didn't see are gone. Start from since=0.", floor=floor)
         if "checkpoint" in asked:
-            registry.report_checkpoint(authority=self.authority, name=consumer.name, checkpoint=asked["checkpoint"])
-            if asked["live"] and consumer.bootstrap_open:
-                grants.close_bootstrap(authority=self.authority, name=consumer.name, position=asked["checkpoint"])
+            self.note(consumer, min(asked["checkpoint"], page.head), live=asked["live"])
         return Response({"head": page.head, "next": page.next, "time": page.time, "results": page.results})
+
+    def note(self, consumer: Consumer, checkpoint: int, *, live: bool) -> None:
+        """What a consumer reports of itself. Nobody has more than there is: a checkpoint past the head would let retention delete
+        what is still to come, and close the feed up to there."""
+        registry.report_checkpoint(authority=self.authority, name=consumer.name, checkpoint=checkpoint)
+        if live and consumer.bootstrap_open:
+            try:
+                grants.close_bootstrap(authority=self.authority, name=consumer.name, position=checkpoint)
+            except registry.NotRegistered as error:  # while it waited
+                raise AuthenticationFailed({"reason": "unknown_token", "detail": str(error)}) from None
 
 
 class FingerprintsView(ConsumerView):
-    @extend_schema(request=shapes.FingerprintsQuery, responses={200: shapes.Fingerprints, **WRONG, **DENIED})
+    @schema.fingerprints
     def post(self, request: Request) -> Response:
         """Fingerprints of id ranges, the rows of ranges, or the records of ids: range-based set reconciliation.
 
@@ -113,20 +111,36 @@ class FingerprintsView(ConsumerView):
 
 
 class RecordView(ConsumerView):
-    @extend_schema(responses={200: shapes.Change, **DENIED, 404: OpenApiResponse(shapes.Reason, "There was never such an id.")})
-    def get(self, request: Request, aggregate_id: Any) -> Response:
+    @schema.record
+    def get(self, request: Request, aggregate_id: str) -> Response:
         """One aggregate, for a lookup on a miss."""
-        found = feed.records(self.authority, self.feed(), ids=[str(aggregate_id)], fields=self.consumer(request).fields)
+        query = shapes.RecordQuery(data={"aggregate_id": aggregate_id})
+        query.is_valid(raise_exception=True)
+        key = str(query.validated_data["aggregate_id"])
+        found = feed.records(self.authority, self.feed(), ids=[key], fields=self.consumer(request).fields)
         if not found:
-            raise NotFound({"reason": "unknown_id", "detail": f"There is no {self.feed().label} {aggregate_id}."})
+            raise NotFound({"reason": "unknown_id", "detail": f"There is no {self.feed().label} {key}."})
         return Response(found[0])
 
 
 class RegistrationView(ConsumerView):
-    @extend_schema(responses={200: shapes.Registration, **DENIED})
+    @schema.registration
     def get(self, request: Request) -> Response:
         """The asking consumer's own entry in the register."""
         return Response(shapes.Registration(self.consumer(request)).data)
+
+
+@extend_schema(exclude=True)
+class ElsewhereView(APIView):
+    """Every other path below an authority's: 404 in the API's own shape, to everybody."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    http_method_names = ()
+
+    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        raise NotFound({"reason": "unknown_path", "detail": "There is nothing here. Paths end in a slash: see /api/docs/."})
 
 
 def urls(authority: str) -> list[URLPattern]:
@@ -137,5 +151,6 @@ def urls(authority: str) -> list[URLPattern]:
         path("changes/", ChangesView.as_view(authority=authority), name=f"{authority}-changes"),
         path("fingerprints/", FingerprintsView.as_view(authority=authority), name=f"{authority}-fingerprints"),
         path("registration/", RegistrationView.as_view(authority=authority), name=f"{authority}-registration"),
-        path("<uuid:aggregate_id>/", RecordView.as_view(authority=authority), name=f"{authority}-record"),
+        path("<str:aggregate_id>/", RecordView.as_view(authority=authority), name=f"{authority}-record"),
+        re_path("", ElsewhereView.as_view()),
     ]

@@ -1,0 +1,79 @@
+"""What the OpenAPI schema says beside the shapes: how to authenticate, and every answer that a request can get.
+
+A method that a path doesn't have gets 405 with `Allow`, wherever; the schema lists what the methods answer that are there.
+"""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+
+from messaging.api import requests, shapes
+from messaging.contracts import WIRE_TYPE
+
+
+class ConsumerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "messaging.api.access.ConsumerToken"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A consumer's token, from `consumers register <name> --to <authority>`. It counts there only.",
+        }
+
+
+_UNKNOWN = {401: OpenApiResponse(shapes.Reason, "`no_token`, `bad_header`, `unknown_token` (revoked ones too) or `expired_token`.")}
+_WRONG = {400: OpenApiResponse(shapes.BadRequest, "`bad_request`: field by field, what is wrong with the input.")}
+
+changes = extend_schema(
+    operation_id="changes",
+    parameters=[shapes.ChangesQuery],
+    responses={
+        200: OpenApiResponse(shapes.Changes, "In the order of positions."),
+        **_WRONG,
+        **_UNKNOWN,
+        403: OpenApiResponse(shapes.Reason, "`bootstrap_closed`: no grant is open to read from there."),
+        410: OpenApiResponse(shapes.BelowFloor, "`below_floor`: tombstones behind `since` are gone. Bootstrap."),
+    },
+)
+fingerprints = extend_schema(
+    operation_id="fingerprints",
+    request=shapes.FingerprintsQuery,
+    responses={
+        200: OpenApiResponse(shapes.Fingerprints, "What was asked for, in its order; records of unknown ids are left out."),
+        **_WRONG,
+        **_UNKNOWN,
+        413: OpenApiResponse(shapes.Reason, f"`too_large`: more than {requests.LARGEST_BODY} bytes."),
+        415: OpenApiResponse(shapes.Reason, "`unsupported_media_type`: the body is JSON, and says so."),
+    },
+)
+record = extend_schema(
+    operation_id="record",
+    parameters=[OpenApiParameter("aggregate_id", OpenApiTypes.UUID, OpenApiParameter.PATH)],
+    responses={
+        200: OpenApiResponse(shapes.Change, "Its present state."),
+        **_WRONG,
+        **_UNKNOWN,
+        404: OpenApiResponse(shapes.Reason, "`unknown_id`: there was never such an aggregate."),
+    },
+)
+registration = extend_schema(
+    operation_id="registration", responses={200: OpenApiResponse(shapes.Registration, "The entry."), **_UNKNOWN}
+)
+
+
+def contracts(context: str) -> Any:
+    """For a context's `contracts/`: an object of event type to JSON Schema."""
+    schemas = {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{WIRE_TYPE.pattern}$"},
+        "additionalProperties": {"type": "object", "description": "A JSON Schema (2020-12) of the event's `data`."},
+    }
+    return extend_schema(
+        operation_id=f"{context}_contracts",
+        description=f"The JSON Schemas of the events that {context} publishes, by type. Open to everybody.",
+        responses={200: OpenApiResponse(schemas, "By event type, as `users.user.suspended.v1`.")},
+    )
