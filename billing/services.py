@@ -4,58 +4,96 @@ import re
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
-from billing import events
+from billing import events, selectors
 from billing.errors import InvalidPeriod, TransitionNotAllowed, UnknownInvoice
 from billing.models import CachedUser, Invoice
-from messaging import outbox
+from messaging import lookup, outbox, staleness
+from messaging.staleness import Policy
 from messaging.upsert import insert_new
 
 DATABASE = "billing"
+#: Who says whom to invoice.
+AUTHORITY = "users"
+#: How old the copy of the users may be when invoices are decided by it.
+MAX_STALENESS = timedelta(minutes=15)
 MONTHLY_FEE_MINOR, CURRENCY = 1900, "EUR"
 BATCH = 1000
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
-    """A run's outcome: invoices issued; users skipped because they are suspended or erased; users invoiced before."""
+    """A run's outcome: invoices issued; users skipped because they are suspended or erased; users invoiced before; users held,
+    because the copy was too old to decide by. `reason`: what was amiss with the copy; empty where nothing was. `refused`: whether
+    the policy kept the run from deciding."""
 
-    issued: int
-    skipped: int
-    already: int
+    issued: int = 0
+    skipped: int = 0
+    already: int = 0
+    held: int = 0
+    reason: str = ""
+    refused: bool = False
 
 
-def invoices_generate(*, period: str, progress: Callable[[int], None] = lambda done: None) -> Run:
+def invoices_generate(
+    *,
+    period: str,
+    policy: Policy | None = None,
+    max_staleness: timedelta | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Run:
     """Invoice every active user for a month ("2026-11"), once. Safe to repeat, to interrupt, and to run twice at a time.
+
+    Past `max_staleness` (`MAX_STALENESS`) the policy (hold) decides: `hold` leaves all users who are left; `ask` looks up each user
+    right before deciding, and holds those that got no answer; `proceed` decides by what the copy says, and a suspension that comes
+    late flags the invoice. The age is looked at before each batch, for a run may take long. Where neither is given, a copy whose
+    age was never measured is decided by as well, and `reason` says so.
 
     Raises `InvalidPeriod` for what is not a month.
     """
     if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", period):
         raise InvalidPeriod(f"{period!r} is not a month. Write it as 2026-11.")
-    issued = already = 0
+    run, asking = Run(), lookup.Asking(DATABASE, AUTHORITY)
     after: uuid.UUID | None = None
-    while True:
+    # An empty copy is judged too: it may only be empty because it is old.
+    while (ids := selectors.active_users_after(after=after, limit=BATCH)) or after is None:
+        todo, doubt = _judged(policy, max_staleness)
+        run.reason = doubt or run.reason
+        if doubt and todo is Policy.HOLD:
+            run.held, run.refused = selectors.uninvoiced_count(period=period, after=after), True
+            break
+        if not ids:
+            break
+        asked = selectors.uninvoiced(period=period, ids=ids) if doubt and todo is Policy.ASK else set()
+        held = asking.unanswered(asked)
         with transaction.atomic(using=DATABASE):
-            users = _next_active(after)
-            if not users:
-                break
+            users = _locked([user_id for user_id in ids if user_id not in held])
             new = _issue(users, period)
-        after = users[-1].user_id
-        issued, already = issued + new, already + len(users) - new
-        progress(len(users))
-    return Run(issued, CachedUser.objects.using(DATABASE).exclude(status=CachedUser.Status.ACTIVE).count(), already)
+        run.issued, run.already, run.held = run.issued + new, run.already + len(users) - new, run.held + len(held)
+        after = ids[-1]
+        progress(len(ids))
+    asking.close()
+    run.refused = run.refused or run.held > 0
+    run.reason = " ".join(filter(None, [run.reason, *asking.told()]))
+    run.skipped = CachedUser.objects.using(DATABASE).exclude(status=CachedUser.Status.ACTIVE).count()
+    return run
 
 
-def _next_active(after: uuid.UUID | None) -> list[CachedUser]:
-    """The next batch of active users, locked: a suspension that arrives now waits for their invoices, and flags them."""
-    active = CachedUser.objects.using(DATABASE).filter(status=CachedUser.Status.ACTIVE)
-    if after is not None:
-        active = active.filter(user_id__gt=after)
-    return list(active.order_by("user_id").select_for_update()[:BATCH])
+def _judged(policy: Policy | None, bound: timedelta | None) -> tuple[Policy, str]:
+    """What to do about the copy's age as it is now, and what is amiss with it."""
+    if policy is None and bound is None and not staleness.measured(DATABASE, AUTHORITY):
+        return Policy.PROCEED, staleness.described(DATABASE, AUTHORITY)
+    return policy or Policy.HOLD, staleness.doubt(DATABASE, AUTHORITY, MAX_STALENESS if bound is None else bound)
+
+
+def _locked(ids: Sequence[uuid.UUID]) -> list[CachedUser]:
+    """Those of the users who are active, locked: a suspension that arrives now waits for their invoices, and flags them."""
+    active = CachedUser.objects.using(DATABASE).filter(status=CachedUser.Status.ACTIVE, user_id__in=ids)
+    return list(active.order_by("user_id").select_for_update())
 
 
 def _issue(users: Sequence[CachedUser], period: str) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Count, Min
@@ -11,9 +12,13 @@ from django.utils import timezone
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
-from messaging import conf, handlers, sequencer
+from messaging import conf, handlers, sequencer, staleness
 from messaging.errors import MessagingError
-from messaging.models import Consumer, Ledger, Parked, Subscription
+from messaging.models import Consumer, Incident, Ledger, Parked, Subscription
+
+
+#: The kinds of drift, in the order in which they are told; PostgreSQL keeps JSON's keys in one of its own.
+KINDS = ("missing", "stale", "corrupt", "ghost", "ahead")
 
 
 class DatabaseUnreadable(MessagingError):
@@ -22,19 +27,29 @@ class DatabaseUnreadable(MessagingError):
 
 @dataclass(frozen=True)
 class ConsumerState:
-    """A consumer's place in an authority's feed. None stands for what can't be known from this process."""
+    """A consumer's place in an authority's feed. None stands for what can't be known from this process, or isn't known yet.
+
+    `state`: the subscription's; new: nothing was heard yet; elsewhere: the consumer runs in another process. Only a copy can lag:
+    where the consumer keeps none and only acts on events, `lag`, `staleness_seconds` and `drift` are None. `drift` is the number of
+    rows that the last comparison found to differ, `drift_by_kind` what they were; None: never compared. `incidents`: open ones.
+    """
 
     consumer: str
     authority: str
-    state: str  # new: nothing arrived yet; live; elsewhere: its context runs in another process
-    registered: bool | None
-    checkpoint: int | None
-    head: int | None
-    lag: int | None
-    staleness_seconds: float | None
-    last_event_at: datetime | None
-    parked: int | None
-    drift: int | None
+    state: str
+    registered: bool | None = None
+    checkpoint: int | None = None
+    head: int | None = None
+    lag: int | None = None
+    staleness_seconds: float | None = None
+    parked: int | None = None
+    drift: int | None = None
+    incidents: int | None = None
+    drift_by_kind: dict[str, int] | None = None
+    compared_at: datetime | None = None
+    last_repair_at: datetime | None = None
+    last_event_at: datetime | None = None
+    heartbeat_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -50,32 +65,46 @@ class OutboxState:
 def consumer_states() -> list[ConsumerState]:
     """Every consumer of this process with each authority it hears, and the other consumers of this process's authorities."""
     heads, registers = _heads(), _registers()
-    states = []
+    states: list[ConsumerState] = []
     for consumer in conf.contexts():
         with _reading(consumer):
             subscriptions = {row.authority: row for row in Subscription.objects.using(consumer)}
             heard = {wire.partition(".")[0] for wire in handlers.table(consumer)} | set(subscriptions)
-            parked = _parked(consumer, heard)
+            parked, incidents = _parked(consumer, heard), _incidents(consumer)
         for authority in sorted(heard):
-            registered = consumer in registers[authority] if authority in registers else None
-            row, head = subscriptions.get(authority), heads.get(authority)
-            checkpoint = row.checkpoint if row else 0
+            row = subscriptions.get(authority)
             states.append(
                 ConsumerState(
                     consumer=consumer,
                     authority=authority,
-                    state="live" if row else "new",
-                    registered=registered,
-                    checkpoint=checkpoint,
-                    head=head,
-                    lag=None if head is None else max(0, head - checkpoint),
-                    staleness_seconds=None,
-                    last_event_at=row.last_event_at if row else None,
+                    registered=consumer in registers[authority] if authority in registers else None,
+                    head=heads.get(authority, staleness.heard(row)),
                     parked=parked[authority],
-                    drift=None,
+                    incidents=incidents.get(authority, 0),
+                    **_place(consumer, authority, row, heads.get(authority)),
                 )
             )
     return states + list(_elsewhere(heads, registers))
+
+
+def _place(consumer: str, authority: str, row: Subscription | None, head: int | None) -> dict[str, Any]:
+    """What the consumer's own record says. Nothing tends a subscription without a copy, so its state isn't kept either."""
+    if row is None:
+        copies = conf.cache(consumer, authority) is not None
+        return {"state": "new", "checkpoint": 0, "lag": staleness.behind(None, head) if copies else None}
+    place = {"state": "live", "checkpoint": row.checkpoint, "last_event_at": row.last_event_at, "heartbeat_at": row.heartbeat_at}
+    if conf.cache(consumer, authority) is None:
+        return place
+    age = staleness.age(row)
+    return place | {
+        "state": row.state,
+        "lag": staleness.behind(row, head),
+        "staleness_seconds": None if age is None else round(age.total_seconds(), 1),
+        "drift": None if row.drift is None else sum(row.drift.get(kind, 0) for kind in KINDS),
+        "drift_by_kind": None if row.drift is None else {kind: row.drift[kind] for kind in KINDS if kind in row.drift},
+        "compared_at": row.compared_at,
+        "last_repair_at": row.repaired_at,
+    }
 
 
 def outbox_states() -> list[OutboxState]:
@@ -122,11 +151,17 @@ def _parked(consumer: str, authorities: set[str]) -> dict[str, int]:
     return counts
 
 
+def _incidents(consumer: str) -> dict[str, int]:
+    """Open incidents by authority."""
+    found = Incident.objects.using(consumer).filter(closed_at=None).order_by().values_list("authority")
+    return dict(found.annotate(number=Count("pk")))
+
+
 def _elsewhere(heads: dict[str, int], registers: dict[str, set[str]]) -> Iterator[ConsumerState]:
     here = set(conf.contexts())
     for authority, consumers in registers.items():
         for consumer in sorted(consumers - here):
-            yield ConsumerState(consumer, authority, "elsewhere", True, None, heads[authority], None, None, None, None, None)
+            yield ConsumerState(consumer, authority, "elsewhere", registered=True, head=heads[authority])
 
 
 @contextmanager

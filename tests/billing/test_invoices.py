@@ -32,7 +32,7 @@ def cache(status="active", version=1, number=1):
         )
         for _ in range(number)
     ]
-    return CachedUser.objects.using("billing").bulk_create(rows)
+    return sorted(CachedUser.objects.using("billing").bulk_create(rows), key=lambda row: row.pk)
 
 
 def suspended(user_id, version, since):

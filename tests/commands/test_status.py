@@ -1,6 +1,7 @@
 """`status`: how far every consumer is, and what waits."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from celery import current_app
@@ -10,7 +11,7 @@ from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
 from messaging import queues, sequencer
-from messaging.models import Parked, Subscription
+from messaging.models import Incident, Parked, Subscription
 from tests.commands.calling import call
 from users.services import user_register, user_suspend
 
@@ -32,7 +33,7 @@ def test_a_new_consumer():
     assert ended.code == 0
     row = billing_of(ended)
     assert (row["state"], row["checkpoint"], row["head"], row["lag"], row["parked"]) == ("new", 0, 0, 0, 0)
-    assert (row["registered"], row["staleness_seconds"], row["drift"]) == (False, None, None)
+    assert (row["registered"], row["staleness_seconds"], row["drift"], row["incidents"]) == (False, None, None, 0)
     assert outbox_of(ended, "users") == {"context": "users", "pending": 0, "failed": 0, "oldest_seconds": None}
 
 
@@ -42,11 +43,81 @@ def test_lag_counts_changes_that_nothing_stamped_yet():
     sequencer.stamp_pending("users")
     user_register(email="b@example.org", name="Bob")
     user_suspend(user_id=user.pk, reason="test")
-    Subscription.objects.using("billing").create(authority="users", checkpoint=1, last_event_at=timezone.now())
+    Subscription.objects.using("billing").create(authority="users", state="live", checkpoint=1)
     row = billing_of(call("status", "--json"))
     assert (row["state"], row["registered"], row["checkpoint"], row["head"], row["lag"]) == ("live", True, 1, 3, 2)
     sequencer.stamp_pending("users")
     assert billing_of(call("status", "--json"))["head"] == 3
+
+
+@pytest.mark.parametrize("state", Subscription.State.values)
+def test_a_copys_state_is_the_subscriptions(state):
+    Subscription.objects.using("billing").create(authority="users", state=state)
+    assert billing_of(call("status", "--json"))["state"] == state
+
+
+def test_staleness_counts_from_the_last_confirmation():
+    Subscription.objects.using("billing").create(authority="users", confirmed_at=timezone.now() - timedelta(minutes=20))
+    assert 1200 <= billing_of(call("status", "--json"))["staleness_seconds"] < 1260
+    Subscription.objects.using("billing").update(confirmed_at=timezone.now() + timedelta(minutes=20))
+    assert billing_of(call("status", "--json"))["staleness_seconds"] == 0
+
+
+def test_an_authority_elsewhere_is_as_far_as_was_heard(settings):
+    settings.MESSAGING = {**settings.MESSAGING, "CONTEXTS": ["billing"]}
+    row = billing_of(call("status", "--json"))
+    assert (row["state"], row["registered"], row["checkpoint"], row["head"], row["lag"]) == ("new", None, 0, None, None)
+    Subscription.objects.using("billing").create(authority="users", state="unreachable", checkpoint=4, head=9)
+    row = billing_of(call("status", "--json"))
+    assert (row["state"], row["checkpoint"], row["head"], row["lag"]) == ("unreachable", 4, 9, 5)
+
+
+def test_an_empty_feed_is_known_to_be_empty_once_it_was_heard_of(settings):
+    settings.MESSAGING = {**settings.MESSAGING, "CONTEXTS": ["billing"]}
+    Subscription.objects.using("billing").create(authority="users", heartbeat_at=timezone.now())
+    row = billing_of(call("status", "--json"))
+    assert (row["head"], row["lag"]) == (0, 0)
+
+
+def test_only_a_copy_lags_or_grows_old():
+    now = timezone.now()
+    Subscription.objects.using("users").create(authority="billing", checkpoint=1, head=9, confirmed_at=now, last_event_at=now)
+    (row,) = [row for row in call("status", "--json").json["consumers"] if row["consumer"] == "users"]
+    assert (row["authority"], row["state"], row["checkpoint"]) == ("billing", "live", 1)
+    assert (row["lag"], row["staleness_seconds"], row["drift"]) == (None, None, None)
+
+
+def test_drift_repairs_and_open_incidents():
+    now = timezone.now()
+    drift = {"missing": 2, "stale": 1, "corrupt": 0, "ghost": 0, "ahead": 0}
+    Subscription.objects.using("billing").create(
+        authority="users", drift=drift, compared_at=now, repaired_at=now - timedelta(hours=5)
+    )
+    for closed_at in (None, None, now):
+        Incident.objects.using("billing").create(kind="silent", authority="users", closed_at=closed_at, summary="x")
+    ended = call("status", "--json")
+    row = billing_of(ended)
+    assert (row["drift"], row["drift_by_kind"], row["incidents"]) == (3, drift, 2)
+    assert row["last_repair_at"].startswith(f"{now - timedelta(hours=5):%Y-%m-%d}")
+    shown = call("status").out
+    assert "2 missing, 1 stale" in shown
+    assert "5 h ago" in shown
+
+
+def test_a_copy_that_was_compared_and_equal_has_no_drift():
+    Subscription.objects.using("billing").create(authority="users", drift={"missing": 0, "stale": 0})
+    assert billing_of(call("status", "--json"))["drift"] == 0
+    assert "none" in call("status").out
+
+
+def test_nothing_is_cut_off_at_80_columns(monkeypatch):
+    monkeypatch.setattr("messaging.console.WIDTH", 80)
+    Subscription.objects.using("billing").create(
+        authority="users", state="bootstrapping", checkpoint=123_456_789, head=123_456_789, drift={"missing": 10, "corrupt": 3}
+    )
+    shown = call("status").out
+    assert "…" not in shown
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
 
 
 def test_outbox():

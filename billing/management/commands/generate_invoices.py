@@ -1,16 +1,15 @@
-"""`generate_invoices --period 2026-11`: invoices to every active user, once."""
+"""`generate_invoices --period 2026-11`: invoices to every active user, once, by a copy that is young enough."""
 
 from argparse import ArgumentParser
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
-
 from billing.errors import InvalidPeriod
 from billing.selectors import cached_users_count_by_status
-from billing.services import invoices_generate
+from billing.services import AUTHORITY, DATABASE, MAX_STALENESS, Run, invoices_generate
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, WrongUsage
+from messaging.cli import Refused, WrongUsage, answering, duration
 from messaging.console import progress_bar
+from messaging.staleness import Policy, in_words
 
 
 class Command(BaseCommand):
@@ -18,18 +17,42 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--period", required=True, metavar="YYYY-MM", help="the month, as 2026-11")
+        parser.add_argument(
+            "--max-staleness",
+            metavar="AGE",
+            help=f"how old the copy of {AUTHORITY} may be, as 90s, 15m or 1h; by default {in_words(MAX_STALENESS)}, "
+            "once its age was ever measured",
+        )
+        parser.add_argument(
+            "--policy",
+            choices=[policy.value for policy in Policy],
+            help="past that age: hold (issue nothing, exit 3; the default), ask (look each user up first), proceed (issue anyway)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        bound = duration(options["max_staleness"]) if options["max_staleness"] is not None else None
+        policy = Policy(options["policy"]) if options["policy"] else None
         try:
-            active = cached_users_count_by_status().get("active", 0)
-            with progress_bar(self.stderr, "active users", active) as progress:
-                run = invoices_generate(period=options["period"], progress=progress)
+            with answering(DATABASE):
+                active = cached_users_count_by_status().get("active", 0)
+                with progress_bar(self.stderr, "active users", active) as progress:
+                    run = invoices_generate(period=options["period"], policy=policy, max_staleness=bound, progress=progress)
         except InvalidPeriod as error:
             raise WrongUsage(str(error)) from None
-        except (OperationalError, InterfaceError) as error:
-            raise Found(
-                "Billing's database stopped answering. Run it again: what is issued stays, and nobody is billed twice."
-            ) from error
-        values = {"issued": run.issued, "skipped": run.skipped, "held": 0, "reason": "", "already": run.already}
-        text = f"{run.issued} invoices issued for {options['period']}; {run.skipped} users skipped, {run.already} invoiced before."
-        self.result(options, values, text)
+        names = "issued", "skipped", "held", "reason", "already"
+        self.result(options, {name: getattr(run, name) for name in names}, _in_words(run, options["period"]))
+        if run.refused:
+            raise Refused(f"{run.held} users are held. {run.reason} {_todo(policy)}")
+
+
+def _todo(policy: Policy | None) -> str:
+    if policy is Policy.ASK:
+        return f"Run it again when {AUTHORITY} answers; what is issued stays, and nobody is billed twice."
+    return f"Catch up (catch_up {DATABASE} --from {AUTHORITY}) and run it again, or choose --policy ask or --policy proceed."
+
+
+def _in_words(run: Run, period: str) -> str:
+    text = f"{run.issued} invoices issued for {period}; {run.skipped} users skipped, {run.already} invoiced before"
+    if run.refused:  # the reason follows as the error
+        return f"{text}, {run.held} held."
+    return f"{text}. {run.reason}".rstrip()

@@ -4,6 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from celery import current_app
+from django.utils import timezone
+from rich import box
 from rich.table import Table
 
 from messaging import conf, queues
@@ -14,7 +16,10 @@ from messaging.status import DatabaseUnreadable, consumer_states, outbox_states
 
 
 class Command(BaseCommand):
-    help = "Per consumer: state, checkpoint, head, lag and parked messages. Per context: outbox and queue."
+    help = (
+        "Per consumer: state, checkpoint, head, lag, staleness, parked messages, drift, open incidents, last repair. "
+        "Per context: outbox and queue."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -26,20 +31,54 @@ class Command(BaseCommand):
         if options["json"]:
             self.result(options, {"consumers": consumers, "outbox": outbox, "queues": depths}, "")
         else:
-            self._table("Consumers", consumers, without={"last_event_at"})
+            self._table("Consumers", [_progress(row) for row in consumers])
+            self._table("Health", [_health(row) for row in consumers])
             self._table("Outbox", outbox)
             self._table("Queues", depths)
         if any(row["depth"] is None for row in depths):
             raise Found("The broker doesn't answer, so nothing is delivered. Nothing is lost: events wait in the outbox.")
 
-    def _table(self, title: str, rows: list[dict[str, Any]], without: frozenset[str] | set[str] = frozenset()) -> None:
+    def _table(self, title: str, rows: list[dict[str, Any]]) -> None:
         if not rows:
             return
-        names = [name for name in rows[0] if name not in without]
-        table = Table(*(name.replace("_", " ") for name in names), title=title, title_justify="left")
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for number, name in enumerate(rows[0]):
+            table.add_column(name.replace("_", " "), no_wrap=number == 0)
         for row in rows:
-            table.add_row(*(_word(row[name]) for name in names))
+            table.add_row(*(_word(value) for value in row.values()))
         show(self.stdout, table)
+
+
+# Two tables, for one with all of it doesn't fit a terminal of 80 columns.
+
+
+def _progress(row: dict[str, Any]) -> dict[str, Any]:
+    """How far a consumer is."""
+    age = row["staleness_seconds"]
+    return {
+        "consumer": f"{row['consumer']} from {row['authority']}",
+        **{name: row[name] for name in ("state", "checkpoint", "head", "lag")},
+        "staleness": None if age is None else _age(age),
+    }
+
+
+def _health(row: dict[str, Any]) -> dict[str, Any]:
+    """What is amiss with a consumer, and what was done about it."""
+    repaired, kinds = row["last_repair_at"], row["drift_by_kind"]
+    return {
+        "consumer": f"{row['consumer']} from {row['authority']}",
+        **{name: row[name] for name in ("registered", "parked", "incidents")},
+        "drift": kinds if kinds is None else ", ".join(f"{number} {kind}" for kind, number in kinds.items() if number) or "none",
+        "last_repair": None if repaired is None else f"{_age((timezone.now() - repaired).total_seconds())} ago",
+    }
+
+
+def _age(seconds: float) -> str:
+    """In its largest unit, so that a column stays narrow."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
 
 
 def _word(value: Any) -> str:

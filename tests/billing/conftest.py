@@ -1,0 +1,3 @@
+"""Billing asks the users' API as a registered consumer."""
+
+from tests.messaging.conftest import api  # noqa: F401
