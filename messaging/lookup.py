@@ -137,9 +137,12 @@ def _apply(consumer: str, authority: str, cache: Cache, records: Iterable[Mappin
 def _key(cache: Cache, value: Any) -> Any:
     """The value as the cache's key: it becomes part of a URL, so nothing else may pass."""
     try:
-        return cache.model._meta.pk.to_python(value)
+        key = cache.model._meta.pk.to_python(value)
     except ValidationError as error:
         raise ValueError(" ".join(error.messages)) from None
+    if key is None:
+        raise ValueError("None is not an id.")
+    return key
 
 
 def _row(consumer: str, cache: Cache, key: Any) -> models.Model | None:

@@ -16,7 +16,6 @@ from messaging import conf, handlers, sequencer, staleness
 from messaging.errors import MessagingError
 from messaging.models import Consumer, Incident, Ledger, Parked, Subscription
 
-
 #: The kinds of drift, in the order in which they are told; PostgreSQL keeps JSON's keys in one of its own.
 KINDS = ("missing", "stale", "corrupt", "ghost", "ahead")
 
