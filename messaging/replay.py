@@ -140,6 +140,8 @@ def gap(authority: str, consumers: Sequence[Consumer], window: Window) -> Gap:
     missing = 0
     for label in {".".join(wire.split(".")[:2]) for consumer in consumers for wire in consumer.types}:
         kept = Published.objects.using(authority).filter(destination__startswith=f"{label}.")
+        if window.subject:
+            kept = kept.filter(body__subject=window.subject)
         subjects = kept.annotate(subject=KeyTextTransform("subject", "body")).values_list("subject")
         ids = Ledger.objects.using(authority).filter(changed, aggregate=label).values_list("aggregate_id")
         missing += ids.difference(subjects).count()

@@ -241,6 +241,6 @@ def test_the_query_reads_only_what_is_missing():
         if using.vendor == "postgresql":
             cursor.execute("SET LOCAL enable_seqscan = off")
             cursor.execute("SET LOCAL enable_bitmapscan = off")
-        sql, parameters = query.query.sql_with_params()
+        sql, parameters = query.query.get_compiler("users").as_sql()
         cursor.execute(f"EXPLAIN {'QUERY PLAN ' if using.vendor == 'sqlite' else ''}{sql}", parameters)
         assert "messaging_ledger_unannounced" in str(cursor.fetchall())
