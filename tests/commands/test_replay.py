@@ -116,7 +116,7 @@ def test_it_chooses(waiting):
     ("words", "said"),
     [
         (("--since", "2026-11-23T09:00:00"), "no time zone"),
-        (("--until", "2026-11-23"), "no time zone"),
+        (("--until", "2026-11-23"), "In UTC it is 2026-11-23T00:00:00Z"),
         (("--since", "yesterday"), "not a time"),
         (("--since", "0001-01-01T00:00:00+14:00"), "not a time"),
         (("--since", "2026-11-23T09:00:00Z", "--until", "2026-11-22T09:00:00Z"), "Nothing lies between"),

@@ -109,7 +109,9 @@ def _time(name: str, text: str) -> datetime:
     try:
         value = datetime.fromisoformat(text)
         if value.tzinfo is None:
-            raise WrongUsage(f"--{name} {text} has no time zone, so it could be any of 24 hours. In UTC it is {text}Z.")
+            raise WrongUsage(
+                f"--{name} {text} has no time zone, so it could be any of 24 hours. In UTC it is {value.isoformat()}Z."
+            )
         return value.astimezone(UTC)
     except (ValueError, OverflowError):
         raise WrongUsage(
