@@ -47,15 +47,6 @@ class Gone(APIException):
         self.detail = {"reason": reason, "detail": detail, **more}  # APIException's own way makes text of every number
 
 
-class TooLarge(APIException):
-    """413: the body is longer than `limit` bytes."""
-
-    status_code = 413
-
-    def __init__(self, limit: int) -> None:
-        super().__init__({"reason": "too_large", "detail": f"At most {limit} bytes of body. Ask in several requests."})
-
-
 def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """`REST_FRAMEWORK["EXCEPTION_HANDLER"]`. None for what is a bug of ours: Django logs it, and answers 500 without a trace."""
     if isinstance(error, SuspiciousOperation):  # as Django has it: too many parameters, for one

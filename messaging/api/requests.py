@@ -1,18 +1,28 @@
-"""How a request is read: strictly, and with bounds, so that no input is a surprise further in."""
+"""How a request is read: strictly, and with bounds, so that no input is a surprise further in.
+
+DRF's views import this module, by the settings; so it imports none of them.
+"""
 
 from collections.abc import Collection, Mapping
 from typing import IO, Any
 
 from django.http import QueryDict
 from pydantic_core import from_json
-from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 
-from messaging.api.errors import TooLarge
-
 #: Bytes of JSON.
 LARGEST_BODY = 256 * 1024
+
+
+class TooLarge(APIException):
+    """413: the body is longer than `limit` bytes."""
+
+    status_code = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__({"reason": "too_large", "detail": f"At most {limit} bytes of body. Ask in several requests."})
 
 
 class Json(BaseParser):

@@ -38,6 +38,15 @@ class Id(serializers.UUIDField):
         return super().to_internal_value(data)
 
 
+class Few(serializers.ListField):
+    """A list that is counted first. DRF looks into every element before it finds that they are too many."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if self.max_length is not None and isinstance(data, list) and len(data) > self.max_length:
+            raise serializers.ValidationError(f"Ensure this field has no more than {self.max_length} elements.")
+        return super().to_internal_value(data)
+
+
 class ChangesQuery(serializers.Serializer[Any]):
     since = Position(help_text="Where to go on from; 0: the beginning.")
     until = Position(required=False, help_text="The last position that is wanted; else the head.")
@@ -104,7 +113,7 @@ class Bound(serializers.CharField):
 _BOUND = {"type": "string", "pattern": "^[0-9a-f-]{0,36}$"}
 
 
-class Bounds(serializers.ListField):
+class Bounds(Few):
     """Ids, or beginnings of ids, in ascending order; "" stands for the beginning at the first place and for the end at the last."""
 
     child = Bound()
@@ -130,16 +139,14 @@ class Range(Bounds):
 class FingerprintsQuery(serializers.Serializer[Any]):
     """At least one of the three."""
 
-    ranges = serializers.ListField(
+    ranges = Few(
         child=Cuts(max_length=MOST_BOUNDS),
         required=False,
         max_length=MOST_BOUNDS,
         help_text=f"Bounds in ascending order, at most {MOST_BOUNDS} in all: a fingerprint for what is between each two.",
     )
-    rows = serializers.ListField(
-        child=Range(min_length=2, max_length=2), required=False, max_length=MOST_ROWS, help_text="[from, to): their rows."
-    )
-    ids = serializers.ListField(child=Id(), required=False, max_length=MOST_IDS, help_text="Aggregates: their records.")
+    rows = Few(child=Range(min_length=2, max_length=2), required=False, max_length=MOST_ROWS, help_text="[from, to): their rows.")
+    ids = Few(child=Id(), required=False, max_length=MOST_IDS, help_text="Aggregates: their records.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:

@@ -1,0 +1,379 @@
+"""The feed over HTTP: what it refuses, its pages, its long poll, its bytes; and what the other endpoints refuse."""
+
+import gzip
+import json
+import threading
+from collections import Counter
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from messaging import feed, sequencer
+from messaging.api import requests, shapes
+from tests.api.conftest import Api
+from tests.probes import wait_for
+from users.models import User
+from users.seeding import demo_users, save
+from users.services import user_erase
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+
+WHOLE = "A valid integer is required."
+BEYOND = 2**63
+
+
+@pytest.fixture
+def users() -> list[User]:
+    save(demo_users(20), with_events=False)
+    return list(User.objects.using("users").order_by("id"))
+
+
+def touch(*users: User) -> None:
+    for user in users:
+        User.objects.using("users").filter(pk=user.pk).update(name="somebody else")
+
+
+def wrong(answer) -> dict[str, list[str]]:
+    """The fields that a 400 names, each with its rules."""
+    said = answer.json()
+    assert answer.status_code == 400, said
+    assert said["reason"] == "bad_request"
+    assert said["detail"]
+    fields: dict[str, list[str]] = said["fields"]
+    return fields
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "rule"),
+    [
+        ("", "since", "This field is required."),
+        ("since=", "since", WHOLE),
+        ("since=x", "since", WHOLE),
+        ("since=1.0", "since", WHOLE),
+        ("since=1_000", "since", WHOLE),
+        ("since=%201", "since", WHOLE),
+        ("since=%2B1", "since", WHOLE),
+        ("since=0x10", "since", WHOLE),
+        ("since=1%00", "since", WHOLE),
+        ("since=%00", "since", WHOLE),
+        ("since=%D9%A1", "since", WHOLE),
+        ("since=%ED%A0%80", "since", WHOLE),
+        ("since=%FF", "since", WHOLE),
+        ("since=null", "since", WHOLE),
+        ("since[]=1", "since", "This field is required."),
+        (f"since={'9' * 5000}", "since", WHOLE),
+        ("since=-1", "since", "Ensure this value is greater than or equal to 0."),
+        (f"since={BEYOND}", "since", f"Ensure this value is less than or equal to {BEYOND - 1}."),
+        ("since=0&since=1", "since", "Give it once."),
+        ("since=0&since=0", "since", "Give it once."),
+        ("since=0&until=x", "until", WHOLE),
+        ("since=0&until=-1", "until", "Ensure this value is greater than or equal to 0."),
+        (f"since=0&until={BEYOND}", "until", f"Ensure this value is less than or equal to {BEYOND - 1}."),
+        ("since=0&limit=0", "limit", "Ensure this value is greater than or equal to 1."),
+        ("since=0&limit=10001", "limit", "Ensure this value is less than or equal to 10000."),
+        ("since=0&limit=", "limit", WHOLE),
+        ("since=0&limit=5&limit=6", "limit", "Give it once."),
+        ("since=0&wait=-1", "wait", "Ensure this value is greater than or equal to 0."),
+        ("since=0&wait=31", "wait", "Ensure this value is less than or equal to 30."),
+        ("since=0&wait=0.5", "wait", WHOLE),
+        ("since=0&checkpoint=-1", "checkpoint", "Ensure this value is greater than or equal to 0."),
+        (f"since=0&checkpoint={BEYOND}", "checkpoint", f"Ensure this value is less than or equal to {BEYOND - 1}."),
+        ("since=0&live=maybe", "live", "Must be a valid boolean."),
+        ("since=0&live=", "live", "Must be a valid boolean."),
+    ],
+)
+def test_a_wrong_query_is_told_its_field_and_the_rule(users_api, query, field, rule):
+    assert wrong(users_api.get(f"changes/?{query}")) == {field: [rule]}
+
+
+def test_every_wrong_field_is_named(users_api):
+    assert set(wrong(users_api.get("changes/?since=x&limit=0&wait=99&live=2"))) == {"since", "limit", "wait", "live"}
+
+
+def test_more_parameters_than_anybody_needs_are_refused(users_api):
+    answer = users_api.get("changes/?since=0&" + "&".join(f"x{number}=1" for number in range(1001)))
+    assert (answer.status_code, answer.json()["reason"]) == (400, "bad_request")
+
+
+def test_unknown_parameters_are_let_through(users_api, users):
+    assert users_api.changes(0, since_when="ever", format="xml", x="1&x=2")["head"] == 20
+
+
+TOO_MANY = "Ensure this field has no more than {} elements."
+NO_ID = "Must be a valid UUID."
+NO_BOUND = "An id or the beginning of one, in small letters."
+NO_ORDER = "Two bounds at least, in ascending order."
+NO_OBJECT = "Invalid data. Expected a dictionary, but got {}."
+NO_LIST = 'Expected a list of items but got type "{}".'
+ID = "0190a2f0-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, {"input": ["Ask for ranges, rows or ids."]}),
+        ({"range": [["", ""]]}, {"input": ["Ask for ranges, rows or ids."]}),
+        ([], {"input": [NO_OBJECT.format("list")]}),
+        ("x", {"input": [NO_OBJECT.format("str")]}),
+        (5, {"input": [NO_OBJECT.format("int")]}),
+        ({"ids": None}, {"ids": ["This field may not be null."]}),
+        ({"ids": ID}, {"ids": [NO_LIST.format("str")]}),
+        ({"ids": {"0": ID}}, {"ids": [NO_LIST.format("dict")]}),
+        ({"ids": 1e300}, {"ids": [NO_LIST.format("float")]}),
+        ({"ids": [ID, "x"]}, {"ids.1": [NO_ID]}),
+        ({"ids": [5, True, None]}, {"ids.0": [NO_ID], "ids.1": [NO_ID], "ids.2": ["This field may not be null."]}),
+        ({"ids": [[ID]]}, {"ids.0": [NO_ID]}),
+        ({"ids": [f"{ID}\x00"]}, {"ids.0": [NO_ID]}),
+        ({"ids": [f"{ID}\n"]}, {"ids.0": [NO_ID]}),
+        ({"ids": [f"{{{ID}}}", f"urn:uuid:{ID}", ID.replace("-", "")]}, {f"ids.{place}": [NO_ID] for place in range(3)}),
+        ({"ids": [ID] * 1001}, {"ids": [TOO_MANY.format(1000)]}),
+        ({"ids": [1] * 80_000}, {"ids": [TOO_MANY.format(1000)]}),
+        ({"ranges": [["", "z"]]}, {"ranges.0.1": [NO_BOUND]}),
+        ({"ranges": [["", "A"]]}, {"ranges.0.1": [NO_BOUND]}),
+        ({"ranges": [["", "a\n"]]}, {"ranges.0.1": [NO_BOUND]}),
+        ({"ranges": [["", "\x00"]]}, {"ranges.0.1": [NO_BOUND]}),
+        ({"ranges": [["", 7]]}, {"ranges.0.1": [NO_BOUND]}),
+        ({"ranges": [["", None]]}, {"ranges.0.1": [NO_BOUND]}),
+        ({"ranges": [["", "a" * 37]]}, {"ranges.0.1": [NO_BOUND]}),
+        ({"ranges": [[["", ""], ""]]}, {"ranges.0.0": [NO_BOUND]}),
+        ({"ranges": ["ab"]}, {"ranges.0": [NO_LIST.format("str")]}),
+        ({"ranges": [[]]}, {"ranges.0": [NO_ORDER]}),
+        ({"ranges": [[""]]}, {"ranges.0": [NO_ORDER]}),
+        ({"ranges": [["b", "a"]]}, {"ranges.0": [NO_ORDER]}),
+        ({"ranges": [["", "", ""]]}, {"ranges.0": [NO_ORDER]}),
+        ({"ranges": [["", "a", "", "b"]]}, {"ranges.0": [NO_ORDER]}),
+        ({"ranges": [["", "b", "a", ""]]}, {"ranges.0": [NO_ORDER]}),
+        ({"ranges": [["", "a", "a", ""]]}, {"ranges.0": [NO_ORDER]}),
+        ({"ranges": [["", *(f"{n:04x}" for n in range(2000)), ""]]}, {"ranges.0": [TOO_MANY.format(2000)]}),
+        ({"ranges": [["", ""]] * 1001}, {"ranges": ["At most 2000 bounds in all."]}),
+        ({"ranges": [["", ""]] * 2001}, {"ranges": [TOO_MANY.format(2000)]}),
+        ({"rows": [["", "8", ""]]}, {"rows.0": [TOO_MANY.format(2)]}),
+        ({"rows": [["b", "a"]]}, {"rows.0": [NO_ORDER]}),
+        ({"rows": [["", ""]] * 501}, {"rows": [TOO_MANY.format(500)]}),
+    ],
+    ids=lambda value: str(value)[:60],
+)  # fmt: skip
+def test_a_wrong_body_is_told_its_field_and_the_rule(users_api, body, fields):
+    assert wrong(users_api.post(body)) == fields
+
+
+def test_an_answer_is_never_many_times_as_long_as_the_question(users_api):
+    answer = users_api.post({"ids": [1] * 1000})
+    assert len(wrong(answer)) == 20
+    assert len(answer.content) < 2000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{", b"x", b"\xff", b"\x00", b"{}{}", b"'x'", b'{"ids": [NaN]}', b'{"ids": [Infinity]}', b'{"ids": ["\\ud800"]}',
+        b'{"\\udfff": 1}', b'"\xed\xa0\x80"', b"[" * 100_000, b'{"a":' * 40_000, b"9" * 5000, '{"ids": []}'.encode("utf-16"),
+    ],
+    ids=lambda body: ascii(body[:24]),
+)  # fmt: skip
+def test_what_is_not_json_is_refused(users_api, body):
+    answer = users_api.post(body)
+    assert answer.status_code == 400
+    said = answer.json()
+    assert said["reason"] == "bad_request"
+    assert said["detail"].startswith("The body is not JSON: ")
+
+
+def test_a_body_may_be_as_long_as_the_limit_and_no_longer(users_api):
+    body = json.dumps({"ids": [ID]}).encode()
+    assert users_api.post(body.ljust(requests.LARGEST_BODY)).json() == {"records": []}
+    answer = users_api.post(body.ljust(requests.LARGEST_BODY + 1))
+    assert (answer.status_code, answer.json()["reason"]) == (413, "too_large")
+
+
+def test_the_largest_questions_are_shorter_than_the_limit():
+    longest = len(json.dumps("f" * 36)) + 2
+    assert (shapes.MOST_BOUNDS + 2 * shapes.MOST_ROWS + shapes.MOST_IDS) * (longest + 4) < requests.LARGEST_BODY
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "\xff/x", ""]
+)
+def test_a_body_of_another_type_is_refused(users_api, content_type):
+    answer = users_api.ask("POST", "fingerprints/", b'{"ids": []}', content_type)
+    assert (answer.status_code, answer.json()["reason"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Accept": "text/html"},
+        {"Accept": "application/xml;q=x"},
+        {"Accept": "\xff"},
+        {"Accept": "a/b; q*=foo''x"},
+        {"Accept-Encoding": "br;q=x, \xff"},
+        {"X-Correlation-ID": "\xff" * 300},
+        {"Range": "bytes=0-1"},
+        {"If-None-Match": "*"},
+    ],
+    ids=str,
+)
+def test_no_header_changes_what_is_answered(users_api, users, headers):
+    answer = users_api.get("changes/?since=0", **headers)
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
+    assert len(answer.json()["results"]) == 20
+
+
+@pytest.mark.parametrize(
+    "key", ["x", "%00", "%0a", "%ED%A0%80", "%FF", "1", f"{ID}x", f"{ID}%00", f"{ID}%0a", f"%7B{ID}%7D", "a" * 3000]
+)
+def test_a_wrong_id_is_told_the_rule(users_api, key):
+    assert wrong(users_api.get(f"{key}/")) == {"aggregate_id": [NO_ID]}
+
+
+# --- one record
+
+
+def test_a_record_is_told_as_in_the_feed_however_its_id_is_spelled(users_api, users):
+    told = {item["id"]: item for item in users_api.changes(0)["results"]}
+    key = str(users[3].pk)
+    assert users_api.get(f"{key}/").json() == users_api.get(f"{key.upper()}/").json() == told[key]
+    assert users_api.post({"ids": [key, key.upper(), ID]}).json() == {"records": [told[key]]}
+
+
+def test_an_id_that_never_was_is_a_404_with_its_reason(users_api):
+    answer = users_api.get(f"{ID}/")
+    assert (answer.status_code, answer.json()) == (404, {"reason": "unknown_id", "detail": f"There is no users.user {ID}."})
+
+
+def test_an_erased_record_is_a_tombstone(users_api, users):
+    user_erase(user_id=users[0].pk)
+    told = users_api.get(f"{users[0].pk}/").json()
+    assert (told["deleted"], told["data"]["status"]) == (True, "erased")
+
+
+# --- pages
+
+
+def test_pages_tell_every_row_once_while_rows_move(users_api, users):
+    moved: set[str] = set()
+    told, since = [], 0
+    while True:
+        page = users_api.changes(since, limit=3)
+        told += page["results"]
+        if page["next"] == page["head"]:
+            break
+        since, read = page["next"], {item["id"] for item in told}
+        if len(moved) < 4:  # one that was told goes to the end and is told again; one that wasn't is told there only
+            again = next(user for user in users if str(user.pk) in read - moved)
+            moved.add(str(again.pk))
+            touch(again, *[user for user in users if str(user.pk) not in read][-1:])
+    positions = [item["position"] for item in told]
+    assert positions == sorted(set(positions))
+    latest = {item["id"]: item for item in told}
+    assert latest == {item["id"]: item for item in users_api.changes(0)["results"]}
+    assert set(latest) == {str(user.pk) for user in users}
+    twice = Counter(item["id"] for item in told) - Counter(list(latest))
+    assert twice == Counter(moved)
+    assert page["next"] == sequencer.head("users") == 28
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(1, [1] * 20), (7, [7, 7, 6]), (10, [10, 10]), (20, [20]), (10_000, [20])])
+def test_limit_is_the_size_of_a_page(users_api, users, limit, sizes):
+    seen, since = [], 0
+    while True:
+        page = users_api.changes(since, limit=limit)
+        if not page["results"]:
+            break
+        seen.append(len(page["results"]))
+        since = page["next"]
+    assert seen == sizes
+    assert since == page["next"] == page["head"] == 20
+
+
+def test_until_ends_the_feed_there(users_api, users):
+    def told(since, until, **more):
+        page = users_api.changes(since, until=until, **more)
+        return [item["position"] for item in page["results"]], page["next"], page["head"]
+
+    assert told(5, 8) == ([6, 7, 8], 8, 20)
+    assert told(5, 8, limit=2) == ([6, 7], 7, 20)
+    assert told(7, 8, limit=2) == ([8], 8, 20)
+    assert told(18, 900) == ([19, 20], 20, 20)
+    assert told(8, 8) == ([], 8, 20)
+    assert told(9, 8) == ([], 9, 20)
+
+
+def test_past_the_head_there_is_nothing(users_api, users):
+    page = users_api.changes(2**62, limit=1)
+    assert (page["results"], page["next"], page["head"]) == ([], 2**62, 20)
+
+
+def test_an_empty_authority_has_an_empty_feed(users_api):
+    page = users_api.changes(0)
+    assert (page["results"], page["next"], page["head"]) == ([], 0, 0)
+
+
+# --- long poll
+
+
+@pytest.fixture
+def looked(monkeypatch) -> list[bool]:
+    """What a long poll saw at each of its looks."""
+    looks, waits = [], feed.waits
+
+    def watched(authority: str, since: int) -> bool:
+        looks.append(waits(authority, since))
+        return looks[-1]
+
+    monkeypatch.setattr(feed, "waits", watched)
+    return looks
+
+
+def test_a_long_poll_answers_when_a_change_comes(live_server, users_api, users, looked):
+    assert users_api.changes(0)["head"] == 20
+    told: list[dict[str, Any]] = []
+
+    def ask() -> None:
+        url = f"{live_server.url}/api/users/changes/?since=20&wait=30"
+        with urlopen(Request(url, headers={"Authorization": f"Bearer {users_api.token}"}), timeout=60) as answer:
+            told.append(json.load(answer))
+
+    poll = threading.Thread(target=ask, daemon=True)
+    poll.start()
+    wait_for(lambda: False in looked, timeout=15, what="the poll's first look", seen=lambda: looked)
+    assert not told
+    touch(users[4])
+    wait_for(lambda: told, timeout=15, what="the poll's answer, long before its 30 seconds", seen=lambda: looked)
+    poll.join(15)
+    assert [(item["id"], item["position"]) for item in told[0]["results"]] == [(str(users[4].pk), 21)]
+    assert looked[-1]
+
+
+def test_a_long_poll_without_a_change_answers_with_nothing(users_api, users, looked):
+    users_api.changes(0)
+    page = users_api.changes(20, wait=1)
+    assert (page["results"], page["next"], page["head"]) == ([], 20, 20)
+    assert len(looked) > 1
+    assert not any(looked)
+
+
+def test_a_long_poll_does_not_look_where_there_is_something(users_api, users, looked):
+    assert len(users_api.changes(0, wait=30)["results"]) == 20
+    assert looked == [True]
+
+
+# --- bytes
+
+
+def test_an_answer_is_compressed_where_that_is_asked_for(users_api, users):
+    plain = users_api.get("changes/?since=0&limit=5")
+    packed = users_api.get("changes/?since=0&limit=5", **{"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in plain
+    assert (packed["Content-Encoding"], packed["Vary"]) == ("gzip", "Accept-Encoding")
+    assert len(packed.content) < len(plain.content) / 2
+    assert json.loads(gzip.decompress(packed.content))["results"] == plain.json()["results"]
+
+
+def test_a_compressed_fingerprint_question_is_no_json(users_api: Api):
+    answer = users_api.ask("POST", "fingerprints/", gzip.compress(b'{"ids": []}'), **{"Content-Encoding": "gzip"})
+    assert answer.status_code == 400
