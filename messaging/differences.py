@@ -1,0 +1,209 @@
+"""What differs between a cache and its authority, found by fingerprints: each side splits only ranges that differ.
+
+The consumer begins. It cuts its ids into sixteen parts of equal size, with the shortest beginnings of ids as bounds, and asks for
+their fingerprints; parts that differ are cut again, until they are small enough to list (Meyer, Range-Based Set Reconciliation,
+2022, arXiv 2212.13567). One million equal rows cost one round trip; ten differences cost one for each power of sixteen.
+
+What is listed as different is only suspected: both sides were read at different moments, and changes are on their way. So it is
+looked at again a little later, now by value.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from messaging import fingerprints
+from messaging.caches import Cache
+from messaging.client import Authority, Denied
+
+KINDS: Final = ("missing", "stale", "corrupt", "ghost", "ahead")
+#: Parts that a range is cut into.
+PARTS = 16
+#: A range with so few rows of our own is listed instead of cut; one where most parts differ, with so many.
+FEW, DENSE = 32, 512
+#: Ranges, and rows of our own, in one question.
+MOST_RANGES, MOST_ROWS = 100, 5_000
+#: Ids in one question for records, and suspects that are looked at again together.
+MOST_IDS, MOST_SUSPECTS = 1_000, 10_000
+#: Seconds after which a change that was under way should have arrived, and how often we look again.
+SETTLE, LOOKS = 1.0, 3
+
+
+class State(NamedTuple):
+    """A row, as far as a comparison goes."""
+
+    version: int
+    hash: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One row that differs, with both values (None: there is none): the version and the fields that the cache keeps."""
+
+    id: str
+    kind: str
+    authority: dict[str, Any] | None
+    cache: dict[str, Any] | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"id": self.id, "kind": self.kind, "authority": self.authority, "cache": self.cache}
+
+
+class _Range(NamedTuple):
+    low: str
+    high: str
+    rows: int  # of our own
+
+
+@dataclass
+class Search:
+    """A comparison under way. `pages` yields what differs, page by page, so that memory doesn't grow with what differs."""
+
+    consumer: str
+    cache: Cache
+    client: Authority
+    progress: Callable[[int], None] = lambda trips: None
+    _split: list[_Range] = field(default_factory=list)
+    _list: list[_Range] = field(default_factory=list)
+    _suspects: dict[str, tuple[State | None, float]] = field(default_factory=dict)
+
+    def pages(self) -> Iterator[list[Difference]]:
+        """Raises `Unreachable` and `Denied`."""
+        self._split.append(_Range("", "", self.cache.model._base_manager.using(self.consumer).count()))
+        while self._split or self._list:
+            # Listed together at the end where little differs; before they grow many where much does.
+            if self._split and len(self._list) < MOST_RANGES:
+                self._cut([self._split.pop() for _ in range(min(MOST_RANGES, len(self._split)))])
+            else:
+                self._suspect(self._portion())
+            if len(self._suspects) >= MOST_SUSPECTS:
+                yield from self._confirmed()
+        yield from self._confirmed()
+
+    def _cut(self, ranges: Sequence[_Range]) -> None:
+        """Compare the parts of ranges that differ; what has to be looked into goes on one of the two lists."""
+        bounds = [
+            fingerprints.bounds_of_cache(self.consumer, self.cache, low, high, rows=rows, parts=PARTS) for low, high, rows in ranges
+        ]
+        small = [part for part, between in zip(ranges, bounds, strict=True) if len(between) < 3]
+        self._list += small
+        bounds = [between for between in bounds if len(between) > 2]
+        if not bounds:
+            return
+        theirs = self.client.fingerprints(bounds)
+        self.progress(1)
+        ours = fingerprints.measured_of_cache(self.consumer, self.cache, bounds)
+        for between, mine, other in zip(bounds, ours, theirs, strict=True):
+            parts = zip(between, between[1:], mine, other, strict=False)
+            differing = [_Range(low, high, own.rows) for low, high, own, text in parts if own.text != text]
+            rows = sum(own.rows for own in mine)
+            if rows <= DENSE and len(differing) > PARTS // 2:
+                self._list.append(_Range(between[0], between[-1], rows))
+                continue
+            for part in differing:
+                (self._list if part.rows <= FEW else self._split).append(part)
+
+    def _portion(self) -> list[_Range]:
+        """As many of the ranges to be listed as fit in one question."""
+        taken: list[_Range] = []
+        while self._list and len(taken) < MOST_RANGES and sum(part.rows for part in taken) < MOST_ROWS:
+            taken.append(self._list.pop())
+        return taken
+
+    def _suspect(self, ranges: Sequence[_Range]) -> None:
+        """List the rows of these ranges on both sides, and note what isn't the same."""
+        asked = [[low, high] for low, high, _ in ranges]
+        theirs = self.client.rows(asked)
+        self.progress(1)
+        ours, now = fingerprints.rows_of_cache(self.consumer, self.cache, asked), time.monotonic()
+        for part, mine, others in zip(ranges, ours, theirs, strict=True):
+            end = fingerprints.listed_to(part.high, mine, others)
+            if end != part.high:
+                self._list.append(_Range(end, part.high, FEW))  # there is more of it
+            own, other = _states(mine, end), _states(others, end)
+            for key in own.keys() | other.keys():
+                if own.get(key) != other.get(key):
+                    self._suspects[key] = other.get(key), now
+
+    def _confirmed(self) -> Iterator[list[Difference]]:
+        """Look at the suspects again; what changed meanwhile gets another chance, and is no difference if it goes on moving."""
+        suspects, self._suspects = self._suspects, {}
+        for _ in range(LOOKS):
+            moving: dict[str, tuple[State | None, float]] = {}
+            ids = sorted(suspects)
+            for start in range(0, len(ids), MOST_IDS):
+                portion = {key: suspects[key] for key in ids[start : start + MOST_IDS]}
+                found = self._look(portion, moving)
+                if found:
+                    yield found
+            suspects = moving
+            if not suspects:
+                return
+
+    def _look(
+        self, suspects: Mapping[str, tuple[State | None, float]], moving: dict[str, tuple[State | None, float]]
+    ) -> list[Difference]:
+        _wait_until(max(since for _, since in suspects.values()) + SETTLE)
+        # Ours first: a copy that is newer than what its authority says afterwards is ahead, and not just quick.
+        ours = own_rows(self.consumer, self.cache, list(suspects))
+        theirs = {record["id"]: record for record in self.client.records(list(suspects))}
+        self.progress(1)
+        now, found = time.monotonic(), []
+        for key, (before, _) in suspects.items():
+            record, row = theirs.get(key), ours.get(key)
+            authority = None if record is None else values_of(self.cache, record)
+            then = state_of(self.cache, key, authority)
+            kind = _kind(before, then, state_of(self.cache, key, row))
+            if kind == "moving":
+                moving[key] = then, now
+            elif kind:
+                found.append(Difference(key, kind, authority, row))
+        return found
+
+
+def _kind(before: State | None, then: State | None, own: State | None) -> str:
+    """How a row differs; "" where it doesn't; "moving" where it may be on its way.
+
+    `before` and `then`: the authority's row, first and now. `own` was read between them, long after `before`.
+    """
+    if own == then:
+        return ""
+    if then is None:
+        return "ghost" if before is None else "moving"
+    if own is None:
+        return "missing" if before is not None else "moving"
+    if own.version > then.version:
+        return "ahead"
+    if own.version < then.version:
+        return "stale" if before is not None and own.version < before.version else "moving"
+    return "corrupt" if before == then else "moving"
+
+
+def own_rows(consumer: str, cache: Cache, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The cache's rows of these ids: the version and the fields."""
+    names = [cache.key, cache.version, *cache.fields]
+    found = cache.model._base_manager.using(consumer).filter(pk__in=ids).values_list(*names)
+    return {str(key): {"version": version, **dict(zip(cache.fields, rest, strict=True))} for key, version, *rest in found}
+
+
+def values_of(cache: Cache, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The authority's record as the row of a cache would be. Raises `Denied` where the consumer is registered for other fields."""
+    data = record["data"]
+    if set(data) != set(cache.fields):
+        given, kept = ", ".join(sorted(data)), ", ".join(sorted(cache.fields))
+        raise Denied("other_fields", f"The consumer is registered for {given}, and its cache keeps {kept}: register what it keeps.")
+    return {"version": record["version"], **{name: data[name] for name in cache.fields}}
+
+
+def state_of(cache: Cache, key: str, row: Mapping[str, Any] | None) -> State | None:
+    """A row's version and hash."""
+    return None if row is None else State(row["version"], fingerprints.hash_of(cache, key, row))
+
+
+def _states(rows: Sequence[Sequence[Any]], end: str) -> dict[str, State]:
+    return {key: State(version, text) for key, version, text in rows if not end or key < end}
+
+
+def _wait_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.monotonic()))
