@@ -66,7 +66,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
     """Invoices, with the version of the user that each was decided on."""
 
     using = DATABASE
-    list_display = ("period", "user_id", "amount", "status", "user_version", "issued_at", "flagged", "review_reason")
+    list_display = ("period", "user_id", "amount", "status", "user_version", "issued_at", "flagged", "review_reason", "staleness")
     list_filter = (Review, "status", "issued_at")
     search_fields = ("^user_id", "=period")
     search_help_text = "The id of a user or an invoice, or a month as 2026-11."

@@ -64,6 +64,9 @@ class Invoice(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.ISSUED)
     user_version = models.BigIntegerField(help_text="The version of the user that this invoice was decided on.")
     issued_at = models.DateTimeField(default=timezone.now)
+    staleness = models.CharField(
+        max_length=300, blank=True, help_text="What was amiss with the copy's age when this was decided; empty where nothing was."
+    )
     review_reason = models.CharField(max_length=300, blank=True, help_text="Why a person should look at it; empty if nobody need.")
 
     class Meta:

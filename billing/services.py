@@ -72,7 +72,8 @@ def invoices_generate(
         held = asking.unanswered(asked)
         with transaction.atomic(using=DATABASE):
             users = _locked([user_id for user_id in ids if user_id not in held])
-            new = _issue(users, period)
+            # A user who was just looked up is as fresh as can be.
+            new = _issue(users, period, "" if todo is Policy.ASK else doubt)
         run.issued, run.already, run.held = run.issued + new, run.already + len(users) - new, run.held + len(held)
         after = ids[-1]
         progress(len(ids))
@@ -96,7 +97,7 @@ def _locked(ids: Sequence[uuid.UUID]) -> list[CachedUser]:
     return list(active.order_by("user_id").select_for_update())
 
 
-def _issue(users: Sequence[CachedUser], period: str) -> int:
+def _issue(users: Sequence[CachedUser], period: str, doubt: str) -> int:
     rows = [
         {
             "id": uuid.uuid4(),
@@ -107,6 +108,7 @@ def _issue(users: Sequence[CachedUser], period: str) -> int:
             "status": Invoice.Status.ISSUED.value,
             "user_version": user.version,
             "issued_at": timezone.now(),
+            "staleness": doubt[:300],
             "review_reason": "",
         }
         for user in users

@@ -137,6 +137,12 @@ MESSAGING = {
     "RETRY_DELAYS": [1, 4, 16],
 }
 
+# Who owns a consumer hears of repairs. On the console by default; Django's other backends and servers by the environment.
+EMAIL_BACKEND = os.environ.get("EMAIL_BACKEND", "").strip() or "django.core.mail.backends.console.EmailBackend"
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "").strip() or "localhost"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "").strip() or "contexts@localhost"
+
 CELERY_BROKER_URL = broker.url()
 CELERY_BROKER_TRANSPORT_OPTIONS = broker.transport_options(CELERY_BROKER_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

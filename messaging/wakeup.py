@@ -58,6 +58,8 @@ class Waiter:
         )
         self._descriptor: int | None = None
         self._listening: Any = None
+        if connections[using].vendor != "postgresql":
+            self._open_pipe()  # now, so that a commit before the first wait isn't missed
 
     def wait(self, seconds: float | None = None) -> None:
         """Return at a wake-up, or after `seconds` (`POLL` by default)."""
@@ -68,14 +70,17 @@ class Waiter:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def _open_pipe(self) -> None:
+        pipe = _pipe(self.using)
+        pipe.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkfifo(pipe, 0o600)
+        # Open for writing too, so that the pipe never reports its end when a writer goes.
+        self._descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+
     def _wait_for_pipe(self, seconds: float) -> None:
         if self._descriptor is None:
-            pipe = _pipe(self.using)
-            pipe.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileExistsError):
-                os.mkfifo(pipe, 0o600)
-            # Open for writing too, so that the pipe never reports its end when a writer goes.
-            self._descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+            return
         ready, _, _ = select.select([self._descriptor], [], [], seconds)
         if ready:
             with suppress(BlockingIOError):  # another relay was faster

@@ -43,7 +43,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     stack = ExitStack()
     early_config.add_cleanup(stack.close)
     urls, early_config.stash[DESCRIPTION] = stack.enter_context(_sqlite() if engine == "sqlite" else _postgresql())
-    os.environ.update(urls, CELERY_BROKER_URL="memory://")
+    # Tokens, locks and wake-ups of tests are not those of a `make run` in this folder.
+    var = stack.enter_context(tempfile.TemporaryDirectory(prefix="tests-var-", ignore_cleanup_errors=True))
+    os.environ.update(urls, CELERY_BROKER_URL="memory://", VAR_DIR=var)
     return (yield)
 
 

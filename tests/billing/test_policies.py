@@ -140,6 +140,7 @@ def test_proceed_issues_and_says_how_old_the_copy_was():
     assert (run.issued, run.held, run.refused) == (2, 0, False)
     assert run.reason.startswith("The copy of users was last confirmed to be caught up 3 hours")
     assert "4 positions behind" in run.reason
+    assert {invoice.staleness for invoice in invoices()} == {run.reason}
 
 
 def test_after_proceed_a_suspension_that_comes_late_flags_the_invoice(users):
@@ -159,6 +160,7 @@ def test_ask_decides_by_what_the_authority_says_now(users):
     assert run.reason.endswith("The accepted age is 15 minutes. Looked up: 10.")
     assert not invoices().filter(user_id=users[0].pk).exists()
     assert invoices().get(user_id=users[1].pk).user_version == 3
+    assert {invoice.staleness for invoice in invoices()} == {""}
     assert set(CachedUser.objects.using("billing").filter(source="lookup").values_list("pk", flat=True)) == {
         users[0].pk,
         users[1].pk,
