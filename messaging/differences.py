@@ -46,9 +46,6 @@ class Difference:
     authority: dict[str, Any] | None
     cache: dict[str, Any] | None
 
-    def as_dict(self) -> dict[str, Any]:
-        return {"id": self.id, "kind": self.kind, "authority": self.authority, "cache": self.cache}
-
 
 class _Range(NamedTuple):
     low: str
@@ -180,10 +177,10 @@ def _kind(before: State | None, then: State | None, own: State | None) -> str:
     return "corrupt" if before == then else "moving"
 
 
-def own_rows(consumer: str, cache: Cache, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The cache's rows of these ids: the version and the fields."""
-    names = [cache.key, cache.version, *cache.fields]
-    found = cache.model._base_manager.using(consumer).filter(pk__in=ids).values_list(*names)
+def own_rows(consumer: str, cache: Cache, ids: Sequence[str], *, lock: bool = False) -> dict[str, dict[str, Any]]:
+    """The cache's rows of these ids: the version and the fields. `lock`: until the transaction ends nobody else writes them."""
+    rows = cache.model._base_manager.using(consumer).filter(pk__in=ids).order_by("pk")
+    found = (rows.select_for_update() if lock else rows).values_list(cache.key, cache.version, *cache.fields)
     return {str(key): {"version": version, **dict(zip(cache.fields, rest, strict=True))} for key, version, *rest in found}
 
 

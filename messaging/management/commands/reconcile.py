@@ -1,0 +1,117 @@
+"""`reconcile billing --from users`: whether the copy is what the authority holds, and what differs."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from rich.table import Table
+
+from messaging import reconcile
+from messaging.asking import asking, checked_pair, consumer_and_authority
+from messaging.cli import Command as BaseCommand
+from messaging.cli import Found, WrongUsage, answering
+from messaging.client import Denied, Unreachable
+from messaging.console import progress_bar, show
+from messaging.reconcile import Comparison
+
+#: Rows that a person is shown.
+MOST_SHOWN = 50
+_WOULD = {
+    "missing": "add it",
+    "stale": "move it to the authority's version",
+    "corrupt": "replace it by the authority's",
+    "ghost": "remove it, and keep it with the repair",
+    "ahead": "leave it: the authority lost data (--authority-wins replaces it)",
+}
+_MEANS = {
+    "missing": "the authority has it, the copy doesn't",
+    "stale": "the copy's version is lower",
+    "corrupt": "the same version with other content",
+    "ghost": "the authority doesn't know it",
+    "ahead": "the copy's version is higher: the authority lost data",
+}
+
+
+class Command(BaseCommand):
+    help = "Compare a copy with its authority by fingerprints: drift by kind, each row with both values; --repair mends it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        consumer_and_authority(parser)
+        parser.add_argument("--repair", action="store_true", help="set right what differs; the owners hear of it")
+        parser.add_argument("--authority-wins", action="store_true", help="with --repair: overwrite rows that are ahead, too")
+        parser.add_argument("--pretend-rows", action="store_true", help="say for each row what --repair would do; change nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        consumer, authority = checked_pair(options["consumer"], options["authority"])
+        if options["repair"] and options["pretend_rows"]:
+            raise WrongUsage("--repair repairs and --pretend-rows doesn't: choose one.")
+        if options["authority_wins"] and not (options["repair"] or options["pretend_rows"]):
+            raise WrongUsage("--authority-wins says how to repair: add --repair.")
+        with answering(consumer):
+            with progress_bar(self.stderr, f"{consumer} and {authority}", None) as step:
+                found = reconcile.compare(consumer, authority, progress=step)
+            repaired, error = 0, found.error
+            if options["repair"] and found.verdict == "drift":
+                try:
+                    repaired = reconcile.repair(consumer, authority, found, authority_wins=options["authority_wins"])
+                except (Unreachable, Denied) as raised:
+                    error = raised
+        self._print(found, repaired, options)
+        if error is not None:
+            with asking(consumer, authority):
+                raise error
+        left = found.differing - repaired
+        if left > 0:
+            raise Found(_sentence(found, left, f"reconcile {consumer} --from {authority} --repair", options))
+
+    def _print(self, found: Comparison, repaired: int, options: dict[str, Any]) -> None:
+        rows = found.rows
+        if options["pretend_rows"]:
+            rows = [{**row, "would": _would(row["kind"], options["authority_wins"])} for row in rows]
+        values = {
+            "verdict": found.verdict,
+            "counts": found.counts,
+            "repaired": repaired,
+            "bytes": found.bytes,
+            "round_trips": found.round_trips,
+            "rows": rows,
+        }
+        text = {"in_sync": "Equal.", "drift": f"{found.differing} rows differ.", "unreachable": "Nothing can be said."}[
+            found.verdict
+        ]
+        if not options["json"]:
+            self._tables(found, rows)
+            text += f" {repaired} are repaired." if options["repair"] else ""
+            text += f" {found.round_trips} round trips, {found.bytes:,} bytes."
+        self.result(options, values, text)
+
+    def _tables(self, found: Comparison, rows: list[dict[str, Any]]) -> None:
+        if not found.differing:
+            return
+        kinds = Table("kind", "rows", "meaning", title="Drift", title_justify="left")
+        for kind, number in found.counts.items():
+            kinds.add_row(kind, str(number), _MEANS[kind])
+        show(self.stdout, kinds)
+        would = ["repair would"] if rows and "would" in rows[0] else []
+        table = Table("id", "kind", "authority", "copy", *would, title="Rows", title_justify="left")
+        for row in rows[:MOST_SHOWN]:
+            table.add_row(row["id"], row["kind"], _words(row["authority"]), _words(row["cache"]), *([row["would"]] * bool(would)))
+        show(self.stdout, table)
+        if found.differing > MOST_SHOWN:
+            self.stdout.write(f"… and {found.differing - MOST_SHOWN} more (--json has the first {reconcile.MOST_KEPT:,}).")
+
+
+def _would(kind: str, authority_wins: bool) -> str:
+    return "replace it by the authority's" if kind == "ahead" and authority_wins else _WOULD[kind]
+
+
+def _words(values: dict[str, Any] | None) -> str:
+    return "–" if values is None else ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _sentence(found: Comparison, left: int, repair: str, options: dict[str, Any]) -> str:
+    if not options["repair"]:
+        return f"{left} rows differ. To set them right: {repair}"
+    if left == found.counts["ahead"]:
+        why = "they are ahead of the authority, which lost data. If it is right all the same"
+        return f"{left} rows still differ: {why}: {repair} --authority-wins"
+    return f"{left} rows still differ: they changed meanwhile. Compare again: {repair}"
