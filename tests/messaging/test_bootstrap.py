@@ -119,7 +119,7 @@ def test_two_at_once_the_second_is_refused(api):
 
 def test_beside_live_changes_nothing_is_missed(api, monkeypatch):
     users = seed(60)
-    pages = []
+    pages: list[str] = []
 
     def change(name):
         """After each of the first pages: some of those that were read, and some that weren't, change."""
