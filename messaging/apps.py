@@ -7,6 +7,6 @@ class MessagingConfig(AppConfig):
     verbose_name = "Messaging"
 
     def ready(self) -> None:
-        from messaging import checks, ledger  # noqa: F401  (checks register themselves)
+        from messaging import checks, checks_feed, ledger  # noqa: F401  (checks register themselves)
 
         post_migrate.connect(ledger.install_after_migrate, dispatch_uid="messaging.ledger.install")

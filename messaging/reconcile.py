@@ -163,16 +163,16 @@ def _stands_in_the_way(cache: Cache, row: dict[str, Any], own: dict[str, Any] | 
     if own is None:
         return False
     if wanted is None:
-        return row["kind"] == "ghost" and row["cache"] is not None and own["version"] == row["cache"]["version"]
+        return bool(row["kind"] == "ghost" and own["version"] == row["cache"]["version"])
     if own["version"] > wanted["version"]:
-        return row["kind"] == "ahead"
+        return bool(row["kind"] == "ahead")
     return _differs(cache, row["id"], own, wanted)
 
 
 def _is_right(cache: Cache, row: dict[str, Any], own: dict[str, Any] | None, wanted: dict[str, Any] | None) -> bool:
     """Whether the row is what the authority said; or, but for those that were ahead, has been moved on by an event since."""
     if own and wanted and own["version"] > wanted["version"]:
-        return bool(row["kind"] != "ahead")
+        return str(row["kind"]) != "ahead"
     return not _differs(cache, str(row["id"]), own, wanted)
 
 
@@ -224,4 +224,6 @@ def _as_dict(row: Difference) -> dict[str, Any]:
 def _plain(values: dict[str, Any] | None) -> dict[str, Any] | None:
     if values is None:
         return None
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
+    return {
+        name: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value for name, value in values.items()
+    }

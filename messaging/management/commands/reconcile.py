@@ -94,7 +94,8 @@ class Command(BaseCommand):
         would = ["repair would"] if rows and "would" in rows[0] else []
         table = Table("id", "kind", "authority", "copy", *would, title="Rows", title_justify="left")
         for row in rows[:MOST_SHOWN]:
-            table.add_row(row["id"], row["kind"], _words(row["authority"]), _words(row["cache"]), *([row["would"]] * bool(would)))
+            last = [row["would"]] if would else []
+            table.add_row(row["id"], row["kind"], _words(row["authority"]), _words(row["cache"]), *last)
         show(self.stdout, table)
         if found.differing > MOST_SHOWN:
             self.stdout.write(f"… and {found.differing - MOST_SHOWN} more (--json has the first {reconcile.MOST_KEPT:,}).")
