@@ -1,7 +1,7 @@
 """Reconcile over HTTP: how long, how many bytes and round trips; and how fast each side scans its rows.
 
-`python -m benchmarks.reconcile --users 1000000 --differences 10 --json`. A real server for the authority's API, on PostgreSQL: that of
-`BENCH_POSTGRES_URL`, else the one that comes as a wheel. Its databases are made for the run and dropped after it.
+`python -m benchmarks.reconcile --users 1000000 --differences 10 --json`. A real server for the authority's API, on PostgreSQL:
+that of `BENCH_POSTGRES_URL`, else the one that comes as a wheel. Its databases are made for the run and dropped after it.
 """
 
 import argparse
@@ -91,7 +91,8 @@ def _fill(users: int) -> None:
     _execute(
         "users",
         "INSERT INTO users_user (id, email, name, status, status_since, suspension_reason, created_at, updated_at) "
-        f"SELECT {ids}, 'u' || n || '@example.org', 'User ' || n, {status}, {since}, '', now(), now() FROM generate_series(1, {users}) n",
+        f"SELECT {ids}, 'u' || n || '@example.org', 'User ' || n, {status}, {since}, '', now(), now() "
+        f"FROM generate_series(1, {users}) n",
     )
     _execute(
         "billing",
