@@ -6,12 +6,18 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from messaging.fingerprints import MOST_LISTED
+
 MOST_CHANGES = 10_000
 LONGEST_WAIT = 30
 MOST_BOUNDS, MOST_ROWS, MOST_IDS = 2_000, 500, 1_000
 LAST_POSITION = 2**63 - 1
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+#: An id in small letters, broken off anywhere.
+_BEGINNING = (
+    "[0-9a-f]{0,8}|[0-9a-f]{8}-([0-9a-f]{0,4}|[0-9a-f]{4}-([0-9a-f]{0,4}|[0-9a-f]{4}-([0-9a-f]{0,4}|[0-9a-f]{4}-[0-9a-f]{0,12})))"
+)
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,40}", re.ASCII)
 
 
@@ -99,10 +105,10 @@ class BelowFloor(Reason):
 
 
 class Bound(serializers.CharField):
-    """An id or the beginning of one. The pattern is matched here: `$` lets a newline pass, and DRF trims and takes numbers."""
+    """An id or the beginning of one: so order as text is order of ids. DRF's own way trims, and takes numbers."""
 
     def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, str) or not re.fullmatch("[0-9a-f-]{0,36}", data):
+        if not isinstance(data, str) or not re.fullmatch(_BEGINNING, data):
             raise serializers.ValidationError("An id or the beginning of one, in small letters.")
         return data
 
@@ -110,7 +116,7 @@ class Bound(serializers.CharField):
         return self.to_internal_value(data)
 
 
-_BOUND = {"type": "string", "pattern": "^[0-9a-f-]{0,36}$"}
+_BOUND = {"type": "string", "pattern": f"^({_BEGINNING})$"}
 
 
 class Bounds(Few):
@@ -145,7 +151,12 @@ class FingerprintsQuery(serializers.Serializer[Any]):
         max_length=MOST_BOUNDS,
         help_text=f"Bounds in ascending order, at most {MOST_BOUNDS} in all: a fingerprint for what is between each two.",
     )
-    rows = Few(child=Range(min_length=2, max_length=2), required=False, max_length=MOST_ROWS, help_text="[from, to): their rows.")
+    rows = Few(
+        child=Range(min_length=2, max_length=2),
+        required=False,
+        max_length=MOST_ROWS,
+        help_text=f"[from, to): the first {MOST_LISTED} rows of each.",
+    )
     ids = Few(child=Id(), required=False, max_length=MOST_IDS, help_text="Aggregates: their records.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -179,7 +190,7 @@ class Fingerprints(serializers.Serializer[Any]):
         help_text="For each list of bounds, one fingerprint between each two.",
     )
     rows = serializers.ListField(
-        child=serializers.ListField(child=Row()), required=False, help_text="For each range, its rows as [id, version, hash]."
+        child=serializers.ListField(child=Row()), required=False, help_text="For each range its rows as [id, version, hash], by id."
     )
     records = Change(many=True, required=False)
 

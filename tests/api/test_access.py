@@ -20,6 +20,9 @@ from users.services import user_change_email, user_erase, user_suspend
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
+# Where the feed isn't read, a transaction that is rolled back will do; the feed stamps outside of one.
+rolled_back = pytest.mark.django_db(databases="__all__")
+
 NOBODY = "0190a2f0-0000-7000-8000-000000000000"
 ASKED = {
     "changes": ("GET", "changes/?since=0", None),
@@ -51,6 +54,7 @@ def refused(answer) -> tuple[int, str]:
 # --- tokens
 
 
+@rolled_back
 @pytest.mark.parametrize("what", ASKED)
 def test_without_a_token_nothing_is_told(users_api, what):
     answer = ask(users_api.as_(""), what)
@@ -58,28 +62,33 @@ def test_without_a_token_nothing_is_told(users_api, what):
     assert answer["WWW-Authenticate"] == "Bearer"
 
 
+@rolled_back
 @pytest.mark.parametrize("what", ASKED)
 def test_an_unknown_token_is_refused(users_api, what):
     assert refused(ask(users_api.as_("never-issued"), what)) == (401, "unknown_token")
 
 
+@rolled_back
 @pytest.mark.parametrize("what", ASKED)
 def test_an_expired_token_is_refused(users_api, what):
     Consumer.objects.using("users").update(token_expires_at=timezone.now())
     assert refused(ask(users_api, what)) == (401, "expired_token")
 
 
+@rolled_back
 @pytest.mark.parametrize("what", ASKED)
 def test_the_token_of_another_authority_is_refused(users_api, what):
     assert refused(ask(users_api.as_(registered("billing", authority="billing")), what)) == (401, "unknown_token")
 
 
+@rolled_back
 @pytest.mark.parametrize("what", ASKED)
 def test_a_revoked_consumer_is_refused(users_api, what):
     registry.revoke_consumer(authority="users", name="billing")
     assert refused(ask(users_api, what)) == (401, "unknown_token")
 
 
+@rolled_back
 @pytest.mark.parametrize("what", ASKED)
 def test_a_token_that_was_replaced_is_refused_and_the_new_one_is_not(users_api, what):
     new = tokens.issue_token(authority="users", name="billing", ttl=HOUR)
@@ -87,6 +96,7 @@ def test_a_token_that_was_replaced_is_refused_and_the_new_one_is_not(users_api, 
     assert ask(users_api.as_(new), what).status_code in (200, 404)
 
 
+@rolled_back
 @pytest.mark.parametrize(
     "header", ["Bearer", "Bearer a b", "Basic dXNlcjpwYXNz", "bearer: x", "Bearer,x", "\xff \xfe", "Token x"], ids=repr
 )
@@ -94,6 +104,7 @@ def test_a_header_that_is_no_bearer_token_is_refused(users_api, header):
     assert refused(users_api.get("registration/", Authorization=header)) == (401, "bad_header")
 
 
+@rolled_back
 @pytest.mark.parametrize("token", ["\xe9\xff", "a" * 5000, "../../etc/passwd", "' OR 1=1 --".replace(" ", "")], ids=ascii)
 def test_no_text_is_a_token_by_accident(users_api, token):
     assert refused(users_api.as_(token).get("registration/")) == (401, "unknown_token")
@@ -203,6 +214,7 @@ def test_a_consumer_sees_its_own_registration_and_no_secret(users_api):
 # --- what a request may not be
 
 
+@rolled_back
 @pytest.mark.parametrize("method", ["OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "FOO"])
 @pytest.mark.parametrize(
     ("path", "allowed"),
@@ -226,7 +238,9 @@ def test_head_is_get_without_the_body(users_api, users):
     assert users_api.as_("").ask("HEAD", "changes/?since=0").status_code == 401
 
 
+@rolled_back
 @pytest.mark.parametrize("path", ["changes", "nowhere/at/all/", "changes//", "fingerprints/x/", "%0a/%00"])
+@rolled_back
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 def test_elsewhere_is_a_404_in_the_same_shape(users_api, method, path):
     assert refused(users_api.as_("").ask(method, path)) == (404, "unknown_path")
