@@ -1,8 +1,24 @@
 """The web process for a WSGI server."""
 
 import os
+from typing import Any
 
+from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+
+class Request(WSGIRequest):
+    """A request whose content type can't be read has an unknown one. Django fails at it before any of our code is asked."""
+
+    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
+        try:
+            super()._set_content_type_params(meta)  # type: ignore[misc]
+        except (ValueError, LookupError):
+            meta["CONTENT_TYPE"] = "application/octet-stream"
+            super()._set_content_type_params(meta)  # type: ignore[misc]
+
+
 application = get_wsgi_application()
+application.request_class = Request

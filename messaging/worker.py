@@ -31,7 +31,7 @@ def keep(context: str, body: Any, reason: str) -> bool:
     return True
 
 
-@worker_init.connect
+@worker_init.connect  # type: ignore[untyped-decorator]
 def refuse_without_handlers(**kwargs: Any) -> None:
     """A worker that gets types that nobody handles doesn't start: better an error now than parked messages later."""
     try:

@@ -101,7 +101,8 @@ def test_with_the_pull_switched_off_the_comparison_raises_it(living):
         timeout=30,
         what="an incident of drift",
     )
-    assert found and set(found.subjects) == {str(user.pk) for user in silent}
+    assert found
+    assert set(found.subjects) == {str(user.pk) for user in silent}
     assert not equal()
 
 

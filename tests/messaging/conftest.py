@@ -10,7 +10,7 @@ from messaging import registry, tokens
 @pytest.fixture
 def api(live_server, settings):
     """A server for `users`' API, and billing registered there with its token; returns the server's address."""
-    types, fields = registry.wanted("billing", "users")
+    types, fields = registry.wanted("billing", "users") or ([], [])
     registry.register_consumer(authority="users", name="billing", types=types, fields=fields)
     token = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=1))
     settings.MESSAGING = {

@@ -112,6 +112,7 @@ def test_a_heartbeat_confirms_what_is_caught_up_and_starts_the_clock_of_a_hole(a
     before = subscription().confirmed_at
     now = timezone.now()
     checkpoints.hear("billing", "users", pulled.head, now)
+    assert before is not None
     assert subscription().confirmed_at == now > before
     assert subscription().behind_since is None
     checkpoints.hear("billing", "users", pulled.head + 2, timezone.now())

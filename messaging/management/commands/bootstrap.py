@@ -17,9 +17,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         consumer_and_authority(parser)
-        parser.add_argument(
-            "--from-now", action="store_true", help="start at the head, empty; lookups fill it on a miss"
-        )
+        parser.add_argument("--from-now", action="store_true", help="start at the head, empty; lookups fill it on a miss")
         parser.add_argument("--pause-consumer", action="store_true", help="hold the worker's queue until the copy is live")
         parser.add_argument("--page-size", type=int, default=1000, help="rows a page, 1000 by default")
 

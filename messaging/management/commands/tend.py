@@ -20,9 +20,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         context_argument(parser, "consumer", "whose copies")
         parser.add_argument("--no-pull", action="store_true", help="only look and compare; holes stay open")
-        parser.add_argument(
-            "--compare-every", default="5m", metavar="TIME", help="between two comparisons, as 5m; 0s: never"
-        )
+        parser.add_argument("--compare-every", default="5m", metavar="TIME", help="between two comparisons, as 5m; 0s: never")
 
     def handle(self, *args: Any, **options: Any) -> None:
         consumer = checked_context(options["consumer"])
