@@ -14,6 +14,6 @@ def test_a_content_type_that_cannot_be_read_is_no_error_of_ours(content_type):
         "REQUEST_METHOD": "GET", "PATH_INFO": "/api/users/nowhere/", "SERVER_NAME": "localhost", "SERVER_PORT": "80",
         "CONTENT_TYPE": content_type, "wsgi.input": io.BytesIO(), "wsgi.errors": io.StringIO(), "wsgi.url_scheme": "http",
     }  # fmt: skip
-    answer = application(environ, lambda status, headers: statuses.append(status))
+    answer = application(environ, lambda status, headers: statuses.append(status))  # type: ignore[arg-type]
     answer.close()
     assert statuses[0].startswith(("401", "404", "415"))
