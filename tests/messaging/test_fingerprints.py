@@ -206,3 +206,17 @@ def test_a_time_that_is_none_is_still_hashed():
     copy()
     execute("billing", "UPDATE billing_cacheduser SET status_since = 'soon'")
     assert cache("", "") != authority("", "")
+
+
+def test_as_many_bounds_as_may_be_asked_for_are_answered():
+    users(20)
+    copy()
+    bounds = ["", *(f"{number:04x}" for number in range(1, 65536, 33)), ""]
+    assert len(bounds) > 1980
+    assert authority(*bounds) == cache(*bounds)
+
+
+def test_bounds_that_make_no_sense_are_answered_all_the_same():
+    users(5)
+    for bounds in (["-", "-"], ["f", "1", "2"], ["9", "0-1", "01", ""], ["", "f" * 36, ""]):
+        assert len(authority(*bounds)) == len(bounds) - 1
