@@ -57,9 +57,10 @@ def measure(users: int, differences: int) -> dict[str, Any]:
     with _serving():
         equal, took_equal = _timed(lambda: reconcile.compare("billing", "users"))
         assert equal.verdict == "in_sync", equal
-        planted = _plant(differences)
+        planted = _plant(differences, users)
         found, took = _timed(lambda: reconcile.compare("billing", "users"))
-        assert {row["id"]: row["kind"] for row in found.rows} == planted, (found.counts, planted)
+        assert found.differing == differences, found.counts
+        assert all(planted[row["id"]] == row["kind"] for row in found.rows)
     return {
         "users": users,
         "differences": differences,
@@ -103,7 +104,7 @@ def _fill(users: int) -> None:
         _execute(alias, "VACUUM ANALYZE")
 
 
-def _plant(differences: int) -> dict[str, str]:
+def _plant(differences: int, users: int) -> dict[str, str]:
     """Rows that differ, all over the range, of every kind in turn; returns id to kind."""
     table, returning = "billing_cacheduser", "WHERE user_id = %s RETURNING user_id"
     changes = {
@@ -116,7 +117,7 @@ def _plant(differences: int) -> dict[str, str]:
     planted = {}
     for number in range(1, differences + 1):
         kind = list(changes)[number % len(changes)]
-        (key,) = _execute("billing", "SELECT md5('user ' || %s::int * 17)::uuid", number)
+        (key,) = _execute("billing", "SELECT md5('user ' || %s::int)::uuid", number * (users // differences))
         (changed,) = _execute("billing", changes[kind], key)
         planted[str(changed)] = kind
     return planted
