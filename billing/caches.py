@@ -62,5 +62,12 @@ def _flag_late_invoices(events: Sequence[Event]) -> None:
 
 
 CACHES = {
-    "users": Cache(model=CachedUser, key="user_id", fields=("status", "status_since"), reads=UserFacts, apply=apply_users),
+    "users": Cache(
+        model=CachedUser,
+        key="user_id",
+        fields=("status", "status_since"),
+        reads=UserFacts,
+        apply=apply_users,
+        tombstone=("status", "erased"),
+    ),
 }

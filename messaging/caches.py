@@ -17,6 +17,8 @@ class Cache:
 
     `apply`: takes changes and where they come from (the value that the cache keeps as their source: event, bootstrap, repair,
     lookup), writes them by `upsert_newer`, and does what follows from them. The same function serves events.
+
+    `tombstone`: the (field, value) of an erased row. One that the authority has purged is forgotten here too, and is no drift.
     """
 
     model: type[models.Model]
@@ -25,3 +27,4 @@ class Cache:
     reads: type[BaseModel]
     apply: Callable[[Sequence[Event], str], Upserted]
     version: str = "version"
+    tombstone: tuple[str, str] | None = None

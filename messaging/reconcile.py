@@ -31,11 +31,13 @@ MOST_REMOVED = 1_000
 @dataclass
 class Comparison:
     """`verdict`: in_sync, drift or unreachable, which is never in_sync; `error` says why. `counts`: by kind, all five of them.
-    `rows`: {"id", "kind", "authority", "cache"}, the first `MOST_KEPT`. `bytes` crossed the wire in `round_trips`."""
+    `rows`: {"id", "kind", "authority", "cache"}, the first `MOST_KEPT`. `forgotten`: ids of tombstones that only the copy still has,
+    because the authority purged them; they are no drift, and the next repair or periodic look forgets them here too. `bytes` crossed the wire in `round_trips`."""
 
     verdict: str = "in_sync"
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     rows: list[dict[str, Any]] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
     bytes: int = 0
     round_trips: int = 0
     error: Unreachable | Denied | None = None
@@ -64,9 +66,11 @@ def compare(
     found, bytes_, trips = Comparison(), asking.bytes, asking.round_trips
     try:
         for page in Search(consumer, cache, asking, progress).pages():
-            for row in page:
+            found.forgotten += [row.id for row in page if _forgotten(cache, row)]
+            drifted = [row for row in page if not _forgotten(cache, row)]
+            for row in drifted:
                 found.counts[row.kind] += 1
-            found.rows += [_as_dict(row) for row in page[: max(0, MOST_KEPT - len(found.rows))]]
+            found.rows += [_as_dict(row) for row in drifted[: max(0, MOST_KEPT - len(found.rows))]]
         found.verdict = "drift" if found.differing else "in_sync"
         _note(consumer, authority, drift=found.counts, compared_at=timezone.now())
     except (Unreachable, Denied) as error:
@@ -98,6 +102,7 @@ def repair(
     started, mended = timezone.now(), _Mended()
     cache, asking = pulling.cache_of(consumer, authority), client or Authority(authority, consumer)
     try:
+        _remove(consumer, cache, comparison.forgotten)
         for rows in _batches(_pages(consumer, cache, asking, comparison)):
             wanted = [row for row in rows if row["kind"] != "ahead" or authority_wins]
             if wanted:
@@ -117,8 +122,17 @@ def watch(consumer: str, authority: str, *, client: Authority | None = None) -> 
     answer changes neither."""
     found = compare(consumer, authority, client=client)
     if found.verdict != "unreachable":
+        _remove(consumer, pulling.cache_of(consumer, authority), found.forgotten)
         incidents.drift(consumer, authority, [row["id"] for row in found.rows])
     return found
+
+
+def _forgotten(cache: Cache, row: Difference) -> bool:
+    """Whether a ghost is a tombstone that the authority purged."""
+    if cache.tombstone is None or row.kind != "ghost" or row.cache is None:
+        return False
+    name, value = cache.tombstone
+    return bool(row.cache.get(name) == value)
 
 
 def _pages(consumer: str, cache: Cache, client: Authority, comparison: Comparison) -> Iterator[list[dict[str, Any]]]:
@@ -127,7 +141,7 @@ def _pages(consumer: str, cache: Cache, client: Authority, comparison: Compariso
         yield comparison.rows
         return
     for page in Search(consumer, cache, client).pages():
-        yield [_as_dict(row) for row in page]
+        yield [_as_dict(row) for row in page if not _forgotten(cache, row)]
 
 
 def _batches(pages: Iterable[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:

@@ -282,3 +282,14 @@ def test_times_are_compared_to_the_microsecond(api):
     CachedUser.objects.using("billing").filter(pk=key).update(status_since=SINCE + timedelta(microseconds=1))
     assert found()[1] == {str(key): "corrupt"}
     assert found()[0].rows[0]["cache"]["status_since"] == "2026-03-04T05:06:07.000090Z"
+
+
+def test_a_tombstone_that_the_authority_purged_is_no_drift_and_is_forgotten(api):
+    ids = both(40)
+    cache_has({uuid.UUID(int=7): (4, "erased")})
+    comparison, kinds = found()
+    assert (comparison.verdict, kinds) == ("in_sync", {})
+    assert comparison.forgotten == [str(uuid.UUID(int=7))]
+    reconcile.watch("billing", "users")
+    assert CachedUser.objects.using("billing").count() == len(ids)
+    assert not Incident.objects.using("billing").exists()
