@@ -12,6 +12,7 @@ from billing.errors import BillingError
 from billing.models import Authority, CachedUser, Consumer, Inbox, Incident, Invoice, LedgerEntry, Outbox, ParkedMessage, Repair
 from billing.services import invoice_mark_overdue
 from messaging.admin import ReadOnlyAdmin, register
+from messaging.admin_base import cut, short
 
 DATABASE = "billing"
 register(
@@ -34,12 +35,16 @@ class CachedUserAdmin(ReadOnlyAdmin):
     """The copy that billing decides by: how new it is, how old, and where it came from."""
 
     using = DATABASE
-    list_display = ("user_id", "status", "version", "source", "age", "authority_time", "received_at")
+    list_display = ("user", "status", "version", "source", "age", "authority_time", "received_at")
     list_filter = ("status", "source", "received_at")
     search_fields = ("^user_id",)
     search_help_text = "A user's id, or its start."
     fields = ("user_id", "status", "status_since", "version", "source", "age", "authority_time", "received_at")
     readonly_fields = ("age",)
+
+    @admin.display(description="user", ordering="user_id")
+    def user(self, row: CachedUser) -> str:
+        return short(row.pk)
 
     @admin.display(ordering="received_at")
     def age(self, row: CachedUser) -> str:
@@ -66,20 +71,28 @@ class InvoiceAdmin(ReadOnlyAdmin):
     """Invoices, with the version of the user that each was decided on."""
 
     using = DATABASE
-    list_display = ("period", "user_id", "amount", "status", "user_version", "issued_at", "flagged", "review_reason", "staleness")
+    list_display = ("period", "user", "amount", "status", "user_version", "issued_at", "review", "stale")
     list_filter = (Review, "status", "issued_at")
     search_fields = ("^user_id", "=period")
     search_help_text = "The id of a user or an invoice, or a month as 2026-11."
     exact_ids = ("pk", "user_id")
     actions = ("mark_overdue",)
 
+    @admin.display(description="user", ordering="user_id")
+    def user(self, invoice: Invoice) -> str:
+        return short(invoice.user_id)
+
     @admin.display(ordering="amount_minor")
     def amount(self, invoice: Invoice) -> str:
         return f"{invoice.amount_minor / 100:.2f} {invoice.currency}"
 
-    @admin.display(boolean=True, description="to review")
-    def flagged(self, invoice: Invoice) -> bool:
-        return bool(invoice.review_reason)
+    @admin.display(description="to review", ordering="review_reason")
+    def review(self, invoice: Invoice) -> str:
+        return cut(invoice.review_reason)
+
+    @admin.display(description="staleness", ordering="staleness")
+    def stale(self, invoice: Invoice) -> str:
+        return cut(invoice.staleness)
 
     @admin.action(description="Mark overdue", permissions=["settle"])
     def mark_overdue(self, request: HttpRequest, queryset: models.QuerySet[Invoice]) -> None:

@@ -12,6 +12,7 @@ from messaging.models import Incident as MessagingIncident
 from messaging.models import Ledger as MessagingLedger
 from messaging.models import Parked, Subscription
 from messaging.models import Repair as MessagingRepair
+from messaging.titles import title
 
 
 class CachedUser(models.Model):
@@ -90,12 +91,18 @@ class Outbox(Published):
         verbose_name = "outbox event"
         verbose_name_plural = "outbox"
 
+    def __str__(self) -> str:
+        return title(self.destination, self.body)
+
 
 class Inbox(Received):
     class Meta:
         proxy = True
         verbose_name = "inbox event"
         verbose_name_plural = "inbox"
+
+    def __str__(self) -> str:
+        return title(self.destination, self.headers)
 
 
 class ParkedMessage(Parked):

@@ -60,6 +60,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "config" / "templates"],  # before the apps' own: it extends a page of the admin's
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -89,6 +90,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
+DATETIME_FORMAT = "Y-m-d H:i:s"  # events are seconds apart
 STATIC_URL = "static/"
 STATIC_ROOT = ROOT / "staticfiles"
 

@@ -10,6 +10,8 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.html import format_html
 
+from messaging.titles import brief
+
 if TYPE_CHECKING:
     BaseAdmin = admin.ModelAdmin[Any]
 else:
@@ -23,6 +25,9 @@ class ContextAdmin(BaseAdmin):
     exact_ids: tuple[str, ...] = ("pk",)
     show_full_result_count = False
     list_per_page = 50
+
+    class Media:
+        css = {"all": ["messaging/admin.css"]}
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).using(self.using)
@@ -71,6 +76,21 @@ class ReadOnlyAdmin(ContextAdmin):
         return bool(request.user.has_perm(f"{options.app_label}.change_{options.model_name}"))  # type: ignore[union-attr]
 
 
+def short(value: Any) -> str:
+    """An id's first eight characters; the whole one where a pointer rests. An id of another kind is cut, too."""
+    text = str(value or "")
+    return format_html('<span class="id" title="{}">{}</span>', text, brief(text)) if text else "-"
+
+
+def cut(words: str) -> str:
+    """A sentence that a style sheet cuts to two lines of a list; the whole one where a pointer rests."""
+    return format_html('<div class="cut" title="{}">{}</div>', words, words) if words else "-"
+
+
+def verbatim(text: str) -> str:
+    return format_html("<pre>{}</pre>", text) if text else "-"
+
+
 def pretty(value: Any) -> str:
     """JSON as a person reads it."""
-    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False)) if value else "-"
+    return verbatim(json.dumps(value, indent=2, ensure_ascii=False)) if value else "-"

@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from messaging import ledger
 from messaging.admin import ContextAdmin, register
+from messaging.admin_base import short
 from users import services
 from users.errors import UserError
 from users.models import Authority, Consumer, Inbox, Incident, LedgerEntry, Outbox, ParkedMessage, Repair, User
@@ -37,7 +38,9 @@ MOST_REFUSALS = 5
 
 
 class ReasonForm(ActionForm):
-    reason = forms.CharField(required=False, max_length=200, label="Reason:", help_text="Where you suspend.")
+    reason = forms.CharField(
+        required=False, max_length=200, label="Reason:", widget=forms.TextInput({"placeholder": "why you suspend"})
+    )
 
 
 class UserForm(forms.ModelForm):
@@ -93,7 +96,7 @@ class UserAdmin(ContextAdmin):
 
     @admin.display(description="id", ordering="id")
     def short_id(self, user: User) -> str:
-        return str(user.pk)[:8]
+        return short(user.pk)
 
     def version(self, user: User) -> str:
         known = user.ledger_version if hasattr(user, "ledger_version") else versions([user.pk]).get(user.pk)

@@ -3,4 +3,4 @@ from django.apps import AppConfig
 
 class UsersConfig(AppConfig):
     name = "users"
-    verbose_name = "Users (authority)"
+    verbose_name = "Context users (authority)"
