@@ -90,7 +90,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
-DATETIME_FORMAT = "Y-m-d H:i:s"  # events are seconds apart
+FORMAT_MODULE_PATH = "config.formats"  # a setting alone is overruled by what Django knows of the language
 STATIC_URL = "static/"
 STATIC_ROOT = ROOT / "staticfiles"
 
@@ -183,7 +183,10 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     # Every task that arrives and every tick would be a line; the inbox says what came of each message.
-    "loggers": {name: {"level": "WARNING"} for name in ("celery.app.trace", "celery.worker.strategy", "celery.beat")},
+    "loggers": {
+        name: {"level": "WARNING"}
+        for name in ("celery.app.trace", "celery.worker.strategy", "celery.worker.request", "celery.beat")
+    },
 }
 
 if not DEBUG:

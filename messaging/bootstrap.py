@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from messaging import locking, pulling, reconcile, steps
 from messaging.caches import Cache
-from messaging.client import Authority, Page
+from messaging.client import Authority, BelowFloor, Page
 from messaging.errors import MessagingError
 from messaging.models import Subscription
 from messaging.sending import Sender
@@ -107,9 +107,13 @@ def _run(
     _update(consumer, authority, owners=registration["owners"])
     _bind(app, registration["queue"])
     steps.reach("bootstrap.bound")
+    if live and row.partial and not from_now:
+        row, live = _from_the_beginning(consumer, authority, client), False  # what it left out is wanted now
+    elif not from_now and _below_floor(client, row.checkpoint):
+        row, live = _from_the_beginning(consumer, authority, client), False
     if from_now and not live and not resumed:
         head = client.changes(BEYOND, limit=1).head
-        _update(consumer, authority, checkpoint=head, ahead=[], head=head)
+        _update(consumer, authority, checkpoint=head, ahead=[], head=head, partial=True)
         return _finished(consumer, authority, client, began, counting, resumed=False, verdict="from_now")
     if not live:
         if row.bootstrap_head is None:
@@ -125,6 +129,21 @@ def _run(
         state = pulling.subscribed(consumer, authority).state
         return Bootstrapped(state, counting.rows, counting.pages, _speed(began, counting), resumed, verdict)
     return _finished(consumer, authority, client, began, counting, resumed, verdict)
+
+
+def _below_floor(client: Authority, checkpoint: int) -> bool:
+    """Whether tombstones that this copy never saw are gone."""
+    try:
+        client.changes(checkpoint, limit=1, until=checkpoint)
+    except BelowFloor:
+        return True
+    return False
+
+
+def _from_the_beginning(consumer: str, authority: str, client: Authority) -> Subscription:
+    client.changes(0, limit=1, until=0)  # refused, where bootstrap is closed, before anything is given up
+    _update(consumer, authority, state=State.NEW, checkpoint=0, ahead=[], bootstrap_head=None, partial=False)
+    return pulling.subscribed(consumer, authority)
 
 
 def _bind(app: Celery, queue_name: str) -> None:

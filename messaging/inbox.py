@@ -119,7 +119,10 @@ def _take(consumer: str, arrivals: Sequence[Arrival], failure: Exception | None 
             obsolete += handlers.run(handler, events)
         steps.reach("inbox.handled")
         outcome = Outcome(len(fresh) - parked - obsolete, len(arrivals) - len(fresh), obsolete, parked)
-        checkpoints.advance(consumer, [item.event for item in arrivals if item.event], outcome)
+        # What waits for its retry isn't applied: its place stays a hole, which shows as lag, and which the feed may fill.
+        waiting = parking.unsettled(consumer, [item.event.id for item in arrivals if item.event and item.key not in new])
+        done = [item.event for item in arrivals if item.event and failure is None and item.event.id not in waiting]
+        checkpoints.advance(consumer, done, outcome)
         steps.reach("inbox.before_commit")
     steps.reach("inbox.committed")
     return outcome

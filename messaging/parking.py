@@ -6,6 +6,7 @@ message can be acknowledged, the queue moves on, and a wait of minutes holds no 
 
 import random
 import traceback as tracebacks
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +43,14 @@ def park_failed(using: str, event: handlers.Event, raw: Any, error: BaseExceptio
     _failed(parked, error)
     parked.save(using=using)
     return parked
+
+
+def unsettled(using: str, event_ids: Sequence[str]) -> set[str]:
+    """Those of these events that wait for a retry or a person."""
+    if not event_ids:
+        return set()
+    rows = Parked.objects.using(using).filter(event_id__in=event_ids, state__in=[State.RETRYING, State.PARKED])
+    return set(rows.values_list("event_id", flat=True))
 
 
 def due(using: str, now: datetime | None = None) -> list[int]:

@@ -31,8 +31,9 @@ MOST_REMOVED = 1_000
 @dataclass
 class Comparison:
     """`verdict`: in_sync, drift or unreachable, which is never in_sync; `error` says why. `counts`: by kind, all five of them.
-    `rows`: {"id", "kind", "authority", "cache"}, the first `MOST_KEPT`. `forgotten`: ids of tombstones that only the copy still has,
-    because the authority purged them; they are no drift, and the next repair or periodic look forgets them here too. `bytes` crossed the wire in `round_trips`."""
+    `rows`: {"id", "kind", "authority", "cache"}, the first `MOST_KEPT`. `bytes` crossed the wire in `round_trips`.
+    `forgotten`: ids of tombstones that only the copy still has, because the authority purged them. They are no drift; the next
+    repair or periodic look forgets them here too."""
 
     verdict: str = "in_sync"
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
@@ -63,11 +64,12 @@ def compare(
     Raises `NoCache`; an authority that doesn't answer, or refuses, is a verdict.
     """
     cache, asking = pulling.cache_of(consumer, authority), client or Authority(authority, consumer)
+    partial = pulling.subscribed(consumer, authority).partial
     found, bytes_, trips = Comparison(), asking.bytes, asking.round_trips
     try:
         for page in Search(consumer, cache, asking, progress).pages():
             found.forgotten += [row.id for row in page if _forgotten(cache, row)]
-            drifted = [row for row in page if not _forgotten(cache, row)]
+            drifted = [row for row in page if not _forgotten(cache, row) and not (partial and row.kind == "missing")]
             for row in drifted:
                 found.counts[row.kind] += 1
             found.rows += [_as_dict(row) for row in drifted[: max(0, MOST_KEPT - len(found.rows))]]
@@ -119,7 +121,9 @@ def repair(
 
 def watch(consumer: str, authority: str, *, client: Authority | None = None) -> Comparison:
     """Compare without repairing: drift opens an incident, or goes on with it, and equality closes it. An authority that doesn't
-    answer changes neither."""
+    answer changes neither; a copy that was begun without the past isn't compared."""
+    if pulling.subscribed(consumer, authority).partial:
+        return Comparison()  # it would list nearly everything, each time
     found = compare(consumer, authority, client=client)
     if found.verdict != "unreachable":
         _remove(consumer, pulling.cache_of(consumer, authority), found.forgotten)

@@ -78,6 +78,10 @@ class Tending:
                 log.warning("%s: its database doesn't answer: %s", self.consumer, error)
                 connections[self.consumer].close()
                 watch.quiet_until = time.monotonic() + watch.pause
+            except Exception:
+                # A cache that can't take what comes: the next look may bring what it can, and other copies need their looks.
+                log.exception("%s: its copy of %s can't be tended now", self.consumer, authority)
+                self._rest(watch)
             else:
                 watch.pause = FIRST_PAUSE
 
@@ -123,5 +127,8 @@ class Tending:
         rows = Subscription.objects.using(self.consumer).filter(pk=authority, state=State.LIVE)
         if rows.update(state=State.UNREACHABLE):
             log.warning("%s: %s", self.consumer, error)
+        self._rest(watch)
+
+    def _rest(self, watch: Watch) -> None:
         watch.quiet_until = time.monotonic() + watch.pause * random.uniform(0.5, 1.5)
         watch.pause = min(watch.pause * 2, LONGEST_PAUSE)

@@ -1,15 +1,16 @@
 """Bootstrap: a new copy is filled beside live events, killed and gone on with, and compared at the end."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from celery import current_app
 from django.db import connections
 
 from billing.models import CachedUser
-from messaging import bootstrap, grants, locking, pulling, steps
-from messaging.client import Authority, Denied
-from messaging.models import Consumer, Subscription
+from messaging import bootstrap, grants, locking, pulling, reconcile, sequencer, steps
+from messaging.client import Authority, BelowFloor, Denied
+from messaging.models import Consumer, Ledger, Sequence, Subscription
 from users.models import User
 from users.seeding import demo_users, save
 from users.services import user_erase, user_reactivate, user_suspend
@@ -157,3 +158,36 @@ def test_without_a_grant_it_is_refused_and_nothing_is_begun(api):
         run()
     assert refused.value.reason == "bootstrap_closed"
     assert Subscription.objects.using("billing").get().state == "new"
+
+
+def test_a_copy_that_was_begun_from_now_gets_its_past_when_it_is_opened_again(api):
+    seed(6)
+    run(from_now=True)
+    assert reconcile.compare("billing", "users").verdict == "in_sync"  # what it never asked for isn't missing
+    with pytest.raises(Denied):
+        run()
+    assert Subscription.objects.using("billing").get().state == "live"
+    grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
+    assert run().verdict == "in_sync"
+    assert equal()
+    assert not Subscription.objects.using("billing").get().partial
+
+
+def test_below_the_floor_it_begins_again(api):
+    users = seed(8)
+    run()
+    user_erase(user_id=users[0].pk)
+    User.objects.using("users").filter(pk=users[0].pk).delete()
+    sequencer.stamp_pending("users")
+    Ledger.objects.using("users").filter(aggregate_id=str(users[0].pk)).delete()
+    Sequence.objects.using("users").update(floor=sequencer.head("users"))
+    with pytest.raises(BelowFloor):
+        pulling.catch_up("billing", "users")
+    with pytest.raises(Denied):
+        run()
+    grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
+    done = run()
+    assert (done.rows, done.verdict) == (7, "drift")  # the one who is gone without a trace is a ghost here
+    reconcile.repair("billing", "users", reconcile.compare("billing", "users"))
+    assert run().verdict == "in_sync"
+    assert equal()

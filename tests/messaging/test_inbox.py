@@ -222,3 +222,13 @@ def test_the_checkpoint_moves_over_what_is_contiguous():
     receive(*(envelope(uuid.uuid4(), 1, position=position) for position in (4, 3)))
     row.refresh_from_db(using="billing")
     assert (row.checkpoint, row.ahead) == (5, [])
+
+
+def test_the_checkpoint_stays_before_an_event_that_is_parked_however_often_it_comes(poisoned):
+    good, bad = {**envelope(uuid.uuid4(), 1), "position": 1}, {**envelope(poisoned, 1), "position": 2}
+    late = {**envelope(uuid.uuid4(), 1), "position": 3}
+    for _ in range(2):
+        receive(good, bad, late)
+    row = Subscription.objects.using("billing").get(pk="users")
+    assert (row.checkpoint, row.ahead) == (1, [[3, 3]])
+    assert row.behind_since is not None

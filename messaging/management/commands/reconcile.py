@@ -75,13 +75,16 @@ class Command(BaseCommand):
             "round_trips": found.round_trips,
             "rows": rows,
         }
-        text = {"in_sync": "Equal.", "drift": f"{found.differing} rows differ.", "unreachable": "Nothing can be said."}[
-            found.verdict
-        ]
+        text = {
+            "in_sync": "Equal.",
+            "drift": f"{found.differing} row{' differs' if found.differing == 1 else 's differ'}.",
+            "unreachable": "Nothing can be said.",
+        }[found.verdict]
         if not options["json"]:
             self._tables(found, rows)
             text += f" {repaired} are repaired." if options["repair"] else ""
-            text += f" {found.round_trips} round trips, {found.bytes:,} bytes."
+            trips = f"{found.round_trips} round trip{'' if found.round_trips == 1 else 's'}"
+            text += f" {trips}, {found.bytes:,} bytes."
         self.result(options, values, text)
 
     def _tables(self, found: Comparison, rows: list[dict[str, Any]]) -> None:

@@ -1,0 +1,76 @@
+"""Tending: one look at a context's copies."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from billing.models import CachedUser
+from messaging import pulling, tending
+from messaging.models import Subscription
+from messaging.tending import Tending
+from users.models import User
+from users.seeding import demo_users, save
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+
+
+@pytest.fixture
+def live(api):
+    save(demo_users(5), with_events=False)
+    pulling.catch_up("billing", "users")
+    Subscription.objects.using("billing").update(state="live", heartbeat_at=timezone.now())
+    return Tending("billing")
+
+
+def subscription():
+    return Subscription.objects.using("billing").get(pk="users")
+
+
+def test_a_hole_is_left_alone_until_its_event_had_time_to_come(live):
+    User.objects.using("users").all().update(status="suspended")
+    Subscription.objects.using("billing").update(head=10, behind_since=timezone.now())
+    live.look()
+    assert subscription().checkpoint == 5
+    Subscription.objects.using("billing").update(behind_since=timezone.now() - timedelta(seconds=tending.GRACE + 1))
+    live.look()
+    assert subscription().checkpoint == 10
+    assert set(CachedUser.objects.using("billing").values_list("status", flat=True)) == {"suspended"}
+
+
+def test_without_a_heartbeat_the_feed_is_followed(live):
+    User.objects.using("users").all().update(status="suspended")
+    Subscription.objects.using("billing").update(heartbeat_at=timezone.now() - timedelta(seconds=tending.SILENCE + 1))
+    live.look()
+    assert subscription().checkpoint == 10
+
+
+def test_what_is_new_waits_for_its_bootstrap(live):
+    CachedUser.objects.using("billing").all().delete()
+    Subscription.objects.using("billing").update(state="new", checkpoint=0, heartbeat_at=None)
+    live.look()
+    assert not CachedUser.objects.using("billing").exists()
+    assert subscription().state == "new"
+
+
+def test_a_copy_that_events_filled_from_the_first_on_is_live(live):
+    Subscription.objects.using("billing").update(state="new")
+    live.look()
+    assert subscription().state == "live"
+
+
+def test_a_cache_that_cannot_take_what_comes_does_not_end_the_tending(live, monkeypatch, caplog):
+    User.objects.using("users").all().update(status="suspended")
+    Subscription.objects.using("billing").update(heartbeat_at=None)
+
+    def broken(*arguments, **options):
+        raise ValueError("a bug in the cache's own code")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("billing.caches.upsert_newer", broken)
+        live.look()
+    assert "can't be tended now" in caplog.text
+    assert subscription().checkpoint == 5
+    next(iter(live._watches.values())).quiet_until = 0.0
+    live.look()
+    assert subscription().checkpoint == 10
