@@ -6,13 +6,14 @@ from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html_join
 from django.utils.timesince import timesince
 
 from billing.errors import BillingError
 from billing.models import Authority, CachedUser, Consumer, Inbox, Incident, Invoice, LedgerEntry, Outbox, ParkedMessage, Repair
 from billing.services import invoice_mark_overdue
 from messaging.admin import ReadOnlyAdmin, register
-from messaging.admin_base import cut, short
+from messaging.admin_base import short
 
 DATABASE = "billing"
 register(
@@ -71,7 +72,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
     """Invoices, with the version of the user that each was decided on."""
 
     using = DATABASE
-    list_display = ("period", "user", "amount", "status", "user_version", "issued_at", "review", "stale")
+    list_display = ("period", "user", "amount", "status", "user_version", "issued_at", "remarks")
     list_filter = (Review, "status", "issued_at")
     search_fields = ("^user_id", "=period")
     search_help_text = "The id of a user or an invoice, or a month as 2026-11."
@@ -86,13 +87,11 @@ class InvoiceAdmin(ReadOnlyAdmin):
     def amount(self, invoice: Invoice) -> str:
         return f"{invoice.amount_minor / 100:.2f} {invoice.currency}"
 
-    @admin.display(description="to review", ordering="review_reason")
-    def review(self, invoice: Invoice) -> str:
-        return cut(invoice.review_reason)
-
-    @admin.display(description="staleness", ordering="staleness")
-    def stale(self, invoice: Invoice) -> str:
-        return cut(invoice.staleness)
+    @admin.display(ordering="review_reason")
+    def remarks(self, invoice: Invoice) -> str:
+        """In a word each; the sentences are on the invoice's page, and where a pointer rests."""
+        words = {"review": invoice.review_reason, "old copy": invoice.staleness}
+        return format_html_join(", ", '<span title="{}">{}</span>', ((said, word) for word, said in words.items() if said))
 
     @admin.action(description="Mark overdue", permissions=["settle"])
     def mark_overdue(self, request: HttpRequest, queryset: models.QuerySet[Invoice]) -> None:

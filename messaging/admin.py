@@ -115,7 +115,7 @@ class OutboxAdmin(ReadOnlyAdmin):
 class InboxAdmin(ReadOnlyAdmin):
     """Events that arrived here; each row also tells a redelivery."""
 
-    list_display = ("type", "about", "version", "added", "message")
+    list_display = ("type", "about", "version", "added")
     list_filter = (ReceivedType, "added")
     search_fields = ("^msg_id", "^headers__subject")
     search_help_text = "The id of an aggregate or its start, a correlation, or the start of a message's id."
@@ -133,10 +133,6 @@ class InboxAdmin(ReadOnlyAdmin):
     @admin.display(description="subject")
     def about(self, row: Received) -> str:
         return short(_of(row.headers, "subject"))
-
-    @admin.display(description="message", ordering="msg_id")
-    def message(self, row: Received) -> str:
-        return short(row.msg_id)
 
     def version(self, row: Received) -> str:
         return str(_of(row.headers, "version"))

@@ -59,7 +59,7 @@ class NoteForm(ActionForm):
 class ParkedAdmin(ReadOnlyAdmin):
     """Messages that could not be handled, with why; a person retries or discards them."""
 
-    list_display = ("type", "state", "about", "why", "attempts", "arrived_at")
+    list_display = ("type", "state", "about", "why", "arrived_at")
     list_filter = (Settled, HandledType, "arrived_at")
     search_fields = ("event_type", "reason", "^event_id", "^subject")
     search_help_text = "An id or its start, or part of a type or reason."
@@ -115,8 +115,8 @@ class ParkedAdmin(ReadOnlyAdmin):
     @admin.action(description="Discard", permissions=["settle"])
     def discard(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
         by, note = request.user.get_username(), request.POST.get("note", "").replace("\x00", "").strip()
-        if not note or len(note) > 500:
-            words = "Nothing was discarded: a message is discarded for a reason. Write it as the note, in at most 500 characters."
+        if not note:
+            words = "Nothing was discarded: a message is discarded for a reason. Write it as the note."
             self.message_user(request, words, messages.ERROR)
             return
         outcomes = [parking.discard(self.using, pk, by=by, note=note) for pk in self._ids(queryset)]

@@ -74,7 +74,7 @@ class UserAdmin(ContextAdmin):
 
     using = DATABASE
     form = UserForm
-    list_display = ("short_id", "email", "name", "status", "version", "status_since", "created_at")
+    list_display = ("short_id", "email", "name", "status", "version", "created_at")
     list_display_links = ("short_id", "email")
     list_filter = ("status", "created_at")
     search_fields = ("email", "name", "^id")

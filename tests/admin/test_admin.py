@@ -8,6 +8,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User as Login
+from django.contrib.staticfiles import finders
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -246,6 +247,90 @@ def test_a_parked_message_is_retried_and_discarded_by_name(client: Client, user:
     assert (fine.state, fine.settled_by) == ("applied", "root")
     assert (bad.state, bad.settled_by, bad.note) == ("discarded", "root", "nonsense")
     assert not Parked.objects.using("users").exists()
+
+
+def test_a_discard_needs_a_note(client: Client) -> None:
+    parked = Parked.objects.using("billing").create(envelope={}, reason="y")
+    for note in ("", "  "):
+        assert "Nothing was discarded" in act(client, "billing_parkedmessage", "discard", [parked.pk], note=note)
+    act(client, "billing_parkedmessage", "discard", [parked.pk], note="n" * 501)
+    parked.refresh_from_db(using="billing")
+    assert (parked.state, parked.settled_by) == ("parked", "")
+
+
+def test_parked_messages_are_listed_until_they_are_settled(client: Client) -> None:
+    rows = {
+        state: Parked.objects.using("billing").create(state=state, reason="a reason", raw="<raw>") for state in Parked.State.values
+    }
+    url = reverse("admin:billing_parkedmessage_changelist")
+
+    def found(**query: str) -> set[str]:
+        return {row.state for row in client.get(url, query).context["cl"].result_list}
+
+    assert found() == {"retrying", "parked"}
+    assert found(state="all") == set(rows)
+    assert all(found(state=state) == {state} for state in rows)
+    for state, row in rows.items():
+        html = client.get(reverse("admin:billing_parkedmessage_change", args=[row.pk])).content.decode()
+        assert "<pre>&lt;raw&gt;</pre>" in html
+        assert (f'{url}?id={row.pk}"' in html) == (state in {"retrying", "parked"})
+    assert found(id=str(rows["parked"].pk)) == {"parked"}
+
+
+def test_an_event_s_title_is_its_type_and_a_short_id(client: Client, everything: None, user: User) -> None:
+    user_erase(user_id=user.pk)
+    for model in ("users_outbox", "billing_inbox"):
+        rows = client.get(reverse(f"admin:{model}_changelist")).context["cl"].result_list
+        row = next(row for row in rows if "created" in row.destination)
+        response = client.get(reverse(f"admin:{model}_change", args=[row.pk]))
+        assert response.context["subtitle"] == f"users.user.created.v1, {str(user.pk)[:8]}"
+        assert "Id not sequential" not in response.content.decode()
+
+
+def test_the_outbox_tells_versions_and_one_word_for_each_state(client: Client, user: User) -> None:
+    url = reverse("admin:users_outbox_changelist")
+    html = client.get(url).content.decode()
+    assert re.search(r'class="field-nth">1<', html)
+    assert f'title="{user.pk}">{str(user.pk)[:8]}<' in html
+    for number, state, words in ((1, "schedule", "waiting"), (2, "succeeded", "sent"), (-1, "failed", "can&#x27;t be sent")):
+        Published.objects.using("users").update(status=number)
+        html = client.get(url, {"state": state}).content.decode()
+        assert f'class="field-state">{words}<' in html
+        assert f">{words.capitalize()}</a>" in html
+        others = {"schedule", "succeeded", "failed"} - {state}
+        assert not any(client.get(url, {"state": other}).context["cl"].result_list for other in others)
+
+
+@pytest.mark.parametrize("model", ["users_outbox", "billing_inbox", "users_ledgerentry", "billing_cacheduser", "billing_invoice"])
+def test_what_a_list_shows_of_an_id_finds_the_row(client: Client, everything: None, user: User, model: str) -> None:
+    url = reverse(f"admin:{model}_changelist")
+    assert client.get(url, {"q": str(user.pk)[:8]}).context["cl"].result_list
+    assert not client.get(url, {"q": "00000000"}).context["cl"].result_list
+
+
+def test_remarks_and_tombstones_are_words(client: Client, user: User, invoice: Invoice) -> None:
+    Invoice.objects.update(review_reason="Look at it.", staleness="Too old.")
+    html = client.get(reverse("admin:billing_invoice_changelist")).content.decode()
+    assert '<span title="Look at it.">review</span>, <span title="Too old.">old copy</span>' in html
+    user_erase(user_id=user.pk)
+    html = client.get(reverse("admin:users_ledgerentry_changelist")).content.decode()
+    assert 'class="field-tombstone">tombstone<' in html
+    assert "icon-yes" not in html
+
+
+def test_every_page_has_its_icon_and_the_project_s_name(client: Client, user: User) -> None:
+    pages = ["/admin/", reverse("admin:users_user_changelist"), reverse("admin:users_user_change", args=[user.pk])]
+    pages += [reverse("admin:users_user_delete", args=[user.pk]), reverse("admin:password_change")]
+    for html in [*(client.get(page).content.decode() for page in pages), Client().get("/admin/login/").content.decode()]:
+        icon = re.search(r'<link rel="icon" [^>]*href="/static/([^"]+)"', html)
+        assert icon, "the browser would ask for /favicon.ico"
+        assert finders.find(icon[1])
+        assert "| Bounded contexts</title>" in html
+
+
+def test_times_have_seconds(client: Client, user: User) -> None:
+    html = client.get(reverse("admin:users_user_changelist")).content.decode()
+    assert f"{user.created_at:%Y-%m-%d %H:%M:%S}" in html
 
 
 def test_who_may_only_look_gets_no_actions(user: User) -> None:
