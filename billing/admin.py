@@ -75,7 +75,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
     list_display = ("period", "user", "amount", "status", "user_version", "issued_at", "remarks")
     list_filter = (Review, "status", "issued_at")
     search_fields = ("^user_id", "=period")
-    search_help_text = "The id of a user or an invoice, or a month as 2026-11."
+    search_help_text = "The id of a user or its start, the id of an invoice, or a month as 2026-11."
     exact_ids = ("pk", "user_id")
     actions = ("mark_overdue",)
 
