@@ -1,8 +1,10 @@
 """What Celery's worker must do differently for nothing to be lost: by default it acknowledges what it can't read."""
 
 import logging
+from functools import wraps
 from typing import Any
 
+from celery.exceptions import TaskRevokedError
 from celery.signals import worker_init
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
@@ -10,6 +12,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 
 from messaging import conf, parking
 from messaging.checks import registered_types_have_handlers
+from messaging.texts import error_line
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +51,28 @@ def refuse_without_handlers(**kwargs: Any) -> None:
 
 
 class ParkingConsumer(Consumer):
-    """Parks messages that aren't tasks, that name an unknown task, or whose body isn't JSON."""
+    """Parks messages that aren't tasks, that name an unknown task, or that can't be read or handed to the pool."""
+
+    def update_strategies(self) -> None:
+        for task in self.app.tasks.values():
+            if task.Request == "celery.worker.request:Request":
+                task.Request = "messaging.worker:GuardedRequest"  # a message may name any task
+        super().update_strategies()
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
+        """Celery's handler lets most errors through; they end the worker, and the message meets the next one."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def on_task_received(message: Any) -> Any:
+            try:
+                return handle(message)
+            except self.connection_errors:
+                raise
+            except Exception as error:
+                log.warning("a message can't be handled", exc_info=True)
+                self._park(message, f"The message is not a valid task: {type(error).__name__}.")
+
+        return on_task_received
 
     def _park(self, message: Any, reason: str) -> None:
         context = (message.delivery_info or {}).get("routing_key", "")
@@ -70,7 +94,47 @@ class ParkingConsumer(Consumer):
         self._park(message, f"The message is not a valid task: {type(exc).__name__}.")
 
 
-class DeliveryRequest(Request):
+class GuardedRequest(Request):
+    """A message that can't be handed to the pool is parked; by default the error ends the worker, and the next one too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if isinstance(self.body, bytes | str):
+            # The pool gets the body and reads it itself. Celery sends along what it read: more to pickle, and pickle takes half
+            # the depth that JSON does. Without it the inbox sees the event that is nested too deep, and the others beside it.
+            self.request_dict["args"] = self.request_dict["kwargs"] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # Celery makes a class of its own from this one, with a method `execute_using_pool`; an override here would never be called.
+        super().__init_subclass__(**kwargs)
+        if "execute_using_pool" in vars(cls):
+            cls.execute_using_pool = _parking(cls.execute_using_pool)
+
+    def park(self, reason: str) -> bool:
+        return keep((self.delivery_info or {}).get("routing_key", ""), self.message.body, reason)
+
+
+def _parking(execute: Any) -> Any:
+    @wraps(execute)
+    def execute_or_park(self: GuardedRequest, pool: Any, **kwargs: Any) -> Any:
+        try:
+            return execute(self, pool, **kwargs)
+        except (TaskRevokedError, *self.connection_errors):
+            raise
+        except Exception as error:
+            for waiting in list(pool._pool._cache.values()):
+                if waiting._error_callback == self.on_failure:
+                    waiting.discard()  # or the worker waits for its result when it is told to stop
+            if self.park(f"The message can't be handed to a process: {type(error).__name__}."):
+                self.acknowledge()
+            else:
+                self.reject(requeue=True)
+            raise TaskRevokedError(self.id) from error  # the error on which Celery gives the pool's slot back, and goes on
+
+    return execute_or_park
+
+
+class DeliveryRequest(GuardedRequest):
     """A delivery that failed outside the inbox: its body wasn't JSON, or not what the task takes. Parked, not just acknowledged."""
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
@@ -78,8 +142,6 @@ class DeliveryRequest(Request):
 
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         ours = Ignore, Reject, Retry, Terminated, WorkerLostError, SystemExit, KeyboardInterrupt, MemoryError
-        if not isinstance(error, ours):
-            context = (self.delivery_info or {}).get("routing_key", "")
-            if not keep(context, self.body, f"The message can't be delivered: {type(error).__name__}: {error}"):
-                return self.reject(requeue=True)
+        if not isinstance(error, ours) and not self.park(f"The message can't be delivered: {error_line(error)}"):
+            return self.reject(requeue=True)
         return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)

@@ -1,5 +1,6 @@
 """From a service to the other context's database: real databases, a real broker, real processes that are really killed."""
 
+import json
 import random
 import uuid
 
@@ -164,6 +165,49 @@ def test_what_is_no_event_is_parked_and_what_is_behind_it_arrives(stack, broker)
         what="five messages to be parked",
         seen=lambda: list(parked.values("reason", "raw")),
     )
+
+
+DEEP = "[" * 510 + "]" * 510
+DEEPEST = "[" * 3000 + "]" * 3000
+
+
+@pytest.mark.parametrize("broker", ["valkey"], indirect=True)
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"task": "messaging.deliver", "id": "1"}, f'[[], {{"consumer": "billing", "events": [{DEEP}]}}, {{}}]'),
+        ({"task": "messaging.deliver", "id": "2"}, f'[[], {{"consumer": "billing", "events": [{DEEPEST}]}}, {{}}]'),
+        ({"task": "messaging.deliver", "id": "3"}, f'{{"args": [], "kwargs": {{"consumer": "billing", "events": [{DEEP}]}}}}'),
+        ({"task": "messaging.heartbeat", "id": "4"}, f'{{"args": [{DEEP}], "kwargs": {{}}}}'),
+        ({"task": "messaging.deliver", "id": "5", "x": json.loads(DEEP)}, "[[], {}, {}]"),
+    ],
+    ids=["an event", "too deep to be decoded", "the first protocol", "another task", "a header"],
+)
+def test_a_deeply_nested_message_is_parked_and_what_is_behind_it_arrives(stack, broker, headers, body):
+    with Connection(broker) as connection, connection.channel() as channel:
+        Producer(channel).publish(
+            body.encode(),
+            routing_key="billing",
+            exchange="",
+            headers=headers,
+            content_type="application/json",
+            content_encoding="utf-8",
+        )
+    worker = stack.worker("billing")
+    user = user_register(email="behind@example.org", name="Behind")
+    stack.relay("users")
+    wait_until_in_step()
+    assert cache() == {user.pk: "active"}
+    assert worker.poll() is None
+    assert Parked.objects.using("billing").get().state == "parked"
+    wait_for(lambda: not held(broker), timeout=PATIENCE, what="every message to be acknowledged", seen=lambda: held(broker))
+
+
+def held(broker):
+    """What the broker keeps for billing's worker: the queue, what is being fetched, and what nobody acknowledged."""
+    with Connection(broker) as connection:
+        client = connection.default_channel.client
+        return client.lrange("billing", 0, -1) + client.lrange("billing.fetching", 0, -1) + list(client.hvals("unacked"))
 
 
 def test_two_relays_and_two_workers_share_the_work(stack):

@@ -1,0 +1,68 @@
+"""Texts that any database takes, made from what arrived: PostgreSQL stores no NUL character, and UTF-8 has no lone surrogates."""
+
+import json
+from typing import Any
+
+#: How deep a value may be nested that is stored as JSON. Python's own reader and writer give up at less than 1,000.
+DEEPEST = 100
+
+
+class _Written(str):
+    __slots__ = ()
+
+
+def safe(text: str) -> str:
+    """The same text, with what can't be stored as an escape: `\\u0000`, `\\udc80`."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\u0000")
+
+
+def error_line(error: BaseException) -> str:
+    """What went wrong, in one line: a database adds the statement and its values in more lines, which may be personal data."""
+    first = next(iter(str(error).splitlines()), "")
+    return safe(f"{type(error).__name__}: {first}" if first else type(error).__name__)
+
+
+def storable(value: Any) -> bool:
+    """Whether both databases take this as JSON: they refuse NaN, NUL characters and lone surrogates."""
+    if _depth_exceeds(value, DEEPEST):
+        return False
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError):
+        return False
+    return "\\u0000" not in text
+
+
+def written(value: Any) -> str:
+    """As JSON in ASCII, however deep and whatever is in it: NaN as Python writes it, and what no JSON knows as a string."""
+    pieces: list[str] = []
+    rest: list[Any] = [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, _Written):
+            pieces.append(item)
+        elif isinstance(item, dict):
+            rest.append(_Written("}"))
+            for number, (name, part) in reversed(list(enumerate(item.items()))):
+                rest += [part, _Written(f"{', ' if number else ''}{json.dumps(str(name))}: ")]
+            rest.append(_Written("{"))
+        elif isinstance(item, list | tuple):
+            rest.append(_Written("]"))
+            for number, part in reversed(list(enumerate(item))):
+                rest += [part, _Written(", " if number else "")]
+            rest.append(_Written("["))
+        else:
+            pieces.append(json.dumps(item, default=str))
+    return "".join(pieces)
+
+
+def _depth_exceeds(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [
+            part for item in level if isinstance(item, dict | list) for part in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return any(isinstance(item, dict | list) for item in level)
