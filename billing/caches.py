@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from django.utils import timezone
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from billing.models import CachedUser, Invoice
 from billing.services import invoices_flag_late
 from messaging.caches import Cache
+from messaging.contracts import Moment
 from messaging.handlers import Event
 from messaging.upsert import Upserted, upsert_newer
 
@@ -19,7 +20,7 @@ class UserFacts(BaseModel):
     """What billing reads of a user: the fields that it registered for, and no more."""
 
     status: Literal["active", "suspended", "erased"]
-    status_since: AwareDatetime
+    status_since: Moment
 
 
 def apply_users(events: Sequence[Event], source: str) -> Upserted:

@@ -8,13 +8,34 @@ with three extensions: `aggregateversion`, `correlationid`, `causationid`; `posi
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 WIRE_TYPE = re.compile(r"[a-z]+\.[a-z]+\.[a-z_]+\.v[1-9][0-9]*")
+
+
+#: The largest integer that both databases hold.
+LARGEST = 2**63 - 1
+#: PostgreSQL stores no NUL character.
+WITHOUT_NUL = r"^[^\x00]*$"
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        moment = value.astimezone(UTC)
+    except OverflowError:
+        moment = datetime.max.replace(tzinfo=UTC)
+    if not 2 <= moment.year <= 9998:
+        raise ValueError("not between the years 2 and 9998")
+    return moment
+
+
+#: A time, aware, turned into UTC. Python has the years 1 to 9999 and PostgreSQL has more: a time outside would be stored and could
+#: not be read again. The year at either end is for time zones and sums; 9999-12-31 for "never" is no time of an event.
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class DomainEvent(BaseModel):
@@ -57,19 +78,24 @@ class Envelope(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     specversion: Literal["1.0"]
-    id: str = Field(min_length=1, max_length=64, description="Unique per event; a redelivery has the same one.")
-    source: str = Field(min_length=1, max_length=50, description="The context that published it.")
-    type: str = Field(min_length=1, max_length=200, description="<context>.<aggregate>.<what_happened>.v<N>")
-    subject: str = Field(min_length=1, max_length=100, description="The aggregate's id.")
-    time: AwareDatetime = Field(description="When it happened, by the authority's clock.")
-    dataschema: str = Field(default="", max_length=300, description="Where the JSON Schema of `data` is, a URI reference.")
+    id: str = Field(
+        min_length=1, max_length=64, pattern=WITHOUT_NUL, description="Unique per event; a redelivery has the same one."
+    )
+    source: str = Field(min_length=1, max_length=50, pattern=WITHOUT_NUL, description="The context that published it.")
+    type: str = Field(min_length=1, max_length=200, pattern=WITHOUT_NUL, description="<context>.<aggregate>.<what_happened>.v<N>")
+    subject: str = Field(min_length=1, max_length=100, pattern=WITHOUT_NUL, description="The aggregate's id.")
+    time: Moment = Field(description="When it happened, by the authority's clock.")
+    dataschema: str = Field(
+        default="", max_length=300, pattern=WITHOUT_NUL, description="Where the JSON Schema of `data` is, a URI reference."
+    )
     data: dict[str, Any] = Field(description="The aggregate's state after the change, in this consumer's fields.")
-    aggregateversion: int = Field(ge=1, description="The aggregate's version after the change.")
-    correlationid: str = Field(min_length=1, max_length=64, description="The story that it belongs to.")
-    causationid: str | None = Field(default=None, max_length=64, description="The event that caused it.")
+    aggregateversion: int = Field(ge=1, le=LARGEST, description="The aggregate's version after the change.")
+    correlationid: str = Field(min_length=1, max_length=64, pattern=WITHOUT_NUL, description="The story that it belongs to.")
+    causationid: str | None = Field(default=None, max_length=64, pattern=WITHOUT_NUL, description="The event that caused it.")
     position: int | None = Field(
         default=None,
         ge=1,
+        le=LARGEST,
         description="The change's place in the authority's feed, where it was still the latest when it was sent.",
     )
     repair: bool = Field(default=False, description="Recorded afterwards, for a change that no event had been recorded for.")

@@ -4,6 +4,7 @@ A failed event is a row in the consumer's own database, written in the transacti
 message can be acknowledged, the queue moves on, and a wait of minutes holds no message in a broker.
 """
 
+import json
 import random
 import traceback as tracebacks
 from collections.abc import Sequence
@@ -16,30 +17,29 @@ from django.utils import timezone
 from messaging import conf, handlers, reading
 from messaging.errors import InvalidEnvelope
 from messaging.models import Parked
+from messaging.texts import error_line, safe, storable, written
 
 State = Parked.State
 DUE_AT_ONCE = 200
+NEVER_AN_EVENT = "can't be retried, only discarded: what arrived was no event."
 
 
 def park_unreadable(using: str, raw: Any, reason: str) -> Parked:
     """Park what is no valid event, at once: trying again can't help. `raw`: JSON, or bytes or text that isn't."""
-    envelope = raw if isinstance(raw, dict | list | int | float | bool) else None
     known = raw if isinstance(raw, dict) else {}
-    text = bytes(raw).decode("utf-8", "backslashreplace") if isinstance(raw, bytes | bytearray | memoryview) else str(raw)
     return Parked.objects.using(using).create(
         event_id=_short(known.get("id"), 100),
         event_type=_short(known.get("type"), 200),
         subject=_short(known.get("subject"), 100),
-        envelope=envelope,
-        raw="" if envelope is not None else text[: conf.LARGEST_EVENT],
-        reason=reason[:500],
+        **_kept(raw),
+        reason=_one_line(reason),
         attempts=1,
     )
 
 
 def park_failed(using: str, event: handlers.Event, raw: Any, error: BaseException) -> Parked:
     """Keep an event whose handler failed, for its first retry."""
-    parked = Parked(event_id=event.id, event_type=event.type, subject=event.subject, envelope=raw)
+    parked = Parked(event_id=event.id, event_type=event.type, subject=event.subject, **_kept(raw))
     _failed(parked, error)
     parked.save(using=using)
     return parked
@@ -63,19 +63,26 @@ def attempt(using: str, parked_id: int, *, by: str = "") -> Parked | None:
     """Try a kept event again, in one transaction with what its handler writes.
 
     Returns the row as it is afterwards: applied, waiting for its next try, or parked. None where another worker has it in hand,
-    or it is settled already. A person's try (`by`) of a parked event that fails again leaves it parked.
+    or it is settled already. A person's try (`by`) of a parked event that fails again leaves it parked. What is no event
+    (`retriable`) stays as it is, with its reason.
     """
     with transaction.atomic(using=using):
         rows = Parked.objects.using(using).select_for_update(skip_locked=True)
         parked = rows.filter(pk=parked_id, state__in=[State.RETRYING, State.PARKED]).first()
         if parked is None:
             return None
+        arrived = _arrived(parked)
+        if not isinstance(arrived, dict):
+            if parked.state != State.PARKED:
+                parked.state, parked.next_attempt_at = State.PARKED, None
+                parked.save(using=using)
+            return parked
         try:
             with transaction.atomic(using=using):
-                event, handler = reading.read(using, parked.envelope)
+                event, handler = reading.read(using, arrived)
                 handlers.run(handler, [event])
         except InvalidEnvelope as error:
-            parked.state, parked.reason, parked.next_attempt_at = State.PARKED, str(error)[:500], None
+            parked.state, parked.reason, parked.next_attempt_at = State.PARKED, _one_line(str(error)), None
             parked.attempts += 1
         except Exception as error:
             _failed(parked, error, once_more=not by)
@@ -95,8 +102,8 @@ def discard(using: str, parked_id: int, *, by: str, note: str) -> bool:
 
 def _failed(parked: Parked, error: BaseException, *, once_more: bool = True) -> None:
     parked.attempts += 1
-    parked.reason = f"{type(error).__name__}: {error}"[:500]
-    parked.traceback = "".join(tracebacks.format_exception(error))
+    parked.reason = error_line(error)[:500]
+    parked.traceback = safe("".join(tracebacks.format_exception(error)))
     delays = conf.retry_delays()
     if once_more and parked.attempts <= len(delays):
         # Jitter, so that a hundred events that failed together don't come back together.
@@ -106,5 +113,35 @@ def _failed(parked: Parked, error: BaseException, *, once_more: bool = True) -> 
         parked.state, parked.next_attempt_at = State.PARKED, None
 
 
+def retriable(parked: Parked) -> bool:
+    """Whether this is an event, so that another try can end differently."""
+    return isinstance(_arrived(parked), dict)
+
+
+def _kept(raw: Any) -> dict[str, Any]:
+    """The columns that hold what arrived: as JSON where the database takes it, else as text that can be read back."""
+    if isinstance(raw, dict | list | int | float) and storable(raw):
+        return {"envelope": raw, "raw": ""}
+    if isinstance(raw, bytes | bytearray | memoryview):
+        text = bytes(raw).decode("utf-8", "backslashreplace")
+    else:
+        text = raw if isinstance(raw, str) else written(raw)
+    return {"envelope": None, "raw": safe(text)[: conf.LARGEST_EVENT]}
+
+
+def _arrived(parked: Parked) -> Any:
+    """What arrived, as JSON; None where it never was, or is too long to have been kept whole."""
+    if parked.envelope is not None:
+        return parked.envelope
+    try:
+        return json.loads(parked.raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _one_line(reason: str) -> str:
+    return " ".join(safe(reason).split())[:500]
+
+
 def _short(value: Any, length: int) -> str:
-    return value[:length] if isinstance(value, str) else ""
+    return safe(value)[:length] if isinstance(value, str) else ""

@@ -11,6 +11,7 @@ from messaging import conf
 from messaging.contracts import Envelope
 from messaging.errors import InvalidEnvelope, UnknownHandler
 from messaging.handlers import Event, Handler, handler_for
+from messaging.texts import written
 
 
 class Arrival(NamedTuple):
@@ -51,15 +52,29 @@ def read(consumer: str, raw: Any) -> tuple[Event, Handler]:
 def arrival(consumer: str, raw: Any) -> Arrival:
     """Read one envelope; what can't be read comes back with its reason."""
     try:
-        size = len(marshal.dumps(raw))  # a tenth of the time that JSON takes, and as good for a limit
+        size = _size(raw)
         if size > conf.LARGEST_EVENT:
             raise InvalidEnvelope(f"Too large: {size} bytes, {conf.LARGEST_EVENT} are allowed.")
         event, handler = read(consumer, raw)
     except InvalidEnvelope as error:
         # An unreadable message may carry any id, so it is told by its content; it must not pass for a real event.
-        digest = hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(_content(raw).encode()).hexdigest()
         return Arrival(raw, f"{consumer}:unreadable:{digest[:32]}", reason=str(error))
     return Arrival(raw, f"{consumer}:{event.id}", event, handler)
+
+
+def _size(raw: Any) -> int:
+    try:
+        return len(marshal.dumps(raw))  # a tenth of the time that JSON takes, and as good for a limit
+    except ValueError:
+        raise InvalidEnvelope("Not a valid event. It holds what is no JSON, or is nested too deep.") from None
+
+
+def _content(raw: Any) -> str:
+    try:
+        return json.dumps(raw, sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        return written(raw)
 
 
 def _reason(error: ValidationError) -> str:

@@ -4,16 +4,20 @@ import logging
 import random
 import time
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
+from pydantic import Field, TypeAdapter
 
 from messaging import checkpoints, conf, inbox, parking
+from messaging.contracts import LARGEST, Moment
 from messaging.errors import MessagingError
 from messaging.queues import DELIVER, HEARTBEAT
 
 log = logging.getLogger(__name__)
+HEAD: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=LARGEST)])
+TIME: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 @shared_task(bind=True, name=DELIVER, Request="messaging.worker:DeliveryRequest")
@@ -36,7 +40,7 @@ def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
 def heartbeat(*, consumer: str, authority: str, head: int, at: str) -> None:
     """An authority's sign of life. One that can't be noted is no loss: the next one says more."""
     if consumer in conf.contexts():
-        checkpoints.hear(consumer, authority, head, datetime.fromisoformat(at))
+        checkpoints.hear(consumer, authority, HEAD.validate_python(head), TIME.validate_python(at))
 
 
 @shared_task(name="messaging.retry_due")
