@@ -68,6 +68,28 @@ def test_retry_ends_with_1_where_one_fails_again():
     assert bad.reason != "Broken: [was] so"
 
 
+def test_a_failed_retry_is_told_once():
+    row = park(status="nonsense")
+    ended = call("parked", "retry", "billing", str(row.pk))
+    assert (ended.code, (ended.out + ended.err).count("1 of 1 failed again")) == (1, 1)
+    assert "0 applied" not in ended.out
+
+
+def test_what_was_never_an_event_can_only_be_discarded():
+    row = park(envelope=None, raw="no json", reason="The message can't be read: DecodeError.")
+    ended = call("parked", "retry", "billing", str(row.pk))
+    assert (ended.code, state(row), row.reason) == (1, "parked", "The message can't be read: DecodeError.")
+    assert f"{row.pk}: can't be retried, only discarded" in ended.out
+    assert "1 of 1 can't be retried" in ended.err
+    assert "failed again" not in ended.out + ended.err
+
+
+def test_discarding_what_is_settled_says_so():
+    row = park(state="discarded")
+    out = call("parked", "discard", "billing", str(row.pk), "--note", "again").out
+    assert f"None discarded. Settled already, and left as they were: {row.pk}." in out
+
+
 def test_discard_wants_a_reason_and_keeps_the_message():
     row = park()
     refused = call("parked", "discard", "billing", str(row.pk))

@@ -88,16 +88,22 @@ class Command(BaseCommand):
         for parked_id in _chosen(using, options):
             row = parking.attempt(using, parked_id, by=getpass.getuser())
             state = row.state if row else "untouched"
+            retriable = row is None or parking.retriable(row)
             reason = row.reason if row and state != Parked.State.APPLIED else ""
-            outcomes.append({"id": parked_id, "outcome": state, "reason": reason})
+            outcomes.append({"id": parked_id, "outcome": state, "reason": reason, "retriable": retriable})
             if not options["json"]:
-                self.stdout.write(f"{parked_id}: {_sentence(state, reason)}")
+                self.stdout.write(f"{parked_id}: {_sentence(state, reason, retriable)}")
         failed = sum(row["outcome"] in UNSETTLED for row in outcomes)
+        hopeless = sum(not row["retriable"] for row in outcomes)
         applied = sum(row["outcome"] == Parked.State.APPLIED for row in outcomes)
         values = {"applied": applied, "failed": failed, "outcomes": outcomes}
-        self.result(options, values, f"{applied} applied, {failed} failed again.")
+        self.result(options, values, f"{applied} applied." if applied or not failed else "")
         if failed:
-            raise Found(f"{failed} of {len(outcomes)} failed again. They stay, with the new reason.")
+            again = (
+                f"{failed - hopeless} of {len(outcomes)} failed again, and stay with the new reason." if failed > hopeless else ""
+            )
+            never = f"{hopeless} of {len(outcomes)} can't be retried, only discarded." if hopeless else ""
+            raise Found(" ".join(filter(None, (again, never))))
 
     def _discard(self, using: str, options: dict[str, Any]) -> None:
         note = options["note"].strip()
@@ -106,9 +112,9 @@ class Command(BaseCommand):
         chosen, by = _chosen(using, options), getpass.getuser()
         done = [parked_id for parked_id in chosen if parking.discard(using, parked_id, by=by, note=note)]
         values = {"discarded": done, "untouched": [parked_id for parked_id in chosen if parked_id not in set(done)]}
-        text = f"{len(done)} discarded; they stay in the table, with your note."
+        text = f"{len(done)} discarded; they stay in the table, with your note." if done else "None discarded."
         if values["untouched"]:
-            text += f" Settled already: {', '.join(map(str, values['untouched']))}."
+            text += f" Settled already, and left as they were: {', '.join(map(str, values['untouched']))}."
         self.result(options, values, text)
 
 
@@ -156,9 +162,11 @@ def _values(row: Parked) -> dict[str, Any]:
     }
 
 
-def _sentence(state: str, reason: str) -> str:
+def _sentence(state: str, reason: str, retriable: bool) -> str:
     if state == Parked.State.APPLIED:
         return "applied"
+    if not retriable:
+        return f"{parking.NEVER_AN_EVENT} {reason}"
     return f"failed again: {reason}" if state in UNSETTLED else "left alone: it is settled already, or a worker has it in hand"
 
 
