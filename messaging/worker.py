@@ -122,7 +122,7 @@ def _parking(execute: Any) -> Any:
         except (TaskRevokedError, *self.connection_errors):
             raise
         except Exception as error:
-            for waiting in list(pool._pool._cache.values()):
+            for waiting in list(getattr(pool._pool, "_cache", {}).values()):  # only the pool of processes has one
                 if waiting._error_callback == self.on_failure:
                     waiting.discard()  # or the worker waits for its result when it is told to stop
             if self.park(f"The message can't be handed to a process: {type(error).__name__}."):
