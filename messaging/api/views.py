@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from messaging import conf, feed, fingerprints, grants, registry
 from messaging.api import access, errors, requests, schema, shapes
+from messaging.api.rendering import Json
 from messaging.feeds import Feed
 from messaging.models import Consumer
 
@@ -30,6 +31,7 @@ class ConsumerView(APIView):
 
     authority = ""
     permission_classes = (access.RegisteredConsumer,)
+    renderer_classes = (Json,)
     parser_classes = (requests.Json,)
     content_negotiation_class = requests.OnlyWhatThereIs
     http_method_names = ("get", "head", "post")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 
 def deep(levels):
-    value = []
+    value: list = []
     for _ in range(levels):
         value = [value]
     return value
@@ -71,7 +71,9 @@ def test_an_event_that_is_kept_as_text_is_retried(poisoned, monkeypatch):  # noq
     parked = receive_between_good_ones(envelope(poisoned, 1, junk="a\x00b\udc80"))
     assert (parked.state, parked.envelope, parked.event_type) == ("retrying", None, "users.user.reactivated.v1")
     monkeypatch.undo()
-    assert parking.attempt("billing", parked.pk).state == "applied"
+    again = parking.attempt("billing", parked.pk)
+    assert again is not None
+    assert again.state == "applied"
     assert CachedUser.objects.using("billing").filter(pk=poisoned).exists()
 
 
@@ -122,6 +124,7 @@ def test_a_heartbeat_out_of_bounds_changes_nothing(bad):
 def test_what_is_no_event_keeps_its_reason_when_it_is_retried(raw):
     parked = parking.park_unreadable("billing", raw, "The message can't be read: DecodeError.")
     again = parking.attempt("billing", parked.pk, by="somebody")
+    assert again is not None
     assert (again.state, again.reason, again.attempts) == ("parked", "The message can't be read: DecodeError.", 1)
     assert not parking.retriable(again)
 
