@@ -8,6 +8,7 @@ step, and leaves that list when it is noted. What stays there longer than the vi
 message that comes twice is nothing to the inbox.
 """
 
+import uuid
 from time import monotonic
 from typing import Any
 
@@ -23,6 +24,28 @@ GIVE_BACK = "if redis.call('lrem', KEYS[1], 1, ARGV[1]) == 1 then redis.call('rp
 
 def _fetching(queue: str) -> str:
     return f"{queue}.fetching"
+
+
+def _message(item: bytes, queue: str) -> dict[str, Any]:
+    """What kombu put into the list; anything else as a message that can't be read, which `worker.ParkingConsumer` parks. kombu
+    would raise, which ends the worker, and the item would meet the next one."""
+    try:
+        found = loads(bytes_to_str(item))
+        if isinstance(found["properties"]["delivery_info"], dict) and "delivery_tag" in found["properties"]:
+            return dict(found)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    return {
+        "body": item.decode("utf-8", "backslashreplace"),
+        "content-type": "application/octet-stream",
+        "content-encoding": "utf-8",
+        "headers": {},
+        "properties": {
+            "delivery_tag": str(uuid.uuid4()),
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "body_encoding": None,
+        },
+    }
 
 
 class QoS(redis.QoS):
@@ -65,7 +88,7 @@ class Channel(redis.Channel):
             if not item:
                 raise redis.Empty()
             steps.reach("redis.fetched")
-            self.connection._deliver(loads(bytes_to_str(item)), queue)  # notes it as unacknowledged
+            self.connection._deliver(_message(item, queue), queue)  # notes it as unacknowledged
             with self.conn_or_acquire() as client:
                 client.lrem(_fetching(queue), 1, item)
             return True

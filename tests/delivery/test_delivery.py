@@ -223,3 +223,19 @@ def test_two_relays_and_two_workers_share_the_work(stack):
             user_reactivate(user_id=user.pk)
     wait_until_in_step()
     assert {row.version for row in CachedUser.objects.using("billing").all()} == {7}
+
+
+@pytest.mark.parametrize("broker", ["valkey"], indirect=True)  # elsewhere nobody can put in what isn't a message
+def test_what_is_no_message_in_the_list_is_parked_and_what_is_behind_it_arrives(stack, broker):
+    items = [b"plain words", b"\xff\x00", b"{}", b'{"properties": 1}', DEEPEST.encode()]
+    with Connection(broker) as connection:
+        for item in items:
+            connection.default_channel.client.lpush("billing", item)
+    user = user_register(email="behind@example.org", name="Behind")
+    stack.relay("users")
+    worker = stack.worker("billing")
+    wait_until_in_step()
+    assert cache() == {user.pk: "active"}
+    parked = Parked.objects.using("billing").filter(state="parked")
+    wait_for(lambda: parked.count() == len(items), timeout=PATIENCE, what="all of them to be parked", seen=parked.count)
+    assert worker.poll() is None
