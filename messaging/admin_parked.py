@@ -107,10 +107,12 @@ class ParkedAdmin(ReadOnlyAdmin):
         outcomes = [parking.attempt(self.using, pk, by=request.user.get_username()) for pk in self._ids(queryset)]
         applied = sum(1 for row in outcomes if row and row.state == Parked.State.APPLIED)
         settled = sum(1 for row in outcomes if row is None)
-        failed = len(outcomes) - applied - settled
+        never = sum(1 for row in outcomes if row and not parking.retriable(row))
+        failed = len(outcomes) - applied - settled - never
         self._say(request, messages.SUCCESS, applied, "applied.")
         self._say(request, messages.WARNING, settled, "left alone: settled already, or in a worker's hands.")
         self._say(request, messages.ERROR, failed, "failed again; the reason is in the list.")
+        self._say(request, messages.ERROR, never, "never an event: can't be retried, only discarded.")
 
     @admin.action(description="Discard", permissions=["settle"])
     def discard(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
