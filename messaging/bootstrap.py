@@ -7,7 +7,6 @@ bootstrap that was killed goes on behind its last page, and one that is done has
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from messaging import locking, pulling, reconcile, steps
 from messaging.caches import Cache
-from messaging.client import Authority, BelowFloor, Page
+from messaging.client import Authority, BelowFloor
 from messaging.errors import MessagingError
 from messaging.models import Subscription
 from messaging.sending import Sender
@@ -166,24 +165,12 @@ def _read(
     counting: _Counting,
     progress: Callable[[int], None],
 ) -> None:
-    """Pages up to the head; while one is applied, the next is on its way."""
-    since = pulling.subscribed(consumer, authority).checkpoint
-
-    def ask(position: int) -> Page:
-        return client.changes(position, limit=page_size)
-
-    with ThreadPoolExecutor(1) as ahead:
-        coming: Future[Page] = ahead.submit(ask, since)
-        while True:
-            page = coming.result()
-            more = page.next < page.head and page.next < head
-            if more:
-                coming = ahead.submit(ask, page.next)
-            pulling.take(consumer, authority, cache, page, since=since, source="bootstrap")
-            counting.rows, counting.pages, since = counting.rows + len(page.results), counting.pages + 1, page.next
-            progress(len(page.results))
-            if not more:
-                return
+    """Pages up to the head."""
+    checkpoint = pulling.subscribed(consumer, authority).checkpoint
+    for since, page in pulling.pages(client, checkpoint, page_size=page_size, until=head):
+        pulling.take(consumer, authority, cache, page, since=since, source="bootstrap")
+        counting.rows, counting.pages = counting.rows + len(page.results), counting.pages + 1
+        progress(len(page.results))
 
 
 def _compared(consumer: str, authority: str, client: Authority, page_size: int, counting: _Counting) -> str:

@@ -80,10 +80,16 @@ def _changes(authority: str, feed: Feed, rows: list[Any], fields: Sequence[str])
     key: models.Field[Any, Any] = feed.tracked.key
     ids = [key.to_python(row[0]) for row in rows]
     found = feed.model._base_manager.using(authority).filter(pk__in=ids).values_list("pk", *read)
-    facts = {row[0]: dict(zip(read, row[1:], strict=True)) for row in found}
+    rows_by_key = {row[0]: row for row in found}
     results = []
-    for (aggregate_id, version, announced, position, deleted, changed_at), known in zip(rows, ids, strict=True):
-        values = feed.values(facts.get(known), deleted=deleted, changed_at=changed_at)
+    for (aggregate_id, version, announced, position, deleted, changed_at), key_value in zip(rows, ids, strict=True):
+        row = rows_by_key.get(key_value)
+        if row is not None and not deleted:
+            data = dict(zip(wanted, row[1:], strict=False))  # the columns that were read for the mark alone come last
+        else:
+            known = None if row is None else dict(zip(read, row[1:], strict=True))
+            values = feed.values(known, deleted=deleted, changed_at=changed_at)
+            data = {name: values[name] for name in wanted if name in values}
         results.append(
             {
                 "id": aggregate_id,
@@ -92,7 +98,7 @@ def _changes(authority: str, feed: Feed, rows: list[Any], fields: Sequence[str])
                 "deleted": deleted,
                 "time": changed_at,
                 "announced": announced >= version,
-                "data": {name: values[name] for name in wanted if name in values},
+                "data": data,
             }
         )
     return results

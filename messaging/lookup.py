@@ -5,7 +5,7 @@ changes nothing.
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -126,7 +126,7 @@ class Asking:
         self._client.close()
 
 
-def _apply(consumer: str, authority: str, cache: Cache, records: Iterable[Mapping[str, Any]]) -> int:
+def _apply(consumer: str, authority: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> int:
     events = pulling.events(authority, cache, records, str(uuid.uuid4()))
     if not events:
         return 0
