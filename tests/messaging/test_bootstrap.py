@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 from celery import current_app
 from django.db import connections
+from django.utils import timezone
 
 from billing.models import CachedUser
-from messaging import bootstrap, grants, locking, pulling, reconcile, sequencer, steps
+from messaging import bootstrap, differences, grants, locking, pulling, reconcile, sequencer, steps
 from messaging.client import Authority, BelowFloor, Denied
 from messaging.models import Consumer, Ledger, Sequence, Subscription
 from users.models import User
@@ -191,3 +192,31 @@ def test_below_the_floor_it_begins_again(api):
     reconcile.repair("billing", "users", reconcile.compare("billing", "users"))
     assert run().verdict == "in_sync"
     assert equal()
+
+
+def test_what_is_under_way_while_it_compares_is_no_drift(api, monkeypatch):
+    users = seed(12)
+    monkeypatch.setattr(differences, "SETTLE", 0.01)
+    real, turns = reconcile.compare, iter(users)
+
+    def busy(*arguments, **options):
+        """Somebody changes before every comparison, and no worker brings it."""
+        user = next(turns)
+        User.objects.using("users").filter(pk=user.pk).update(status_since=timezone.now())
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(reconcile, "compare", busy)
+    assert run().verdict == "in_sync"
+
+
+def test_what_no_pull_can_mend_is_drift(api, monkeypatch):
+    users = seed(12)
+    monkeypatch.setattr(differences, "SETTLE", 0.01)
+
+    def tamper(name):
+        if name == "bootstrap.read":
+            CachedUser.objects.using("billing").filter(pk=users[3].pk).delete()
+
+    monkeypatch.setattr(steps, "listeners", [tamper])
+    done = run()
+    assert (done.verdict, done.state) == ("drift", "bootstrapping")
