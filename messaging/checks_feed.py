@@ -8,7 +8,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 
 from messaging import conf, hashing
-from messaging.sides import column
+from messaging.upsert import column
 
 
 @register("messaging")

@@ -92,7 +92,9 @@ def moment(text: str, option: str) -> datetime:
     try:
         value = datetime.fromisoformat(text)
         if value.tzinfo is None:
-            raise WrongUsage(f"{option} {text} has no time zone, so it could be any of 24 hours. In UTC it is {text}Z.")
+            raise WrongUsage(
+                f"{option} {text} has no time zone, so it could be any of 24 hours. In UTC it is {value.isoformat()}Z."
+            )
         return value.astimezone(UTC)
     except (ValueError, OverflowError):
         raise WrongUsage(

@@ -19,6 +19,7 @@ from django.db import connections
 from messaging import hashing, sides
 from messaging.caches import Cache
 from messaging.feeds import Feed
+from messaging.upsert import column
 
 #: A row as [id, version, hash].
 Row = list[Any]
@@ -71,7 +72,7 @@ def bounds_of_cache(consumer: str, cache: Cache, low: str, high: str, *, rows: i
 
 def hash_of(cache: Cache, key: str, row: Mapping[str, Any]) -> str:
     """The hash of a row that is known by its values (field to value, and the version), as `rows_of_cache` says it."""
-    fields = [(hashing.kind(sides.column(cache.model, name)), name) for name in sorted(cache.fields)]
+    fields = [(hashing.kind(column(cache.model, name)), name) for name in sorted(cache.fields)]
     return _text(hashing.row_hash(key, row["version"], [hashing.word(kind, row[name]) for kind, name in fields]))
 
 

@@ -9,6 +9,7 @@ message that comes twice is nothing to the inbox.
 """
 
 import uuid
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -29,12 +30,10 @@ def _fetching(queue: str) -> str:
 def _message(item: bytes, queue: str) -> dict[str, Any]:
     """What kombu put into the list; anything else as a message that can't be read, which `worker.ParkingConsumer` parks. kombu
     would raise, which ends the worker, and the item would meet the next one."""
-    try:
+    with suppress(ValueError, TypeError, KeyError, RecursionError):
         found = loads(bytes_to_str(item))
         if isinstance(found["properties"]["delivery_info"], dict) and "delivery_tag" in found["properties"]:
             return dict(found)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        pass
     return {
         "body": item.decode("utf-8", "backslashreplace"),
         "content-type": "application/octet-stream",

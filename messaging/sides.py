@@ -5,6 +5,7 @@ by part. `rows`: (id, version, hash, hash), by id. A row's hash is the exclusive
 """
 
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,31 +15,26 @@ from messaging import hashing
 from messaging.caches import Cache
 from messaging.feeds import CHANGED_AT, Feed
 from messaging.models import Ledger
+from messaging.upsert import column
 
 Statement = tuple[str, list[Any]]
 Key = uuid.UUID | None
 
 
-def column(model: type[models.Model], name: str) -> "models.Field[Any, Any]":
-    """A model's field that is a column."""
-    field = model._meta.pk if name == "pk" else model._meta.get_field(name)
-    if not isinstance(field, models.Field):
-        raise TypeError(f"{model._meta.label}.{name} is no column.")
-    return field
-
-
-class Side:
+class Side(ABC):
     """What both sides have in common."""
 
     def __init__(self, using: str) -> None:
         self.using = using
         self.engine = hashing.engine(using)
 
+    @abstractmethod
     def sums(self, low: Key, high: Key, inner: Sequence[uuid.UUID]) -> Statement:
-        raise NotImplementedError
+        """Number of rows and hashes, by part."""
 
+    @abstractmethod
     def rows(self, low: Key, high: Key, limit: int) -> Statement:
-        raise NotImplementedError
+        """The rows of a range, by id."""
 
     def _between(self, column_: str, low: Any, high: Any) -> Statement:
         """The condition for [low, high), None being open."""

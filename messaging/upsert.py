@@ -32,8 +32,8 @@ def insert_new(
     if not rows:
         return set()
     fields = _fields(model, rows)
-    key_field = _field(model, key)
-    columns = ", ".join(_quoted(_field(model, name), using) for name in unique or [key])
+    key_field = column(model, key)
+    columns = ", ".join(_quoted(column(model, name), using) for name in unique or [key])
     conflict = f"ON CONFLICT ({columns}) DO NOTHING"
     return set(_write(model, fields, rows, conflict, key_field, using))
 
@@ -52,7 +52,7 @@ def upsert_newer(
     newest counts. `final`: a (field, value) that no later row changes again, as ("status", "erased"); the version still moves.
     """
     newest: dict[Any, Mapping[str, Any]] = {}
-    key = _field(model, "pk")
+    key = column(model, "pk")
     given = 0
     for row in rows:
         given += 1
@@ -64,7 +64,7 @@ def upsert_newer(
     # One order for all workers, so that two batches over the same rows can't hold each other up (deadlock).
     ordered = [newest[value] for value in sorted(newest, key=str)]
     fields = _fields(model, ordered)
-    table, version_column = model._meta.db_table, _quoted(_field(model, version), using)
+    table, version_column = model._meta.db_table, _quoted(column(model, version), using)
     assignments = [_assignment(field, table, final, model, using) for field in fields if field is not key]
     conflict = (
         f"ON CONFLICT ({_quoted(key, using)}) DO UPDATE SET {', '.join(assignments)} "
@@ -106,10 +106,11 @@ def _write(
 
 
 def _fields(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> list["models.Field[Any, Any]"]:
-    return [_field(model, name) for name in rows[0]]
+    return [column(model, name) for name in rows[0]]
 
 
-def _field(model: type[models.Model], name: str) -> "models.Field[Any, Any]":
+def column(model: type[models.Model], name: str) -> "models.Field[Any, Any]":
+    """A model's field that is a column, by name or as "pk"; `TypeError` for anything else."""
     field = model._meta.pk if name == "pk" else model._meta.get_field(name)
     if not isinstance(field, models.Field):
         raise TypeError(f"{model._meta.label}.{name} is no column.")

@@ -9,8 +9,9 @@ import pytest
 from django.db import connections, models
 
 from billing.models import CachedUser
-from messaging import conf, feed, fingerprints, hashing, sides
+from messaging import conf, feed, fingerprints, hashing
 from messaging.models import Ledger
+from messaging.upsert import column
 from users.models import User
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -180,7 +181,7 @@ def test_the_values_of_tombstones_are_those_of_the_feed():
     names = list(FEED.fields)
     records = feed.records("users", FEED, ids=ids, fields=names)
     listed = {row[0]: row[2] for row in fingerprints.rows_of_authority("users", FEED, names, [["", ""]])[0]}
-    kinds = [(hashing.kind(sides.column(User, name)), name) for name in sorted(names)]
+    kinds = [(hashing.kind(column(User, name)), name) for name in sorted(names)]
     for record in records:
         words = [hashing.word(kind, record["data"][name]) for kind, name in kinds]
         assert listed[record["id"]] == fingerprints._text(hashing.row_hash(record["id"], record["version"], words))

@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
 def _text(consumer: str, authority: str, done: bootstrap.Bootstrapped) -> str:
     again = " (taken up again)" if done.resumed else ""
-    read = f"{done.rows} rows in {done.pages} pages{again}, {done.rows_per_second} rows/s"
+    read = f"{done.rows} rows in {done.pages} page{'' if done.pages == 1 else 's'}{again}, {done.rows_per_second} rows/s"
     what = {
         "in_sync": "fingerprints are equal",
         "drift": "fingerprints differ",

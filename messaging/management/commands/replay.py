@@ -2,7 +2,7 @@
 
 import getpass
 from argparse import ArgumentParser
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from celery import current_app
@@ -12,7 +12,7 @@ from rich.table import Table
 
 from messaging import conf, contracts, registry, repairs
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, Refused, WrongUsage, answering, checked_context, context_argument
+from messaging.cli import Found, Refused, WrongUsage, answering, checked_context, context_argument, moment
 from messaging.console import progress_bar, show
 from messaging.models import Consumer, Repair
 from messaging.replay import BrokerAway, Gap, Replayed, Window, count, gap, known_type, replay
@@ -96,27 +96,13 @@ class Command(BaseCommand):
 
 
 def _window(options: dict[str, Any], now: datetime) -> Window:
-    since, until = (_time(name, options[name]) if options[name] else None for name in ("since", "until"))
+    since, until = (moment(options[name], f"--{name}") if options[name] else None for name in ("since", "until"))
     window = Window(min(until or now, now), since, options["type"], options["subject"])
     if since and since >= window.until:
         raise WrongUsage(
             f"Nothing lies between {since.isoformat()} and {window.until.isoformat()}: --since must be the earlier one."
         )
     return window
-
-
-def _time(name: str, text: str) -> datetime:
-    try:
-        value = datetime.fromisoformat(text)
-        if value.tzinfo is None:
-            raise WrongUsage(
-                f"--{name} {text} has no time zone, so it could be any of 24 hours. In UTC it is {value.isoformat()}Z."
-            )
-        return value.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise WrongUsage(
-            f"--{name} {text!r} is not a time. Write it as 2026-11-23T09:00:00Z or 2026-11-23T10:00:00+01:00."
-        ) from None
 
 
 def _must_be_a_type(authority: str, wire: str) -> None:
