@@ -53,7 +53,7 @@ check: .venv/.dev
 	step $(BIN)/python manage.py check; \
 	step deploy; \
 	step $(BIN)/python manage.py makemigrations --check --dry-run; \
-	for context in users billing; do step $(BIN)/python manage.py write_contracts $$context --check; done; \
+	for context in users billing monolith; do step $(BIN)/python manage.py write_contracts $$context --check; done; \
 	if [ $$failed = 1 ]; then echo "Failed:$$bad" >&2; fi; \
 	exit $$failed
 

@@ -7,6 +7,14 @@ from contextlib import ExitStack, contextmanager
 
 import psycopg
 
+#: Database variable to the database's name.
+DATABASES = {
+    "DATABASE_URL": "django",
+    "USERS_DATABASE_URL": "users",
+    "BILLING_DATABASE_URL": "billing",
+    "MONOLITH_DATABASE_URL": "monolith",
+}
+
 
 @contextmanager
 def surroundings() -> Iterator[None]:
@@ -23,7 +31,7 @@ def surroundings() -> Iterator[None]:
 
             broker = stack.enter_context(embedded())
         mark = uuid.uuid4().hex[:8]
-        for variable, name in (("DATABASE_URL", "django"), ("USERS_DATABASE_URL", "users"), ("BILLING_DATABASE_URL", "billing")):
+        for variable, name in DATABASES.items():
             database = f"bench_{name}_{mark}"
             with psycopg.connect(server, autocommit=True) as connection:
                 connection.execute(f'CREATE DATABASE "{database}"')  # type: ignore[arg-type]

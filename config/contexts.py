@@ -12,18 +12,23 @@ from django.core.exceptions import ImproperlyConfigured
 
 @dataclass(frozen=True)
 class Context:
-    """A bounded context: one Django app, one database, one queue."""
+    """A bounded context: one Django app, one database, one queue. `delivers`: whether it takes and sends events, by a relay and a
+    worker; the monolith doesn't, others follow its feed."""
 
     name: str
     app: str
     database_variable: str
     database_file: str
     urls: str
+    delivers: bool = True
 
 
 CONTEXTS = {
     "users": Context("users", "users.apps.UsersConfig", "USERS_DATABASE_URL", "users.sqlite3", "users.api.urls"),
     "billing": Context("billing", "billing.apps.BillingConfig", "BILLING_DATABASE_URL", "billing.sqlite3", "billing.api.urls"),
+    "monolith": Context(
+        "monolith", "monolith.apps.MonolithConfig", "MONOLITH_DATABASE_URL", "monolith.sqlite3", "monolith.urls", delivers=False
+    ),
 }
 
 

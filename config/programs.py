@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from config import broker, sockets
+from config.contexts import CONTEXTS
 from config.embedded import server_command, tethered
 from config.environment import ROOT, VAR
 from config.preflight import PROGRAMS_LOCK, RUN
@@ -36,12 +37,13 @@ def programs(contexts: Sequence[str], port: int) -> list[Program]:
     celery = [python, "-m", "celery", "--quiet", "-A", "config"]
     found = [Program("broker", server_command(), priority=10)] if broker.is_embedded() else []
     found.append(Program("web", [python, manage, "runserver", "--noreload", f"127.0.0.1:{port}"]))
-    for name in contexts:
+    delivering = [name for name in contexts if CONTEXTS[name].delivers]
+    for name in delivering:
         found.append(Program(f"relay-{name}", [python, manage, "relay", name]))
     for name in contexts:
         if conf.caches(name):
             found.append(Program(f"tend-{name}", [python, manage, "tend", name]))
-    for name in contexts:
+    for name in delivering:
         found.append(Program(f"worker-{name}", [*celery, "worker", "-Q", name, "-n", f"{name}@%h", *WORKER_OPTIONS]))
     found.append(Program("beat", [*celery, "beat", "--loglevel", "INFO"]))
     return found

@@ -22,6 +22,8 @@ ALLOWED_HOSTS = [host.strip() for host in os.environ.get("ALLOWED_HOSTS", "local
 CHOSEN = contexts.chosen()
 #: The contexts that this process is. Each is a database alias and a queue too.
 CONTEXT_NAMES = [context.name for context in CHOSEN]
+#: Those of them that take and send events.
+DELIVERING = [context.name for context in CHOSEN if context.delivers]
 #: The walkthrough looks into every context, so it is there only where all of them are, and only to learn from.
 WALKTHROUGH = DEBUG and set(CONTEXT_NAMES) == set(contexts.CONTEXTS)
 
@@ -100,7 +102,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "messaging.api.requests.OnlyWhatThereIs",
     "DEFAULT_AUTHENTICATION_CLASSES": [],  # consumers' tokens, where a view asks for them; a session opens nothing here
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS: the schema says more
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "messaging.api.schema.Schema",
     "DEFAULT_PAGINATION_CLASS": None,
     "EXCEPTION_HANDLER": "messaging.api.errors.answer",
     "UNAUTHENTICATED_USER": None,
@@ -128,7 +130,7 @@ MESSAGING = {
     # The handlers of each context: a literal table, event type to handler.
     "HANDLERS": {name: f"{name}.handlers.HANDLERS" for name in CONTEXT_NAMES},
     # What an authority shows of its facts, and a consumer's copies of them.
-    "FEEDS": {"users": "users.feed.FEED"},
+    "FEEDS": {"users": "users.feed.FEED", "monolith": "monolith.feed.USERS"},
     "CACHES": {"billing": "billing.caches.CACHES"},
     "API_URL": apis.url,
     "API_TOKEN": apis.token,
@@ -161,7 +163,7 @@ CELERY_WORKER_CONSUMER = "messaging.worker:ParkingConsumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_CREATE_MISSING_QUEUES = False
-CELERY_TASK_QUEUES = [queue(name) for name in CONTEXT_NAMES]
+CELERY_TASK_QUEUES = [queue(name) for name in DELIVERING]
 CELERY_TASK_DEFAULT_QUEUE = CONTEXT_NAMES[0]
 CELERY_TASK_DEFAULT_EXCHANGE = "contexts"
 # The scheduler only says "look whether something is due"; a tick nobody took in time is worth nothing.
@@ -172,7 +174,7 @@ CELERY_BEAT_SCHEDULE = {
         "kwargs": {"consumer": name},
         "options": {"queue": name, "expires": 5},
     }
-    for name in CONTEXT_NAMES
+    for name in DELIVERING
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat-schedule")
 

@@ -21,7 +21,12 @@ from tests.postgres import CanNotStart, postgres
 
 ENGINES = ("sqlite", "postgresql")
 #: Database variable to the database's name.
-DATABASES = {"DATABASE_URL": "django", "USERS_DATABASE_URL": "users", "BILLING_DATABASE_URL": "billing"}
+DATABASES = {
+    "DATABASE_URL": "django",
+    "USERS_DATABASE_URL": "users",
+    "BILLING_DATABASE_URL": "billing",
+    "MONOLITH_DATABASE_URL": "monolith",
+}
 DESCRIPTION = pytest.StashKey[str]()
 
 

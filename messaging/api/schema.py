@@ -6,6 +6,7 @@ A method that a path doesn't have gets 405 with `Allow`, wherever; the schema li
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
@@ -25,11 +26,18 @@ class ConsumerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-un
         }
 
 
+class Schema(AutoSchema):
+    """One view serves every authority, so its operation is named by the authority too: `users_changes`."""
+
+    def get_operation_id(self) -> str:
+        authority, operation = getattr(self.view, "authority", ""), getattr(self.view, "operation", "")
+        return f"{authority}_{operation}" if authority and operation else str(super().get_operation_id())
+
+
 _UNKNOWN = {401: OpenApiResponse(shapes.Reason, "`no_token`, `bad_header`, `unknown_token` (revoked ones too) or `expired_token`.")}
 _WRONG = {400: OpenApiResponse(shapes.BadRequest, "`bad_request`: field by field, what is wrong with the input.")}
 
 changes = extend_schema(
-    operation_id="changes",
     parameters=[shapes.ChangesQuery],
     responses={
         200: OpenApiResponse(shapes.Changes, "In the order of positions."),
@@ -40,7 +48,6 @@ changes = extend_schema(
     },
 )
 fingerprints = extend_schema(
-    operation_id="fingerprints",
     request=shapes.FingerprintsQuery,
     responses={
         200: OpenApiResponse(shapes.Fingerprints, "What was asked for, in its order; records of unknown ids are left out."),
@@ -51,7 +58,6 @@ fingerprints = extend_schema(
     },
 )
 record = extend_schema(
-    operation_id="record",
     parameters=[OpenApiParameter("aggregate_id", OpenApiTypes.UUID, OpenApiParameter.PATH)],
     responses={
         200: OpenApiResponse(shapes.Change, "Its present state."),
@@ -60,9 +66,7 @@ record = extend_schema(
         404: OpenApiResponse(shapes.Reason, "`unknown_id`: there was never such an aggregate."),
     },
 )
-registration = extend_schema(
-    operation_id="registration", responses={200: OpenApiResponse(shapes.Registration, "The entry."), **_UNKNOWN}
-)
+registration = extend_schema(responses={200: OpenApiResponse(shapes.Registration, "The entry."), **_UNKNOWN})
 
 
 def contracts(context: str) -> Any:

@@ -30,6 +30,7 @@ class ConsumerView(APIView):
     """Base: only for a consumer with a token of this authority."""
 
     authority = ""
+    operation = ""
     permission_classes = (access.RegisteredConsumer,)
     renderer_classes = (Json,)
     parser_classes = (requests.Json,)
@@ -51,6 +52,8 @@ class ConsumerView(APIView):
 
 
 class ChangesView(ConsumerView):
+    operation = "changes"
+
     @schema.changes
     def get(self, request: Request) -> Response:
         """The changes behind a position, each aggregate once, at its latest change; tombstones included.
@@ -92,6 +95,8 @@ class ChangesView(ConsumerView):
 
 
 class FingerprintsView(ConsumerView):
+    operation = "fingerprints"
+
     @schema.fingerprints
     def post(self, request: Request) -> Response:
         """Fingerprints of id ranges, the rows of ranges, or the records of ids: range-based set reconciliation.
@@ -113,6 +118,8 @@ class FingerprintsView(ConsumerView):
 
 
 class RecordView(ConsumerView):
+    operation = "record"
+
     @schema.record
     def get(self, request: Request, aggregate_id: str) -> Response:
         """One aggregate, for a lookup on a miss."""
@@ -126,6 +133,8 @@ class RecordView(ConsumerView):
 
 
 class RegistrationView(ConsumerView):
+    operation = "registration"
+
     @schema.registration
     def get(self, request: Request) -> Response:
         """The asking consumer's own entry in the register."""

@@ -61,8 +61,8 @@ def refusal(**environment: str) -> str:
 def test_every_default_runs_with_nothing_set() -> None:
     described = describe()
 
-    assert described["contexts"] == ["users", "billing"]
-    assert described["databases"] == ["billing", "default", "users"]
+    assert described["contexts"] == ["users", "billing", "monolith"]
+    assert described["databases"] == ["billing", "default", "monolith", "users"]
     assert described["sqlite"] == "IMMEDIATE"
     assert described["secret"]
 
@@ -88,21 +88,23 @@ def test_a_switch_is_not_guessed() -> None:
 
 
 def test_an_unknown_context_is_named() -> None:
-    assert "CONTEXTS names shipping, which is not a context. Known: users, billing." in refusal(CONTEXTS="billing,shipping")
+    assert "CONTEXTS names shipping, which is not a context. Known: users, billing, monolith." in refusal(
+        CONTEXTS="billing,shipping"
+    )
 
 
-@pytest.mark.parametrize("name", ["users", "billing"])
+@pytest.mark.parametrize("name", ["users", "billing", "monolith"])
 def test_a_process_may_be_one_context(name: str) -> None:
     described = describe(CONTEXTS=name)
-    other = {"users": "billing", "billing": "users"}[name]
+    others = {"users", "billing", "monolith"} - {name}
 
     assert described["contexts"] == [name]
     assert described["databases"] == sorted(["default", name])
-    assert [app for app in described["apps"] if app.split(".")[0] in {"users", "billing", "walkthrough"}] == [
+    assert [app for app in described["apps"] if app.split(".")[0] in {*others, name, "walkthrough"}] == [
         f"{name}.apps.{name.capitalize()}Config"
     ]
     assert f"api/{name}/" in described["urls"]
-    assert f"api/{other}/" not in described["urls"]
+    assert not {f"api/{other}/" for other in others} & set(described["urls"])
     assert python("manage.py", "check", CONTEXTS=name).returncode == 0
 
 

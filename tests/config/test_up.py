@@ -21,7 +21,10 @@ from config.environment import ROOT
 from tests.probes import wait_for
 
 #: Set by the suite for its own databases and broker. `make run` is tested as it is on a machine without any.
-OURS = {"BILLING_DATABASE_URL", "CELERY_BROKER_URL", "CONTEXTS", "DATABASE_URL", "DEBUG", "PORT", "USERS_DATABASE_URL", "VAR_DIR"}
+OURS = {
+    *("BILLING_DATABASE_URL", "DATABASE_URL", "MONOLITH_DATABASE_URL", "USERS_DATABASE_URL"),
+    *("CELERY_BROKER_URL", "CONTEXTS", "DEBUG", "PORT", "VAR_DIR"),
+}
 START = 90.0
 STOP = 40.0
 SUSPEND = """

@@ -15,7 +15,12 @@ from django.db import connections
 from tests.probes import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-VARIABLES = {"default": "DATABASE_URL", "users": "USERS_DATABASE_URL", "billing": "BILLING_DATABASE_URL"}
+VARIABLES = {
+    "default": "DATABASE_URL",
+    "users": "USERS_DATABASE_URL",
+    "billing": "BILLING_DATABASE_URL",
+    "monolith": "MONOLITH_DATABASE_URL",
+}
 
 
 def database_url(alias):

@@ -1,0 +1,66 @@
+"""The before picture: users and their invoices in one database, held together by a foreign key.
+
+It is what most Django projects look like, and it works. The only thing here that such a project doesn't have yet is `@track`: two
+triggers that count versions, so that others can follow these tables while they are still written to.
+"""
+
+import uuid
+
+from django.db import models
+from django.utils import timezone
+
+from messaging.ledger import track
+
+
+@track(tombstone=("status", "erased"))
+class User(models.Model):
+    """A person with an account."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        SUSPENDED = "suspended", "Suspended"
+        ERASED = "erased", "Erased"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.ACTIVE)
+    status_since = models.DateTimeField(default=timezone.now, help_text="When the status became what it is.")
+    suspension_reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        constraints = [models.UniqueConstraint(fields=["email"], condition=~models.Q(email=""), name="monolith_user_email")]
+        indexes = [models.Index(fields=["-created_at", "id"], name="monolith_user_newest")]
+
+    def __str__(self) -> str:
+        return self.email or f"erased user {self.id}"
+
+
+@track()
+class Invoice(models.Model):
+    """One month's invoice to one user."""
+
+    class Status(models.TextChoices):
+        ISSUED = "issued", "Issued"
+        OVERDUE = "overdue", "Overdue"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="invoices")
+    period = models.CharField(max_length=7, help_text="The month, as 2026-11.")
+    amount_minor = models.PositiveIntegerField(help_text="In minor units: 1900 is 19.00.")
+    currency = models.CharField(max_length=3)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.ISSUED)
+    issued_at = models.DateTimeField(default=timezone.now)
+    review_reason = models.CharField(max_length=300, blank=True, help_text="Why a person should look at it; empty if nobody need.")
+    billed_to = models.CharField(max_length=200, blank=True, help_text="The user's name when the invoice was issued.")
+
+    class Meta:
+        ordering = ["-issued_at", "id"]
+        constraints = [models.UniqueConstraint(fields=["user", "period"], name="monolith_invoice_once")]
+        indexes = [models.Index(fields=["-issued_at", "id"], name="monolith_invoice_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.period} for {self.user_id}"

@@ -1,0 +1,7 @@
+"""The monolith's tables for those who follow them out of it."""
+
+from django.urls import include, path
+
+from messaging.api.views import urls
+
+urlpatterns = [path("", include(urls("monolith")))]
