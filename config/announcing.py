@@ -4,6 +4,7 @@ import shlex
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -21,8 +22,8 @@ STATES = 1.0
 class Watch:
     """Says once when everything runs and the page answers, and what keeps failing."""
 
-    def __init__(self, supervisor: Supervisor, url: str, login: tuple[str, str | None]) -> None:
-        self.supervisor, self.url, self.login = supervisor, url, login
+    def __init__(self, supervisor: Supervisor, url: str, login: tuple[str, str | None], starting: Sequence[str]) -> None:
+        self.supervisor, self.url, self.login, self.starting = supervisor, url, login, starting
         self.ready = False
         self.failed: set[str] = set()
         self.next = 0.0
@@ -38,9 +39,12 @@ class Watch:
             print(*(f"    {line}" for line in tail(log_of(name))), sep="\n")
             say(f"when that is mended: .venv/bin/supervisorctl -c {shlex.quote(shown(CONFIGURATION))} start {name}")
         self.failed = failed
-        if not self.ready and states and set(states.values()) == {"RUNNING"} and answers(self.url):
+        if not self.ready and states and self._all_run(states) and answers(self.url):
             self.ready = True
             self._announce()
+
+    def _all_run(self, states: Mapping[str, str]) -> bool:
+        return all(states.get(name) == "RUNNING" for name in self.starting)
 
     def _announce(self) -> None:
         name, password = self.login

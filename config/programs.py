@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import shlex
+import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from messaging import conf
 
 CONFIGURATION = RUN / "supervisord.conf"
 CONTROL_SOCKET = sockets.usable(RUN / "supervisor.sock")
+#: Where the contexts are, when they run as web servers of their own.
+USERS_ADDRESS, BILLING_ADDRESS = RUN / "address-users", RUN / "address-billing"
 
 #: Alone, a worker needs no word from other workers: what is on its queue is for it.
 WORKER_OPTIONS = ["--concurrency", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
@@ -24,11 +27,13 @@ WORKER_OPTIONS = ["--concurrency", "1", "--loglevel", "INFO", "--without-gossip"
 
 @dataclass(frozen=True)
 class Program:
-    """One supervised process. Those with a low priority start first and stop last."""
+    """One supervised process. Those with a low priority start first and stop last. `on_demand`: started only when asked for."""
 
     name: str
     command: list[str]
     priority: int = 20
+    environment: tuple[tuple[str, str], ...] = ()
+    on_demand: bool = False
 
 
 def programs(contexts: Sequence[str], port: int) -> list[Program]:
@@ -47,6 +52,30 @@ def programs(contexts: Sequence[str], port: int) -> list[Program]:
         found.append(Program(f"worker-{name}", [*celery, "worker", "-Q", name, "-n", f"{name}@%h", *WORKER_OPTIONS]))
     found.append(Program("beat", [*celery, "beat", "--loglevel", "INFO"]))
     return found
+
+
+def apart(port: int) -> list[Program]:
+    """For the walkthrough: contexts as web servers of their own, each knowing nothing of the other but a URL and a token."""
+    users, billing = (_free(port + 1), _free(port + 2))
+    USERS_ADDRESS.write_text(f"http://127.0.0.1:{users}\n")
+    BILLING_ADDRESS.write_text(f"http://127.0.0.1:{billing}\n")
+    serve = [sys.executable, str(ROOT / "manage.py"), "runserver", "--noreload"]
+    known = ("USERS_API_URL", f"http://127.0.0.1:{users}")
+    return [
+        Program("users-api", [*serve, f"127.0.0.1:{users}"], environment=(("CONTEXTS", "users"),), on_demand=True),
+        Program("billing-web", [*serve, f"127.0.0.1:{billing}"], environment=(("CONTEXTS", "billing"), known), on_demand=True),
+    ]
+
+
+def _free(port: int) -> int:
+    """The port, or another one where somebody has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def environment() -> dict[str, str]:
@@ -83,7 +112,11 @@ def configuration(running: Sequence[Program], *, password: str) -> str:
         user="user=root\n" if os.geteuid() == 0 else "",
     ) + "".join(
         PROGRAM.format(
-            name=program.name, priority=program.priority, command=_quoted(tethered(*program.command, hold=PROGRAMS_LOCK))
+            name=program.name,
+            priority=program.priority,
+            command=_quoted(tethered(*program.command, hold=PROGRAMS_LOCK)),
+            autostart="false" if program.on_demand else "true",
+            environment=",".join(f'{name}="{value}"' for name, value in program.environment),
         )
         for program in running
     )
@@ -129,6 +162,8 @@ PROGRAM = """
 [program:{name}]
 command={command}
 priority={priority}
+environment={environment}
+autostart={autostart}
 autorestart=true
 startsecs=2
 startretries=20

@@ -111,16 +111,17 @@ def run(port: int, login: tuple[str, str | None], stop: Stop) -> int:
     from django.conf import settings
     from django.db import connections
 
-    from config.programs import programs
+    from config.programs import apart, programs
 
     connections.close_all()  # this process asks no database any more
-    chosen = programs(settings.CONTEXT_NAMES, port)
+    chosen = programs(settings.CONTEXT_NAMES, port) + (apart(port) if settings.WALKTHROUGH else [])
     terminal = Terminal([*((one.name, log_of(one.name)) for one in chosen), ("supervisor", LOG / "supervisord.log")])
-    say(f"starting {len(chosen)} programs: {', '.join(one.name for one in chosen)}")
+    starting = [one.name for one in chosen if not one.on_demand]
+    say(f"starting {len(starting)} programs: {', '.join(starting)}")
     url = f"http://127.0.0.1:{port}/"
     apis.ADDRESS.write_text(f"{url}\n")  # commands beside this one find the API there
     supervisor = Supervisor(chosen)
-    watch = Watch(supervisor, url, login)
+    watch = Watch(supervisor, url, login, starting)
     try:
         while not stop.asked and supervisor.runs():
             terminal.show()

@@ -1,5 +1,6 @@
 """What commands show to a person at a terminal: tables and progress bars."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, cast
@@ -14,8 +15,8 @@ WIDTH = 160
 
 
 def show(stream: Any, table: Table) -> None:
-    """Print a table to a command's `self.stdout`."""
-    Console(file=cast(IO[str], stream), width=None if stream.isatty() else WIDTH).print(table)
+    """Print a table to a command's `self.stdout`: as wide as the terminal, or as `COLUMNS` says where there is none."""
+    Console(file=cast(IO[str], stream), width=None if stream.isatty() or "COLUMNS" in os.environ else WIDTH).print(table)
 
 
 @contextmanager

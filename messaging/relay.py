@@ -118,7 +118,8 @@ class Relay:
             done = Round(sent=len(good), failed=len(bad))
             for consumer in Consumer.objects.using(self.using):
                 for message in copies.messages(good, consumer, LARGEST_MESSAGE):
-                    self.sender.send(consumer.queue, consumer.name, message)
+                    for passed in steps.outgoing(consumer, message):
+                        self.sender.send(consumer.queue, consumer.name, passed)
                     done.messages += 1
                     steps.reach("relay.sent")
             self._refuse(bad)

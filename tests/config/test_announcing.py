@@ -31,7 +31,7 @@ def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Programs:
 
 
 def watch(programs: Programs, password: str | None = "open-sesame") -> Watch:
-    return Watch(programs, "http://127.0.0.1:8000/", ("admin", password))  # type: ignore[arg-type]
+    return Watch(programs, "http://127.0.0.1:8000/", ("admin", password), list(STARTING))  # type: ignore[arg-type]
 
 
 def test_it_says_once_that_everything_runs(programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,169 @@
+"""Chapter 4: billing keeps its own copy, and takes what comes: twice, late, shuffled, or no event at all."""
+
+from django.utils import timezone
+
+from billing.models import CachedUser
+from messaging.ids import uuid7
+from users.models import User
+from users.services import user_reactivate, user_suspend
+from walkthrough import facts, queueing, resetting
+from walkthrough.chapter import Advice, Chapter, Kind, Listing, Step, TradeOff, Window
+from walkthrough.stage import Stage
+
+TIMES = 6
+
+
+def starts(stage: Stage) -> None:
+    resetting.reset()
+    stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
+
+
+def follow(stage: Stage) -> None:
+    chosen = [user.pk for user in facts.active(5)]
+    for user_id in chosen:
+        user_suspend(user_id=user_id, reason="chapter 4")
+    stage.say("Five users are suspended. Each change commits with its event; the relay sends it, billing's worker applies it.")
+    stage.eventually("Billing's copy follows, by events", facts.agree, facts.in_words)
+    stage.rows("Side by side", facts.SIDES, facts.side_by_side(chosen))
+    by_event = CachedUser.objects.using("billing").filter(pk__in=chosen, source="event").count()
+    stage.check("Each of the five rows says that an event brought it", by_event == len(chosen), f"{by_event} of {len(chosen)}")
+
+
+def storm(stage: Stage) -> None:
+    chosen = [user.pk for user in facts.active(3)]
+    before = facts.counts()
+    stage.faults.switch("duplicate", True)
+    stage.faults.switch("reorder", True)
+    try:
+        for _ in range(TIMES):
+            for user_id in chosen:
+                user_suspend(user_id=user_id, reason="storm")
+            for user_id in chosen:
+                user_reactivate(user_id=user_id)
+        for user_id in chosen:
+            user_suspend(user_id=user_id, reason="the last word")
+        number = len(chosen) * (2 * TIMES + 1)
+        stage.say(f"{number} events of three users; each was sent three times, each copy after a random wait of its own.")
+        stage.wait(lambda: facts.unsent() == 0)
+    finally:
+        stage.faults.mend_all()
+    counted = {name: value - before[name] for name, value in facts.counts().items()}
+
+    def all_arrived() -> bool:
+        counted.update({name: value - before[name] for name, value in facts.counts().items()})
+        return sum(counted.values()) >= 3 * number
+
+    seen = lambda: ", ".join(f"{value} {name}" for name, value in counted.items())  # noqa: E731
+    stage.eventually(f"All {3 * number} copies arrived", all_arrived, seen)
+    stage.check("Second and third copies are counted, and do nothing", counted["duplicate"] == 2 * number, seen())
+    stage.check("Some were overtaken by a newer event: obsolete, counted, ignored", counted["obsolete"] > 0, seen())
+    stage.rows("Side by side", facts.SIDES, facts.side_by_side(chosen))
+    last = set(CachedUser.objects.using("billing").filter(pk__in=chosen).values_list("status", flat=True))
+    stage.check("The last word counts, whatever came last", last == {"suspended"} and facts.agree(), facts.in_words())
+
+
+def poison(stage: Stage) -> None:
+    poisoned, behind = facts.active(2)
+    user_suspend(user_id=behind.pk, reason="behind the poison")
+    queueing.send("billing", [_archived(poisoned), "this is no event"])
+    user_reactivate(user_id=behind.pk)
+    stage.say(
+        "Two things that billing can't take went into its queue: a user with the status “archived”, which its reader doesn't know, "
+        "and a text that is no event. Real events travel before and behind them."
+    )
+    stage.eventually(
+        "Both are parked, with the reason", lambda: facts.parked().count() == 2, lambda: f"{facts.parked().count()} parked"
+    )
+    stage.eventually("What came behind them arrived", facts.agree, facts.in_words)
+    stage.manage("parked", "list", "billing")
+
+
+def discard(stage: Stage) -> None:
+    for row in facts.parked().order_by("pk"):
+        stage.manage("parked", "discard", "billing", str(row.pk), "--note", "planted by chapter 4")
+    stage.check("Nothing waits for a person any more", not facts.parked().exists(), f"{facts.parked().count()} parked")
+    stage.check("The copy agrees", facts.agree(), facts.in_words())
+
+
+def _archived(user: User) -> dict[str, object]:
+    """An event as a newer publisher might send it."""
+    now = timezone.now().isoformat()
+    return {
+        "specversion": "1.0",
+        "id": str(uuid7()),
+        "source": "users",
+        "type": "users.user.suspended.v1",
+        "subject": str(user.pk),
+        "time": now,
+        "data": {"status": "archived", "status_since": now},
+        "aggregateversion": 99,
+        "correlationid": str(uuid7()),
+    }
+
+
+CHAPTER = Chapter(
+    number=4,
+    slug="own-copy",
+    title="Keep your own copy",
+    question="What if events come twice, late, or broken?",
+    situation="""
+The outbox made sure that every event leaves. But a queue delivers *at least* once, in no promised order, and now and then something
+that nobody can read. Billing decides by what it received, so all of that must be harmless.
+""",
+    change="""
+Every event carries the user's whole public state and its **version**. Billing keeps one row per user and writes it by one
+statement, which compares versions in the database: a row only moves forward. An inbox row, written in the same transaction,
+tells a redelivery. What can't be read or handled is **parked** with its reason, for a person, and the rest goes on.
+""",
+    still_wrong="""
+Billing's copy is right about every user that an event told it of. What about users whose events are gone, because billing wasn't
+there yet? A new context starts with an empty copy, and no queue holds its past. [Chapter 5](5) seeds it.
+""",
+    starts=starts,
+    steps=(
+        Step("follow", "Suspend five users", "Five changes at users; billing's rows follow by events.", follow),
+        Step(
+            "storm",
+            "Duplicate and shuffle",
+            "Every event is sent three times, and each copy waits for a random while, so that later ones overtake it.",
+            storm,
+            Kind.BREAK,
+        ),
+        Step("poison", "Send poison", "Two messages that billing can't take, between events that it can.", poison, Kind.BREAK),
+        Step("discard", "Discard what is parked", "You have read the reasons; the poison was ours.", discard, Kind.MEND),
+    ),
+    listings=(
+        Listing("messaging/upsert.py", "upsert_newer", "The write that makes order and number of deliveries irrelevant."),
+        Listing("messaging/inbox.py", "_take", "Inbox row, handlers and checkpoint: one transaction."),
+        Listing("billing/handlers.py", "HANDLERS", "The wiring: event type to handler."),
+    ),
+    trade_offs=(
+        TradeOff(
+            "State in every event",
+            "The newest alone is enough; a missed one heals with the next",
+            "Larger events; more fields to agree on",
+        ),
+        TradeOff(
+            "Version in the database's WHERE",
+            "Two workers racing on a row end right",
+            "Needs a version that moves with every write",
+        ),
+        TradeOff("Park, go on", "One poison message holds nobody up", "Somebody has to look at what is parked"),
+    ),
+    advice=(
+        Advice(
+            "Celery tasks that take model instances, or `.delay(user)`",
+            "Pass id and version, and let the receiver's own row decide whether it is news. A pickled instance is a stale read that looks fresh.",
+        ),
+        Advice(
+            "Handlers that are not idempotent (send mail, charge a card)",
+            "Give each effect a key of the event's id, in a unique column, in the transaction that does the work.",
+            ("manage.py parked list billing", "manage.py parked retry billing --all"),
+        ),
+    ),
+    windows=(
+        Window("Billing's copy", "admin:billing_cacheduser_changelist"),
+        Window("Parked messages", "admin:billing_parkedmessage_changelist"),
+        Window("What was counted", "admin:billing_authority_changelist"),
+    ),
+)

@@ -1,0 +1,58 @@
+"""`tour`: the walkthrough in a terminal. The same chapters, steps and checks as on the page, against the same running system."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from rich.console import Console
+
+from messaging.cli import Command as BaseCommand
+from messaging.cli import Found, Refused, WrongUsage
+from walkthrough import playing, programs, terminal
+from walkthrough.chapter import Chapter
+from walkthrough.chapters import CHAPTERS
+
+
+class Command(BaseCommand):
+    help = "Play the walkthrough's chapters in the terminal, beside a running `make run`. Each begins by setting its stage."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--chapter", type=int, metavar="N", help=f"only this one, {CHAPTERS[0].number} to {CHAPTERS[-1].number}"
+        )
+        parser.add_argument("--yes", action="store_true", help="don't wait for a key; exit code 1 where a check fails")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        chosen = [one for one in CHAPTERS if options["chapter"] in (None, one.number)]
+        if not chosen:
+            numbers = ", ".join(str(one.number) for one in CHAPTERS)
+            raise WrongUsage(f"There is no chapter {options['chapter']}. There are: {numbers}.")
+        try:
+            programs.states()
+        except programs.SystemNotRunning as error:
+            raise Refused(str(error)) from None
+        console = Console(file=sys.stderr if options["json"] else sys.stdout, highlight=False)
+        pause = not options["yes"] and sys.stdin.isatty() and sys.stdout.isatty()
+        red = [name for one in chosen for name in self._play(one, console, pause)]
+        total = sum(len(one.steps) + 1 for one in chosen)
+        values = {"chapters": len(chosen), "steps": total, "failed": red}
+        self.result(options, values, f"{len(chosen)} chapters, {total} steps: " + (f"{len(red)} failed." if red else "all green."))
+        if red:
+            raise Found(f"Not green: {', '.join(red)}.")
+
+    def _play(self, chapter: Chapter, console: Console, pause: bool) -> list[str]:
+        """Play one chapter; returns the steps that weren't green. After the first of them the rest would only follow from it."""
+        terminal.opening(console, chapter)
+        for name in (playing.SETTING, *(step.name for step in chapter.steps)):
+            terminal.announce(console, chapter, name)
+            if pause:
+                terminal.wait_for_key(console)
+            try:
+                done = playing.play(chapter, name, lambda entry: terminal.show(console, entry))
+            except playing.CanNotPlay as error:
+                raise Refused(str(error)) from None
+            terminal.closing(console, done)
+            if not done.green:
+                return [f"chapter {chapter.number}, {name}"]
+        terminal.ending(console, chapter)
+        return []

@@ -1,0 +1,115 @@
+"""The starting state of every chapter: everything mended and running, made-up users, and billing with a copy that agrees.
+
+It empties the contexts' databases, so it refuses where they hold anything that wasn't made up.
+"""
+
+import io
+from collections.abc import Iterable
+
+from celery import current_app
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import models, transaction
+from django_outbox_pattern.models import Published
+
+from config import preparation
+from messaging import bootstrap
+from messaging.models import Consumer, Subscription
+from walkthrough import faults, programs, queueing
+
+#: Domains that nobody has: RFC 2606.
+MADE_UP = ("@example.org", "@example.com", "@example.net")
+#: Programs that run only while a chapter needs them.
+ON_DEMAND = ("users-api", "billing-web")
+USERS = 24
+
+
+class RealData(Exception):
+    """The databases hold users that weren't made up. The text may be shown."""
+
+
+def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True) -> None:
+    """Bring the whole system into the starting state. `copied`: whether billing has its copy, or is as new.
+
+    Raises `RealData`, and what `programs` raises.
+    """
+    _only_made_up()
+    _mended()
+    _at_rest()
+    for context in settings.CONTEXT_NAMES:
+        _empty(context)
+    queueing.empty()
+    _registered()
+    call_command("seed", "--users", str(users), "--suspended", str(suspended), stdout=io.StringIO())
+    _monolith(users, suspended)
+    if copied:
+        bootstrap.bootstrap("billing", "users", current_app)
+
+
+def _only_made_up() -> None:
+    for label in ("users.User", "monolith.User"):
+        model = apps.get_model(label)
+        real = model._default_manager.using(model._meta.app_label).exclude(email="")
+        for domain in MADE_UP:
+            real = real.exclude(email__endswith=domain)
+        if real.exists():
+            raise RealData(
+                f"The database of {model._meta.app_label} holds users with real addresses, and the walkthrough would wipe them. "
+                "Start it on databases of its own: VAR_DIR=var/walk make run, or other *_DATABASE_URLs."
+            )
+
+
+def _mended() -> None:
+    """No fault is on, what must run runs, what was started for a chapter is stopped."""
+    faults.mend_all()
+    known = programs.states()
+    programs.stop(*(name for name in ON_DEMAND if name in known))
+    programs.start(*(name for name in known if name not in ON_DEMAND))
+
+
+def _at_rest() -> None:
+    """Nothing is under way from the old state into the new one: no event to send, none queued, none in a worker's hands."""
+    for context in settings.DELIVERING:
+        Published.objects.using(context).all()._raw_delete(context)
+    queueing.empty()
+    for consumer, authority in (("billing", "users"), ("users", "billing")):
+        Subscription.objects.using(consumer).get_or_create(pk=authority)
+        Subscription.objects.using(consumer).filter(pk=authority).update(state=Subscription.State.LIVE)
+        if not queueing.hands_are_empty(consumer, authority):
+            programs.kill(f"worker-{consumer}")
+            queueing.empty()
+
+
+def _empty(context: str) -> None:
+    """All rows of a context's database. Its own tables first: their triggers write into the ledger. The register stays, with its
+    tokens; its consumers are new again."""
+    with transaction.atomic(using=context):
+        for model in (*_tables(context), *_tables("django_outbox_pattern"), *_tables("messaging")):
+            if model is not Consumer:
+                model._base_manager.using(context).all()._raw_delete(context)
+        Consumer.objects.using(context).update(
+            checkpoint=None, reported_at=None, bootstrap_open=True, bootstrap_closes_at=None, bootstrapped_to=0
+        )
+
+
+def _tables(label: str) -> Iterable[type[models.Model]]:
+    """An app's models, those that point to others before them."""
+    found = [model for model in apps.get_app_config(label).get_models() if not model._meta.proxy]
+    return sorted(found, key=lambda model: -sum(isinstance(field, models.ForeignKey) for field in model._meta.local_fields))
+
+
+def _registered() -> None:
+    """Both consumers are in the registers as their handlers ask for, and have a token."""
+    for consumer, authority in (("billing", "users"), ("users", "billing")):
+        call_command("consumers", "register", consumer, "--to", authority, stdout=io.StringIO())
+    for _ in preparation.tokens():
+        pass
+
+
+def _monolith(users: int, suspended: float) -> None:
+    from django.core.management import get_commands
+
+    if "seed_monolith" not in get_commands():
+        return
+    call_command("seed_monolith", "--users", str(users), "--suspended", str(suspended), stdout=io.StringIO())

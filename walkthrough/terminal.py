@@ -1,0 +1,85 @@
+"""A chapter on a terminal, by rich: its texts, and each entry of a step as it comes."""
+
+import re
+from textwrap import dedent
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.markup import escape
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.table import Table
+
+from walkthrough.chapter import Chapter, Kind
+from walkthrough.playing import SETTING
+from walkthrough.record import Check, Entry, Played, Ran, Rows, Said
+
+LOOKS = {Kind.DO: "cyan", Kind.BREAK: "red", Kind.MEND: "green"}
+
+
+def opening(console: Console, chapter: Chapter) -> None:
+    console.print(Rule(f"Chapter {chapter.number}: {chapter.title}", style="bold"))
+    console.print(f"[i]{escape(chapter.question)}[/i]\n")
+    _text(console, chapter.situation)
+    _text(console, chapter.change, "The smallest change")
+
+
+def announce(console: Console, chapter: Chapter, name: str) -> None:
+    if name == SETTING:
+        console.print("[bold cyan]▶ Set the stage[/] Everything mended and running, in this chapter's starting state.")
+        return
+    step = chapter.step(name)
+    console.print(f"\n[bold {LOOKS[step.kind]}]▶ {escape(step.button)}[/] {escape(step.says)}")
+
+
+def show(console: Console, entry: Entry) -> None:
+    """One entry of a step."""
+    if isinstance(entry, Said):
+        console.print(Padding(escape(entry.text), (0, 0, 0, 2)))
+    elif isinstance(entry, Ran):
+        mark = "" if entry.code == 0 else f"   [dim]exit code {entry.code}[/]"
+        console.print(Padding(f"[bold]$ {escape(entry.command)}[/]{mark}", (0, 0, 0, 2)))
+        console.print(Padding(f"[dim]{escape(entry.output)}[/]", (0, 0, 0, 4)))
+    elif isinstance(entry, Rows):
+        table = Table(*entry.head, title=entry.title, title_justify="left")
+        for row in entry.rows:
+            table.add_row(*(escape(cell) for cell in row))
+        console.print(Padding(table, (0, 0, 0, 2)))
+    elif isinstance(entry, Check):
+        mark, look = ("✓", "green") if entry.holds else ("✗", "bold red")
+        seen = f" [dim]({escape(entry.seen)})[/]" if entry.seen else ""
+        console.print(Padding(f"[{look}]{mark}[/] {escape(entry.claim)}{seen}", (0, 0, 0, 2)))
+
+
+def closing(console: Console, played: Played) -> None:
+    """What can't be seen from the entries."""
+    if played.error:
+        console.print(Padding(f"[bold red]✗ Not played to its end:[/] {escape(played.error)}", (0, 0, 0, 2)))
+
+
+def ending(console: Console, chapter: Chapter) -> None:
+    console.print()
+    _text(console, chapter.still_wrong, "What is still wrong" if chapter.number < 12 else "In the end")
+    if chapter.trade_offs:
+        table = Table("choice", "gains", "costs", title="Trade-offs", title_justify="left")
+        for row in chapter.trade_offs:
+            table.add_row(escape(row.choice), escape(row.gains), escape(row.costs))
+        console.print(table)
+    for advice in chapter.advice:
+        commands = "".join(f"\n[bold]$ {escape(command)}[/]" for command in advice.commands)
+        console.print(
+            Panel(f"{escape(advice.does)}{commands}", title=f"In your monolith: {escape(advice.where)}", title_align="left")
+        )
+    console.print()
+
+
+def wait_for_key(console: Console) -> None:
+    console.input("[dim]  Enter plays it, Ctrl-C leaves. [/]")
+
+
+def _text(console: Console, text: str, title: str = "") -> None:
+    if title:
+        console.print(f"[bold]{title}[/]")
+    console.print(Markdown(re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", dedent(text).strip())))
+    console.print()
