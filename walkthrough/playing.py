@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 FOLDER = VAR / "walkthrough"
 #: The name under which the setting of the stage is remembered.
 SETTING = "stage"
+#: What the step that is being played has shown so far.
+NOW = "now.json"
 
 
 class CanNotPlay(Exception):
@@ -54,6 +56,12 @@ def following(chapter: Chapter, found: Progress) -> str:
     return next((step.name for step in chapter.steps if found.of(step.name) is None), "")
 
 
+def now(chapter: Chapter) -> list[Entry]:
+    """What the chapter's running step has shown so far; nothing where none runs."""
+    values = _read(FOLDER / NOW)
+    return Played.from_json(values).entries if values.pop("chapter", None) == chapter.number else []
+
+
 def play(chapter: Chapter, name: str, follow: Callable[[Entry], None] = lambda entry: None) -> Played:
     """Set the stage, or play the next step; returns what came of it, which is kept too. `follow` hears each entry at once.
 
@@ -67,13 +75,19 @@ def play(chapter: Chapter, name: str, follow: Callable[[Entry], None] = lambda e
         elif name != (expected := following(chapter, found)):
             raise CanNotPlay(_out_of_order(chapter, name, expected))
         done = Played(name)
-        stage = Stage(done, found.notes, follow)
+
+        def shows(entry: Entry) -> None:
+            _write(FOLDER / NOW, {"chapter": chapter.number, **done.as_json()})
+            follow(entry)
+
+        stage = Stage(done, found.notes, shows)
         began = time.monotonic()
         try:
             (chapter.starts if name == SETTING else chapter.step(name).run)(stage)
         except Exception as error:  # the page says so; a half-played step is no green one
             log.exception("chapter %d, %s", chapter.number, name)
             done.error = f"{type(error).__name__}: {error}"
+        (FOLDER / NOW).unlink(missing_ok=True)
         done.seconds = round(time.monotonic() - began, 1)
         found.played.append(done)
         _write(_file(chapter), {"played": [one.as_json() for one in found.played], "notes": found.notes})

@@ -23,7 +23,7 @@ from walkthrough.record import Check, Entry, Played, Ran, Rows, Said, shortened
 PATIENCE, LONGEST = 20.0, 180.0
 LOOK = 0.1
 #: Columns for a command's tables: what a page and a terminal show without breaking lines.
-WIDTH = "110"
+WIDTH = "96"
 
 
 class Stage:

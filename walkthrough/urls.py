@@ -2,14 +2,17 @@
 
 from django.urls import path
 
-from walkthrough import views
+from walkthrough.views import chapters, page
 
 app_name = "walkthrough"
 urlpatterns = [
-    path("", views.page, name="page"),
-    path("live/", views.live, name="live"),
-    path("register/", views.register, name="register"),
-    path("users/<uuid:user_id>/suspend/", views.suspend, name="suspend"),
-    path("users/<uuid:user_id>/reactivate/", views.reactivate, name="reactivate"),
-    path("users/<uuid:user_id>/erase/", views.erase, name="erase"),
+    path("", page.page, name="page"),
+    path("live/", page.live, name="live"),
+    path("register/", page.register, name="register"),
+    path("users/<uuid:user_id>/suspend/", page.suspend, name="suspend"),
+    path("users/<uuid:user_id>/reactivate/", page.reactivate, name="reactivate"),
+    path("users/<uuid:user_id>/erase/", page.erase, name="erase"),
+    path("chapters/<int:number>/", chapters.chapter, name="chapter"),
+    path("chapters/<int:number>/play/<slug:step>/", chapters.play, name="play"),
+    path("chapters/<int:number>/now/", chapters.now, name="now"),
 ]

@@ -1,4 +1,4 @@
-"""The first page. Every form is a plain POST that ends in a redirect; with htmx the same POST answers with what changed."""
+"""The first page: users and billing's cache side by side, and where to begin."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from users import services
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser, UserError
 from walkthrough import presentation, trail
+from walkthrough.chapters import CHAPTERS
 
 STATUS: dict[type[UserError], int] = {UnknownUser: 404, InvalidUser: 400, TransitionNotAllowed: 409}
 
@@ -102,7 +103,7 @@ def _plainly(request: HttpRequest, notice: str, status: int, form: RegisterForm)
 
 
 def _page(request: HttpRequest, form: RegisterForm | None = None, notice: str = "", status: int = 200) -> HttpResponse:
-    context = {**_live(), **_notice(notice, status), "form": form or RegisterForm()}
+    context = {**_live(), **_notice(notice, status), "form": form or RegisterForm(), "chapters": CHAPTERS}
     return render(request, "walkthrough/page.html", context, status=status)
 
 

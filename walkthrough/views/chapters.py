@@ -1,0 +1,97 @@
+"""A chapter's page: its texts, its code, and its steps as buttons with what each of them showed."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from walkthrough import listing, playing
+from walkthrough.chapter import Chapter, Kind, Step
+from walkthrough.chapters import CHAPTERS
+from walkthrough.chapters import chapter as by_number
+
+SETTING = Step(
+    playing.SETTING,
+    "Set the stage",
+    "Mends every fault, starts what is stopped, wipes the demo data and makes it anew, as this chapter begins.",
+    lambda stage: None,
+)
+
+
+@require_safe
+@never_cache
+def chapter(request: HttpRequest, number: int) -> HttpResponse:
+    """The whole page."""
+    found = _found(number)
+    place = CHAPTERS.index(found)
+    context = {
+        "chapter": found,
+        "chapters": CHAPTERS,
+        "previous": CHAPTERS[place - 1] if place else None,
+        "next": CHAPTERS[place + 1] if place + 1 < len(CHAPTERS) else None,
+        "listings": [listing.shown(one) for one in found.listings],
+        "windows": [(one.title, f"{reverse(one.name)}{'?' if one.query else ''}{one.query}") for one in found.windows],
+        **_steps(found),
+    }
+    return render(request, "walkthrough/chapter.html", context)
+
+
+@require_POST
+def play(request: HttpRequest, number: int, step: str) -> HttpResponse:
+    """Play a step; with htmx the answer is the steps, else the page with the step in view."""
+    found = _found(number)
+    if step != playing.SETTING and step not in {one.name for one in found.steps}:
+        raise Http404(f"Chapter {number} has no step {step!r}.")
+    refused, status = "", 200
+    try:
+        playing.play(found, step)
+    except playing.CanNotPlay as error:
+        refused, status = str(error), 409
+    if request.htmx:  # type: ignore[attr-defined]
+        return render(request, "walkthrough/_steps.html", {"chapter": found, **_steps(found, refused)}, status=status)
+    if refused:
+        return render(
+            request, "walkthrough/refused.html", {"chapter": found, "refused": refused, "chapters": CHAPTERS}, status=status
+        )
+    return redirect(f"{reverse('walkthrough:chapter', args=[number])}#step-{step}")
+
+
+@require_safe
+@never_cache
+def now(request: HttpRequest, number: int) -> HttpResponse:
+    """What the step that is being played has shown so far."""
+    return render(request, "walkthrough/_entries.html", {"entries": playing.now(_found(number))})
+
+
+def _found(number: int) -> Chapter:
+    try:
+        return by_number(number)
+    except KeyError:
+        raise Http404(f"There is no chapter {number}.") from None
+
+
+def _steps(chapter: Chapter, refused: str = "") -> dict[str, Any]:
+    found = playing.progress(chapter)
+    following = playing.following(chapter, found)
+    steps = [
+        {
+            "step": step,
+            "played": found.of(step.name),
+            "next": step.name == following,
+            "setting": step is SETTING,
+            "breaks": step.kind is Kind.BREAK,
+            "mends": step.kind is Kind.MEND,
+        }
+        for step in (SETTING, *chapter.steps)
+    ]
+    played = [found.of(step.name) for step in chapter.steps]
+    return {
+        "steps": steps,
+        "on_stage": found.on_stage,
+        "refused": refused,
+        "finished": all(played),
+        "green": all(one is not None and one.green for one in played),
+    }
