@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from walkthrough.views import chapters, page
+from walkthrough.views import chapters, lab, page
 
 app_name = "walkthrough"
 urlpatterns = [
@@ -15,4 +15,8 @@ urlpatterns = [
     path("chapters/<int:number>/", chapters.chapter, name="chapter"),
     path("chapters/<int:number>/play/<slug:step>/", chapters.play, name="play"),
     path("chapters/<int:number>/now/", chapters.now, name="now"),
+    path("lab/", lab.lab, name="lab"),
+    path("lab/live/", lab.live, name="lab-live"),
+    path("lab/<slug:kind>/<slug:name>/", lab.act, name="lab-act"),
+    path("lab/<slug:kind>/<slug:name>/<slug:what>/", lab.act, name="lab-switch"),
 ]

@@ -16,6 +16,7 @@ from users import services
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser, UserError
 from walkthrough import presentation, trail
 from walkthrough.chapters import CHAPTERS
+from walkthrough.views import lab
 
 STATUS: dict[type[UserError], int] = {UnknownUser: 404, InvalidUser: 400, TransitionNotAllowed: 409}
 
@@ -83,6 +84,8 @@ def _act(request: HttpRequest, done: str, service: Callable[[], Any]) -> HttpRes
         notice, status = str(error), STATUS[type(error)]
     else:
         notice, status = f"{user.name or 'The user'} is {done}.", 200
+    if request.htmx and request.htmx.target == "lab":  # type: ignore[attr-defined]
+        return lab.answer(request, notice, refused=status != 200)
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "walkthrough/_acted.html", {**_live(), **_notice(notice, status)}, status=status)
     return _plainly(request, notice, status, RegisterForm())

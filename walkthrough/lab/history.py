@@ -1,0 +1,71 @@
+"""Lag and staleness over the last minutes. Sampled by a thread of the web process while somebody looks at the lab."""
+
+import logging
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from django.db import DatabaseError, connections
+
+from messaging import sequencer, staleness
+from messaging.models import Ledger, Subscription
+
+log = logging.getLogger(__name__)
+#: Seconds between two samples, seconds that are shown, and seconds without a visitor after which sampling rests.
+EVERY, SHOWN, REST = 2.0, 300.0, 60.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """At a monotonic time: positions behind, and seconds since the copy was confirmed to be caught up (None: never)."""
+
+    at: float
+    lag: int
+    staleness: float | None
+
+
+class History:
+    """The last samples."""
+
+    def __init__(self) -> None:
+        self.samples: deque[Sample] = deque(maxlen=int(SHOWN / EVERY) + 1)
+        self._visited = 0.0
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def visit(self) -> list[Sample]:
+        """Somebody looks: go on sampling, and give what there is."""
+        self._visited = time.monotonic()
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._take()
+                self._thread = threading.Thread(target=self._run, daemon=True, name="lab-history")
+                self._thread.start()
+        return [sample for sample in list(self.samples) if sample.at >= self._visited - SHOWN]
+
+    def _run(self) -> None:
+        while time.monotonic() - self._visited < REST:
+            time.sleep(EVERY)
+            self._take()
+        for alias in ("users", "billing"):
+            connections[alias].close()
+
+    def _take(self) -> None:
+        try:
+            self.samples.append(sample())
+        except DatabaseError as error:  # a gap in the line
+            log.warning("the lab couldn't look: %s", type(error).__name__)
+            for alias in ("users", "billing"):
+                connections[alias].close()
+
+
+def sample() -> Sample:
+    """A look at both databases: four indexed queries."""
+    head = sequencer.head("users") + Ledger.objects.using("users").filter(position__isnull=True).count()
+    row = Subscription.objects.using("billing").filter(pk="users").first()
+    age = staleness.age(row)
+    return Sample(time.monotonic(), staleness.behind(row, head) or 0, None if age is None else age.total_seconds())
+
+
+HISTORY = History()

@@ -1,0 +1,69 @@
+"""The lab's repair buttons: what the commands of the same names do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from messaging import pulling, reconcile, republish
+from walkthrough import faults
+from walkthrough.lab import processes
+
+
+@dataclass(frozen=True)
+class Mend:
+    """A button: its name, what it says, the command that does the same; `run` returns what was done, in a sentence."""
+
+    name: str
+    title: str
+    does: str
+    run: Callable[[], str]
+
+
+def _catch_up() -> str:
+    done = pulling.catch_up("billing", "users")
+    return f"{done.rows} changes pulled, {done.applied} of them new to billing. Checkpoint {done.checkpoint} of {done.head}."
+
+
+def _republish() -> str:
+    done = republish.republish("users")
+    return f"{done.count} changes had no event; each has one now."
+
+
+def _compare() -> str:
+    return _in_words(reconcile.compare("billing", "users"))
+
+
+def _repair() -> str:
+    found = reconcile.compare("billing", "users")
+    if found.verdict != "drift":
+        return _in_words(found)
+    mended = reconcile.repair("billing", "users", found, authority_wins=True)
+    return f"{_in_words(found)} {mended} are repaired; rows that were ahead too."
+
+
+def _in_words(found: reconcile.Comparison) -> str:
+    if found.error is not None:
+        return f"Nothing can be said: {found.error}"
+    kinds = ", ".join(f"{number} {kind}" for kind, number in found.counts.items() if number)
+    trips = f"{found.round_trips} round trip{'' if found.round_trips == 1 else 's'}, {found.bytes:,} bytes"
+    return f"{found.differing} differ: {kinds} ({trips})." if found.differing else f"Equal, by fingerprints ({trips})."
+
+
+def mend_everything() -> str:
+    """Every fault off, every process running, and billing's copy what the authority has."""
+    faults.mend_all()
+    processes.start_all()
+    _catch_up()
+    return f"Every fault is off and every process runs. {_repair()}"
+
+
+MENDS = (
+    Mend("catch-up", "Catch up", "catch_up billing --from users", _catch_up),
+    Mend("republish", "Republish", "republish users", _republish),
+    Mend("compare", "Compare", "reconcile billing --from users", _compare),
+    Mend("repair", "Repair", "reconcile billing --from users --repair --authority-wins", _repair),
+)
+
+
+def do(name: str) -> str:
+    """Do the repair by that name; `KeyError` where there is none."""
+    return {mend.name: mend for mend in MENDS}[name].run()

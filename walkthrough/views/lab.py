@@ -1,0 +1,109 @@
+"""The lab's page, its part that moves, and its switches."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib import messages
+from django.db import Error
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+from kombu.exceptions import OperationalError as BrokerError
+
+from messaging.errors import MessagingError
+from messaging.models import Subscription
+from messaging.staleness import age, in_words
+from walkthrough import faults, presentation, programs
+from walkthrough.chapters import CHAPTERS
+from walkthrough.lab import charts, damage, processes, repairs, timeline
+from walkthrough.lab.history import HISTORY
+
+#: What may be asked of each kind of switch; the URL names both.
+ACTS: dict[str, Callable[[str, str], str]] = {
+    "fault": lambda name, what: _switch(name, on=what == "on"),
+    "process": processes.act,
+    "damage": lambda name, what: damage.do(name),
+    "mend": lambda name, what: repairs.mend_everything() if name == "everything" else repairs.do(name),
+}
+#: Why something may not be possible just now; each says so in a sentence.
+EXPECTED = (MessagingError, programs.SystemNotRunning, programs.WouldNot, Error, BrokerError, OSError)
+
+
+@require_safe
+@never_cache
+def lab(request: HttpRequest) -> HttpResponse:
+    """The whole page. `?user=<id>` shows that user's story."""
+    return render(request, "walkthrough/lab.html", {"chapters": CHAPTERS, **_live(request)})
+
+
+@require_safe
+@never_cache
+def live(request: HttpRequest) -> HttpResponse:
+    """The part that moves."""
+    return render(request, "walkthrough/_lab_live.html", _live(request))
+
+
+@require_POST
+def act(request: HttpRequest, kind: str, name: str, what: str = "do") -> HttpResponse:
+    """Press a switch or a button; with htmx the answer is the part that moves, with what was done."""
+    if kind not in ACTS:
+        raise Http404(f"There is no switch {kind!r}.")
+    try:
+        said, refused = ACTS[kind](name, what), False
+    except KeyError:
+        raise Http404(f"There is no {kind} {name!r}, or it can't {what}.") from None
+    except EXPECTED as error:
+        said, refused = str(error) or type(error).__name__, True
+    if request.htmx:  # type: ignore[attr-defined]
+        return answer(request, said, refused=refused)
+    (messages.error if refused else messages.success)(request, said)
+    return redirect("walkthrough:lab")
+
+
+def answer(request: HttpRequest, said: str, *, refused: bool) -> HttpResponse:
+    """The part that moves, with what was just done or refused: for htmx."""
+    return render(request, "walkthrough/_lab_live.html", {**_live(request), "said": said, "said_refused": refused})
+
+
+def _switch(name: str, *, on: bool) -> str:
+    faults.switch(name, on)
+    title = next(fault.title for fault in faults.FAULTS if fault.name == name)
+    return f"{title}: {'on' if on else 'off'}."
+
+
+def _live(request: HttpRequest) -> dict[str, Any]:
+    samples, on = HISTORY.visit(), faults.switched_on()
+    running = processes.processes()
+    stopped = [process for process in running if not process.runs]
+    chosen = _chosen(request)
+    row = Subscription.objects.using("billing").filter(pk="users").first()
+    return {
+        "rows": presentation.rows(),
+        "lanes": presentation.lanes(),
+        "faults": [{"fault": fault, "on": fault.name in on} for fault in faults.FAULTS],
+        "processes": running,
+        "damages": damage.DAMAGE,
+        "mends": repairs.MENDS,
+        "broken": [fault.title for fault in faults.FAULTS if fault.name in on] + [f"{one.name} {one.word}" for one in stopped],
+        "charts": [
+            charts.chart("Lag", samples, lambda one: float(one.lag), lambda number: f"{number:.0f} positions"),
+            charts.chart("Staleness", samples, lambda one: one.staleness, lambda number: f"{number:.0f} s"),
+        ],
+        "state": row.state if row else "new",
+        "age": in_words(old) if row and (old := age(row)) is not None else "never confirmed",
+        "timeline": timeline.timeline(chosen) if chosen else None,
+        "chosen": chosen,
+    }
+
+
+def _chosen(request: HttpRequest) -> uuid.UUID | None:
+    """The user whose story the page shows; a form's answer knows it by the page that it came from."""
+    page = urlsplit(request.htmx.current_url or "").query if request.htmx else ""  # type: ignore[attr-defined]
+    text = request.GET.get("user") or QueryDict(page).get("user", "")
+    try:
+        return uuid.UUID(text) if text else None
+    except ValueError:
+        raise Http404(f"{text[:50]!r} is no user's id.") from None
