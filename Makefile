@@ -31,11 +31,11 @@ help:
 run: .venv/.run
 	@exec $(BIN)/python -m config.up
 
-# What starts processes, reads settings or reads prose has no engine: once is enough.
+# What starts the whole system, reads settings or reads prose has no engine: once is enough.
 test: .venv/.dev
 	@failed=0; \
 	$(BIN)/python -m pytest --engine sqlite $(ARGS) || { failed=1; bad="$$bad sqlite"; }; \
-	$(BIN)/python -m pytest --engine postgresql --ignore tests/config --ignore tests/docs $(ARGS) \
+	$(BIN)/python -m pytest --engine postgresql --ignore tests/browser --ignore tests/config --ignore tests/docs $(ARGS) \
 		|| { failed=1; bad="$$bad postgresql"; }; \
 	if [ $$failed = 1 ]; then echo "Tests failed on:$$bad" >&2; fi; \
 	exit $$failed

@@ -1,8 +1,13 @@
 """What holds for every test."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
+
+# A shell starts what it puts into the background with Ctrl-C ignored, and every process of ours would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,101 @@
+"""A real `make run` and a real browser before it.
+
+The browser is the system's Chromium or Chrome, else the one that Playwright fetched (`playwright install chromium`). Where there is
+none these tests are skipped, and a line at the end says so loudly; with REQUIRE_BROWSER=1, as CI has it, that is a failure instead.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+from tests.running import Run, end
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+#: No sandbox, because root has none; and nothing that speaks to the network by itself.
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+#: Screenshots of what was seen, kept outside git: var/ is ignored.
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "var" / "screenshots"
+#: A poll that a page was waiting for when it was left; htmx calls that an error, and nobody is there to see it.
+LEAVING = ("htmx:sendAbort", "htmx:afterRequest", "htmx:sendError")
+MISSING = "NO BROWSER: the walkthrough's pages were not tested in one. Install Chromium, or: playwright install chromium"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = next(filter(None, map(shutil.which, NAMES)), None)
+        try:
+            browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        except Error as error:
+            if os.environ.get("REQUIRE_BROWSER"):
+                raise
+            pytest.skip(f"{MISSING} ({str(error).splitlines()[0]})")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Run]:
+    """The whole system, started as a reader starts it."""
+    with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as folder:
+        run = Run(Path(folder))
+        try:
+            run.wait_for_line("Everything runs", timeout=120)
+            yield run
+        finally:
+            end(run)
+
+
+@pytest.fixture
+def page(chromium: Browser, running: Run) -> Iterator["Pages"]:
+    pages = Pages(chromium, running)
+    yield pages
+    pages.close()
+    assert pages.errors == []
+
+
+class Pages:
+    """A page of the running system, and what its console complained about."""
+
+    def __init__(self, browser: Browser, run: Run) -> None:
+        self.run = run
+        self.context = browser.new_context(viewport={"width": 1400, "height": 900}, base_url=self.address)
+        self.page: Page = self.context.new_page()
+        self.errors: list[str] = []
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.run.environment['PORT']}"
+
+    def _hear(self, message: Any) -> None:
+        if message.type == "error" and not message.text.startswith(LEAVING):
+            self.errors.append(message.text)
+
+    def keep(self, name: str) -> None:
+        """Screenshots, wide and narrow; nothing is wider than the window."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        for width in (1400, 420):
+            self.page.set_viewport_size({"width": width, "height": 900})
+            too_wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            self.page.screenshot(path=SCREENSHOTS / f"{name}-{width}.png", full_page=True)
+            assert too_wide <= 0, f"{name} is {too_wide} pixels wider than a window of {width}"
+        self.page.set_viewport_size({"width": 1400, "height": 900})
+
+    def close(self) -> None:
+        self.context.close()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if any(MISSING in str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_line(MISSING, red=True, bold=True)

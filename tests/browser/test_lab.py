@@ -1,0 +1,85 @@
+"""The lab's switches are used, and seen to act on the running system."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.accessibility import assert_accessible
+from tests.browser.conftest import Pages
+
+PATIENCE = 45_000
+
+
+def test_the_lab_is_accessible_and_fits(page: Pages) -> None:
+    page.page.goto("/lab/")
+    expect(page.page.get_by_text("Nothing is switched to broken")).to_be_visible()
+    assert_accessible(page.page)
+    page.keep("lab")
+
+
+def test_damage_is_seen_by_kind_and_repaired(page: Pages) -> None:
+    tab = page.page
+    tab.goto("/lab/")
+    tab.click("#stop-tend-billing")
+    expect(tab.locator("#start-tend-billing")).to_be_visible(timeout=PATIENCE)
+    for kind in ("missing", "corrupt", "ghost"):
+        tab.click(f"#damage-{kind}")
+        expect(tab.locator(f"tr.drift.{kind} .tag", has_text=kind).first).to_be_visible(timeout=PATIENCE)
+    page.keep("lab-drift")
+    tab.click("#mend-repair")
+    expect(tab.locator("#said")).to_contain_text("3 are repaired", timeout=PATIENCE)
+    expect(tab.locator("tr.drift")).to_have_count(0, timeout=PATIENCE)
+    tab.click("#mend-everything")
+    expect(tab.get_by_text("Nothing is switched to broken")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_stopped_relay_fills_the_outbox_and_a_started_one_empties_it(page: Pages) -> None:
+    tab = page.page
+    tab.goto("/lab/")
+    waiting = tab.locator(".lane").first.locator("dd").first
+    tab.click("#stop-relay-users")
+    expect(tab.locator("#start-relay-users")).to_be_visible(timeout=PATIENCE)
+    tab.locator("button.suspend").first.click()
+    expect(waiting).to_have_text("1 waiting", timeout=PATIENCE)
+    tab.click("#start-relay-users")
+    expect(waiting).to_have_text("0 waiting", timeout=PATIENCE)
+
+
+def test_duplicated_deliveries_are_counted(page: Pages) -> None:
+    tab = page.page
+    tab.goto("/lab/")
+    outcomes = tab.locator(".lane").first.locator(".outcomes")
+
+    def duplicates() -> int:
+        found = re.search(r"(\d+) duplicate", outcomes.inner_text())
+        assert found
+        return int(found[1])
+
+    before = duplicates()
+    tab.click("#fault-duplicate")
+    expect(tab.locator("#fault-duplicate")).to_have_attribute("aria-checked", "true", timeout=PATIENCE)
+    tab.locator("button.suspend").first.click()
+    expect(outcomes).to_contain_text(f"{before + 2} duplicate", timeout=PATIENCE)
+    tab.click("#mend-everything")
+    expect(tab.locator("#fault-duplicate")).to_have_attribute("aria-checked", "false", timeout=PATIENCE)
+
+
+def test_a_users_story_names_what_happened_in_both_contexts(page: Pages) -> None:
+    tab = page.page
+    tab.goto("/lab/")
+    row = tab.locator("tbody tr", has=tab.locator("button.suspend")).first
+    row.locator("button.suspend").click()
+    tab.locator(".who a").first.click()
+    expect(tab.locator("#timeline .story li").first).to_be_visible(timeout=PATIENCE)
+    page.keep("lab-story")
+
+
+def test_by_the_keyboard_alone(page: Pages) -> None:
+    tab = page.page
+    tab.goto("/lab/")
+    tab.locator("#fault-drop").focus()
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#fault-drop")).to_have_attribute("aria-checked", "true", timeout=PATIENCE)
+    expect(tab.locator("#fault-drop")).to_be_focused()
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#fault-drop")).to_have_attribute("aria-checked", "false", timeout=PATIENCE)

@@ -1,0 +1,127 @@
+"""The lab without a browser: what each damage does, what the chart draws, what the story tells, and what is refused."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+
+from billing.models import CachedUser, Invoice
+from billing.services import invoice_mark_overdue
+from messaging import sequencer
+from tests.walkthrough.test_page import deliver, register_consumers
+from users.models import User
+from users.services import user_register, user_suspend
+from walkthrough import facts, faults
+from walkthrough.lab.charts import chart
+from walkthrough.lab.history import Sample, sample
+from walkthrough.lab.timeline import timeline
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def user() -> User:
+    user = user_register(email="ada@example.org", name="Ada")
+    register_consumers()
+    deliver("users", "billing")
+    return user
+
+
+@pytest.fixture(autouse=True)
+def _mended() -> Iterator[None]:
+    yield
+    faults.mend_all()
+
+
+def test_the_page_reads_without_a_running_system(client: Client, user: User) -> None:
+    html = client.get(f"/lab/?user={user.pk}").content.decode()
+    assert "The story of Ada" in html
+    assert "relay-users" in html
+    assert "away" in html  # nothing is supervised here, and the page says so
+    assert "http://" not in html.replace("http://www.w3.org", "")
+
+
+@pytest.mark.parametrize("kind", ["missing", "stale", "corrupt", "ghost", "ahead"])
+def test_each_damage_is_the_drift_that_it_is_called(client: Client, user: User, kind: str) -> None:
+    user_suspend(user_id=user.pk, reason="a second version, so that there is one to go back to")
+    deliver("users", "billing")
+    assert facts.agree()
+    response = client.post(f"/lab/damage/{kind}/", headers=HTMX)
+    assert response.status_code == 200
+    assert list(facts.differing().values()) == [kind]
+    assert f">{kind}<" in response.content.decode()
+
+
+def test_a_write_past_the_services_has_no_event(client: Client, user: User) -> None:
+    before = facts.recorded()
+    assert "no service, no event" in client.post("/lab/damage/silent/", headers=HTMX).content.decode()
+    assert list(facts.differing().values()) == ["stale"]
+    assert facts.recorded() == before
+    assert "no event was recorded" in [line.detail for line in timeline(user.pk).lines]
+
+
+def test_a_fault_is_switched_on_and_off(client: Client) -> None:
+    assert 'aria-checked="true"' in client.post("/lab/fault/drop/on/", headers=HTMX).content.decode()
+    assert faults.switched_on() == {"drop"}
+    assert client.post("/lab/fault/drop/off/").status_code == 302
+    assert faults.switched_on() == frozenset()
+
+
+@pytest.mark.parametrize(
+    "path", ["fault/nothing/on", "process/web/stop", "process/relay-users/paint", "damage/everything", "mend/nothing", "other/x"]
+)
+def test_what_is_no_switch_is_404(client: Client, path: str) -> None:
+    assert client.post(f"/lab/{path}/").status_code == 404
+
+
+def test_a_switch_is_a_post_with_a_token(user: User) -> None:
+    assert Client().get("/lab/damage/ghost/").status_code == 405
+    assert Client(enforce_csrf_checks=True).post("/lab/damage/ghost/").status_code == 403
+    assert CachedUser.objects.using("billing").count() == 1
+
+
+def test_what_cannot_be_done_now_is_a_sentence(client: Client) -> None:
+    html = client.post("/lab/process/relay-users/stop/", headers=HTMX).content.decode()
+    assert "The system isn&#x27;t running" in html
+
+
+def test_the_story_tells_cause_and_effect_in_both_contexts(user: User) -> None:
+    invoice = Invoice.objects.create(user_id=user.pk, period="2026-11", amount_minor=1, currency="EUR", user_version=1)
+    invoice_mark_overdue(invoice_id=invoice.pk)
+    deliver("billing", "users")
+    deliver("users", "billing")
+    told = timeline(user.pk)
+    lines = {(line.context, line.what): line for line in told.lines}
+    assert lines["users", "User suspended: recorded"].cause == "Invoice overdue"
+    overdue = lines["billing", "Invoice overdue: recorded"].correlation
+    assert lines["users", "User suspended: recorded"].correlation == overdue
+    assert ("users", "Invoice overdue: received") in lines
+    assert ("billing", "User suspended: received") in lines
+    assert [line.at for line in told.lines] == sorted((line.at for line in told.lines), reverse=True)
+    assert told.copy is not None
+    assert (told.copy.status, told.version) == ("suspended", 2)
+
+
+def test_nobodys_story_is_empty_and_nonsense_is_404(client: Client) -> None:
+    assert "Nothing is known of this user." in client.get(f"/lab/?user={uuid.uuid4()}").content.decode()
+    assert client.get("/lab/?user=nonsense").status_code == 404
+
+
+def test_lag_counts_what_is_not_stamped_yet(user: User) -> None:
+    sequencer.stamp_pending("users")
+    before = sample().lag
+    user_suspend(user_id=user.pk, reason="not delivered")
+    assert sample().lag == before + 1
+
+
+def test_a_chart_draws_its_samples_from_left_to_right() -> None:
+    samples = [Sample(at, lag, None) for at, lag in ((0.0, 0), (150.0, 40), (300.0, 20))]
+    drawn = chart("Lag", samples, lambda one: float(one.lag), lambda number: f"{number:.0f}")
+    points = [tuple(float(number) for number in pair.split(",")) for pair in drawn.line.split()]
+    assert [x for x, _ in points] == [40.0, 320.0, 600.0]
+    lowest, highest, middle = (y for _, y in points)
+    assert highest < middle < lowest
+    assert (drawn.top, drawn.now, drawn.highest) == ("50", "20", "40")
+    assert chart("Staleness", samples, lambda one: one.staleness, str).now == "not known"
