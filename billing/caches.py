@@ -30,7 +30,7 @@ def apply_users(events: Sequence[Event], source: str) -> Upserted:
         CachedUser,
         [
             {
-                "user_id": event.uuid,
+                "user_id": event.subject,
                 "status": event.data.status,
                 "status_since": event.data.status_since,
                 "version": event.version,
@@ -43,7 +43,7 @@ def apply_users(events: Sequence[Event], source: str) -> Upserted:
         final=("status", "erased"),
         using=DATABASE,
     )
-    _flag_late_invoices([event for event in events if event.data.status != "active" and event.uuid in outcome.applied])
+    _flag_late_invoices([event for event in events if event.data.status != "active" and event.subject in outcome.applied])
     return outcome
 
 

@@ -167,7 +167,7 @@ def _read(
 ) -> None:
     """Pages up to the head."""
     checkpoint = pulling.subscribed(consumer, authority).checkpoint
-    for since, page in pulling.pages(client, checkpoint, page_size=page_size, until=head):
+    for since, page in pulling.pages(client, cache, checkpoint, page_size=page_size, until=head):
         pulling.take(consumer, authority, cache, page, since=since, source="bootstrap")
         counting.rows, counting.pages = counting.rows + len(page.results), counting.pages + 1
         progress(len(page.results))

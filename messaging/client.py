@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +34,12 @@ class BelowFloor(MessagingError):
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the feed; `time` is the authority's, as ISO 8601."""
+    """A page of the feed; `time` is the authority's, as ISO 8601. `results`: the changes, as they were read."""
 
     head: int
     next: int
     time: str
-    results: list[dict[str, Any]]
+    results: list[Any]
 
 
 class Authority:
@@ -55,10 +55,23 @@ class Authority:
             headers={"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"} if token else {"Accept-Encoding": "gzip"},
         )
 
-    def changes(self, since: int, *, limit: int = 1000, until: int | None = None, wait: int = 0, **report: Any) -> Page:
-        """Changes behind a position. `report`: checkpoint, live. Raises `Unreachable`, `Denied`, `BelowFloor`."""
+    def changes(
+        self,
+        since: int,
+        *,
+        limit: int = 1000,
+        until: int | None = None,
+        wait: int = 0,
+        read: Callable[[bytes], Any] = from_json,
+        **report: Any,
+    ) -> Page:
+        """Changes behind a position. `read` makes a page of its JSON. `report`: checkpoint, live.
+
+        Raises `Unreachable`, `Denied`, `BelowFloor`.
+        """
         asked = {"since": since, "limit": limit, "until": until, "wait": wait or None, **report}
-        return Page(**self._ask("GET", "changes/", {name: value for name, value in asked.items() if value is not None}, wait=wait))
+        given = {name: value for name, value in asked.items() if value is not None}
+        return Page(**self._ask("GET", "changes/", given, wait=wait, read=read))
 
     def fingerprints(self, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
         """For each list of bounds the fingerprints between them."""
@@ -88,7 +101,9 @@ class Authority:
     def close(self) -> None:
         self._pool.clear()
 
-    def _ask(self, method: str, path: str, asked: Mapping[str, Any], wait: int = 0) -> Any:
+    def _ask(
+        self, method: str, path: str, asked: Mapping[str, Any], wait: int = 0, read: Callable[[bytes], Any] = from_json
+    ) -> Any:
         url = f"{self.url}/api/{self.name}/{path}"
         body = json.dumps(asked, separators=(",", ":")).encode() if method == "POST" else None
         try:
@@ -107,11 +122,11 @@ class Authority:
             raise Unreachable(f"{self.name} doesn't answer at {self.url}: {_brief(error)}") from None
         self.round_trips += 1
         self.bytes += len(raw) + len(body or b"")
-        return self._content(answer.status, answer.headers, raw)
+        return self._content(answer.status, answer.headers, raw, read)
 
-    def _content(self, status: int, headers: Mapping[str, str], raw: bytes) -> Any:
+    def _content(self, status: int, headers: Mapping[str, str], raw: bytes, read: Callable[[bytes], Any]) -> Any:
         try:
-            content = from_json(_plain(raw, headers.get("Content-Encoding", "")))
+            content = (read if status == 200 else from_json)(_plain(raw, headers.get("Content-Encoding", "")))
         except (ValueError, OSError):
             raise Unreachable(f"{self.name} at {self.url} answered {status} with something that isn't JSON.") from None
         if status == 200:

@@ -7,28 +7,24 @@ stamps first what is pending. The feed is the authority's side of catch up and o
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from django.db import models
 from django.utils import timezone
 
-from messaging import sequencer
+from messaging import sequencer, telling
 from messaging.feeds import Feed
 from messaging.models import Ledger
 from messaging.models import Sequence as Head
-
-_LEDGER = "aggregate_id", "version", "announced_version", "position", "deleted", "changed_at"
 
 
 @dataclass(frozen=True)
 class Page:
     """`head`: the last position when the page was read, at `time` by the authority's clock. `next`: where to go on.
-    `results`: the changes, as the API shows them."""
+    `results`: the changes, each as JSON, as the API tells it."""
 
     head: int
     next: int
     time: datetime
-    results: list[dict[str, Any]]
+    results: list[str]
 
 
 def page(authority: str, feed: Feed, *, since: int, until: int | None, limit: int, fields: Sequence[str]) -> Page:
@@ -41,20 +37,14 @@ def page(authority: str, feed: Feed, *, since: int, until: int | None, limit: in
         sequencer.stamp_pending(authority)
     head = sequencer.head(authority)
     end = head if until is None else min(until, head)
-    rows = list(
-        Ledger.objects.using(authority)
-        .filter(position__gt=since, position__lte=end, aggregate=feed.label)
-        .order_by("position")
-        .values_list(*_LEDGER)[:limit]
-    )
-    following = rows[-1][3] if len(rows) == limit else max(since, end)
-    return Page(head, following, now, _changes(authority, feed, rows, fields))
+    told = telling.between(authority, feed, fields, since, end, limit)
+    last = told[-1][0] if len(told) == limit else None
+    return Page(head, last or max(since, end), now, [text for _, text in told])
 
 
-def records(authority: str, feed: Feed, *, ids: Sequence[str], fields: Sequence[str]) -> list[dict[str, Any]]:
+def records(authority: str, feed: Feed, *, ids: Sequence[str], fields: Sequence[str]) -> list[str]:
     """The present state of these aggregates, as in a page; unknown ids are left out."""
-    rows = Ledger.objects.using(authority).filter(aggregate=feed.label, aggregate_id__in=ids).values_list(*_LEDGER)
-    return _changes(authority, feed, list(rows), fields)
+    return [text for _, text in telling.of(authority, feed, fields, ids)]
 
 
 def floor(authority: str) -> int:
@@ -69,36 +59,3 @@ def waits(authority: str, since: int) -> bool:
 
 def _pending(authority: str) -> bool:
     return Ledger.objects.using(authority).filter(position__isnull=True).exists()
-
-
-def _changes(authority: str, feed: Feed, rows: list[Any], fields: Sequence[str]) -> list[dict[str, Any]]:
-    """The ledger's rows with their facts. The ledger was read first: a change in between makes a fact newer than its version, never
-    older, and comes again with its own position."""
-    wanted = [name for name in feed.fields if name in fields]
-    mark = feed.tracked.tombstone
-    read = list(dict.fromkeys([*wanted, *([mark[0]] if mark else [])]))
-    key: models.Field[Any, Any] = feed.tracked.key
-    ids = [key.to_python(row[0]) for row in rows]
-    found = feed.model._base_manager.using(authority).filter(pk__in=ids).values_list("pk", *read)
-    rows_by_key = {row[0]: row for row in found}
-    results = []
-    for (aggregate_id, version, announced, position, deleted, changed_at), key_value in zip(rows, ids, strict=True):
-        row = rows_by_key.get(key_value)
-        if row is not None and not deleted:
-            data = dict(zip(wanted, row[1:], strict=False))  # the columns that were read for the mark alone come last
-        else:
-            known = None if row is None else dict(zip(read, row[1:], strict=True))
-            values = feed.values(known, deleted=deleted, changed_at=changed_at)
-            data = {name: values[name] for name in wanted if name in values}
-        results.append(
-            {
-                "id": aggregate_id,
-                "version": version,
-                "position": position,
-                "deleted": deleted,
-                "time": changed_at,
-                "announced": announced >= version,
-                "data": data,
-            }
-        )
-    return results

@@ -41,7 +41,8 @@ def _grow(consumer: str, kind: str, authority: str, subjects: Sequence[str], tex
         found = _open(consumer, kind, authority)
         found.filter(last_seen_at__lt=timezone.now() - OVER).update(closed_at=timezone.now())
         known = found.first() or Incident(kind=kind, authority=authority, subjects=[])
-    new = [subject for subject in dict.fromkeys(subjects) if subject not in set(known.subjects)]
+    kept = set(known.subjects)
+    new = [subject for subject in dict.fromkeys(subjects) if subject not in kept]
     known.count += len(new)
     known.subjects = [*known.subjects, *new][:MOST_SUBJECTS]
     known.summary = text.format(count=known.count, authority=authority)

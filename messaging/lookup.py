@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
 
-from messaging import pulling
+from messaging import changes, pulling
 from messaging.caches import Cache
 from messaging.client import Authority, Denied, Unreachable
 from messaging.models import Unknown
@@ -127,7 +127,7 @@ class Asking:
 
 
 def _apply(consumer: str, authority: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> int:
-    events = pulling.events(authority, cache, records, str(uuid.uuid4()))
+    events = changes.events(authority, changes.read(authority, cache, records), str(uuid.uuid4()))
     if not events:
         return 0
     with transaction.atomic(using=consumer):

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import differences, incidents, pulling, repairs
+from messaging import changes, differences, incidents, pulling, repairs
 from messaging.caches import Cache
 from messaging.client import Authority, Denied, Unreachable
 from messaging.differences import KINDS, Difference, Search
@@ -156,17 +156,17 @@ def _batches(pages: Iterable[list[dict[str, Any]]]) -> Iterator[list[dict[str, A
 
 def _mend(consumer: str, authority: str, cache: Cache, client: Authority, rows: Sequence[dict[str, Any]], mended: _Mended) -> None:
     records = {record["id"]: record for record in client.records([row["id"] for row in rows])}
-    correlation = str(uuid.uuid4())
-    changes = {key: pulling.event(authority, cache, record, correlation) for key, record in records.items()}
+    told = changes.read(authority, cache, list(records.values()))
+    news = {event.subject: event for event in changes.events(authority, told, str(uuid.uuid4()))}
     values = {key: differences.values_of(cache, record) for key, record in records.items()}
     removed = []
     with transaction.atomic(using=consumer):
-        _apply(cache, changes.values())
+        _apply(cache, news.values())
         own = differences.own_rows(consumer, cache, [row["id"] for row in rows], lock=True)
         over = [row["id"] for row in rows if _stands_in_the_way(cache, row, own.get(row["id"]), values.get(row["id"]))]
         if over:
             _remove(consumer, cache, over)
-            _apply(cache, [changes[key] for key in over if key in changes])
+            _apply(cache, [news[key] for key in over if key in news])
         for row in rows:
             if row["id"] in over and row["id"] not in values:
                 removed.append({"id": row["id"], **(row["cache"] or {})})
@@ -202,8 +202,8 @@ def _remove(consumer: str, cache: Cache, ids: Sequence[str]) -> None:
     cache.model._base_manager.using(consumer).filter(pk__in=ids).delete()
 
 
-def _apply(cache: Cache, changes: Iterable[Event]) -> None:
-    listed = list(changes)
+def _apply(cache: Cache, events: Iterable[Event]) -> None:
+    listed = list(events)
     if listed:
         cache.apply(listed, "repair")
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from django.db import models
 
-from messaging import hashing
+from messaging import dialects, hashing
 from messaging.caches import Cache
+from messaging.engines.shape import Tracked
 from messaging.feeds import CHANGED_AT, Feed
 from messaging.models import Ledger
 from messaging.upsert import column
@@ -26,7 +27,7 @@ class Side(ABC):
 
     def __init__(self, using: str) -> None:
         self.using = using
-        self.engine = hashing.engine(using)
+        self.engine = dialects.dialect(using)
 
     @abstractmethod
     def sums(self, low: Key, high: Key, inner: Sequence[uuid.UUID]) -> Statement:
@@ -87,9 +88,15 @@ class Copy(Side):
         )
 
 
+def gone_sql(tracked: Tracked) -> str:
+    """Whether the feed's `gone` counts and not the row t of an entry l: `Feed.values` is the same rule."""
+    says_so = f"coalesce({tracked.tombstone_sql('t', 'false')}, false)"
+    return f'(t."{tracked.key_column}" IS NULL OR (l.deleted AND NOT {says_so}))'
+
+
 class Authority(Side):
     """The ledger knows every aggregate. Where its row is gone, or is no tombstone though it should be one, the feed's `gone`
-    counts: `Feed.values` is the same rule."""
+    counts."""
 
     def __init__(self, authority: str, feed: Feed, fields: Sequence[str]) -> None:
         super().__init__(authority)
@@ -99,8 +106,7 @@ class Authority(Side):
         wanted = [column(feed.model, name) for name in sorted(feed.fields) if name in fields]
         instead = {field.name: self._gone(feed, field) for field in wanted}
         words = [engine.word(field, f't."{field.column}"') for field in wanted]
-        says_so = f"coalesce({tracked.tombstone_sql('t', 'false')}, false)"
-        self.gone = f"({self.key} IS NULL OR (l.deleted AND NOT {says_so}))"
+        self.gone = gone_sql(tracked)
         self.version = engine.hash("v", "l.aggregate_id", engine.word(column(Ledger, "version"), "l.version"))
         self.facts = engine.hash("f", engine.spelled(self.key), *words)
         self.gone_facts = engine.hash("f", "l.aggregate_id", *(instead[field.name] for field in wanted))

@@ -7,8 +7,6 @@ import time
 from typing import Any
 
 from django.urls import URLPattern, path, re_path
-from django.utils.decorators import method_decorator
-from django.views.decorators.gzip import gzip_page
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import AuthenticationFailed, NotFound
 from rest_framework.request import Request
@@ -17,7 +15,8 @@ from rest_framework.views import APIView
 
 from messaging import conf, feed, fingerprints, grants, registry
 from messaging.api import access, errors, requests, schema, shapes
-from messaging.api.rendering import Json
+from messaging.api.compression import compressed
+from messaging.api.rendering import Json, Written
 from messaging.feeds import Feed
 from messaging.models import Consumer
 
@@ -25,7 +24,6 @@ from messaging.models import Consumer
 LOOK = 0.2
 
 
-@method_decorator(gzip_page, name="dispatch")
 class ConsumerView(APIView):
     """Base: only for a consumer with a token of this authority."""
 
@@ -45,6 +43,9 @@ class ConsumerView(APIView):
         if declared is None:  # `urls` only mounts authorities that have one
             raise NotFound({"reason": "no_feed", "detail": f"{self.authority} has no feed."})
         return declared
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        return compressed(super().finalize_response(request, response, *args, **kwargs), request)
 
     def consumer(self, request: Request) -> Consumer:
         consumer: Consumer = request.auth
@@ -81,7 +82,7 @@ class ChangesView(ConsumerView):
             raise errors.Gone("below_floor", "Tombstones that you didn't see are gone. Start from since=0.", floor=floor)
         if "checkpoint" in asked:
             self.note(consumer, min(asked["checkpoint"], page.head), live=asked["live"])
-        return Response({"head": page.head, "next": page.next, "time": page.time, "results": page.results})
+        return Response({"head": page.head, "next": page.next, "time": page.time, "results": Written.list_of(page.results)})
 
     def note(self, consumer: Consumer, checkpoint: int, *, live: bool) -> None:
         """What a consumer reports of itself. Nobody has more than there is: a checkpoint past the head would let retention delete
@@ -113,7 +114,7 @@ class FingerprintsView(ConsumerView):
             answer["rows"] = fingerprints.rows_of_authority(self.authority, self.feed(), fields, asked["rows"])
         if "ids" in asked:
             ids = [str(key) for key in asked["ids"]]
-            answer["records"] = feed.records(self.authority, self.feed(), ids=ids, fields=fields)
+            answer["records"] = Written.list_of(feed.records(self.authority, self.feed(), ids=ids, fields=fields))
         return Response(answer)
 
 
@@ -129,7 +130,7 @@ class RecordView(ConsumerView):
         found = feed.records(self.authority, self.feed(), ids=[key], fields=self.consumer(request).fields)
         if not found:
             raise NotFound({"reason": "unknown_id", "detail": f"There is no {self.feed().label} {key}."})
-        return Response(found[0])
+        return Response(Written(found[0]))
 
 
 class RegistrationView(ConsumerView):

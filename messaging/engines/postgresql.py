@@ -1,6 +1,6 @@
 """PostgreSQL 14 and newer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -155,17 +155,15 @@ def stamp(using: str, limit: int) -> int:
 
 
 def values_source(
-    fields: Sequence["models.Field[Any, Any]"], rows: Sequence[Sequence[Any]], connection: BaseDatabaseWrapper
+    fields: Sequence["models.Field[Any, Any]"], rows: Sequence[Mapping[str, Any]], connection: BaseDatabaseWrapper
 ) -> tuple[str, list[Any]]:
-    """(SQL, parameters) of a SELECT that yields the rows: one JSON document, however many there are.
+    """(SQL, parameters) of a SELECT that yields these columns of the rows: one JSON document, however many there are.
 
     Measured against one array per column: the client's part takes a third of the time; and pydantic's writer takes a fifth of what
     the standard library's takes for UUIDs and times.
     """
-    kinds = ", ".join(f"c{number} {_kind(field, connection)}" for number, field in enumerate(fields))
-    names = [f"c{number}" for number in range(len(fields))]
-    document = to_json([dict(zip(names, row, strict=True)) for row in rows]).decode()
-    return f"SELECT * FROM json_to_recordset(%s) AS x({kinds})", [document]
+    kinds = ", ".join(f'"{field.name}" {_kind(field, connection)}' for field in fields)
+    return f"SELECT * FROM json_to_recordset(%s) AS x({kinds})", [to_json(rows).decode()]
 
 
 def _kind(field: "models.Field[Any, Any]", connection: BaseDatabaseWrapper) -> str:

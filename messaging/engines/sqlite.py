@@ -1,7 +1,7 @@
 """SQLite 3.35 and newer. Its transactions are immediate here, so a transaction holds the one write lock from its start."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -133,13 +133,11 @@ def lock_sequence(using: str) -> None:
 
 
 def values_source(
-    fields: Sequence["models.Field[Any, Any]"], rows: Sequence[Sequence[Any]], connection: BaseDatabaseWrapper
+    fields: Sequence["models.Field[Any, Any]"], rows: Sequence[Mapping[str, Any]], connection: BaseDatabaseWrapper
 ) -> tuple[str, list[Any]]:
-    """(SQL, parameters) of a SELECT that yields the rows: one JSON document, so the number of parameters doesn't grow."""
+    """(SQL, parameters) of a SELECT that yields these columns of the rows: one JSON document, so there is one parameter."""
     columns = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(fields)))
-    document = to_json(
-        [[_prepared(field, value, connection) for field, value in zip(fields, row, strict=True)] for row in rows]
-    ).decode()
+    document = to_json([[_prepared(field, row[field.name], connection) for field in fields] for row in rows]).decode()
     return f"SELECT {columns} FROM json_each(%s) WHERE true", [document]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connections, models
+from pydantic_core import from_json
 
 from billing.models import CachedUser
 from messaging import conf, feed, fingerprints, hashing
@@ -52,7 +53,7 @@ def copy():
     """Fill billing's cache from the feed's records, past all that usually fills it."""
     ids = list(Ledger.objects.using("users").filter(aggregate="users.user").values_list("aggregate_id", flat=True))
     now = datetime.now(UTC)
-    records = feed.records("users", FEED, ids=ids, fields=FIELDS)
+    records = [from_json(text) for text in feed.records("users", FEED, ids=ids, fields=FIELDS)]
     CachedUser.objects.using("billing").bulk_create(
         CachedUser(
             user_id=record["id"], version=record["version"], source="repair", authority_time=now, received_at=now, **record["data"]
@@ -179,7 +180,7 @@ def test_the_values_of_tombstones_are_those_of_the_feed():
     users(40)
     ids = list(Ledger.objects.using("users").filter(aggregate="users.user").values_list("aggregate_id", flat=True))
     names = list(FEED.fields)
-    records = feed.records("users", FEED, ids=ids, fields=names)
+    records = [from_json(text) for text in feed.records("users", FEED, ids=ids, fields=names)]
     listed = {row[0]: row[2] for row in fingerprints.rows_of_authority("users", FEED, names, [["", ""]])[0]}
     kinds = [(hashing.kind(column(User, name)), name) for name in sorted(names)]
     for record in records:

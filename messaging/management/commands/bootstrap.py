@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import current_app
 
-from messaging import bootstrap
+from messaging import bootstrap, pulling
 from messaging.asking import asking, checked_page_size, checked_pair, consumer_and_authority
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, answering
@@ -19,7 +19,7 @@ class Command(BaseCommand):
         consumer_and_authority(parser)
         parser.add_argument("--from-now", action="store_true", help="start at the head, empty; lookups fill it on a miss")
         parser.add_argument("--pause-consumer", action="store_true", help="hold the worker's queue until the copy is live")
-        parser.add_argument("--page-size", type=int, default=1000, help="rows a page, 1000 by default")
+        parser.add_argument("--page-size", type=int, default=pulling.PAGE, help=f"rows a page, {pulling.PAGE} by default")
 
     def handle(self, *args: Any, **options: Any) -> None:
         consumer, authority = checked_pair(options["consumer"], options["authority"])
