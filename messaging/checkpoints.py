@@ -42,6 +42,12 @@ def merge(checkpoint: int, ahead: Iterable[Sequence[int]], positions: Iterable[i
     return checkpoint, merged[:MOST_RANGES]
 
 
+def frontier(consumer: str, authority: str) -> int:
+    """The highest position that was applied. What lies beyond it may still be on its way; what lies below was overtaken."""
+    row = Subscription.objects.using(consumer).filter(pk=authority).first()
+    return 0 if row is None else max([row.checkpoint, *(last for _, last in row.ahead)])
+
+
 def note_progress(row: Subscription, *, moved: bool) -> None:
     """Keep `behind_since`: since when the checkpoint stands still although there is more. Call it before the row is saved."""
     if row.checkpoint >= row.head and not row.ahead:

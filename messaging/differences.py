@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from messaging import fingerprints
+from messaging import checkpoints, fingerprints, states
 from messaging.caches import Cache
-from messaging.client import Authority, Denied
+from messaging.client import Authority
+from messaging.states import State
 
 KINDS: Final = ("missing", "stale", "corrupt", "ghost", "ahead")
 #: Parts that a range is cut into.
@@ -30,13 +31,6 @@ MOST_IDS, MOST_SUSPECTS = 1_000, 10_000
 SETTLE, LOOKS = 1.0, 3
 
 
-class State(NamedTuple):
-    """A row, as far as a comparison goes."""
-
-    version: int
-    hash: str
-
-
 @dataclass(frozen=True)
 class Difference:
     """One row that differs, with both values (None: there is none): the version and the fields that the cache keeps."""
@@ -45,6 +39,14 @@ class Difference:
     kind: str
     authority: dict[str, Any] | None
     cache: dict[str, Any] | None
+
+
+class _Suspect(NamedTuple):
+    """The authority's row when it was found to differ, the moment, and how far the consumer had applied everything then."""
+
+    before: State | None
+    since: float
+    frontier: int
 
 
 class _Range(NamedTuple):
@@ -63,7 +65,7 @@ class Search:
     progress: Callable[[int], None] = lambda trips: None
     _split: list[_Range] = field(default_factory=list)
     _list: list[_Range] = field(default_factory=list)
-    _suspects: dict[str, tuple[State | None, float]] = field(default_factory=dict)
+    _suspects: dict[str, _Suspect] = field(default_factory=dict)
 
     def pages(self) -> Iterator[list[Difference]]:
         """Raises `Unreachable` and `Denied`."""
@@ -113,6 +115,7 @@ class Search:
         asked = [[low, high] for low, high, _ in ranges]
         theirs = self.client.rows(asked)
         self.progress(1)
+        frontier = checkpoints.frontier(self.consumer, self.client.name)
         ours, now = fingerprints.rows_of_cache(self.consumer, self.cache, asked), time.monotonic()
         for part, mine, others in zip(ranges, ours, theirs, strict=True):
             end = fingerprints.listed_to(part.high, mine, others)
@@ -121,13 +124,13 @@ class Search:
             own, other = _states(mine, end), _states(others, end)
             for key in own.keys() | other.keys():
                 if own.get(key) != other.get(key):
-                    self._suspects[key] = other.get(key), now
+                    self._suspects[key] = _Suspect(other.get(key), now, frontier)
 
     def _confirmed(self) -> Iterator[list[Difference]]:
         """Look at the suspects again; what changed meanwhile gets another chance, and is no difference if it goes on moving."""
         suspects, self._suspects = self._suspects, {}
         for _ in range(LOOKS):
-            moving: dict[str, tuple[State | None, float]] = {}
+            moving: dict[str, _Suspect] = {}
             ids = sorted(suspects)
             for start in range(0, len(ids), MOST_IDS):
                 portion = {key: suspects[key] for key in ids[start : start + MOST_IDS]}
@@ -138,64 +141,27 @@ class Search:
             if not suspects:
                 return
 
-    def _look(
-        self, suspects: Mapping[str, tuple[State | None, float]], moving: dict[str, tuple[State | None, float]]
-    ) -> list[Difference]:
-        _wait_until(max(since for _, since in suspects.values()) + SETTLE)
-        # Ours first: a copy that is newer than what its authority says afterwards is ahead, and not just quick.
-        ours = own_rows(self.consumer, self.cache, list(suspects))
+    def _look(self, suspects: Mapping[str, _Suspect], moving: dict[str, _Suspect]) -> list[Difference]:
+        _wait_until(max(suspect.since for suspect in suspects.values()) + SETTLE)
+        # Ours first: a copy that is newer than what its authority says afterwards is ahead, and not just quick. And before ours how
+        # far everything is applied: what lies below must be in the rows that are read then.
+        frontier = checkpoints.frontier(self.consumer, self.client.name)
+        ours = states.own_rows(self.consumer, self.cache, list(suspects))
         theirs = {record["id"]: record for record in self.client.records(list(suspects))}
         self.progress(1)
         now, found = time.monotonic(), []
-        for key, (before, _) in suspects.items():
+        for key, suspect in suspects.items():
             record, row = theirs.get(key), ours.get(key)
-            authority = None if record is None else values_of(self.cache, record)
-            then = state_of(self.cache, key, authority)
-            kind = _kind(before, then, state_of(self.cache, key, row))
+            authority = None if record is None else states.values_of(self.cache, record)
+            then = states.state_of(self.cache, key, authority)
+            kind = states.kind_of(suspect.before, then, states.state_of(self.cache, key, row))
+            if kind in ("missing", "stale") and states.awaited(record, suspect.frontier, frontier):
+                kind = "moving"
             if kind == "moving":
-                moving[key] = then, now
+                moving[key] = _Suspect(then, now, frontier)
             elif kind:
                 found.append(Difference(key, kind, authority, row))
         return found
-
-
-def _kind(before: State | None, then: State | None, own: State | None) -> str:
-    """How a row differs; "" where it doesn't; "moving" where it may be on its way.
-
-    `before` and `then`: the authority's row, first and now. `own` was read between them, long after `before`.
-    """
-    if own == then:
-        return ""
-    if then is None:
-        return "ghost" if before is None else "moving"
-    if own is None:
-        return "missing" if before is not None else "moving"
-    if own.version > then.version:
-        return "ahead"
-    if own.version < then.version:
-        return "stale" if before is not None and own.version < before.version else "moving"
-    return "corrupt" if before == then else "moving"
-
-
-def own_rows(consumer: str, cache: Cache, ids: Sequence[str], *, lock: bool = False) -> dict[str, dict[str, Any]]:
-    """The cache's rows of these ids: the version and the fields. `lock`: until the transaction ends nobody else writes them."""
-    rows = cache.model._base_manager.using(consumer).filter(pk__in=ids).order_by("pk")
-    found = (rows.select_for_update() if lock else rows).values_list(cache.key, cache.version, *cache.fields)
-    return {str(key): {"version": version, **dict(zip(cache.fields, rest, strict=True))} for key, version, *rest in found}
-
-
-def values_of(cache: Cache, record: Mapping[str, Any]) -> dict[str, Any]:
-    """The authority's record as the row of a cache would be. Raises `Denied` where the consumer is registered for other fields."""
-    data = record["data"]
-    if set(data) != set(cache.fields):
-        given, kept = ", ".join(sorted(data)), ", ".join(sorted(cache.fields))
-        raise Denied("other_fields", f"The consumer is registered for {given}, and its cache keeps {kept}: register what it keeps.")
-    return {"version": record["version"], **{name: data[name] for name in cache.fields}}
-
-
-def state_of(cache: Cache, key: str, row: Mapping[str, Any] | None) -> State | None:
-    """A row's version and hash."""
-    return None if row is None else State(row["version"], fingerprints.hash_of(cache, key, row))
 
 
 def _states(rows: Sequence[Sequence[Any]], end: str) -> dict[str, State]:

@@ -9,7 +9,7 @@ from django.db import connections
 from django.utils import timezone
 
 from billing.models import CachedUser
-from messaging import bootstrap, differences, grants, locking, pulling, reconcile, sequencer, steps
+from messaging import bootstrap, differences, grants, locking, mending, pulling, reconcile, sequencer, steps
 from messaging.client import Authority, BelowFloor, Denied
 from messaging.models import Consumer, Ledger, Sequence, Subscription
 from users.models import User
@@ -189,7 +189,7 @@ def test_below_the_floor_it_begins_again(api):
     grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
     done = run()
     assert (done.rows, done.verdict) == (7, "drift")  # the one who is gone without a trace is a ghost here
-    reconcile.repair("billing", "users", reconcile.compare("billing", "users"))
+    mending.repair("billing", "users", reconcile.compare("billing", "users"))
     assert run().verdict == "in_sync"
     assert equal()
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing.models import CachedUser
-from messaging import differences, reconcile
+from messaging import differences, fingerprints, mending, reconcile, sequencer, states
 from messaging.client import Authority
 from messaging.models import Incident, Ledger, Repair, Subscription
 from tests.messaging.rows import SINCE, authority_has, cache_has, cached, spelled
@@ -91,7 +91,7 @@ def test_repair_mends_four_kinds_and_leaves_what_is_ahead(api):
     planted = plant(both(100))
     Subscription.objects.using("billing").create(authority="users", owners=["owner@example.org"])
     comparison, _ = found()
-    assert reconcile.repair("billing", "users", comparison) == 4
+    assert mending.repair("billing", "users", comparison) == 4
     assert found()[1] == {key: kind for key, kind in planted.items() if kind == "ahead"}
     assert CachedUser.objects.using("billing").filter(source="repair").count() == 3
     entry = Repair.objects.using("billing").get()
@@ -107,7 +107,7 @@ def test_repair_mends_four_kinds_and_leaves_what_is_ahead(api):
 def test_the_authority_wins_over_what_is_ahead_only_when_told(api):
     plant(both(60))
     comparison, _ = found()
-    assert reconcile.repair("billing", "users", comparison, authority_wins=True) == 5
+    assert mending.repair("billing", "users", comparison, authority_wins=True) == 5
     assert found()[0].verdict == "in_sync"
 
 
@@ -118,7 +118,7 @@ def test_an_erased_user_stays_erased_through_repair(api):
     User.objects.using("users").filter(pk=ids[1]).delete()
     comparison, kinds = found()
     assert kinds == {str(ids[0]): "stale", str(ids[1]): "stale"}
-    assert reconcile.repair("billing", "users", comparison) == 2
+    assert mending.repair("billing", "users", comparison) == 2
     assert {cached(key).status for key in ids[:2]} == {"erased"}
     assert found()[0].verdict == "in_sync"
 
@@ -130,7 +130,7 @@ def test_a_stale_row_that_calls_itself_erased_is_mended_in_one_go(api):
     CachedUser.objects.using("billing").filter(pk=key).update(status="erased")
     comparison, kinds = found()
     assert kinds == {str(key): "stale"}
-    assert reconcile.repair("billing", "users", comparison) == 1
+    assert mending.repair("billing", "users", comparison) == 1
     assert found()[0].verdict == "in_sync"
 
 
@@ -150,7 +150,7 @@ def test_what_is_under_way_is_no_drift(api, monkeypatch):
         return records(self, ids)
 
     monkeypatch.setattr(Authority, "records", beside)
-    original = differences.own_rows
+    original = states.own_rows
 
     def arrives(consumer, cache, ids, **options):
         CachedUser.objects.using("billing").filter(pk=late).update(version=2)
@@ -158,7 +158,7 @@ def test_what_is_under_way_is_no_drift(api, monkeypatch):
         CachedUser.objects.using("billing").filter(pk=busy).update(version=busy_version)
         return original(consumer, cache, ids, **options)
 
-    monkeypatch.setattr(differences, "own_rows", arrives)
+    monkeypatch.setattr(states, "own_rows", arrives)
     comparison, kinds = found()
     assert kinds == {}
     assert comparison.verdict == "in_sync"
@@ -176,6 +176,40 @@ def test_a_copy_that_never_moves_is_stale_however_busy_its_user_is(api, monkeypa
 
     monkeypatch.setattr(Authority, "records", beside)
     assert found()[1] == {str(key): "stale"}
+
+
+@pytest.mark.parametrize(
+    ("reached", "kinds"),
+    [([5, 6, 7, 8], set()), ([5, 5, 5, 5], {"stale", "missing"}), ([5, 22, 22, 22], {"stale", "missing"})],
+    ids=["it goes on and hasn't got that far", "it stands still", "it has passed them"],
+)
+def test_what_a_slow_worker_has_not_come_to_is_no_drift(api, monkeypatch, reached, kinds):
+    """20 rows, then two more changes, at the positions 21 and 22; `reached` is how far the consumer has got at each look."""
+    ids = both(20)
+    sequencer.stamp_pending("users")
+    User.objects.using("users").filter(pk=ids[0]).update(name="Changed")
+    sequencer.stamp_pending("users")
+    User.objects.using("users").filter(pk=ids[1]).update(name="Changed")
+    sequencer.stamp_pending("users")
+    CachedUser.objects.using("billing").filter(pk=ids[1]).delete()
+    Subscription.objects.using("billing").create(authority="users", checkpoint=4)
+    listed = iter(reached)
+    records, listing = Authority.records, fingerprints.rows_of_cache
+
+    def get_on() -> None:
+        Subscription.objects.using("billing").update(checkpoint=next(listed))
+
+    def at_the_list(*asked):
+        get_on()
+        return listing(*asked)
+
+    def at_a_look(self, asked):
+        get_on()
+        return records(self, asked)
+
+    monkeypatch.setattr(fingerprints, "rows_of_cache", at_the_list)
+    monkeypatch.setattr(Authority, "records", at_a_look)
+    assert set(found()[1].values()) == kinds
 
 
 @pytest.mark.parametrize("number", [0, 3, 1500])
@@ -196,7 +230,7 @@ def test_more_than_is_kept_is_counted_and_repaired(api, monkeypatch):
     execute("billing", "UPDATE billing_cacheduser SET status = 'suspended'")
     comparison, kinds = found()
     assert (comparison.counts["corrupt"], len(kinds)) == (300, 10)
-    assert reconcile.repair("billing", "users", comparison) == 300
+    assert mending.repair("billing", "users", comparison) == 300
     assert found()[0].verdict == "in_sync"
 
 
@@ -230,7 +264,7 @@ def test_the_watch_opens_an_incident_and_closes_it(api):
     incident = Incident.objects.using("billing").get()
     assert (incident.kind, incident.count, incident.subjects, incident.closed_at) == ("drift", 1, [str(ids[0])], None)
     assert CachedUser.objects.using("billing").count() == 19
-    reconcile.repair("billing", "users", found()[0])
+    mending.repair("billing", "users", found()[0])
     reconcile.watch("billing", "users")
     incident.refresh_from_db(using="billing")
     assert incident.closed_at is not None
@@ -273,7 +307,7 @@ def test_what_is_found_is_the_difference_of_any_two_sets(api, authority, cache):
     cache_has(cache)
     comparison, kinds = found()
     assert kinds == expected(authority, cache)
-    reconcile.repair("billing", "users", comparison, authority_wins=True)
+    mending.repair("billing", "users", comparison, authority_wins=True)
     assert found()[0].verdict == "in_sync"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from messaging import reconcile
+from messaging import mending, reconcile
 from messaging.asking import asking, checked_pair, consumer_and_authority
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, WrongUsage, answering
@@ -52,7 +52,7 @@ class Command(BaseCommand):
             repaired, error = 0, found.error
             if options["repair"] and found.verdict == "drift":
                 try:
-                    repaired = reconcile.repair(consumer, authority, found, authority_wins=options["authority_wins"])
+                    repaired = mending.repair(consumer, authority, found, authority_wins=options["authority_wins"])
                 except (Unreachable, Denied) as raised:
                     error = raised
         self._print(found, repaired, options)

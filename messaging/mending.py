@@ -1,0 +1,154 @@
+"""Repair: what a comparison found becomes what the authority says now, through the conditional upsert, and is announced."""
+
+import getpass
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from messaging import changes, pulling, reconcile, repairs, states
+from messaging.caches import Cache
+from messaging.client import Authority
+from messaging.differences import KINDS, Search
+from messaging.handlers import Event
+from messaging.models import Repair, Subscription
+
+#: Rows that are mended in one transaction.
+BATCH = 500
+#: Removed rows that are kept with a repair.
+MOST_REMOVED = 1_000
+
+
+@dataclass
+class _Mended:
+    """What a repair did: rows by kind that don't differ any more, and those that were taken out of the cache."""
+
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    removed: list[dict[str, Any]] = field(default_factory=list)
+
+
+def repair(
+    consumer: str,
+    authority: str,
+    comparison: reconcile.Comparison,
+    *,
+    authority_wins: bool = False,
+    client: Authority | None = None,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> int:
+    """Make the rows of a comparison what the authority says now; returns how many don't differ any more.
+
+    Everything goes through the conditional upsert. A row with the authority's version and other content is taken out first, in the
+    same transaction: the authority wins. A ghost is taken out, and kept with the repair's record. A row that is ahead means that
+    the authority lost data, and stays as it is unless `authority_wins`.
+
+    The repair is announced to the owners. Raises `Unreachable`, `Denied`; what was repaired before stays, and is announced.
+    """
+    started, mended = timezone.now(), _Mended()
+    cache, asking = pulling.cache_of(consumer, authority), client or Authority(authority, consumer)
+    try:
+        reconcile.remove(consumer, cache, comparison.forgotten)
+        for rows in _batches(_pages(consumer, cache, asking, comparison)):
+            wanted = [row for row in rows if row["kind"] != "ahead" or authority_wins]
+            if wanted:
+                _mend(consumer, authority, cache, asking, wanted, mended)
+            progress(len(rows))
+    finally:
+        if client is None:
+            asking.close()
+        repaired = sum(mended.counts.values())
+        if repaired:
+            _announce(consumer, authority, comparison, mended, started, authority_wins)
+    return repaired
+
+
+def _pages(consumer: str, cache: Cache, client: Authority, comparison: reconcile.Comparison) -> Iterator[list[dict[str, Any]]]:
+    """The comparison's rows; where it didn't keep them all, they are looked for again, and mended as they are found."""
+    if comparison.differing == len(comparison.rows):
+        yield comparison.rows
+        return
+    for page in Search(consumer, cache, client).pages():
+        yield [reconcile.as_dict(row) for row in page if not reconcile.forgotten(cache, row)]
+
+
+def _batches(pages: Iterable[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+    for page in pages:
+        for start in range(0, len(page), BATCH):
+            yield page[start : start + BATCH]
+
+
+def _mend(consumer: str, authority: str, cache: Cache, client: Authority, rows: Sequence[dict[str, Any]], mended: _Mended) -> None:
+    records = {record["id"]: record for record in client.records([row["id"] for row in rows])}
+    told = changes.read(authority, cache, list(records.values()))
+    news = {event.subject: event for event in changes.events(authority, told, str(uuid.uuid4()))}
+    values = {key: states.values_of(cache, record) for key, record in records.items()}
+    removed = []
+    with transaction.atomic(using=consumer):
+        _apply(cache, news.values())
+        own = states.own_rows(consumer, cache, [row["id"] for row in rows], lock=True)
+        over = [row["id"] for row in rows if _stands_in_the_way(cache, row, own.get(row["id"]), values.get(row["id"]))]
+        if over:
+            reconcile.remove(consumer, cache, over)
+            _apply(cache, [news[key] for key in over if key in news])
+        for row in rows:
+            if row["id"] in over and row["id"] not in values:
+                removed.append({"id": row["id"], **(row["cache"] or {})})
+        after = states.own_rows(consumer, cache, [row["id"] for row in rows])
+    mended.removed += removed[: MOST_REMOVED - len(mended.removed)]
+    for row in rows:
+        mended.counts[row["kind"]] += _is_right(cache, row, after.get(row["id"]), values.get(row["id"]))
+
+
+def _stands_in_the_way(cache: Cache, row: dict[str, Any], own: dict[str, Any] | None, wanted: dict[str, Any] | None) -> bool:
+    """Whether the row that is there has to go, because no upsert gets past it. One that moved since it was compared stays."""
+    if own is None:
+        return False
+    if wanted is None:
+        return bool(row["kind"] == "ghost" and own["version"] == row["cache"]["version"])
+    if own["version"] > wanted["version"]:
+        return bool(row["kind"] == "ahead")
+    return _differs(cache, row["id"], own, wanted)
+
+
+def _is_right(cache: Cache, row: dict[str, Any], own: dict[str, Any] | None, wanted: dict[str, Any] | None) -> bool:
+    """Whether the row is what the authority said; or, but for those that were ahead, has been moved on by an event since."""
+    if own and wanted and own["version"] > wanted["version"]:
+        return str(row["kind"]) != "ahead"
+    return not _differs(cache, str(row["id"]), own, wanted)
+
+
+def _differs(cache: Cache, key: str, own: dict[str, Any] | None, wanted: dict[str, Any] | None) -> bool:
+    return states.state_of(cache, key, own) != states.state_of(cache, key, wanted)
+
+
+def _apply(cache: Cache, events: Iterable[Event]) -> None:
+    listed = list(events)
+    if listed:
+        cache.apply(listed, "repair")
+
+
+def _announce(
+    consumer: str, authority: str, comparison: reconcile.Comparison, mended: _Mended, started: datetime, authority_wins: bool
+) -> None:
+    left = {kind: max(0, number - mended.counts[kind]) for kind, number in comparison.counts.items()}
+    repaired, remaining = sum(mended.counts.values()), sum(left.values())
+    reconcile.note(consumer, authority, drift=left, repaired_at=timezone.now())
+    owners = Subscription.objects.using(consumer).filter(pk=authority).values_list("owners", flat=True).first()
+    announced = repairs.announce(
+        consumer,
+        kind=Repair.Kind.RECONCILE,
+        window=f"reconcile {consumer} --from {authority} --repair{' --authority-wins' if authority_wins else ''}",
+        consumers=[consumer],
+        owners=owners or [],
+        counts=mended.counts,
+        result=f"{repaired} rows repaired, {remaining} still differ.",
+        started_at=started,
+        by=getpass.getuser(),
+    )
+    if mended.removed:  # after the letter: it says how many, the record says which
+        announced.counts = {**announced.counts, "removed": mended.removed}
+        announced.save(using=consumer, update_fields=["counts"])

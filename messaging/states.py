@@ -1,0 +1,65 @@
+"""One aggregate on both sides of a comparison: its rows as values, and how they differ."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from messaging import fingerprints
+from messaging.caches import Cache
+from messaging.client import Denied
+
+
+class State(NamedTuple):
+    """A row, as far as a comparison goes."""
+
+    version: int
+    hash: str
+
+
+def awaited(record: Mapping[str, Any] | None, before: int, frontier: int) -> bool:
+    """Whether a change has its turn still to come: the consumer goes on applying, and hasn't got that far.
+
+    `before` and `frontier`: how far it had got at two looks. From one that stands still, its worker dead or its queue held, nothing
+    is awaited; nor is what was overtaken, as a change is that had no event.
+    """
+    if record is None or frontier <= before:
+        return False
+    return record["position"] is None or record["position"] > frontier
+
+
+def kind_of(before: State | None, then: State | None, own: State | None) -> str:
+    """How a row differs; "" where it doesn't; "moving" where it may be on its way.
+
+    `before` and `then`: the authority's row, first and now. `own` was read between them, long after `before`.
+    """
+    if own == then:
+        return ""
+    if then is None:
+        return "ghost" if before is None else "moving"
+    if own is None:
+        return "missing" if before is not None else "moving"
+    if own.version > then.version:
+        return "ahead"
+    if own.version < then.version:
+        return "stale" if before is not None and own.version < before.version else "moving"
+    return "corrupt" if before == then else "moving"
+
+
+def own_rows(consumer: str, cache: Cache, ids: Sequence[str], *, lock: bool = False) -> dict[str, dict[str, Any]]:
+    """The cache's rows of these ids: the version and the fields. `lock`: until the transaction ends nobody else writes them."""
+    rows = cache.model._base_manager.using(consumer).filter(pk__in=ids).order_by("pk")
+    found = (rows.select_for_update() if lock else rows).values_list(cache.key, cache.version, *cache.fields)
+    return {str(key): {"version": version, **dict(zip(cache.fields, rest, strict=True))} for key, version, *rest in found}
+
+
+def values_of(cache: Cache, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The authority's record as the row of a cache would be. Raises `Denied` where the consumer is registered for other fields."""
+    data = record["data"]
+    if set(data) != set(cache.fields):
+        given, kept = ", ".join(sorted(data)), ", ".join(sorted(cache.fields))
+        raise Denied("other_fields", f"The consumer is registered for {given}, and its cache keeps {kept}: register what it keeps.")
+    return {"version": record["version"], **{name: data[name] for name in cache.fields}}
+
+
+def state_of(cache: Cache, key: str, row: Mapping[str, Any] | None) -> State | None:
+    """A row's version and hash."""
+    return None if row is None else State(row["version"], fingerprints.hash_of(cache, key, row))
