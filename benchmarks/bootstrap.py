@@ -96,6 +96,8 @@ def measure(users: int) -> dict[str, Any]:
         "seconds": booted["seconds"],
         "authority_mb": booted["beside_mb"],
         "consumer_mb": booted["own_mb"],
+        "authority_cpu_us_per_row": booted["beside_cpu_us"],
+        "consumer_cpu_us_per_row": booted["own_cpu_us"],
         "catch_up_rows_per_second": caught,
         **republished,
     }
@@ -167,14 +169,17 @@ def _traffic(stop: threading.Event) -> None:
 
 
 def _timed(*arguments: str, beside: subprocess.Popen[str]) -> dict[str, Any]:
-    """Run a command; its JSON, with its seconds and the highest resident size in MB of it and of the process beside it."""
+    """Run a command; its JSON, with its seconds, and of it and of the process beside it the highest resident size in MB and the
+    processor's time for a row, start included: that says something on a busy machine too."""
     began = time.perf_counter()
     process = _start("manage.py", *arguments, stdout=subprocess.PIPE)
-    own, other = psutil.Process(process.pid), psutil.Process(beside.pid)
-    peaks = [0.0, 0.0]
+    watched = {"own": psutil.Process(process.pid), "beside": psutil.Process(beside.pid)}
+    peaks, used, before = dict.fromkeys(watched, 0.0), dict.fromkeys(watched, 0.0), _used(watched["beside"])
     while process.poll() is None:
         try:
-            peaks = [max(peaks[0], own.memory_info().rss / 2**20), max(peaks[1], other.memory_info().rss / 2**20)]
+            for name, one in watched.items():
+                peaks[name] = max(peaks[name], one.memory_info().rss / 2**20)
+                used[name] = _used(one)
         except psutil.NoSuchProcess:
             break
         time.sleep(0.2)
@@ -182,8 +187,19 @@ def _timed(*arguments: str, beside: subprocess.Popen[str]) -> dict[str, Any]:
     if process.wait() not in (0, 1):
         raise SystemExit(f"{' '.join(arguments)} ended with {process.returncode}: {said}")
     result: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
-    seconds = time.perf_counter() - began
-    return {**result, "seconds": round(seconds, 1), "own_mb": round(peaks[0], 1), "beside_mb": round(peaks[1], 1)}
+    used["beside"] = _used(watched["beside"]) - before
+    return {
+        **result,
+        "seconds": round(time.perf_counter() - began, 1),
+        **{f"{name}_mb": round(peak, 1) for name, peak in peaks.items()},
+        **{f"{name}_cpu_us": round(seconds * 1e6 / max(1, int(result["rows"])), 1) for name, seconds in used.items()},
+    }
+
+
+def _used(process: psutil.Process) -> float:
+    """Seconds of the processor."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def _catch_up(changes: int, web: subprocess.Popen[str]) -> int:
