@@ -32,12 +32,12 @@ def of(authority: str, feed: Feed, fields: Sequence[str], ids: Sequence[str]) ->
 
 
 def _told(authority: str, feed: Feed, fields: Sequence[str], where: str, parameters: list[Any]) -> list[Told]:
-    """The entries are picked first: with their number known, their rows are looked up one by one, along the key's index."""
+    """The entries are picked first, then their rows are looked up."""
     words = dialect(authority)
     matches = words.matches(f't."{feed.tracked.key_column}"', "l.aggregate_id")
     statement = f"""
         SELECT l.position, CAST({_change(authority, feed, fields)} AS text)
-        FROM (SELECT * FROM messaging_ledger WHERE aggregate = %s AND {where}) l LEFT JOIN "{feed.tracked.table}" t ON {matches}
+        FROM (SELECT * FROM messaging_ledger WHERE aggregate = %s AND {where}) l {words.looked_up(feed.tracked.table, matches)}
         ORDER BY l.position"""
     words.teach(authority)
     with connections[authority].cursor() as cursor:
