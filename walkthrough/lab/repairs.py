@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from messaging import pulling, reconcile, republish
+from messaging import mending, pulling, reconcile, republish
 from walkthrough import faults
 from walkthrough.lab import processes
 
@@ -36,7 +36,7 @@ def _repair() -> str:
     found = reconcile.compare("billing", "users")
     if found.verdict != "drift":
         return _in_words(found)
-    mended = reconcile.repair("billing", "users", found, authority_wins=True)
+    mended = mending.repair("billing", "users", found, authority_wins=True)
     return f"{_in_words(found)} {mended} are repaired; rows that were ahead too."
 
 
