@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 from django.db import connections, transaction
@@ -63,6 +64,33 @@ def tail(read, writers):
     return got, written
 
 
+@contextmanager
+def stamping(number):
+    """Others stamp too, as relays and web servers do."""
+    stop = threading.Event()
+    broken = []
+
+    def stamp():
+        try:
+            while not stop.is_set():
+                sequencer.stamp_pending("users", batch=7)
+        except Exception as error:
+            broken.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=stamp) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not broken
+
+
 class ByPosition:
     def __init__(self):
         self.last: int | None = sequencer.head("users")
@@ -91,13 +119,14 @@ class ById:
 
 def test_a_reader_by_position_misses_nothing_and_sees_nothing_twice_beside_many_writers():
     sequencer.stamp_pending("users")  # what an earlier test left
-    writers = 16 if connections["users"].vendor == "postgresql" else 4
-    got, written = tail(ByPosition(), writers)
+    writers = 32 if connections["users"].vendor == "postgresql" else 4
+    with stamping(2):
+        got, written = tail(ByPosition(), writers)
     assert sorted(got) == sorted(written)
 
 
 def test_a_reader_by_id_is_seen_to_miss_rows():
     if connections["users"].vendor != "postgresql":
         return  # one writer at a time: on SQLite commits do come in the order of their ids
-    got, written = tail(ById(), 16)
+    got, written = tail(ById(), 32)
     assert set(got) < set(written)
