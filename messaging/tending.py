@@ -7,6 +7,7 @@ import logging
 import random
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -42,6 +43,20 @@ class Watch:
     asked: float = 0.0
     pause: float = FIRST_PAUSE
     quiet_until: float = 0.0
+    arrived: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def overdue(self, row: Subscription) -> int:
+        """The highest position that had arrived `GRACE` ago: what is still missing below it has had its time to come.
+
+        `behind_since` can't tell, for it begins anew whenever the checkpoint moves: a hundred holes would take a hundred times
+        as long as one.
+        """
+        now = time.monotonic()
+        self.arrived.append((now, row.ahead[-1][1] if row.ahead else 0))
+        while len(self.arrived) > 1 and now - self.arrived[1][0] >= GRACE:
+            self.arrived.popleft()
+        at, position = self.arrived[0]
+        return position if now - at >= GRACE else 0
 
 
 @dataclass
@@ -99,13 +114,11 @@ class Tending:
             reconcile.watch(self.consumer, authority, client=watch.client)
 
     def _fill(self, authority: str, watch: Watch, row: Subscription) -> None:
-        """Pull a hole that nothing came for, or what is behind the checkpoint where nothing comes at all."""
-        now = timezone.now()
-        if row.behind_since and now - row.behind_since > timedelta(seconds=GRACE):
-            until = row.ahead[0][0] - 1 if row.ahead else row.head
-            pulled = pulling.catch_up(self.consumer, authority, until=until, client=watch.client)
-            if pulled.applied:
-                log.warning("%s: pulled %d changes of %s that hadn't arrived", self.consumer, pulled.applied, authority)
+        """Pull the holes that nothing came for, or what is behind the checkpoint where nothing comes at all."""
+        now, overdue = timezone.now(), watch.overdue(row)
+        stuck = row.behind_since is not None and now - row.behind_since > timedelta(seconds=GRACE)
+        if stuck or _hole(row, overdue):
+            self._fill_holes(authority, watch, row, overdue)
         elif row.heartbeat_at is None or now - row.heartbeat_at > timedelta(seconds=SILENCE):
             # No heartbeat: neither does the broker bring events. A look at the feed notes that it was heard of.
             pulled = pulling.catch_up(self.consumer, authority, client=watch.client)
@@ -113,6 +126,20 @@ class Tending:
                 log.warning(
                     "%s: nothing comes by the broker; %d changes of %s by the feed", self.consumer, pulled.applied, authority
                 )
+
+    def _fill_holes(self, authority: str, watch: Watch, row: Subscription, overdue: int) -> None:
+        """The first hole, and all others that are overdue: each for just its range, for what lies between has arrived."""
+        applied = 0
+        try:
+            while True:
+                until = row.ahead[0][0] - 1 if row.ahead else row.head
+                applied += pulling.catch_up(self.consumer, authority, until=until, client=watch.client).applied
+                before, row = row.checkpoint, pulling.subscribed(self.consumer, authority)
+                if row.checkpoint <= before or not _hole(row, overdue) or self.stop.is_set():
+                    return
+        finally:
+            if applied:
+                log.warning("%s: pulled %d changes of %s that hadn't arrived", self.consumer, applied, authority)
 
     def _report(self, authority: str, watch: Watch) -> None:
         """Tell the authority where we are; that also shows that it answers, and brings back a copy that counted as cut off."""
@@ -132,3 +159,8 @@ class Tending:
     def _rest(self, watch: Watch) -> None:
         watch.quiet_until = time.monotonic() + watch.pause * random.uniform(0.5, 1.5)
         watch.pause = min(watch.pause * 2, LONGEST_PAUSE)
+
+
+def _hole(row: Subscription, overdue: int) -> bool:
+    """Whether the first hole is overdue: what lies right behind it had arrived long enough ago."""
+    return bool(row.ahead) and row.ahead[0][0] <= overdue

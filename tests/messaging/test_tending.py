@@ -1,12 +1,13 @@
 """Tending: one look at a context's copies."""
 
+from collections import deque
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from billing.models import CachedUser
-from messaging import pulling, tending
+from messaging import pulling, sequencer, tending
 from messaging.models import Subscription
 from messaging.tending import Tending
 from users.models import User
@@ -36,6 +37,42 @@ def test_a_hole_is_left_alone_until_its_event_had_time_to_come(live):
     live.look()
     assert subscription().checkpoint == 10
     assert set(CachedUser.objects.using("billing").values_list("status", flat=True)) == {"suspended"}
+
+
+def test_holes_are_filled_in_one_look_and_each_for_just_its_range(live, monkeypatch):
+    asked = []
+    changes = pulling.Authority.changes
+
+    def watched(client, since, **options):
+        asked.append((since, options.get("until")))
+        return changes(client, since, **options)
+
+    monkeypatch.setattr(pulling.Authority, "changes", watched)
+    monkeypatch.setattr(tending, "REPORT", float("inf"))
+    for status in ("suspended", "active", "suspended"):  # only what was last is told: positions 16 to 20
+        User.objects.using("users").all().update(status=status)
+        sequencer.stamp_pending("users")
+    beyond = [[8, 8], [11, 12], [17, 17]]
+    Subscription.objects.using("billing").update(head=20, ahead=beyond, behind_since=timezone.now())
+    live.look()
+    assert asked == []  # their events may still come, and so may what follows
+    (watch,) = live._watches.values()
+    watch.arrived = deque((at - tending.GRACE, position) for at, position in watch.arrived)
+    live.look()
+    assert asked == [(5, 7), (8, 10), (12, 16)]
+    assert (subscription().checkpoint, subscription().ahead) == (17, [])
+
+
+def test_an_authority_that_lacks_what_arrived_does_not_hold_the_look(live):
+    """Set back to a backup, it has nothing to fill a hole with."""
+    Subscription.objects.using("billing").update(
+        head=90, ahead=[[80, 80], [90, 90]], behind_since=timezone.now() - timedelta(seconds=tending.GRACE + 1)
+    )
+    live.look()
+    (watch,) = live._watches.values()
+    watch.arrived = deque((at - tending.GRACE, position) for at, position in watch.arrived)
+    live.look()
+    assert subscription().ahead == [[80, 80], [90, 90]]
 
 
 def test_without_a_heartbeat_the_feed_is_followed(live):
