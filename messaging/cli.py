@@ -10,14 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connections
+from django.db import DatabaseError, Error, InterfaceError, connections
 
-from messaging import conf
+from messaging import conf, databases
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST = timedelta(days=36_500)
-#: PostgreSQL's codes for a table, a column and a schema that aren't there.
-NOT_THERE = {"42P01", "42703", "3F000"}
 
 
 class WrongUsage(CommandError):
@@ -107,21 +105,15 @@ def answering(*aliases: str) -> Iterator[None]:
     """Around work on these databases: one that is away, or lacks its tables, is `Refused` in a sentence, not a traceback."""
     try:
         yield
-    except (OperationalError, InterfaceError, ProgrammingError) as error:
-        if "syntax error" in str(error):  # SQLite has one class for this and for a database that is away
+    except (DatabaseError, InterfaceError) as error:
+        if not databases.unusable(error):
             raise
-        unmigrated = "no such table" in str(error) or "no such column" in str(error)
-        if isinstance(error, ProgrammingError):
-            # A statement that is wrong in any other way is a bug, and stays one.
-            if getattr(error.__cause__, "sqlstate", None) not in NOT_THERE:
-                raise
-            unmigrated = True
+        unmigrated = databases.lacks_tables(error)
         where = " or ".join(aliases) if unmigrated or len(aliases) == 1 else _away(aliases)
-        why = next(iter(str(error).splitlines()), "") or type(error).__name__
         todo = "Bring it up to date: manage.py migrate --database NAME" if unmigrated else "Start it, and try again"
         if len(aliases) == 1:
             todo = todo.replace("NAME", where)
-        raise Refused(f"The database of {where} can't be used: {why.rstrip('.')}. {todo}.") from error
+        raise Refused(f"The database of {where} can't be used: {databases.brief(error)}. {todo}.") from error
 
 
 def _away(aliases: tuple[str, ...]) -> str:

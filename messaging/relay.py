@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from celery import Celery
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import connections, transaction
 from django.db.models import F
 from django.utils import timezone
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
-from messaging import copies, engines, sequencer, steps
+from messaging import copies, databases, engines, sequencer, steps
 from messaging.copies import LARGEST_MESSAGE
 from messaging.models import Consumer
 from messaging.sending import Sender
@@ -62,7 +62,6 @@ class Relay:
     def run(self) -> None:
         """Send until stopped; wait for commits in between. Survives the loss of broker and database, and says so once."""
         waiter, pause, away = Waiter(self.using), FIRST_PAUSE, False
-        expected: tuple[type[BaseException], ...] = (*self.sender.errors, OperationalError, InterfaceError)
         try:
             while not self.stop.is_set():
                 try:
@@ -71,7 +70,9 @@ class Relay:
                     if done.sent + done.failed < self.batch:
                         self._gather()
                         waiter.wait()
-                except expected as error:
+                except Exception as error:
+                    if not (isinstance(error, self.sender.errors) or databases.unusable(error)):
+                        raise
                     if not away:
                         log.warning("%s: can't send, trying again until it works: %s", self.using, _brief(error))
                     away = True

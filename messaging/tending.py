@@ -11,10 +11,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 from django.utils import timezone
 
-from messaging import conf, pulling, reconcile
+from messaging import conf, databases, pulling, reconcile
 from messaging.client import Authority, BelowFloor, Denied, Unreachable
 from messaging.models import Subscription
 
@@ -89,11 +89,12 @@ class Tending:
                 self._tend(authority, watch)
             except (Unreachable, Denied, BelowFloor) as error:
                 self._postpone(authority, watch, error)
-            except (OperationalError, InterfaceError) as error:
-                log.warning("%s: its database doesn't answer: %s", self.consumer, error)
-                connections[self.consumer].close()
-                watch.quiet_until = time.monotonic() + watch.pause
-            except Exception:
+            except Exception as error:
+                if databases.unusable(error):
+                    log.warning("%s: its database can't be used now: %s", self.consumer, databases.brief(error))
+                    connections[self.consumer].close()
+                    watch.quiet_until = time.monotonic() + watch.pause
+                    continue
                 # A cache that can't take what comes: the next look may bring what it can, and other copies need their looks.
                 log.exception("%s: its copy of %s can't be tended now", self.consumer, authority)
                 self._rest(watch)

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from billing.models import CachedUser
 from messaging import pulling, sequencer, tending
+from messaging.client import Authority
 from messaging.models import Subscription
 from messaging.tending import Tending
 from users.models import User
@@ -41,13 +42,13 @@ def test_a_hole_is_left_alone_until_its_event_had_time_to_come(live):
 
 def test_holes_are_filled_in_one_look_and_each_for_just_its_range(live, monkeypatch):
     asked = []
-    changes = pulling.Authority.changes
+    changes = Authority.changes
 
-    def watched(client, since, **options):
+    def watched(asking, since, **options):
         asked.append((since, options.get("until")))
-        return changes(client, since, **options)
+        return changes(asking, since, **options)
 
-    monkeypatch.setattr(pulling.Authority, "changes", watched)
+    monkeypatch.setattr(Authority, "changes", watched)
     monkeypatch.setattr(tending, "REPORT", float("inf"))
     for status in ("suspended", "active", "suspended"):  # only what was last is told: positions 16 to 20
         User.objects.using("users").all().update(status=status)

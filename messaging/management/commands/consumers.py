@@ -123,7 +123,10 @@ class Command(BaseCommand):
         self.result(options, _values(authority, consumer), text)
 
     def _list(self, options: dict[str, Any]) -> None:
-        rows = [(authority, consumer) for authority in conf.contexts() for consumer in registry.registered(authority)]
+        rows = []
+        for authority in conf.contexts():
+            with answering(authority):
+                rows += [(authority, consumer) for consumer in registry.registered(authority)]
         if options["json"]:
             self.result(options, {"consumers": [_values(*row) for row in rows]}, "")
             return

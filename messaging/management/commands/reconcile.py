@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from messaging import mending, reconcile
 from messaging.asking import asking, checked_pair, consumer_and_authority
@@ -95,7 +95,8 @@ class Command(BaseCommand):
             kinds.add_row(kind, str(number), _MEANS[kind])
         show(self.stdout, kinds)
         would = ["repair would"] if rows and "would" in rows[0] else []
-        table = Table("id", "kind", "authority", "copy", *would, title="Rows", title_justify="left")
+        whole_id = Column("id", no_wrap=True, min_width=max((len(row["id"]) for row in rows[:MOST_SHOWN]), default=0))
+        table = Table(whole_id, "kind", "authority", "copy", *would, title="Rows", title_justify="left")
         for row in rows[:MOST_SHOWN]:
             last = [row["would"]] if would else []
             table.add_row(row["id"], row["kind"], _words(row["authority"]), _words(row["cache"]), *last)
@@ -113,9 +114,10 @@ def _words(values: dict[str, Any] | None) -> str:
 
 
 def _sentence(found: Comparison, left: int, repair: str, options: dict[str, Any]) -> str:
-    if not options["repair"]:
-        return f"{left} rows differ. To set them right: {repair}"
+    differ = "still differ" if options["repair"] else "differ"
     if left == found.counts["ahead"]:
         why = "they are ahead of the authority, which lost data. If it is right all the same"
-        return f"{left} rows still differ: {why}: {repair} --authority-wins"
+        return f"{left} rows {differ}: {why}: {repair} --authority-wins"
+    if not options["repair"]:
+        return f"{left} rows differ. To set them right: {repair}"
     return f"{left} rows still differ: they changed meanwhile. Compare again: {repair}"

@@ -6,10 +6,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from celery import current_app
-from django.db import InterfaceError, OperationalError
 
+from messaging import databases
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, checked_context, context_argument
+from messaging.cli import Found, answering, checked_context, context_argument
 from messaging.relay import BATCH, Relay, Round
 
 
@@ -33,18 +33,18 @@ class Command(BaseCommand):
 
     def _once(self, relay: Relay, options: dict[str, Any]) -> None:
         total = Round()
-        expected: tuple[type[BaseException], ...] = (*relay.sender.errors, OperationalError, InterfaceError)
         try:
-            while True:
-                done = relay.run_once()
-                if not done.sent and not done.failed:
-                    break
-                total.sent, total.failed = total.sent + done.sent, total.failed + done.failed
-                total.messages += done.messages
-        except expected as error:
+            with answering(relay.using):
+                while True:
+                    done = relay.run_once()
+                    if not done.sent and not done.failed:
+                        break
+                    total.sent, total.failed = total.sent + done.sent, total.failed + done.failed
+                    total.messages += done.messages
+        except relay.sender.errors as error:
             raise Found(
-                f"Sent {total.sent} events, then broker or database stopped answering: {type(error).__name__}. "
-                "Nothing is lost; run it again when they are back."
+                f"Sent {total.sent} events, then the broker didn't answer: {databases.brief(error)}. "
+                "Nothing is lost; run it again when it is back."
             ) from error
         finally:
             relay.sender.close()

@@ -1,0 +1,28 @@
+"""`check --database users`: Django's own command, whose checks end in a traceback where a database doesn't answer, and are silent
+about one without tables."""
+
+from typing import Any
+
+from django.core.management.commands.check import Command as CheckCommand
+from django.db import connections
+
+from messaging import conf
+from messaging.cli import Refused, answering
+from messaging.models import Consumer
+
+
+class Command(CheckCommand):
+    def handle(self, *app_labels: Any, **options: Any) -> None:
+        asked = options["databases"] or []
+        with answering(*asked):
+            super().handle(*app_labels, **options)
+            empty = [name for name in asked if name in conf.contexts() and not _has_tables(name)]
+        if empty:
+            raise Refused(
+                f"The database of {empty[0]} has no tables yet, so nothing in it could be checked. "
+                f"Bring it up to date: manage.py migrate --database {empty[0]}"
+            )
+
+
+def _has_tables(using: str) -> bool:
+    return Consumer._meta.db_table in connections[using].introspection.table_names()
