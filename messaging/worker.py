@@ -103,6 +103,9 @@ class GuardedRequest(Request):
             # The pool gets the body and reads it itself. Celery sends along what it read: more to pickle, and pickle takes half
             # the depth that JSON does. Without it the inbox sees the event that is nested too deep, and the others beside it.
             self.request_dict["args"] = self.request_dict["kwargs"] = None
+        # Nothing here is sent for later. Celery throws a message away whose time it can't reckon with (the year 9999), and holds one
+        # that is for the year 9000 for as long as that takes.
+        self._eta = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # Celery makes a class of its own from this one, with a method `execute_using_pool`; an override here would never be called.
@@ -135,7 +138,12 @@ def _parking(execute: Any) -> Any:
 
 
 class DeliveryRequest(GuardedRequest):
-    """A delivery that failed outside the inbox: its body wasn't JSON, or not what the task takes. Parked, not just acknowledged."""
+    """A delivery that failed outside the inbox: its body wasn't JSON, or not what the task takes. Parked, not just acknowledged.
+    And an event doesn't expire."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._expires = None
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         from celery.exceptions import Ignore, Reject, Retry, Terminated, WorkerLostError

@@ -5,6 +5,7 @@ import random
 import uuid
 
 import pytest
+from celery import current_app
 from django.db import transaction
 from django_outbox_pattern.models import Published, Received
 from kombu import Connection, Producer
@@ -12,6 +13,7 @@ from kombu import Connection, Producer
 from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue, invoices_generate
 from messaging.models import Parked
+from messaging.queues import DELIVER
 from tests.probes import wait_for
 from users.models import User
 from users.services import user_erase, user_reactivate, user_register, user_suspend, users_announce_created
@@ -239,3 +241,33 @@ def test_what_is_no_message_in_the_list_is_parked_and_what_is_behind_it_arrives(
     parked = Parked.objects.using("billing").filter(state="parked")
     wait_for(lambda: parked.count() == len(items), timeout=PATIENCE, what="all of them to be parked", seen=parked.count)
     assert worker.poll() is None
+
+
+WHENS = {
+    "eta": ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "9000-01-01T00:00:00+00:00", "2030-01-01T00:00:00", "never"],
+    "expires": ["2020-01-01T00:00:00+00:00", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"],
+}
+
+
+def test_no_time_in_a_messages_headers_loses_it_or_holds_it_back(stack, broker):
+    """Celery drops a message whose time can't be reckoned with, and one that expired; here it is delivered, or parked."""
+    whens = [(name, text) for name, texts in WHENS.items() for text in texts]
+    users = [user_register(email=f"{number}@example.org", name="U") for number in range(len(whens))]
+    recorded = {row.body["subject"]: row.body for row in Published.objects.using("users").all()}
+    with Connection(broker) as connection:
+        producer = Producer(connection.default_channel)
+        for user, (name, text) in zip(users, whens, strict=True):
+            message = current_app.amqp.as_task_v2(
+                str(uuid.uuid4()), DELIVER, kwargs={"consumer": "billing", "events": [recorded[str(user.pk)]]}
+            )
+            producer.publish(
+                message.body,
+                routing_key="billing",
+                headers={**message.headers, name: text},
+                serializer="json",
+                **message.properties,
+            )
+    stack.worker("billing")
+    kept = lambda: len(cache()) + Parked.objects.using("billing").filter(state="parked").count()  # noqa: E731
+    wait_for(lambda: kept() == len(whens), timeout=PATIENCE, what="each message to be delivered or parked", seen=kept)
+    assert len(cache()) >= len(whens) - 1  # "never" is no time, so that message is no task
