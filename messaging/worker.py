@@ -103,9 +103,9 @@ class GuardedRequest(Request):
             # The pool gets the body and reads it itself. Celery sends along what it read: more to pickle, and pickle takes half
             # the depth that JSON does. Without it the inbox sees the event that is nested too deep, and the others beside it.
             self.request_dict["args"] = self.request_dict["kwargs"] = None
-        # Nothing here is sent for later. Celery throws a message away whose time it can't reckon with (the year 9999), and holds one
-        # that is for the year 9000 for as long as that takes.
-        self._eta = None
+        # Nothing here is for later, or has to be quick. Celery throws a message away whose time it can't reckon with (year 9999),
+        # or that takes longer than it says itself; one for the year 9000 it would hold for as long as that takes.
+        self._eta, self.time_limits = None, (None, None)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # Celery makes a class of its own from this one, with a method `execute_using_pool`; an override here would never be called.

@@ -3,6 +3,7 @@
 import json
 import random
 import uuid
+from typing import Any
 
 import pytest
 from celery import current_app
@@ -243,8 +244,9 @@ def test_what_is_no_message_in_the_list_is_parked_and_what_is_behind_it_arrives(
     assert worker.poll() is None
 
 
-WHENS = {
+WHENS: dict[str, list[Any]] = {
     "eta": ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "9000-01-01T00:00:00+00:00", "2030-01-01T00:00:00", "never"],
+    "timelimit": [[0.001, None], [None, 0.001]],
     "expires": ["2020-01-01T00:00:00+00:00", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"],
 }
 
