@@ -153,7 +153,7 @@ class Open(admin.SimpleListFilter):
 
 
 class IncidentAdmin(ReadOnlyAdmin):
-    """What went wrong by itself: changes without an event, drift."""
+    """What went wrong by itself: changes without an event, drift, an authority set back."""
 
     list_display = ("summary", "kind", "authority", "count", "state", "opened_at", "last_seen_at")
     list_filter = (Open, "kind", "opened_at")

@@ -32,6 +32,24 @@ def drift(consumer: str, authority: str, subjects: Sequence[str]) -> Incident | 
     return _grow(consumer, Incident.Kind.DRIFT, authority, subjects, text, known)
 
 
+def restored(consumer: str, authority: str, *, head: int, checkpoint: int) -> Incident | None:
+    """An authority whose head lies below what a consumer had of it before it asked: positions were lost, and are given out again.
+
+    The sign goes when the head has passed the checkpoint; what differs then is for the comparison to find.
+    """
+    found = _open(consumer, Incident.Kind.RESTORED, authority)
+    if head >= checkpoint:
+        found.update(closed_at=timezone.now())
+        return None
+    known = found.first() or Incident(kind=Incident.Kind.RESTORED, authority=authority)
+    known.summary = (
+        f"{authority} was set back: it is at position {head}, and this copy has it up to {checkpoint}. Until it has passed that "
+        f"again, only a comparison finds an event that is lost: reconcile {consumer} --from {authority}"
+    )
+    known.save(using=consumer)
+    return known
+
+
 def _open(consumer: str, kind: str, authority: str):  # type: ignore[no-untyped-def]
     return Incident.objects.using(consumer).filter(kind=kind, authority=authority, closed_at=None)
 

@@ -121,11 +121,12 @@ class Subscription(models.Model):
 
 
 class Incident(models.Model):
-    """Something that went wrong by itself and a person should know of: changes without an event, drift."""
+    """Something that went wrong by itself and a person should know of: changes without an event, drift, an authority set back."""
 
     class Kind(models.TextChoices):
         SILENT = "silent", "Changes without an event"
         DRIFT = "drift", "Drift"
+        RESTORED = "restored", "Authority set back"
 
     kind = models.CharField(max_length=10, choices=Kind.choices)
     authority = models.CharField(max_length=50)

@@ -98,6 +98,8 @@ def report(consumer: str, authority: str, *, client: Authority | None = None) ->
     row, asking = subscribed(consumer, authority), client or Authority(authority, consumer)
     live = row.state == Subscription.State.LIVE
     page = asking.changes(row.checkpoint, limit=1, until=row.checkpoint, checkpoint=row.checkpoint, live=live or None)
+    # The checkpoint was read before the question, so an answer below it is no answer that was late.
+    incidents.restored(consumer, authority, head=page.head, checkpoint=row.checkpoint)
     Subscription.objects.using(consumer).filter(pk=authority, head__lt=page.head).update(head=page.head)
     row.head = max(row.head, page.head)
     return row

@@ -30,7 +30,8 @@ class ConsumerState:
 
     `state`: the subscription's; new: nothing was heard yet; elsewhere: the consumer runs in another process. Only a copy can lag:
     where the consumer keeps none and only acts on events, `lag`, `staleness_seconds` and `drift` are None. `drift` is the number of
-    rows that the last comparison found to differ, `drift_by_kind` what they were; None: never compared. `incidents`: open ones.
+    rows that the last comparison found to differ, `drift_by_kind` what they were; None: never compared. `incidents`: open ones;
+    `restored`: what there is to say of an authority that was set back to a backup.
     """
 
     consumer: str
@@ -44,6 +45,7 @@ class ConsumerState:
     parked: int | None = None
     drift: int | None = None
     incidents: int | None = None
+    restored: str | None = None
     drift_by_kind: dict[str, int] | None = None
     compared_at: datetime | None = None
     last_repair_at: datetime | None = None
@@ -69,7 +71,7 @@ def consumer_states() -> list[ConsumerState]:
         with _reading(consumer):
             subscriptions = {row.authority: row for row in Subscription.objects.using(consumer)}
             heard = {wire.partition(".")[0] for wire in handlers.table(consumer)} | set(subscriptions)
-            parked, incidents = _parked(consumer, heard), _incidents(consumer)
+            parked, incidents, restored = _parked(consumer, heard), _incidents(consumer), _restored(consumer)
         for authority in sorted(heard):
             row = subscriptions.get(authority)
             states.append(
@@ -80,6 +82,7 @@ def consumer_states() -> list[ConsumerState]:
                     head=heads.get(authority, staleness.heard(row)),
                     parked=parked[authority],
                     incidents=incidents.get(authority, 0),
+                    restored=restored.get(authority),
                     **_place(consumer, authority, row, heads.get(authority)),
                 )
             )
@@ -154,6 +157,11 @@ def _incidents(consumer: str) -> dict[str, int]:
     """Open incidents by authority."""
     found = Incident.objects.using(consumer).filter(closed_at=None).order_by().values_list("authority")
     return dict(found.annotate(number=Count("pk")))
+
+
+def _restored(consumer: str) -> dict[str, str]:
+    found = Incident.objects.using(consumer).filter(closed_at=None, kind=Incident.Kind.RESTORED)
+    return dict(found.values_list("authority", "summary"))
 
 
 def _elsewhere(heads: dict[str, int], registers: dict[str, set[str]]) -> Iterator[ConsumerState]:

@@ -7,10 +7,11 @@ import pytest
 from django.utils import timezone
 
 from billing.models import CachedUser
-from messaging import pulling, sequencer, tending
+from messaging import checkpoints, pulling, sequencer, tending
 from messaging.client import Authority
-from messaging.models import Subscription
+from messaging.models import Incident, Subscription
 from messaging.tending import Tending
+from tests.commands.calling import call
 from users.models import User
 from users.seeding import demo_users, save
 
@@ -112,3 +113,29 @@ def test_a_cache_that_cannot_take_what_comes_does_not_end_the_tending(live, monk
     next(iter(live._watches.values())).quiet_until = 0.0
     live.look()
     assert subscription().checkpoint == 10
+
+
+def test_an_authority_that_was_set_back_is_an_incident_until_it_has_passed_the_checkpoint(live):
+    Subscription.objects.using("billing").update(checkpoint=8, head=8)
+    live.look()
+    incident = Incident.objects.using("billing").get(kind="restored", closed_at=None)
+    assert incident.summary.startswith("users was set back: it is at position 5, and this copy has it up to 8.")
+    shown = call("status")
+    assert incident.summary in shown.out
+    (watch,) = live._watches.values()
+    for reported in (0.0, 0.0):  # once more, and it is the same one
+        watch.reported = reported
+        live.look()
+    assert Incident.objects.using("billing").filter(kind="restored").count() == 1
+    User.objects.using("users").all().update(status="suspended")
+    watch.reported = 0.0
+    live.look()
+    assert not Incident.objects.using("billing").filter(kind="restored", closed_at=None).exists()
+    assert "set back" not in call("status").out
+
+
+def test_an_authority_that_only_lags_in_its_heartbeats_is_none(live):
+    """They come by the broker, so an old one may come late."""
+    checkpoints.hear("billing", "users", 2, timezone.now())
+    live.look()
+    assert not Incident.objects.using("billing").exists()

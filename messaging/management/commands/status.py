@@ -35,6 +35,9 @@ class Command(BaseCommand):
             self._table("Health", [_health(row) for row in consumers])
             self._table("Outbox", outbox)
             self._table("Queues", depths)
+            for row in consumers:
+                if row["restored"]:
+                    self.stdout.write(row["restored"])
         if any(row["depth"] is None for row in depths):
             raise Found("The broker doesn't answer, so nothing is delivered. Nothing is lost: events wait in the outbox.")
 
