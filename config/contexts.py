@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 @dataclass(frozen=True)
 class Context:
     """A bounded context: one Django app, one database, one queue. `delivers`: whether it takes and sends events, by a relay and a
-    worker; the monolith doesn't, others follow its feed."""
+    worker; the monolith doesn't, others follow its feed. `pages`: a module of URLs for people, shown beside the walkthrough."""
 
     name: str
     app: str
@@ -21,13 +21,20 @@ class Context:
     database_file: str
     urls: str
     delivers: bool = True
+    pages: str = ""
 
 
 CONTEXTS = {
     "users": Context("users", "users.apps.UsersConfig", "USERS_DATABASE_URL", "users.sqlite3", "users.api.urls"),
     "billing": Context("billing", "billing.apps.BillingConfig", "BILLING_DATABASE_URL", "billing.sqlite3", "billing.api.urls"),
     "monolith": Context(
-        "monolith", "monolith.apps.MonolithConfig", "MONOLITH_DATABASE_URL", "monolith.sqlite3", "monolith.urls", delivers=False
+        "monolith",
+        "monolith.apps.MonolithConfig",
+        "MONOLITH_DATABASE_URL",
+        "monolith.sqlite3",
+        "monolith.urls",
+        delivers=False,
+        pages="monolith.pages",
     ),
 }
 

@@ -25,6 +25,7 @@ from messaging import registry
 
 PASSWORD_FILE = VAR / "admin-password"
 ADMIN = "admin"
+DEMO_USERS = "24"
 TOKEN_TTL = timedelta(days=365)
 NO_URL = "CELERY_BROKER_URL is not a broker's URL. Use redis://… or amqp://…, or leave it unset."
 
@@ -106,15 +107,24 @@ def tokens() -> Iterator[str]:
 
 
 def seed() -> Iterator[str]:
-    """Register the contexts with each other, hand out their tokens, and make demo users, where the authority has none."""
-    if not {"users", "billing"} <= set(settings.CONTEXT_NAMES):
-        return
+    """Register the contexts with each other, hand out their tokens, and make demo users where there are none."""
+    if {"users", "billing"} <= set(settings.CONTEXT_NAMES):
+        yield from _registered()
+        yield from _seeded("users", "seed", "--with-events")
+    if "monolith" in settings.CONTEXT_NAMES:
+        yield from _seeded("monolith", "seed_monolith")
+
+
+def _registered() -> Iterator[str]:
     # Users that were there before the first start need it too; a register that somebody filled by hand stays as it is.
     for consumer, authority in (("billing", "users"), ("users", "billing")):
         if not apps.get_model("messaging", "Consumer")._default_manager.using(authority).exists():
             call_command("consumers", "register", consumer, "--to", authority, stdout=io.StringIO())
     yield from tokens()
-    if apps.get_model("users", "User")._default_manager.using("users").exists():
-        return
-    yield "demo data: 24 users"
-    call_command("seed", "--users", "24", "--suspended", "0.1", "--with-events", stdout=io.StringIO())
+
+
+def _seeded(context: str, command: str, *words: str) -> Iterator[str]:
+    """The same people in each context, by the same ids."""
+    if not apps.get_model(context, "User")._default_manager.using(context).exists():
+        yield f"demo data: {DEMO_USERS} users in {context}"
+        call_command(command, "--users", DEMO_USERS, "--suspended", "0.1", *words, stdout=io.StringIO())

@@ -10,5 +10,7 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(), name="api-docs"),
     *(path(f"api/{context.name}/", include(context.urls)) for context in settings.CHOSEN),
+    # Pages without a login, so only where the walkthrough is: to learn from, with made-up people.
+    *(path(f"{context.name}/", include(context.pages)) for context in settings.CHOSEN if settings.WALKTHROUGH and context.pages),
     *([path("", include("walkthrough.urls"))] if settings.WALKTHROUGH else []),
 ]

@@ -10,6 +10,8 @@ from django.db import models
 from django.utils import timezone
 
 from messaging.ledger import track
+from messaging.models import Consumer as MessagingConsumer
+from messaging.models import Ledger as MessagingLedger
 
 
 @track(tombstone=("status", "erased"))
@@ -64,3 +66,18 @@ class Invoice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.period} for {self.user_id}"
+
+
+# The plumbing's tables in this database, for its admin: what changed, and who follows.
+
+
+class LedgerEntry(MessagingLedger):
+    class Meta:
+        proxy = True
+        verbose_name = "ledger entry"
+        verbose_name_plural = "ledger"
+
+
+class Consumer(MessagingConsumer):
+    class Meta:
+        proxy = True

@@ -10,7 +10,7 @@ from typing import Any
 
 from config.environment import ROOT
 
-PARTS = ("users", "billing", "monolith", "messaging", "config", "walkthrough", "manage.py", "pyproject.toml")
+PARTS = ("users", "billing", "monolith", "messaging", "config", "walkthrough", "demo", "manage.py", "pyproject.toml")
 
 
 def copy_project(folder: Path) -> Path:

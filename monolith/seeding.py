@@ -1,0 +1,50 @@
+"""Made-up users in the monolith: the same people, by the same ids, as `users/seeding.py` makes for the split contexts."""
+
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, timedelta
+from itertools import islice
+
+from django.db import transaction
+
+from demo.people import people, series
+from messaging import ledger
+from monolith.models import User
+
+DATABASE, AGGREGATE = "monolith", "monolith.user"
+BATCH = 1000
+
+
+def demo_users(count: int, *, suspended: float = 0.0, seed: int = 0) -> Iterator[User]:
+    """Made-up users, not saved yet. Called again, it goes on with the next ones of that series."""
+    there = User.objects.filter(email__regex=rf"\.[0-9]+{re.escape(series(seed))}$").count()
+    for person in people(count, suspended=suspended, seed=seed, first=1 + there, known=_known):
+        user = User(id=person.id, email=person.email, name=person.name, created_at=person.since, status_since=person.since)
+        if person.suspended:
+            user.status = User.Status.SUSPENDED
+            user.suspension_reason, user.status_since = person.suspended
+        yield user
+
+
+def save(users: Iterable[User], *, progress: Callable[[int], None] = lambda done: None) -> int:
+    """Save new users, a batch to a transaction; returns how many. They count as announced long ago: nobody followed then."""
+    remaining, saved = iter(users), 0
+    while batch := list(islice(remaining, BATCH)):
+        with transaction.atomic(using=DATABASE):
+            User.objects.bulk_create(batch)
+            ledger.baseline(DATABASE, AGGREGATE, [str(user.pk) for user in batch])
+        saved += len(batch)
+        progress(len(batch))
+    return saved
+
+
+def last_month(today: date) -> str:
+    """The month before this one, as 2026-10."""
+    return f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"
+
+
+def _known(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Which of these ids a user has, or had once."""
+    found = ledger.positions(DATABASE, [(AGGREGATE, str(user_id)) for user_id in ids])
+    return {uuid.UUID(subject) for _, subject in found}

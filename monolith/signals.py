@@ -1,0 +1,20 @@
+"""A signal that writes across: whoever saves a suspended user also writes that user's invoices.
+
+It is the kind of line that holds a monolith together and that no one finds when it is taken apart: nothing in `User` mentions it,
+and `QuerySet.update()` and raw SQL pass it by.
+"""
+
+from typing import Any
+
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+
+from monolith.models import User
+
+
+@receiver(post_save, sender=User, dispatch_uid="monolith.review_open_invoices")
+def review_open_invoices(instance: User, using: str, **kwargs: Any) -> None:
+    """A suspension asks for a look at the user's invoices; all of them are open here, issued or overdue."""
+    if instance.status == User.Status.SUSPENDED:
+        reason = f"The user is suspended: {instance.suspension_reason or 'no reason given'}."
+        instance.invoices.using(using).filter(review_reason="").update(review_reason=reason)
