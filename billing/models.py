@@ -82,6 +82,86 @@ class Invoice(models.Model):
         return f"{self.period} for {self.user_id}"
 
 
+class Cutover(models.Model):
+    """Where billing reads users from: one row, read at the start of every run and batch. No row means its own cache."""
+
+    class Source(models.TextChoices):
+        MONOLITH = "monolith", "the monolith's tables"
+        API = "api", "the API of users"
+        SHADOW = "shadow", "the old source, compared with the cache"
+        CACHE = "cache", "its own cache"
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    source = models.CharField(max_length=10, choices=Source.choices, default=Source.CACHE)
+    old = models.CharField(
+        max_length=10, choices=Source.choices, blank=True, help_text="The live source before; it answers in shadow."
+    )
+    since = models.DateTimeField(default=timezone.now)
+    agreed = models.PositiveBigIntegerField(default=0, help_text="Shadow reads that agreed since the last change to shadow.")
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="billing_cutover_one")]
+
+    def __str__(self) -> str:
+        return f"{self.source} since {self.since:%Y-%m-%d %H:%M}"
+
+
+class CutoverStep(models.Model):
+    """One change of where billing reads users from."""
+
+    before = models.CharField("from", max_length=10, choices=Cutover.Source.choices)
+    after = models.CharField("to", max_length=10, choices=Cutover.Source.choices)
+    at = models.DateTimeField(default=timezone.now)
+    by = models.CharField(max_length=150)
+    forced = models.BooleanField(default=False, help_text="Past a gate that refused.")
+    reason = models.TextField(blank=True, help_text="Why, in that person's words; and what the gate lacked, where it was forced.")
+
+    class Meta:
+        verbose_name = "cutover step"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.before} to {self.after}"
+
+
+class ShadowMismatch(models.Model):
+    """A user about whom old source and cache differ. It stands until a later look finds them agreeing."""
+
+    user_id = models.UUIDField()
+    old_source = models.CharField(max_length=10, choices=Cutover.Source.choices)
+    old_status = models.CharField(max_length=10, blank=True, help_text="Empty where the old source doesn't know the user.")
+    old_version = models.BigIntegerField(null=True, blank=True)
+    cache_status = models.CharField(max_length=10, blank=True, help_text="Empty where the cache doesn't know the user.")
+    cache_version = models.BigIntegerField(null=True, blank=True)
+    times = models.PositiveIntegerField(default=0, help_text="How many shadow reads saw it.")
+    found_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now, help_text="When it was last seen to differ.")
+    settled_at = models.DateTimeField(null=True, blank=True, help_text="When both were seen to agree again.")
+
+    class Meta:
+        verbose_name = "shadow mismatch"
+        verbose_name_plural = "shadow mismatches"
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["user_id"], condition=models.Q(settled_at=None), name="billing_shadowmismatch_stands")
+        ]
+
+    def __str__(self) -> str:
+        return f"{str(self.user_id)[:8]}: {self.old_source} says {self.old_words}, the cache says {self.cache_words}"
+
+    @property
+    def old_words(self) -> str:
+        return _told(self.old_status, self.old_version)
+
+    @property
+    def cache_words(self) -> str:
+        return _told(self.cache_status, self.cache_version)
+
+
+def _told(status: str, version: int | None) -> str:
+    return f"{status} (v{version})" if status else "nothing"
+
+
 # The plumbing's tables in this context's database, for its admin.
 
 

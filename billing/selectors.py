@@ -1,14 +1,15 @@
 """Every way to read what billing has."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, Model, OuterRef, QuerySet
 
-from billing.models import CachedUser, Invoice
+from billing.models import CachedUser, Cutover, Invoice
 
 DATABASE = "billing"
+M = TypeVar("M", bound=Model)
 
 
 def cached_users_by_id(*, ids: Iterable[UUID]) -> dict[UUID, CachedUser]:
@@ -22,9 +23,32 @@ def cached_users_count_by_status() -> dict[str, int]:
     return dict(rows)
 
 
-def active_users_after(*, after: UUID | None, limit: int) -> list[UUID]:
-    """The next active users, in the order of their ids; from the first where `after` is None."""
-    return list(_active(after).order_by("user_id").values_list("user_id", flat=True)[:limit])
+def active_users_after(*, after: UUID | None, limit: int) -> list[tuple[UUID, str, int]]:
+    """(id, status, version) of the next active users, in the order of their ids; from the first where `after` is None."""
+    return list(_active(after).order_by("user_id").values_list("user_id", "status", "version")[:limit])
+
+
+def known_users_after(*, after: UUID | None, limit: int) -> list[UUID]:
+    """The next users whom billing knows by itself: it invoiced them, or has a copy of them."""
+    found: set[UUID] = set()
+    for model in (Invoice, CachedUser):
+        rows = _behind(model.objects.using(DATABASE).order_by("user_id"), after)  # type: ignore[attr-defined]
+        found.update(rows.values_list("user_id", flat=True).distinct()[:limit])
+    return sorted(found)[:limit]
+
+
+def known_uninvoiced_count(*, period: str, after: UUID | None) -> int:
+    """How many of the users behind this one, whom billing knows by itself, have no invoice for a month."""
+    invoiced = Exists(Invoice.objects.filter(period=period, user_id=OuterRef("user_id")))
+    cached = Exists(CachedUser.objects.filter(user_id=OuterRef("user_id")))
+    copies = _behind(CachedUser.objects.using(DATABASE), after).exclude(invoiced)
+    others = _behind(Invoice.objects.using(DATABASE).order_by(), after).exclude(cached).exclude(invoiced)
+    return copies.count() + others.values("user_id").distinct().count()
+
+
+def cutover() -> Cutover:
+    """Where billing reads users from; what holds where nobody ever chose is a row that isn't saved."""
+    return Cutover.objects.using(DATABASE).first() or Cutover()
 
 
 def uninvoiced(*, period: str, ids: Iterable[UUID]) -> set[UUID]:
@@ -39,8 +63,11 @@ def uninvoiced_count(*, period: str, after: UUID | None = None) -> int:
 
 
 def _active(after: UUID | None) -> QuerySet[CachedUser]:
-    active = CachedUser.objects.using(DATABASE).filter(status=CachedUser.Status.ACTIVE)
-    return active if after is None else active.filter(user_id__gt=after)
+    return _behind(CachedUser.objects.using(DATABASE).filter(status=CachedUser.Status.ACTIVE), after)
+
+
+def _behind(rows: "QuerySet[M]", after: UUID | None) -> "QuerySet[M]":
+    return rows if after is None else rows.filter(user_id__gt=after)
 
 
 def invoices_newest(*, limit: int) -> QuerySet[Invoice]:

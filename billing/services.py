@@ -10,8 +10,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing import events, selectors
-from billing.errors import InvalidPeriod, TransitionNotAllowed, UnknownInvoice
-from billing.models import CachedUser, Invoice
+from billing.errors import InvalidPeriod, SourceAway, TransitionNotAllowed, UnknownInvoice
+from billing.models import Invoice
+from billing.sources.base import Standing
+from billing.sources.reading import Reading
 from messaging import lookup, outbox, staleness
 from messaging.staleness import Policy
 from messaging.upsert import insert_new
@@ -28,8 +30,9 @@ BATCH = 1000
 @dataclass
 class Run:
     """A run's outcome: invoices issued; users skipped because they are suspended or erased; users invoiced before; users held,
-    because the copy was too old to decide by. `reason`: what was amiss with the copy; empty where nothing was. `refused`: whether
-    the policy kept the run from deciding."""
+    because the copy was too old to decide by, or nobody said what they are. `reason`: what was amiss; empty where nothing was.
+    `refused`: whether that kept the run from deciding. `source`: where users were read from (`billing.Cutover`), at the end.
+    `calls`: how often it was asked, over the wire or in another database; `seconds`: how long that took."""
 
     issued: int = 0
     skipped: int = 0
@@ -37,6 +40,10 @@ class Run:
     held: int = 0
     reason: str = ""
     refused: bool = False
+    source: str = ""
+    calls: int = 0
+    seconds: float = 0.0
+    away: bool = False
 
 
 def invoices_generate(
@@ -48,39 +55,49 @@ def invoices_generate(
 ) -> Run:
     """Invoice every active user for a month ("2026-11"), once. Safe to repeat, to interrupt, and to run twice at a time.
 
-    Past `max_staleness` (`MAX_STALENESS`) the policy (hold) decides: `hold` leaves all users who are left; `ask` looks up each user
-    right before deciding, and holds those that got no answer; `proceed` decides by what the copy says, and a suspension that comes
-    late flags the invoice. The age is looked at before each batch, for a run may take long. Where neither is given, a copy whose
-    age was never measured is decided by as well, and `reason` says so.
+    Who is active, the chosen source says (`manage.py cutover billing`); the choice is read before each batch. A live source that
+    gives no answer ends the run: what was issued stays, the others are held, `away` is true.
 
-    Raises `InvalidPeriod` for what is not a month.
+    A copy is judged by its age. Past `max_staleness` (`MAX_STALENESS`) the policy (hold) decides: `hold` leaves all users who are
+    left; `ask` looks up each user right before deciding, and holds those that got no answer; `proceed` decides by what the copy
+    says, and a suspension that comes late flags the invoice. The age is looked at before each batch, for a run may take long. Where
+    neither is given, a copy whose age was never measured is decided by as well, and `reason` says so.
+
+    Raises `InvalidPeriod` for what is not a month, `SourceAway` where this process doesn't have the chosen source.
     """
     if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", period):
         raise InvalidPeriod(f"{period!r} is not a month. Write it as 2026-11.")
-    run, asking = Run(), lookup.Asking(DATABASE, AUTHORITY)
+    run, asking, reading = Run(), lookup.Asking(DATABASE, AUTHORITY), Reading()
     after: uuid.UUID | None = None
-    # An empty copy is judged too: it may only be empty because it is old.
-    while (ids := selectors.active_users_after(after=after, limit=BATCH)) or after is None:
-        todo, doubt = _judged(policy, max_staleness)
-        run.reason = doubt or run.reason
-        if doubt and todo is Policy.HOLD:
-            run.held, run.refused = selectors.uninvoiced_count(period=period, after=after), True
-            break
-        if not ids:
-            break
-        asked = selectors.uninvoiced(period=period, ids=ids) if doubt and todo is Policy.ASK else set()
-        held = asking.unanswered(asked)
-        with transaction.atomic(using=DATABASE):
-            users = _locked([user_id for user_id in ids if user_id not in held])
-            # A user who was just looked up is as fresh as can be.
-            new = _issue(users, period, "" if todo is Policy.ASK else doubt)
-        run.issued, run.already, run.held = run.issued + new, run.already + len(users) - new, run.held + len(held)
-        after = ids[-1]
-        progress(len(ids))
-    asking.close()
+    try:
+        # An empty copy is judged too: it may only be empty because it is old.
+        while (standings := reading.after(after, BATCH)) or after is None:
+            todo, doubt = _judged(policy, max_staleness) if reading.source.is_copy else (Policy.PROCEED, "")
+            run.reason = doubt or run.reason
+            if doubt and todo is Policy.HOLD:
+                run.held, run.refused = reading.source.undecided(period, after), True
+                break
+            if not standings:
+                break
+            ids = [standing.user_id for standing in standings]
+            asked = selectors.uninvoiced(period=period, ids=ids) if doubt and todo is Policy.ASK else set()
+            held = asking.unanswered(asked)
+            with transaction.atomic(using=DATABASE):
+                users = reading.source.confirmed([standing for standing in standings if standing.user_id not in held])
+                # A user who was just looked up is as fresh as can be.
+                new = _issue(users, period, "" if todo is Policy.ASK else doubt)
+            run.issued, run.already, run.held = run.issued + new, run.already + len(users) - new, run.held + len(held)
+            after = ids[-1]
+            progress(len(ids))
+    except SourceAway as error:
+        run.held, run.refused, run.away = run.held + reading.source.undecided(period, after), True, True
+        run.reason = str(error)
+    finally:
+        asking.close()
+        reading.close()
     run.refused = run.refused or run.held > 0
     run.reason = " ".join(filter(None, [run.reason, *asking.told()]))
-    run.skipped = CachedUser.objects.using(DATABASE).exclude(status=CachedUser.Status.ACTIVE).count()
+    run.source, run.skipped, run.calls, run.seconds = reading.source.name, reading.skipped(), reading.calls, reading.seconds
     return run
 
 
@@ -91,13 +108,7 @@ def _judged(policy: Policy | None, bound: timedelta | None) -> tuple[Policy, str
     return policy or Policy.HOLD, staleness.doubt(DATABASE, AUTHORITY, MAX_STALENESS if bound is None else bound)
 
 
-def _locked(ids: Sequence[uuid.UUID]) -> list[CachedUser]:
-    """Those of the users who are active, locked: a suspension that arrives now waits for their invoices, and flags them."""
-    active = CachedUser.objects.using(DATABASE).filter(status=CachedUser.Status.ACTIVE, user_id__in=ids)
-    return list(active.order_by("user_id").select_for_update())
-
-
-def _issue(users: Sequence[CachedUser], period: str, doubt: str) -> int:
+def _issue(users: Sequence[Standing], period: str, doubt: str) -> int:
     rows = [
         {
             "id": uuid.uuid4(),

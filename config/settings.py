@@ -141,6 +141,15 @@ MESSAGING = {
     "RETRY_DELAYS": [1, 4, 16],
 }
 
+# Where billing may read users from. The monolith's tables are one of them where this process has them.
+BILLING = {
+    "SOURCES": {
+        **({"monolith": "monolith.standing.Users"} if "monolith" in CONTEXT_NAMES else {}),
+        "api": "billing.sources.api.Api",
+        "cache": "billing.sources.cache.Cache",
+    }
+}
+
 # Who owns a consumer hears of repairs. On the console by default; Django's other backends and servers by the environment.
 EMAIL_BACKEND = os.environ.get("EMAIL_BACKEND", "").strip() or "django.core.mail.backends.console.EmailBackend"
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "").strip() or "localhost"

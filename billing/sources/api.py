@@ -1,0 +1,65 @@
+"""`api`: every user is asked about, one by one, at the moment of the decision. Fresh, and slow, and down when `users` is down."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
+
+from billing import selectors
+from messaging.client import Authority, Denied, Unreachable
+
+DATABASE, AUTHORITY = "billing", "users"
+
+
+class Facts(BaseModel):
+    """What billing reads of the answer's data."""
+
+    status: str
+
+
+class Answer(BaseModel):
+    """What billing reads of `GET /api/users/<id>/`."""
+
+    id: UUID
+    version: int
+    data: Facts
+
+
+class Api:
+    """An `Adapter`. It asks about the users that billing knows by itself: those it invoiced, and those in its cache. One who was
+    registered since isn't asked about, for the API has no list to read; that is what a feed is for."""
+
+    failures = (Unreachable, Denied)
+    #: Invoices are committed after so many answers, and stay when the next one doesn't come.
+    at_once = 25
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._client = Authority(AUTHORITY, DATABASE)
+
+    def after(self, user_id: UUID | None, limit: int) -> Sequence[tuple[UUID, str, int]]:
+        # A page without one that the authority knows would pass for the end.
+        while known := selectors.known_users_after(after=user_id, limit=limit):
+            found = [self.one(known_id) for known_id in known]
+            if any(found):
+                return [standing for standing in found if standing]
+            user_id = known[-1]
+        return []
+
+    def one(self, user_id: UUID) -> tuple[UUID, str, int] | None:
+        self.calls += 1
+        record = self._client.record(str(user_id))
+        return None if record is None else _read(record)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _read(record: Mapping[str, Any]) -> tuple[UUID, str, int]:
+    try:
+        answer = Answer.model_validate(record)
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False))
+        raise Unreachable(f"{AUTHORITY} answered what billing can't read: {fields}") from None
+    return answer.id, answer.data.status, answer.version

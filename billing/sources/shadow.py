@@ -1,0 +1,67 @@
+"""`shadow`: the old source answers, and the cache is asked the same and compared. Nothing is decided by the cache yet.
+
+Each user compared is one shadow read. One that agrees is counted; one that doesn't is a row with both answers, which stands until
+old source and cache agree about that user.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from billing.models import CachedUser
+from billing.sources import reads
+from billing.sources.base import Source, Standing
+
+DATABASE = "billing"
+#: Rows of the cache that are compared at a time, where the old source names none in between.
+AT_ONCE = 1000
+
+
+class Shadow:
+    """A `Source`: the old one, watched."""
+
+    name = "shadow"
+    is_copy = False
+
+    def __init__(self, old: Source) -> None:
+        self.old = old
+        self.confirmed, self.skipped, self.undecided, self.close = old.confirmed, old.skipped, old.undecided, old.close
+
+    @property
+    def calls(self) -> int:
+        return self.old.calls
+
+    @property
+    def seconds(self) -> float:
+        return self.old.seconds
+
+    def after(self, user_id: UUID | None, limit: int) -> Sequence[Standing]:
+        standings = self.old.after(user_id, limit)
+        self._compare({standing.user_id: standing for standing in standings}, user_id, standings[-1].user_id if standings else None)
+        return standings
+
+    def one(self, user_id: UUID) -> Standing | None:
+        standing = self.old.one(user_id)
+        cached = CachedUser.objects.using(DATABASE).filter(pk=user_id).first()
+        reads.note(self.old.name, [(user_id, standing, _standing(cached))])
+        return standing
+
+    def _compare(self, told: dict[UUID, Standing], after: UUID | None, last: UUID | None) -> None:
+        """Everybody between these two, whichever side knows them; behind `after` to the end where the old source knows no more."""
+        while True:
+            rows = CachedUser.objects.using(DATABASE).order_by("user_id")
+            rows = rows if after is None else rows.filter(user_id__gt=after)
+            rows = rows if last is None else rows.filter(user_id__lte=last)
+            page = list(rows[:AT_ONCE])
+            cached = {row.user_id: _standing(row) for row in page}
+            whole = len(page) < AT_ONCE
+            # Those beyond a page that isn't whole are compared with the next one.
+            here = {user for user in told if whole or user <= page[-1].user_id}
+            both = [(user, told.get(user), cached.get(user)) for user in sorted(here | set(cached))]
+            reads.note(self.old.name, both)
+            if whole:
+                return
+            after, told = page[-1].user_id, {user: told[user] for user in told if user not in here}
+
+
+def _standing(row: CachedUser | None) -> Standing | None:
+    return Standing(row.user_id, row.status, row.version) if row else None
