@@ -10,10 +10,23 @@ from django.utils.html import format_html_join
 from django.utils.timesince import timesince
 
 from billing.errors import BillingError
-from billing.models import Authority, CachedUser, Consumer, Inbox, Incident, Invoice, LedgerEntry, Outbox, ParkedMessage, Repair
+from billing.models import (
+    Authority,
+    CachedUser,
+    Consumer,
+    CutoverStep,
+    Inbox,
+    Incident,
+    Invoice,
+    LedgerEntry,
+    Outbox,
+    ParkedMessage,
+    Repair,
+    ShadowMismatch,
+)
 from billing.services import invoice_mark_overdue
 from messaging.admin import ReadOnlyAdmin, register
-from messaging.admin_base import short
+from messaging.admin_base import cut, short
 
 DATABASE = "billing"
 register(
@@ -108,3 +121,66 @@ class InvoiceAdmin(ReadOnlyAdmin):
             self.message_user(request, refusal, messages.ERROR)
         if len(refusals) > MOST_REFUSALS:
             self.message_user(request, f"{len(refusals) - MOST_REFUSALS} more were refused.", messages.ERROR)
+
+
+class Standing(admin.SimpleListFilter):
+    """Whether old source and cache have been seen to agree since."""
+
+    title, parameter_name = "state", "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("stands", "Stands"), ("settled", "Settled")]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return queryset.filter(settled_at__isnull=self.value() == "stands") if self.value() else queryset
+
+
+@admin.register(ShadowMismatch)
+class ShadowMismatchAdmin(ReadOnlyAdmin):
+    """Users about whom old source and cache differed, both answers side by side."""
+
+    using = DATABASE
+    list_display = ("user", "old_source", "old_answer", "cache_answer", "state", "times", "found_at", "seen_at", "settled_at")
+    list_filter = (Standing, "old_source", "found_at")
+    search_fields = ("^user_id",)
+    search_help_text = "A user's id, or its start."
+    exact_ids = ("user_id",)
+    fields = ("user_id", "old_source", "old_answer", "cache_answer", "state", "times", "found_at", "seen_at", "settled_at")
+    readonly_fields = ("old_answer", "cache_answer", "state")
+
+    @admin.display(description="user", ordering="user_id")
+    def user(self, row: ShadowMismatch) -> str:
+        return short(row.user_id)
+
+    @admin.display(description="old source says", ordering="old_status")
+    def old_answer(self, row: ShadowMismatch) -> str:
+        return row.old_words
+
+    @admin.display(description="cache says", ordering="cache_status")
+    def cache_answer(self, row: ShadowMismatch) -> str:
+        return row.cache_words
+
+    @admin.display(ordering="settled_at")
+    def state(self, row: ShadowMismatch) -> str:
+        return "stands" if row.settled_at is None else "settled"
+
+
+@admin.register(CutoverStep)
+class CutoverStepAdmin(ReadOnlyAdmin):
+    """Each change of where billing reads users from."""
+
+    using = DATABASE
+    list_display = ("at", "before", "after", "by", "past_the_gate", "why")
+    list_filter = ("forced", "after", "at")
+    search_fields = ("by", "reason")
+    search_help_text = "Part of a name or a reason."
+    fields = ("at", "before", "after", "by", "past_the_gate", "reason")
+    readonly_fields = ("past_the_gate",)
+
+    @admin.display(description="forced", ordering="forced")
+    def past_the_gate(self, row: CutoverStep) -> str:
+        return "forced" if row.forced else ""
+
+    @admin.display(description="reason", ordering="reason")
+    def why(self, row: CutoverStep) -> str:
+        return cut(row.reason)

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_outbox_pattern.models import Published, Received
 
-from billing.models import CachedUser, Invoice
+from billing.models import CachedUser, CutoverStep, Invoice, ShadowMismatch
 from messaging.inbox import receive
 from messaging.models import Consumer, Incident, Ledger, Parked, Repair
 from users.models import User
@@ -26,6 +26,7 @@ CONTEXTS = ["users", "billing"]
 PLUMBING = ["outbox", "inbox", "parkedmessage", "ledgerentry", "consumer", "authority", "incident", "repair"]
 MODELS = [*((name, model) for name in CONTEXTS for model in PLUMBING)]
 MODELS += [("users", "user"), ("billing", "cacheduser"), ("billing", "invoice")]
+MODELS += [("billing", "shadowmismatch"), ("billing", "cutoverstep")]
 
 
 @pytest.fixture
@@ -61,6 +62,8 @@ def everything(user: User, invoice: Invoice) -> None:
     receive("billing", [body])
     receive("users", [_overdue(user, invoice)])
     Published.objects.using("billing").create(destination="billing.invoice.issued.v1", body={"subject": str(invoice.pk)})
+    CutoverStep.objects.create(before="shadow", after="cache", by="root", forced=True, reason="Lacked: everything.")
+    ShadowMismatch.objects.create(user_id=user.pk, old_source="api", old_status="suspended", old_version=2, cache_status="active")
 
 
 def _overdue(user: User, invoice: Invoice) -> dict[str, Any]:

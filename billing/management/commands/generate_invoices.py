@@ -3,8 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from billing.errors import InvalidPeriod
-from billing.selectors import cached_users_count_by_status
+from billing.errors import InvalidPeriod, SourceAway
+from billing.models import Cutover
+from billing.selectors import cached_users_count_by_status, cutover
 from billing.services import AUTHORITY, DATABASE, MAX_STALENESS, Run, invoices_generate
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Refused, WrongUsage, answering, duration
@@ -33,26 +34,46 @@ class Command(BaseCommand):
         bound = duration(options["max_staleness"]) if options["max_staleness"] is not None else None
         policy = Policy(options["policy"]) if options["policy"] else None
         try:
-            with answering(DATABASE):
-                active = cached_users_count_by_status().get("active", 0)
-                with progress_bar(self.stderr, "active users", active) as progress:
-                    run = invoices_generate(period=options["period"], policy=policy, max_staleness=bound, progress=progress)
+            with answering(DATABASE), progress_bar(self.stderr, "users", _expected()) as progress:
+                run = invoices_generate(period=options["period"], policy=policy, max_staleness=bound, progress=progress)
         except InvalidPeriod as error:
             raise WrongUsage(str(error)) from None
-        names = "issued", "skipped", "held", "reason", "already"
-        self.result(options, {name: getattr(run, name) for name in names}, _in_words(run, options["period"]))
+        except SourceAway as error:
+            raise Refused(f"{error} Read from elsewhere: cutover {DATABASE} --to api, or --to cache.") from None
+        names = "issued", "skipped", "held", "reason", "already", "source", "calls"
+        values = {name: getattr(run, name) for name in names} | {"seconds": round(run.seconds, 3)}
+        self.result(options, values, _in_words(run, options["period"]))
         if run.refused:
-            raise Refused(f"{run.held} users are held. {run.reason} {_todo(policy)}")
+            raise Refused(f"{run.held} users are held. {run.reason} {_todo(run, policy)}")
 
 
-def _todo(policy: Policy | None) -> str:
+def _expected() -> int | None:
+    """How many users a run reads; nobody can tell of another context's."""
+    return cached_users_count_by_status().get("active", 0) if cutover().source == Cutover.Source.CACHE else None
+
+
+def _todo(run: Run, policy: Policy | None) -> str:
+    if run.away:
+        who = "the monolith" if run.source == Cutover.Source.MONOLITH else AUTHORITY
+        return f"{_again(who)} Or read from elsewhere: cutover {DATABASE} --to cache."
     if policy is Policy.ASK:
-        return f"Run it again when {AUTHORITY} answers; what is issued stays, and nobody is billed twice."
+        return _again(AUTHORITY)
     return f"Catch up (catch_up {DATABASE} --from {AUTHORITY}) and run it again, or choose --policy ask or --policy proceed."
+
+
+def _again(who: str) -> str:
+    return f"Run it again when {who} answers; what is issued stays, and nobody is billed twice."
 
 
 def _in_words(run: Run, period: str) -> str:
     text = f"{run.issued} invoices issued for {period}; {run.skipped} users skipped, {run.already} invoiced before"
     if run.refused:  # the reason follows as the error
-        return f"{text}, {run.held} held."
-    return f"{text}. {run.reason}".rstrip()
+        return f"{text}, {run.held} held.{_cost(run)}"
+    return f"{text}. {run.reason}".rstrip() + _cost(run)
+
+
+def _cost(run: Run) -> str:
+    """What asking somebody else took; nothing where nobody was asked."""
+    if not run.calls:
+        return ""
+    return f" Read from {run.source}: {run.calls} call{'' if run.calls == 1 else 's'}, {run.seconds:.2f} s."

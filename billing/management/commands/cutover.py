@@ -1,0 +1,95 @@
+"""`cutover billing --to shadow`: where billing reads users from; without `--to`, where it does now, and what the gate lacks."""
+
+import getpass
+from argparse import ArgumentParser
+from typing import Any
+
+from billing import cutovers
+from billing.cutovers import DATABASE, SHADOW_READS, State
+from billing.errors import CutoverRefused
+from billing.models import Cutover
+from messaging.cli import Command as BaseCommand
+from messaging.cli import Refused, WrongUsage, answering
+
+
+class Command(BaseCommand):
+    help = (
+        "Where billing reads users from. Running processes follow at once; the step to the cache is gated, every way back is open."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("consumer", help=f"the context that reads: {DATABASE}")
+        parser.add_argument("--to", choices=Cutover.Source.values, help="where to read users from, from now on")
+        parser.add_argument(
+            "--shadow-reads",
+            type=int,
+            metavar="N",
+            help=f"reads in shadow that must agree before the cache (default {SHADOW_READS})",
+        )
+        parser.add_argument("--force", action="store_true", help="with --to cache: pass the gate all the same; it is written down")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the history in the admin")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        to, wanted = options["to"], options["shadow_reads"]
+        if options["consumer"] != DATABASE:
+            raise WrongUsage(f"{options['consumer']!r} has no choice of where to read from. Here only {DATABASE} has.")
+        if wanted is not None and wanted < 0:
+            raise WrongUsage(f"--shadow-reads {wanted}: it can't be less than 0.")
+        if options["force"] and to != Cutover.Source.CACHE:
+            raise WrongUsage("--force passes the gate, and there is one before --to cache only.")
+        wanted = SHADOW_READS if wanted is None else wanted
+        with answering(DATABASE):
+            if to is None:
+                self._show(options, wanted)
+            else:
+                self._move(options, to, wanted)
+
+    def _show(self, options: dict[str, Any], wanted: int) -> None:
+        state = cutovers.state(wanted=wanted)
+        self.result(options, _values(state, wanted), "\n".join(_lines(state, wanted)))
+
+    def _move(self, options: dict[str, Any], to: str, wanted: int) -> None:
+        try:
+            step = cutovers.move(to=to, by=getpass.getuser(), wanted=wanted, force=options["force"], reason=options["reason"])
+        except CutoverRefused as error:
+            state = cutovers.now(lacks=error.lacks)
+            if options["json"]:
+                self.result(options, _values(state, wanted, moved=False, forced=False), "")
+            raise Refused(f"Billing stays with {_label(state)}. {error}") from None
+        state = cutovers.now()
+        text = f"Billing reads users from {_label(state)}{' now' if step else ' already'}."
+        if step and step.forced:
+            text += f" Forced, and written down. {step.reason}"
+        self.result(options, _values(state, wanted, moved=step is not None, forced=bool(step and step.forced)), text)
+
+
+def _lines(state: State, wanted: int) -> list[str]:
+    cutover = state.cutover
+    since = f" since {cutover.since:%Y-%m-%d %H:%M:%S} UTC" if cutover.pk else ", as nobody ever chose"
+    lines = [f"Billing reads users from {_label(state)}{since}."]
+    if cutover.source == Cutover.Source.SHADOW:
+        old = Cutover.Source(cutover.old).label
+        lines.append(f"Answers are those of {old}. {cutover.agreed} shadow reads agreed, {wanted} are wanted.")
+    lines.append(f"Shadow mismatches that stand: {state.mismatches}.")
+    if cutover.source != Cutover.Source.CACHE:
+        lines.append("Before the cache may answer:" if state.lacks else "The gate to the cache is open: cutover billing --to cache")
+        lines += [f"- {lack}" for lack in state.lacks]
+    return lines
+
+
+def _label(state: State) -> str:
+    return str(Cutover.Source(state.cutover.source).label)
+
+
+def _values(state: State, wanted: int, **more: bool) -> dict[str, Any]:
+    cutover = state.cutover
+    return {
+        "source": cutover.source,
+        "old": cutover.old,
+        "since": cutover.since if cutover.pk else None,
+        "agreed": cutover.agreed,
+        "wanted": wanted,
+        "mismatches": state.mismatches,
+        "lacks": state.lacks,
+        **more,
+    }

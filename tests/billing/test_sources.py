@@ -1,0 +1,295 @@
+"""Billing's port: each source answers "whom may I invoice?", and the work is the same with all of them."""
+
+import random
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from billing import cutovers
+from billing.errors import SourceAway
+from billing.models import CachedUser, Cutover, Invoice, ShadowMismatch
+from billing.services import invoices_generate
+from billing.sources import choice, shadow
+from billing.sources.api import Api
+from messaging import pulling, registry, tokens
+from monolith import services as monolith
+from monolith.models import User as MonolithUser
+from tests.billing.test_invoices import cache
+from tests.billing.test_policies import DEAD, confirm
+from tests.delivery.stack import Stack
+from users.models import User
+from users.seeding import demo_users, save
+from users.services import user_suspend
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+
+
+def to(source):
+    cutovers.move(to=source, by="test", force=source == "cache")
+
+
+def generate(period="2026-11", **options):
+    return invoices_generate(period=period, **options)
+
+
+def invoiced():
+    return set(Invoice.objects.using("billing").values_list("user_id", flat=True))
+
+
+def register(number):
+    return [monolith.register(email=f"u{count}@example.org", name="U") for count in range(number)]
+
+
+def copied(user_id, status="active", version=1):
+    now = timezone.now()
+    times = {"status_since": now, "authority_time": now, "received_at": now}
+    CachedUser.objects.using("billing").create(user_id=user_id, status=status, version=version, source="event", **times)
+
+
+def mismatches(**wanted):
+    return ShadowMismatch.objects.using("billing").filter(**wanted)
+
+
+@pytest.fixture
+def users(api):
+    """Ten active users at `users`, whom billing has copies of."""
+    save(demo_users(10), with_events=False)
+    pulling.catch_up("billing", "users")
+    return list(User.objects.using("users").order_by("id"))
+
+
+def test_where_nobody_chose_the_cache_answers():
+    (user,) = cache()
+    run = generate()
+    assert (run.source, run.issued, run.calls, run.seconds) == ("cache", 1, 0, 0.0)
+    assert choice.current().one(user.pk) == (user.pk, "active", 1)
+    assert choice.current().one(uuid.uuid4()) is None
+
+
+# --- The monolith's tables ---
+
+
+def test_the_monolith_says_who_may_be_invoiced(monkeypatch):
+    monkeypatch.setattr("billing.services.BATCH", 2)
+    ada, bob, eve, dan, _ = register(5)
+    monolith.suspend(eve, "abuse report")
+    monolith.delete(dan)
+    to("monolith")
+    run = generate()
+    assert (run.source, run.issued, run.skipped, run.held, run.refused) == ("monolith", 3, 1, 0, False)
+    assert run.calls == 2
+    assert run.seconds > 0
+    assert {ada.pk, bob.pk} <= invoiced()
+    assert not {eve.pk, dan.pk} & invoiced()
+    assert (generate().issued, generate().already) == (0, 3)
+
+
+def test_an_invoice_keeps_the_version_that_was_answered():
+    (user,) = register(1)
+    monolith.change_email(user, "new@example.org")
+    to("monolith")
+    generate()
+    assert Invoice.objects.using("billing").get().user_version == 2
+
+
+def test_a_live_source_has_no_age_to_judge():
+    register(2)
+    confirm(timedelta(days=9))
+    to("monolith")
+    assert generate(max_staleness=timedelta(0)).issued == 2
+
+
+def test_one_user_is_asked_of_the_monolith():
+    (user,) = register(1)
+    to("monolith")
+    assert choice.current().one(user.pk) == (user.pk, "active", 1)
+    assert choice.current().one(uuid.uuid4()) is None
+
+
+def test_a_monolith_without_its_table_ends_the_run_with_a_sentence(monkeypatch):
+    (user,) = register(1)
+    copied(user.pk)
+    to("monolith")
+    monkeypatch.setattr(MonolithUser._meta, "db_table", f"gone_{uuid.uuid4().hex}")
+    run = generate()
+    assert (run.issued, run.held, run.refused, run.away) == (0, 1, True, True)
+    assert run.reason.startswith("Billing is down, because it reads users from the monolith's tables")
+
+
+def test_a_process_without_the_monolith_says_so(settings):
+    to("monolith")
+    settings.BILLING = {"SOURCES": {name: path for name, path in settings.BILLING["SOURCES"].items() if name != "monolith"}}
+    with pytest.raises(SourceAway, match="the monolith's tables, and this process runs users and billing"):
+        generate()
+
+
+# --- The API ---
+
+
+def test_the_api_is_asked_about_each_user(users, monkeypatch):
+    monkeypatch.setattr(Api, "at_once", 4)
+    user_suspend(user_id=users[0].pk, reason="the copy doesn't know yet")
+    to("api")
+    run = generate()
+    assert (run.source, run.issued, run.skipped, run.calls) == ("api", 9, 1, 10)
+    assert run.seconds > 0
+    assert invoiced() == {user.pk for user in users[1:]}
+    assert (generate().already, generate().calls) == (9, 10)
+
+
+def test_the_api_is_asked_about_those_whom_billing_knows_by_itself(users):
+    CachedUser.objects.using("billing").filter(pk=users[0].pk).delete()
+    (ghost,) = cache()
+    to("api")
+    run = generate()
+    assert (run.issued, run.calls) == (9, 10)  # who isn't in the copy isn't asked about, and who only is there isn't invoiced
+    assert not {users[0].pk, ghost.pk} & invoiced()
+    Invoice.objects.using("billing").create(user_id=users[0].pk, period="2026-01", amount_minor=1, currency="EUR", user_version=1)
+    assert generate().issued == 1
+    assert users[0].pk in invoiced()
+
+
+def test_a_page_of_unknown_users_is_not_the_end(users, monkeypatch):
+    monkeypatch.setattr(Api, "at_once", 2)
+    for number in range(5):
+        copied(uuid.UUID(int=number + 1))  # before all others
+    to("api")
+    assert generate().issued == 10
+
+
+def test_billing_is_down_when_users_is_down(users, settings):
+    to("api")
+    settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: DEAD}
+    run = generate()
+    assert (run.issued, run.held, run.refused, run.away) == (0, 10, True, True)
+    assert run.reason.startswith("Billing is down, because it reads users from the API of users, and gets no answer: users doesn't")
+    assert DEAD in run.reason
+
+
+def test_a_token_that_opens_nothing_is_told(users, settings):
+    to("api")
+    settings.MESSAGING = {**settings.MESSAGING, "API_TOKEN": lambda consumer, authority: "nonsense"}
+    run = generate()
+    assert (run.issued, run.held, run.away) == (0, 10, True)
+    assert "users refuses (401)" in run.reason
+
+
+def test_users_killed_in_mid_run_stops_billing_and_nothing_is_half_done(monkeypatch, settings):
+    monkeypatch.setattr(Api, "at_once", 4)
+    save(demo_users(10), with_events=False)
+    types, fields = registry.wanted("billing", "users")
+    registry.register_consumer(authority="users", name="billing", types=types, fields=fields)
+    token = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=1))
+    stack = Stack("memory://")
+    try:
+        url = stack.web()
+        settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda name: url, "API_TOKEN": lambda consumer, name: token}
+        pulling.catch_up("billing", "users")
+        to("api")
+        run = generate(progress=lambda done: stack.kill("web") if "web" in stack.processes else None)
+        assert (run.issued, run.held, run.refused, run.away) == (4, 6, True, True)
+        assert Invoice.objects.using("billing").count() == 4
+        url = stack.web()
+        again = generate()
+        assert (again.issued, again.already, again.held, again.refused) == (6, 4, 0, False)
+    finally:
+        stack.close()
+
+
+# --- Shadow ---
+
+
+def test_in_shadow_the_old_source_answers_and_every_user_is_compared():
+    ada, bob, eve = register(3)
+    monolith.suspend(eve, "abuse report")
+    for user in (ada, bob, eve):
+        copied(user.pk)
+    to("monolith")
+    to("shadow")
+    run = generate()
+    assert (run.source, run.issued, run.skipped) == ("shadow", 2, 1)
+    assert invoiced() == {ada.pk, bob.pk}
+    row = mismatches().get()
+    assert (row.user_id, row.old_source, row.old_status, row.old_version) == (eve.pk, "monolith", "suspended", 2)
+    assert (row.cache_status, row.cache_version, row.settled_at) == ("active", 1, None)
+    assert str(row) == f"{str(eve.pk)[:8]}: monolith says suspended (v2), the cache says active (v1)"
+    assert Cutover.objects.using("billing").get().agreed == 2
+
+
+def test_a_mismatch_is_one_row_until_both_agree():
+    (user,) = register(1)
+    to("shadow")
+    generate()
+    generate()
+    row = mismatches().get()
+    assert (row.times, row.old_status, row.cache_status, row.cache_version) == (2, "active", "", None)
+    copied(user.pk)
+    generate()
+    row.refresh_from_db()
+    assert row.settled_at is not None
+    CachedUser.objects.using("billing").update(status="suspended")
+    generate()
+    assert (mismatches().count(), mismatches(settled_at=None).count()) == (2, 1)
+
+
+def test_who_is_only_in_the_copy_is_compared_too():
+    (ghost,) = cache()
+    cache("erased")  # the monolith deletes where `users` keeps a tombstone
+    to("shadow")
+    assert generate().issued == 0
+    assert [(row.user_id, row.old_status, row.cache_status) for row in mismatches()] == [(ghost.pk, "", "active")]
+
+
+def test_one_user_asked_in_shadow_is_compared():
+    (user,) = register(1)
+    to("shadow")
+    assert choice.current().one(user.pk) == (user.pk, "active", 1)
+    assert mismatches().get().user_id == user.pk
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_both_hold_exactly_the_differences_are_found(seed, monkeypatch):
+    monkeypatch.setattr(shadow, "AT_ONCE", 3)
+    monkeypatch.setattr("billing.services.BATCH", 4)
+    chance = random.Random(seed)
+    held = {}
+    for _ in range(40):
+        user_id, old, cached = uuid.UUID(int=chance.getrandbits(128)), *chance.choices(["active", "suspended", None], k=2)
+        held[user_id] = old, cached
+        if old:
+            MonolithUser.objects.create(id=user_id, email=f"{user_id}@example.org", name="U", status=old)
+        if cached:
+            copied(user_id, cached)
+    to("shadow")
+    run = generate()
+    assert run.issued == sum(old == "active" for old, _ in held.values())
+    differ = {user_id for user_id, (old, cached) in held.items() if old != cached}
+    assert set(mismatches().values_list("user_id", flat=True)) == differ
+    known = {user_id for user_id, both in held.items() if any(both)}
+    assert Cutover.objects.using("billing").get().agreed == len(known - differ)
+
+
+def test_the_api_in_shadow(users):
+    user_suspend(user_id=users[0].pk, reason="the copy doesn't know yet")
+    to("api")
+    to("shadow")
+    run = generate()
+    assert (run.issued, run.calls) == (9, 10)
+    assert [(row.user_id, row.old_source) for row in mismatches()] == [(users[0].pk, "api")]
+
+
+# --- The choice ---
+
+
+def test_a_change_takes_effect_at_the_next_batch(monkeypatch):
+    monkeypatch.setattr("billing.services.BATCH", 2)
+    people = sorted(register(6), key=lambda user: user.pk)
+    for user in people:
+        copied(user.pk, "suspended" if user in (people[0], people[5]) else "active")
+    monolith.suspend(people[3], "abuse report")
+    run = generate(progress=lambda done: to("monolith"))
+    # By the copy 1 and 2, then by the monolith 4 and 5.
+    assert invoiced() == {people[number].pk for number in (1, 2, 4, 5)}
+    assert (run.source, run.issued, run.skipped) == ("monolith", 4, 2)
