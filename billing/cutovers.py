@@ -35,6 +35,11 @@ class State:
     mismatches: int
     lacks: list[str]
 
+    @property
+    def chosen(self) -> bool:
+        """Whether somebody ever chose: there is a row."""
+        return not self.cutover._state.adding
+
 
 def now(*, lacks: Sequence[str] = ()) -> State:
     """The present state, without a look at the gate."""
@@ -115,6 +120,8 @@ def _bootstrapped() -> str:
     how = f"To do: bootstrap {DATABASE} --from {AUTHORITY}."
     if row is not None and row.partial:
         return f"The bootstrap didn't take the past (--from-now), so the copy lacks users. {how}"
+    if row is not None and row.state == Subscription.State.UNREACHABLE:
+        return f"{AUTHORITY} didn't answer lately, so nobody knows how whole the copy is. See: status."
     if row is None or row.state != Subscription.State.LIVE:
         return f"The bootstrap isn't finished: the copy of {AUTHORITY} is {row.state if row else 'not begun'}. {how}"
     return ""

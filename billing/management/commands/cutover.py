@@ -65,7 +65,7 @@ class Command(BaseCommand):
 
 def _lines(state: State, wanted: int) -> list[str]:
     cutover = state.cutover
-    since = f" since {cutover.since:%Y-%m-%d %H:%M:%S} UTC" if cutover.pk else ", as nobody ever chose"
+    since = f" since {cutover.since:%Y-%m-%d %H:%M:%S} UTC" if state.chosen else ", as nobody ever chose"
     lines = [f"Billing reads users from {_label(state)}{since}."]
     if cutover.source == Cutover.Source.SHADOW:
         old = Cutover.Source(cutover.old).label
@@ -86,7 +86,7 @@ def _values(state: State, wanted: int, **more: bool) -> dict[str, Any]:
     return {
         "source": cutover.source,
         "old": cutover.old,
-        "since": cutover.since if cutover.pk else None,
+        "since": cutover.since if state.chosen else None,
         "agreed": cutover.agreed,
         "wanted": wanted,
         "mismatches": state.mismatches,
