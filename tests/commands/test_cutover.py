@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -114,7 +115,7 @@ def test_one_mismatch_refuses_and_its_repair_lets_pass(shadow):
 
 
 def test_a_mismatch_alone_refuses_though_fingerprints_are_equal(shadow):
-    user = MonolithUser.objects.filter(status="active").first()
+    user = MonolithUser.objects.filter(status="active")[0]
     MonolithUser.objects.filter(pk=user.pk).update(status="suspended")  # `users` never heard of it
     generate()
     ended = cutover("--to", "cache", "--json")
@@ -197,7 +198,7 @@ def test_force_passes_and_is_written_down(shadow):
     ended = cutover("--to", "cache", "--force", "--reason", "month's end")
     assert ended.code == 0
     assert "Forced, and written down. month's end Lacked: Fingerprints differ: 1 corrupt." in ended.out
-    step = CutoverStep.objects.first()
+    step = CutoverStep.objects.all()[0]
     assert (step.before, step.after, step.forced) == ("shadow", "cache", True)
     assert step.by
     assert "1 shadow mismatch stands" in step.reason
@@ -206,7 +207,7 @@ def test_force_passes_and_is_written_down(shadow):
 def test_force_where_nothing_is_missing_forces_nothing(shadow):
     generate()
     assert cutover("--to", "cache", "--force", "--json").json["forced"] is False
-    assert CutoverStep.objects.first().forced is False
+    assert CutoverStep.objects.all()[0].forced is False
 
 
 def test_to_where_it_is_already_is_no_step(shadow):
@@ -275,7 +276,7 @@ def test_a_process_without_the_monolith_can_not_choose_it(settings):
 
 
 def test_a_process_that_runs_all_the_time_follows_without_a_restart(split):
-    user_suspend(user_id=User.objects.filter(status="active").first().pk, reason="only users and its copy know")
+    user_suspend(user_id=User.objects.filter(status="active")[0].pk, reason="only users and its copy know")
     pulling.catch_up("billing", "users")
     process = subprocess.Popen(
         [sys.executable, "-c", LONG_LIVED],
@@ -286,10 +287,12 @@ def test_a_process_that_runs_all_the_time_follows_without_a_restart(split):
         text=True,
     )
 
+    asked: Any = process.stdin
+    answers: Any = process.stdout
+
     def told(period):
-        process.stdin.write(f"{period}\n")
-        process.stdin.flush()
-        return json.loads(process.stdout.readline())
+        print(period, file=asked, flush=True)
+        return json.loads(answers.readline())
 
     try:
         assert told("2026-11") == ["cache", 21]
@@ -301,7 +304,7 @@ def test_a_process_that_runs_all_the_time_follows_without_a_restart(split):
         cutover("--to", "cache", "--force")
         assert told("2027-02") == ["cache", 21]
     finally:
-        process.stdin.close()
+        asked.close()
         process.wait(timeout=30)
     assert Invoice.objects.using("billing").count() == 21 + 22 + 22 + 21
 

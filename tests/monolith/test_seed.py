@@ -31,7 +31,7 @@ def test_they_are_the_people_that_the_split_contexts_have():
 
 def test_again_it_makes_other_people_and_none_comes_back():
     call("seed_monolith", "--users", "10")
-    gone = User.objects.first()
+    gone = User.objects.all()[0]
     gone_id = gone.pk
     gone.delete()
     call("seed_monolith", "--users", "10")

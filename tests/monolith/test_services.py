@@ -1,6 +1,7 @@
 """The monolith works: one JOIN bills, one signal writes across, one CASCADE takes the invoices along."""
 
 import threading
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -141,7 +142,7 @@ def test_lists_read_with_joins_and_not_row_by_row():
     services.generate_invoices("2026-11")
     services.suspend(user, "abuse report")
     with CaptureQueriesContext(connections["monolith"]) as queries:
-        users = list(selectors.users_with_last_invoices(limit=10))
+        users: list[Any] = list(selectors.users_with_last_invoices(limit=10))
         review = [invoice.user.email for invoice in selectors.invoices_to_review(limit=10)]
     assert len(queries) == 3
     assert [len(user.last_invoices) for user in users] == [1, 1, 1]
