@@ -68,16 +68,36 @@ def compare(
     return found
 
 
-def watch(consumer: str, authority: str, *, client: Authority | None = None) -> Comparison:
+def watch(consumer: str, authority: str, *, client: Authority | None = None, pull: bool = False) -> Comparison:
     """Compare without repairing: drift opens an incident, or goes on with it, and equality closes it. An authority that doesn't
-    answer changes neither; a copy that was begun without the past isn't compared."""
+    answer changes neither; a copy that was begun without the past isn't compared.
+
+    `pull`: what differs is pulled first, and counts only if it differs in the same way afterwards. Where relay or worker die time
+    and again, events are later than a comparison waits for them, and being late is lag and no drift. Raises what a pull raises.
+    """
     if pulling.subscribed(consumer, authority).partial:
         return Comparison()  # it would list nearly everything, each time
     found = compare(consumer, authority, client=client)
+    if pull and found.verdict == "drift":
+        pulling.catch_up(consumer, authority, client=client)
+        found = _lasting(found, compare(consumer, authority, client=client))
+        if found.verdict != "unreachable":
+            note(consumer, authority, drift=found.counts)
     if found.verdict != "unreachable":
         remove(consumer, pulling.cache_of(consumer, authority), found.forgotten)
         incidents.drift(consumer, authority, [row["id"] for row in found.rows])
     return found
+
+
+def _lasting(before: Comparison, after: Comparison) -> Comparison:
+    """What differs in both with the same row in the cache. Where not all rows were kept, `after` as it is."""
+    if before.differing > len(before.rows) or after.differing > len(after.rows) or after.verdict == "unreachable":
+        return after
+    known = {row["id"]: row["cache"] for row in before.rows}
+    after.rows = [row for row in after.rows if row["id"] in known and known[row["id"]] == row["cache"]]
+    after.counts = {kind: sum(row["kind"] == kind for row in after.rows) for kind in KINDS}
+    after.verdict = "drift" if after.rows else "in_sync"
+    return after
 
 
 def forgotten(cache: Cache, row: Difference) -> bool:

@@ -106,13 +106,14 @@ class Tending:
         if row.bootstrap_head is not None or row.state == State.PAUSED:
             return  # a bootstrap is under way, and reads the same feed
         now = time.monotonic()
-        if self.pull and row.state != State.NEW:  # what is new waits for its bootstrap
+        pull = self.pull and row.state != State.NEW  # what is new waits for its bootstrap
+        if pull:
             self._fill(authority, watch, row)
         if now - watch.reported >= REPORT or row.state in (State.NEW, State.UNREACHABLE):
             self._report(authority, watch)
         if self.compare_every and now - watch.compared >= self.compare_every:
             watch.compared = now
-            reconcile.watch(self.consumer, authority, client=watch.client)
+            reconcile.watch(self.consumer, authority, client=watch.client, pull=pull)
 
     def _fill(self, authority: str, watch: Watch, row: Subscription) -> None:
         """Pull the holes that nothing came for, or what is behind the checkpoint where nothing comes at all."""

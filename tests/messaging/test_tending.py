@@ -14,6 +14,7 @@ from messaging.tending import Tending
 from tests.commands.calling import call
 from users.models import User
 from users.seeding import demo_users, save
+from users.services import user_suspend
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -139,3 +140,32 @@ def test_an_authority_that_only_lags_in_its_heartbeats_is_none(live):
     checkpoints.hear("billing", "users", 2, timezone.now())
     live.look()
     assert not Incident.objects.using("billing").exists()
+
+
+def late_and_tampered():
+    """Ids of two users: the first one's event is on its way for ever, the second one's row in the copy was written by hand."""
+    late, tampered = User.objects.using("users").filter(status="active")[:2]
+    user_suspend(user_id=late.pk, reason="test")
+    CachedUser.objects.using("billing").filter(pk=tampered.pk).update(status="suspended")
+    return str(late.pk), str(tampered.pk)
+
+
+def compare_at_once(tending):
+    next(iter(tending._watches.values())).compared = float("-inf")
+    tending.look()
+
+
+def test_what_is_only_late_is_pulled_and_no_drift(live):
+    late, tampered = late_and_tampered()
+    compare_at_once(live)
+    assert CachedUser.objects.using("billing").get(pk=late).status == "suspended"
+    incident = Incident.objects.using("billing").get()
+    assert (incident.kind, incident.subjects) == ("drift", [tampered])
+    assert (subscription().drift["corrupt"], subscription().drift["stale"]) == (1, 0)
+
+
+def test_where_nothing_is_pulled_what_is_late_is_drift(live):
+    late, tampered = late_and_tampered()
+    compare_at_once(Tending("billing", pull=False))
+    incident = Incident.objects.using("billing").get()
+    assert (incident.kind, set(incident.subjects)) == ("drift", {late, tampered})
