@@ -14,6 +14,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from messaging.compatibility import Change, changes
+
 WIRE_TYPE = re.compile(r"[a-z]+\.[a-z]+\.[a-z_]+\.v[1-9][0-9]*")
 
 
@@ -131,14 +133,44 @@ def schemas(context: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield wire, {"$id": wire, **event.model_json_schema(mode="serialization")}
 
 
+def differences(context: str, folder: Path) -> list[Change]:
+    """What differs between the schemas in `folder` and what the code publishes; empty where nothing does. Raises `ValueError` for a
+    file that holds no JSON object."""
+    committed = {path.stem: _committed(path) for path in folder.glob("*.json")}
+    published = dict(schemas(context))
+    wires = sorted(committed.keys() | published.keys())
+    return [change for wire in wires for change in changes(wire, committed.get(wire), published.get(wire))]
+
+
 def write_schemas(context: str, folder: Path) -> list[Path]:
     """Write one file per event type into `folder`; returns the files whose content changed."""
     changed = []
     folder.mkdir(parents=True, exist_ok=True)
     for wire, schema in schemas(context):
         path = folder / f"{wire}.json"
-        text = json.dumps(schema, indent=2, sort_keys=True) + "\n"
+        text = _text(schema)
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
             changed.append(path)
     return changed
+
+
+def stale(context: str, folder: Path) -> list[str]:
+    """Names of the files that aren't what `write_schemas` would write, those that no event has any more among them."""
+    wanted = {f"{wire}.json": _text(schema) for wire, schema in schemas(context)}
+    found = {path.name: path.read_text() for path in folder.glob("*.json")}
+    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+
+
+def _text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+def _committed(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} is no JSON Schema. Take it back from version control.")
+    return found

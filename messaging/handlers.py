@@ -9,10 +9,10 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from django.utils.module_loading import import_string
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from messaging import conf
-from messaging.errors import UnknownHandler
+from messaging.errors import InvalidEnvelope, UnknownHandler
 from messaging.tracing import Trace, tracing
 from messaging.upsert import Upserted
 
@@ -44,11 +44,29 @@ class Event(NamedTuple):
 @dataclass(frozen=True)
 class Handler:
     """`reads`: the consumer's own tolerant reader, with only the fields it uses. `apply`: takes a batch of events and says what
-    came of it, or None where all of them counted. `each`: hand them over one by one, each as the cause of what it triggers."""
+    came of it, or None where all of them counted. `each`: hand them over one by one, each as the cause of what it triggers.
+
+    `lifts`: the upcaster of an older version of a type. `reads` is then that version's reader, and `lifts` makes of what it read
+    what `apply` knows: an instance of the newest version's reader. So `apply` knows one version, whatever arrives."""
 
     reads: type[BaseModel]
     apply: Callable[[Sequence[Event]], Upserted | None]
     each: bool = False
+    lifts: Callable[[Any], BaseModel] | None = None
+
+    def read(self, data: Mapping[str, Any]) -> BaseModel:
+        """An envelope's data as `apply` takes it. Raises `ValidationError`, and `InvalidEnvelope` where `lifts` fails."""
+        facts = self.reads.model_validate(data)
+        if self.lifts is None:
+            return facts
+        try:
+            return self.lifts(facts)
+        except ValidationError:
+            raise
+        except Exception as error:  # without its text: it may hold what the event holds
+            raise InvalidEnvelope(
+                f"{self.reads.__name__} can't be lifted to the newest version: {type(error).__name__}."
+            ) from error
 
 
 @cache

@@ -29,7 +29,7 @@ def read(consumer: str, raw: Any) -> tuple[Event, Handler]:
     try:
         envelope = Envelope.model_validate(raw)
         handler = handler_for(consumer, envelope.type)
-        data = handler.reads.model_validate(envelope.data)
+        data = handler.read(envelope.data)
     except ValidationError as error:
         raise InvalidEnvelope(_reason(error)) from None
     except UnknownHandler as error:

@@ -2,7 +2,8 @@
 misses one is set right by the next (event-carried state transfer, https://martinfowler.com/articles/201701-event-driven.html).
 
 A change to these classes changes the contract: `manage.py write_contracts users` writes the JSON Schemas under `users/contracts/`.
-A new field with a default is a compatible change. Anything else is a new version of the type, beside the old one.
+A new field with a default is a compatible change. Anything else is a new version of the type, beside the old one: that command
+tells them apart.
 """
 
 from datetime import datetime

@@ -23,34 +23,94 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("context", ["users", "billing"])
 def test_the_committed_files_are_what_the_code_says(context):
     ended = call("write_contracts", context, "--check", "--json")
-    assert (ended.code, ended.json) == (0, {"stale": []})
+    assert (ended.code, ended.json) == (0, {"stale": [], "changes": []})
     committed = {path.stem for path in (Path(apps.get_app_config(context).path) / "contracts").glob("*.json")}
     assert committed == {wire for wire, _ in contracts.schemas(context)}
 
 
+def change(path, **properties):
+    """Change fields of a committed schema, as if the code had moved on; None takes a field away."""
+    schema = json.loads(path.read_text())
+    for name, values in properties.items():
+        if values is None:
+            del schema["properties"][name]
+            schema["required"].remove(name)
+        else:
+            schema["properties"][name] = {**schema["properties"].get(name, {}), **values}
+    path.write_text(json.dumps(schema))
+
+
 def test_check_names_stale_files_and_writes_nothing(folder):
     changed, missing, orphan = (folder / f"users.user.{name}.v1.json" for name in ("created", "erased", "cloned"))
-    changed.write_text("{}")
+    change(changed, status={"description": "Other words."})
+    before = changed.read_text()
     missing.unlink()
     orphan.write_text("{}")
     ended = call("write_contracts", "users", "--check")
     assert ended.code == 1
-    assert all(path.name in ended.err for path in (changed, missing, orphan))
-    assert "users.user.suspended.v1.json" not in ended.err
+    assert "A breaking change. users.user.cloned.v1: removed. Nobody publishes it any more." in ended.err
+    assert "users.user.suspended.v1" not in ended.err
+    orphan.unlink()
+    ended = call("write_contracts", "users", "--check")
+    assert ended.code == 1
+    assert changed.name in ended.err
+    assert missing.name in ended.err
+    assert "users.user.erased.v1: new type." in ended.err
     assert "manage.py write_contracts users" in ended.err
-    assert changed.read_text() == "{}"
+    assert changed.read_text() == before
     assert not missing.exists()
 
 
 def test_writes_what_differs_and_leaves_what_no_event_has(folder):
     changed, orphan = folder / "users.user.created.v1.json", folder / "users.user.cloned.v1.json"
-    changed.write_text("{}")
+    change(changed, status={"description": "Other words."})
     orphan.write_text("{}")
     ended = call("write_contracts", "users", "--json")
-    assert (ended.code, ended.json) == (0, {"written": [changed.name], "orphans": [orphan.name]})
+    assert ended.code == 0
+    assert (ended.json["written"], ended.json["orphans"]) == ([changed.name], [orphan.name])
     assert json.loads(changed.read_text())["title"] == "UserCreated"
     assert orphan.exists()
     assert "Every file is as it was" in call("write_contracts", "users").out
+
+
+def test_a_breaking_change_is_refused_with_the_field_and_the_rule_and_nothing_is_written(folder):
+    changed, other = folder / "users.user.suspended.v1.json", folder / "users.user.created.v1.json"
+    change(changed, nickname={"type": "string"})  # which the code doesn't publish any more
+    change(other, status={"description": "Other words."})
+    before = changed.read_text(), other.read_text()
+    ended = call("write_contracts", "users")
+    assert ended.code == 3
+    assert "users.user.suspended.v1, nickname: removed. Consumers that read it would park every event." in ended.err
+    assert "new version of it beside it" in ended.err
+    assert (changed.read_text(), other.read_text()) == before
+    ended = call("write_contracts", "users", "--check", "--json")
+    assert ended.code == 1
+    broken = [(found["type"], found["field"], found["rule"]) for found in ended.json["changes"] if found["breaking"]]
+    assert broken == [("users.user.suspended.v1", "nickname", "removed")]
+
+
+def test_a_field_that_needs_a_default_is_refused(folder):
+    change(folder / "users.user.suspended.v1.json", name=None)  # committed without it: the code's `name` is new
+    ended = call("write_contracts", "users")
+    assert ended.code == 3
+    assert "users.user.suspended.v1, name: new, without a default." in ended.err
+
+
+def test_breaking_writes_it_on_demand(folder):
+    changed = folder / "users.user.suspended.v1.json"
+    change(changed, nickname={"type": "string"})
+    ended = call("write_contracts", "users", "--breaking", "--json")
+    assert (ended.code, ended.json["written"]) == (0, [changed.name])
+    assert call("write_contracts", "users", "--check").code == 0
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "[]"])
+def test_a_file_that_is_no_schema_is_a_sentence(folder, text):
+    (folder / "users.user.suspended.v1.json").write_text(text)
+    for words in ([], ["--check"]):
+        ended = call("write_contracts", "users", *words)
+        assert ended.code == 1
+        assert "users.user.suspended.v1.json is no JSON Schema" in ended.err
 
 
 def test_an_unknown_context():

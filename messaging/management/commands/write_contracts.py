@@ -1,6 +1,5 @@
-"""`write_contracts users`: the JSON Schemas of a context's events, as files that are committed."""
+"""`write_contracts users`: the JSON Schemas of a context's events, as files that are committed; a change that breaks readers is refused."""
 
-import tempfile
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -9,48 +8,72 @@ from django.apps import apps
 
 from messaging import contracts
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, checked_context, context_argument
+from messaging.cli import Found, Refused, checked_context, context_argument
+from messaging.compatibility import Change
 from messaging.registry import load_contracts
+
+#: What to do instead of a breaking change.
+INSTEAD = "Leave the type as it is, and publish a new version of it beside it (….v2) until no register lists the old one."
 
 
 class Command(BaseCommand):
-    help = "Write the JSON Schema of each event that a context publishes into its folder contracts/."
+    help = (
+        "Write the JSON Schema of each event that a context publishes into its folder contracts/. A change that would break "
+        "consumers is refused (exit 3), with the field and the rule."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         context_argument(parser, "context", "whose events")
         parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is not what the code says")
+        parser.add_argument("--breaking", action="store_true", help="write a breaking change too: nobody relies on the type yet")
 
     def handle(self, *args: Any, **options: Any) -> None:
         context = checked_context(options["context"])
         load_contracts(context)
         folder = Path(apps.get_app_config(context).path) / "contracts"
+        try:
+            changes = contracts.differences(context, folder)
+        except ValueError as error:
+            raise Found(str(error)) from None
         if options["check"]:
-            self._check(context, folder, options)
-            return
-        written = [path.name for path in contracts.write_schemas(context, folder)]
+            self._check(context, folder, changes, options)
+        else:
+            self._write(context, folder, changes, options)
+
+    def _write(self, context: str, folder: Path, changes: list[Change], options: dict[str, Any]) -> None:
         # A file without an event is a contract that was given up: a person decides, because consumers may still rely on it.
         orphans = _orphans(context, folder)
+        breaking = [change for change in changes if change.breaking and f"{change.type}.json" not in orphans]
+        if breaking and not options["breaking"]:
+            raise Refused(f"Nothing is written. {_listed(breaking)}\n{INSTEAD} Is nobody reading it yet? Add --breaking.")
+        written = [path.name for path in contracts.write_schemas(context, folder)]
         text = f"{len(written)} files written to {folder.name}/: {', '.join(written)}." if written else "Every file is as it was."
         if orphans:
             text += f" No event has these any more: {', '.join(orphans)}. Remove them when no consumer reads them."
-        self.result(options, {"written": written, "orphans": orphans}, text)
+        values = {"written": written, "orphans": orphans, "changes": [change.as_dict() for change in changes]}
+        self.result(options, values, text)
 
-    def _check(self, context: str, folder: Path, options: dict[str, Any]) -> None:
-        with tempfile.TemporaryDirectory() as fresh:
-            names = [path.name for path in contracts.write_schemas(context, Path(fresh))]
-            stale = [name for name in names if _text(folder / name) != _text(Path(fresh) / name)]
-        stale += _orphans(context, folder)
-        self.result(
-            options, {"stale": stale}, f"{len(stale)} files of {context} differ from the code." if stale else "All as the code."
+    def _check(self, context: str, folder: Path, changes: list[Change], options: dict[str, Any]) -> None:
+        stale = contracts.stale(context, folder)
+        text = f"{len(stale)} files of {context} differ from the code." if stale else "All as the code."
+        self.result(options, {"stale": stale, "changes": [change.as_dict() for change in changes]}, text)
+        if not stale:
+            return
+        breaking = [change for change in changes if change.breaking]
+        if breaking:
+            raise Found(f"A breaking change. {_listed(breaking)}\n{INSTEAD}")
+        raise Found(
+            f"Not what the code says: {', '.join(stale)}.{_listed(changes) and f' Compatible: {_listed(changes)}'}\n"
+            f"Write them: python manage.py write_contracts {context}"
         )
-        if stale:
-            raise Found(f"Not what the code says: {', '.join(stale)}. Write them: python manage.py write_contracts {context}")
+
+
+def _listed(changes: list[Change]) -> str:
+    """One sentence alone, several each on a line of its own."""
+    sentences = [change.sentence for change in changes]
+    return sentences[0] if len(sentences) == 1 else "".join(f"\n  {sentence}" for sentence in sentences)
 
 
 def _orphans(context: str, folder: Path) -> list[str]:
     published = {f"{wire}.json" for wire, _ in contracts.schemas(context)}
     return sorted(path.name for path in folder.glob("*.json") if path.name not in published)
-
-
-def _text(path: Path) -> str | None:
-    return path.read_text() if path.exists() else None

@@ -1,0 +1,134 @@
+"""What a changed contract does to those who rely on it: compatible, or breaking, with the field and the rule.
+
+A contract binds in two directions. Consumers that run now read the events of the new publisher; and consumers that are written by
+the new contract read what was recorded before, in the outbox, in queues and in replays. So a change is compatible only where both
+go on: what stays is as it was, and what is new may be absent. Anything else is a new version of the type, beside the old one.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: For people only: no reader depends on it. A default is in every event that the publisher writes.
+WORDS = {"title", "description", "default", "examples", "$id", "$defs"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A difference between two schemas of one event type. `field`: where, as `address.city`; empty for the whole type."""
+
+    type: str
+    field: str
+    rule: str
+    breaking: bool
+    why: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """As `users.user.suspended.v1, status_since: removed. Consumers that read it would park every event.`"""
+        place = f"{self.type}, {self.field}" if self.field else self.type
+        return f"{place}: {self.rule}.{f' {self.why}' if self.why else ''}"
+
+    def as_dict(self) -> dict[str, Any]:
+        names = "type", "field", "rule", "breaking", "sentence"
+        return {name: getattr(self, name) for name in names}
+
+
+def changes(wire: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> list[Change]:
+    """What differs between the committed schema of a type (`old`) and the one that its class has now; None: there is none."""
+    if old is None or new is None:
+        if old is None and new is not None:
+            return [Change(wire, "", "new type", breaking=False)]
+        return [Change(wire, "", "removed", breaking=True, why=GONE)] if old is not None else []
+    found = list(_of_object(wire, "", _inlined(old, old), _inlined(new, new)))
+    if not found and old != new:
+        found = [Change(wire, "", "described in other words", breaking=False)]
+    return found
+
+
+GONE = "Nobody publishes it any more. Publish it for as long as a register lists it: consumers list."
+MISSED = "Consumers that read it would park every event."
+UNTOLD = "Events that were recorded before lack it. Give it a default."
+
+
+def _of_object(wire: str, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    before, after = old.get("properties", {}), new.get("properties", {})
+    must_before, must_after = set(old.get("required", [])), set(new.get("required", []))
+    gone, come = [name for name in before if name not in after], [name for name in after if name not in before]
+    for name in gone:
+        twins = [other for other in come if _shape(after[other]) == _shape(before[name])]
+        renamed = f" Was it renamed to {' or '.join(twins)}? To its readers that is a removal." if twins else ""
+        yield Change(wire, f"{path}{name}", "removed", breaking=True, why=MISSED + renamed)
+    for name in come:
+        if name in must_after:
+            yield Change(wire, f"{path}{name}", "new, without a default", breaking=True, why=UNTOLD)
+        else:
+            yield Change(wire, f"{path}{name}", "new, with a default", breaking=False)
+    for name in (name for name in before if name in after):
+        yield from _of_field(wire, f"{path}{name}", before[name], after[name])
+        if name in must_before - must_after:
+            yield Change(wire, f"{path}{name}", "not promised any more", breaking=True, why="Consumers may count on it.")
+        elif name in must_after - must_before:
+            yield Change(wire, f"{path}{name}", "promised now", breaking=True, why="Events that were recorded before may lack it.")
+    rest = {"properties", "required"}
+    if _shape(old, rest) != _shape(new, rest):
+        yield Change(wire, path.rstrip("."), "of another kind", breaking=True, why="Readers can't tell what they get.")
+
+
+def _of_field(wire: str, place: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    if "properties" in old and "properties" in new:
+        yield from _of_object(wire, f"{place}.", old, new)
+        return
+    if _shape(old, {"enum", "const"}) != _shape(new, {"enum", "const"}) or bool(_values(old)) != bool(_values(new)):
+        rule = f"{_kind(old)} became {_kind(new)}" if _kind(old) != _kind(new) else "of another kind"
+        yield Change(wire, place, rule, breaking=True, why=MISSED)
+        return
+    more, less = [sorted(map(str, a - b)) for a, b in ((_values(new), _values(old)), (_values(old), _values(new)))]
+    if more:
+        why = "Consumers that know the old values would park it."
+        yield Change(wire, place, f"may be {' or '.join(more)} now", breaking=True, why=why)
+    if less:
+        why = "Events that were recorded before still say so."
+        yield Change(wire, place, f"can't be {' or '.join(less)} any more", breaking=True, why=why)
+
+
+def _values(schema: Mapping[str, Any]) -> set[Any]:
+    """The values that a closed list allows; pydantic writes one of a single value as `const`."""
+    return set(schema["enum"]) if "enum" in schema else {schema["const"]} if "const" in schema else set()
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    parts = schema.get("anyOf")
+    if parts:
+        return " or ".join(_kind(part) for part in parts)
+    words = [str(schema.get("type", "anything")), *([str(schema["format"])] if "format" in schema else [])]
+    known = {"type", "format", *WORDS}
+    words += [
+        f"{name} {schema[name]}" for name in sorted(schema) if name not in known and not isinstance(schema[name], dict | list)
+    ]
+    return " ".join([*words, "of a list of values"] if _values(schema) else words)
+
+
+def _shape(schema: Any, without: frozenset[str] | set[str] = frozenset()) -> Any:
+    """What binds a reader: the schema without its words."""
+    if isinstance(schema, list):
+        return [_shape(part) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    if "properties" in schema and "properties" not in without:  # a field may be called `title`
+        named = {name: _shape(field) for name, field in schema["properties"].items()}
+        return {**_shape(schema, {*without, "properties"}), "properties": named}
+    return {name: _shape(part) for name, part in schema.items() if name not in WORDS and name not in without}
+
+
+def _inlined(schema: Any, root: Mapping[str, Any], inside: tuple[str, ...] = ()) -> Any:
+    """The schema with its references followed; one that leads back to itself stays a reference."""
+    if isinstance(schema, list):
+        return [_inlined(part, root, inside) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    if name and name not in inside:
+        beside = {key: value for key, value in schema.items() if key != "$ref"}
+        return {**_inlined(root.get("$defs", {}).get(name, {}), root, (*inside, name)), **beside}
+    return {key: _inlined(part, root, inside) for key, part in schema.items() if key != "$defs"}
