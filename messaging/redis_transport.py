@@ -9,11 +9,12 @@ message that comes twice is nothing to the inbox.
 """
 
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
@@ -48,6 +49,26 @@ def _message(item: bytes, queue: str) -> dict[str, Any]:
 
 
 class QoS(redis.QoS):
+    """Where the broker goes between work and acknowledgement, Celery logs it and goes on. But kombu still counts the message as in
+    hand; and where one may be in hand it never asks for another, so it never notices that its connection is dead. Not counted any
+    more, it asks, and connects anew. Where the broker still has the message, it comes again."""
+
+    def ack(self, delivery_tag: Any) -> None:
+        with self._letting_go(delivery_tag):
+            super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
+        with self._letting_go(delivery_tag):
+            super().reject(delivery_tag, requeue=requeue)
+
+    @contextmanager
+    def _letting_go(self, delivery_tag: Any) -> Iterator[None]:
+        try:
+            yield
+        except self.channel.connection_errors:
+            virtual.QoS.ack(self, delivery_tag)
+            raise
+
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
         super().restore_visible(*args, **kwargs)
         self.channel.give_back_stale()

@@ -1,0 +1,40 @@
+"""A worker's connection dies between work and acknowledgement: it must ask for the next message all the same."""
+
+import logging
+
+import pytest
+from kombu import Connection, Consumer, Producer
+
+from messaging import redis_transport
+from messaging.queues import queue
+
+log = logging.getLogger(__name__)
+
+
+@pytest.mark.parametrize("settle", ["ack_log_error", "reject_log_error"])
+def test_after_an_acknowledgement_that_failed_the_next_message_is_taken(valkey, monkeypatch, settle):
+    redis_transport.install()
+    with Connection(valkey, transport_options={"visibility_timeout": 5}) as connection:
+        channel = connection.default_channel
+        bound = queue("tests-gone").bind(channel)
+        bound.declare()
+        bound.purge()
+        for number in (1, 2):
+            Producer(channel).publish({"number": number}, routing_key="tests-gone", exchange="")
+        taken = []
+        with Consumer(channel, [bound], on_message=taken.append, prefetch_count=1, accept=["json"]):
+            connection.drain_events(timeout=5)
+
+            def gone(delivery_tag):
+                raise ConnectionResetError("the broker is gone")
+
+            with monkeypatch.context() as patch:
+                patch.setattr(channel.qos, "_remove_from_indices", gone)
+                getattr(taken[0], settle)(log, connection.connection_errors)
+            assert taken[0].acknowledged is False
+            try:
+                connection.drain_events(timeout=5)
+            except TimeoutError as error:
+                raise AssertionError("It waits for ever, with one message in hand that it can't acknowledge.") from error
+            assert [message.payload["number"] for message in taken] == [1, 2]
+            taken[1].ack()
