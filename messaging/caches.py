@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import models
 from pydantic import BaseModel
@@ -14,6 +15,9 @@ from messaging.upsert import Upserted
 class Cache:
     """`model`: the cache's rows, one per aggregate. `key`: their primary key, the aggregate's id. `fields`: the columns that copy
     the authority's fields of the same names. `reads`: the consumer's own reader of the data.
+
+    `lifts`: where the authority's feed still has an older version's fields, what makes of what `reads` read what `apply` knows; see
+    `Handler`.
 
     `apply`: takes changes and where they come from (the value that the cache keeps as their source: event, bootstrap, repair,
     lookup), writes them by `upsert_newer`, and does what follows from them. The same function serves events.
@@ -28,3 +32,4 @@ class Cache:
     apply: Callable[[Sequence[Event], str], Upserted]
     version: str = "version"
     tombstone: tuple[str, str] | None = None
+    lifts: Callable[[Any], BaseModel] | None = None

@@ -41,9 +41,11 @@ def page_reader(authority: str, cache: Cache) -> Callable[[bytes], Any]:
 
     def read(raw: bytes) -> Any:
         try:
-            return validator.validate_json(raw)
+            page = validator.validate_json(raw)
+            _lift(cache, page["results"])
         except ValidationError as error:
             raise _wrong(authority, cache, error) from None
+        return page
 
     return read
 
@@ -51,9 +53,11 @@ def page_reader(authority: str, cache: Cache) -> Callable[[bytes], Any]:
 def read(authority: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> list[Change[Any]]:
     """The same from records that are JSON's objects already."""
     try:
-        return list(_changes(cache.reads).validate_python(records))
+        found = list(_changes(cache.reads).validate_python(records))
+        _lift(cache, found)
     except ValidationError as error:
         raise _wrong(authority, cache, error) from None
+    return found
 
 
 def events(authority: str, changes: Sequence[Change[Any]], correlation: str) -> list[Event]:
@@ -73,6 +77,13 @@ def events(authority: str, changes: Sequence[Change[Any]], correlation: str) -> 
         )
         for change in changes
     ]
+
+
+def _lift(cache: Cache, found: Sequence[Change[Any]]) -> None:
+    """Where the feed has an older version's fields still: what the cache's `apply` knows, in their place."""
+    if cache.lifts is not None:
+        for change in found:
+            change["data"] = cache.lifts(change["data"])
 
 
 def _wrong(authority: str, cache: Cache, error: ValidationError) -> Unreachable:

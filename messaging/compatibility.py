@@ -5,7 +5,7 @@ the new contract read what was recorded before, in the outbox, in queues and in 
 go on: what stays is as it was, and what is new may be absent. Anything else is a new version of the type, beside the old one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,12 @@ class Change:
     @property
     def sentence(self) -> str:
         """As `users.user.suspended.v1, status_since: removed. Consumers that read it would park every event.`"""
-        place = f"{self.type}, {self.field}" if self.field else self.type
+        return self.told([])
+
+    def told(self, others: Sequence[str]) -> str:
+        """The sentence, where other types have the same change."""
+        alike = f" (and {', '.join(name.split('.', 2)[-1] for name in others)})" if others else ""
+        place = f"{self.type}{alike}, {self.field}" if self.field else f"{self.type}{alike}"
         return f"{place}: {self.rule}.{f' {self.why}' if self.why else ''}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -49,6 +54,14 @@ def changes(wire: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | N
 GONE = "Nobody publishes it any more. Publish it for as long as a register lists it: consumers list."
 MISSED = "Consumers that read it would park every event."
 UNTOLD = "Events that were recorded before lack it. Give it a default."
+
+
+def sentences(found: Sequence[Change]) -> list[str]:
+    """One for each kind of change: types that share their fields change together."""
+    alike: dict[tuple[str, str, str], list[Change]] = {}
+    for change in found:
+        alike.setdefault((change.field, change.rule, change.why), []).append(change)
+    return [same[0].told([change.type for change in same[1:]]) for same in alike.values()]
 
 
 def _of_object(wire: str, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.boundaries.planting import copy_project, plant, run
+from walkthrough.copying import copy_project, plant, run
 
 CONTEXTS = "Contexts do not know each other"
 MESSAGING = "Messaging knows no context"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field, create_model
 
-from messaging.compatibility import Change, changes
+from messaging.compatibility import Change, changes, sentences
 
 WIRE = "users.user.suspended.v1"
 
@@ -119,3 +119,15 @@ def test_a_type_that_comes_or_goes() -> None:
     assert (come.rule, come.breaking) == ("new type", False)
     assert (gone.rule, gone.breaking, gone.field) == ("removed", True, "")
     assert gone.sentence.startswith(f"{WIRE}: removed. ")
+
+
+def test_types_that_change_alike_are_told_in_one_sentence() -> None:
+    both = [
+        change
+        for wire in (WIRE, "users.user.erased.v1")
+        for change in changes(wire, schema(a=int, b=int), schema(a=str) if wire == WIRE else schema(a=str, b=int))
+    ]
+    assert sentences(both) == [
+        f"{WIRE}, b: removed. Consumers that read it would park every event.",
+        f"{WIRE} (and erased.v1), a: integer became string. Consumers that read it would park every event.",
+    ]

@@ -1,6 +1,8 @@
 """Upcasters: an older version of a type is lifted to what the handler knows, so both arrive while an upgrade rolls."""
 
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -8,12 +10,15 @@ import pytest
 from pydantic import BaseModel
 
 from billing import handlers as billing_handlers
-from billing.caches import UserFacts
+from billing.caches import CACHES, UserFacts, apply_users
 from billing.models import CachedUser
-from messaging import inbox, parking, registry
-from messaging.handlers import Handler
+from messaging import conf, inbox, lookup, parking, pulling, registry
+from messaging.client import Authority
+from messaging.handlers import Event, Handler
 from messaging.inbox import Outcome
 from messaging.models import Parked
+from messaging.upsert import Upserted
+from users.services import user_register, user_suspend
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -107,3 +112,29 @@ def test_an_upcaster_that_fails_parks_its_event_alone_and_a_retry_after_its_fix_
     assert tried is not None
     assert tried.state == Parked.State.APPLIED
     assert cached(bad).status == "suspended"
+
+
+def test_a_cache_lifts_what_the_feed_still_calls_by_the_old_names(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Renamed(BaseModel):
+        state: str
+        since: datetime
+
+    taken: list[Any] = []
+
+    def apply(events: Sequence[Event], source: str) -> Upserted:
+        taken.extend((source, event.data.state) for event in events)
+        return apply_users([event._replace(data=old(event.data)) for event in events], source)
+
+    def old(new: Renamed) -> UserFacts:
+        return UserFacts.model_validate({"status": new.state, "status_since": new.since})
+
+    lifting = replace(CACHES["users"], apply=apply, lifts=lambda read: Renamed(state=read.status, since=read.status_since))
+    monkeypatch.setattr(conf, "caches", lambda consumer: {"users": lifting})
+    user = user_register(email="ada@example.org", name="Ada")
+    assert pulling.catch_up("billing", "users").applied == 1
+    asking = Authority("users", "billing")
+    user_suspend(user_id=user.pk, reason="x")
+    assert lookup.refresh("billing", "users", [user.pk], client=asking).applied == 1
+    asking.close()
+    assert taken == [("repair", "active"), ("lookup", "suspended")]
+    assert cached(user.pk).status == "suspended"

@@ -1,4 +1,4 @@
-"""`write_contracts users`: the JSON Schemas of a context's events, as files that are committed; a change that breaks readers is refused."""
+"""`write_contracts users`: the JSON Schemas of a context's events, as committed files; a change that breaks readers is refused."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -9,7 +9,7 @@ from django.apps import apps
 from messaging import contracts
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, checked_context, context_argument
-from messaging.compatibility import Change
+from messaging.compatibility import Change, sentences
 from messaging.registry import load_contracts
 
 #: What to do instead of a breaking change.
@@ -70,8 +70,8 @@ class Command(BaseCommand):
 
 def _listed(changes: list[Change]) -> str:
     """One sentence alone, several each on a line of its own."""
-    sentences = [change.sentence for change in changes]
-    return sentences[0] if len(sentences) == 1 else "".join(f"\n  {sentence}" for sentence in sentences)
+    told = sentences(changes)
+    return told[0] if len(told) == 1 else "".join(f"\n  {sentence}" for sentence in told)
 
 
 def _orphans(context: str, folder: Path) -> list[str]:
