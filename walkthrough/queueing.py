@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from config import broker
 from messaging.models import Subscription
-from messaging.queues import queue
+from messaging.queues import depth, queue
 from messaging.sending import Sender
 from walkthrough import programs
 
@@ -61,7 +61,8 @@ def wipe() -> None:
 
 
 def hands_are_empty(consumer: str, authority: str) -> bool:
-    """Whether the consumer's worker is through with what it had: a heartbeat comes by the same queue, one after the other."""
+    """Whether the consumer's worker is through with what it had: a heartbeat comes by the same queue, one after the other. The
+    queue is looked at too, because a pull from the feed notes the time as a heartbeat does."""
     began, rows = timezone.now(), Subscription.objects.using(consumer).filter(pk=authority)
     sender = Sender(current_app)
     with suppress(*sender.errors):
@@ -69,7 +70,7 @@ def hands_are_empty(consumer: str, authority: str) -> bool:
     sender.close()
     limit = time.monotonic() + PATIENCE
     while time.monotonic() < limit:
-        if rows.filter(heartbeat_at__gte=began).exists():
+        if rows.filter(heartbeat_at__gte=began).exists() and depth(current_app, consumer) == 0:
             return True
         time.sleep(0.05)
     return False

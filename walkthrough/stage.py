@@ -13,10 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from config.environment import ROOT
-from walkthrough import faults, programs
+from walkthrough import copying, faults, programs
 from walkthrough.record import Check, Entry, Played, Ran, Rows, Said, shortened
 
 #: Seconds that a claim may take to become true, and a command to end.
@@ -68,32 +69,41 @@ class Stage:
             time.sleep(LOOK)
         return True
 
-    def manage(self, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = LONGEST) -> Ran:
-        """Run a management command as a process of its own, and show it: its line, its exit code, what it printed."""
-        return self._ran(self.quietly(*arguments, environment=environment, timeout=timeout))
+    def manage(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = LONGEST, project: Path = ROOT
+    ) -> Ran:
+        """Run a management command as a process of its own, and show it: its line, its exit code, what it printed. `project`: a
+        copy of the project (`copying`), where it isn't this one."""
+        return self._ran(self.quietly(*arguments, environment=environment, timeout=timeout, project=project))
 
-    def quietly(self, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = LONGEST) -> Ran:
+    def quietly(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = LONGEST, project: Path = ROOT
+    ) -> Ran:
         """`manage`, without showing it."""
         shown = shlex.join(["manage.py", *arguments])
         if environment:
             shown = " ".join([*(f"{name}={value}" for name, value in environment.items()), shown])
-        return self._run([sys.executable, "manage.py", *arguments], shown, environment, timeout)
+        return self._run([sys.executable, "manage.py", *arguments], shown, environment, timeout, project)
 
-    def command(self, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = LONGEST) -> Ran:
+    def command(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = LONGEST, project: Path = ROOT
+    ) -> Ran:
         """Any other command of the project's virtual environment, as `lint-imports`; shown."""
         program = os.path.join(os.path.dirname(sys.executable), arguments[0])
-        return self._ran(self._run([program, *arguments[1:]], shlex.join(arguments), environment, timeout))
+        return self._ran(self._run([program, *arguments[1:]], shlex.join(arguments), environment, timeout, project))
 
     def _ran(self, ran: Ran) -> Ran:
         self._add(ran)
         return ran
 
-    def _run(self, command: list[str], shown: str, environment: Mapping[str, str] | None, timeout: float) -> Ran:
+    def _run(self, command: list[str], shown: str, environment: Mapping[str, str] | None, timeout: float, project: Path) -> Ran:
+        if project != ROOT:
+            shown = f"cd {project.name} && {shown}"
         try:
             done = subprocess.run(
                 command,
-                cwd=ROOT,
-                env={**os.environ, "NO_COLOR": "1", "COLUMNS": WIDTH, **(environment or {})},
+                cwd=project,
+                env={**copying.environment(project), "NO_COLOR": "1", "COLUMNS": WIDTH, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

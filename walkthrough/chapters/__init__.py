@@ -2,8 +2,16 @@
 
 from walkthrough.chapter import Chapter
 from walkthrough.chapters.c04_own_copy import CHAPTER as OWN_COPY
+from walkthrough.chapters.c08_broker_lost import CHAPTER as BROKER_LOST
+from walkthrough.chapters.c09_stale_data import CHAPTER as STALE_DATA
+from walkthrough.chapters.c10_contract import CHAPTER as CONTRACT
 
-CHAPTERS: tuple[Chapter, ...] = (OWN_COPY,)
+CHAPTERS: tuple[Chapter, ...] = (
+    OWN_COPY,
+    BROKER_LOST,
+    STALE_DATA,
+    CONTRACT,
+)
 
 
 def chapter(number: int) -> Chapter:
