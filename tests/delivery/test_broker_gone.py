@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from kombu import Connection, Consumer, Producer
+from kombu import Connection, Consumer, Message, Producer
 
 from messaging import redis_transport
 from messaging.queues import queue
@@ -21,7 +21,7 @@ def test_after_an_acknowledgement_that_failed_the_next_message_is_taken(valkey, 
         bound.purge()
         for number in (1, 2):
             Producer(channel).publish({"number": number}, routing_key="tests-gone", exchange="")
-        taken = []
+        taken: list[Message] = []
         with Consumer(channel, [bound], on_message=taken.append, prefetch_count=1, accept=["json"]):
             connection.drain_events(timeout=5)
 

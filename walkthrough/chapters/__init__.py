@@ -5,12 +5,14 @@ from walkthrough.chapters.c04_own_copy import CHAPTER as OWN_COPY
 from walkthrough.chapters.c08_broker_lost import CHAPTER as BROKER_LOST
 from walkthrough.chapters.c09_stale_data import CHAPTER as STALE_DATA
 from walkthrough.chapters.c10_contract import CHAPTER as CONTRACT
+from walkthrough.chapters.c12_truth import CHAPTER as TRUTH
 
 CHAPTERS: tuple[Chapter, ...] = (
     OWN_COPY,
     BROKER_LOST,
     STALE_DATA,
     CONTRACT,
+    TRUTH,
 )
 
 

@@ -1,0 +1,230 @@
+"""Chapter 12: the four questions that began it, each answered by a run."""
+
+from django_outbox_pattern.models import Published, Received
+
+from billing.models import CachedUser
+from messaging.models import Consumer
+from users.models import User
+from users.services import user_suspend
+from walkthrough import facts, queueing, resetting
+from walkthrough.chapter import Advice, Chapter, Kind, Listing, Step, TradeOff, Window
+from walkthrough.stage import Stage
+
+SILENT = 5
+#: Each step of the way, the chapter that shows it, and what undoes it.
+WAY = (
+    ("Draw the line in the code", "1", "revert the commit"),
+    ("Count versions by a trigger", "3", "drop the trigger"),
+    ("Announce: outbox and relay", "3", "stop the relay"),
+    ("Keep a copy, decide nothing by it", "4, 5", "delete the copy"),
+    ("Compare: fingerprints, shadow reads", "6", "switch shadow off"),
+    ("Decide by the copy", "6", "cutover billing --to monolith"),
+    ("Move the authority's own rows", "6", "flip back: the old tables follow"),
+    ("Move out", "11", "run both in one process again"),
+)
+
+
+def starts(stage: Stage) -> None:
+    resetting.reset(copied=False)
+    stage.check("Users has its rows, and no event of its past", facts.recorded() == 0, f"{facts.recorded()} events recorded")
+    stage.check("Billing is new: its copy is empty", copies() == 0, f"{copies()} rows")
+
+
+def seed(stage: Stage) -> None:
+    ran = stage.manage("bootstrap", "billing", "--from", "users")
+    stage.check("The new context is filled from the authority's feed, and proven equal", ran.code == 0, ran.last)
+    stage.check("Row by row too", facts.agree(), facts.in_words())
+    stage.check("No history was needed: still not one event is recorded", facts.recorded() == 0, f"{facts.recorded()} events")
+    stage.check(
+        "Nor did billing's people learn users' tables: it reads two fields",
+        fields() == ["status", "status_since"],
+        ", ".join(fields()),
+    )
+
+
+def silence(stage: Stage) -> None:
+    chosen = [user.pk for user in facts.active(SILENT)]
+    before = facts.recorded()
+    stage.faults.switch("publisher_bug", True)
+    try:
+        for user_id in chosen:
+            user_suspend(user_id=user_id, reason="in the silence")
+    finally:
+        stage.faults.mend_all()
+    stage.check(
+        "Five users changed, and nobody was told", facts.recorded() == before, f"{facts.recorded() - before} events recorded"
+    )
+    stage.eventually("Billing has them all the same, by itself", facts.agree, facts.in_words)
+    found = facts.incidents(kind="silent").first()
+    listed = set(found.subjects) if found else set()
+    stage.check("And knows exactly which ones came without an event", listed == set(map(str, chosen)), found or "no incident")
+    again = stage.manage("republish", "users")
+    number = facts.recorded() - before
+    stage.check(
+        "For those who live on events alone, each is told now", again.code == 0 and number == SILENT, f"{number} events recorded"
+    )
+    compared = stage.manage("reconcile", "billing", "--from", "users")
+    stage.check("Fingerprints are equal, whatever arrives late", compared.code == 0, compared.last)
+
+
+def without_stream(stage: Stage) -> None:
+    number = User.objects.using("users").count()
+    Published.objects.using("users").all()._raw_delete("users")
+    Received.objects.using("billing").all()._raw_delete("billing")
+    queueing.empty()
+    CachedUser.objects.using("billing").all()._raw_delete("billing")
+    stage.say(
+        "Outbox, queue and inbox are empty, and billing's copy is deleted on top: nothing is left of anything that was ever announced."
+    )
+    stage.check("Billing knows nobody", copies() == 0, f"{copies()} rows")
+    mended = stage.quietly("reconcile", "billing", "--from", "users", "--repair")
+    whole = mended.code == 0 and copies() == number
+    stage.check("`reconcile billing --from users --repair`: the rows give all of it back", whole, mended.last)
+    stage.check("What was suspended is suspended", facts.agree(), facts.in_words())
+
+
+def without_row(stage: Stage) -> None:
+    lost = facts.active(1)[0]
+    lost_id, name = lost.pk, lost.name
+    User.objects.using("users").filter(pk=lost_id).delete()
+    events = Published.objects.using("users").filter(body__subject=str(lost_id)).count()
+    stage.check(f"{name}'s row is deleted by hand. The stream knows nothing of it", events == 0, f"{events} events")
+    stage.eventually(
+        "Billing follows: for the authority there is no such user any more",
+        lambda: status(lost_id) == "erased",
+        lambda: status(lost_id),
+    )
+    personal = {"name", "email"} & {field.name for field in CachedUser._meta.get_fields()}
+    stage.check("No copy can give the name back: it never had it", not personal, f"billing keeps {', '.join(fields())}")
+    stage.say("So what has to be backed up is the authority's database. The stream can be lost; the rows can't.")
+
+
+def there_and_back(stage: Stage) -> None:
+    asking = stage.manage("cutover", "billing", "--to", "api")
+    stage.check("Billing asks users again, as if it had never had a copy", asking.code == 0, asking.last)
+    shadow = stage.manage("cutover", "billing", "--to", "shadow")
+    run = stage.quietly("generate_invoices", "--period", "2026-11")
+    stage.check("In shadow the old way decides, and the copy is compared with each answer", shadow.code == run.code == 0, run.last)
+    back = stage.manage("cutover", "billing", "--to", "cache", "--shadow-reads", "10")
+    stage.check("The gate lets it through: the copy earned it", back.code == 0, back.last)
+    stage.rows("The whole way, a step at a time", ("step", "chapter", "what undoes it"), WAY)
+
+
+def copies() -> int:
+    return CachedUser.objects.using("billing").count()
+
+
+def fields() -> list[str]:
+    """What billing registered for."""
+    return list(Consumer.objects.using("users").get(pk="billing").fields)
+
+
+def status(user_id: object) -> str:
+    return str(CachedUser.objects.using("billing").values_list("status", flat=True).get(pk=user_id))
+
+
+CHAPTER = Chapter(
+    number=12,
+    slug="truth",
+    title="Where is the truth?",
+    question="The four questions again, each with its answer and the run that shows it.",
+    situation="""
+A team wants contexts that decide by their own copy, and is stuck. How does a **new** one get its copy, when the past is gone? How is an
+hour **repaired** in which nothing was announced? Is the **truth** in the stream, or behind the API? And which **steps** lead there, so that
+each can be taken back? Eleven chapters broke things to find out. This one asks the system once more, question by question.
+""",
+    change="""
+**The authority's rows are the truth.** Every change moves a version and gets a position, by a trigger, whoever writes. From that all else
+follows. A *new context* reads the feed from its beginning, beside live events ([chapter 5](5)). A *silent hour* is a hole between two
+positions, so it is noticed by itself, pulled by itself and listed ([chapter 7](7)). *Events* are haste: they may be lost, twice, late or
+shuffled ([chapter 4](4)), and so may the broker ([chapter 8](8)). *Fingerprints* prove that copy and authority agree, or name what differs.
+And a copy that knows its age can refuse to decide ([chapter 9](9)).
+""",
+    still_wrong="""
+What is never given: that a copy is as new as the row itself. Whoever can't bear a second of that needs the row, so the two are one
+context, or one asks the other and fails with it ([chapter 2](2)). What you gain for that second: each context goes on when the other is
+down, changes its tables without a meeting, and is wrong only in ways that are noticed, listed and mended. You have seen every one of them.
+""",
+    starts=starts,
+    steps=(
+        Step("seed", "1. Seed a new context", "Billing begins with nothing; users' past was never announced.", seed),
+        Step("silence", "2. Repair a silence", "The publisher forgets its events for a while.", silence, Kind.BREAK),
+        Step(
+            "stream",
+            "3a. Lose the stream",
+            "Everything that was ever announced is deleted, and billing's copy with it.",
+            without_stream,
+            Kind.BREAK,
+        ),
+        Step("row", "3b. Lose a row", "Now one of the authority's rows is deleted by hand.", without_row, Kind.BREAK),
+        Step("way", "4. There and back", "The last step of the way is taken back, and taken again.", there_and_back, Kind.MEND),
+    ),
+    listings=(
+        Listing("messaging/feed.py", "page", "The truth's way out: each aggregate once, at its latest change."),
+        Listing(
+            "messaging/sequencer.py", "stamp_pending", "A position after the commit, so that a reader by position misses nothing."
+        ),
+        Listing("messaging/upsert.py", "upsert_newer", "Why whatever arrives, however often and in whatever order, does no harm."),
+    ),
+    trade_offs=(
+        TradeOff("Ask the API for each decision", "Always the newest answer", "Down together; a call for each decision"),
+        TradeOff("Keep a copy, fed by events alone", "Fast, and up alone", "A lost event is wrong for ever, and nobody knows"),
+        TradeOff(
+            "Keep a copy; events for haste, the feed as the guarantee",
+            "Fast, up alone, heals by itself, can be proven",
+            "A ledger, a feed and a process to run; a second of age",
+        ),
+        TradeOff(
+            "Event sourcing",
+            "The stream is the truth, with all its past",
+            "Another way to build each context; what nobody recorded is missing there too",
+        ),
+    ),
+    advice=(
+        Advice(
+            "Monday, before the first coffee is cold: pick one fact",
+            "Not the users, but “who may be invoiced?”: an id, a status, a date. Write down who owns it, who decides by it, and how old it may "
+            "be then. One fact, moved the whole way, teaches more than ten half-way.",
+        ),
+        Advice(
+            "Monday, the rest of the day: find what crosses the line",
+            "Foreign keys to AUTH_USER_MODEL, cascades, `@receiver`, `select_related('user')`, inlines, `atomic()` around both. Turn the import "
+            "check on for the two modules, list what it finds, and mend nothing yet.",
+            ("lint-imports", "manage.py check"),
+        ),
+        Advice(
+            "This week: count versions",
+            "Put the trigger on that one table. It changes nothing for anybody, and from then on no write goes unnoticed, not even one by hand.",
+            ("manage.py migrate --database users", "manage.py check --database users"),
+        ),
+        Advice(
+            "This month: a copy that nobody decides by",
+            "Register, bootstrap, tend; look at the differences every morning. Each is a bug that you have today and don't know of.",
+            (
+                "manage.py consumers register billing --to users",
+                "manage.py bootstrap billing --from users",
+                "manage.py reconcile billing --from users",
+                "manage.py status",
+            ),
+        ),
+        Advice(
+            "When it has been equal for weeks: shadow, then cut over",
+            "Let the old way decide and the copy be compared. Cut over when the gate says so, on a quiet morning, and know the one line that goes back.",
+            (
+                "manage.py cutover billing --to shadow",
+                "manage.py cutover billing --to cache",
+                "manage.py cutover billing --to monolith",
+            ),
+        ),
+        Advice(
+            "When you are tired of it",
+            "Stop after any step. Each leaves a system that works and that you understand, and none has to be followed by the next one.",
+        ),
+    ),
+    windows=(
+        Window("The truth: users", "admin:users_user_changelist"),
+        Window("Its versions and positions", "admin:users_ledgerentry_changelist"),
+        Window("Billing's copy", "admin:billing_cacheduser_changelist"),
+        Window("What was repaired", "admin:users_repair_changelist"),
+    ),
+)
