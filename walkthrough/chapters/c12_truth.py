@@ -1,5 +1,7 @@
 """Chapter 12: the four questions that began it, each answered by a run."""
 
+from uuid import UUID
+
 from django_outbox_pattern.models import Published, Received
 
 from billing.models import CachedUser
@@ -119,7 +121,7 @@ def fields() -> list[str]:
     return list(Consumer.objects.using("users").get(pk="billing").fields)
 
 
-def status(user_id: object) -> str:
+def status(user_id: UUID) -> str:
     return str(CachedUser.objects.using("billing").values_list("status", flat=True).get(pk=user_id))
 
 
