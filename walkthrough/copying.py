@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,9 @@ from config.embedded import tethered
 from config.environment import ROOT, VAR
 from config.programs import WORKER_OPTIONS
 
-PARTS = ("users", "billing", "monolith", "messaging", "config", "walkthrough", "manage.py", "pyproject.toml")
+with (ROOT / "pyproject.toml").open("rb") as _file:
+    #: The packages that import-linter checks are all that run.
+    PARTS = (*tomllib.load(_file)["tool"]["importlinter"]["root_packages"], "manage.py", "pyproject.toml")
 #: Seconds that a worker may take to end in good order.
 PATIENCE = 15.0
 
