@@ -47,7 +47,7 @@ class Command(BaseCommand):
         if breaking and not options["breaking"]:
             raise Refused(f"Nothing is written. {_listed(breaking)}\n{INSTEAD} Is nobody reading it yet? Add --breaking.")
         written = [path.name for path in contracts.write_schemas(context, folder)]
-        text = f"{len(written)} files written to {folder.name}/: {', '.join(written)}." if written else "Every file is as it was."
+        text = f"Written to {folder.name}/: {', '.join(written)}." if written else "Every file is as it was."
         if orphans:
             text += f" No event has these any more: {', '.join(orphans)}. Remove them when no consumer reads them."
         values = {"written": written, "orphans": orphans, "changes": [change.as_dict() for change in changes]}
@@ -55,7 +55,8 @@ class Command(BaseCommand):
 
     def _check(self, context: str, folder: Path, changes: list[Change], options: dict[str, Any]) -> None:
         stale = contracts.stale(context, folder)
-        text = f"{len(stale)} files of {context} differ from the code." if stale else "All as the code."
+        number = f"{len(stale)} file{'s' * (len(stale) != 1)}"
+        text = f"{number} of {context} not as the code." if stale else "All as the code."
         self.result(options, {"stale": stale, "changes": [change.as_dict() for change in changes]}, text)
         if not stale:
             return
