@@ -6,6 +6,8 @@ class WalkthroughConfig(AppConfig):
     verbose_name = "Walkthrough"
 
     def ready(self) -> None:
-        from walkthrough import faults
+        from messaging import steps
+        from walkthrough import bombs, faults
 
         faults.install()
+        steps.listeners.append(bombs.listen)

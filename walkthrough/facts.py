@@ -50,6 +50,16 @@ def active(limit: int) -> list[User]:
     return list(User.objects.using("users").filter(status="active").order_by("created_at", "id")[:limit])
 
 
+def user_status(user_id: UUID) -> str:
+    """A user's status at users; empty where there is none."""
+    return User.objects.using("users").filter(pk=user_id).values_list("status", flat=True).first() or ""
+
+
+def copied_status(user_id: UUID) -> str:
+    """A user's status as billing has it; empty where it has none."""
+    return CachedUser.objects.using("billing").filter(pk=user_id).values_list("status", flat=True).first() or ""
+
+
 def side_by_side(ids: list[UUID]) -> list[tuple[str, str, str, str]]:
     """For a table: name, status and version at users, status and version at billing, how they compare."""
     users = User.objects.using("users").in_bulk(ids)

@@ -13,10 +13,11 @@ from django.core.management import call_command
 from django.db import models, transaction
 from django_outbox_pattern.models import Published
 
+from billing.models import CachedUser
 from config import preparation
-from messaging import bootstrap
-from messaging.models import Consumer, Subscription
-from walkthrough import faults, programs, queueing
+from messaging import bootstrap, conf, registry
+from messaging.models import Consumer, Subscription, Unknown
+from walkthrough import bombs, faults, programs, queueing
 
 #: Domains that nobody has: RFC 2606.
 MADE_UP = ("@example.org", "@example.com", "@example.net")
@@ -43,8 +44,19 @@ def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True) 
     _registered()
     call_command("seed", "--users", str(users), "--suspended", str(suspended), stdout=io.StringIO())
     _monolith(users, suspended)
+    new_copy()
     if copied:
         bootstrap.bootstrap("billing", "users", current_app)
+
+
+def new_copy() -> None:
+    """Billing is as new: its copy of users is empty, it has heard of nothing, and may read the feed from the beginning."""
+    registry.open_bootstrap(authority="users", name="billing", ttl=None)
+    with transaction.atomic(using="billing"):
+        CachedUser.objects.using("billing").all()._raw_delete("billing")
+        Unknown.objects.using("billing").all()._raw_delete("billing")
+        Subscription.objects.using("billing").filter(pk="users").delete()
+        Subscription.objects.using("billing").create(pk="users")
 
 
 def _only_made_up() -> None:
@@ -63,6 +75,7 @@ def _only_made_up() -> None:
 def _mended() -> None:
     """No fault is on, what must run runs, what was started for a chapter is stopped."""
     faults.mend_all()
+    bombs.defuse()
     known = programs.states()
     programs.stop(*(name for name in ON_DEMAND if name in known))
     programs.start(*(name for name in known if name not in ON_DEMAND))
@@ -88,6 +101,8 @@ def _empty(context: str) -> None:
         for model in (*_tables(context), *_tables("django_outbox_pattern"), *_tables("messaging")):
             if model is not Consumer:
                 model._base_manager.using(context).all()._raw_delete(context)
+        for authority in conf.caches(context):  # paused, or tending would go ahead with half of what is being made up
+            Subscription.objects.using(context).create(pk=authority, state=Subscription.State.PAUSED)
         Consumer.objects.using(context).update(
             checkpoint=None, reported_at=None, bootstrap_open=True, bootstrap_closes_at=None, bootstrapped_to=0
         )

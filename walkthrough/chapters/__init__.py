@@ -1,6 +1,7 @@
 """The chapters, in their order. Each file is one chapter and says everything about it; nothing of it lives elsewhere."""
 
 from walkthrough.chapter import Chapter
+from walkthrough.chapters.c03_outbox import CHAPTER as OUTBOX
 from walkthrough.chapters.c04_own_copy import CHAPTER as OWN_COPY
 from walkthrough.chapters.c08_broker_lost import CHAPTER as BROKER_LOST
 from walkthrough.chapters.c09_stale_data import CHAPTER as STALE_DATA
@@ -14,6 +15,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     CONTRACT,
     TRUTH,
 )
+CHAPTERS: tuple[Chapter, ...] = (OUTBOX, OWN_COPY)
 
 
 def chapter(number: int) -> Chapter:
