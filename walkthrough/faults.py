@@ -174,8 +174,6 @@ def _forgetful(announce: Callable[..., None]) -> Callable[..., None]:
 
 
 def _keep(user: Any, kind: Any) -> None:
-    from django.utils import timezone
-
     from messaging import ledger, tracing
     from messaging.contracts import envelope
     from messaging.ids import uuid7
@@ -188,7 +186,7 @@ def _keep(user: Any, kind: Any) -> None:
         id=str(uuid7()),
         subject=subject,
         version=version,
-        time=timezone.now(),
+        time=services.timezone.now(),  # the services' own clock: a chapter simulates an hour
         correlation=trace.correlation,
         causation=trace.causation,
     )
