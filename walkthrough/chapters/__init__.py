@@ -16,9 +16,10 @@ CHAPTERS: tuple[Chapter, ...] = (
     TRUTH,
 )
 CHAPTERS: tuple[Chapter, ...] = (OUTBOX, OWN_COPY)
+from walkthrough.chapters.c05_seed import CHAPTER as SEED
 from walkthrough.chapters.c07_silent_hour import CHAPTER as SILENT_HOUR
 
-CHAPTERS: tuple[Chapter, ...] = (OUTBOX, OWN_COPY, SILENT_HOUR)
+CHAPTERS: tuple[Chapter, ...] = (OUTBOX, OWN_COPY, SEED, SILENT_HOUR)
 
 
 def chapter(number: int) -> Chapter:

@@ -1,0 +1,215 @@
+"""What chapter 5 does."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+from django.db import connections
+
+from billing.models import CachedUser
+from messaging import lookup, reconcile
+from messaging.client import Authority, Denied
+from messaging.models import Subscription
+from messaging.reconcile import Comparison
+from users.models import User
+from users.services import user_reactivate, user_suspend
+from walkthrough import bombs, facts, queueing, resetting
+from walkthrough.record import Ran
+from walkthrough.stage import Stage
+
+USERS, PAGE, DIES_AT = 3000, 100, 12
+#: Seconds between two changes of the writer that goes on meanwhile.
+SPACING = 0.05
+PERIOD = "2026-11"
+BOOTSTRAP = ("bootstrap", "billing", "--from", "users")
+
+
+def starts(stage: Stage) -> None:
+    resetting.reset(users=USERS, copied=False)
+    stage.check("Users has its users, and no event of their past", facts.recorded() == 0, f"{_users()} users, 0 events")
+    row = facts.progress()
+    new = row.state == Subscription.State.NEW and _copied() == 0
+    stage.check("Billing is new: it has no copy of anybody", new, f"state {row.state}, {_copied()} rows")
+
+
+def kill(stage: Stage) -> None:
+    bombs.plant("pull.committed", "bootstrap", "billing", times=DIES_AT)
+    try:
+        with _writer() as writing:
+            ran = stage.manage(*BOOTSTRAP, "--page-size", str(PAGE))
+    finally:
+        bombs.defuse()
+    stage.notes["changes"] = writing.changes
+    stage.say(f"Meanwhile users went on living: {writing.changes} changes, each with its event.")
+    stage.check(f"The process was killed when page {DIES_AT} of {USERS // PAGE} was in", ran.code == -9, f"exit code {ran.code}")
+    row, enough = facts.progress(), DIES_AT * PAGE
+    stage.check("The checkpoint stands behind the last page", row.checkpoint >= enough, f"checkpoint {row.checkpoint}")
+    half = enough <= _copied() < USERS and row.state == Subscription.State.BOOTSTRAPPING
+    stage.check("Billing has half a copy, and doesn't call it live", half, f"state {row.state}, {_copied()} rows")
+    stage.notes["checkpoint"] = row.checkpoint
+
+
+def resume(stage: Stage) -> None:
+    with _writer() as writing:
+        ran, took = _timed(stage, *BOOTSTRAP, "--page-size", str(PAGE), "--json")
+    changes = stage.notes["changes"] + writing.changes
+    stage.say(f"{writing.changes} more changes meanwhile.")
+    done = ran.json or {}
+    left = USERS - stage.notes["checkpoint"] + changes
+    again = bool(done.get("resumed")) and done["rows"] <= left
+    stage.check(
+        "It went on behind its last page, and read nothing twice", again, f"{done.get('rows')} rows in {done.get('pages')} pages"
+    )
+    live = done.get("state") == "live" and done.get("verdict") == "in_sync"
+    stage.check("Fingerprints are equal, so the copy is live", live, f"{done.get('state')}, {done.get('verdict')}")
+    found = _compared(stage, "API, killed and resumed", took)
+    stage.check("What changed meanwhile is in it too", found.verdict == "in_sync", f"{_copied()} rows, {found.verdict}")
+    closed = _refusal()
+    stage.check("The beginning of the feed is closed again, by itself: 403", "403" in closed, closed)
+
+
+def narrow(stage: Stage) -> None:
+    resetting.new_copy()
+    stage.say("Billing is new again. It listens from now on, and takes over only whom it must not bill.")
+    stage.manage(*BOOTSTRAP, "--from-now")
+    ran, took = _timed(stage, "import_suspended", "--json")
+    suspended = User.objects.using("users").filter(status="suspended").count()
+    stage.check("Every suspended user is there", ran.json == {"imported": suspended}, f"{_copied()} of {_users()} users")
+    _compared(stage, "Narrow: the suspended ones", took)
+    ran = stage.manage("generate_invoices", "--period", PERIOD, "--json")
+    stage.check(
+        "It misses the active ones: billing knows whom not to bill, and has nobody to bill",
+        ran.json["issued"] == 0,
+        f"{ran.json['issued']} invoices for {_users() - suspended} active users",
+    )
+
+
+def direct(stage: Stage) -> None:
+    resetting.new_copy()
+    ran, took = _timed(stage, "copy_directly", "--json")
+    stage.check("Every row is there", ran.json == {"copied": _users()}, f"{_copied()} rows")
+    found = _compared(stage, "Reading the other database", took)
+    unproved = found.counts["stale"] == _users()
+    stage.check("But no row has a version, so none can be proved to be right", unproved, _differing(found))
+    row = facts.progress()
+    stage.check("And there is no checkpoint that changes could be pulled from", row.checkpoint == 0, f"checkpoint {row.checkpoint}")
+
+
+def year_later(stage: Stage) -> None:
+    stage.say(
+        "A year later the team of users renames a column of its own table. Nobody asked billing; nobody knew that they had to."
+    )
+    before = _copied()
+    ran = stage.manage("copy_directly", "--year-later")
+    stage.check("Billing's script breaks, for a change that was none of its business", ran.code == 1, ran.last)
+    stage.check("What it had copied stays as it is, and grows older", _copied() == before, f"{_copied()} rows")
+    answer = Authority("users", "billing").changes(0, limit=1).results[0]["data"]
+    stage.check("The feed's contract still has its fields", set(answer) == {"status", "status_since"}, ", ".join(sorted(answer)))
+
+
+def from_now(stage: Stage) -> None:
+    resetting.new_copy()
+    ran, took = _timed(stage, *BOOTSTRAP, "--from-now", "--json")
+    stage.check("Billing is live at once, with nothing", ran.json["state"] == "live" and _copied() == 0, f"{_copied()} rows")
+    chosen = [user.pk for user in facts.active(6)]
+    user_suspend(user_id=chosen[5], reason="from now on")
+    stage.eventually("Who changes from now on comes by event", lambda: facts.copied_status(chosen[5]) == "suspended")
+    client = Authority("users", "billing")
+    began = time.monotonic()
+    found = [lookup.find("billing", "users", user_id, client=client) is not None for user_id in chosen[:5]]
+    each = (time.monotonic() - began) * 1000 / 5
+    stage.check("Who is asked about is looked up, once", all(found) and client.round_trips == 5, f"5 questions, {each:.0f} ms each")
+    for user_id in chosen[:5]:
+        lookup.find("billing", "users", user_id, client=client)
+    stage.check("The second time billing knows", client.round_trips == 5, f"{client.round_trips} questions in all")
+    client.close()
+    _compared(stage, "From now on, with lookups", took)
+
+
+def keep(stage: Stage) -> None:
+    closed = _refusal()
+    stage.check("The whole past again? The grant is closed", "403" in closed, closed)
+    stage.manage("consumers", "open", "billing", "--to", "users", "--ttl", "1h")
+    ran, took = _timed(stage, *BOOTSTRAP, "--json")
+    done = ran.json or {}
+    whole = done.get("verdict") == "in_sync" and _copied() == _users()
+    stage.check(
+        "Opened for an hour and used, it gives the whole copy", whole, f"{_copied()} rows, {done.get('rows_per_second')} rows/s"
+    )
+    _compared(stage, "API, in one go", took)
+    closed_again = _refusal()
+    stage.check("And is closed before the hour is over", "403" in closed_again, closed_again)
+    stage.rows("Four ways", ("way", "rows", "seconds, process and all", "fingerprints"), stage.notes["ways"])
+
+
+@contextmanager
+def _writer() -> Iterator[SimpleNamespace]:
+    """Users that go on being suspended and reactivated, by a thread of its own."""
+    writing, stop = SimpleNamespace(changes=0), threading.Event()
+
+    def write() -> None:
+        ids = list(User.objects.using("users").exclude(status="erased").values_list("pk", "status"))
+        try:
+            while not stop.wait(SPACING):
+                number = random.randrange(len(ids))
+                user_id, status = ids[number]
+                if status == "active":
+                    user_suspend(user_id=user_id, reason="beside the bootstrap")
+                else:
+                    user_reactivate(user_id=user_id)
+                ids[number] = user_id, "suspended" if status == "active" else "active"
+                writing.changes += 1
+        finally:
+            connections["users"].close()
+
+    thread = threading.Thread(target=write, name="writer")
+    thread.start()
+    try:
+        yield writing
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _timed(stage: Stage, *arguments: str) -> tuple[Ran, float]:
+    began = time.monotonic()
+    ran = stage.manage(*arguments)
+    return ran, time.monotonic() - began
+
+
+def _compared(stage: Stage, way: str, took: float) -> Comparison:
+    """Compare by fingerprints, once what is under way has arrived; note the way's line for the table at the end."""
+    stage.wait(lambda: facts.unsent() == 0 and queueing.hands_are_empty("billing", "users"))
+    found = reconcile.compare("billing", "users")
+    told = "equal" if found.verdict == "in_sync" else _differing(found)
+    if facts.progress().partial:
+        told += ", of what is there"
+    stage.notes.setdefault("ways", []).append([way, f"{_copied()} of {_users()}", f"{took:.1f}", told])
+    return found
+
+
+def _differing(found: Comparison) -> str:
+    return f"{found.verdict}: " + ", ".join(f"{number} {kind}" for kind, number in found.counts.items() if number)
+
+
+def _refusal() -> str:
+    """What users answers when billing asks for the beginning of the feed."""
+    client = Authority("users", "billing")
+    try:
+        client.changes(0, limit=1)
+    except Denied as error:
+        return str(error)
+    finally:
+        client.close()
+    return "it answered"
+
+
+def _users() -> int:
+    return User.objects.using("users").count()
+
+
+def _copied() -> int:
+    return CachedUser.objects.using("billing").count()

@@ -1,0 +1,28 @@
+"""`copy_directly`: fill billing's copy by reading users' database (`walkthrough/direct.py`)."""
+
+from argparse import ArgumentParser
+from contextlib import nullcontext
+from typing import Any
+
+from django.db import OperationalError, ProgrammingError
+
+from messaging.cli import Command as BaseCommand
+from messaging.cli import Found
+from walkthrough import direct
+
+
+class Command(BaseCommand):
+    help = "Fill billing's copy by SQL on users' own table. Chapter 5 of the walkthrough shows what that costs."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--year-later", action="store_true", help="read a copy of the table as users' team left it a year later"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with direct.year_later() if options["year_later"] else nullcontext(direct.TODAY) as table:
+            try:
+                number = direct.copy_directly(table)
+            except (OperationalError, ProgrammingError) as error:
+                raise Found(f"{table} can't be read: {str(error).splitlines()[0]}") from None
+        self.result(options, {"copied": number}, f"Copied {number} rows from {table}.")

@@ -1,0 +1,19 @@
+"""`import_suspended`: the narrow interface of one deploy (`walkthrough/narrow.py`)."""
+
+from typing import Any
+
+from messaging.cli import Command as BaseCommand
+from messaging.cli import Refused, answering
+from walkthrough import narrow
+
+
+class Command(BaseCommand):
+    help = "Take users' suspended users over into billing's copy, once. To be deleted after the deploy."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            with answering("users", "billing"):
+                number = narrow.import_suspended(narrow.Users())
+        except narrow.NotNow as reason:
+            raise Refused(str(reason)) from None
+        self.result(options, {"imported": number}, f"Imported {number} suspended users.")
