@@ -55,6 +55,7 @@ def year_later() -> Iterator[str]:
     before = (
         ["ATTACH DATABASE %s AS year_later"] if sqlite else ["DROP SCHEMA IF EXISTS year_later CASCADE", "CREATE SCHEMA year_later"]
     )
+    FOLDER.mkdir(parents=True, exist_ok=True)
     with connection.cursor() as cursor:
         file.unlink(missing_ok=True)
         for statement in before:

@@ -1,0 +1,107 @@
+"""Planted regressions: one line of a fix taken out of `messaging/`, in the real processes, while they run.
+
+Each is a function that gets the freshly imported module and bends it. Whether it acts is asked at each call: the file that
+`TEST_PLANT` names holds the name of the plant that is on, so one running system serves all of them.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import wraps
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+Bend = Callable[[ModuleType], None]
+FILE = Path(os.environ.get("TEST_PLANT", "/nonexistent"))
+
+
+def on(name: str) -> bool:
+    """Whether this plant is in now."""
+    try:
+        return FILE.read_text(encoding="utf-8").strip() == name
+    except OSError:
+        return False
+
+
+def event_behind_the_commit(outbox: ModuleType) -> None:
+    """`record_many`: the event's row is written when the transaction is through, as `on_commit` invites to."""
+    real = outbox.insert_new
+
+    @wraps(real)
+    def insert_new(model: Any, rows: Any, **values: Any) -> Any:
+        if not on("event_behind_the_commit"):
+            return real(model, rows, **values)
+        from django.db import transaction
+
+        transaction.on_commit(lambda: real(model, rows, **values), using=values["using"])
+        return set()
+
+    outbox.insert_new = insert_new  # type: ignore[attr-defined]
+
+
+def claim_without_a_transaction(relay: ModuleType) -> None:
+    """`run_once`: without its `transaction.atomic`, what is claimed counts as sent before it is."""
+    real = relay.transaction
+
+    def atomic(using: str) -> Any:
+        return nullcontext() if on("claim_without_a_transaction") else real.atomic(using=using)
+
+    relay.transaction = SimpleNamespace(atomic=atomic)  # type: ignore[attr-defined]
+
+
+def upsert_whatever_the_version(upsert: ModuleType) -> None:
+    """`upsert_newer`: without its WHERE, the last to come wins."""
+    real = upsert._write
+
+    @wraps(real)
+    def write(model: Any, fields: Any, rows: Any, conflict: str, *rest: Any) -> Any:
+        if on("upsert_whatever_the_version"):
+            conflict = conflict.partition(" WHERE ")[0]
+        return real(model, fields, rows, conflict, *rest)
+
+    upsert._write = write  # type: ignore[attr-defined]
+
+
+def page_without_a_checkpoint(pulling: ModuleType) -> None:
+    """`take`: the page is applied, and the checkpoint stays where it was."""
+    real = pulling.checkpoints
+
+    def merge(checkpoint: int, ahead: Any, positions: Any) -> Any:
+        return (checkpoint, []) if on("page_without_a_checkpoint") else real.merge(checkpoint, ahead, positions)
+
+    pulling.checkpoints = SimpleNamespace(merge=merge, note_progress=real.note_progress)  # type: ignore[attr-defined]
+
+
+def heartbeat_without_a_head(tasks: ModuleType) -> None:
+    """`heartbeat`: a sign of life alone. Where the authority's head is, nobody hears."""
+    real = tasks.checkpoints
+
+    def hear(consumer: str, authority: str, head: int, at: Any) -> None:
+        real.hear(consumer, authority, 0 if on("heartbeat_without_a_head") else head, at)
+
+    tasks.checkpoints = SimpleNamespace(hear=hear, Paused=real.Paused)  # type: ignore[attr-defined]
+
+
+def silence_unanswered(tending: ModuleType) -> None:
+    """`Tending._fill`: without its second branch, nothing is asked for where no heartbeat comes."""
+    real = tending.Tending._fill
+
+    @wraps(real)
+    def fill(self: Any, authority: str, watch: Any, row: Any) -> None:
+        if on("silence_unanswered"):
+            row.heartbeat_at = tending.timezone.now()  # as if there had been one
+        real(self, authority, watch, row)
+
+    tending.Tending._fill = fill
+
+
+#: Module to what is planted in it.
+PLANTS: dict[str, Bend] = {
+    "messaging.outbox": event_behind_the_commit,
+    "messaging.relay": claim_without_a_transaction,
+    "messaging.upsert": upsert_whatever_the_version,
+    "messaging.pulling": page_without_a_checkpoint,
+    "messaging.tasks": heartbeat_without_a_head,
+    "messaging.tending": silence_unanswered,
+}

@@ -1,0 +1,96 @@
+"""The chapters against a real `make run`: all green as the project is, and red where a line of a fix is taken out.
+
+A walkthrough that can't fail would prove nothing. Each plant takes one line out of `messaging/`, in the running processes
+(`planted/`), and the chapter that teaches this line must say so, by the check that is about it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.environment import ROOT
+from tests.config.test_up import Run, end
+from walkthrough.chapters import CHAPTERS
+
+pytestmark = pytest.mark.timeout(1800)
+PLANTED = Path(__file__).with_name("planted")
+PLAY = 300
+
+#: Chapter, plant, and the check that must turn red.
+RED = [
+    (3, "event_behind_the_commit", "Killed behind the commit: the change, and its event"),
+    (3, "claim_without_a_transaction", "What it had claimed and not sent leaves after its restart"),
+    (4, "upsert_whatever_the_version", "Some were overtaken by a newer event: obsolete, counted, ignored"),
+    (5, "page_without_a_checkpoint", "The checkpoint stands behind the last page"),
+    (7, "heartbeat_without_a_head", "A heartbeat brought the head of users: billing knows that it lacks something"),
+    (8, "silence_unanswered", "Billing's copy agrees, and the broker is still away"),
+]
+
+
+class Stage:
+    """A `make run` with the plants in all its processes, none of them switched on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.plant = folder / "plant"
+        path = os.pathsep.join(filter(None, [str(PLANTED), str(ROOT), os.environ.get("PYTHONPATH")]))
+        self.run = Run(folder / "var", PYTHONPATH=path, TEST_PLANT=str(self.plant))
+
+    @contextmanager
+    def planted(self, name: str) -> Iterator[None]:
+        self.plant.write_text(name, encoding="utf-8")
+        try:
+            yield
+        finally:
+            self.plant.unlink()
+
+    def tour(self, *arguments: str, timeout: float = PLAY) -> subprocess.CompletedProcess[str]:
+        """`manage.py tour --yes`, as a person would type it."""
+        command = [sys.executable, "manage.py", "tour", "--yes", *arguments]
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**self.run.environment, "COLUMNS": "200"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+        )
+
+    def failed_checks(self, number: int) -> list[str]:
+        """The claims that didn't hold when the chapter was played last."""
+        kept = json.loads((self.run.folder / "walkthrough" / f"chapter-{number:02}.json").read_text(encoding="utf-8"))
+        entries: list[dict[str, Any]] = [entry for played in kept["played"] for entry in played["entries"]]
+        return [entry["claim"] for entry in entries if entry["kind"] == "check" and not entry["holds"]]
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    found = Stage(tmp_path_factory.mktemp("planted"))
+    try:
+        found.run.wait_for_line("Everything runs")
+        yield found
+    finally:
+        end(found.run)
+
+
+def test_every_chapter_is_green(stage: Stage) -> None:
+    done = stage.tour(timeout=PLAY + 60 * len(CHAPTERS))
+    assert done.returncode == 0, done.stdout[-6000:]
+    steps = sum(len(chapter.steps) + 1 for chapter in CHAPTERS)
+    assert f"{len(CHAPTERS)} chapters, {steps} steps: all green." in done.stdout
+
+
+@pytest.mark.parametrize(("number", "plant", "claim"), RED, ids=[f"{number}-{plant}" for number, plant, _ in RED])
+def test_with_its_line_taken_out_a_chapter_turns_red(stage: Stage, number: int, plant: str, claim: str) -> None:
+    with stage.planted(plant):
+        done = stage.tour("--chapter", str(number))
+    assert done.returncode == 1, done.stdout[-6000:]
+    assert stage.failed_checks(number)[:1] == [claim], done.stdout[-6000:]
