@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from config.environment import ROOT
-from tests.config.test_up import Run, end
+from tests.running import Run, end
 from walkthrough.chapters import CHAPTERS
 
 pytestmark = pytest.mark.timeout(1800)

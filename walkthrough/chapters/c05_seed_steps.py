@@ -1,13 +1,6 @@
 """What chapter 5 does."""
 
-import random
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import SimpleNamespace
-
-from django.db import connections
 
 from billing.models import CachedUser
 from messaging import lookup, reconcile
@@ -15,14 +8,13 @@ from messaging.client import Authority, Denied
 from messaging.models import Subscription
 from messaging.reconcile import Comparison
 from users.models import User
-from users.services import user_reactivate, user_suspend
+from users.services import user_suspend
 from walkthrough import bombs, facts, queueing, resetting
+from walkthrough.busy import busy_users
 from walkthrough.record import Ran
 from walkthrough.stage import Stage
 
 USERS, PAGE, DIES_AT = 3000, 100, 12
-#: Seconds between two changes of the writer that goes on meanwhile.
-SPACING = 0.05
 PERIOD = "2026-11"
 BOOTSTRAP = ("bootstrap", "billing", "--from", "users")
 
@@ -38,7 +30,7 @@ def starts(stage: Stage) -> None:
 def kill(stage: Stage) -> None:
     bombs.plant("pull.committed", "bootstrap", "billing", times=DIES_AT)
     try:
-        with _writer() as writing:
+        with busy_users() as writing:
             ran = stage.manage(*BOOTSTRAP, "--page-size", str(PAGE))
     finally:
         bombs.defuse()
@@ -53,7 +45,7 @@ def kill(stage: Stage) -> None:
 
 
 def resume(stage: Stage) -> None:
-    with _writer() as writing:
+    with busy_users() as writing:
         ran, took = _timed(stage, *BOOTSTRAP, "--page-size", str(PAGE), "--json")
     changes = stage.notes["changes"] + writing.changes
     stage.say(f"{writing.changes} more changes meanwhile.")
@@ -143,35 +135,6 @@ def keep(stage: Stage) -> None:
     closed_again = _refusal()
     stage.check("And is closed before the hour is over", "403" in closed_again, closed_again)
     stage.rows("Four ways", ("way", "rows", "seconds, process and all", "fingerprints"), stage.notes["ways"])
-
-
-@contextmanager
-def _writer() -> Iterator[SimpleNamespace]:
-    """Users that go on being suspended and reactivated, by a thread of its own."""
-    writing, stop = SimpleNamespace(changes=0), threading.Event()
-
-    def write() -> None:
-        ids = list(User.objects.using("users").exclude(status="erased").values_list("pk", "status"))
-        try:
-            while not stop.wait(SPACING):
-                number = random.randrange(len(ids))
-                user_id, status = ids[number]
-                if status == "active":
-                    user_suspend(user_id=user_id, reason="beside the bootstrap")
-                else:
-                    user_reactivate(user_id=user_id)
-                ids[number] = user_id, "suspended" if status == "active" else "active"
-                writing.changes += 1
-        finally:
-            connections["users"].close()
-
-    thread = threading.Thread(target=write, name="writer")
-    thread.start()
-    try:
-        yield writing
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _timed(stage: Stage, *arguments: str) -> tuple[Ran, float]:
