@@ -19,7 +19,7 @@ from walkthrough import programs
 #: Where kombu's Redis transport notes what is in a worker's hands, and where ours keeps what is on its way into them.
 IN_HAND = ("unacked", "unacked_index")
 #: Seconds that a worker may take for what it has in hand.
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 
 def embedded() -> bool:

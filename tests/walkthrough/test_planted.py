@@ -30,7 +30,7 @@ RED = [
     (4, "upsert_whatever_the_version", "Some were overtaken by a newer event: obsolete, counted, ignored"),
     (5, "page_without_a_checkpoint", "The checkpoint stands behind the last page"),
     (7, "heartbeat_without_a_head", "A heartbeat brought the head of users: billing knows that it lacks something"),
-    (8, "silence_unanswered", "Billing's copy agrees, and the broker is still away"),
+    (8, "nothing_is_pulled", "Billing's copy agrees, and the broker is still away"),
 ]
 
 

@@ -83,15 +83,14 @@ def heartbeat_without_a_head(tasks: ModuleType) -> None:
     tasks.checkpoints = SimpleNamespace(hear=hear, Paused=real.Paused)  # type: ignore[attr-defined]
 
 
-def silence_unanswered(tending: ModuleType) -> None:
-    """`Tending._fill`: without its second branch, nothing is asked for where no heartbeat comes."""
+def nothing_is_pulled(tending: ModuleType) -> None:
+    """`Tending._tend`: without its `_fill`, what no event brought is waited for."""
     real = tending.Tending._fill
 
     @wraps(real)
-    def fill(self: Any, authority: str, watch: Any, row: Any) -> None:
-        if on("silence_unanswered"):
-            row.heartbeat_at = tending.timezone.now()  # as if there had been one
-        real(self, authority, watch, row)
+    def fill(*arguments: Any) -> None:
+        if not on("nothing_is_pulled"):
+            real(*arguments)
 
     tending.Tending._fill = fill
 
@@ -103,5 +102,5 @@ PLANTS: dict[str, Bend] = {
     "messaging.upsert": upsert_whatever_the_version,
     "messaging.pulling": page_without_a_checkpoint,
     "messaging.tasks": heartbeat_without_a_head,
-    "messaging.tending": silence_unanswered,
+    "messaging.tending": nothing_is_pulled,
 }
