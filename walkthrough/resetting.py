@@ -123,8 +123,4 @@ def _registered() -> None:
 
 
 def _monolith(users: int, suspended: float) -> None:
-    from django.core.management import get_commands
-
-    if "seed_monolith" not in get_commands():
-        return
     call_command("seed_monolith", "--users", str(users), "--suspended", str(suspended), stdout=io.StringIO())

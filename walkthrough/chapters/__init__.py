@@ -3,23 +3,23 @@
 from walkthrough.chapter import Chapter
 from walkthrough.chapters.c03_outbox import CHAPTER as OUTBOX
 from walkthrough.chapters.c04_own_copy import CHAPTER as OWN_COPY
+from walkthrough.chapters.c05_seed import CHAPTER as SEED
+from walkthrough.chapters.c07_silent_hour import CHAPTER as SILENT_HOUR
 from walkthrough.chapters.c08_broker_lost import CHAPTER as BROKER_LOST
 from walkthrough.chapters.c09_stale_data import CHAPTER as STALE_DATA
 from walkthrough.chapters.c10_contract import CHAPTER as CONTRACT
 from walkthrough.chapters.c12_truth import CHAPTER as TRUTH
 
 CHAPTERS: tuple[Chapter, ...] = (
+    OUTBOX,
     OWN_COPY,
+    SEED,
+    SILENT_HOUR,
     BROKER_LOST,
     STALE_DATA,
     CONTRACT,
     TRUTH,
 )
-CHAPTERS: tuple[Chapter, ...] = (OUTBOX, OWN_COPY)
-from walkthrough.chapters.c05_seed import CHAPTER as SEED
-from walkthrough.chapters.c07_silent_hour import CHAPTER as SILENT_HOUR
-
-CHAPTERS: tuple[Chapter, ...] = (OUTBOX, OWN_COPY, SEED, SILENT_HOUR)
 
 
 def chapter(number: int) -> Chapter:
