@@ -127,7 +127,8 @@ def databases(tmp_path_factory):
 def migrated(databases, tmp_path_factory):
     """The environment of a project in good order, without its web server."""
     environment = surroundings(databases(), tmp_path_factory.mktemp("var"))
-    lines = ["migrate -v0", *(f"migrate --database {name} -v0" for name in ("users", "billing")), COMMANDS[0]]
+    contexts = [name for name in DATABASES.values() if name != "django"]
+    lines = ["migrate -v0", *(f"migrate --database {name} -v0" for name in contexts), COMMANDS[0]]
     assert [ended["code"] for ended in run(lines, environment)] == [0] * len(lines)
     return environment
 
