@@ -10,6 +10,7 @@ from django.urls import reverse
 from messaging.models import Consumer
 from monolith import services
 from monolith.models import Invoice, User
+from monolith.views import page
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -50,6 +51,15 @@ def test_the_page_shows_users_with_their_invoices_and_the_report(user):
     assert "2026-11 (issued)" in html
     assert re.search(r"<td>suspended</td><td[^>]*>1</td><td[^>]*>19.00 EUR</td>", html)
     assert "The user is suspended: abuse report." in html
+
+
+def test_it_looks_like_the_walkthrough_where_that_is_and_like_itself_elsewhere(user, rf):
+    html = Client().get("/monolith/").content.decode()
+    assert "walkthrough/style.css" in html
+    assert 'aria-label="Pages"' in html
+    alone = page(rf.get("/monolith/")).content.decode()
+    assert "monolith/style.css" in alone
+    assert "walkthrough" not in alone
 
 
 def test_an_empty_page_says_what_to_type():
