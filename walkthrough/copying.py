@@ -18,6 +18,8 @@ from config.programs import WORKER_OPTIONS
 with (ROOT / "pyproject.toml").open("rb") as _file:
     #: The packages that import-linter checks are all that run.
     PARTS = (*tomllib.load(_file)["tool"]["importlinter"]["root_packages"], "manage.py", "pyproject.toml")
+#: Where the copy lies that stays for a while.
+KEPT = VAR / "walkthrough" / "copy"
 #: Seconds that a worker may take to end in good order.
 PATIENCE = 15.0
 
@@ -41,10 +43,28 @@ def copied(name: str = "newer") -> Iterator[Path]:
         yield copy_project(Path(folder) / name)
 
 
+def fresh_copy() -> Path:
+    """A copy that stays where a person can look at it, until the next one or a reset; without what was planted in the last one."""
+    remove_copy()
+    return copy_project(KEPT)
+
+
+def remove_copy() -> None:
+    shutil.rmtree(KEPT, ignore_errors=True)
+
+
 def plant(project: Path, path: str, source: str) -> None:
     """Add source at the end of a module; the module is made where there is none."""
     with (project / path).open("a", encoding="utf-8") as module:
         module.write(f"\n{source}\n")
+
+
+def restore(project: Path, path: str) -> None:
+    """Take out what was planted: the module is again as it is in the project, or gone."""
+    if (ROOT / path).exists():
+        shutil.copy(ROOT / path, project / path)
+    else:
+        (project / path).unlink(missing_ok=True)
 
 
 def edit(project: Path, path: str, old: str, new: str) -> None:
