@@ -42,8 +42,8 @@ def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True) 
         _empty(context)
     queueing.empty()
     _registered()
-    call_command("seed", "--users", str(users), "--suspended", str(suspended), stdout=io.StringIO())
-    _monolith(users, suspended)
+    for command in ("seed", "seed_monolith"):  # the same people, by the same ids
+        call_command(command, "--users", str(users), "--suspended", str(suspended), stdout=io.StringIO())
     new_copy()
     if copied:
         bootstrap.bootstrap("billing", "users", current_app)
@@ -120,7 +120,3 @@ def _registered() -> None:
         call_command("consumers", "register", consumer, "--to", authority, stdout=io.StringIO())
     for _ in preparation.tokens():
         pass
-
-
-def _monolith(users: int, suspended: float) -> None:
-    call_command("seed_monolith", "--users", str(users), "--suspended", str(suspended), stdout=io.StringIO())

@@ -11,8 +11,10 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,35 @@ class Stage:
         """Any other command of the project's virtual environment, as `lint-imports`; shown."""
         program = os.path.join(os.path.dirname(sys.executable), arguments[0])
         return self._ran(self._run([program, *arguments[1:]], shlex.join(arguments), environment, timeout, project))
+
+    @contextmanager
+    def beside(self, *arguments: str, begun: str, timeout: float = LONGEST) -> Iterator[None]:
+        """Run a management command beside the block, which begins when the command has printed `begun`. When both are through, the
+        command is shown. Where the block fails, the command is ended."""
+        shown = shlex.join(["manage.py", *arguments])
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", *arguments],
+                cwd=ROOT,
+                env={**os.environ, "NO_COLOR": "1", "COLUMNS": WIDTH, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+            def printed() -> str:  # the process writes at the file's own offset, so that one is left alone
+                return os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0).decode(errors="replace")
+
+            try:
+                if not self.wait(lambda: begun in printed() or process.poll() is not None, timeout) or process.poll() is not None:
+                    raise programs.WouldNot(f"{shown} didn't begin: {printed().strip() or 'it printed nothing'}")
+                yield
+                code = process.wait(timeout)
+                self._add(Ran(shown, code, shortened(printed()), _object(printed())))
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
 
     def _ran(self, ran: Ran) -> Ran:
         self._add(ran)

@@ -1,6 +1,7 @@
 """The chapters, in their order. Each file is one chapter and says everything about it; nothing of it lives elsewhere."""
 
 from walkthrough.chapter import Chapter
+from walkthrough.chapters.c00_monolith import CHAPTER as MONOLITH
 from walkthrough.chapters.c01_draw_the_line import CHAPTER as DRAW_THE_LINE
 from walkthrough.chapters.c03_outbox import CHAPTER as OUTBOX
 from walkthrough.chapters.c04_own_copy import CHAPTER as OWN_COPY
@@ -12,6 +13,7 @@ from walkthrough.chapters.c10_contract import CHAPTER as CONTRACT
 from walkthrough.chapters.c12_truth import CHAPTER as TRUTH
 
 CHAPTERS: tuple[Chapter, ...] = (
+    MONOLITH,
     DRAW_THE_LINE,
     OUTBOX,
     OWN_COPY,

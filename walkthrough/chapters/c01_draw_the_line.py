@@ -11,7 +11,7 @@ from walkthrough.stage import Stage
 LINT = ("lint-imports", "--no-logo", "--no-cache")
 IMPORT = ("billing/planted.py", "from users.models import User")
 KEY = ("billing/models.py", 'class Receipt(models.Model):\n    user = models.ForeignKey("users.User", on_delete=models.CASCADE)')
-SQL = ("billing/selectors.py", 'def active_emails():\n    return "SELECT email FROM users_user WHERE status = \'active\'"')
+SQL = ("billing/selectors.py", "def active_emails():\n    return \"SELECT email FROM users_user WHERE status = 'active'\"")
 
 
 def starts(stage: Stage) -> None:
@@ -141,7 +141,9 @@ answer.
     ),
     trade_offs=(
         TradeOff("An id instead of a foreign key", "The table can move", "The database no longer says that the id is a user's"),
-        TradeOff("No joins across", "Each side can change its tables alone", "Reports need another way: a copy, or a table of their own"),
+        TradeOff(
+            "No joins across", "Each side can change its tables alone", "Reports need another way: a copy, or a table of their own"
+        ),
         TradeOff("Rules in the build", "They hold on a Friday evening too", "An honest exception has to be argued for"),
     ),
     advice=(
@@ -161,7 +163,7 @@ answer.
             ("grep -rn 'on_delete=models.CASCADE' --include=models.py .",),
         ),
         Advice(
-            "`select_related(\"user\")`, admin inlines, `user__email` in filters",
+            '`select_related("user")`, admin inlines, `user__email` in filters',
             "Each is a join across the line. List them, and replace each by the one or two values that it is for, kept beside the id.",
             ("grep -rnE 'select_related\\(|user__' --include='*.py' .",),
         ),

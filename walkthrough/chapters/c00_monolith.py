@@ -1,0 +1,224 @@
+"""Chapter 0: the monolith. It works, and everything in it hangs together: that is its strength, and its trouble."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db import OperationalError, connections
+from django.utils import timezone
+
+from monolith import reports, services
+from monolith.models import Invoice, User
+from monolith.seeding import last_month
+from walkthrough import resetting
+from walkthrough.chapter import Advice, Chapter, Kind, Listing, Step, TradeOff, Window
+from walkthrough.locks import patience
+from walkthrough.stage import Stage
+
+#: Seconds that the migration takes, and that a page may take.
+MIGRATION, PAGE = 4.0, 0.5
+
+
+def starts(stage: Stage) -> None:
+    resetting.reset()
+    users, invoices = User.objects.count(), Invoice.objects.filter(period=_last()).count()
+    active = User.objects.filter(status=User.Status.ACTIVE).count()
+    stage.check(
+        f"The monolith is there, and {_last()} is invoiced",
+        invoices == active > 0,
+        f"{users} users, {active} active, {invoices} invoices",
+    )
+
+
+def bill(stage: Stage) -> None:
+    active, statements = User.objects.filter(status=User.Status.ACTIVE).count(), list[str]()
+    with connections["monolith"].execute_wrapper(_noting(statements)):
+        began = time.perf_counter()
+        issued = services.generate_invoices(_this())
+        took = time.perf_counter() - began
+    stage.notes["normally"] = took
+    stage.check(
+        "One statement bills every active user",
+        len(statements) == 1 and issued == active,
+        f"{issued} invoices by {len(statements)} statement in {took * 1000:.0f} ms",
+    )
+    stage.check("Once more bills nobody twice", services.generate_invoices(_this()) == 0, "0 invoices")
+    statements.clear()
+    with connections["monolith"].execute_wrapper(_noting(statements)):
+        lines = reports.revenue_by_period_and_status()
+    stage.rows("The report, with each user's status as it is now", ("month", "users", "invoices", "amount"), map(_line, lines))
+    stage.check("One statement answers it", len(statements) == 1 and bool(lines), f"{len(lines)} lines")
+
+
+def signal(stage: Stage) -> None:
+    one, another = User.objects.filter(status=User.Status.ACTIVE).order_by("id")[:2]
+    services.suspend(one, "chargeback")
+    stage.say(
+        f"{one.name} is suspended by the service. A signal that nobody sees in it marks the invoices, in the same transaction."
+    )
+    stage.check("The invoices are marked for review", _marked(one) == one.invoices.count() > 0, f"{_marked(one)} marked")
+    User.objects.filter(pk=another.pk).update(status=User.Status.SUSPENDED, suspension_reason="chargeback")
+    stage.say(f"{another.name} is suspended by `QuerySet.update()`, as a script in a hurry does it. No signal is sent then.")
+    stage.check("Those invoices are not", _marked(another) == 0 < another.invoices.count(), f"{_marked(another)} marked")
+
+
+def migrate(stage: Stage) -> None:
+    Invoice.objects.filter(period=_this()).delete()
+    attempts: list[tuple[str, Callable[[], Any]]] = [
+        ("read the report", reports.revenue_by_period_and_status),
+        ("register a user", lambda: services.register(email="grace.hopper@example.org", name="Grace Hopper")),
+        ("invoice everybody", lambda: services.generate_invoices(_this())),
+    ]
+    with stage.beside("long_migration", "monolith", "--seconds", f"{MIGRATION:g}", begun="is being altered"):
+        until = time.perf_counter() + MIGRATION
+        found = [(what, _within(PAGE, attempt)) for what, attempt in attempts]
+        stage.say("Somebody's migration adds a column to users, in another process. It has nothing to do with invoices.")
+        stage.rows(f"Meanwhile, with {PAGE:g} s of patience", ("somebody wants to", "and"), found)
+        stage.check("No invoice can be written", _failed(found[-1][1]), found[-1][1])
+        began = time.perf_counter()
+        issued = services.generate_invoices(_this())
+        took, over = time.perf_counter() - began, time.perf_counter() - until
+    normally = stage.notes["normally"]
+    stage.check(
+        "A run that waits, waits for the migration to end",
+        issued > 0 and over > -PAGE,
+        f"{issued} invoices after {took:.1f} s; before, it took {normally * 1000:.0f} ms",
+    )
+
+
+def cascade(stage: Stage) -> None:
+    user = User.objects.filter(status=User.Status.ACTIVE, invoices__period=_last()).order_by("id")[0]
+    before, theirs = _revenue(_last()), user.invoices.count()
+    gone = services.delete(user)
+    after = _revenue(_last())
+    stage.say(f"{user.name} asked to be deleted, and was. `on_delete=CASCADE` did the rest.")
+    stage.rows(f"Revenue of {_last()}, a month that is closed", ("before", "after"), [(f"{before:.2f} EUR", f"{after:.2f} EUR")])
+    stage.check("Their invoices went along", gone == theirs > 0, f"{gone} invoices deleted")
+    stage.check("And a closed month's revenue with them", after < before, f"{before - after:.2f} EUR less")
+
+
+def _this() -> str:
+    return f"{timezone.now():%Y-%m}"
+
+
+def _last() -> str:
+    return last_month(timezone.now().date())
+
+
+def _noting(statements: list[str]) -> Callable[..., Any]:
+    def note(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if not sql.startswith(("BEGIN", "SAVEPOINT", "RELEASE")):
+            statements.append(sql)
+        return execute(sql, params, many, context)
+
+    return note
+
+
+def _line(line: reports.Revenue) -> tuple[str, str, int, str]:
+    return line.period, line.user_status, line.invoices, line.amount
+
+
+def _marked(user: User) -> int:
+    return user.invoices.exclude(review_reason="").count()
+
+
+def _within(seconds: float, attempt: Callable[[], Any]) -> str:
+    """What came of it, in words."""
+    began = time.perf_counter()
+    try:
+        with patience("monolith", seconds):
+            attempt()
+    except OperationalError as error:
+        return f"fails after {time.perf_counter() - began:.1f} s: {str(error).splitlines()[0]}"
+    return f"can, in {(time.perf_counter() - began) * 1000:.0f} ms"
+
+
+def _failed(words: str) -> bool:
+    return words.startswith("fails")
+
+
+def _revenue(period: str) -> float:
+    return sum(line.amount_minor for line in reports.revenue_by_period_and_status() if line.period == period) / 100
+
+
+CHAPTER = Chapter(
+    number=0,
+    slug="monolith",
+    title="The monolith",
+    question="It works. Why touch it?",
+    situation="""
+Users and invoices live in one database. One JOIN finds whom to bill, the report joins too, and a foreign key sees to it that no invoice
+belongs to nobody.
+
+It is fast and correct, and there is one place where the truth is.
+
+But whatever happens to one table happens to all: you will see a migration on users stop the invoices, and a deleted user change the
+books of a closed month. You want billing to live by itself, then, with **its own copy** of what it must know of users. How do you get
+there from here, step by step, each one reversible?
+""",
+    change="""
+None yet. Look at what you have first, and be fair to it: five seconds of work here are weeks of work later. Everything that a split
+takes away is in this chapter: the join, the transaction over both tables, the foreign key, the signal, the inline in the admin.
+""",
+    still_wrong="""
+Two teams can't change these two tables independently: a lock on one is a wait on the other. What is done to users does things to
+invoices that no invoice code asked for. And none of it can be read in either model. [Chapter 1](1) draws a line where there is none.
+""",
+    starts=starts,
+    steps=(
+        Step("bill", "Bill the month", "One statement, users JOIN invoices. Then the report, which joins as well.", bill),
+        Step(
+            "signal",
+            "Suspend two users",
+            "One by the service, one by `update()`. A signal is meant to mark their invoices.",
+            signal,
+        ),
+        Step(
+            "migrate",
+            "Run a long migration on users",
+            f"Another process alters the users' table and takes {MIGRATION:g} seconds for it. Meanwhile somebody invoices.",
+            migrate,
+            Kind.BREAK,
+        ),
+        Step(
+            "cascade",
+            "Delete a user",
+            "They asked for it, and it is their right. Look at last month's revenue.",
+            cascade,
+            Kind.BREAK,
+        ),
+    ),
+    listings=(
+        Listing("monolith/services.py", "GENERATE", "Whom to bill is a JOIN away."),
+        Listing("monolith/signals.py", "review_open_invoices", "The signal that writes across."),
+        Listing("monolith/models.py", "Invoice", "The foreign key, with its CASCADE."),
+        Listing("monolith/migrations/0002_names_on_invoices.py", says="A migration that needs both tables."),
+    ),
+    trade_offs=(
+        TradeOff("One database", "Joins, one transaction, one truth", "One lock, one schema, one release for everybody"),
+        TradeOff("A foreign key", "No invoice without its user", "Deleting a user decides about invoices"),
+        TradeOff("A signal", "Nobody has to remember to call it", "Nobody knows that it is called, and `update()` doesn't call it"),
+    ),
+    advice=(
+        Advice(
+            "Stay, if you can",
+            "A slow release, a test suite that takes an hour, a migration at night: none of them needs a second database. Short "
+            "transactions and `lock_timeout` for migrations mend what you saw here. Go on when two teams really need to decide apart.",
+            ("SET lock_timeout = '2s';  -- at the top of a migration, on PostgreSQL", "python manage.py sqlmigrate users 0042"),
+        ),
+        Advice(
+            "Foreign keys to `AUTH_USER_MODEL`",
+            "Write them down, with what their `on_delete` does. This list is your project plan: every line is a decision that the database takes for you today.",
+            ("grep -rn 'AUTH_USER_MODEL' --include=models.py . | grep -o 'on_delete=[a-zA-Z_.]*' | sort | uniq -c",),
+        ),
+        Advice(
+            "Signals across apps",
+            "List every receiver whose sender is another app's model. Each one is a domain event that has no name yet.",
+            ("grep -rnE '@receiver|\\.connect\\(' --include='*.py' .",),
+        ),
+    ),
+    windows=(
+        Window("Users, each with the number of invoices", "admin:monolith_user_changelist"),
+        Window("Invoices that are to be looked at", "admin:monolith_invoice_changelist"),
+    ),
+)

@@ -1,0 +1,34 @@
+"""`long_migration monolith --seconds 5`: what a migration over a big table is to everybody else, for as long as you say."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from messaging.cli import Command as BaseCommand
+from messaging.cli import WrongUsage, answering, checked_context
+from walkthrough.locks import altering_users, hold
+
+#: Contexts that have a table of users.
+WITH_USERS = ("monolith", "users")
+LONGEST = 60.0
+
+
+class Command(BaseCommand):
+    help = (
+        "Add a column to a context's table of users, in a transaction that stays open as long as a migration over many rows would "
+        "take; then roll it back. Nothing is changed, and meanwhile everybody waits who needs the lock."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("context", help=f"whose users: {' or '.join(WITH_USERS)}")
+        parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help=f"how long, {LONGEST:g} at most (5)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        context, seconds = checked_context(options["context"]), options["seconds"]
+        if context not in WITH_USERS:
+            raise WrongUsage(f"{context} has no users. These do: {', '.join(WITH_USERS)}.")
+        if not 0 < seconds <= LONGEST:
+            raise WrongUsage(f"--seconds {seconds:g}: more than 0, and {LONGEST:g} at most.")
+        with answering(context), altering_users(context) as table:
+            self.stderr.write(f"{table} is being altered, for {seconds:g} s.")
+            hold(seconds)
+        self.result(options, {"table": table, "seconds": seconds}, f"{table} was locked for {seconds:g} s; rolled back.")
