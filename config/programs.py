@@ -55,15 +55,17 @@ def programs(contexts: Sequence[str], port: int) -> list[Program]:
 
 
 def apart(port: int) -> list[Program]:
-    """For the walkthrough: contexts as web servers of their own, each knowing nothing of the other but a URL and a token."""
+    """For the walkthrough: contexts as processes of their own, each knowing nothing of the other but a URL and a token."""
     users, billing = (_free(port + 1), _free(port + 2))
     USERS_ADDRESS.write_text(f"http://127.0.0.1:{users}\n")
     BILLING_ADDRESS.write_text(f"http://127.0.0.1:{billing}\n")
-    serve = [sys.executable, str(ROOT / "manage.py"), "runserver", "--noreload"]
-    known = ("USERS_API_URL", f"http://127.0.0.1:{users}")
+    manage = [sys.executable, str(ROOT / "manage.py")]
+    serve = [*manage, "runserver", "--noreload"]
+    alone = (("CONTEXTS", "billing"), ("USERS_API_URL", f"http://127.0.0.1:{users}"))
     return [
         Program("users-api", [*serve, f"127.0.0.1:{users}"], environment=(("CONTEXTS", "users"),), on_demand=True),
-        Program("billing-web", [*serve, f"127.0.0.1:{billing}"], environment=(("CONTEXTS", "billing"), known), on_demand=True),
+        Program("billing-web", [*serve, f"127.0.0.1:{billing}"], environment=alone, on_demand=True),
+        Program("billing-tend", [*manage, "tend", "billing"], environment=alone, on_demand=True),
     ]
 
 

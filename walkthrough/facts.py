@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
-from billing.models import CachedUser
-from messaging import ledger
+from billing.models import CachedUser, Invoice
+from messaging import ledger, staleness
 from messaging.models import Incident, Parked, Subscription
 from users.models import User
 from walkthrough.presentation import drift
@@ -112,3 +113,26 @@ def parked(consumer: str = "billing") -> QuerySet[Parked]:
 def incidents(consumer: str = "billing", **filters: Any) -> QuerySet[Incident]:
     """What somebody should look at."""
     return Incident.objects.using(consumer).filter(closed_at=None, **filters)
+
+
+def month(ahead: int = 0) -> str:
+    """A month to invoice, as 2026-11: this one, or one that is so many ahead."""
+    today = timezone.now()
+    years, number = divmod(today.month - 1 + ahead, 12)
+    return f"{today.year + years}-{number + 1:02}"
+
+
+def copies() -> int:
+    """Users whom billing has a row of."""
+    return CachedUser.objects.using("billing").count()
+
+
+def age() -> float:
+    """Seconds since billing's copy was last confirmed to be caught up; 0 where it never was."""
+    old = staleness.staleness("billing", "users")
+    return old.total_seconds() if old else 0.0
+
+
+def flagged(period: str) -> int:
+    """A month's invoices that a person should look at."""
+    return Invoice.objects.using("billing").filter(period=period).exclude(review_reason="").count()

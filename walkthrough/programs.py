@@ -1,7 +1,9 @@
 """The running system's processes, as the walkthrough stops, kills and starts them: supervisord's, by its control socket."""
 
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from config.supervision import ENDED, UNREACHABLE, control
@@ -54,6 +56,38 @@ def kill(name: str) -> int:
     if was:
         _ask("signalProcess", name, "KILL")
     return was
+
+
+def freeze(name: str) -> None:
+    """SIGSTOP: it is there, holds its port, and doesn't answer."""
+    _ask("signalProcess", name, "STOP")
+
+
+def thaw(name: str) -> None:
+    """SIGCONT."""
+    _ask("signalProcess", name, "CONT")
+
+
+@contextmanager
+def throttled(name: str, *, frozen: float = 0.09, moving: float = 0.01) -> Iterator[None]:
+    """Meanwhile it only moves for a part of each moment (seconds), as on a machine that has too much to do."""
+    through = threading.Event()
+
+    def run() -> None:
+        while not through.is_set():
+            freeze(name)
+            through.wait(frozen)
+            thaw(name)
+            through.wait(moving)
+
+    thread = threading.Thread(target=run, daemon=True, name=f"throttle {name}")
+    thread.start()
+    try:
+        yield
+    finally:
+        through.set()
+        thread.join()
+        thaw(name)
 
 
 def restart(*names: str) -> None:

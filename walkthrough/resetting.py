@@ -17,12 +17,12 @@ from billing.models import CachedUser
 from config import preparation
 from messaging import bootstrap, conf, registry
 from messaging.models import Consumer, Subscription, Unknown
-from walkthrough import bombs, faults, programs, queueing
+from walkthrough import bombs, copying, faults, programs, queueing
 
 #: Domains that nobody has: RFC 2606.
 MADE_UP = ("@example.org", "@example.com", "@example.net")
 #: Programs that run only while a chapter needs them.
-ON_DEMAND = ("users-api", "billing-web")
+ON_DEMAND = ("users-api", "billing-web", "billing-tend")
 USERS = 24
 
 
@@ -73,10 +73,14 @@ def _only_made_up() -> None:
 
 
 def _mended() -> None:
-    """No fault is on, what must run runs, what was started for a chapter is stopped."""
+    """No fault is on, what must run runs, what was started for a chapter is stopped, and no planted copy lies about."""
     faults.mend_all()
     bombs.defuse()
+    copying.remove_copy()
     known = programs.states()
+    for name in ON_DEMAND:
+        if known.get(name) == "RUNNING":
+            programs.thaw(name)  # a frozen one wouldn't hear that it is to stop
     programs.stop(*(name for name in ON_DEMAND if name in known))
     programs.start(*(name for name in known if name not in ON_DEMAND))
 

@@ -10,6 +10,7 @@ from walkthrough.chapters.c07_silent_hour import CHAPTER as SILENT_HOUR
 from walkthrough.chapters.c08_broker_lost import CHAPTER as BROKER_LOST
 from walkthrough.chapters.c09_stale_data import CHAPTER as STALE_DATA
 from walkthrough.chapters.c10_contract import CHAPTER as CONTRACT
+from walkthrough.chapters.c11_move_out import CHAPTER as MOVE_OUT
 from walkthrough.chapters.c12_truth import CHAPTER as TRUTH
 
 CHAPTERS: tuple[Chapter, ...] = (
@@ -22,6 +23,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     BROKER_LOST,
     STALE_DATA,
     CONTRACT,
+    MOVE_OUT,
     TRUTH,
 )
 
