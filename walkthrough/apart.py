@@ -1,15 +1,21 @@
 """The contexts as web servers of their own, for the chapters that part them: where each is, and whether it answers."""
 
+import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from config.programs import BILLING_ADDRESS, USERS_ADDRESS
 from walkthrough import programs
 
+if TYPE_CHECKING:
+    from walkthrough.stage import Stage
+
 #: Program to the file that says where it is.
 ADDRESSES: dict[str, Path] = {"users-api": USERS_ADDRESS, "billing-web": BILLING_ADDRESS}
-#: Seconds to wait for an answer.
-PATIENCE = 5.0
+#: Seconds to wait for an answer, and for the first one.
+PATIENCE, LONGEST_START = 5.0, 60.0
 
 
 def address(program: str) -> str:
@@ -34,6 +40,9 @@ def status(url: str) -> int:
         return 0
 
 
-def begin(*names: str) -> None:
-    """Start them, and return when their processes are there; `answers` says when they serve."""
+def start(stage: "Stage", *names: str) -> None:
+    """Start them, and see that they answer. A web server takes seconds to begin, and more on a machine that is busy."""
     programs.start(*names)
+    for name in names:
+        claim = f"{name} answers, as a process of its own"
+        stage.eventually(claim, partial(answers, name), partial(address, name), timeout=LONGEST_START)

@@ -1,0 +1,164 @@
+"""Chapter 2: split the database, ask the API. Billing has a database of its own, and asks users about everybody it invoices."""
+
+import io
+
+from django.core.management import call_command
+
+from billing.models import Invoice
+from billing.services import invoices_generate
+from users.models import User
+from walkthrough import apart, facts, resetting
+from walkthrough.chapter import Advice, Chapter, Kind, Listing, Step, TradeOff, Window
+from walkthrough.record import Ran
+from walkthrough.stage import Stage
+
+API = "users-api"
+#: How many users join in the second step, and what a real team has: for the sum that nobody wants to wait for.
+MORE, REAL = 96, 50_000
+COLUMNS = ("users", "calls", "seconds", "ms a call", f"{REAL:,} users would take")
+
+
+def starts(stage: Stage) -> None:
+    resetting.reset()
+    invoices_generate(period=facts.month(-1))
+    stage.say("Billing has last month's invoices, so it knows whose they are. What these users may do now, only users can tell.")
+    apart.start(stage, API)
+    ran = stage.manage("cutover", "billing", "--to", "api")
+    stage.check("Billing reads users from that API", ran.code == 0, ran.last)
+
+
+def run(stage: Stage) -> None:
+    users = User.objects.using("users").count()
+    found = _generate(stage, 0)
+    calls = found.json["calls"]
+    stage.notes["few"] = _measured(users, found)
+    stage.rows("What it cost", COLUMNS, [stage.notes["few"]])
+    stage.check(
+        "Everybody active has an invoice", found.code == 0 and found.json["issued"] == _active(), f"{found.json['issued']} issued"
+    )
+    stage.check("It took a call for each user", calls == users, f"{calls} calls for {users} users")
+
+
+def more(stage: Stage) -> None:
+    call_command("seed", "--users", str(MORE), "--random-seed", "2", stdout=io.StringIO())
+    call_command("catch_up", "billing", "--from", "users", stdout=io.StringIO())
+    users = User.objects.using("users").count()
+    found = _generate(stage, 1)
+    stage.notes["calls"], stage.notes["seconds"] = found.json["calls"], found.json["seconds"]
+    stage.rows(f"{MORE} users have joined", COLUMNS, [stage.notes["few"], _measured(users, found)])
+    stage.check("Calls grow with the users", found.json["calls"] == users, f"{found.json['calls']} calls for {users} users")
+
+
+def slow(stage: Stage) -> None:
+    stage.say("The API is not down. Its machine has too much to do: nine tenths of each moment it stands still.")
+    with stage.programs.throttled(API):
+        found = _generate(stage, 2)
+    before, after = stage.notes["seconds"], found.json["seconds"]
+    stage.rows("The same run", COLUMNS, [_measured(stage.notes["calls"], found)])
+    stage.check(
+        "What makes one call slow makes the whole run slow, as many times as there are users",
+        found.code == 0 and after > 2 * before,
+        f"{after:.1f} s instead of {before:.1f} s",
+    )
+
+
+def down(stage: Stage) -> None:
+    stage.programs.stop(API)
+    found = _generate(stage, 3)
+    stage.check("Billing refuses to invoice", found.code == 3, f"exit code {found.code}")
+    stage.check(
+        "Not one invoice is issued",
+        found.json["issued"] == 0 and not Invoice.objects.using("billing").filter(period=facts.month(3)).exists(),
+        f"{found.json['issued']} issued, {found.json['held']} held",
+    )
+    kept = Invoice.objects.using("billing").count()
+    stage.check("Billing's own database was there all the time", kept > 0, f"it has {kept} invoices")
+
+
+def again(stage: Stage) -> None:
+    apart.start(stage, API)
+    found = _generate(stage, 3)
+    stage.check(
+        "Billing works when users does", found.code == 0 and found.json["issued"] == _active(), f"{found.json['issued']} issued"
+    )
+
+
+def _generate(stage: Stage, ahead: int) -> Ran:
+    """A run that asks the API; its outcome is in `json`."""
+    where = {"USERS_API_URL": apart.address(API)}
+    return stage.manage("generate_invoices", "--period", facts.month(ahead), "--json", environment=where)
+
+
+def _measured(users: int, ran: Ran) -> tuple[str, ...]:
+    calls, seconds = ran.json["calls"], ran.json["seconds"]
+    each = seconds / calls
+    return str(users), str(calls), f"{seconds:.2f}", f"{each * 1000:.1f}", f"{each * REAL / 60:.0f} min"
+
+
+def _active() -> int:
+    return User.objects.using("users").filter(status=User.Status.ACTIVE).count()
+
+
+CHAPTER = Chapter(
+    number=2,
+    slug="ask-the-api",
+    title="Split the database, ask the API",
+    question="Billing needs to know who is suspended. Why not just ask?",
+    situation="""
+The [line](1) is drawn in the code. Now each side gets a database of its own: no migration on users can lock an invoice any more, and
+no JOIN can reach across. But billing still decides by the status of users, and that is on the other side.
+""",
+    change="""
+Billing asks. It has one small port, "whom may I invoice?", and behind it an adapter that calls `GET /api/users/<id>/` for each user
+whom it knows. The answer is as fresh as can be, there is nothing to keep in step, and users stays the **authority**. Most teams do this
+first, and for a page that shows one user it is right.
+""",
+    still_wrong="""
+Two databases, two processes, two teams, and yet billing is up only while users is up, and as slow as users is, once for each user. That
+is a monolith with a network in it. A batch call is faster and no less dependent. And the API only answers about those whom billing
+knows already: who joined yesterday isn't asked about, for nobody told billing. So users had better tell: [chapter 3](3).
+""",
+    starts=starts,
+    steps=(
+        Step("run", "Invoice this month", "A run of billing, which asks the API of users. Its calls are counted.", run),
+        Step("more", "Let more users join", f"{MORE} more users, and a run for the next month.", more),
+        Step("slow", "Make the API slow", "The process of the API is held most of the time. Nothing is down.", slow, Kind.BREAK),
+        Step("down", "Stop the API", "Users is away, for an update say. Billing has nothing to do with that.", down, Kind.BREAK),
+        Step("again", "Start the API", "Users is back. Look what becomes of the run.", again, Kind.MEND),
+    ),
+    listings=(
+        Listing("billing/sources/base.py", "Adapter", "The port that every source of users fills."),
+        Listing("billing/sources/api.py", "Api", "This chapter's adapter: a call for each user."),
+        Listing("config/programs.py", "apart", "The API as a process of its own, which knows users and nothing else."),
+    ),
+    trade_offs=(
+        TradeOff("Ask at each decision", "Never stale, nothing to keep in step", "Down and slow together, once for each user"),
+        TradeOff("Ask for many at once", "One call for a thousand users", "Still down together; an endpoint made for one caller"),
+        TradeOff(
+            "Keep the last answer for a while",
+            "Survives a short absence",
+            "A copy after all, and nobody knows how old or how complete",
+        ),
+    ),
+    advice=(
+        Advice(
+            "A service call where a JOIN was",
+            "Look for loops around it before you ship it: the JOIN was one statement. In a test, count the calls and let the test fail above a number, as `assertNumQueries` does for queries.",
+            ("grep -rnE 'requests\\.(get|post)|httpx\\.' --include='*.py' billing/",),
+        ),
+        Advice(
+            "`transaction.atomic()` around both sides",
+            "It can't be kept. An API call inside a transaction holds your locks for as long as the other side likes. Ask first, then open the transaction.",
+            ("grep -rn -A12 'transaction.atomic' --include='*.py' . | grep -E 'requests|client\\.'",),
+        ),
+        Advice(
+            "Timeouts and retries",
+            "Set both, and multiply: three tries of ten seconds for each of a thousand users are eight hours. A run needs a limit of its own.",
+            ("manage.py cutover billing --to api", "manage.py generate_invoices --period 2026-11 --json"),
+        ),
+    ),
+    windows=(
+        Window("Billing's invoices", "admin:billing_invoice_changelist"),
+        Window("Where billing reads users from", "admin:billing_cutoverstep_changelist"),
+    ),
+)
