@@ -69,7 +69,7 @@ def thaw(name: str) -> None:
 
 
 @contextmanager
-def throttled(name: str, *, frozen: float = 0.09, moving: float = 0.01) -> Iterator[None]:
+def throttled(name: str, *, frozen: float = 0.12, moving: float = 0.005) -> Iterator[None]:
     """Meanwhile it only moves for a part of each moment (seconds), as on a machine that has too much to do."""
     through = threading.Event()
 

@@ -3,6 +3,7 @@
 from walkthrough.chapter import Chapter
 from walkthrough.chapters.c00_monolith import CHAPTER as MONOLITH
 from walkthrough.chapters.c01_draw_the_line import CHAPTER as DRAW_THE_LINE
+from walkthrough.chapters.c02_ask_the_api import CHAPTER as ASK_THE_API
 from walkthrough.chapters.c03_outbox import CHAPTER as OUTBOX
 from walkthrough.chapters.c04_own_copy import CHAPTER as OWN_COPY
 from walkthrough.chapters.c05_seed import CHAPTER as SEED
@@ -16,6 +17,7 @@ from walkthrough.chapters.c12_truth import CHAPTER as TRUTH
 CHAPTERS: tuple[Chapter, ...] = (
     MONOLITH,
     DRAW_THE_LINE,
+    ASK_THE_API,
     OUTBOX,
     OWN_COPY,
     SEED,
