@@ -3,7 +3,8 @@
 from django.apps import apps
 from django.db import connections, models
 
-from walkthrough import planting, resetting
+from config import announcing
+from walkthrough import copying, resetting
 from walkthrough.chapter import Advice, Chapter, Kind, Listing, Step, TradeOff, Window
 from walkthrough.record import Ran
 from walkthrough.stage import Stage
@@ -16,8 +17,8 @@ SQL = ("billing/selectors.py", "def active_emails():\n    return \"SELECT email 
 
 def starts(stage: Stage) -> None:
     resetting.reset()
-    planting.fresh_copy()
-    stage.say("A copy of the project lies beside it. What you plant in this chapter, you plant there.")
+    copying.fresh_copy()
+    stage.say(f"A copy of the project lies in {announcing.shown(copying.KEPT)}. What you plant in this chapter, you plant there.")
     _no_import_crosses(stage)
 
 
@@ -43,7 +44,7 @@ def knots(stage: Stage) -> None:
 
 def plant_import(stage: Stage) -> None:
     _plant(stage, *IMPORT)
-    ran = stage.in_copy(*LINT)
+    ran = stage.command(*LINT, project=copying.KEPT)
     stage.check("import-linter rejects it", ran.code == 1, f"exit code {ran.code}")
     stage.check(
         "It names the rule, the module and the line",
@@ -54,40 +55,40 @@ def plant_import(stage: Stage) -> None:
 
 def plant_key(stage: Stage) -> None:
     _plant(stage, *KEY)
-    ran = stage.in_copy("python", "manage.py", "check")
+    ran = stage.manage("check", project=copying.KEPT)
     stage.check("Django's own check rejects the copy", ran.code == 1 and "boundaries.E001" in ran.output, f"exit code {ran.code}")
     stage.check("It names the field", "billing.Receipt.user" in ran.output, _line_with(ran, "billing.Receipt.user"))
 
 
 def plant_sql(stage: Stage) -> None:
     _plant(stage, *SQL)
-    imports = stage.in_copy(*LINT)
+    imports = stage.command(*LINT, project=copying.KEPT)
     stage.check(
         "A string is no import, so import-linter says of this one what it said before",
         "billing.selectors" not in imports.output,
         "it names billing.planted alone",
     )
-    ran = stage.in_copy("python", "manage.py", "check")
+    ran = stage.manage("check", project=copying.KEPT)
     stage.check("Reading the source for table names finds it", "boundaries.E002" in ran.output, _line_with(ran, "E002"))
 
 
 def take_out(stage: Stage) -> None:
     for path, _ in (IMPORT, KEY, SQL):
-        planting.restore(planting.COPY, path)
+        copying.restore(copying.KEPT, path)
     stage.say("All three are taken out of the copy again.")
     _no_import_crosses(stage)
-    ran = stage.in_copy("python", "manage.py", "check")
+    ran = stage.manage("check", project=copying.KEPT)
     stage.check("Neither does a relation, nor a name in a string", ran.code == 0, ran.last)
 
 
 def _no_import_crosses(stage: Stage) -> None:
-    ran = stage.in_copy(*LINT)
+    ran = stage.command(*LINT, project=copying.KEPT)
     stage.check("No import crosses a line", ran.code == 0 and "0 broken" in ran.output, _line_with(ran, "broken"))
 
 
 def _plant(stage: Stage, path: str, source: str) -> None:
-    planting.restore(planting.COPY, path)  # planted twice it would be two
-    planting.plant(planting.COPY, path, source)
+    copying.restore(copying.KEPT, path)  # planted twice it would be two
+    copying.plant(copying.KEPT, path, source)
     stage.rows("Planted", ("where", "what"), [(path, source.replace("\n    ", " "))])
 
 
