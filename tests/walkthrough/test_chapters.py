@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connections, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -108,8 +109,28 @@ def commands() -> Iterator[tuple[str, str]]:
                 yield f"{chapter.number}: {command}", command
 
 
-@pytest.mark.parametrize("command", [command for _, command in commands()], ids=[name for name, _ in commands()])
+SQL = re.compile(r"(SET|ALTER|SELECT) ")
+STATEMENTS = [command for _, command in commands() if SQL.match(command)]
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_a_quoted_statement_is_one_that_postgresql_takes(statement: str) -> None:
+    if connections["users"].vendor != "postgresql":
+        pytest.skip("PostgreSQL's own")
+    with transaction.atomic(using="users"), connections["users"].cursor() as cursor:
+        cursor.execute(statement)
+
+
+WORDS = [(name, command) for name, command in commands() if command not in STATEMENTS]
+
+
+@pytest.mark.parametrize("command", [command for _, command in WORDS], ids=[name for name, _ in WORDS])
 def test_a_quoted_command_exists_and_takes_these_words(command: str) -> None:
+    if variable := re.match(r"export ([A-Z_]+)=\S+$", command):
+        code = "".join(path.read_text() for path in (ROOT / "config").glob("*.py"))
+        assert f'"{variable[1]}"' in code, f"Nobody reads {variable[1]}."
+        return
     words = [word for word in shlex.split(command) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
     if words[0] != "manage.py":
         program = Path(sys.executable).parent / words[0]
