@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from typing import Literal
+from uuid import UUID
 
 from django.utils import timezone
 from pydantic import BaseModel
 
 from billing.models import CachedUser, Invoice
 from billing.services import invoices_flag_late
+from messaging import ownership
 from messaging.caches import Cache
 from messaging.contracts import Moment
+from messaging.following import Follower
 from messaging.handlers import Event
 from messaging.upsert import Upserted, upsert_newer
 
@@ -56,6 +59,8 @@ def _flag_late_invoices(events: Sequence[Event]) -> None:
     if not suspects.exists():
         return
     invoiced = set(suspects.filter(user_id__in={event.uuid for event in events}).values_list("user_id", flat=True))
+    if invoiced and ownership.follows(DATABASE, INVOICES.label):
+        return  # they aren't billing's to flag yet
     for event in events:
         if event.uuid in invoiced:
             with event.tracing():
@@ -63,6 +68,29 @@ def _flag_late_invoices(events: Sequence[Event]) -> None:
                     user_id=event.uuid, status=event.data.status, since=event.data.status_since, version=event.version
                 )
 
+
+class MonolithInvoice(BaseModel):
+    """What moves of an invoice: all but the name that it was billed to, which is personal data."""
+
+    user_id: UUID
+    period: str
+    amount_minor: int
+    currency: str
+    status: Literal["issued", "overdue"]
+    issued_at: Moment
+    review_reason: str
+
+
+INVOICES = Follower(
+    using=DATABASE,
+    model=Invoice,
+    fields=tuple(MonolithInvoice.model_fields),
+    unique=("user_id", "period"),
+    make_room=lambda key: {"period": f"~{key.hex[:6]}"},
+    more=lambda event: {"user_version": 0, "staleness": ""},
+    once=("user_version", "staleness"),
+    gone=lambda event: not event.data.period,
+)
 
 CACHES = {
     "users": Cache(
@@ -73,4 +101,5 @@ CACHES = {
         apply=apply_users,
         tombstone=("status", "erased"),
     ),
+    "monolith_invoices": INVOICES.cache(MonolithInvoice),
 }

@@ -69,6 +69,12 @@ class Invoice(models.Model):
         max_length=300, blank=True, help_text="What was amiss with the copy's age when this was decided; empty where nothing was."
     )
     review_reason = models.CharField(max_length=300, blank=True, help_text="Why a person should look at it; empty if nobody need.")
+    origin_version = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="The version at the owner that this row was copied from; 0: it began here.",
+    )
 
     class Meta:
         ordering = ["-issued_at", "id"]

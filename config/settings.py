@@ -55,6 +55,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "messaging.tracing.CorrelationMiddleware",
+    "messaging.answering.OwnershipMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -130,8 +131,16 @@ MESSAGING = {
     # The handlers of each context: a literal table, event type to handler.
     "HANDLERS": {name: f"{name}.handlers.HANDLERS" for name in CONTEXT_NAMES},
     # What an authority shows of its facts, and a consumer's copies of them.
-    "FEEDS": {"users": "users.feed.FEED", "monolith": "monolith.feed.USERS"},
-    "CACHES": {"billing": "billing.caches.CACHES"},
+    "FEEDS": {
+        "users": "users.feed.FEED",
+        "billing": "billing.feed.FEED",
+        "monolith": "monolith.feed.USERS",
+        # One authority, two models: this feed is the monolith's too.
+        "monolith_invoices": ("monolith", "monolith.feed.INVOICES"),
+    },
+    "CACHES": {name: f"{name}.caches.CACHES" for name in CONTEXT_NAMES},
+    # What `split` moves: a context, and the feed that fills it until it is flipped. The way back is the context's own feed.
+    "SPLITS": {"users": "monolith", "billing": "monolith_invoices"},
     "API_URL": apis.url,
     "API_TOKEN": apis.token,
     "TOKEN_FOLDER": VAR / "tokens",

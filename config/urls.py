@@ -7,6 +7,9 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from messaging import conf
+from messaging.api.views import urls
+
 #: What the walkthrough's base template needs. A context's page takes it as arguments, so it knows nothing of the walkthrough.
 LOOK: dict[str, Any] = {}
 if settings.WALKTHROUGH:
@@ -23,5 +26,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerView.as_view(), name="api-docs"),
     *(path(f"api/{context.name}/", include(context.urls)) for context in settings.CHOSEN),
     *(path(f"{context.name}/", include(context.pages), LOOK) for context in PAGED),
+    # A context may show more than one of its models: a feed that isn't called like its context is mounted here.
+    *(path(f"api/{name}/", include(urls(name))) for name in conf.feeds() if name != conf.alias(name)),
     *([path("", include("walkthrough.urls"))] if settings.WALKTHROUGH else []),
 ]

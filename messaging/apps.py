@@ -7,6 +7,7 @@ class MessagingConfig(AppConfig):
     verbose_name = "Messaging"
 
     def ready(self) -> None:
-        from messaging import checks, checks_feed, ledger  # noqa: F401  (checks register themselves)
+        from messaging import checks, checks_feed, ledger, splits  # noqa: F401  (checks register themselves)
 
         post_migrate.connect(ledger.install_after_migrate, dispatch_uid="messaging.ledger.install")
+        post_migrate.connect(splits.guard_after_migrate, dispatch_uid="messaging.splits.guard")

@@ -16,6 +16,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from messaging import locking, pulling, reconcile, steps
 from messaging.caches import Cache
 from messaging.client import Authority, BelowFloor
+from messaging.differences import MOST_IDS
 from messaging.errors import MessagingError
 from messaging.models import Subscription
 from messaging.sending import Sender
@@ -104,7 +105,8 @@ def _run(
     resumed = row.bootstrap_head is not None
     live = row.state == State.LIVE
     _update(consumer, authority, owners=registration["owners"])
-    _bind(app, registration["queue"])
+    if registration["queue"]:  # who only follows the feed has none
+        _bind(app, registration["queue"])
     steps.reach("bootstrap.bound")
     if live and row.partial and not from_now:
         row, live = _from_the_beginning(consumer, authority, client), False  # what it left out is wanted now
@@ -183,21 +185,28 @@ def _compared(consumer: str, authority: str, client: Authority, page_size: int, 
         verdict = found.verdict
         if verdict == "drift":
             counting.rows += pulling.catch_up(consumer, authority, source="bootstrap", page_size=page_size, client=client).rows
-            if _were_under_way(consumer, authority, found):
+            if _were_under_way(consumer, authority, client, found):
                 verdict = "in_sync"
         if verdict == "in_sync":
             break
     return verdict
 
 
-def _were_under_way(consumer: str, authority: str, found: reconcile.Comparison) -> bool:
-    """Whether a pull alone brought everything that had differed: beside a busy authority there is always something on its way."""
-    if found.differing != len(found.rows) or any(row["kind"] not in ("missing", "stale") for row in found.rows):
+def _were_under_way(consumer: str, authority: str, client: Authority, found: reconcile.Comparison) -> bool:
+    """Whether a pull alone brought everything that had differed: beside a busy authority there is always something on its way.
+    Where deleted rows leave a copy (`Feed.keeps_gone`), one that is nowhere any more was on its way out."""
+    if found.differing != len(found.rows) or any(row["kind"] not in ("missing", "stale", "ghost") for row in found.rows):
         return False
     cache = pulling.cache_of(consumer, authority)
     rows = cache.model._base_manager.using(consumer).filter(pk__in=[row["id"] for row in found.rows])
     have = {str(key): version for key, version in rows.values_list("pk", cache.version)}
-    return all(have.get(row["id"], 0) >= row["authority"]["version"] for row in found.rows)
+    if any(
+        row["id"] in have if row["kind"] == "ghost" else have.get(row["id"], BEYOND) < row["authority"]["version"]
+        for row in found.rows
+    ):
+        return False
+    absent = [row["id"] for row in found.rows if row["id"] not in have]
+    return not any(client.records(absent[start : start + MOST_IDS]) for start in range(0, len(absent), MOST_IDS))
 
 
 def _finished(

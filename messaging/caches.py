@@ -23,6 +23,8 @@ class Cache:
     lookup), writes them by `upsert_newer`, and does what follows from them. The same function serves events.
 
     `tombstone`: the (field, value) of an erased row. One that the authority has purged is forgotten here too, and is no drift.
+
+    `follows`: the model is the consumer's own, and a copy only while another context owns the facts (`messaging.following`).
     """
 
     model: type[models.Model]
@@ -33,3 +35,4 @@ class Cache:
     version: str = "version"
     tombstone: tuple[str, str] | None = None
     lifts: Callable[[Any], BaseModel] | None = None
+    follows: bool = False

@@ -15,10 +15,11 @@ from messaging.upsert import column
 def feeds_can_be_compared(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     """messaging.E003: a feed or a cache has a key that is no UUID, or a field that can't be compared."""
     found: list[CheckMessage] = []
-    for context in conf.contexts():
-        feed = conf.feed(context)
+    for name in conf.feeds():
+        feed = conf.feed(name)
         if feed is not None:
-            found += _wrong(f"The feed of {context}", feed.model, "pk", feed.fields)
+            found += _wrong(f"The feed of {name}", feed.model, "pk", feed.fields)
+    for context in conf.contexts():
         for authority, cache in conf.caches(context).items():
             found += _wrong(f"{context}'s cache of {authority}", cache.model, cache.key, (*cache.fields, cache.version))
     return found

@@ -10,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, Error, InterfaceError, connections
+from django.db import DatabaseError, Error, IntegrityError, InterfaceError, connections
 
-from messaging import conf, databases
+from messaging import conf, databases, ownership
+from messaging.following import InTheWay, NotYet
+from messaging.ownership import NotFollowing
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST = timedelta(days=36_500)
@@ -48,6 +50,11 @@ class Command(BaseCommand):
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         parser.add_argument("--json", action="store_true", help="print one machine-readable object on the last line")
         return parser
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        """What a guard refuses is `Refused` in every command, whether it has `answering` or not."""
+        with _guarded():
+            return super().execute(*args, **options)
 
     def result(self, options: Mapping[str, Any], values: Mapping[str, Any], text: str) -> None:
         """Print the outcome: for a person, or as one line of JSON."""
@@ -102,9 +109,11 @@ def moment(text: str, option: str) -> datetime:
 
 @contextmanager
 def answering(*aliases: str) -> Iterator[None]:
-    """Around work on these databases: one that is away, or lacks its tables, is `Refused` in a sentence, not a traceback."""
+    """Around work on these databases: one that is away, or lacks its tables, is `Refused` in a sentence, not a traceback; and so
+    is a write to rows that have moved to another context."""
     try:
-        yield
+        with _guarded():
+            yield
     except (DatabaseError, InterfaceError) as error:
         if not databases.unusable(error):
             raise
@@ -114,6 +123,19 @@ def answering(*aliases: str) -> Iterator[None]:
         if len(aliases) == 1:
             todo = todo.replace("NAME", where)
         raise Refused(f"The database of {where} can't be used: {databases.brief(error)}. {todo}.") from error
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        refused = ownership.refusal(error)
+        if refused is None:
+            raise
+        raise Refused(str(refused)) from error
+    except (NotFollowing, NotYet, InTheWay) as error:
+        raise Refused(str(error)) from error
 
 
 def _away(aliases: tuple[str, ...]) -> str:

@@ -35,8 +35,26 @@ def handlers_path(context: str) -> str:
 
 def feed(authority: str) -> "Feed | None":
     """What an authority of this process shows of its facts; None where it shows none."""
-    path = _setting("FEEDS").get(authority)
+    declared = _setting("FEEDS").get(authority)
+    path = declared[1] if isinstance(declared, tuple) else declared
     return import_string(path) if path else None  # type: ignore[no-any-return]
+
+
+def feeds() -> list[str]:
+    """The feeds of this process's authorities, by name. A context's main feed is called as the context is."""
+    return [name for name in _setting("FEEDS") if alias(name) in contexts()]
+
+
+def alias(authority: str) -> str:
+    """The context, and so the database, whose facts a feed shows: `monolith` for `monolith_invoices`, which `FEEDS` declares as
+    ("monolith", path). Consumers know a feed by its name alone; register and token are the context's."""
+    declared = _setting("FEEDS").get(authority)
+    return str(declared[0]) if isinstance(declared, tuple) else authority
+
+
+def splits() -> "Mapping[str, str]":
+    """Contexts that are filled out of another one, to the feed that they are filled by (`messaging.splitting`)."""
+    return dict(_setting("SPLITS")) if "SPLITS" in settings.MESSAGING else {}
 
 
 def caches(consumer: str) -> "Mapping[str, Cache]":
@@ -52,12 +70,12 @@ def cache(consumer: str, authority: str) -> "Cache | None":
 
 def api_url(authority: str) -> str:
     """Where an authority's API is, without a slash at the end: http://127.0.0.1:8000."""
-    return str(_setting("API_URL")(authority)).rstrip("/")
+    return str(_setting("API_URL")(alias(authority))).rstrip("/")
 
 
 def api_token(consumer: str, authority: str) -> str:
     """The consumer's token for that API; empty where it has none."""
-    return str(_setting("API_TOKEN")(consumer, authority))
+    return str(_setting("API_TOKEN")(consumer, alias(authority)))
 
 
 def token_folder() -> Path:

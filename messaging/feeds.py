@@ -23,13 +23,15 @@ class Feed:
     `gone`: the data of an aggregate that is a tombstone without saying so itself (its row was deleted by hand, or changed after
     its erasure): field to value, or to `CHANGED_AT`; fields that aren't named are empty.
     `announces`: the event class that tells an aggregate's state, for `republish`: called with the facts, and whether it is the
-    aggregate's first event.
+    aggregate's first event. `keeps_gone`: whether a deleted aggregate counts as a row, with the data of `gone`, in fingerprints and
+    single records; where it doesn't, copies delete theirs, and the feed alone tells of the deletion.
     """
 
     model: type[models.Model]
     facts: type[DomainEvent]
     gone: Mapping[str, Any]
     announces: Callable[[DomainEvent, bool], type[DomainEvent]]
+    keeps_gone: bool = True
     fields: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:

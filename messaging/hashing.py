@@ -32,8 +32,9 @@ def kind(field: "models.Field[Any, Any]") -> str:
         "uuid": (models.UUIDField,),
         "text": (models.CharField, models.TextField),
     }
+    kept = field.target_field if isinstance(field, models.ForeignKey) else field  # a foreign key is kept as what it refers to
     for name, types in kinds.items():
-        if isinstance(field, types):
+        if isinstance(kept, types):
             return name
     raise Unhashable(
         f"{field.model._meta.label}.{field.name} is a {type(field).__name__}: only texts, numbers, times and UUIDs are."

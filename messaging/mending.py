@@ -14,6 +14,7 @@ from messaging import changes, pulling, reconcile, repairs, states
 from messaging.caches import Cache
 from messaging.client import Authority
 from messaging.differences import KINDS, Search
+from messaging.following import make_way
 from messaging.handlers import Event
 from messaging.models import Repair, Subscription
 
@@ -92,7 +93,7 @@ def _mend(consumer: str, authority: str, cache: Cache, client: Authority, rows: 
         own = states.own_rows(consumer, cache, [row["id"] for row in rows], lock=True)
         over = [row["id"] for row in rows if _stands_in_the_way(cache, row, own.get(row["id"]), values.get(row["id"]))]
         if over:
-            reconcile.remove(consumer, cache, over)
+            make_way(cache, consumer, over, known=list(news))
             _apply(cache, [news[key] for key in over if key in news])
         for row in rows:
             if row["id"] in over and row["id"] not in values:

@@ -54,9 +54,10 @@ class Consumer(models.Model):
     retention may delete: one that never reported a checkpoint is infinitely behind, not absent."""
 
     name = models.CharField(max_length=50, primary_key=True)
-    queue = models.CharField(max_length=50, help_text="The queue that its copies go to.")
+    queue = models.CharField(max_length=50, blank=True, help_text="The queue that its copies go to; empty: it only pulls.")
     types = models.JSONField(default=list, help_text="Event types it gets.")
     fields = models.JSONField(default=list, help_text="Fields of `data` that its copies hold; nothing else leaves.")
+    feeds = models.JSONField(default=list, blank=True, help_text="Feeds that it reads; empty: the context's main one.")
     owners = models.JSONField(default=list, blank=True, help_text="E-mail addresses that hear of repairs.")
     staleness_seconds = models.PositiveIntegerField(default=900, help_text="How old its copy may be for its decisions.")
     registered_at = models.DateTimeField(auto_now_add=True)
@@ -181,6 +182,36 @@ class Unknown(models.Model):
 
     def __str__(self) -> str:
         return f"{self.aggregate_id} at {self.authority}"
+
+
+class Ownership(models.Model):
+    """Who may write the rows of one model, in this context's database. A trigger on the model's table asks it at every write
+    (`messaging.ownership`); where there is no row, everybody may."""
+
+    class State(models.TextChoices):
+        SETTLED = "settled", "Settled"
+        MOVING = "moving", "Moving"
+
+    aggregate = models.CharField(max_length=100, primary_key=True, help_text="The model, as Django labels it: users.user.")
+    owner = models.CharField(max_length=50, help_text="The context whose services write it.")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.SETTLED)
+    until = models.DateTimeField(
+        null=True, blank=True, help_text="When a write pause ends by itself, whatever becomes of the mover."
+    )
+    following = models.BooleanField(
+        default=False, help_text="SQLite: whether the transaction that holds the lock is the follower's."
+    )
+    since = models.DateTimeField(auto_now_add=True, help_text="When this owner began to be it.")
+    verdict = models.CharField(max_length=20, blank=True, help_text="What the last comparison of the two sides said.")
+    verified_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "ownership"
+        verbose_name_plural = "ownership"
+        ordering = ["aggregate"]
+
+    def __str__(self) -> str:
+        return f"{self.aggregate}: {self.owner}, {self.state}"
 
 
 class Parked(models.Model):

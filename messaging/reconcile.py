@@ -14,6 +14,7 @@ from messaging import incidents, pulling
 from messaging.caches import Cache
 from messaging.client import Authority, Denied, Unreachable
 from messaging.differences import KINDS, Difference, Search
+from messaging.following import make_way
 from messaging.models import Subscription
 
 #: Rows of a comparison that are kept; beyond it they are counted.
@@ -109,7 +110,8 @@ def forgotten(cache: Cache, row: Difference) -> bool:
 
 
 def remove(consumer: str, cache: Cache, ids: Sequence[str]) -> None:
-    cache.model._base_manager.using(consumer).filter(pk__in=ids).delete()
+    if ids:
+        make_way(cache, consumer, ids, known=())
 
 
 def note(consumer: str, authority: str, **values: Any) -> None:

@@ -38,6 +38,7 @@ __all__ = [
     "open_bootstrap",
     "prolong_token",
     "register_consumer",
+    "register_follower",
     "registered",
     "report_checkpoint",
     "revoke_consumer",
@@ -79,6 +80,19 @@ def register_consumer(
         if not timedelta(seconds=1) <= staleness <= LONGEST_STALENESS:
             raise InvalidConsumer("The staleness bound is from 1s to 3650d.")
         values["staleness_seconds"] = int(staleness.total_seconds())
+    consumer, _ = Consumer.objects.using(authority).update_or_create(name=name, defaults=values)
+    return consumer
+
+
+def register_follower(*, authority: str, name: str, feed: str, fields: Iterable[str]) -> Consumer:
+    """Enter a consumer that pulls one feed and gets no events: it has no queue. Safe to repeat: token, grant and checkpoint stay.
+
+    Raises `InvalidConsumer` where another entry of this name gets events already: one name is one place in the feed.
+    """
+    known = Consumer.objects.using(authority).filter(pk=name).first()
+    if known is not None and known.queue:
+        raise InvalidConsumer(f"{name} gets events of {authority}. Who follows a feed of it needs a name of its own.")
+    values = {"queue": "", "types": [], "feeds": [feed], "fields": sorted(set(fields))}
     consumer, _ = Consumer.objects.using(authority).update_or_create(name=name, defaults=values)
     return consumer
 

@@ -96,7 +96,7 @@ class Relay:
         now = timezone.now()  # before the head: whoever has everything up to it is as fresh as this
         sequencer.stamp_pending(self.using)
         head = sequencer.head(self.using)
-        for consumer in Consumer.objects.using(self.using):
+        for consumer in Consumer.objects.using(self.using).exclude(queue=""):
             self.sender.heartbeat(consumer.queue, consumer.name, self.using, head, now)
         self.next_heartbeat = time.monotonic() + HEARTBEAT
 

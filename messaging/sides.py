@@ -61,15 +61,17 @@ class Copy(Side):
         words = [self.engine.word(field, f't."{field.column}"') for field in fields]
         version = self.engine.word(column(cache.model, cache.version), self.version)
         self.hashes = self.engine.hash("v", spelled, version), self.engine.hash("f", spelled, *words)
+        #: Rows that began here are no copies.
+        self.copied = f" AND {self.version} > 0" if cache.follows else ""
 
     def sums(self, low: Key, high: Key, inner: Sequence[uuid.UUID]) -> Statement:
         bucket, parameters = self.engine.bucket(self.key, self._bounds(inner))
-        where, between = self._between(self.key, self._bound(low), self._bound(high))
+        where, between = self._copies(low, high)
         mixed = ", ".join(f"{self.engine.xor}({hash_})" for hash_ in self.hashes)
         return f"SELECT {bucket}, count(*), {mixed} FROM {self.table} t WHERE {where} GROUP BY 1", [*parameters, *between]
 
     def rows(self, low: Key, high: Key, limit: int) -> Statement:
-        where, between = self._between(self.key, self._bound(low), self._bound(high))
+        where, between = self._copies(low, high)
         spelled = self.engine.spelled(self.key)
         return (
             f"SELECT {spelled}, {self.version}, {', '.join(self.hashes)} FROM {self.table} t WHERE {where} "
@@ -79,13 +81,17 @@ class Copy(Side):
 
     def steps(self, low: Key, high: Key, step: int) -> Statement:
         """Every `step`th key but the first, each with the key before it."""
-        where, between = self._between(self.key, self._bound(low), self._bound(high))
+        where, between = self._copies(low, high)
         return (
             f"SELECT before, id FROM (SELECT {self.key} AS id, lag({self.key}) OVER ids AS before, row_number() OVER ids AS number "
             f"FROM {self.table} t WHERE {where} WINDOW ids AS (ORDER BY {self.key})) AS numbered "
             f"WHERE number > 1 AND (number - 1) %% {step} = 0 ORDER BY id",
             between,
         )
+
+    def _copies(self, low: Key, high: Key) -> Statement:
+        where, between = self._between(self.key, self._bound(low), self._bound(high))
+        return f"{where}{self.copied}", between
 
 
 def gone_sql(tracked: Tracked) -> str:
@@ -103,13 +109,15 @@ class Authority(Side):
         engine, tracked = self.engine, feed.tracked
         self.table, self.key = f'"{tracked.table}"', f't."{tracked.key_column}"'
         self.label = feed.label
+        #: The entries that count as rows.
+        self.counted = "" if feed.keeps_gone else " AND NOT l.deleted"
         wanted = [column(feed.model, name) for name in sorted(feed.fields) if name in fields]
         instead = {field.name: self._gone(feed, field) for field in wanted}
         words = [engine.word(field, f't."{field.column}"') for field in wanted]
         self.gone = gone_sql(tracked)
         self.version = engine.hash("v", "l.aggregate_id", engine.word(column(Ledger, "version"), "l.version"))
         self.facts = engine.hash("f", engine.spelled(self.key), *words)
-        self.gone_facts = engine.hash("f", "l.aggregate_id", *(instead[field.name] for field in wanted))
+        self.gone_facts = engine.hash("f", "l.aggregate_id", *(instead[field.name] for field in wanted)) if feed.keeps_gone else "0"
         self.joined = f"messaging_ledger l LEFT JOIN {self.table} t ON {engine.matches(self.key, 'l.aggregate_id')}"
 
     def sums(self, low: Key, high: Key, inner: Sequence[uuid.UUID]) -> Statement:
@@ -123,7 +131,7 @@ class Authority(Side):
         row_where, row_between = self._between(self.key, self._bound(low), self._bound(high))
         known = f"CASE WHEN {self.key} IS NULL THEN 0 ELSE {self.facts} END"
         statement = f"""
-            SELECT {part}, count(*), {xor}({self.version}), 0 FROM messaging_ledger l WHERE {where} GROUP BY 1
+            SELECT {part}, count(*), {xor}({self.version}), 0 FROM messaging_ledger l WHERE {where}{self.counted} GROUP BY 1
             UNION ALL
             SELECT {row_part}, 0, {xor}({self.facts}), 0 FROM {self.table} t WHERE {row_where} GROUP BY 1
             UNION ALL
@@ -135,7 +143,7 @@ class Authority(Side):
         where, between = self._entries(low, high)
         return (
             f"SELECT l.aggregate_id, l.version, {self.version}, CASE WHEN {self.gone} THEN {self.gone_facts} ELSE {self.facts} END "
-            f"FROM {self.joined} WHERE {where} ORDER BY l.aggregate_id LIMIT {limit}",
+            f"FROM {self.joined} WHERE {where}{self.counted} ORDER BY l.aggregate_id LIMIT {limit}",
             between,
         )
 

@@ -47,6 +47,8 @@ def kind_of(before: State | None, then: State | None, own: State | None) -> str:
 def own_rows(consumer: str, cache: Cache, ids: Sequence[str], *, lock: bool = False) -> dict[str, dict[str, Any]]:
     """The cache's rows of these ids: the version and the fields. `lock`: until the transaction ends nobody else writes them."""
     rows = cache.model._base_manager.using(consumer).filter(pk__in=ids).order_by("pk")
+    if cache.follows:
+        rows = rows.filter(**{f"{cache.version}__gt": 0})  # what began here is no copy
     found = (rows.select_for_update() if lock else rows).values_list(cache.key, cache.version, *cache.fields)
     return {str(key): {"version": version, **dict(zip(cache.fields, rest, strict=True))} for key, version, *rest in found}
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
-from messaging import conf, handlers, sequencer, staleness
+from messaging import conf, handlers, ownership, sequencer, staleness
 from messaging.errors import MessagingError
 from messaging.models import Consumer, Incident, Ledger, Parked, Subscription
 
@@ -72,21 +72,30 @@ def consumer_states() -> list[ConsumerState]:
             subscriptions = {row.authority: row for row in Subscription.objects.using(consumer)}
             heard = {wire.partition(".")[0] for wire in handlers.table(consumer)} | set(subscriptions)
             parked, incidents, restored = _parked(consumer, heard), _incidents(consumer), _restored(consumer)
-        for authority in sorted(heard):
+        for authority in sorted(heard - _resting(consumer)):
             row = subscriptions.get(authority)
             states.append(
                 ConsumerState(
                     consumer=consumer,
                     authority=authority,
-                    registered=consumer in registers[authority] if authority in registers else None,
-                    head=heads.get(authority, staleness.heard(row)),
+                    registered=consumer in registers[conf.alias(authority)] if conf.alias(authority) in registers else None,
+                    head=heads.get(conf.alias(authority), staleness.heard(row)),
                     parked=parked[authority],
                     incidents=incidents.get(authority, 0),
                     restored=restored.get(authority),
-                    **_place(consumer, authority, row, heads.get(authority)),
+                    **_place(consumer, authority, row, heads.get(conf.alias(authority))),
                 )
             )
     return states + list(_elsewhere(heads, registers))
+
+
+def _resting(consumer: str) -> set[str]:
+    """Authorities whose rows a split has made the consumer's own: its place in their feed is only kept for the way back."""
+    return {
+        name
+        for name, cache in conf.caches(consumer).items()
+        if cache.follows and not ownership.follows(consumer, cache.model._meta.label_lower)
+    }
 
 
 def _place(consumer: str, authority: str, row: Subscription | None, head: int | None) -> dict[str, Any]:

@@ -25,10 +25,11 @@ def between(authority: str, feed: Feed, fields: Sequence[str], since: int, end: 
 
 
 def of(authority: str, feed: Feed, fields: Sequence[str], ids: Sequence[str]) -> list[Told]:
-    """The present state of these aggregates; unknown ones are left out."""
+    """The present state of these aggregates; left out are unknown ones, and deleted ones where the feed doesn't keep them."""
     if not ids:
         return []
-    return _told(authority, feed, fields, f"aggregate_id IN ({', '.join(['%s'] * len(ids))})", list(ids))
+    there = "" if feed.keeps_gone else "NOT deleted AND "
+    return _told(authority, feed, fields, f"{there}aggregate_id IN ({', '.join(['%s'] * len(ids))})", list(ids))
 
 
 def _told(authority: str, feed: Feed, fields: Sequence[str], where: str, parameters: list[Any]) -> list[Told]:

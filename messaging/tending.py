@@ -14,9 +14,11 @@ from datetime import timedelta
 from django.db import connections
 from django.utils import timezone
 
-from messaging import conf, databases, pulling, reconcile
+from messaging import conf, databases, ownership, pulling, reconcile
 from messaging.client import Authority, BelowFloor, Denied, Unreachable
+from messaging.following import NotYet
 from messaging.models import Subscription
+from messaging.ownership import NotFollowing
 
 log = logging.getLogger(__name__)
 State = Subscription.State
@@ -35,9 +37,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 @dataclass
 class Watch:
-    """What tending remembers of one authority."""
+    """What tending remembers of one authority. `token`: the one that `client` shows."""
 
     client: Authority
+    token: str = ""
     reported: float = 0.0
     compared: float = field(default_factory=time.monotonic)
     asked: float = 0.0
@@ -86,7 +89,12 @@ class Tending:
             if time.monotonic() < watch.quiet_until:
                 continue
             try:
-                self._tend(authority, watch)
+                if conf.caches(self.consumer)[authority].follows:
+                    self._follow(authority, watch)
+                else:
+                    self._tend(authority, watch)
+            except (NotFollowing, NotYet):
+                pass  # handed over just now; or its other feed has to bring something first
             except (Unreachable, Denied, BelowFloor) as error:
                 self._postpone(authority, watch, error)
             except Exception as error:
@@ -114,6 +122,27 @@ class Tending:
         if self.compare_every and now - watch.compared >= self.compare_every:
             watch.compared = now
             reconcile.watch(self.consumer, authority, client=watch.client, pull=pull)
+
+    def _follow(self, authority: str, watch: Watch) -> None:
+        """A context's own rows, while another one owns them: no events come, so its feed is read at each look. Most of the time
+        there is nothing to follow, and that costs a look at a table with a row or none."""
+        label = conf.caches(self.consumer)[authority].model._meta.label_lower
+        if not ownership.follows(self.consumer, label):
+            return
+        token = conf.api_token(self.consumer, authority)
+        if token != watch.token:  # it was made when the split began, or anew
+            watch.client.close()
+            watch.client, watch.token = Authority(authority, self.consumer), token
+        row = Subscription.objects.using(self.consumer).filter(pk=authority).first()
+        if not token or row is None or row.bootstrap_head is not None or row.state in (State.NEW, State.PAUSED):
+            return  # the split is still loading, or was given up
+        pulling.catch_up(self.consumer, authority, source="follow", client=watch.client)
+        now = time.monotonic()
+        if now - watch.reported >= REPORT or row.state == State.UNREACHABLE:
+            self._report(authority, watch)
+        if self.compare_every and now - watch.compared >= self.compare_every:
+            watch.compared = now
+            reconcile.watch(self.consumer, authority, client=watch.client)
 
     def _fill(self, authority: str, watch: Watch, row: Subscription) -> None:
         """Pull the holes that nothing came for, or what is behind the checkpoint where nothing comes at all."""

@@ -47,13 +47,14 @@ def upsert_newer(
     *,
     version: str = "version",
     final: tuple[str, str] | None = None,
+    once: Sequence[str] = (),
     using: str,
 ) -> Upserted:
     """Insert rows, or update those whose version is lower than the given one, in one statement.
 
     `rows`: field name to value, the same names in each, the primary key and `version` among them; a UUID may be given as text. Of
     several rows for one key the newest counts. `final`: a (field, value) that no later row changes again, as ("status", "erased");
-    the version still moves.
+    the version still moves. `once`: fields that a new row gets and an update leaves alone.
     """
     newest: dict[str, Mapping[str, Any]] = {}
     key = column(model, "pk")
@@ -70,7 +71,9 @@ def upsert_newer(
     ordered = [newest[value] for value in sorted(newest)]
     fields = _fields(model, ordered)
     table, version_column = model._meta.db_table, _quoted(column(model, version), using)
-    assignments = [_assignment(field, table, final, model, using) for field in fields if field is not key]
+    assignments = [
+        _assignment(field, table, final, model, using) for field in fields if field is not key and field.name not in once
+    ]
     conflict = (
         f"ON CONFLICT ({_quoted(key, using)}) DO UPDATE SET {', '.join(assignments)} "
         f'WHERE excluded.{version_column} > "{table}".{version_column}'

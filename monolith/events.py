@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from pydantic import Field
 
@@ -21,3 +22,19 @@ class UserFacts(DomainEvent):
 
 class UserChanged(UserFacts, wire="monolith.user.changed.v1"):
     """A row of `monolith_user` changed."""
+
+
+class InvoiceFacts(DomainEvent):
+    """A row of `monolith_invoice`, without the name that it was billed to: that is the user's, and doesn't move along."""
+
+    user_id: UUID = Field(description="Whom it is for.")
+    period: str = Field(description="The month, as 2026-11; empty: the invoice was deleted.")
+    amount_minor: int = Field(description="The amount in minor units: 1900 is 19.00.")
+    currency: str = Field(description="ISO 4217 code.")
+    status: Literal["issued", "overdue"] = Field(description="Where the invoice stands.")
+    issued_at: datetime = Field(description="When it was issued.")
+    review_reason: str = Field(description="Why a person should look at it; empty if nobody need.")
+
+
+class InvoiceChanged(InvoiceFacts, wire="monolith.invoice.changed.v1"):
+    """A row of `monolith_invoice` changed."""

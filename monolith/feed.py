@@ -1,12 +1,21 @@
 """What the monolith shows of its tables to those who follow it out: the same declaration as any authority's."""
 
 from messaging.feeds import CHANGED_AT, Feed
-from monolith.events import UserChanged, UserFacts
-from monolith.models import User
+from messaging.following import NOBODY
+from monolith.events import InvoiceChanged, InvoiceFacts, UserChanged, UserFacts
+from monolith.models import Invoice, User
 
 USERS = Feed(
     model=User,
     facts=UserFacts,
     gone={"status": "erased", "status_since": CHANGED_AT, "created_at": CHANGED_AT},
     announces=lambda facts, first: UserChanged,
+)
+
+INVOICES = Feed(
+    model=Invoice,
+    facts=InvoiceFacts,
+    gone={"user_id": NOBODY, "period": "", "amount_minor": 0, "status": "issued", "issued_at": CHANGED_AT},
+    announces=lambda facts, first: InvoiceChanged,
+    keeps_gone=False,
 )

@@ -31,6 +31,12 @@ class User(models.Model):
     suspension_reason = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
+    origin_version = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="The version at the owner that this row was copied from; 0: it began here.",
+    )
 
     class Meta:
         ordering = ["-created_at", "id"]
@@ -57,6 +63,12 @@ class Invoice(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.ISSUED)
     issued_at = models.DateTimeField(default=timezone.now)
     review_reason = models.CharField(max_length=300, blank=True, help_text="Why a person should look at it; empty if nobody need.")
+    origin_version = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="The version at the owner that this row was copied from; 0: it began here.",
+    )
     billed_to = models.CharField(max_length=200, blank=True, help_text="The user's name when the invoice was issued.")
 
     class Meta:

@@ -32,6 +32,12 @@ class User(models.Model):
     suspension_reason = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
+    origin_version = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="The version at the owner that this row was copied from; 0: it began here.",
+    )
 
     class Meta:
         ordering = ["-created_at", "id"]

@@ -1,7 +1,8 @@
-"""The API of `billing`."""
+"""The API of `billing`: its contracts, and its invoices for those who follow them."""
 
-from django.urls import path
+from django.urls import include, path
 
 from billing.api.contracts import ContractsView
+from messaging.api.views import urls
 
-urlpatterns = [path("contracts/", ContractsView.as_view(), name="billing-contracts")]
+urlpatterns = [path("contracts/", ContractsView.as_view(), name="billing-contracts"), path("", include(urls("billing")))]

@@ -9,7 +9,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from messaging import tokens
+from messaging import conf, tokens
 
 
 class ConsumerToken(BaseAuthentication):
@@ -26,9 +26,14 @@ class ConsumerToken(BaseAuthentication):
         if parts[0].lower() != b"bearer" or len(parts) != 2:
             raise AuthenticationFailed({"reason": "bad_header", "detail": "Send the header as: Authorization: Bearer <token>."})
         try:
-            consumer = tokens.by_token(self.authority, parts[1].decode("ascii", "replace"))
+            consumer = tokens.by_token(conf.alias(self.authority), parts[1].decode("ascii", "replace"))
         except tokens.TokenRejected as error:
             raise AuthenticationFailed({"reason": error.reason, "detail": str(error)}) from None
+        if self.authority not in (consumer.feeds or [conf.alias(self.authority)]):
+            detail = (
+                f"This token of {consumer.name} doesn't open {self.authority}, only {', '.join(consumer.feeds) or 'the main feed'}."
+            )
+            raise AuthenticationFailed({"reason": "unknown_token", "detail": detail})
         return AnonymousUser(), consumer
 
     def authenticate_header(self, request: Request) -> str:

@@ -25,7 +25,7 @@ LOOK = 0.2
 
 
 class ConsumerView(APIView):
-    """Base: only for a consumer with a token of this authority."""
+    """Base: only for a consumer with a token of this authority. `authority` is a feed's name, `alias` the context behind it."""
 
     authority = ""
     operation = ""
@@ -37,6 +37,10 @@ class ConsumerView(APIView):
 
     def get_authenticators(self) -> list[Any]:
         return [access.ConsumerToken(self.authority)]
+
+    @property
+    def alias(self) -> str:
+        return conf.alias(self.authority)
 
     def feed(self) -> Feed:
         declared = conf.feed(self.authority)
@@ -71,13 +75,13 @@ class ChangesView(ConsumerView):
                 refused, f"Bootstrap is closed for {consumer.name}. Open it: consumers open {consumer.name} --ttl 1h"
             )
         deadline = time.monotonic() + asked["wait"]
-        while time.monotonic() < deadline and not feed.waits(self.authority, since):
+        while time.monotonic() < deadline and not feed.waits(self.alias, since):
             time.sleep(LOOK)
         page = feed.page(
-            self.authority, self.feed(), since=since, until=asked.get("until"), limit=asked["limit"], fields=consumer.fields
+            self.alias, self.feed(), since=since, until=asked.get("until"), limit=asked["limit"], fields=consumer.fields
         )
         # After the page: whoever purges in between takes tombstones out of it, and has moved the floor then.
-        floor = feed.floor(self.authority)
+        floor = feed.floor(self.alias)
         if 0 < since < floor:
             raise errors.Gone("below_floor", "Tombstones that you didn't see are gone. Start from since=0.", floor=floor)
         if "checkpoint" in asked:
@@ -87,10 +91,10 @@ class ChangesView(ConsumerView):
     def note(self, consumer: Consumer, checkpoint: int, *, live: bool) -> None:
         """What a consumer reports of itself. Nobody has more than there is: a checkpoint past the head would let retention delete
         what is still to come, and close the feed up to there."""
-        registry.report_checkpoint(authority=self.authority, name=consumer.name, checkpoint=checkpoint)
+        registry.report_checkpoint(authority=self.alias, name=consumer.name, checkpoint=checkpoint)
         if live and consumer.bootstrap_open:
             try:
-                grants.close_bootstrap(authority=self.authority, name=consumer.name, position=checkpoint)
+                grants.close_bootstrap(authority=self.alias, name=consumer.name, position=checkpoint)
             except registry.NotRegistered as error:  # while it waited
                 raise AuthenticationFailed({"reason": "unknown_token", "detail": str(error)}) from None
 
@@ -109,12 +113,12 @@ class FingerprintsView(ConsumerView):
         asked, fields = query.validated_data, self.consumer(request).fields
         answer: dict[str, Any] = {}
         if "ranges" in asked:
-            answer["fingerprints"] = fingerprints.of_authority(self.authority, self.feed(), fields, asked["ranges"])
+            answer["fingerprints"] = fingerprints.of_authority(self.alias, self.feed(), fields, asked["ranges"])
         if "rows" in asked:
-            answer["rows"] = fingerprints.rows_of_authority(self.authority, self.feed(), fields, asked["rows"])
+            answer["rows"] = fingerprints.rows_of_authority(self.alias, self.feed(), fields, asked["rows"])
         if "ids" in asked:
             ids = [str(key) for key in asked["ids"]]
-            answer["records"] = Written.list_of(feed.records(self.authority, self.feed(), ids=ids, fields=fields))
+            answer["records"] = Written.list_of(feed.records(self.alias, self.feed(), ids=ids, fields=fields))
         return Response(answer)
 
 
@@ -127,7 +131,7 @@ class RecordView(ConsumerView):
         query = shapes.RecordQuery(data={"aggregate_id": aggregate_id})
         query.is_valid(raise_exception=True)
         key = str(query.validated_data["aggregate_id"])
-        found = feed.records(self.authority, self.feed(), ids=[key], fields=self.consumer(request).fields)
+        found = feed.records(self.alias, self.feed(), ids=[key], fields=self.consumer(request).fields)
         if not found:
             raise NotFound({"reason": "unknown_id", "detail": f"There is no {self.feed().label} {key}."})
         return Response(Written(found[0]))

@@ -84,7 +84,7 @@ def test_every_operation_names_its_refusals():
     }
     feeds = {
         f"{method} /api/{authority}/{path}": answers
-        for authority in ("users", "monolith")
+        for authority in ("users", "billing", "monolith", "monolith_invoices")
         for (method, path), answers in ((name.split(), answers) for name, answers in shown.items())
     }
     assert documented == {

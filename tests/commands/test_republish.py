@@ -69,7 +69,8 @@ def test_a_mail_server_that_fails_is_noted_and_stops_nothing(silent, settings):
 
 
 @pytest.mark.parametrize(("context", "said"), [("shipping", "not a context"), ("billing", "shows no facts")])
-def test_wrong_usage(context, said):
+def test_wrong_usage(context, said, settings):
+    settings.MESSAGING = {**settings.MESSAGING, "FEEDS": {"users": "users.feed.FEED"}}
     ended = call("republish", context)
     assert ended.code == 2
     assert said in ended.err

@@ -65,7 +65,7 @@ class Stack:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         url = f"http://127.0.0.1:{port}"
-        self.environment["USERS_API_URL"] = url
+        self.environment |= {f"{context.upper()}_API_URL": url for context in ("users", "billing", "monolith")}
         self._start("web", "-m", "tests.delivery.app", "runserver", "--noreload", f"127.0.0.1:{port}", kill_at="")
         wait_for(lambda: answers(f"{url}/api/users/contracts/"), timeout=30, what="the web server to answer", seen=self.tail)
         return url
@@ -76,6 +76,10 @@ class Stack:
     def manage(self, *arguments, kill_at=""):
         """A command, as a process of its own."""
         return self._start(arguments[0], "-m", "tests.delivery.app", *arguments, kill_at=kill_at)
+
+    def writer(self, kind, name, folder):
+        """A process that writes users or invoices wherever they belong, until told to stop (`tests/delivery/writer.py`)."""
+        return self._start(f"writer-{name}", "-m", "tests.delivery.writer", kind, name, str(folder), kill_at="")
 
     def _start(self, name, *arguments, kill_at):
         environment = {**self.environment, "TEST_KILL_AT": kill_at}

@@ -165,7 +165,8 @@ def test_an_event_that_is_too_large_holds_nobody_up(monkeypatch):
     assert "bytes" in done.refused[str(users[0].pk)]
 
 
-def test_a_context_that_shows_nothing_has_nothing_to_publish():
+def test_a_context_that_shows_nothing_has_nothing_to_publish(settings):
+    settings.MESSAGING = {**settings.MESSAGING, "FEEDS": {"users": "users.feed.FEED"}}
     with pytest.raises(NoFeed, match="billing"):
         list(missing("billing"))
     with pytest.raises(NoFeed, match="billing"):

@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from messaging import ownership
 from users import services
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser, UserError
 from walkthrough import presentation, trail
@@ -51,7 +52,10 @@ def register(request: HttpRequest) -> HttpResponse:
             user = services.user_register(**form.cleaned_data)
         except UserError as error:
             return _registered(request, form, str(error), STATUS[type(error)])
-        except IntegrityError:  # somebody else took the address between the look and the write
+        except IntegrityError as error:
+            if ownership.refusal(error):
+                raise  # the users aren't here to write at the moment; the middleware says so
+            # Somebody else took the address between the look and the write.
             return _registered(request, form, "Another user has this e-mail address.", 409)
         return _registered(request, RegisterForm(), f"{user.name} is registered.", 200)
     field, errors = next(iter(form.errors.get_json_data().items()))

@@ -1,0 +1,144 @@
+"""The guard on a model's table, as each database writes it: only the owner's writes pass, and those of a follower's copying.
+
+A trigger asks the model's row of `messaging_ownership`. Whoever changes that row has to see the writers out that passed already,
+and let none pass meanwhile: PostgreSQL by the lock that the trigger takes, SQLite because it has one writer at a time.
+"""
+
+from dataclasses import dataclass
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+#: What a refusal begins with; `messaging.ownership` knows it by that.
+MARK = "messaging.ownership:"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A guard on the table of the model `label`, in the database of the context `own`; `other` is where it moves, or came from."""
+
+    label: str
+    table: str
+    own: str
+    other: str
+
+    @property
+    def name(self) -> str:
+        return f"messaging_guard_{self.table}"
+
+    @property
+    def moving(self) -> str:
+        return f"{MARK} {self.label} is being handed over between {self.own} and {self.other}: try again in a moment."
+
+    @property
+    def moved(self) -> str:
+        return f"{MARK} {self.label} belongs to {self.other}: write there."
+
+
+class PostgreSQL:
+    def install(self, connection: BaseDatabaseWrapper, guard: Guard) -> None:
+        """Put the guard on the table. Waits for the writers in flight: their rows were written while anybody might."""
+        with connection.cursor() as cursor:
+            # FOR SHARE: the hand-over's lock on the table waits until this writer has committed, and this writer reads the row as
+            # the hand-over before it left it, whatever its own snapshot says. A statement's trigger, so it costs one look a
+            # statement.
+            cursor.execute(f"""
+                CREATE OR REPLACE FUNCTION {guard.name}() RETURNS trigger LANGUAGE plpgsql AS $body$
+                DECLARE o record;
+                BEGIN
+                    SELECT owner, state, until INTO o FROM messaging_ownership WHERE aggregate = '{guard.label}' FOR SHARE;
+                    IF NOT FOUND THEN RETURN NULL; END IF;
+                    IF coalesce(current_setting('messaging.following', true), '') = '{guard.label}' THEN
+                        IF o.owner <> '{guard.own}' THEN RETURN NULL; END IF;
+                    ELSIF o.owner = '{guard.own}' AND (o.state = 'settled' OR o.until <= clock_timestamp()) THEN
+                        RETURN NULL;
+                    END IF;
+                    IF o.state = 'moving' THEN
+                        RAISE EXCEPTION '{guard.moving}' USING ERRCODE = 'integrity_constraint_violation';
+                    END IF;
+                    RAISE EXCEPTION '{guard.moved}' USING ERRCODE = 'integrity_constraint_violation';
+                END $body$""")
+            cursor.execute(
+                f'CREATE OR REPLACE TRIGGER {guard.name} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "{guard.table}" '
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {guard.name}()"
+            )
+
+    def remove(self, connection: BaseDatabaseWrapper, guard: Guard) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f'DROP TRIGGER IF EXISTS {guard.name} ON "{guard.table}"')
+            cursor.execute(f"DROP FUNCTION IF EXISTS {guard.name}()")
+
+    def there(self, connection: BaseDatabaseWrapper, guard: Guard) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s)", [guard.name, f'"{guard.table}"']
+            )
+            return cursor.fetchone() is not None
+
+    def lock(self, using: str, seconds: float) -> None:
+        """Keep every guarded writer out until the transaction ends, when those in flight are through; `OperationalError` if they
+        take longer. A lock on the table and not on the row: share locks on a row let each other pass for ever, and a queue forms
+        only for a table."""
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{max(1, int(seconds * 1000))}ms"])
+            cursor.execute("LOCK TABLE messaging_ownership IN EXCLUSIVE MODE")
+
+    def follow(self, using: str, label: str) -> None:
+        """Let this transaction write as the follower. The owner can't change until it ends."""
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT 1 FROM messaging_ownership WHERE aggregate = %s FOR SHARE", [label])
+            # Bound to the transaction. A mark in the ownership's row would lock it, and a refused writer that holds one of the
+            # follower's rows and waits for that lock would be a deadlock.
+            cursor.execute("SELECT set_config('messaging.following', %s, true)", [label])
+
+    def unfollow(self, using: str, label: str) -> None:
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT set_config('messaging.following', '', true)")
+
+
+class SQLite:
+    #: As Django writes times there.
+    now = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+
+    def install(self, connection: BaseDatabaseWrapper, guard: Guard) -> None:
+        with connection.cursor() as cursor:
+            self.remove(connection, guard)
+            for event in ("INSERT", "UPDATE", "DELETE"):
+                cursor.execute(f"""
+                    CREATE TRIGGER {guard.name}_{event.lower()} BEFORE {event} ON "{guard.table}" BEGIN
+                        SELECT CASE WHEN state = 'moving' THEN RAISE(ABORT, '{guard.moving}') ELSE RAISE(ABORT, '{guard.moved}') END
+                        FROM messaging_ownership WHERE aggregate = '{guard.label}' AND CASE
+                            WHEN following THEN owner = '{guard.own}'
+                            ELSE owner <> '{guard.own}' OR (state = 'moving' AND coalesce(until > {self.now}, true)) END;
+                    END""")
+
+    def remove(self, connection: BaseDatabaseWrapper, guard: Guard) -> None:
+        with connection.cursor() as cursor:
+            for event in ("insert", "update", "delete"):
+                cursor.execute(f"DROP TRIGGER IF EXISTS {guard.name}_{event}")
+
+    def there(self, connection: BaseDatabaseWrapper, guard: Guard) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name LIKE %s", [f"{guard.name}_%"])
+            return bool(cursor.fetchone()[0] == 3)
+
+    def lock(self, using: str, seconds: float) -> None:
+        """The transaction is immediate, so it has the only write lock already."""
+
+    def follow(self, using: str, label: str) -> None:
+        self._mark(using, label, 1)
+
+    def unfollow(self, using: str, label: str) -> None:
+        self._mark(using, label, 0)
+
+    def _mark(self, using: str, label: str, value: int) -> None:
+        """In the row itself: nobody else reads it before this transaction has taken it back."""
+        with connections[using].cursor() as cursor:
+            cursor.execute("UPDATE messaging_ownership SET following = %s WHERE aggregate = %s", [value, label])
+
+
+_ENGINES: dict[str, PostgreSQL | SQLite] = {"postgresql": PostgreSQL(), "sqlite": SQLite()}
+
+
+def for_alias(using: str) -> PostgreSQL | SQLite:
+    return _ENGINES[connections[using].vendor]

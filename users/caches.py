@@ -1,0 +1,33 @@
+"""The users as a copy, while the monolith owns them still. The table at the end is the wiring."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from messaging.contracts import Moment
+from messaging.following import Follower
+from users.models import User
+
+
+class MonolithUser(BaseModel):
+    """What moves of a user."""
+
+    email: str
+    name: str
+    status: Literal["active", "suspended", "erased"]
+    status_since: Moment
+    suspension_reason: str
+    created_at: Moment
+
+
+USERS = Follower(
+    using="users",
+    model=User,
+    fields=tuple(MonolithUser.model_fields),
+    unique=("email",),
+    make_room=lambda key: {"email": ""},
+    more=lambda event: {"updated_at": event.time},
+    final=("status", "erased"),
+)
+
+CACHES = {"monolith": USERS.cache(MonolithUser)}
