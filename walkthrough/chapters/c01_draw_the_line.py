@@ -154,7 +154,7 @@ answer.
             "`user_id` with the same `db_column`, whose migration `SeparateDatabaseAndState` makes a no-op in the database.",
             (
                 "grep -rnE 'ForeignKey\\(.*(AUTH_USER_MODEL|\"auth.User\")' --include=models.py .",
-                "python manage.py sqlmigrate billing 0007",
+                "manage.py sqlmigrate billing 0007",
             ),
         ),
         Advice(
@@ -172,7 +172,7 @@ answer.
             "Too much crosses today to forbid it",
             "Write today's crossings into `ignore_imports` of the contract and let the list only shrink: import-linter fails where an "
             "entry is no longer needed.",
-            ("lint-imports", "python manage.py check"),
+            ("lint-imports", "manage.py check"),
         ),
     ),
     windows=(

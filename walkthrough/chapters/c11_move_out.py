@@ -178,11 +178,10 @@ off: if both sides have a row about a user, [where is the truth](12)?
     advice=(
         Advice(
             "PostgreSQL, Redis, RabbitMQ",
-            "Each by a URL alone; the databases must exist. Give each context a login that may connect to its own database only: then the wall is real, whatever the code tries.",
+            "Each by a URL alone; the databases must exist. Give each context a login that may connect to its own database only (`REVOKE CONNECT ON DATABASE users FROM PUBLIC`): then the wall is real, whatever the code tries.",
             (
-                "export BILLING_DATABASE_URL=postgres://billing:secret@db:5432/billing",
-                "export CELERY_BROKER_URL=amqp://guest:guest@broker:5672//",
-                "psql -c 'REVOKE CONNECT ON DATABASE users FROM PUBLIC'",
+                "CONTEXTS=billing BILLING_DATABASE_URL=postgres://billing:secret@db:5432/billing manage.py migrate --database billing",
+                "CELERY_BROKER_URL=amqp://guest:guest@broker:5672// celery -A config worker -Q billing",
             ),
         ),
         Advice(
@@ -192,7 +191,7 @@ off: if both sides have a row about a user, [where is the truth](12)?
         Advice(
             "One settings module with `if` for each deployment",
             "Let one variable say which contexts a process is, and derive the apps, databases, URLs and queues from it. Start each in your build, alone, with the other side's database missing.",
-            ("CONTEXTS=billing manage.py check", "CONTEXTS=billing manage.py migrate --database billing"),
+            ("CONTEXTS=billing manage.py check", "CONTEXTS=users manage.py check"),
         ),
         Advice(
             "Celery tasks in one pool",
