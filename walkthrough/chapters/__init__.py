@@ -7,6 +7,7 @@ from walkthrough.chapters.c02_ask_the_api import CHAPTER as ASK_THE_API
 from walkthrough.chapters.c03_outbox import CHAPTER as OUTBOX
 from walkthrough.chapters.c04_own_copy import CHAPTER as OWN_COPY
 from walkthrough.chapters.c05_seed import CHAPTER as SEED
+from walkthrough.chapters.c06_cut_over import CHAPTER as CUT_OVER
 from walkthrough.chapters.c07_silent_hour import CHAPTER as SILENT_HOUR
 from walkthrough.chapters.c08_broker_lost import CHAPTER as BROKER_LOST
 from walkthrough.chapters.c09_stale_data import CHAPTER as STALE_DATA
@@ -21,6 +22,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     OUTBOX,
     OWN_COPY,
     SEED,
+    CUT_OVER,
     SILENT_HOUR,
     BROKER_LOST,
     STALE_DATA,
