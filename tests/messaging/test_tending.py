@@ -59,7 +59,7 @@ def test_holes_are_filled_in_one_look_and_each_for_just_its_range(live, monkeypa
     Subscription.objects.using("billing").update(head=20, ahead=beyond, behind_since=timezone.now())
     live.look()
     assert asked == []  # their events may still come, and so may what follows
-    (watch,) = live._watches.values()
+    watch = live._watches["users"]
     watch.arrived = deque((at - tending.GRACE, position) for at, position in watch.arrived)
     live.look()
     assert asked == [(5, 7), (8, 10), (12, 16)]
@@ -72,7 +72,7 @@ def test_an_authority_that_lacks_what_arrived_does_not_hold_the_look(live):
         head=90, ahead=[[80, 80], [90, 90]], behind_since=timezone.now() - timedelta(seconds=tending.GRACE + 1)
     )
     live.look()
-    (watch,) = live._watches.values()
+    watch = live._watches["users"]
     watch.arrived = deque((at - tending.GRACE, position) for at, position in watch.arrived)
     live.look()
     assert subscription().ahead == [[80, 80], [90, 90]]
@@ -111,7 +111,7 @@ def test_a_cache_that_cannot_take_what_comes_does_not_end_the_tending(live, monk
         live.look()
     assert "can't be tended now" in caplog.text
     assert subscription().checkpoint == 5
-    next(iter(live._watches.values())).quiet_until = 0.0
+    live._watches["users"].quiet_until = 0.0
     live.look()
     assert subscription().checkpoint == 10
 
@@ -123,7 +123,7 @@ def test_an_authority_that_was_set_back_is_an_incident_until_it_has_passed_the_c
     assert incident.summary.startswith("users was set back: it is at position 5, and this copy has it up to 8.")
     shown = call("status")
     assert incident.summary in shown.out
-    (watch,) = live._watches.values()
+    watch = live._watches["users"]
     for reported in (0.0, 0.0):  # once more, and it is the same one
         watch.reported = reported
         live.look()
