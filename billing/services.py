@@ -12,7 +12,7 @@ from django.utils import timezone
 from billing import events, selectors
 from billing.errors import InvalidPeriod, SourceAway, TransitionNotAllowed, UnknownInvoice
 from billing.models import Invoice
-from billing.sources.base import Standing
+from billing.sources.base import Source, Standing
 from billing.sources.reading import Reading
 from messaging import lookup, outbox, staleness
 from messaging.staleness import Policy
@@ -85,7 +85,7 @@ def invoices_generate(
             with transaction.atomic(using=DATABASE):
                 users = reading.source.confirmed([standing for standing in standings if standing.user_id not in held])
                 # A user who was just looked up is as fresh as can be.
-                new = _issue(users, period, "" if todo is Policy.ASK else doubt)
+                new = _issue(_counted(users, reading.source), period, "" if todo is Policy.ASK else doubt)
             run.issued, run.already, run.held = run.issued + new, run.already + len(users) - new, run.held + len(held)
             after = ids[-1]
             progress(len(ids))
@@ -106,6 +106,12 @@ def _judged(policy: Policy | None, bound: timedelta | None) -> tuple[Policy, str
     if policy is None and bound is None and not staleness.measured(DATABASE, AUTHORITY):
         return Policy.PROCEED, staleness.described(DATABASE, AUTHORITY)
     return policy or Policy.HOLD, staleness.doubt(DATABASE, AUTHORITY, MAX_STALENESS if bound is None else bound)
+
+
+def _counted(users: Sequence[Standing], source: Source) -> Sequence[Standing]:
+    """With versions that can be compared with those of `users`' events. Another authority counts for itself: 0 is older than each
+    of them, so a late suspension flags the invoice by its time alone."""
+    return users if source.authority == AUTHORITY else [user._replace(version=0) for user in users]
 
 
 def _issue(users: Sequence[Standing], period: str, doubt: str) -> int:

@@ -19,6 +19,7 @@ Row = tuple[uuid.UUID, str, int]
 class Users:
     """The monolith's users in the order of their ids, as (id, status, version)."""
 
+    authority = DATABASE
     failures = (OperationalError, InterfaceError, ProgrammingError)
     at_once = 0
 

@@ -30,6 +30,7 @@ class Api:
     """An `Adapter`. It asks about the users that billing knows by itself: those it invoiced, and those in its cache. One who was
     registered since isn't asked about, for the API has no list to read; that is what a feed is for."""
 
+    authority = AUTHORITY
     failures = (Unreachable, Denied)
     #: Invoices are committed after so many answers, and stay when the next one doesn't come.
     at_once = 25

@@ -25,10 +25,11 @@ class Standing(NamedTuple):
 
 class Adapter(Protocol):
     """A live source, behind `billing.sources.live.Live`. `calls`: questions asked so far, over the wire or to a database.
-    `failures`: what it raises when it can't answer. `at_once`: users to ask for at a time, where the work between two commits
-    should stay small; 0 leaves it to the caller."""
+    `authority`: whose versions its answers carry. `failures`: what it raises when it can't answer. `at_once`: users to ask for at
+    a time, where the work between two commits should stay small; 0 leaves it to the caller."""
 
     calls: int
+    authority: str
     failures: tuple[type[Exception], ...]
     at_once: int
 
@@ -48,6 +49,10 @@ class Source(Protocol):
 
     name: str
     is_copy: bool
+
+    @property
+    def authority(self) -> str:
+        """Whose versions its answers carry: each authority counts for itself."""
 
     @property
     def calls(self) -> int: ...

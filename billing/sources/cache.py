@@ -17,6 +17,7 @@ class Cache:
 
     name = "cache"
     is_copy = True
+    authority = "users"
     calls = 0
     seconds = 0.0
 

@@ -22,6 +22,10 @@ class Live:
         self._refused: list[UUID] = []
 
     @property
+    def authority(self) -> str:
+        return self.adapter.authority
+
+    @property
     def calls(self) -> int:
         return self.adapter.calls
 

@@ -27,6 +27,10 @@ class Shadow:
         self.confirmed, self.skipped, self.undecided, self.close = old.confirmed, old.skipped, old.undecided, old.close
 
     @property
+    def authority(self) -> str:
+        return self.old.authority
+
+    @property
     def calls(self) -> int:
         return self.old.calls
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from billing import cutovers
 from billing.errors import SourceAway
 from billing.models import CachedUser, Cutover, Invoice, ShadowMismatch
-from billing.services import invoices_generate
+from billing.services import invoices_flag_late, invoices_generate
 from billing.sources import choice, shadow
 from billing.sources.api import Api
 from messaging import pulling, registry, tokens
@@ -86,12 +86,17 @@ def test_the_monolith_says_who_may_be_invoiced(monkeypatch):
     assert (generate().issued, generate().already) == (0, 3)
 
 
-def test_an_invoice_keeps_the_version_that_was_answered():
+def test_a_late_suspension_flags_what_was_decided_by_another_authoritys_versions():
+    """The monolith counts for itself: its version 3 is no later than version 2 of `users`."""
     (user,) = register(1)
     monolith.change_email(user, "new@example.org")
+    monolith.change_email(user, "newer@example.org")
     to("monolith")
     generate()
-    assert Invoice.objects.using("billing").get().user_version == 2
+    invoice = Invoice.objects.using("billing").get()
+    assert invoice.user_version == 0
+    flagged = invoices_flag_late(user_id=user.pk, status="suspended", since=invoice.issued_at - timedelta(seconds=1), version=2)
+    assert flagged == 1
 
 
 def test_a_live_source_has_no_age_to_judge():
