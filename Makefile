@@ -31,13 +31,17 @@ help:
 run: .venv/.run
 	@exec $(BIN)/python -m config.up
 
+# Both engines at a time, for most tests wait more than they work; the second one's output follows the first one's.
 # What starts the whole system, reads settings or reads prose has no engine: once is enough.
+ONCE := tests/browser tests/config tests/docs tests/walkthrough/test_planted.py
 test: .venv/.dev
-	@failed=0; \
+	@log=$$(mktemp); failed=0; \
+	echo "On PostgreSQL in the background; its output comes when SQLite is through."; \
+	$(BIN)/python -m pytest --engine postgresql $(ONCE:%=--ignore %) $(ARGS) >$$log 2>&1 & other=$$!; \
+	trap "kill $$other 2>/dev/null; rm -f $$log; exit 130" INT TERM; \
 	$(BIN)/python -m pytest --engine sqlite $(ARGS) || { failed=1; bad="$$bad sqlite"; }; \
-	$(BIN)/python -m pytest --engine postgresql --ignore tests/browser --ignore tests/config --ignore tests/docs \
-		--ignore tests/walkthrough/test_planted.py $(ARGS) \
-		|| { failed=1; bad="$$bad postgresql"; }; \
+	wait $$other || { failed=1; bad="$$bad postgresql"; }; \
+	cat $$log; rm -f $$log; \
 	if [ $$failed = 1 ]; then echo "Tests failed on:$$bad" >&2; fi; \
 	exit $$failed
 

@@ -1,7 +1,11 @@
 """A broker and a stack of processes for every test of delivery."""
 
+import fcntl
 import os
 import socket
+import tempfile
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import pytest
 from kombu import Connection
@@ -35,17 +39,31 @@ def valkey():
 
 @pytest.fixture(params=["valkey", pytest.param("rabbitmq", marks=pytest.mark.skipif(not rabbitmq_answers(), reason="no RabbitMQ"))])
 def broker(request):
-    """Delivery is tested on the embedded broker, and on RabbitMQ where one answers."""
+    """Delivery is tested on the embedded broker, and on RabbitMQ where one answers: one test at a time there, for its queues are
+    everybody's."""
     url = request.getfixturevalue("valkey") if request.param == "valkey" else RABBITMQ
+    with alone() if url == RABBITMQ else nullcontext():
+        _empty(url, request.param)
+        yield url
+
+
+@contextmanager
+def alone():
+    """The suite runs on two engines at a time; this waits for the other one."""
+    with (Path(tempfile.gettempdir()) / "tests-rabbitmq.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _empty(url, kind):
     with Connection(url) as connection:
         for name in ("users", "billing"):
             bound = queue(name).bind(connection.default_channel)
             bound.declare()
             bound.purge()
-        if request.param == "valkey":
+        if kind == "valkey":
             # What a worker held when an earlier test killed it comes back from here, seconds later.
             connection.default_channel.client.flushdb()
-    return url
 
 
 @pytest.fixture
