@@ -203,8 +203,8 @@ invoices that no invoice code asked for. And none of it can be read in either mo
         Advice(
             "Stay, if you can",
             "A slow release, a test suite that takes an hour, a migration at night: none of them needs a second database. Short "
-            "transactions, and `SET lock_timeout = '2s'` at the top of a migration, mend what you saw here. Go on when two teams really need to decide apart.",
-            ("manage.py sqlmigrate users 0042", "manage.py long_migration monolith --seconds 20"),
+            "transactions, and a `lock_timeout` at the top of a migration, mend what you saw here. Go on when two teams really need to decide apart.",
+            ("SET lock_timeout = '2s'", "manage.py sqlmigrate users 0042", "manage.py long_migration monolith --seconds 20"),
         ),
         Advice(
             "Foreign keys to `AUTH_USER_MODEL`",
