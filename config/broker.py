@@ -13,6 +13,8 @@ from config import sockets
 from config.environment import VAR
 
 FOLDER = VAR / "broker"
+#: Redis keys of the messages in workers' hands, and of their index.
+IN_HAND = ("contexts.unacked", "contexts.unacked_index")
 
 
 def socket_path(folder: Path = FOLDER) -> Path:
@@ -56,6 +58,10 @@ def transport_options(broker_url: str) -> dict[str, Any]:
             # A message that a killed worker held comes back after this many seconds. kombu's default is an hour. The
             # shortest value of all apps on one broker wins, so every process of the project takes it from here.
             "visibility_timeout": 5,
+            # Names of our own for what is in workers' hands: kombu's are the same for every application on a database.
+            "unacked_key": IN_HAND[0],
+            "unacked_index_key": IN_HAND[1],
+            "unacked_mutex_key": f"{IN_HAND[0]}.mutex",
             # How often kombu looks for such messages: every second. By default it sweeps every 10 s and skips 9 sweeps
             # of 10 (measured: a killed worker's message back after 101 s; with these two after 5 s).
             "unacked_restore_interval": 1,

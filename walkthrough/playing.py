@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connections
 
 from config.environment import VAR
+from walkthrough import made_up, programs
 from walkthrough.chapter import Chapter
 from walkthrough.record import Entry, Played
 from walkthrough.stage import Stage
@@ -24,6 +25,10 @@ FOLDER = VAR / "walkthrough"
 SETTING = "stage"
 #: What the step that is being played has shown so far.
 NOW = "now.json"
+
+
+#: What says by itself what to do.
+CLEAR = (made_up.RealData, programs.SystemNotRunning, programs.WouldNot)
 
 
 class CanNotPlay(Exception):
@@ -83,7 +88,10 @@ def play(chapter: Chapter, name: str, follow: Callable[[Entry], None] = lambda e
         stage = Stage(done, found.notes, shows)
         began = time.monotonic()
         try:
+            made_up.check()
             (chapter.starts if name == SETTING else chapter.step(name).run)(stage)
+        except CLEAR as error:
+            done.error = str(error)
         except Exception as error:  # the page says so; a half-played step is no green one
             log.exception("chapter %d, %s", chapter.number, name)
             done.error = f"{type(error).__name__}: {error}"

@@ -16,8 +16,6 @@ from messaging.queues import depth, queue
 from messaging.sending import Sender
 from walkthrough import programs
 
-#: Where kombu's Redis transport notes what is in a worker's hands, and where ours keeps what is on its way into them.
-IN_HAND = ("unacked", "unacked_index")
 #: Seconds that a worker may take for what it has in hand.
 PATIENCE = 20.0
 
@@ -38,7 +36,7 @@ def empty() -> None:
             bound.purge()
         client = getattr(channel, "client", None)
         if client is not None:  # Redis or Valkey
-            client.delete(*IN_HAND, *(f"{name}.fetching" for name in settings.DELIVERING))
+            client.delete(*broker.IN_HAND, *(f"{name}.fetching" for name in settings.DELIVERING))
 
 
 def lose() -> None:

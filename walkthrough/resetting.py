@@ -17,26 +17,20 @@ from billing.models import CachedUser
 from config import preparation
 from messaging import bootstrap, conf, registry, splitting
 from messaging.models import Consumer, Subscription, Unknown
-from walkthrough import bombs, copying, faults, programs, queueing
+from walkthrough import bombs, copying, faults, made_up, programs, queueing
 
-#: Domains that nobody has: RFC 2606.
-MADE_UP = ("@example.org", "@example.com", "@example.net")
 #: Programs that run only while a chapter needs them.
 ON_DEMAND = ("users-api", "billing-web", "billing-tend")
 USERS = 24
-
-
-class RealData(Exception):
-    """The databases hold users that weren't made up. The text may be shown."""
 
 
 def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True, moved: bool = True) -> None:
     """Bring the whole system into the starting state. `copied`: whether billing has its copy, or is as new. `moved`: whether users
     has the users, or only the monolith does.
 
-    Raises `RealData`, and what `programs` raises.
+    Raises `made_up.RealData`, and what `programs` raises.
     """
-    _only_made_up()
+    made_up.check()
     _mended()
     _at_rest()
     for context in conf.splits():  # a guard would refuse that a table is emptied by another than its owner
@@ -60,19 +54,6 @@ def new_copy() -> None:
         Unknown.objects.using("billing").all()._raw_delete("billing")
         Subscription.objects.using("billing").filter(pk="users").delete()
         Subscription.objects.using("billing").create(pk="users")
-
-
-def _only_made_up() -> None:
-    for label in ("users.User", "monolith.User"):
-        model = apps.get_model(label)
-        real = model._default_manager.using(model._meta.app_label).exclude(email="")
-        for domain in MADE_UP:
-            real = real.exclude(email__endswith=domain)
-        if real.exists():
-            raise RealData(
-                f"The database of {model._meta.app_label} holds users with real addresses, and the walkthrough would wipe them. "
-                "Start it on databases of its own: VAR_DIR=var/walk make run, or other *_DATABASE_URLs."
-            )
 
 
 def _mended() -> None:

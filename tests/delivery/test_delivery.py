@@ -13,6 +13,7 @@ from kombu import Connection, Producer
 
 from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue, invoices_generate
+from config.broker import IN_HAND
 from messaging.models import Parked
 from messaging.queues import DELIVER
 from tests.probes import wait_for
@@ -210,7 +211,7 @@ def held(broker):
     """What the broker keeps for billing's worker: the queue, what is being fetched, and what nobody acknowledged."""
     with Connection(broker) as connection:
         client = connection.default_channel.client
-        return client.lrange("billing", 0, -1) + client.lrange("billing.fetching", 0, -1) + list(client.hvals("unacked"))
+        return client.lrange("billing", 0, -1) + client.lrange("billing.fetching", 0, -1) + list(client.hvals(IN_HAND[0]))
 
 
 def test_two_relays_and_two_workers_share_the_work(stack):

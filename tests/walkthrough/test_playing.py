@@ -10,6 +10,8 @@ from walkthrough.playing import SETTING, CanNotPlay
 from walkthrough.record import Check, Entry, Said
 from walkthrough.stage import Stage
 
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

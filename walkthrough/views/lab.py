@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from messaging.errors import MessagingError
 from messaging.models import Subscription
 from messaging.staleness import age, in_words
-from walkthrough import faults, presentation, programs
+from walkthrough import faults, made_up, presentation, programs
 from walkthrough.chapters import CHAPTERS
 from walkthrough.lab import charts, damage, processes, repairs, timeline
 from walkthrough.lab.history import HISTORY
@@ -29,7 +29,7 @@ ACTS: dict[str, Callable[[str, str], str]] = {
     "mend": lambda name, what: repairs.mend_everything() if name == "everything" else repairs.do(name),
 }
 #: Why something may not be possible just now; each says so in a sentence.
-EXPECTED = (MessagingError, programs.SystemNotRunning, programs.WouldNot, Error, BrokerError, OSError)
+EXPECTED = (MessagingError, made_up.RealData, programs.SystemNotRunning, programs.WouldNot, Error, BrokerError, OSError)
 
 
 @require_safe
@@ -52,6 +52,7 @@ def act(request: HttpRequest, kind: str, name: str, what: str = "do") -> HttpRes
     if kind not in ACTS:
         raise Http404(f"There is no switch {kind!r}.")
     try:
+        made_up.check()
         said, refused = ACTS[kind](name, what), False
     except KeyError:
         raise Http404(f"There is no {kind} {name!r}, or it can't {what}.") from None
