@@ -211,6 +211,8 @@ LOGGING = {
 
 if not DEBUG:
     SECURE_SSL_REDIRECT = True
+    # Whoever asks these is beside the process, behind whatever speaks HTTPS for it, and follows no redirect.
+    SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True

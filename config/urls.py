@@ -1,4 +1,4 @@
-"""The URLs of the contexts that this process is; the walkthrough at the root where it is installed."""
+"""The URLs of the contexts that this process is, and of its health; the walkthrough at the root where it is installed."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from messaging import conf
+from messaging import conf, health
 from messaging.api.views import urls
 
 #: What the walkthrough's base template needs. A context's page takes it as arguments, so it knows nothing of the walkthrough.
@@ -21,6 +21,7 @@ if settings.WALKTHROUGH:
 PAGED = [context for context in settings.CHOSEN if settings.WALKTHROUGH and context.pages]
 
 urlpatterns = [
+    *health.urls(),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(), name="api-docs"),

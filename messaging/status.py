@@ -68,7 +68,7 @@ def consumer_states() -> list[ConsumerState]:
     heads, registers = _heads(), _registers()
     states: list[ConsumerState] = []
     for consumer in conf.contexts():
-        with _reading(consumer):
+        with reading(consumer):
             subscriptions = {row.authority: row for row in Subscription.objects.using(consumer)}
             heard = {wire.partition(".")[0] for wire in handlers.table(consumer)} | set(subscriptions)
             parked, incidents, restored = _parked(consumer, heard), _incidents(consumer), _restored(consumer)
@@ -122,7 +122,7 @@ def outbox_states() -> list[OutboxState]:
     """The outbox of every context in this process."""
     states, now = [], timezone.now()
     for context in conf.contexts():
-        with _reading(context):
+        with reading(context):
             unsent = Published.objects.using(context).filter(status__in=[StatusChoice.SCHEDULE, StatusChoice.FAILED])
             found = unsent.order_by().values_list("status").annotate(number=Count("pk"), oldest=Min("added"))
             by_status = {status: (number, oldest) for status, number, oldest in found}
@@ -136,7 +136,7 @@ def _heads() -> dict[str, int]:
     """Each authority's head. What isn't stamped yet counts, or a stopped relay would look like no lag."""
     heads = {}
     for authority in conf.contexts():
-        with _reading(authority):
+        with reading(authority):
             # In this order a change that is stamped in between counts twice for a moment, rather than not at all.
             pending = Ledger.objects.using(authority).filter(position__isnull=True).count()
             heads[authority] = pending + sequencer.head(authority)
@@ -146,7 +146,7 @@ def _heads() -> dict[str, int]:
 def _registers() -> dict[str, set[str]]:
     registers = {}
     for authority in conf.contexts():
-        with _reading(authority):
+        with reading(authority):
             registers[authority] = set(Consumer.objects.using(authority).values_list("name", flat=True))
     return registers
 
@@ -181,7 +181,8 @@ def _elsewhere(heads: dict[str, int], registers: dict[str, set[str]]) -> Iterato
 
 
 @contextmanager
-def _reading(using: str) -> Iterator[None]:
+def reading(using: str) -> Iterator[None]:
+    """Around what reads a context's database: raises `DatabaseUnreadable` where that doesn't answer, or lacks its tables."""
     try:
         yield
     except (DatabaseError, InterfaceError) as error:

@@ -155,6 +155,15 @@ def test_queues():
             queue.purge()
 
 
+def test_who_looks_at_queues_makes_none():
+    with current_app.connection_for_write() as connection:
+        there = connection.default_channel.queues  # of kombu's transport in memory: all of them, by name
+        there.clear()
+        told = call("status", "--json").json["queues"]
+        assert told == [{"queue": "users", "depth": 0}, {"queue": "billing", "depth": 0}]  # the monolith has none
+        assert not there
+
+
 def test_for_a_person():
     user_register(email="a@example.org", name="Ann")
     ended = call("status")

@@ -83,6 +83,18 @@ def test_production_has_no_walkthrough() -> None:
     assert "walkthrough" not in describe(DEBUG="0", SECRET_KEY=LONG_KEY)["apps"]
 
 
+def test_in_production_a_monitor_is_not_sent_to_https_and_everybody_else_is() -> None:
+    ask = (
+        "import django, json; django.setup(); from django.test import Client; client = Client(headers={'host': 'localhost'})\n"
+        "print(json.dumps({path: client.get(path).status_code for path in ('/healthz', '/readyz', '/metrics', '/admin/', '/api/docs/')}))"
+    )
+    done = python("-c", ask, DEBUG="0", SECRET_KEY=LONG_KEY)
+
+    assert done.returncode == 0, done.stderr
+    codes = json.loads(done.stdout.splitlines()[-1])
+    assert codes == {"/healthz": 200, "/readyz": 503, "/metrics": 503, "/admin/": 301, "/api/docs/": 301}  # nothing is migrated
+
+
 def test_a_switch_is_not_guessed() -> None:
     assert "DEBUG='maybe' is not a switch. Use 1 or 0." in refusal(DEBUG="maybe")
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from rich import box
 from rich.table import Table
 
-from messaging import conf, queues
+from messaging import queues
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found
 from messaging.console import show
@@ -27,7 +27,7 @@ class Command(BaseCommand):
             outbox = [asdict(state) for state in outbox_states()]
         except DatabaseUnreadable as error:
             raise Found(f"{error}. Is it running, and migrated?") from error
-        depths = [{"queue": name, "depth": queues.depth(current_app, name)} for name in conf.contexts()]
+        depths = [{"queue": name, "depth": queues.depth(current_app, name)} for name in queues.here(current_app)]
         if options["json"]:
             self.result(options, {"consumers": consumers, "outbox": outbox, "queues": depths}, "")
         else:
