@@ -1,0 +1,124 @@
+"""Two deployments that know of each other a URL and a token, made by the lines of docs/apart.md: roles, databases, a broker's users."""
+
+import os
+import re
+import secrets
+import shlex
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import redis
+
+from config.embedded import broker as embedded
+from config.environment import ROOT
+from tests.apart.deployment import Deployment
+from tests.postgres import postgres
+
+PAGE = (ROOT / "docs" / "apart.md").read_text()
+PASSWORD = "change-me"
+
+
+def block(kind: str) -> str:
+    """The page's first listing in this language."""
+    found = re.search(rf"^```{kind}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, f"docs/apart.md has no {kind} listing."
+    return found[1]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL server with the page's roles and databases. Their names have a mark, for the server may be shared."""
+
+    url: str
+    mark: str
+
+    def as_role(self, context: str, database: str) -> str:
+        """The URL of a database (`users`, `users_django`) for a context's own role."""
+        there = urlsplit(self.url)
+        place = f"{self.mark}{context}_app:{PASSWORD}@{there.hostname}:{there.port or 5432}"
+        return f"postgresql://{place}/{self.mark}{database}"
+
+    def named(self, text: str) -> str:
+        return re.sub(r"\b(users|billing)(_app|_django)?\b", rf"{self.mark}\g<0>", text)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if given:
+        yield from _prepared(given)
+    else:
+        with postgres() as url:
+            yield from _prepared(url)
+
+
+def _prepared(url: str) -> Iterator[Server]:
+    server = Server(url, f"apart_{secrets.token_hex(4)}_")
+    made = re.findall(r"CREATE (ROLE|DATABASE) (\w+)", server.named(block("sql")))
+    with psycopg.connect(url, autocommit=True) as superuser:
+        try:
+            for statement in filter(str.strip, server.named(block("sql")).split(";")):
+                superuser.execute(statement)  # type: ignore[call-overload]  # the page's own text
+            yield server
+        finally:
+            for kind, name in sorted(made):  # databases first: they belong to roles
+                superuser.execute(f"DROP {kind} IF EXISTS {name}{' WITH (FORCE)' if kind == 'DATABASE' else ''}")  # type: ignore[call-overload]
+
+
+@pytest.fixture(scope="module")
+def broker_socket() -> Iterator[str]:
+    """A broker with the page's users; the way to it. Its door for everybody is closed."""
+    with embedded() as url:
+        socket = url.partition("://")[2]
+        with redis.Redis(unix_socket_path=socket) as client:
+            for line in block("text").splitlines():
+                client.execute_command(*shlex.split(line))
+            client.execute_command("ACL", "SETUSER", "default", "off")
+        yield socket
+
+
+@pytest.fixture(scope="module")
+def users(server: Server, broker_socket: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    yield from _deployed("users", server, broker_socket, tmp_path_factory.mktemp("users-box"))
+
+
+@pytest.fixture(scope="module")
+def billing(server: Server, broker_socket: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    yield from _deployed("billing", server, broker_socket, tmp_path_factory.mktemp("billing-box"))
+
+
+def _deployed(context: str, server: Server, broker_socket: str, folder: Path) -> Iterator[Deployment]:
+    environment = {
+        "CONTEXTS": context,
+        "DATABASE_URL": server.as_role(context, f"{context}_django"),
+        f"{context.upper()}_DATABASE_URL": server.as_role(context, context),
+        "CELERY_BROKER_URL": f"redis+socket://{context}:{PASSWORD}@{broker_socket}",
+    }
+    deployment = Deployment(f"Procfile.{context}", folder, **environment)
+    try:
+        yield deployment
+    finally:
+        deployment.stop()
+
+
+@pytest.fixture(scope="module")
+def started(users: Deployment, billing: Deployment) -> dict[str, str]:
+    """Both deployments run, and billing's copy was seeded from users' past; what `bootstrap` said."""
+    both = (("users", users), ("billing", billing))
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda box: [box[1].manage("migrate", "-v0", "--database", name) for name in ("default", box[0])], both))
+    users.manage("seed", "--users", "200")
+    tokens = {}
+    for line in re.findall(r"^manage\.py (consumers register .*)$", PAGE, re.MULTILINE):
+        words = shlex.split(line)
+        tokens[words[2]] = (users if words[4] == "users" else billing).manage(*words, "--json")["token"]
+    billing.environment |= {"USERS_API_URL": users.url, "USERS_API_TOKEN": tokens["billing"]}
+    users.start()
+    billing.start()
+    said: dict[str, str] = billing.manage("bootstrap", "billing", "--from", "users", "--json")
+    return said

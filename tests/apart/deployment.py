@@ -1,0 +1,95 @@
+"""A deployment of some contexts: what a Procfile lists, as real processes, with an environment of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from config.environment import ROOT
+from tests.probes import wait_for
+from tests.running import surroundings
+
+LINE = re.compile(r"^([\w-]+):\s*(.+)$")
+PATIENCE = 40.0
+
+
+def programs(procfile: str) -> dict[str, str]:
+    """The lines of a Procfile: name to command."""
+    lines = (ROOT / procfile).read_text().splitlines()
+    found = [LINE.match(line) for line in lines if line.strip() and not line.startswith("#")]
+    assert all(found), f"{procfile} has a line that is no program."
+    return {match[1]: match[2] for match in found if match}
+
+
+class Deployment:
+    """The programs of a Procfile, and commands beside them. Nothing of the tests' own environment reaches them."""
+
+    def __init__(self, procfile: str, folder: Path, **environment: str) -> None:
+        self.programs = programs(procfile)
+        self.folder = folder
+        self.environment = surroundings(folder, SECRET_KEY=f"{procfile}-" * 6, **environment)
+        self.environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.url = f"http://127.0.0.1:{self.environment['PORT']}"
+        self.log = folder / "log.txt"
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, *names: str) -> None:
+        """Start programs, all of them where none is named; back when the web server answers, if it is among them."""
+        with self.log.open("ab") as log:
+            for name in names or self.programs:
+                self.running[name] = subprocess.Popen(
+                    ["sh", "-c", f"exec {self.programs[name]}"],
+                    cwd=ROOT,
+                    env=self.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+        if "web" in (names or self.programs):
+            wait_for(lambda: self.get("/healthz")[0] == 200, timeout=PATIENCE, what=f"{self.url} to answer", seen=self.tail)
+
+    def stop(self) -> None:
+        """End everything, as a box that is switched off."""
+        for name in list(self.running):
+            process = self.running.pop(name)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=10)
+
+    def get(self, path: str) -> tuple[int, Any]:
+        """Status and content; 0 where nobody answers."""
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:
+                code, text = answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            code, text = error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+        return code, json.loads(text) if text.startswith("{") else text
+
+    def manage(self, *arguments: str, code: int = 0) -> Any:
+        """Run a command, see it end with this exit code, and return the JSON of its last line, if it is that."""
+        done = subprocess.run(
+            ["python", "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}\n{self.tail()}"
+        last = (done.stdout.strip().splitlines() or [""])[-1]
+        return json.loads(last) if last.startswith("{") else last
+
+    def tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:]) if self.log.exists() else ""
