@@ -32,8 +32,8 @@ run: .venv/.run
 	@exec $(BIN)/python -m config.up
 
 # Both engines at a time, for most tests wait more than they work; the second one's output follows the first one's.
-# What starts the whole system, reads settings or reads prose has no engine: once is enough.
-ONCE := tests/browser tests/config tests/docs tests/walkthrough/test_planted.py
+# What starts the whole system or brings its own databases, reads settings or reads prose has no engine: once is enough.
+ONCE := tests/apart tests/browser tests/config tests/docs tests/walkthrough/test_planted.py
 test: .venv/.dev
 	@log=$$(mktemp); failed=0; \
 	echo "On PostgreSQL in the background; its output comes when SQLite is through."; \

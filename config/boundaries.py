@@ -105,7 +105,7 @@ def storage_names() -> dict[str, str]:
     names: dict[str, str] = {}
     for context in CONTEXTS.values():
         names |= {context.database_variable: context.name, context.database_file: context.name}
-        if apps.is_installed(context.app.split(".")[0]):
+        if context.name in settings.CONTEXT_NAMES:
             for model in apps.get_app_config(context.name).get_models(include_auto_created=True):
                 if not model._meta.proxy:
                     names[model._meta.db_table] = context.name

@@ -183,7 +183,7 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_QUEUES = [queue(name) for name in DELIVERING]
 CELERY_TASK_DEFAULT_QUEUE = CONTEXT_NAMES[0]
-CELERY_TASK_DEFAULT_EXCHANGE = ""
+CELERY_TASK_DEFAULT_EXCHANGE = ""  # the broker's own: there is none to declare, so a broker's user needs no leave to
 # The scheduler only says "look whether something is due"; a tick nobody took in time is worth nothing.
 CELERY_BEAT_SCHEDULE = {
     f"retry {name}": {

@@ -36,8 +36,8 @@ def alive(request: HttpRequest) -> HttpResponse:
 def ready(request: HttpRequest) -> HttpResponse:
     """200 where this process can do its work: every database answers and is migrated. 503 elsewhere, with what is missing.
 
-    A broker that is away is told and doesn't count: what was to be sent waits in the outbox. Neither do lag and staleness, which say
-    how good decisions are, not whether requests can be served; a decision has its own bound.
+    A broker that is away is told and doesn't count: what was to be sent waits in the outbox. Neither do lag and staleness:
+    they say how good decisions are, not whether requests can be served, and a decision has its own bound.
     """
     databases = {alias: _database(alias) for alias in connections}
     able = all(state == "ok" for state in databases.values())

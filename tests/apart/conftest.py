@@ -1,4 +1,4 @@
-"""Two deployments that know of each other a URL and a token, made by the lines of docs/apart.md: roles, databases, a broker's users."""
+"""Two deployments that know of each other a URL and a token, with roles, databases and broker's users by docs/apart.md's lines."""
 
 import os
 import re
@@ -17,6 +17,7 @@ import redis
 from config.embedded import broker as embedded
 from config.environment import ROOT
 from tests.apart.deployment import Deployment
+from tests.delivery.conftest import pytest_runtest_makereport, registered, stack, valkey  # noqa: F401  (fixtures, for the upgrade)
 from tests.postgres import postgres
 
 PAGE = (ROOT / "docs" / "apart.md").read_text()
@@ -109,16 +110,21 @@ def _deployed(context: str, server: Server, broker_socket: str, folder: Path) ->
 @pytest.fixture(scope="module")
 def started(users: Deployment, billing: Deployment) -> dict[str, str]:
     """Both deployments run, and billing's copy was seeded from users' past; what `bootstrap` said."""
-    both = (("users", users), ("billing", billing))
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda box: [box[1].manage("migrate", "-v0", "--database", name) for name in ("default", box[0])], both))
-    users.manage("seed", "--users", "200")
-    tokens = {}
-    for line in re.findall(r"^manage\.py (consumers register .*)$", PAGE, re.MULTILINE):
-        words = shlex.split(line)
-        tokens[words[2]] = (users if words[4] == "users" else billing).manage(*words, "--json")["token"]
-    billing.environment |= {"USERS_API_URL": users.url, "USERS_API_TOKEN": tokens["billing"]}
-    users.start()
-    billing.start()
+    with ThreadPoolExecutor() as pool:  # each box for itself, as far as it can
+        token, _ = pool.map(_prepare, (users, billing), ("users", "billing"), (("seed", "--users", "200"), None))
+        billing.environment |= {"USERS_API_URL": users.url, "USERS_API_TOKEN": token}
+        list(pool.map(Deployment.start, (users, billing)))
     said: dict[str, str] = billing.manage("bootstrap", "billing", "--from", "users", "--json")
     return said
+
+
+def _prepare(box: Deployment, context: str, filling: tuple[str, ...] | None) -> str:
+    """The page's first start of a box; returns the token that its register's line prints."""
+    for name in ("default", context):
+        box.manage("migrate", "-v0", "--database", name)
+    if filling:
+        box.manage(*filling)
+    lines = re.findall(r"^manage\.py (consumers register .*)$", PAGE, re.MULTILINE)
+    (mine,) = [line for line in lines if f" --to {context} " in line]
+    token: str = box.manage(*shlex.split(mine), "--json")["token"]
+    return token

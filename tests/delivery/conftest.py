@@ -5,14 +5,17 @@ import os
 import socket
 import tempfile
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from kombu import Connection
 
+from messaging import tokens
 from messaging.models import Consumer
 from messaging.queues import queue
 from tests.delivery.stack import Stack
+from users.seeding import demo_users, save
 
 RABBITMQ = "amqp://guest:guest@127.0.0.1:5672//"
 
@@ -86,6 +89,23 @@ def registered(transactional_db):
 
     Consumer.objects.using("users").create(name="billing", queue="billing", types=list(BILLING), fields=["status", "status_since"])
     Consumer.objects.using("billing").create(name="users", queue="users", types=list(USERS), fields=["user_id"])
+
+
+@pytest.fixture
+def living(stack, registered, settings):
+    """Fifty users in both contexts, every process running, and the copy live."""
+    from config.celery import app
+    from messaging import bootstrap
+
+    token = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=1))
+    stack.environment["USERS_API_TOKEN"] = token
+    url = stack.web()
+    settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda name: url, "API_TOKEN": lambda consumer, name: token}
+    save(demo_users(50), with_events=False)
+    bootstrap.bootstrap("billing", "users", app)
+    stack.relay("users")
+    stack.worker("billing")
+    return stack
 
 
 @pytest.hookimpl(wrapper=True)

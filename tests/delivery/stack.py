@@ -81,15 +81,15 @@ class Stack:
         """A process that writes users or invoices wherever they belong, until told to stop (`tests/delivery/writer.py`)."""
         return self._start(f"writer-{name}", "-m", "tests.delivery.writer", kind, name, str(folder), kill_at="")
 
-    def run(self, name, *arguments, project, **environment):
-        """Any program of another copy of the project, on the same databases and broker."""
-        return self._start(name, *arguments, kill_at="", project=project, **environment)
+    def run(self, name, *arguments, project=ROOT, stdout=None, **environment):
+        """Any program, of this project or of a copy of it, on the same broker; in an environment that differs in these."""
+        return self._start(name, *arguments, kill_at="", project=project, stdout=stdout, **environment)
 
-    def _start(self, name, *arguments, kill_at, project=ROOT, **environment):
+    def _start(self, name, *arguments, kill_at, project=ROOT, stdout=None, **environment):
         environment = {**self.environment, "TEST_KILL_AT": kill_at, **environment}
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, *arguments], cwd=project, env=environment, stdout=log, stderr=log, start_new_session=True
+                [sys.executable, *arguments], cwd=project, env=environment, stdout=stdout or log, stderr=log, start_new_session=True
             )
         self.processes[name] = process
         return process

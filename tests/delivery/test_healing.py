@@ -1,14 +1,12 @@
 """A hole heals itself: whatever becomes of events, the copy finds its way back by the feed, with real processes."""
 
-from datetime import timedelta
-
 import pytest
 from django.db import connections
 from django_outbox_pattern.models import Published
 from kombu import Connection
 
 from billing.models import CachedUser
-from messaging import pulling, reconcile, republish, tokens
+from messaging import pulling, reconcile, republish
 from messaging.models import Consumer, Incident, Subscription
 from tests.probes import wait_for
 from users.models import User
@@ -25,23 +23,6 @@ def broker(valkey):
     with Connection(valkey) as connection:
         connection.default_channel.client.flushdb()
     return valkey
-
-
-@pytest.fixture
-def living(stack, monkeypatch, settings):
-    """Fifty users in both contexts, every process running, and the copy live."""
-    from config.celery import app
-    from messaging import bootstrap
-
-    token = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=1))
-    stack.environment["USERS_API_TOKEN"] = token
-    url = stack.web()
-    settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda name: url, "API_TOKEN": lambda consumer, name: token}
-    save(demo_users(50), with_events=False)
-    bootstrap.bootstrap("billing", "users", app)
-    stack.relay("users")
-    stack.worker("billing")
-    return stack
 
 
 def users():

@@ -1,7 +1,7 @@
 """A rolling upgrade across a change of contract: processes of two versions of the code on one broker, and nothing is lost.
 
-Today's version is this one. Tomorrow's is a copy of the project, changed as chapter 10 of the walkthrough changes it: `users` tells a
-suspension in version 2 too (with another name for a field), and `billing` knows version 2 and lifts version 1 to it. No `tend`
+Today's version is this one. Tomorrow's is a copy of the project, changed as chapter 10 of the walkthrough changes it: `users` tells
+a suspension in version 2 too (with another name for a field), and `billing` knows version 2 and lifts version 1 to it. No `tend`
 runs, so what arrives has come by events.
 """
 
@@ -57,7 +57,9 @@ class Rolling:
 
     def suspend_tomorrow(self) -> None:
         ids = [str(user.pk) for user in self.some()]
-        code = f"from users.services import user_suspend\nfor user in {ids}: user_suspend(user_id=user, reason='by the next version')"
+        code = (
+            f"from users.services import user_suspend\nfor user in {ids}: user_suspend(user_id=user, reason='by the next version')"
+        )
         self.manage("shell", "-v0", "-c", code)
 
     def manage(self, *arguments: str, project: Path | None = None) -> None:

@@ -1,0 +1,77 @@
+"""Users and billing as they live, and a deployment of the context `notifications` beside them."""
+
+import json
+import sqlite3
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu import Connection
+
+from tests.commands.calling import call
+from tests.delivery.conftest import living, pytest_runtest_makereport, registered, stack, valkey  # noqa: F401
+from tests.delivery.stack import Stack
+
+
+@pytest.fixture
+def broker(valkey: str) -> str:  # noqa: F811
+    """One broker is enough here: what it must do for one consumer is tested elsewhere."""
+    with Connection(valkey) as connection:
+        connection.default_channel.client.flushdb()
+    return valkey
+
+
+class Notifications:
+    """The context's processes and commands. Its database is a file, whatever the others have: each context chooses its own."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:  # noqa: F811
+        self.stack, self.file = stack, folder / "notifications.sqlite3"
+        self.environment = {
+            "DJANGO_SETTINGS_MODULE": "tests.contexts.settings",
+            "CONTEXTS": "notifications",
+            "DATABASE_URL": f"sqlite:///{folder}/django.sqlite3",
+            "NOTIFICATIONS_DATABASE_URL": f"sqlite:///{self.file}",
+            "VAR_DIR": str(folder),
+        }
+
+    def manage(self, *arguments: str, code: int = 0) -> Any:
+        """Run a command, see it end with this exit code, and return the JSON of its last line."""
+        process = self.stack.run("command", "manage.py", *arguments, stdout=subprocess.PIPE, **self.environment)
+        said = process.communicate(timeout=120)[0].decode()
+        assert process.returncode == code, f"{arguments} ended with {process.returncode}:\n{said}{self.stack.tail()}"
+        last = (said.strip().splitlines() or [""])[-1]
+        return json.loads(last) if last.startswith("{") else last
+
+    def start(self) -> None:
+        options = ["-n", "notifications@%h", "-c", "1", "-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+        worker = ("-m", "celery", "-A", "config", "worker", "-Q", "notifications", *options)
+        self.stack.run("worker-notifications", *worker, **self.environment)
+        self.stack.run("tend-notifications", "manage.py", "tend", "notifications", **self.environment)
+
+    def ask(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Ask its database, or change it."""
+        connection = sqlite3.connect(self.file, timeout=30)
+        try:
+            with connection:
+                return connection.execute(sql, parameters).fetchall()
+        finally:
+            connection.close()
+
+    def register(self) -> str:
+        """Enter it in users' register, as users' people do; returns its token."""
+        kinds = ("created", "suspended", "reactivated", "email_changed", "erased")
+        types = ",".join(f"users.user.{kind}.v1" for kind in kinds)
+        words = ("--fields", "email,name", "--types", types, "--staleness", "24h", "--json")
+        ended = call("consumers", "register", "notifications", "--to", "users", *words)
+        assert ended.code == 0, ended.err
+        token: str = ended.json["token"]
+        self.environment["USERS_API_TOKEN"] = token
+        return token
+
+
+@pytest.fixture
+def notifications(living: Stack, tmp_path: Path) -> Notifications:  # noqa: F811
+    context = Notifications(living, tmp_path)
+    context.manage("migrate", "-v0", "--database", "notifications")
+    return context

@@ -1,0 +1,20 @@
+"""What notifications does with other contexts' events. The table at the end is the wiring."""
+
+from collections.abc import Sequence
+
+from messaging.handlers import Event, Handler
+from messaging.upsert import Upserted
+from tests.contexts.notifications.caches import Reachable, apply_contacts
+
+
+def apply_user_changes(events: Sequence[Event]) -> Upserted:
+    return apply_contacts(events, "event")
+
+
+HANDLERS = {
+    "users.user.created.v1": Handler(reads=Reachable, apply=apply_user_changes),
+    "users.user.suspended.v1": Handler(reads=Reachable, apply=apply_user_changes),
+    "users.user.reactivated.v1": Handler(reads=Reachable, apply=apply_user_changes),
+    "users.user.email_changed.v1": Handler(reads=Reachable, apply=apply_user_changes),
+    "users.user.erased.v1": Handler(reads=Reachable, apply=apply_user_changes),
+}

@@ -1,0 +1,5 @@
+"""Nobody asks notifications for anything."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
