@@ -12,11 +12,18 @@ from monolith.models import Invoice, User
 from monolith.seeding import last_month
 from walkthrough import resetting
 from walkthrough.chapter import Advice, Chapter, Kind, Listing, Step, TradeOff, Window
+from walkthrough.chapters.shared import LIST_TIES
 from walkthrough.locks import patience
 from walkthrough.stage import Stage
 
 #: Seconds that the migration takes, and that a page may take.
 MIGRATION, PAGE = 4.0, 0.5
+#: What an open migration holds, by the database.
+LOCKED = {
+    "sqlite": "SQLite has one writer at a time, so here the whole file is locked. "
+    "PostgreSQL locks the altered table, and then even the report waits.",
+    "postgresql": "PostgreSQL locks the altered table against everybody, readers too: even the report waits.",
+}
 
 
 def starts(stage: Stage) -> None:
@@ -42,7 +49,8 @@ def bill(stage: Stage) -> None:
         len(statements) == 1 and issued == active,
         f"{issued} invoices by {len(statements)} statement in {took * 1000:.0f} ms",
     )
-    stage.check("Once more bills nobody twice", services.generate_invoices(_this()) == 0, "0 invoices")
+    twice = services.generate_invoices(_this())
+    stage.check("Once more bills nobody twice", twice == 0, f"{twice} invoices")
     statements.clear()
     with connections["monolith"].execute_wrapper(_noting(statements)):
         lines = reports.revenue_by_period_and_status()
@@ -72,7 +80,7 @@ def migrate(stage: Stage) -> None:
     with stage.beside("long_migration", "monolith", "--seconds", f"{MIGRATION:g}", begun="is being altered"):
         until = time.perf_counter() + MIGRATION
         found = [(what, _within(PAGE, attempt)) for what, attempt in attempts]
-        stage.say("Somebody's migration adds a column to users, in another process. It has nothing to do with invoices.")
+        stage.say(f"Somebody's migration adds a column to users, in another process. {LOCKED[connections['monolith'].vendor]}")
         stage.rows(f"Meanwhile, with {PAGE:g} s of patience", ("somebody wants to", "and"), found)
         stage.check("No invoice can be written", _failed(found[-1][1]), found[-1][1])
         began = time.perf_counter()
@@ -162,7 +170,7 @@ takes away is in this chapter: the join, the transaction over both tables, the f
 """,
     still_wrong="""
 Two teams can't change these two tables independently: a lock on one is a wait on the other. What is done to users does things to
-invoices that no invoice code asked for. And none of it can be read in either model. [Chapter 1](1) draws a line where there is none.
+invoices that no invoice code asked for. And nothing of it can be read in `User`. [Chapter 1](1) draws a line where there is none.
 """,
     starts=starts,
     steps=(
@@ -176,7 +184,8 @@ invoices that no invoice code asked for. And none of it can be read in either mo
         Step(
             "migrate",
             "Run a long migration on users",
-            f"Another process alters the users' table and takes {MIGRATION:g} seconds for it. Meanwhile somebody invoices.",
+            f"Another process adds a column and keeps its transaction open for {MIGRATION:g} seconds, as one would that fills it for a "
+            "million rows. Meanwhile somebody invoices.",
             migrate,
             Kind.BREAK,
         ),
@@ -202,14 +211,16 @@ invoices that no invoice code asked for. And none of it can be read in either mo
     advice=(
         Advice(
             "Stay, if you can",
-            "A slow release, a test suite that takes an hour, a migration at night: none of them needs a second database. Short "
-            "transactions, and a `lock_timeout` at the top of a migration, mend what you saw here. Go on when two teams really need to decide apart.",
-            ("SET lock_timeout = '2s'", "manage.py sqlmigrate users 0042", "manage.py long_migration monolith --seconds 20"),
+            "A slow release, a test suite that takes an hour, a migration at night: none of them needs a second database. What you saw is "
+            "a lock that is held: add the column nullable, fill it in batches in a migration with `atomic = False`, build indexes with "
+            "`AddIndexConcurrently`. `SET LOCAL lock_timeout = '2s'` keeps a migration that *waits* for its lock from queueing everybody "
+            "behind it. Go on when two teams really need to decide apart.",
+            ("SET LOCAL lock_timeout = '2s'", "manage.py sqlmigrate users 0042", "manage.py long_migration monolith --seconds 20"),
         ),
         Advice(
             "Foreign keys to `AUTH_USER_MODEL`",
             "Write them down, with what their `on_delete` does. This list is your project plan: every line is a decision that the database takes for you today.",
-            ("grep -rn 'AUTH_USER_MODEL' --include=models.py . | grep -o 'on_delete=[a-zA-Z_.]*' | sort | uniq -c",),
+            (LIST_TIES,),
         ),
         Advice(
             "Signals across apps",

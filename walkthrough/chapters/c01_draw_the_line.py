@@ -6,6 +6,7 @@ from django.db import connections, models
 from config import announcing
 from walkthrough import copying, resetting
 from walkthrough.chapter import Advice, Chapter, Kind, Listing, Step, TradeOff, Window
+from walkthrough.chapters.shared import LIST_TIES
 from walkthrough.record import Ran
 from walkthrough.stage import Stage
 
@@ -66,7 +67,7 @@ def plant_sql(stage: Stage) -> None:
     stage.check(
         "A string is no import, so import-linter says of this one what it said before",
         "billing.selectors" not in imports.output,
-        "it names billing.planted alone",
+        _line_with(imports, "billing.selectors") if "billing.selectors" in imports.output else _line_with(imports, "billing.planted ->"),
     )
     ran = stage.manage("check", project=copying.KEPT)
     stage.check("Reading the source for table names finds it", "boundaries.E002" in ran.output, _line_with(ran, "E002"))
@@ -150,12 +151,11 @@ answer.
     advice=(
         Advice(
             "Foreign keys to `AUTH_USER_MODEL` in forty apps",
-            "Begin with one app. `db_constraint=False` first, which drops the tie and keeps `select_related` and the admin; then a plain "
-            "`user_id` with the same `db_column`, whose migration `SeparateDatabaseAndState` makes a no-op in the database.",
-            (
-                "grep -rnE 'ForeignKey\\(.*(AUTH_USER_MODEL|\"auth.User\")' --include=models.py .",
-                "manage.py sqlmigrate billing 0007",
-            ),
+            "Begin with one app. `db_constraint=False` and `on_delete=DO_NOTHING` first: the tie goes, `select_related` and the admin "
+            "stay. The first alone isn't enough, because Django's own cascade goes on. Dropping the constraint locks both tables for a "
+            "moment, so set a `lock_timeout`. Then a plain `user_id` of the same type, `db_column` and `db_index`, whose migration "
+            "`SeparateDatabaseAndState` makes a no-op in the database.",
+            (LIST_TIES, "manage.py sqlmigrate billing 0007"),
         ),
         Advice(
             "`on_delete=CASCADE` across the line",

@@ -1,6 +1,8 @@
 """Chapter 2: split the database, ask the API. Billing has a database of its own, and asks users about everybody it invoices."""
 
 import io
+from collections.abc import Iterable
+from uuid import UUID
 
 from django.core.management import call_command
 
@@ -15,44 +17,60 @@ from walkthrough.stage import Stage
 API = "users-api"
 #: How many users join in the second step, and what a real team has: for the sum that nobody wants to wait for.
 MORE, REAL = 24, 50_000
-COLUMNS = ("users", "calls", "seconds", "ms a call", f"{REAL:,} users would take")
+COLUMNS = ("users whom billing knows", "calls", "seconds", "ms a call", f"{REAL:,} users would take")
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset()
-    invoices_generate(period=facts.month(-1))
+    resetting.reset(copied=False)
+    stage.programs.stop("tend-billing")  # or the feed would fill a copy of users, which this chapter doesn't have yet
+    _by_the_old_way(-1)
     stage.say("Billing has last month's invoices, so it knows whose they are. What these users may do now, only users can tell.")
+    stage.check("It has no copy of users", facts.copies() == 0, f"{facts.copies()} rows; {_known()} users by their invoices")
     apart.start(stage, API)
     ran = stage.manage("cutover", "billing", "--to", "api")
     stage.check("Billing reads users from that API", ran.code == 0, ran.last)
 
 
 def run(stage: Stage) -> None:
-    users = User.objects.using("users").count()
-    found = _generate(stage, 0)
+    known, found = _known(), _generate(stage, 0)
     calls = found.json["calls"]
-    stage.notes["few"] = _measured(users, found)
+    stage.notes["few"], stage.notes["known"] = _measured(known, found), known
     stage.rows("What it cost", COLUMNS, [stage.notes["few"]])
     stage.check(
         "Everybody active has an invoice", found.code == 0 and found.json["issued"] == _active(), f"{found.json['issued']} issued"
     )
-    stage.check("It took a call for each user", calls == users, f"{calls} calls for {users} users")
+    stage.check("It took a call for each user whom billing knows", calls == known, f"{calls} calls for {known} users")
 
 
 def more(stage: Stage) -> None:
-    call_command("seed", "--users", str(MORE), "--random-seed", "2", stdout=io.StringIO())
-    call_command("catch_up", "billing", "--from", "users", stdout=io.StringIO())
-    users = User.objects.using("users").count()
-    found = _generate(stage, 1)
+    before = set(_ids())
+    for command in ("seed", "seed_monolith"):  # the same people, as everywhere
+        call_command(command, "--users", str(MORE), "--random-seed", "2", stdout=io.StringIO())
+    joined = set(_ids()) - before
+    found, known = _generate(stage, 1), stage.notes["known"]
+    invoiced = Invoice.objects.using("billing").filter(user_id__in=joined).count()
+    stage.check(
+        "Who joined isn't asked about: nobody told billing",
+        len(joined) == MORE and found.json["calls"] == known and invoiced == 0,
+        f"{MORE} joined; {found.json['calls']} calls for {known} users as before, {invoiced} invoices for the new ones",
+    )
+    _by_the_old_way(1)
+    call_command("cutover", "billing", "--to", "api", stdout=io.StringIO())
+    stage.say("The monolith has a list of everybody. So somebody lets it invoice the new ones once, and now billing knows them.")
+    known, found = _known(), _generate(stage, 2)
     stage.notes["calls"], stage.notes["seconds"] = found.json["calls"], found.json["seconds"]
-    stage.rows(f"{MORE} users have joined", COLUMNS, [stage.notes["few"], _measured(users, found)])
-    stage.check("Calls grow with the users", found.json["calls"] == users, f"{found.json['calls']} calls for {users} users")
+    stage.rows("The next month", COLUMNS, [stage.notes["few"], _measured(known, found)])
+    stage.check(
+        "Calls grow with the users whom billing knows",
+        found.json["calls"] == known == stage.notes["known"] + MORE,
+        f"{found.json['calls']} calls for {known} users",
+    )
 
 
 def slow(stage: Stage) -> None:
     stage.say("The API is not down. Its machine has too much to do, and gives it a moment now and then.")
     with stage.programs.throttled(API):
-        found = _generate(stage, 2)
+        found = _generate(stage, 3)
     before, after = stage.notes["seconds"], found.json["seconds"]
     stage.rows("The same run", COLUMNS, [_measured(stage.notes["calls"], found)])
     stage.check(
@@ -64,11 +82,11 @@ def slow(stage: Stage) -> None:
 
 def down(stage: Stage) -> None:
     stage.programs.stop(API)
-    found = _generate(stage, 3)
+    found = _generate(stage, 4)
     stage.check("Billing refuses to invoice", found.code == 3, f"exit code {found.code}")
     stage.check(
         "Not one invoice is issued",
-        found.json["issued"] == 0 and not Invoice.objects.using("billing").filter(period=facts.month(3)).exists(),
+        found.json["issued"] == 0 and not Invoice.objects.using("billing").filter(period=facts.month(4)).exists(),
         f"{found.json['issued']} issued, {found.json['held']} held",
     )
     kept = Invoice.objects.using("billing").count()
@@ -77,7 +95,7 @@ def down(stage: Stage) -> None:
 
 def again(stage: Stage) -> None:
     apart.start(stage, API)
-    found = _generate(stage, 3)
+    found = _generate(stage, 4)
     stage.check(
         "Billing works when users does", found.code == 0 and found.json["issued"] == _active(), f"{found.json['issued']} issued"
     )
@@ -89,10 +107,25 @@ def _generate(stage: Stage, ahead: int) -> Ran:
     return stage.manage("generate_invoices", "--period", facts.month(ahead), "--json", environment=where)
 
 
-def _measured(users: int, ran: Ran) -> tuple[str, ...]:
+def _by_the_old_way(ahead: int) -> None:
+    """A month's invoices by the monolith's list; billing reads from there afterwards."""
+    call_command("cutover", "billing", "--to", "monolith", stdout=io.StringIO())
+    invoices_generate(period=facts.month(ahead))
+
+
+def _known() -> int:
+    """Users whom billing has invoiced. It has heard of nobody else."""
+    return Invoice.objects.using("billing").values("user_id").distinct().count()
+
+
+def _ids() -> Iterable[UUID]:
+    return User.objects.using("users").values_list("pk", flat=True)
+
+
+def _measured(known: int, ran: Ran) -> tuple[str, ...]:
     calls, seconds = ran.json["calls"], ran.json["seconds"]
     each = seconds / calls
-    return str(users), str(calls), f"{seconds:.2f}", f"{each * 1000:.1f}", f"{each * REAL / 60:.0f} min"
+    return str(known), str(calls), f"{seconds:.2f}", f"{each * 1000:.1f}", f"{each * REAL / 60:.0f} min"
 
 
 def _active() -> int:
@@ -105,7 +138,7 @@ CHAPTER = Chapter(
     title="Split the database, ask the API",
     question="Billing needs to know who is suspended. Why not just ask?",
     situation="""
-The [line](1) is drawn in the code. Now each side gets a database of its own: no migration on users can lock an invoice any more, and
+The [line](1) is drawn in the code. Suppose each side has a database of its own ([chapter 6](6) moves the rows): no migration on users can lock an invoice any more, and
 no JOIN can reach across. But billing still decides by the status of users, and that is on the other side.
 """,
     change="""
@@ -121,7 +154,7 @@ knows already: who joined yesterday isn't asked about, for nobody told billing. 
     starts=starts,
     steps=(
         Step("run", "Invoice this month", "A run of billing, which asks the API of users. Its calls are counted.", run),
-        Step("more", "Let more users join", f"{MORE} more users, and a run for the next month.", more),
+        Step("more", "Let more users join", f"{MORE} more users, and a run for the next month. Then one more, when billing knows them.", more),
         Step("slow", "Make the API slow", "The process of the API is held nearly all the time. Nothing is down.", slow, Kind.BREAK),
         Step("down", "Stop the API", "Users is away, for an update say. Billing has nothing to do with that.", down, Kind.BREAK),
         Step("again", "Start the API", "Users is back. Look what becomes of the run.", again, Kind.MEND),

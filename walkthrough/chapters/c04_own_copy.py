@@ -63,18 +63,23 @@ def storm(stage: Stage) -> None:
 
 
 def poison(stage: Stage) -> None:
-    poisoned, behind = facts.active(2)
-    user_suspend(user_id=behind.pk, reason="behind the poison")
+    poisoned, around = facts.active(2)
+    user_suspend(user_id=around.pk, reason="before the poison")
     queueing.send("billing", [_archived(poisoned), "this is no event"])
-    user_reactivate(user_id=behind.pk)
+    user_reactivate(user_id=around.pk)
     stage.say(
         "Two things that billing can't take went into its queue: a user with the status “archived”, which its reader doesn't know, "
-        "and a text that is no event. Real events travel before and behind them."
+        "and a text that is no event. Real events travel before and after them."
     )
     stage.eventually(
         "Both are parked, with the reason", lambda: facts.parked().count() == 2, lambda: f"{facts.parked().count()} parked"
     )
-    stage.eventually("What came behind them arrived", facts.agree, facts.in_words)
+    brought = lambda: CachedUser.objects.using("billing").get(pk=around.pk)  # noqa: E731
+    stage.eventually(
+        "What came after them arrived, by events",
+        lambda: facts.agree() and brought().source == "event",
+        lambda: f"{facts.in_words()}; brought by: {brought().get_source_display()}",
+    )
     stage.manage("parked", "list", "billing")
 
 
@@ -113,7 +118,7 @@ that nobody can read. Billing decides by what it received, so all of that must b
     change="""
 Every event carries the user's whole public state and its **version**. Billing keeps one row per user and writes it by one
 statement, which compares versions in the database: a row only moves forward. An inbox row, written in the same transaction,
-tells a redelivery. What can't be read or handled is **parked** with its reason, for a person, and the rest goes on.
+recognizes a redelivery. What can't be read or handled is **parked** with its reason, for a person, and the rest goes on.
 """,
     still_wrong="""
 Billing's copy is right about every user that an event told it of. What about users whose events are gone, because billing wasn't
@@ -154,10 +159,13 @@ there yet? A new context starts with an empty copy, and no queue holds its past.
         Advice(
             "Celery tasks that take model instances, or `.delay(user)`",
             "Pass id and version, and let the receiver's own row decide whether it is news. A pickled instance is a stale read that looks fresh.",
+            ("grep -rnE '\\.(delay|apply_async)\\((user|invoice|self|instance)\\b' --include='*.py' .",),
         ),
         Advice(
             "Handlers that are not idempotent (send mail, charge a card)",
-            "Give each effect a key of the event's id, in a unique column, in the transaction that does the work.",
+            "Key each effect by user and version, not by the event's id: `republish` and a second version of the type tell the same change "
+            "under another id. Write the key in a unique column, together with the wish for the effect, in the handler's transaction. A "
+            "sender works it off, and gives the key to the payment provider as its idempotency key. A mail may still go twice.",
             ("manage.py parked list billing", "manage.py parked retry billing --all"),
         ),
     ),

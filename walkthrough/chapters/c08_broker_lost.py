@@ -145,7 +145,7 @@ brings the news: the copy grows old, and it knows that it does. What may be deci
         Step(
             "follow",
             "Follow the feed",
-            "Billing pulls what it lacks, past the broker, from users' own database.",
+            "Billing pulls what it lacks from users' feed, over HTTP, past the broker.",
             follow,
             Kind.MEND,
         ),
@@ -158,12 +158,12 @@ brings the news: the copy grows old, and it knows that it does. What may be deci
     ),
     trade_offs=(
         TradeOff(
-            "The feed as the guarantee, the broker as haste",
-            "No loss at the broker is a loss of facts; a small broker without disks will do",
+            "The feed as the guarantee, the broker for speed",
+            "Whatever the broker loses, no fact is lost; a small broker without disks will do",
             "The authority must answer a feed, and number its changes after their commit",
         ),
         TradeOff(
-            "A mirrored, durable broker instead",
+            "A replicated, durable broker instead",
             "Losses get rarer",
             "Dearer to run; a loss that comes all the same has no remedy but a person with a script",
         ),
@@ -176,8 +176,8 @@ brings the news: the copy grows old, and it knows that it does. What may be deci
     advice=(
         Advice(
             "`transaction.on_commit(lambda: task.delay(…))`",
-            "That is a dual write with a nicer name: the broker is away for a second, and the task is lost without a trace. Write a row in the "
-            "same transaction, and let a relay send it.",
+            "That is a dual write with a nicer name: the row is committed, `.delay()` raises or the process dies, and nobody sends it again. Write "
+            "a row in the same transaction, and let a relay send it.",
             ("manage.py status", "manage.py relay users --once"),
         ),
         Advice(

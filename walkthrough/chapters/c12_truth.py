@@ -1,5 +1,6 @@
 """Chapter 12: the four questions that began it, each answered by a run."""
 
+from typing import Any
 from uuid import UUID
 
 from django_outbox_pattern.models import Published, Received
@@ -16,12 +17,12 @@ SILENT = 5
 #: Each step of the way, the chapter that shows it, and what undoes it.
 WAY = (
     ("Draw the line in the code", "1", "revert the commit"),
-    ("Count versions by a trigger", "3", "drop the trigger"),
-    ("Announce: outbox and relay", "3", "stop the relay"),
-    ("Keep a copy, decide nothing by it", "4, 5", "delete the copy"),
+    ("Count versions by a trigger", "7", "take `@track` away, then drop the trigger"),
+    ("Announce: outbox and relay", "3", "stop recording; the relay sends the rest"),
+    ("Keep a copy, decide nothing by it", "4, 5", "revoke the consumer, then delete the copy"),
     ("Compare: fingerprints, shadow reads", "6", "switch shadow off"),
     ("Decide by the copy", "6", "cutover billing --to monolith"),
-    ("Move the authority's own rows", "6", "flip back: the old tables follow"),
+    ("Move the authority's own rows", "6", "flip back, until the old tables are retired"),
     ("Move out", "11", "run both in one process again"),
 )
 
@@ -52,7 +53,8 @@ def silence(stage: Stage) -> None:
         for user_id in chosen:
             user_suspend(user_id=user_id, reason="in the silence")
     finally:
-        stage.faults.mend_all()
+        stage.faults.switch("publisher_bug", False)
+    originals = stage.faults.suppressed()
     stage.check(
         "Five users changed, and nobody was told", facts.recorded() == before, f"{facts.recorded() - before} events recorded"
     )
@@ -65,8 +67,22 @@ def silence(stage: Stage) -> None:
     stage.check(
         "For those who live on events alone, each is told now", again.code == 0 and number == SILENT, f"{number} events recorded"
     )
+    _arrive_late(stage, originals)
     compared = stage.manage("reconcile", "billing", "--from", "users")
     stage.check("Fingerprints are equal, whatever arrives late", compared.code == 0, compared.last)
+
+
+def _arrive_late(stage: Stage, originals: list[dict[str, Any]]) -> None:
+    stage.wait(lambda: facts.unsent() == 0 and queueing.hands_are_empty("billing", "users"))  # what was republished is counted too
+    before = facts.counts()
+    counted = lambda: {name: value - before[name] for name, value in facts.counts().items()}  # noqa: E731
+    queueing.send("billing", originals)
+    stage.say(f"Then the {len(originals)} events turn up after all that the publisher kept back.")
+    stage.eventually(
+        "They come too late, and do nothing: obsolete",
+        lambda: counted() == {"applied": 0, "duplicate": 0, "obsolete": SILENT},
+        lambda: ", ".join(f"{value} {name}" for name, value in counted().items()),
+    )
 
 
 def without_stream(stage: Stage) -> None:
@@ -98,14 +114,22 @@ def without_row(stage: Stage) -> None:
     )
     personal = {"name", "email"} & {field.name for field in CachedUser._meta.get_fields()}
     stage.check("No copy can give the name back: it never had it", not personal, f"billing keeps {', '.join(fields())}")
-    stage.say("So what has to be backed up is the authority's database. The stream can be lost; the rows can't.")
+    stage.say(
+        "So what has to be backed up is the authority's database. And a deletion is final: brought back from a backup, that id stays "
+        "erased in every copy. The person needs a new one."
+    )
 
 
 def there_and_back(stage: Stage) -> None:
     asking = stage.manage("cutover", "billing", "--to", "api")
-    stage.check("Billing asks users again, as if it had never had a copy", asking.code == 0, asking.last)
+    run = stage.manage("generate_invoices", "--period", facts.month(1), "--json")
+    stage.check(
+        "Billing asks users again, as if it had never had a copy",
+        asking.code == run.code == 0 and run.json["source"] == "api" and run.json["calls"] > 0,
+        f"{run.json['issued']} issued, {run.json['calls']} questions asked",
+    )
     shadow = stage.manage("cutover", "billing", "--to", "shadow")
-    run = stage.quietly("generate_invoices", "--period", "2026-11")
+    run = stage.quietly("generate_invoices", "--period", facts.month(2))
     stage.check("In shadow the old way decides, and the copy is compared with each answer", shadow.code == run.code == 0, run.last)
     back = stage.manage("cutover", "billing", "--to", "cache", "--shadow-reads", "10")
     stage.check("The gate lets it through: the copy earned it", back.code == 0, back.last)
@@ -133,17 +157,17 @@ CHAPTER = Chapter(
     situation="""
 A team wants contexts that decide by their own copy, and is stuck. How does a **new** one get its copy, when the past is gone? How is an
 hour **repaired** in which nothing was announced? Is the **truth** in the stream, or behind the API? And which **steps** lead there, so that
-each can be taken back? Eleven chapters broke things to find out. This one asks the system once more, question by question.
+each can be taken back? Twelve chapters broke things to find out. This one asks the system once more, question by question.
 """,
     change="""
-**The authority's rows are the truth.** Every change moves a version and gets a position, by a trigger, whoever writes. From that all else
-follows. A *new context* reads the feed from its beginning, beside live events ([chapter 5](5)). A *silent hour* is a hole between two
-positions, so it is noticed by itself, pulled by itself and listed ([chapter 7](7)). *Events* are haste: they may be lost, twice, late or
-shuffled ([chapter 4](4)), and so may the broker ([chapter 8](8)). *Fingerprints* prove that copy and authority agree, or name what differs.
+**The authority's rows are the truth.** A trigger moves a version at every change, whoever writes, and each change gets a position after
+its commit. From that all else follows. A *new context* reads the feed from its beginning, beside live events ([chapter 5](5)). A *silent hour* is a hole between two
+positions, so it is noticed by itself, pulled by itself and listed ([chapter 7](7)). *Events* are for speed: they may be lost, repeated, late or
+reordered ([chapter 4](4)), and so may the broker ([chapter 8](8)). *Fingerprints* prove that copy and authority agree, or name what differs.
 And a copy that knows its age can refuse to decide ([chapter 9](9)).
 """,
     still_wrong="""
-What is never given: that a copy is as new as the row itself. Whoever can't bear a second of that needs the row, so the two are one
+What you never get: that a copy is as new as the row itself. Whoever can't bear a second of that needs the row, so the two are one
 context, or one asks the other and fails with it ([chapter 2](2)). What you gain for that second: each context goes on when the other is
 down, changes its tables without a meeting, and is wrong only in ways that are noticed, listed and mended. You have seen every one of them.
 """,
@@ -159,7 +183,7 @@ down, changes its tables without a meeting, and is wrong only in ways that are n
             Kind.BREAK,
         ),
         Step("row", "3b. Lose a row", "Now one of the authority's rows is deleted by hand.", without_row, Kind.BREAK),
-        Step("way", "4. There and back", "The last step of the way is taken back, and taken again.", there_and_back, Kind.MEND),
+        Step("way", "4. There and back", "The step onto the copy is taken back, and taken again.", there_and_back, Kind.MEND),
     ),
     listings=(
         Listing("messaging/feed.py", "page", "The truth's way out: each aggregate once, at its latest change."),
@@ -172,7 +196,7 @@ down, changes its tables without a meeting, and is wrong only in ways that are n
         TradeOff("Ask the API for each decision", "Always the newest answer", "Down together; a call for each decision"),
         TradeOff("Keep a copy, fed by events alone", "Fast, and up alone", "A lost event is wrong for ever, and nobody knows"),
         TradeOff(
-            "Keep a copy; events for haste, the feed as the guarantee",
+            "Keep a copy; events for speed, the feed as the guarantee",
             "Fast, up alone, heals by itself, can be proven",
             "A ledger, a feed and a process to run; a second of age",
         ),
@@ -196,7 +220,8 @@ down, changes its tables without a meeting, and is wrong only in ways that are n
         ),
         Advice(
             "This week: count versions",
-            "Put the trigger on that one table. It changes nothing for anybody, and from then on no write goes unnoticed, not even one by hand.",
+            "Put the trigger on that one table. It changes nothing for anybody, and from then on no write goes unnoticed, not even one by hand. "
+            "Everything is in one database? Give that app an alias of its own onto it, `docs/in-your-monolith.md` says how.",
             ("manage.py migrate --database users", "manage.py check --database users"),
         ),
         Advice(
