@@ -1,4 +1,4 @@
-"""Billing's copy by reading the other context's database: three lines of SQL, and everything that they take for granted.
+"""Billing's copy by reading the other context's database: one SELECT, and everything that it takes for granted.
 
 Inside billing this wouldn't pass `make check`; it is here to be looked at.
 """

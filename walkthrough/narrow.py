@@ -61,7 +61,10 @@ def import_suspended(source: ProvidesSuspendedUsers) -> int:
             "bootstrap billing --from users --from-now"
         )
     if not row.partial:
-        raise NotNow("Billing has the whole copy. This interface has done its work: delete walkthrough/narrow.py.")
+        raise NotNow(
+            "Billing has the whole copy. This interface has done its work: delete walkthrough/narrow.py and "
+            "walkthrough/management/commands/import_suspended.py."
+        )
     return sum(len(_take(batch).applied) for batch in source.suspended_users())
 
 

@@ -55,7 +55,7 @@ def show(console: Console, entry: Entry) -> None:
 def closing(console: Console, played: Played) -> None:
     """What can't be seen from the entries."""
     if played.error:
-        console.print(Padding(f"[bold red]✗ Not played to its end:[/] {escape(played.error)}", (0, 0, 0, 2)))
+        console.print(Padding(f"[bold red]✗ Stopped half-way:[/] {escape(played.error)}", (0, 0, 0, 2)))
 
 
 def ending(console: Console, chapter: Chapter) -> None:

@@ -41,6 +41,6 @@ def test_a_step_before_the_stage_is_set_is_refused(client: Client) -> None:
 def test_without_a_running_system_the_stage_says_what_to_start(client: Client) -> None:
     chapter = CHAPTERS[0]
     html = client.post(f"/chapters/{chapter.number}/play/stage/", headers=HTMX).content.decode()
-    assert "Not played to its end" in html
+    assert "Stopped half-way" in html
     assert "make run" in html
     assert ">red<" in html

@@ -67,7 +67,9 @@ def plant_sql(stage: Stage) -> None:
     stage.check(
         "A string is no import, so import-linter says of this one what it said before",
         "billing.selectors" not in imports.output,
-        _line_with(imports, "billing.selectors") if "billing.selectors" in imports.output else _line_with(imports, "billing.planted ->"),
+        _line_with(imports, "billing.selectors")
+        if "billing.selectors" in imports.output
+        else _line_with(imports, "billing.planted ->"),
     )
     ran = stage.manage("check", project=copying.KEPT)
     stage.check("Reading the source for table names finds it", "boundaries.E002" in ran.output, _line_with(ran, "E002"))

@@ -154,7 +154,12 @@ knows already: who joined yesterday isn't asked about, for nobody told billing. 
     starts=starts,
     steps=(
         Step("run", "Invoice this month", "A run of billing, which asks the API of users. Its calls are counted.", run),
-        Step("more", "Let more users join", f"{MORE} more users, and a run for the next month. Then one more, when billing knows them.", more),
+        Step(
+            "more",
+            "Let more users join",
+            f"{MORE} more users, and a run for the next month. Then one more, when billing knows them.",
+            more,
+        ),
         Step("slow", "Make the API slow", "The process of the API is held nearly all the time. Nothing is down.", slow, Kind.BREAK),
         Step("down", "Stop the API", "Users is away, for an update say. Billing has nothing to do with that.", down, Kind.BREAK),
         Step("again", "Start the API", "Users is back. Look what becomes of the run.", again, Kind.MEND),

@@ -16,7 +16,8 @@ killed between any two lines: by a deploy, by the kernel when memory is short, b
     change="""
 There is no right order for two writes. So make it **one**: the event is a row too, in a table beside the change, written in the same
 transaction. That table is the *outbox*. A process of its own, the *relay*, reads it, sends, and marks what the broker confirmed. It may
-crash anywhere: what isn't marked is sent again, and the receiver knows what it had.
+crash anywhere: what isn't marked is sent again, and the receiver knows what it had. Billing writes down what it is told; how that is
+done well is [chapter 4](4).
 """,
     still_wrong="""
 Every event leaves now, and some leave twice. The relay promises *at least once*, and a broker may shuffle and repeat as well. The
@@ -42,7 +43,7 @@ to record an event at all is no crash; nothing here notices it. [Chapter 7](7) d
         Step(
             "outbox",
             "The same crashes, with the outbox",
-            "Row and event in one transaction, killed just before its commit, and just behind it.",
+            "Row and event in one transaction, killed just before its commit, and just after it.",
             steps.outbox,
         ),
         Step(
@@ -79,8 +80,8 @@ to record an event at all is no crash; nothing here notices it. [Chapter 7](7) d
     advice=(
         Advice(
             "`post_save` signals that call `.delay()`",
-            "A signal fires before the commit, so the worker may find no row, or one that is rolled back. Record the event in the service "
-            "that writes, inside its `transaction.atomic`, and delete the signal.",
+            "Inside `atomic` (the admin's, `ATOMIC_REQUESTS`) a signal fires before the commit, so the worker may find no row, or act on what "
+            "is rolled back later. Record the event in the service that writes, inside its `transaction.atomic`, and delete the signal.",
             ("grep -rn 'post_save\\|post_delete' --include='*.py' .",),
         ),
         Advice(

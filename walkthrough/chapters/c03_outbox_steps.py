@@ -22,7 +22,7 @@ def starts(stage: Stage) -> None:
 def commit_first(stage: Stage) -> None:
     user_id = UUID(stage.notes["lost"])
     ran = stage.manage("dual_write", "commit-then-send", str(user_id), "--die-after", "committed")
-    stage.check("The process was killed right behind its commit", _killed(ran), f"exit code {ran.code}")
+    stage.check("The process was killed right after its commit", _killed(ran), f"exit code {ran.code}")
     stage.check("The user is suspended", facts.user_status(user_id) == "suspended", facts.user_status(user_id))
     stage.check("No event is recorded, none is on its way", _nothing_comes(), f"{facts.recorded()} in the outbox")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
@@ -50,7 +50,7 @@ def outbox(stage: Stage) -> None:
     stage.check("Killed before the commit: no change, and no event of it", neither, f"{facts.recorded() - before} events")
     ran = stage.manage("dual_write", "outbox", str(kept), "--die-after", "committed")
     both = _killed(ran) and facts.user_status(kept) == "suspended" and facts.recorded() == before + 1
-    stage.check("Killed behind the commit: the change, and its event", both, f"{facts.recorded() - before} events")
+    stage.check("Killed after the commit: the change, and its event", both, f"{facts.recorded() - before} events")
     stage.eventually("The relay sends it all the same; billing follows", lambda: facts.copied_status(kept) == "suspended")
 
 

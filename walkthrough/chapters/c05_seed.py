@@ -10,7 +10,7 @@ CHAPTER = Chapter(
     question="How does a new context get its copy when the events of the past are gone?",
     situation="""
 Users has 3,000 users and years behind it. Billing is new: an empty table and a queue. Events tell what changes from today on, and
-most users never change. There is no stream to replay; it was never kept, or was cut off after a week like every queue.
+most users never change. There is no stream to replay; it was never kept, or thrown away once it was read, as queues do.
 """,
     change="""
 The authority shows its **rows** as a feed: each user once, at the position of its latest change, page after page. Billing's queue is
@@ -18,7 +18,7 @@ there *before* the first page is read, so what changes meanwhile waits in it, an
 with the checkpoint. Reading from the beginning needs a **grant** that closes by itself.
 """,
     still_wrong="""
-Billing has a copy, and fingerprints say that it equals. It still bills by the monolith's JOIN or by the API: nobody has dared to
+Billing has a copy, and fingerprints say that it is equal. It still bills by the monolith's JOIN or by the API: nobody has dared to
 switch. [Chapter 6](6) compares answers in the running system first, and switches in both directions.
 """,
     starts=steps.starts,
@@ -26,7 +26,7 @@ switch. [Chapter 6](6) compares answers in the running system first, and switche
         Step(
             "kill",
             "Bootstrap, and kill it half-way",
-            "30 pages of 100 users, beside a writer that never stops. The process is killed by SIGKILL behind page 12.",
+            "30 pages of 100 users, beside a writer that never stops. The process is killed by SIGKILL after page 12.",
             steps.kill,
             Kind.BREAK,
         ),
@@ -37,7 +37,7 @@ switch. [Chapter 6](6) compares answers in the running system first, and switche
             "An interface for one deploy: users hands over its suspended users, once, and the code is deleted with the next release.",
             steps.narrow,
         ),
-        Step("direct", "Read the other database", "Three lines of SQL, on users' own table.", steps.direct),
+        Step("direct", "Read the other database", "One `SELECT`, on users' own table.", steps.direct),
         Step(
             "year-later",
             "Read it again a year later",
@@ -54,7 +54,7 @@ switch. [Chapter 6](6) compares answers in the running system first, and switche
         Step(
             "keep",
             "Choose, and compare",
-            "Back to the API: the grant is opened for an hour, used, and closed. Then the four ways in one table.",
+            "Back to the API: the grant is opened for an hour, used, and closed. Then all ways in one table.",
             steps.keep,
             Kind.MEND,
         ),
@@ -96,7 +96,7 @@ switch. [Chapter 6](6) compares answers in the running system first, and switche
         ),
         Advice(
             "A read replica, or a view for the other team",
-            "Fine for a first day. Write down who reads which column, and give it a date of death; the rename comes when everybody who "
+            "Fine for a first day. Write down who reads which column, and give it an end date; the rename comes when everybody who "
             "knew has left.",
         ),
         Advice(

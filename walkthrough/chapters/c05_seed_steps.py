@@ -38,7 +38,7 @@ def kill(stage: Stage) -> None:
     stage.say(f"Meanwhile users went on living: {writing.changes} changes, each with its event.")
     stage.check(f"The process was killed when page {DIES_AT} of {USERS // PAGE} was in", ran.code == -9, f"exit code {ran.code}")
     row, enough = facts.progress(), DIES_AT * PAGE
-    stage.check("The checkpoint stands behind the last page", row.checkpoint >= enough, f"checkpoint {row.checkpoint}")
+    stage.check("The checkpoint stands after the last page", row.checkpoint >= enough, f"checkpoint {row.checkpoint}")
     half = enough <= _copied() < USERS and row.state == Subscription.State.BOOTSTRAPPING
     stage.check("Billing has half a copy, and doesn't call it live", half, f"state {row.state}, {_copied()} rows")
     stage.notes["checkpoint"] = row.checkpoint
@@ -53,11 +53,13 @@ def resume(stage: Stage) -> None:
     left = USERS - stage.notes["checkpoint"] + changes
     again = bool(done.get("resumed")) and done["rows"] <= left
     stage.check(
-        "It went on behind its last page, and read nothing twice", again, f"{done.get('rows')} rows in {done.get('pages')} pages"
+        "It went on after its last page: what was left, and what has changed since",
+        again,
+        f"{done.get('rows')} rows in {done.get('pages')} pages",
     )
     live = done.get("state") == "live" and done.get("verdict") == "in_sync"
     stage.check("Fingerprints are equal, so the copy is live", live, f"{done.get('state')}, {done.get('verdict')}")
-    found = _compared(stage, "API, killed and resumed", took)
+    found = _compared(stage, "API, its second half", took)
     stage.check("What changed meanwhile is in it too", found.verdict == "in_sync", f"{_copied()} rows, {found.verdict}")
     closed = _refusal()
     stage.check("The beginning of the feed is closed again, by itself: 403", "403" in closed, closed)
@@ -74,7 +76,7 @@ def narrow(stage: Stage) -> None:
     ran = stage.manage("generate_invoices", "--period", PERIOD, "--json")
     stage.check(
         "It misses the active ones: billing knows whom not to bill, and has nobody to bill",
-        ran.json["issued"] == 0,
+        ran.code == 0 and ran.json["issued"] == 0,
         f"{ran.json['issued']} invoices for {_users() - suspended} active users",
     )
 
@@ -98,8 +100,6 @@ def year_later(stage: Stage) -> None:
     ran = stage.manage("copy_directly", "--year-later")
     stage.check("Billing's script breaks, for a change that was none of its business", ran.code == 1, ran.last)
     stage.check("What it had copied stays as it is, and grows older", _copied() == before, f"{_copied()} rows")
-    answer = Authority("users", "billing").changes(0, limit=1).results[0]["data"]
-    stage.check("The feed's contract still has its fields", set(answer) == {"status", "status_since"}, ", ".join(sorted(answer)))
 
 
 def from_now(stage: Stage) -> None:
@@ -134,7 +134,11 @@ def keep(stage: Stage) -> None:
     _compared(stage, "API, in one go", took)
     closed_again = _refusal()
     stage.check("And is closed before the hour is over", "403" in closed_again, closed_again)
-    stage.rows("Four ways", ("way", "rows", "seconds, process and all", "fingerprints"), stage.notes["ways"])
+    ran = stage.manage("import_suspended")
+    sentence = "delete walkthrough/narrow.py and walkthrough/management/commands/import_suspended.py."
+    told = sentence in " ".join(ran.output.split())
+    stage.check("The narrow interface refuses now, and says what to delete", ran.code == 3 and told, f"exit code {ran.code}")
+    stage.rows("All ways, side by side", ("way", "rows", "seconds, process and all", "fingerprints"), stage.notes["ways"])
 
 
 def _timed(stage: Stage, *arguments: str) -> tuple[Ran, float]:

@@ -7,15 +7,16 @@ CHAPTER = Chapter(
     number=6,
     slug="cut-over",
     title="Cut over",
-    question="How does a running system change horses, and back if need be?",
+    question="How does a running system change horses in midstream, and change back?",
     situation="""
-Everything is built: two contexts, a feed, a copy that fills itself. And everything still happens in the monolith, day and night. There
-is no weekend on which it may be closed, and nobody will sign "we copy all of it and hope".
+Everything is built: two contexts, a feed, a copy that fills itself. So far you tried it beside the monolith, with rows of its own. Your
+real rows are still in the monolith, written to day and night. There is no weekend on which it may be closed, and nobody will sign "we
+copy all of it and hope".
 """,
     change="""
-Take it as two moves. First the **rows**: the new context follows the monolith's feed, as any consumer would, until fingerprints are
-equal; then writers are held for a moment and the ownership is flipped, and the monolith follows the new owner, which is the way back.
-A guard in both databases refuses whoever writes on the wrong side. Then the **readers**: billing goes from the old source to *shadow*,
+Make it two moves. Here the rows go first; they may as well go last, as in the list of [chapter 12](12). The **rows**: the new context
+follows the monolith's feed, as any consumer would, until fingerprints are equal; then writers are held for a moment and the ownership is flipped, and the monolith follows the new owner, which is the way back.
+A guard in both databases refuses whoever writes on the wrong side. The **readers**: billing goes from the old source to *shadow*,
 where the old one decides and the copy is only compared, and through a gate to its own copy.
 """,
     still_wrong="""
@@ -92,8 +93,13 @@ events, and a bug at the publisher can keep them back without any error anywhere
         ),
         Advice(
             "Signals and admin inlines that write across",
-            "They run in the old code's transaction and write to both tables. As soon as one of the two has moved they are refused, and the whole transaction with them. So take them out before the first flip, or flip both sides on one day.",
+            "They run in the old code's transaction and write to both tables. As soon as one of the two has moved they are refused, and the whole transaction with them. So take them out before the first flip, or flip both sides on the same day.",
             ("grep -rnE '@receiver|TabularInline|StackedInline' --include='*.py' .",),
+        ),
+        Advice(
+            "Foreign keys from forty other tables to the one that moves",
+            "They hold as long as the old table follows. But it follows a moment later: code that registers a user and writes a `Profile` right after gets an `IntegrityError` until the row has come. Wait for the row there, or turn that key into an id first. Retire after the last key has gone.",
+            ("manage.py split users --status",),
         ),
         Advice(
             "Reports and admin pages that join the old tables",

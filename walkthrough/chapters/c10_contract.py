@@ -32,8 +32,8 @@ table lists both; the old version has an **upcaster**, which lifts it to the new
 """,
     still_wrong="""
 The old version stays for as long as one register lists it, and somebody has to ask those consumers to move. That is work between
-people, and no tool takes it over; `consumers list` says whom to ask. And the contexts of this walkthrough still run side by side in one
-process set. [Chapter 11](11) moves one out.
+people, and no tool takes it over; `consumers list` says whom to ask. And the contexts of this walkthrough still run side by side, as
+one set of processes. [Chapter 11](11) moves one out.
 """,
     starts=starts,
     steps=(
@@ -54,7 +54,7 @@ process set. [Chapter 11](11) moves one out.
         Step(
             "publisher",
             "Publish both versions",
-            "Tomorrow's users tells each suspension twice, as version 1 and as version 2, in one transaction. Billing is the old one.",
+            "Tomorrow's users announces each suspension twice, as version 1 and as version 2, in one transaction. Billing is the old one.",
             steps.publisher,
             Kind.MEND,
         ),

@@ -247,5 +247,5 @@ def _both_arrive(stage: Stage, old: Sequence[UUID], new: Sequence[UUID], before:
         "The old publisher's version 1 arrives, lifted", lambda: by_event(old) == 3, lambda: f"{by_event(old)} of 3 by event"
     )
     stage.eventually("The newer publisher's changes arrive", lambda: by_event(new) == 3, lambda: f"{by_event(new)} of 3 by event")
-    stage.eventually("Nine events for six changes: the second telling is obsolete", lambda: sum(counted().values()) >= 9, seen)
+    stage.eventually("Nine events for six changes: the second announcement is obsolete", lambda: sum(counted().values()) >= 9, seen)
     stage.check("Each change counted once", counted()["applied"] == 6 and counted()["obsolete"] == 3, seen())
