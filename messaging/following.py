@@ -19,6 +19,7 @@ from messaging.errors import MessagingError
 from messaging.handlers import Event
 from messaging.models import Subscription
 from messaging.ownership import following
+from messaging.pointing import take_out
 from messaging.upsert import Upserted, column, upsert_newer
 
 #: Nobody's id: a deleted aggregate's foreign keys in the feed.
@@ -117,11 +118,7 @@ class Follower:
         return [event for event in events if event.version > have.get(event.uuid, 0)]
 
     def _delete(self, events: Sequence[Event]) -> frozenset[Any]:
-        rows = self.model._base_manager.using(self.using).filter(pk__in=[event.uuid for event in events])
-        found = frozenset(rows.values_list("pk", flat=True)) if events else frozenset()
-        if found:
-            rows.filter(pk__in=found).delete()
-        return found
+        return take_out(self.model, self.using, [event.uuid for event in events]) if events else frozenset()
 
     def _make_room(self, events: Sequence[Event]) -> None:
         wanted = {self._held(event.data): event.uuid for event in events if all(self._held(event.data))}
@@ -151,7 +148,7 @@ def make_way(cache: Cache, using: str, ids: Sequence[str], known: Sequence[str])
     `known`.
 
     A copy's rows are taken out. Those of a follower are only forgotten to be copies: taken out and put back, their own ledger would
-    call them erased for ever.
+    call them erased for ever. And what others here point to isn't taken out: they are no copies of that owner's.
     """
     rows = cache.model._base_manager.using(using)
     if not cache.follows:
@@ -161,5 +158,5 @@ def make_way(cache: Cache, using: str, ids: Sequence[str], known: Sequence[str])
     with following(using, label):
         changed = [key for key in ids if key in kept]
         rows.filter(pk__in=changed).update(**{cache.version: 0})
-        rows.filter(pk__in=[key for key in ids if key not in kept]).delete()
-        ledger.baseline(using, label, changed)
+        removed = take_out(cache.model, using, [key for key in ids if key not in kept])
+        ledger.baseline(using, label, [*changed, *map(str, removed)])

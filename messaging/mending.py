@@ -87,7 +87,6 @@ def _mend(consumer: str, authority: str, cache: Cache, client: Authority, rows: 
     told = changes.read(authority, cache, list(records.values()))
     news = {event.subject: event for event in changes.events(authority, told, str(uuid.uuid4()))}
     values = {key: states.values_of(cache, record) for key, record in records.items()}
-    removed = []
     with transaction.atomic(using=consumer):
         _apply(cache, news.values())
         own = states.own_rows(consumer, cache, [row["id"] for row in rows], lock=True)
@@ -95,10 +94,9 @@ def _mend(consumer: str, authority: str, cache: Cache, client: Authority, rows: 
         if over:
             make_way(cache, consumer, over, known=list(news))
             _apply(cache, [news[key] for key in over if key in news])
-        for row in rows:
-            if row["id"] in over and row["id"] not in values:
-                removed.append({"id": row["id"], **(row["cache"] or {})})
         after = states.own_rows(consumer, cache, [row["id"] for row in rows])
+    gone = [row for row in rows if row["id"] in over and row["id"] not in values and row["id"] not in after]
+    removed = [{"id": row["id"], **(row["cache"] or {})} for row in gone]
     mended.removed += removed[: MOST_REMOVED - len(mended.removed)]
     for row in rows:
         mended.counts[row["kind"]] += _is_right(cache, row, after.get(row["id"]), values.get(row["id"]))

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import ProtectedError, Q, QuerySet, RestrictedError
+from django.db.models import CASCADE, ProtectedError, Q, QuerySet, RestrictedError
 from django.db.models.fields.json import KeyTextTransform
 from django.utils import timezone
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
-from messaging import ledger, sequencer, steps
+from messaging import ledger, ownership, sequencer, steps
 from messaging.engines.shape import Tracked
 from messaging.models import Consumer, Ledger
 from messaging.models import Sequence as Head
+from messaging.pointing import pointed_at
 
 BATCH = 1000
 Progress = Callable[[int], None]
@@ -29,7 +30,8 @@ Progress = Callable[[int], None]
 @dataclass
 class Purged:
     """`outbox`, `tombstones`: how many went, or would go. What is old enough and stays: `held`, consumer to how many rows it holds
-    back; `unsent` outbox rows; `unannounced` tombstones; `unclear` ones, whose row holds data again or is protected by others."""
+    back; `unsent` outbox rows; `unannounced` tombstones; `unclear` ones, whose row holds data again, or is
+    protected by others, or would take others along."""
 
     outbox: int = 0
     tombstones: int = 0
@@ -53,16 +55,22 @@ def purge(authority: str, *, older_than: timedelta, dry_run: bool = False, progr
     waiting = Published.objects.using(authority).filter(added__lt=before)
     done.unsent = waiting.exclude(status=StatusChoice.SUCCEEDED).count()
     _purge_outbox(authority, before, done, dry_run, progress)
-    for tracked in ledger.TRACKED.values():
-        if tracked.label.partition(".")[0] == authority:
-            _purge_tombstones(authority, tracked, before, done, dry_run, progress)
+    for tracked in _own(authority):
+        _purge_tombstones(authority, tracked, before, done, dry_run, progress)
     return done
+
+
+def _own(authority: str) -> list[Tracked]:
+    """What this context may delete of: its models, but for those whose rows are copies of another owner's."""
+    own = [tracked for tracked in ledger.TRACKED.values() if tracked.label.partition(".")[0] == authority]
+    return [tracked for tracked in own if ownership.owns(authority, tracked.label)]
 
 
 def old(authority: str, *, older_than: timedelta) -> int:
     """How many rows `purge` will look at."""
     before = timezone.now() - older_than
-    return _sent(authority, before).count() + Ledger.objects.using(authority).filter(deleted=True, changed_at__lt=before).count()
+    tombstones = Ledger.objects.using(authority).filter(aggregate__in=[tracked.label for tracked in _own(authority)], deleted=True)
+    return _sent(authority, before).count() + tombstones.filter(changed_at__lt=before).count()
 
 
 def _behind(authority: str, position: int | None, checkpoints: dict[str, int]) -> list[str]:
@@ -139,11 +147,18 @@ def _safe(authority: str, tracked: Tracked, batch: list[Ledger], done: Purged) -
 
 
 def _haunted(authority: str, tracked: Tracked, ids: list[str]) -> set[str]:
-    """Those whose row is there and is no tombstone: somebody wrote to it again. It isn't ours to delete."""
+    """Those whose row is there and isn't ours to delete: it is no tombstone, for somebody wrote to it again; or others would go
+    with it, whom nobody asked about."""
     rows = tracked.model._base_manager.using(authority).filter(pk__in=[tracked.key.to_python(one) for one in ids])
     if tracked.tombstone:
         rows = rows.exclude(**dict([tracked.tombstone]))
-    return {str(pk) for pk in rows.values_list("pk", flat=True)}
+    return {str(pk) for pk in rows.values_list("pk", flat=True)} | _pulling(authority, tracked, ids)
+
+
+def _pulling(authority: str, tracked: Tracked, ids: list[str]) -> set[str]:
+    """Those whose row would take others along."""
+    keys = [tracked.key.to_python(one) for one in ids]
+    return {str(pk) for pk in pointed_at(tracked.model, authority, keys, by=CASCADE)}
 
 
 def _remove(authority: str, tracked: Tracked, entries: list[Ledger], done: Purged) -> list[Ledger]:
@@ -166,6 +181,8 @@ def _removed(authority: str, tracked: Tracked, entries: list[Ledger]) -> list[Le
     found = Ledger.objects.using(authority).select_for_update().in_bulk([entry.pk for entry in entries])
     # A write that came in between gave the entry a new version and took its position away.
     same = [one for one in entries if one.pk in found and found[one.pk].version == one.version and found[one.pk].position]
+    kept = _pulling(authority, tracked, [one.aggregate_id for one in same])  # now that none can be added
+    same = [one for one in same if one.aggregate_id not in kept]
     gone = [one.pk for one in same]
     rows.filter(pk__in=[tracked.key.to_python(one.aggregate_id) for one in same]).delete()
     Ledger.objects.using(authority).filter(pk__in=gone).delete()  # the rows' trigger has just moved them; now they go too

@@ -7,12 +7,13 @@ from datetime import timedelta
 import pytest
 from django.db import connections, transaction
 from django.utils import timezone
+from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from billing.models import Invoice as BillingInvoice
 from billing.services import invoice_mark_overdue
-from messaging import ledger, ownership, splitting, steps
-from messaging.models import Consumer, Incident, Ledger, Ownership, Subscription
+from messaging import ledger, ownership, reconcile, retention, splitting, steps
+from messaging.models import Consumer, Incident, Ledger, Ownership, Repair, Subscription
 from messaging.tending import Tending
 from monolith.models import Invoice, User
 from tests.commands.calling import call
@@ -299,6 +300,46 @@ def test_a_repair_of_the_follower_deletes_nothing_and_leaves_no_tombstone():
     assert not Ledger.objects.using("users").get(aggregate_id=str(tampered.pk)).deleted
 
 
+def erased_flipped_and_purged() -> User:
+    """A user with an invoice, erased at `users` after the flip, and purged there once the monolith had passed it."""
+    user, _ = people(2)
+    bill([user])
+    call("split", "users")
+    assert call("split", "users", "--flip").code == 0
+    user_erase(user_id=user.pk)
+    follow("monolith")
+    Published.objects.using("users").update(status=2)
+    assert retention.purge("users", older_than=timedelta(seconds=-1)).tombstones == 1
+    return user
+
+
+def test_a_purge_at_the_owner_leaves_the_invoices_that_point_to_the_copy():
+    user = erased_flipped_and_purged()
+    assert reconcile.watch("monolith", "users").verdict == "in_sync"
+    assert User.objects.using("monolith").get(pk=user.pk).status == "erased"
+    assert Invoice.objects.using("monolith").filter(user=user).exists()
+    Invoice.objects.using("monolith").all().delete()
+    assert reconcile.watch("monolith", "users").verdict == "in_sync"
+    assert not User.objects.using("monolith").filter(pk=user.pk).exists()
+    assert not ledger.unannounced("monolith", "monolith.user").exists()
+
+
+def test_a_repair_takes_out_no_ghost_that_others_point_to():
+    people(2)
+    call("split", "users")
+    call("split", "users", "--flip")
+    with ownership.following("monolith", "monolith.user"):
+        ghosts = [User(email=f"ghost{number}@example.org", name="Ghost", origin_version=7) for number in range(2)]
+        User.objects.using("monolith").bulk_create(ghosts)
+    bill(ghosts[:1])
+    ended = call("reconcile", "monolith", "--from", "users", "--repair", "--json")
+    assert ended.code == 1, "one of them still differs"
+    assert set(User.objects.using("monolith").filter(name="Ghost")) == {ghosts[0]}
+    assert Invoice.objects.using("monolith").filter(user=ghosts[0]).exists()
+    removed = Repair.objects.using("monolith").get().counts["removed"]
+    assert [row["id"] for row in removed] == [str(ghosts[1].pk)]
+
+
 class Killed(BaseException):
     """Stands in for SIGKILL between two steps; the tests of the processes send a real one."""
 
@@ -334,13 +375,11 @@ def test_killed_at_any_step_the_next_call_goes_on(monkeypatch, step):
 def test_a_pause_that_is_too_short_changes_nothing(monkeypatch):
     people(3)
     call("split", "users")
-    real = ownership.take
     monkeypatch.setattr(ownership, "pause", lambda guard, longest, pause=ownership.pause: pause(guard, timedelta(seconds=-1)))
     ended = call("split", "users", "--flip")
     assert ended.code == 3
     assert "Both sides weren't equal in time" in ended.err
     assert "Nothing has changed" in ended.err
-    assert ownership.take is real
     assert User.objects.using("monolith").update(name="Goes on") == 3
     assert call("split", "users", "--status", "--json").json["owner"] == "monolith"
 

@@ -5,14 +5,16 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db.models import ProtectedError
+from django.db.models import F, ProtectedError
 from django.db.models.signals import pre_delete
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
 from messaging import feed, retention, sequencer, steps
-from messaging.models import Consumer, Ledger
+from messaging.models import Consumer, Ledger, Ownership
 from messaging.retention import old, purge
+from monolith.models import Invoice
+from monolith.models import User as MonolithUser
 from users.models import User
 from users.services import user_change_email, user_erase, user_register, user_suspend
 
@@ -289,6 +291,45 @@ def test_a_row_that_others_protect_stays():
     assert (done.tombstones, done.unclear) == (1, 1)
     assert tombstones() == {str(protected.pk)}
     assert not User.objects.using("users").filter(pk=free.pk).exists()
+
+
+def test_a_row_that_would_take_others_along_stays():
+    """The monolith's invoices go with their user where somebody deletes him. A purge deletes nobody's invoices."""
+    billed, free = MonolithUser.objects.using("monolith").bulk_create(
+        MonolithUser(email=f"{name}@example.org", name=name) for name in ("billed", "free")
+    )
+    Invoice.objects.using("monolith").create(user=billed, period="2026-11", amount_minor=1900, currency="EUR")
+    MonolithUser.objects.using("monolith").update(status="erased", email="", name="")
+    Ledger.objects.using("monolith").update(announced_version=F("version"))
+    said = purge("monolith", older_than=timedelta(seconds=-1), dry_run=True)
+    done = purge("monolith", older_than=timedelta(seconds=-1))
+    assert (done.tombstones, done.unclear) == (1, 1)
+    assert said == done
+    assert Invoice.objects.using("monolith").get().user_id == billed.pk
+    assert not MonolithUser.objects.using("monolith").filter(pk=free.pk).exists()
+
+
+def test_an_invoice_that_comes_in_between_keeps_its_user(monkeypatch):
+    user = MonolithUser.objects.using("monolith").create(status="erased")
+    Ledger.objects.using("monolith").update(announced_version=F("version"))
+    real = retention._remove
+
+    def late(*arguments):
+        Invoice.objects.using("monolith").create(user=user, period="2026-11", amount_minor=1900, currency="EUR")
+        return real(*arguments)
+
+    monkeypatch.setattr(retention, "_remove", late)
+    assert purge("monolith", older_than=timedelta(seconds=-1)).tombstones == 0
+    assert Invoice.objects.using("monolith").get().user_id == user.pk
+
+
+def test_what_only_follows_another_owner_is_not_purged():
+    user = MonolithUser.objects.using("monolith").create(status="erased")
+    Ledger.objects.using("monolith").update(announced_version=F("version"))
+    Ownership.objects.using("monolith").create(aggregate="monolith.user", owner="users")
+    done = purge("monolith", older_than=timedelta(seconds=-1))
+    assert (done.tombstones, old("monolith", older_than=timedelta(seconds=-1))) == (0, 0)
+    assert MonolithUser.objects.using("monolith").get().pk == user.pk
 
 
 def test_a_change_that_is_not_in_the_feed_yet_holds_its_rows_back():
