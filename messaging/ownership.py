@@ -104,17 +104,25 @@ def guard(guarded: Guard, owner: str) -> None:
     if ownership(using, guarded.label) and engine.there(connections[using], guarded):
         return
     with transaction.atomic(using=using):
-        engine.lock(using, PATIENCE)
+        engine.lock(using, guarded.label, PATIENCE)
         Ownership.objects.using(using).get_or_create(pk=guarded.label, defaults={"owner": owner})
         if not engine.there(connections[using], guarded):
             engine.install(connections[using], guarded)
 
 
 def unguard(guarded: Guard) -> None:
-    """Take the guard and its row away: from now on anybody may write."""
+    """Take the guard and its row away: from now on anybody may write.
+
+    First the one and then the other, each in a transaction: writers lock the table and then the row, followers the row and then
+    the table. Whoever wants both at once is a deadlock with one of them. A row without its guard is what `guard` mends.
+    """
+    engine = guards.for_alias(guarded.own)
     with transaction.atomic(using=guarded.own):
-        guards.for_alias(guarded.own).lock(guarded.own, PATIENCE)
-        guards.for_alias(guarded.own).remove(connections[guarded.own], guarded)
+        engine.wait_for(guarded.own, PATIENCE)
+        engine.remove(connections[guarded.own], guarded)
+    steps.reach("split.unguarded")
+    with transaction.atomic(using=guarded.own):
+        engine.wait_for(guarded.own, PATIENCE)
         Ownership.objects.using(guarded.own).filter(pk=guarded.label).delete()
 
 
@@ -148,12 +156,24 @@ def take(guarded: Guard) -> bool:
     return True
 
 
-def give(guarded: Guard) -> None:
+def give(guarded: Guard, seconds: float | None = None) -> None:
     """Make this side the owner. Only after the other has been taken it."""
-    with _changing(guarded, PATIENCE) as row:
+    with _changing(guarded, PATIENCE if seconds is None else min(seconds, PATIENCE)) as row:
         row.owner, row.state, row.until, row.since = guarded.own, State.SETTLED, None, timezone.now()
         row.save(using=guarded.own)
     steps.reach("split.given")
+
+
+def take_back(guarded: Guard) -> None:
+    """Make the side that the rows were taken from the owner again. Only where the other certainly was given nothing."""
+    with _changing(guarded, PATIENCE) as row:
+        row.owner, row.state, row.until = guarded.own, State.SETTLED, None
+        row.save(using=guarded.own)
+
+
+def gave_up_waiting(error: BaseException) -> bool:
+    """Whether a database's error says that somebody else held a lock for too long, so that nothing was done."""
+    return any(words in str(error) for words in ("lock timeout", "database is locked"))
 
 
 def settle(guarded: Guard) -> None:
@@ -171,7 +191,7 @@ def note_verdict(guarded: Guard, verdict: str) -> None:
 @contextmanager
 def _changing(guarded: Guard, seconds: float) -> Iterator[Ownership]:
     with transaction.atomic(using=guarded.own):
-        guards.for_alias(guarded.own).lock(guarded.own, seconds)
+        guards.for_alias(guarded.own).lock(guarded.own, guarded.label, seconds)
         yield Ownership.objects.using(guarded.own).get(pk=guarded.label)
 
 

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from celery import Celery
-from django.db import OperationalError
 
-from messaging import bootstrap, conf, locking, ownership, pulling, registry, sequencer, states, steps
-from messaging.client import Authority
+from messaging import bootstrap, conf, locking, ownership, pulling, registry, sequencer, steps
 from messaging.errors import MessagingError
 from messaging.following import NotYet
+from messaging.handover import Differs, PauseTooShort, differs, hand_over
 from messaging.models import Ownership, Subscription
 from messaging.splits import NoSplit, Side, Split, began, owner, retired, row, split_of, standing
 
@@ -50,14 +49,6 @@ TRIES, WAIT = 20, 0.5
 
 class NotReady(MessagingError):
     """A step was asked for whose turn it isn't. The message says what comes first."""
-
-
-class PauseTooShort(MessagingError):
-    """The pause was over before both sides were equal. The owner is who it was, and its writers went on."""
-
-
-class Differs(MessagingError):
-    """The two sides don't hold the same. The owner is who it was."""
 
 
 @dataclass(frozen=True)
@@ -181,68 +172,9 @@ def flip(split: Split, receiver: Side, app: Celery, *, longest: timedelta, page_
     since = sequencer.head(giver.context)
     before = load(split, app, page_size=page_size)  # all that can be done without holding anybody
     if before.verdict != "in_sync":
-        raise Differs(_differs(receiver, giver))
+        raise Differs(differs(receiver, giver))
     register(receiver, giver)  # what can fail should fail before anybody is held
-    return _hand_over(giver, receiver, longest, since)
-
-
-def _hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> int:
-    client = Authority(giver.feed, receiver.context)
-    started = time.monotonic()
-    too_long = f"{giver.context}'s writers were let go after {longest.total_seconds():g} s"
-    try:
-        ownership.pause(giver.guard, longest)
-    except OperationalError as error:
-        raise PauseTooShort(
-            f"Writers in flight at {giver.context} took longer than {longest.total_seconds():g} s: {error}"
-        ) from None
-    try:
-        pulling.catch_up(receiver.context, giver.feed, source="follow", client=client)
-        steps.reach("split.caught_up")
-        if not _same(giver, receiver, client, since):
-            raise Differs(_differs(receiver, giver))
-        if not ownership.take(giver.guard):
-            raise PauseTooShort(f"Both sides weren't equal in time: {too_long}. Nothing has changed.")
-    except BaseException:
-        ownership.lift(giver.guard)
-        raise
-    finally:
-        client.close()
-    ownership.give(receiver.guard)
-    held = round((time.monotonic() - started) * 1000)
-    ownership.settle(giver.guard)
-    _rest(receiver, giver)
-    return held
-
-
-def _same(giver: Side, receiver: Side, client: Authority, since: int) -> bool:
-    """Whether both sides hold the same of all that changed since they were compared as a whole. All the rest was equal then, and a
-    guard has kept everybody off the copy. So the pause lasts as long as the last moment's changes take, whatever the table's size:
-    fingerprints of a million rows are seconds that nobody should be held for."""
-    feed = conf.feed(giver.feed)
-    while True:
-        page = client.changes(since, limit=pulling.PAGE)
-        own = states.own_rows(receiver.context, receiver.cache, [record["id"] for record in page.results])
-        for record in page.results:
-            gone = record["deleted"] and feed is not None and not feed.keeps_gone
-            wanted = None if gone else states.values_of(receiver.cache, record)
-            key = record["id"]
-            if states.state_of(receiver.cache, key, own.get(key)) != states.state_of(receiver.cache, key, wanted):
-                return False
-        if page.next >= page.head:
-            return True
-        since = page.next
-
-
-def _rest(receiver: Side, giver: Side) -> None:
-    """The receiver follows nobody any more. Its place in the giver's feed stays, for the way back."""
-    state = Subscription.State
-    Subscription.objects.using(receiver.context).filter(pk=giver.feed).update(state=state.PAUSED, behind_since=None)
-
-
-def _differs(follower: Side, owning: Side) -> str:
-    what = f"reconcile {follower.context} --from {owning.feed}"
-    return f"{follower.context} doesn't hold what {owning.context} does, so {owning.context} stays the owner. What differs: {what}"
+    return hand_over(giver, receiver, longest, since)
 
 
 def cancel(split: Split) -> None:

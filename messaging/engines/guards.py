@@ -4,6 +4,7 @@ A trigger asks the model's row of `messaging_ownership`. Whoever changes that ro
 and let none pass meanwhile: PostgreSQL by the lock that the trigger takes, SQLite because it has one writer at a time.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 from django.db import connections
@@ -39,13 +40,14 @@ class PostgreSQL:
     def install(self, connection: BaseDatabaseWrapper, guard: Guard) -> None:
         """Put the guard on the table. Waits for the writers in flight: their rows were written while anybody might."""
         with connection.cursor() as cursor:
-            # FOR SHARE: the hand-over's lock on the table waits until this writer has committed, and this writer reads the row as
-            # the hand-over before it left it, whatever its own snapshot says. A statement's trigger, so it costs one look a
-            # statement.
+            # The advisory lock: a hand-over waits until this writer has committed, and the next writer waits behind the hand-over.
+            # FOR SHARE: this writer reads the row as the hand-over before it left it, whatever its own snapshot says. A statement's
+            # trigger, so it costs one look a statement.
             cursor.execute(f"""
                 CREATE OR REPLACE FUNCTION {guard.name}() RETURNS trigger LANGUAGE plpgsql AS $body$
                 DECLARE o record;
                 BEGIN
+                    PERFORM pg_advisory_xact_lock_shared({_number(guard.label)});
                     SELECT owner, state, until INTO o FROM messaging_ownership WHERE aggregate = '{guard.label}' FOR SHARE;
                     IF NOT FOUND THEN RETURN NULL; END IF;
                     IF coalesce(current_setting('messaging.following', true), '') = '{guard.label}' THEN
@@ -75,17 +77,23 @@ class PostgreSQL:
             )
             return cursor.fetchone() is not None
 
-    def lock(self, using: str, seconds: float) -> None:
-        """Keep every guarded writer out until the transaction ends, when those in flight are through; `OperationalError` if they
-        take longer. A lock on the table and not on the row: share locks on a row let each other pass for ever, and a queue forms
-        only for a table."""
+    def lock(self, using: str, label: str, seconds: float) -> None:
+        """Keep every writer of the guarded table out until the transaction ends, when those in flight are through;
+        `OperationalError` if they take longer. Not a lock on the row: share locks on a row let each other pass for ever, and here
+        a queue forms. Nor on the table of all rows: writers of what moves elsewhere have nothing to do with it."""
+        self.wait_for(using, seconds)
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_number(label)])
+
+    def wait_for(self, using: str, seconds: float) -> None:
+        """From here to the transaction's end wait for a lock no longer than that."""
         with connections[using].cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{max(1, int(seconds * 1000))}ms"])
-            cursor.execute("LOCK TABLE messaging_ownership IN EXCLUSIVE MODE")
 
     def follow(self, using: str, label: str) -> None:
         """Let this transaction write as the follower. The owner can't change until it ends."""
         with connections[using].cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_number(label)])
             cursor.execute("SELECT 1 FROM messaging_ownership WHERE aggregate = %s FOR SHARE", [label])
             # Bound to the transaction. A mark in the ownership's row would lock it, and a refused writer that holds one of the
             # follower's rows and waits for that lock would be a deadlock.
@@ -94,6 +102,11 @@ class PostgreSQL:
     def unfollow(self, using: str, label: str) -> None:
         with connections[using].cursor() as cursor:
             cursor.execute("SELECT set_config('messaging.following', '', true)")
+
+
+def _number(label: str) -> int:
+    """The advisory lock of a model's ownership."""
+    return int.from_bytes(hashlib.sha256(f"{MARK}{label}".encode()).digest()[:8], "big", signed=True)
 
 
 class SQLite:
@@ -122,8 +135,11 @@ class SQLite:
             cursor.execute("SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name LIKE %s", [f"{guard.name}_%"])
             return bool(cursor.fetchone()[0] == 3)
 
-    def lock(self, using: str, seconds: float) -> None:
+    def lock(self, using: str, label: str, seconds: float) -> None:
         """The transaction is immediate, so it has the only write lock already."""
+
+    def wait_for(self, using: str, seconds: float) -> None:
+        """How long a connection waits for the write lock is its own setting."""
 
     def follow(self, using: str, label: str) -> None:
         self._mark(using, label, 1)

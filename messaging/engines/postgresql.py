@@ -133,7 +133,8 @@ def lock_sequence(using: str) -> None:
 def stamp(using: str, limit: int) -> int:
     """Give the next positions to up to `limit` pending changes, and move the head; the caller holds the lock. Returns how many.
 
-    Rows that a writer has locked are skipped: their change isn't committed, and they come out of it pending again.
+    Rows that somebody has locked are skipped, and are stamped in a later round. A writer's come out of it pending again. One that
+    `republish` or `purge` locks may be a change that was committed long ago: whoever needs all of them looks whether any is left.
     """
     with connections[using].cursor() as cursor:
         cursor.execute(

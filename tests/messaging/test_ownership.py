@@ -199,7 +199,7 @@ def test_the_pause_waits_for_a_writer_in_flight_and_the_next_one_sees_it(split):
 
 def waits_for_a_lock() -> bool:
     with connections["monolith"].cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'messaging_ownership'::regclass")
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'")
         return cursor.fetchone() is not None
 
 

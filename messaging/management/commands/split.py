@@ -8,7 +8,7 @@ from typing import Any
 from celery import current_app
 from django.db import OperationalError
 
-from messaging import pulling, splitting
+from messaging import ownership, pulling, splitting
 from messaging.asking import asking, checked_page_size
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, WrongUsage, answering, checked_context, context_argument, lifetime
@@ -114,9 +114,17 @@ def _refusing(split: Split) -> Iterator[None]:
         except splitting.Differs as error:
             raise Found(str(error)) from None
         except OperationalError as error:
-            if "lock timeout" not in str(error):
+            if not ownership.gave_up_waiting(error):
                 raise
-            raise Refused("A transaction holds the table for longer than we wait. See who it is, and try again.") from None
+            raise Refused(_waited(split)) from None
+
+
+def _waited(split: Split) -> str:
+    said = "A transaction holds the table for longer than we wait. See who it is, and try again."
+    if splitting.standing(split)["state"] != "between":
+        return said
+    sides = f"{split.old.context} and {split.new.context}"
+    return f"{said} The rows are between {sides}, and nobody can write them until then: split {split.new.context}"
 
 
 def _loaded(done: Loaded) -> str:

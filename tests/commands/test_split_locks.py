@@ -1,0 +1,212 @@
+"""Who waits for whom while rows move, and that nobody waits in a circle. PostgreSQL only: SQLite has one writer at a time."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+
+import pytest
+from django.db import connections, transaction
+
+from messaging import ledger, ownership, splitting, steps
+from messaging.republish import republish
+from monolith.models import Invoice, User
+from tests.commands.calling import call
+from tests.probes import wait_for
+from users.models import User as Moved
+
+pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("unguarded")]
+
+
+@pytest.fixture(autouse=True)
+def web(transactional_db, live_server, settings, token_folder):
+    """A server for both contexts' feeds."""
+    if connections["monolith"].vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: live_server.url}
+
+
+@pytest.fixture
+def flipped() -> User:
+    """A user who moved to `users`."""
+    user = User.objects.using("monolith").create(email="ada@example.org", name="Ada")
+    call("split", "users")
+    assert call("split", "users", "--flip").code == 0
+    return user
+
+
+@contextmanager
+def beside(using: str, work: Callable[[threading.Event, threading.Event], None]) -> Iterator[threading.Event]:
+    """`work(began, go_on)` in a thread, from `began` on; it goes on when the yielded event is set, or at the end. What it raises is
+    raised here."""
+    began, go_on, failed = threading.Event(), threading.Event(), list[BaseException]()
+
+    def run() -> None:
+        try:
+            work(began, go_on)
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            connections[using].close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert began.wait(20), failed
+        yield go_on
+    finally:
+        go_on.set()
+        thread.join(30)
+    assert not failed, failed
+
+
+@contextmanager
+def listening(listener: Callable[[str], None]) -> Iterator[None]:
+    steps.listeners.append(listener)
+    try:
+        yield
+    finally:
+        steps.listeners.remove(listener)
+
+
+@contextmanager
+def beside_from(step: str, using: str, work: Callable[[threading.Event, threading.Event], None]) -> Iterator[list[threading.Event]]:
+    """`beside`, but from the first time that this step is reached; the event is in the yielded list then."""
+    reached, events = list[str](), list[threading.Event]()
+    with ExitStack() as stack:
+
+        def start(name: str) -> None:
+            if name == step and not reached:
+                reached.append(name)
+                events.append(stack.enter_context(beside(using, work)))
+
+        with listening(start):
+            yield events
+    assert events, f"{step} was never reached"
+
+
+def written_and_locked(began: threading.Event, go_on: threading.Event) -> None:
+    """A write that is committed and not in the feed yet, and a `republish` that takes its time with its ledger entry in hand."""
+    Moved.objects.using("users").update(name="Written here")
+
+    def wait(step: str) -> None:
+        if step == "republish.locked" and not began.is_set():
+            began.set()
+            go_on.wait(60)
+
+    with listening(wait):
+        republish("users")
+
+
+def test_a_change_that_a_lock_keeps_out_of_the_feed_keeps_the_rows_where_they_are(flipped):
+    with beside_from("split.loaded", "users", written_and_locked):
+        ended = call("split", "users", "--back", "--max-pause", "1s")
+        assert (ended.code, "keeps a change out of the feed" in ended.err) == (3, True), ended
+        assert call("split", "users", "--status", "--json").json["owner"] == "users"
+    assert call("split", "users", "--back").code == 0
+    assert User.objects.using("monolith").get(pk=flipped.pk).name == "Written here"
+
+
+def test_a_change_that_comes_into_the_feed_during_the_pause_moves_along(flipped):
+    with (
+        beside_from("split.loaded", "users", written_and_locked) as started,
+        listening(lambda step: started[0].set() if step == "split.paused" else None),
+    ):
+        ended = call("split", "users", "--back", "--json")
+    assert (ended.code, ended.json["owner"]) == (0, "monolith")
+    assert User.objects.using("monolith").get(pk=flipped.pk).name == "Written here"
+    assert not ledger.unannounced("users").exists()
+
+
+def holding(began: threading.Event, go_on: threading.Event) -> None:
+    """Somebody who has read the row of `users.user` there, and doesn't end."""
+    with transaction.atomic(using="users"), connections["users"].cursor() as cursor:
+        cursor.execute("SELECT 1 FROM messaging_ownership WHERE aggregate = 'users.user' FOR SHARE")
+        began.set()
+        go_on.wait(60)
+
+
+def writing(using: str, table: str, began: threading.Event, go_on: threading.Event) -> None:
+    """A writer in the middle of its statement: it has the table, and hasn't come to the trigger."""
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
+        began.set()
+        wait_for(lambda: waits_for(using, table), timeout=20, what=f"somebody to wait for {table}")
+        cursor.execute(f"UPDATE {table} SET name = 'In flight'")
+
+
+def waits_for(using: str, table: str) -> bool:
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = %s::regclass", [table])
+        return cursor.fetchone() is not None
+
+
+@pytest.mark.parametrize(("option", "using", "table"), [("cancel", "monolith", "monolith_user"), ("retire", "users", "users_user")])
+def test_the_end_of_a_split_and_a_writer_in_flight_do_not_wait_for_each_other(option, using, table):
+    model = User if using == "monolith" else Moved
+    User.objects.using("monolith").create(email="ada@example.org", name="Ada")
+    call("split", "users")
+    if option == "retire":
+        assert call("split", "users", "--flip").code == 0
+    with beside(using, lambda began, go_on: writing(using, table, began, go_on)):
+        ended = call("split", "users", f"--{option}")
+    assert ended.code == 0, ended
+    assert model.objects.using(using).get().name == "In flight"
+
+
+def test_the_end_of_a_split_and_a_follower_do_not_wait_for_each_other():
+    """A follower has the row before it has the table."""
+    User.objects.using("monolith").create(email="ada@example.org", name="Ada")
+    call("split", "users")
+
+    def follow(began: threading.Event, go_on: threading.Event) -> None:
+        with ownership.following("users", "users.user"):
+            began.set()
+            go_on.wait(20)
+            Moved.objects.using("users").update(name="Followed")
+
+    with beside("users", follow) as go_on, listening(lambda step: go_on.set() if step == "split.unguarded" else None):
+        ended = call("split", "users", "--cancel")
+    assert ended.code == 0, ended
+    assert Moved.objects.using("users").get().name == "Followed"
+
+
+def test_what_cannot_be_given_goes_back_to_whom_it_was_taken_from(monkeypatch):
+    monkeypatch.setattr("messaging.ownership.PATIENCE", 0.5)
+    User.objects.using("monolith").create(email="ada@example.org", name="Ada")
+    call("split", "users")
+    with beside_from("split.taken", "users", holding):
+        ended = call("split", "users", "--flip")
+        assert (ended.code, "monolith stays the owner" in ended.err) == (3, True), ended
+        with ownership.writing("monolith", "monolith.user"):
+            assert User.objects.using("monolith").update(name="Goes on") == 1
+    assert call("split", "users", "--flip").code == 0
+    assert Moved.objects.using("users").get().name == "Goes on"
+
+
+def test_rows_that_are_between_are_said_to_be(monkeypatch):
+    monkeypatch.setattr("messaging.ownership.PATIENCE", 0.5)
+    found = splitting.split_of("users")
+    call("split", "users")
+    ownership.pause(found.old.guard, timedelta(seconds=30))
+    assert ownership.take(found.old.guard)
+    with beside("users", holding):
+        ended = call("split", "users", "--flip")
+    assert ended.code == 3
+    assert "The rows are between monolith and users, and nobody can write them until then: split users" in ended.err
+    assert call("split", "users", "--flip", "--json").json["owner"] == "users"
+
+
+def test_a_long_transaction_about_another_split_holds_nobody(flipped):
+    call("split", "billing")
+
+    def hold(began: threading.Event, go_on: threading.Event) -> None:
+        with transaction.atomic(using="monolith"):
+            Invoice.objects.using("monolith").create(user_id=flipped.pk, period="2026-11", amount_minor=1, currency="EUR")
+            began.set()
+            go_on.wait(60)
+
+    with beside("monolith", hold):
+        ended = call("split", "users", "--back", "--json")
+        assert (ended.code, ended.json["owner"]) == (0, "monolith"), ended
+    assert Invoice.objects.using("monolith").exists()
