@@ -94,7 +94,7 @@ def look_again() -> list[ShadowMismatch]:
                 break
             source = sources.get(row.old_source) or sources.setdefault(row.old_source, choice.opened(row.old_source))
             old, cached = source.one(row.user_id), _cached(row)
-            reads.note(row.old_source, [(row.user_id, old, cached)])
+            reads.note(row.old_source, [(row.user_id, old, cached)], counts=False)
             if not reads.agree(old, cached):
                 row.refresh_from_db(using=DATABASE)
                 still.append(row)

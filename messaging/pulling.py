@@ -49,17 +49,19 @@ def catch_up(
     consumer: str,
     authority: str,
     *,
-    source: str = "repair",
+    source: str = "",
     until: int | None = None,
     page_size: int = PAGE,
     client: Authority | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Pulled:
-    """Pull from the checkpoint to the head (or to `until`), and note what had come without an event.
+    """Pull from the checkpoint to the head (or to `until`), and note what had come without an event. `source` is what
+    the rows say they came by: "repair" where nobody says, and "follow" where the cache is another owner's (`following`).
 
     Raises `Unreachable`, `Denied`, `BelowFloor` (`client`), `NoCache`. What was pulled before an error stays.
     """
     cache, asking = cache_of(consumer, authority), client or Authority(authority, consumer)
+    source = source or ("follow" if cache.follows else "repair")
     rows = applied = 0
     checkpoint = head = subscribed(consumer, authority).checkpoint
     for since, page in pages(asking, cache, checkpoint, page_size=page_size, until=until):

@@ -171,6 +171,8 @@ def flip(split: Split, receiver: Side, app: Celery, *, longest: timedelta, page_
         load(split, app, page_size=page_size)
     since = sequencer.head(giver.context)
     before = load(split, app, page_size=page_size)  # all that can be done without holding anybody
+    if before.verdict == "unreachable":
+        raise NotReady(f"{giver.context} and {receiver.context} can't be compared: no answer. {giver.context} stays the owner.")
     if before.verdict != "in_sync":
         raise Differs(differs(receiver, giver))
     register(receiver, giver)  # what can fail should fail before anybody is held
@@ -178,8 +180,14 @@ def flip(split: Split, receiver: Side, app: Celery, *, longest: timedelta, page_
 
 
 def cancel(split: Split) -> None:
-    """End a split that wasn't flipped: no guards, nobody follows. What was copied stays where it is. Raises `NotReady`."""
-    if owner(split) is not split.old:
+    """End a split that wasn't flipped: no guards, nobody follows. What was copied stays where it is. Goes on where an earlier one
+    was killed between the two guards. Raises `NotReady`."""
+    there = [found for found in (row(split.old), row(split.new)) if found]
+    if not there:
+        raise NotReady(f"{split.new.context} isn't split: there is nothing to cancel.")
+    if retired(split):
+        raise NotReady(f"{split.new.context} is split for good: {split.old.context} was retired.")
+    if any(found.owner != split.old.context for found in there):
         raise NotReady(f"{split.new.context} owns the rows. Give them back first: split {split.new.context} --back")
     forget(split)
 

@@ -5,29 +5,38 @@ Billing's source `monolith` is this class, wired in by `settings.BILLING`: neith
 
 import uuid
 from collections.abc import Sequence
+from datetime import timedelta
 
 from django.db import InterfaceError, OperationalError, ProgrammingError
 from django.db.models import QuerySet
 
-from messaging import ledger
+from messaging import conf, ledger, ownership, staleness
+from messaging.errors import MessagingError
 from monolith.models import User
 
 DATABASE, AGGREGATE = "monolith", "monolith.user"
 Row = tuple[uuid.UUID, str, int]
+#: How old the table may be while it is a copy: its owner's `tend` brings it up to date every second.
+FRESH = timedelta(minutes=1)
+
+
+class Outdated(MessagingError):
+    """The users have moved out, and the table isn't kept up to date any more."""
 
 
 class Users:
     """The monolith's users in the order of their ids, as (id, status, version)."""
 
     authority = DATABASE
-    failures = (OperationalError, InterfaceError, ProgrammingError)
+    failures = (OperationalError, InterfaceError, ProgrammingError, Outdated)
     at_once = 0
 
     def __init__(self) -> None:
         self.calls = 0
 
     def after(self, user_id: uuid.UUID | None, limit: int) -> Sequence[Row]:
-        """The next users, whatever their status; none behind the last."""
+        """The next users, whatever their status; none behind the last. Raises `Outdated`."""
+        _check()
         while ids := list(_behind(user_id).values_list("id", flat=True)[:limit]):
             if told := self._told(ids):
                 return told
@@ -35,7 +44,8 @@ class Users:
         return []
 
     def one(self, user_id: uuid.UUID) -> Row | None:
-        """One user; None for who isn't there, or isn't any more."""
+        """One user; None for who isn't there, or isn't any more. Raises `Outdated`."""
+        _check()
         return next(iter(self._told([user_id])), None)
 
     def close(self) -> None:
@@ -49,6 +59,16 @@ class Users:
         versions = {uuid.UUID(subject): version for (_, subject), (version, _) in found.items()}
         rows = User.objects.filter(id__in=ids).order_by("id").values_list("id", "status")
         return [(user_id, status, versions.get(user_id, 1)) for user_id, status in rows]
+
+
+def _check() -> None:
+    """After a split the table is a copy, which may be decided by while somebody keeps it fresh. It isn't for ever: a retired table
+    says for ever what was true on its last day."""
+    if not ownership.follows(DATABASE, AGGREGATE):
+        return
+    owner = next(name for name, cache in conf.caches(DATABASE).items() if cache.model._meta.label_lower == AGGREGATE)
+    if staleness.doubt(DATABASE, owner, FRESH):
+        raise Outdated(f"the users belong to {owner} now. {staleness.described(DATABASE, owner)}")
 
 
 def _behind(user_id: uuid.UUID | None) -> "QuerySet[User]":

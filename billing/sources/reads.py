@@ -21,13 +21,15 @@ def agree(old: Standing | None, cached: Standing | None) -> bool:
     return (old.status if old else ERASED) == (cached.status if cached else ERASED)
 
 
-def note(old_source: str, reads: Sequence[Read]) -> int:
-    """Count the reads that agree, and settle what stood about those users; write down the others. Returns how many differ."""
+def note(old_source: str, reads: Sequence[Read], *, counts: bool = True) -> int:
+    """Count the reads that agree, and settle what stood about those users; write down the others. Returns how many differ. `counts`:
+    whether these are shadow reads; a second look at a mismatch isn't."""
     differing = {user_id: (old, cached) for user_id, old, cached in reads if not agree(old, cached)}
     agreed = [user_id for user_id, _, _ in reads if user_id not in differing]
     with transaction.atomic(using=DATABASE):
-        if agreed:
+        if agreed and counts:
             Cutover.objects.using(DATABASE).update(agreed=F("agreed") + len(agreed))
+        if agreed:
             standing().filter(user_id__in=agreed).update(settled_at=timezone.now())
         if differing:
             _write(old_source, differing)

@@ -247,6 +247,17 @@ def test_who_is_only_in_the_copy_is_compared_too():
     assert [(row.user_id, row.old_status, row.cache_status) for row in mismatches()] == [(ghost.pk, "", "active")]
 
 
+def test_the_gates_own_looks_are_no_shadow_reads():
+    (user,) = register(1)
+    to("shadow")
+    generate()
+    copied(user.pk)
+    for _ in range(3):
+        assert not cutovers.look_again()
+    assert not mismatches(settled_at=None).exists()
+    assert Cutover.objects.using("billing").get().agreed == 0
+
+
 def test_one_user_asked_in_shadow_is_compared():
     (user,) = register(1)
     to("shadow")

@@ -9,12 +9,15 @@ from django.db import connections, transaction
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
+from billing import cutovers
 from billing.models import CachedUser
 from billing.models import Invoice as BillingInvoice
 from billing.services import invoice_mark_overdue
 from messaging import ledger, ownership, reconcile, retention, splitting, steps
+from messaging.client import Authority, Unreachable
 from messaging.models import Consumer, Incident, Ledger, Ownership, Repair, Subscription
 from messaging.tending import Tending
+from monolith import standing
 from monolith.models import Invoice, User
 from tests.commands.calling import call
 from users.models import User as Moved
@@ -161,7 +164,6 @@ def test_a_deleted_invoice_is_deleted_in_the_copy_and_its_month_is_free_again():
 
 def test_a_late_page_brings_no_deleted_invoice_back():
     from messaging import pulling
-    from messaging.client import Authority
 
     (invoice,) = bill(people(1))
     call("split", "billing")
@@ -248,6 +250,25 @@ def test_billing_flags_no_invoice_that_is_not_its_own_yet():
     assert BillingInvoice.objects.using("billing").get().review_reason == ""
 
 
+def test_a_suspension_that_billing_heard_of_before_the_invoices_were_its_own_flags_them_then():
+    call("consumers", "register", "billing", "--to", "users")
+    suspended, active = people(3)[1:]
+    call("split", "users")
+    bill([suspended, active])
+    call("split", "billing")
+    since = timezone.now() - timedelta(days=1)
+    User.objects.using("monolith").filter(pk=suspended.pk).update(status="suspended", status_since=since)
+    follow("users")
+    call("catch_up", "billing", "--from", "users")
+    assert call("split", "billing", "--flip").code == 0
+    reasons = dict(BillingInvoice.objects.using("billing").values_list("user_id", "review_reason"))
+    assert reasons[suspended.pk].startswith("The user was suspended at")
+    assert reasons[active.pk] == ""
+    follow("monolith")
+    assert equal_invoices()
+    assert list(ledger.unannounced("billing")) == []
+
+
 def test_drift_is_exit_1_and_the_flip_is_refused_without_a_pause():
     people(4)
     call("split", "users")
@@ -264,6 +285,20 @@ def test_drift_is_exit_1_and_the_flip_is_refused_without_a_pause():
     assert "split.paused" not in paused
     assert call("split", "users", "--json").code == 1
     assert call("split", "users", "--status", "--json").json["verdict"] == "drift"
+
+
+def test_a_comparison_without_an_answer_is_no_difference(monkeypatch):
+    people(2)
+    call("split", "users")
+
+    def away(*arguments):
+        raise Unreachable("monolith doesn't answer.")
+
+    monkeypatch.setattr(Authority, "fingerprints", away)
+    for words in (["users"], ["users", "--flip"]):
+        ended = call("split", *words)
+        assert (ended.code, "can't be compared: no answer" in ended.err) == (3, True), ended
+    assert call("split", "users", "--status", "--json").json["owner"] == "monolith"
 
 
 def test_a_difference_that_shows_only_in_the_pause_lifts_it():
@@ -441,6 +476,56 @@ def test_cancelled_it_leaves_no_guard_and_what_was_copied():
     assert not Consumer.objects.using("monolith").exists()
 
 
+def test_a_cancel_that_was_killed_between_the_two_guards_goes_on():
+    people(1)
+    call("split", "users")
+    reached: list[str] = []
+
+    def kill(step):
+        reached.append(step)
+        if reached.count("split.unguarded") == 2:
+            raise Killed
+
+    steps.listeners.append(kill)
+    try:
+        with pytest.raises(Killed):
+            call("split", "users", "--cancel")
+    finally:
+        steps.listeners.remove(kill)
+    assert (Ownership.objects.using("users").exists(), Ownership.objects.using("monolith").exists()) == (False, True)
+    assert call("split", "users", "--cancel").code == 0
+    assert not Ownership.objects.using("monolith").exists()
+    assert User.objects.using("monolith").update(name="B") == 1
+
+
+def test_a_cancel_where_nothing_can_be_cancelled_says_why():
+    ended = call("split", "billing", "--cancel")
+    assert (ended.code, "billing isn't split: there is nothing to cancel." in ended.err) == (3, True)
+    people(1)
+    call("split", "users")
+    call("split", "users", "--flip")
+    assert "Give them back first: split users --back" in call("split", "users", "--cancel").err
+    call("split", "users", "--retire")
+    assert "users is split for good" in call("split", "users", "--cancel").err
+
+
+def test_billing_decides_by_no_table_that_nobody_keeps_fresh():
+    users = people(2)
+    call("split", "users")
+    call("split", "users", "--flip")
+    cutovers.move(to="monolith", by="test")
+    assert [user_id for user_id, *_ in standing.Users().after(None, 9)] == sorted(user.pk for user in users)
+    Subscription.objects.using("monolith").update(confirmed_at=timezone.now() - timedelta(minutes=2))
+    with pytest.raises(standing.Outdated, match="2 minutes ago"):
+        standing.Users().one(users[1].pk)
+    follow("monolith")
+    assert standing.Users().one(users[1].pk)
+    call("split", "users", "--retire")
+    ended = call("generate_invoices", "--period", "2026-11")
+    assert (ended.code, "the users belong to users now" in ended.err + ended.out) == (3, True), ended
+    assert not BillingInvoice.objects.using("billing").exists()
+
+
 def test_retired_nobody_follows_and_the_old_table_takes_no_writes():
     people(3)
     call("split", "users")
@@ -487,6 +572,28 @@ def test_status_shows_who_is_followed_and_only_that():
     call("split", "users", "--flip")
     assert ("users", "monolith") not in pairs()
     assert ("monolith", "users") in pairs()
+
+
+def test_a_catch_up_by_hand_brings_no_deleted_invoice_back(monkeypatch):
+    """It is late with a page, as `tend` may be: of what it brings, nobody has a version any more."""
+    from messaging import pulling
+
+    (invoice,) = bill(people(1))
+    call("split", "billing")
+    Invoice.objects.using("monolith").update(status="overdue")
+    real, late = pulling.take, list[str]()
+
+    def take(*arguments, **options):
+        if not late:
+            late.append("the other reader is faster")
+            invoice.delete(using="monolith")
+            follow("billing")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(pulling, "take", take)
+    assert call("catch_up", "billing", "--from", "monolith_invoices").code == 0
+    assert late
+    assert not BillingInvoice.objects.using("billing").exists()
 
 
 def test_where_nothing_is_split_tending_asks_nobody(monkeypatch, caplog):

@@ -98,6 +98,8 @@ class Command(BaseCommand):
     def _report(self, split: Split, done: Loaded, options: dict[str, Any], **more: Any) -> None:
         values = {**splitting.standing(split), "rows": done.rows, "rows_per_second": done.rows_per_second, "resumed": done.resumed}
         self.result(options, {**values, "verdict": done.verdict, **more}, _loaded(done))
+        if done.verdict == "unreachable":
+            raise Refused(f"The two sides can't be compared: no answer. Try again: split {split.new.context}")
         if done.verdict != "in_sync":
             feed = next(side.feed for side in (split.old, split.new) if side.context == done.owner)
             raise Found(f"The two sides differ. What differs: reconcile {done.follower} --from {feed}")
