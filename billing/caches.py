@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from pydantic import BaseModel
 
@@ -60,13 +61,23 @@ def _flag_late_invoices(events: Sequence[Event]) -> None:
         return
     invoiced = set(suspects.filter(user_id__in={event.uuid for event in events}).values_list("user_id", flat=True))
     if invoiced and ownership.follows(DATABASE, INVOICES.label):
-        return  # they aren't billing's to flag yet
+        return  # they aren't billing's to flag yet; `flag_passed_over` will
     for event in events:
         if event.uuid in invoiced:
             with event.tracing():
                 invoices_flag_late(
                     user_id=event.uuid, status=event.data.status, since=event.data.status_since, version=event.version
                 )
+
+
+def flag_passed_over() -> None:
+    """Flag what a suspension should have prevented, and what couldn't be flagged while the invoices were another's."""
+    invoiced = Invoice.objects.using(DATABASE).filter(
+        user_id=OuterRef("user_id"), issued_at__gte=OuterRef("status_since"), review_reason=""
+    )
+    late = CachedUser.objects.using(DATABASE).exclude(status="active").filter(Exists(invoiced))
+    for user in late.order_by("user_id").iterator():
+        invoices_flag_late(user_id=user.user_id, status=user.status, since=user.status_since, version=user.version)
 
 
 class MonolithInvoice(BaseModel):
@@ -90,6 +101,7 @@ INVOICES = Follower(
     more=lambda event: {"user_version": 0, "staleness": ""},
     once=("user_version", "staleness"),
     gone=lambda event: not event.data.period,
+    owned=flag_passed_over,
 )
 
 CACHES = {

@@ -11,6 +11,10 @@ from messaging.handlers import Event
 from messaging.upsert import Upserted
 
 
+def nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Cache:
     """`model`: the cache's rows, one per aggregate. `key`: their primary key, the aggregate's id. `fields`: the columns that copy
@@ -25,6 +29,7 @@ class Cache:
     `tombstone`: the (field, value) of an erased row. One that the authority has purged is forgotten here too, and is no drift.
 
     `follows`: the model is the consumer's own, and a copy only while another context owns the facts (`messaging.following`).
+    `owned`: does what was left undone while the rows were another's; called when the context owns them, more than once.
     """
 
     model: type[models.Model]
@@ -36,3 +41,4 @@ class Cache:
     tombstone: tuple[str, str] | None = None
     lifts: Callable[[Any], BaseModel] | None = None
     follows: bool = False
+    owned: Callable[[], None] = nothing

@@ -14,7 +14,7 @@ from django.db import models
 from pydantic import BaseModel
 
 from messaging import ledger
-from messaging.caches import Cache
+from messaging.caches import Cache, nothing
 from messaging.errors import MessagingError
 from messaging.handlers import Event
 from messaging.models import Subscription
@@ -51,6 +51,7 @@ class Follower:
     newer change is on its way): a function of that row's key to the values that are put in its place. `more`: values that a new
     row needs beside the fields that move; those named in `once` stay as they are in a row that is there. `gone`: whether a change
     says that the row was deleted; it is deleted here too. `ready`: looks at changes before they are written, and raises `NotYet`.
+    `owned`: see `Cache`.
     """
 
     using: str
@@ -64,6 +65,7 @@ class Follower:
     gone: Callable[[Event], bool] = none_gone
     ready: Callable[[Sequence[Event]], None] = field(default=lambda events: None)
     final: tuple[str, str] | None = None
+    owned: Callable[[], None] = nothing
 
     @property
     def label(self) -> str:
@@ -80,6 +82,7 @@ class Follower:
             version=self.version,
             tombstone=self.final,
             follows=True,
+            owned=self.owned,
         )
 
     def apply(self, events: Sequence[Event], source: str) -> Upserted:

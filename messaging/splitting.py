@@ -115,6 +115,7 @@ def load(
     if owning is None:
         raise NotReady(f"{split.new.context} wasn't split yet: split {split.new.context}")
     follower = split.other(owning)
+    owning.cache.owned()
     register(owning, follower)
     done = _loaded(owning, follower, app, page_size, expecting, progress)
     ownership.note_verdict(follower.guard, done.verdict)

@@ -22,8 +22,8 @@ def agree(old: Standing | None, cached: Standing | None) -> bool:
 
 
 def note(old_source: str, reads: Sequence[Read], *, counts: bool = True) -> int:
-    """Count the reads that agree, and settle what stood about those users; write down the others. Returns how many differ. `counts`:
-    whether these are shadow reads; a second look at a mismatch isn't."""
+    """Count the reads that agree, and settle what stood about those users; write down the others. Returns how many differ.
+    `counts`: whether these are shadow reads; a second look at a mismatch isn't."""
     differing = {user_id: (old, cached) for user_id, old, cached in reads if not agree(old, cached)}
     agreed = [user_id for user_id, _, _ in reads if user_id not in differing]
     with transaction.atomic(using=DATABASE):
