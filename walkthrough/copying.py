@@ -76,9 +76,11 @@ def edit(project: Path, path: str, old: str, new: str) -> None:
 
 
 def environment(project: Path) -> dict[str, str]:
-    """For a process of a copy: its own source, and the databases, the broker and the logs of this one."""
-    known = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return known if project == ROOT else {**known, "VAR_DIR": str(VAR)}
+    """For a process of a copy: its own source, and the databases, the broker and the logs of this one. For the project's own
+    process, what this one has."""
+    if project == ROOT:
+        return dict(os.environ)
+    return {**{name: value for name, value in os.environ.items() if name != "PYTHONPATH"}, "VAR_DIR": str(VAR)}
 
 
 def run(*command: str, project: Path) -> subprocess.CompletedProcess[str]:
