@@ -68,7 +68,9 @@ def _check() -> None:
         return
     owner = next(name for name, cache in conf.caches(DATABASE).items() if cache.model._meta.label_lower == AGGREGATE)
     if staleness.doubt(DATABASE, owner, FRESH):
-        raise Outdated(f"the users belong to {owner} now. {staleness.described(DATABASE, owner)}")
+        known = staleness.measured(DATABASE, owner)
+        how = staleness.described(DATABASE, owner) if known else "This table isn't kept up to date any more."
+        raise Outdated(f"the users belong to {owner} now. {how}")
 
 
 def _behind(user_id: uuid.UUID | None) -> "QuerySet[User]":
