@@ -66,7 +66,7 @@ events, and a bug at the publisher can keep them back without any error anywhere
         ),
     ),
     listings=(
-        Listing("messaging/splitting.py", "_hand_over", "The flip: hold, catch up, compare, take, give."),
+        Listing("messaging/handover.py", "hand_over", "The flip: hold, catch up, compare, take, give."),
         Listing("billing/sources/shadow.py", "Shadow", "The old source answers; the copy is compared."),
         Listing("billing/cutovers.py", "gate", "What must be there before the copy may decide."),
     ),
