@@ -225,8 +225,10 @@ def test_two_relays_and_two_workers_share_the_work(stack):
         for user in users:
             user_suspend(user_id=user.pk, reason="x")
             user_reactivate(user_id=user.pk)
+    versions = lambda: set(CachedUser.objects.using("billing").values_list("version", flat=True))  # noqa: E731
+    wait_for(lambda: versions() == {7}, timeout=PATIENCE, what="every copy at version 7", seen=versions)
     wait_until_in_step()
-    assert {row.version for row in CachedUser.objects.using("billing").all()} == {7}
+    assert versions() == {7}
 
 
 @pytest.mark.parametrize("broker", ["valkey"], indirect=True)  # elsewhere nobody can put in what isn't a message
