@@ -36,7 +36,12 @@ class Command(BaseCommand):
         red = [name for one in chosen for name in self._play(one, console, pause)]
         total = sum(len(one.steps) + 1 for one in chosen)
         values = {"chapters": len(chosen), "steps": total, "failed": red}
-        self.result(options, values, f"{len(chosen)} chapters, {total} steps: " + (f"{len(red)} failed." if red else "all green."))
+        self.result(
+            options,
+            values,
+            f"{len(chosen)} chapter{'' if len(chosen) == 1 else 's'}, {total} steps: "
+            + (f"{len(red)} failed." if red else "all green."),
+        )
         if red:
             raise Found(f"Not green: {', '.join(red)}.")
 
