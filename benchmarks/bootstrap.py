@@ -22,15 +22,17 @@ from benchmarks.surroundings import surroundings
 
 RATE = 100
 CHANGES, MISSING = 100_000, 10_000
+PAGE = 2_000
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=100_000)
+    parser.add_argument("--page-size", type=int, default=PAGE, help=f"rows a page, {PAGE} by default")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with surroundings():
-        result = measure(options.users)
+        result = measure(options.users, options.page_size)
     if options.json:
         print(json.dumps(result))
     else:
@@ -38,7 +40,7 @@ def main() -> None:
             print(f"{name:>24}  {value}")
 
 
-def measure(users: int) -> dict[str, Any]:
+def measure(users: int, page_size: int) -> dict[str, Any]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -78,7 +80,7 @@ def measure(users: int) -> dict[str, Any]:
         traffic = threading.Thread(target=_traffic, args=(stop,))
         traffic.start()
         try:
-            booted = _timed("bootstrap", "billing", "--from", "users", "--json", beside=web)
+            booted = _timed("bootstrap", "billing", "--from", "users", "--page-size", str(page_size), "--json", beside=web)
         finally:
             stop.set()
             traffic.join()

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import psycopg
+from kombu import Connection
 
+#: Whatever waits in them is of another run, and of other databases.
+QUEUES = ("users", "billing")
 #: Database variable to the database's name.
 DATABASES = {
     "DATABASE_URL": "django",
@@ -18,7 +21,7 @@ DATABASES = {
 
 @contextmanager
 def surroundings() -> Iterator[None]:
-    """Set the environment to fresh databases and a broker; call it before Django is set up."""
+    """Set the environment to fresh databases and a broker; call it before Django is set up. The broker's queues are emptied."""
     with ExitStack() as stack:
         server = os.environ.get("BENCH_POSTGRES_URL")
         if not server:
@@ -30,6 +33,8 @@ def surroundings() -> Iterator[None]:
             from config.embedded import broker as embedded
 
             broker = stack.enter_context(embedded())
+        stack.callback(_empty, broker)
+        _empty(broker)
         mark = uuid.uuid4().hex[:8]
         for variable, name in DATABASES.items():
             database = f"bench_{name}_{mark}"
@@ -46,3 +51,9 @@ def surroundings() -> Iterator[None]:
 def _drop(server: str, database: str) -> None:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{database}" WITH (FORCE)')  # type: ignore[arg-type]
+
+
+def _empty(broker: str) -> None:
+    with Connection(broker) as connection:
+        for name in QUEUES:
+            connection.SimpleQueue(name).queue.purge()

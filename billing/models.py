@@ -41,8 +41,8 @@ class CachedUser(models.Model):
         verbose_name = "cached user"
         ordering = ["user_id"]
         indexes = [
-            # Only the few: nearly every row is active, and the primary key has those in order. In a bootstrap each row would have to
-            # find its place in this index too.
+            # Only the few: nearly every row is active, and the primary key has those in order. A bootstrap has one place less to
+            # find for each row.
             models.Index(fields=["status", "user_id"], condition=~models.Q(status="active"), name="billing_cacheduser_inactive"),
             models.Index(fields=["-received_at"], name="billing_cacheduser_received"),
         ]

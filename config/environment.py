@@ -56,4 +56,6 @@ def database(variable: str, file_name: str) -> dict[str, Any]:
         settings["TEST"] = {"NAME": str(Path(settings["NAME"]).with_suffix(".test.sqlite3"))}
     elif engine != "django.db.backends.postgresql":
         raise ImproperlyConfigured(f"{variable}: {engine} is not supported. Use PostgreSQL or SQLite.")
+    else:  # a connection costs more than most requests that it serves
+        settings |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     return settings

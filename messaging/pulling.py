@@ -19,8 +19,9 @@ from messaging.client import Authority, Page
 from messaging.errors import MessagingError
 from messaging.models import Subscription
 
-#: Rows a page where nobody says otherwise. Half the time a row that 1,000 take; more takes only memory (a page of these is 6 MB).
-PAGE = 5000
+#: Rows a page where nobody says otherwise. With 1,000 a page waits too often for the record's lock and the commit (a fifth slower,
+#: beside live traffic); with 5,000 the authority's memory grows, and nothing gets faster.
+PAGE = 2000
 
 
 class NoCache(MessagingError):

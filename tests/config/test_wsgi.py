@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from django.core.servers.basehttp import WSGIRequestHandler
 
 from config.wsgi import application
 
@@ -17,3 +18,7 @@ def test_a_content_type_that_cannot_be_read_is_no_error_of_ours(content_type):
     answer = application(environ, lambda status, headers: statuses.append(status))  # type: ignore[arg-type]
     answer.close()
     assert statuses[0].startswith(("401", "404", "415"))
+
+
+def test_the_development_server_sends_an_answers_second_piece_at_once():
+    assert WSGIRequestHandler.disable_nagle_algorithm
