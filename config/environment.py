@@ -34,6 +34,16 @@ def flag(name: str, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name}={text!r} is not a switch. Use 1 or 0.")
 
 
+def number(name: str, default: int) -> int:
+    """A whole number, 0 or more."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit()):
+        raise ImproperlyConfigured(f"{name}={text!r} is no number. Use 0 or more, in digits.")
+    return int(text)
+
+
 def database(variable: str, file_name: str) -> dict[str, Any]:
     """Django's settings for the database behind `variable`; a SQLite file under `var/` where it is unset."""
     url = os.environ.get(variable)

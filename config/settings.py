@@ -4,8 +4,8 @@ import os
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config import apis, broker, contexts
-from config.environment import ROOT, VAR, database, flag
+from config import apis, broker, contexts, keys
+from config.environment import ROOT, VAR, database, flag, number
 from messaging.queues import queue
 
 DEBUG = flag("DEBUG", default=True)
@@ -46,6 +46,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.headers.security_headers",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -142,8 +143,16 @@ MESSAGING = {
     # What `split` moves: a context, and the feed that fills it until it is flipped. The way back is the context's own feed.
     "SPLITS": {"users": "monolith", "billing": "monolith_invoices"},
     "API_URL": apis.url,
+    # Requests a second that a consumer may make, on the average of ten seconds. 0: any number.
+    "API_RATE": number("API_RATE", default=500),
     "API_TOKEN": apis.token,
     "TOKEN_FOLDER": VAR / "tokens",
+    # Every message is signed by its publisher. A context's keys are made in the folder where the environment has none.
+    "SIGNING_KEYS": keys.signing,
+    "PUBLIC_KEYS": keys.public,
+    "KEY_FOLDER": VAR / "keys",
+    # Publishers of whom unsigned messages are taken, for as long as an upgrade takes.
+    "ACCEPT_UNSIGNED": keys.unsigned(),
     # Where a relay waits for a wake-up when its database can't notify (SQLite).
     "WAKE_FOLDER": VAR / "wake",
     # Seconds before each retry of a handler that failed; each is jittered. After the last one the event is parked.
@@ -196,10 +205,11 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat-schedule")
 
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.logs.Hiding"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{levelname:<7} {name}: {message}", "style": "{"}},
+    "formatters": {"plain": {"()": "config.logs.Plain", "format": "{levelname:<7} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     # Every task that arrives and every tick would be a line; the inbox says what came of each message.

@@ -148,7 +148,7 @@ def _from_the_beginning(consumer: str, authority: str, client: Authority) -> Sub
 
 
 def _bind(app: Celery, queue_name: str) -> None:
-    sender = Sender(app)
+    sender = Sender(app, queue_name)
     try:
         sender.declare(queue_name)
     except sender.errors as error:

@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from messaging import conf, engines, grants, ledger
+from messaging import conf, engines, grants, keys, ledger
 from messaging.handlers import Handler, table
 from messaging.models import Consumer
 
@@ -91,6 +91,19 @@ def registered_types_have_handlers(
                         id="messaging.E004",
                     )
                 )
+    return found
+
+
+@register(Tags.database)
+def publishers_are_known(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.W002: a consumer takes events of a publisher whose public key it doesn't know; each message would be parked."""
+    found: list[CheckMessage] = []
+    for using in conf.contexts():
+        for publisher in sorted({wire.partition(".")[0] for wire in table(using)} if using in (databases or []) else ()):
+            own = publisher in conf.contexts() and not conf.public_keys(publisher)  # it has its key, or makes it
+            if not own and publisher not in conf.unsigned() and not keys.public(publisher):
+                hint = f"`signing_keys {publisher}` prints it where {publisher} runs: set {publisher.upper()}_PUBLIC_KEYS here."
+                found.append(Warning(f"{using} knows no public key of {publisher}.", hint=hint, id="messaging.W002"))
     return found
 
 

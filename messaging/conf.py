@@ -73,6 +73,11 @@ def api_url(authority: str) -> str:
     return str(_setting("API_URL")(alias(authority))).rstrip("/")
 
 
+def api_rate() -> float:
+    """How many requests a second a consumer may make, on the average of a span; 0: any number."""
+    return float(_setting("API_RATE"))
+
+
 def api_token(consumer: str, authority: str) -> str:
     """The consumer's token for that API; empty where it has none."""
     return str(_setting("API_TOKEN")(consumer, alias(authority)))
@@ -81,6 +86,26 @@ def api_token(consumer: str, authority: str) -> str:
 def token_folder() -> Path:
     """Where tokens are kept for consumers that run on the authority's machine."""
     return Path(_setting("TOKEN_FOLDER"))
+
+
+def signing_keys(context: str) -> list[str]:
+    """The keys that a context signs with, the first one, and those that it signed with; none: its file in `KEY_FOLDER` counts."""
+    return list(_setting("SIGNING_KEYS")(context))
+
+
+def public_keys(publisher: str) -> list[str]:
+    """The keys of which one must have signed what comes from this publisher; none: those of this machine count."""
+    return list(_setting("PUBLIC_KEYS")(publisher))
+
+
+def unsigned() -> list[str]:
+    """Publishers that may send without a signature, while not every process of theirs signs."""
+    return list(_setting("ACCEPT_UNSIGNED"))
+
+
+def key_folder() -> Path:
+    """Where signing keys are kept."""
+    return Path(_setting("KEY_FOLDER"))
 
 
 def wake_folder() -> Path:

@@ -8,7 +8,7 @@ done. The idempotent receiver is described at https://www.enterpriseintegrationp
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,14 +51,15 @@ class Outcome:
         )
 
 
-def receive(consumer: str, raw_events: Sequence[Any]) -> Outcome:
-    """Take a message of many events: all of them in one transaction, a few statements in all.
+def receive(consumer: str, raw_events: Sequence[Any], *, publishers: Collection[str] | None = None) -> Outcome:
+    """Take a message of many events: all of them in one transaction, a few statements in all. `publishers`: whose events they may
+    be, by the message's signature; None: anybody's.
 
     Where a handler fails, the batch is halved until the failing event is alone; that one is kept for its retry, and the others are
     applied. What is no valid event is parked at once. Raises `DatabaseAway` where nothing could be kept, and `Paused` where
     nothing may be.
     """
-    arrivals = [arrival(consumer, raw) for raw in raw_events]
+    arrivals = [arrival(consumer, raw, publishers) for raw in raw_events]
     return _halving(consumer, arrivals) if arrivals else Outcome()
 
 

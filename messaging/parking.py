@@ -6,18 +6,18 @@ message can be acknowledged, the queue moves on, and a wait of minutes holds no 
 
 import json
 import random
-import traceback as tracebacks
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import conf, handlers, reading
+from messaging import conf, handlers, reading, signing
 from messaging.errors import InvalidEnvelope
 from messaging.models import Parked
-from messaging.texts import error_line, safe, storable, written
+from messaging.queues import DELIVER
+from messaging.texts import error_line, safe, storable, traced, written
 
 State = Parked.State
 DUE_AT_ONCE = 200
@@ -35,6 +35,17 @@ def park_unreadable(using: str, raw: Any, reason: str) -> Parked:
         reason=_one_line(reason),
         attempts=1,
     )
+
+
+def park_refused(using: str, headers: Mapping[str, Any], body: Any, reason: str) -> None:
+    """Park a message that nobody vouches for. A delivery is kept whole, with its signature, so that it can be checked again when
+    its publisher's key is known. Of other tasks, which come every few seconds, one is kept for a reason, until it is settled."""
+    task, kept = _short(headers.get("task"), 200), _kept(body)
+    if task == DELIVER:
+        kept["raw"] = signing.written(headers, body) or kept["raw"]
+    elif Parked.objects.using(using).filter(event_type=task, reason=_one_line(reason), state=State.PARKED).exists():
+        return
+    Parked.objects.using(using).create(event_type=task, **kept, reason=_one_line(reason), attempts=1)
 
 
 def park_failed(using: str, event: handlers.Event, raw: Any, error: BaseException) -> Parked:
@@ -79,9 +90,12 @@ def attempt(using: str, parked_id: int, *, by: str = "") -> Parked | None:
             return parked
         try:
             with transaction.atomic(using=using):
-                event, handler = reading.read(using, arrived)
-                handlers.run(handler, [event])
-        except InvalidEnvelope as error:
+                if parked.event_type == DELIVER:
+                    _receive(using, arrived)
+                else:
+                    event, handler = reading.read(using, arrived)
+                    handlers.run(handler, [event])
+        except (InvalidEnvelope, signing.Refused) as error:
             parked.state, parked.reason, parked.next_attempt_at = State.PARKED, _one_line(str(error)), None
             parked.attempts += 1
         except Exception as error:
@@ -91,6 +105,21 @@ def attempt(using: str, parked_id: int, *, by: str = "") -> Parked | None:
             parked.settled_at, parked.settled_by = timezone.now(), by
         parked.save(using=using)
         return parked
+
+
+def _receive(using: str, kept: dict[str, Any]) -> None:
+    """Hand over a message that was refused, if it can be checked now. What is wrong with its events is the inbox's business."""
+    from messaging import inbox  # it parks by this module
+
+    verified = signing.check(kept, DELIVER, kept.get("body"))
+    try:
+        _, values, _ = json.loads(kept["body"])
+        consumer, events = values["consumer"], list(values["events"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InvalidEnvelope("It isn't a delivery.") from None
+    if consumer != using:
+        raise InvalidEnvelope(f"It isn't addressed to {using}.")
+    inbox.receive(using, events, publishers=signing.publishers(verified))
 
 
 def discard(using: str, parked_id: int, *, by: str, note: str) -> bool:
@@ -103,7 +132,7 @@ def discard(using: str, parked_id: int, *, by: str, note: str) -> bool:
 def _failed(parked: Parked, error: BaseException, *, once_more: bool = True) -> None:
     parked.attempts += 1
     parked.reason = error_line(error)[:500]
-    parked.traceback = safe("".join(tracebacks.format_exception(error)))
+    parked.traceback = traced(error)
     delays = conf.retry_delays()
     if once_more and parked.attempts <= len(delays):
         # Jitter, so that a hundred events that failed together don't come back together.

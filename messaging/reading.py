@@ -3,6 +3,7 @@
 import hashlib
 import json
 import marshal
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -12,6 +13,9 @@ from messaging.contracts import Envelope
 from messaging.errors import InvalidEnvelope, UnknownHandler
 from messaging.handlers import Event, Handler, handler_for
 from messaging.texts import written
+
+#: Why a publisher's message isn't taken where it speaks for another one.
+FORGED = "Forged: it speaks for another context than the one that signed it."
 
 
 class Arrival(NamedTuple):
@@ -49,13 +53,15 @@ def read(consumer: str, raw: Any) -> tuple[Event, Handler]:
     return event, handler
 
 
-def arrival(consumer: str, raw: Any) -> Arrival:
-    """Read one envelope; what can't be read comes back with its reason."""
+def arrival(consumer: str, raw: Any, publishers: Collection[str] | None = None) -> Arrival:
+    """Read one envelope; what can't be read comes back with its reason, and so does what none of these publishers may say."""
     try:
         size = _size(raw)
         if size > conf.LARGEST_EVENT:
             raise InvalidEnvelope(f"Too large: {size} bytes, {conf.LARGEST_EVENT} are allowed.")
         event, handler = read(consumer, raw)
+        if publishers is not None and (event.source not in publishers or not event.type.startswith(f"{event.source}.")):
+            raise InvalidEnvelope(FORGED)
     except InvalidEnvelope as error:
         # An unreadable message may carry any id, so it is told by its content; it must not pass for a real event.
         digest = hashlib.sha256(_content(raw).encode()).hexdigest()

@@ -56,7 +56,7 @@ class Relay:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.sender = Sender(self.app)
+        self.sender = Sender(self.app, self.using)
         self.began = self.next_heartbeat = 0.0
 
     def run(self) -> None:
@@ -97,7 +97,7 @@ class Relay:
         sequencer.stamp_pending(self.using)
         head = sequencer.head(self.using)
         for consumer in Consumer.objects.using(self.using).exclude(queue=""):
-            self.sender.heartbeat(consumer.queue, consumer.name, self.using, head, now)
+            self.sender.heartbeat(consumer.queue, consumer.name, head, now)
         self.next_heartbeat = time.monotonic() + HEARTBEAT
 
     def _gather(self) -> None:

@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from celery import Celery
+from kombu import Producer
 from kombu.exceptions import OperationalError as BrokerError
 
+from messaging import signing
 from messaging.queues import DELIVER, HEARTBEAT, queue
 
 #: Messages in a queue from which on heartbeats stay away: its worker is behind or gone, and only the newest would count.
@@ -16,11 +18,23 @@ class Unroutable(BrokerError):
     """The broker took the message and had no queue to put it in."""
 
 
-class Sender:
-    """Sends Celery messages and returns after the broker's confirmation."""
+class Signer(Producer):  # type: ignore[misc]  # kombu has no types
+    """A producer that signs: at the only place where the body's bytes and the headers meet."""
 
-    def __init__(self, app: Celery) -> None:
-        self.app = app
+    publisher = ""
+
+    def _prepare(self, body: Any, serializer: Any, content_type: Any, content_encoding: Any, compression: Any, headers: Any) -> Any:
+        prepared = super()._prepare(body, serializer, content_type, content_encoding, compression, headers)
+        raw = prepared[0].encode() if isinstance(prepared[0], str) else prepared[0]
+        headers.update(signing.signed(self.publisher, headers["task"], raw))
+        return prepared
+
+
+class Sender:
+    """Sends a publisher's Celery messages, signed, and returns after the broker's confirmation."""
+
+    def __init__(self, app: Celery, publisher: str) -> None:
+        self.app, self.publisher = app, publisher
         self._connection: Any = None
         self._producer: Any = None
         self._returned: list[str] = []
@@ -41,17 +55,18 @@ class Sender:
             # Only AMQP hands back what it can't route; kombu's other transports push to the queue itself.
             amqp = hasattr(self._connection.default_channel, "events")
             on_return = self._on_return if amqp else None
-            self._producer = self.app.amqp.Producer(self._connection, auto_declare=False, on_return=on_return)
+            self._producer = Signer(self._connection, auto_declare=False, on_return=on_return)
+            self._producer.publisher = self.publisher
 
     def send(self, queue_name: str, consumer: str, events: list[dict[str, Any]]) -> None:
         """One message with many events for one consumer. The queue is declared with it, so it is there whoever starts first."""
         self._send(queue_name, DELIVER, {"consumer": consumer, "events": events}, f"{len(events)} events")
 
-    def heartbeat(self, queue_name: str, consumer: str, authority: str, head: int, at: datetime) -> None:
-        """The authority's head at a time of its clock. None is added where nobody takes the older ones."""
+    def heartbeat(self, queue_name: str, consumer: str, head: int, at: datetime) -> None:
+        """The publisher's head at a time of its clock. None is added where nobody takes the older ones."""
         self.connect()
         if self._bound(queue_name).queue_declare().message_count < MOST_WAITING:
-            values = {"consumer": consumer, "authority": authority, "head": head, "at": at.isoformat()}
+            values = {"consumer": consumer, "authority": self.publisher, "head": head, "at": at.isoformat()}
             self._send(queue_name, HEARTBEAT, values, "a heartbeat")
 
     def declare(self, queue_name: str) -> None:

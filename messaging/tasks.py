@@ -1,5 +1,6 @@
 """The Celery tasks: they hand over to the inbox, and give a message back only where nothing could be kept."""
 
+import json
 import logging
 import random
 import time
@@ -10,10 +11,11 @@ from celery import Task, shared_task
 from celery.exceptions import Reject
 from pydantic import Field, TypeAdapter
 
-from messaging import checkpoints, conf, inbox, parking
+from messaging import checkpoints, conf, inbox, parking, signing
 from messaging.contracts import LARGEST, Moment
 from messaging.errors import MessagingError
 from messaging.queues import DELIVER, HEARTBEAT
+from messaging.reading import FORGED
 
 log = logging.getLogger(__name__)
 HEAD: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=LARGEST)])
@@ -26,7 +28,7 @@ def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
     if consumer not in conf.contexts():
         raise MessagingError(f"Addressed to {consumer!r}, which this process is not.")  # parked by `DeliveryRequest`
     try:
-        outcome = inbox.receive(consumer, events)
+        outcome = inbox.receive(consumer, events, publishers=signing.publishers(self.request.get(signing.VERIFIED)))
     except (inbox.DatabaseAway, checkpoints.Paused) as error:
         # Nothing could be kept, so the message goes back. The pause keeps a broken database from being hammered, and is
         # shorter than the broker's patience.
@@ -36,11 +38,17 @@ def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
     log.info("%s: %s", consumer, outcome)
 
 
-@shared_task(name=HEARTBEAT)
-def heartbeat(*, consumer: str, authority: str, head: int, at: str) -> None:
+@shared_task(bind=True, name=HEARTBEAT, Request="messaging.worker:SignedRequest")
+def heartbeat(self: Task, *, consumer: str, authority: str, head: int, at: str) -> None:
     """An authority's sign of life. One that can't be noted is no loss: the next one says more."""
-    if consumer in conf.contexts():
-        checkpoints.hear(consumer, authority, HEAD.validate_python(head), TIME.validate_python(at))
+    position, time_there = HEAD.validate_python(head), TIME.validate_python(at)
+    if consumer not in conf.contexts():
+        return
+    if authority in signing.publishers(self.request.get(signing.VERIFIED)):
+        checkpoints.hear(consumer, authority, position, time_there)
+    else:
+        said = json.dumps({"authority": authority, "head": head, "at": at})
+        parking.park_refused(consumer, {"task": HEARTBEAT}, said, FORGED)
 
 
 @shared_task(name="messaging.retry_due")

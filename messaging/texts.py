@@ -1,6 +1,7 @@
 """Texts that any database takes, made from what arrived: PostgreSQL stores no NUL character, and UTF-8 has no lone surrogates."""
 
 import json
+from traceback import format_tb
 from typing import Any
 
 #: How deep a value may be nested that is stored as JSON. Python's own reader and writer give up at less than 1,000.
@@ -20,6 +21,15 @@ def error_line(error: BaseException) -> str:
     """What went wrong, in one line: a database adds the statement and its values in more lines, which may be personal data."""
     first = next(iter(str(error).splitlines()), "")
     return safe(f"{type(error).__name__}: {first}" if first else type(error).__name__)
+
+
+def traced(error: BaseException) -> str:
+    """Where an error came from, as Python prints it; of each error in the chain the first line only, see `error_line`."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    between = "directly caused" if error.__cause__ else "was being handled before"
+    before = f"{traced(cause)}\n\nThis {between}:\n\n" if cause is not None else ""
+    frames = "".join(format_tb(error.__traceback__))
+    return f"{before}Traceback (most recent call last):\n{safe(frames)}{error_line(error)}"
 
 
 def storable(value: Any) -> bool:

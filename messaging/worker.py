@@ -1,6 +1,7 @@
 """What Celery's worker must do differently for nothing to be lost: by default it acknowledges what it can't read."""
 
 import logging
+from collections.abc import Mapping
 from functools import wraps
 from typing import Any
 
@@ -10,21 +11,24 @@ from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
-from messaging import conf, parking
-from messaging.checks import registered_types_have_handlers
+from messaging import conf, parking, signing
+from messaging.checks import publishers_are_known, registered_types_have_handlers
 from messaging.texts import error_line
 
 log = logging.getLogger(__name__)
 
 
-def keep(context: str, body: Any, reason: str) -> bool:
-    """Park what the worker can't read; False where the context's database didn't take it."""
+def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
+    """Park what the worker can't read, or what nobody vouches for, with its `headers`. False where the database didn't take it."""
     if context not in conf.contexts():
         log.error("a message for %r can't be kept here: %s", context, reason)
         return False
     try:
         close_old_connections()
-        parking.park_unreadable(context, body, reason)
+        if headers is None:
+            parking.park_unreadable(context, body, reason)
+        else:
+            parking.park_refused(context, headers, body, reason)
     except Exception:
         log.exception("a message for %s could not be parked; it goes back to the queue", context)
         return False
@@ -36,12 +40,13 @@ def keep(context: str, body: Any, reason: str) -> bool:
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def refuse_without_handlers(**kwargs: Any) -> None:
-    """A worker that gets types that nobody handles doesn't start: better an error now than parked messages later."""
+    """A worker that gets types that nobody handles, or can't check who sent them, doesn't start: better an error now than parked
+    messages later."""
+    problems = [*publishers_are_known(None, databases=conf.contexts())]
     try:
-        problems = registered_types_have_handlers(None, databases=conf.contexts())
+        problems += registered_types_have_handlers(None, databases=conf.contexts())
     except (OperationalError, InterfaceError) as error:
         log.warning("the register can't be read now, so the handlers aren't checked: %s", error)
-        problems = []
     finally:
         connections.close_all()  # the pool's processes must not inherit a connection
     for problem in problems:
@@ -65,9 +70,12 @@ class ParkingConsumer(Consumer):
 
         def on_task_received(message: Any) -> Any:
             try:
+                signing.measure(message.body)  # before it is read
                 return handle(message)
             except self.connection_errors:
                 raise
+            except signing.Refused as refused:
+                self._park(message, str(refused))
             except Exception as error:
                 log.warning("a message can't be handled", exc_info=True)
                 self._park(message, f"The message is not a valid task: {type(error).__name__}.")
@@ -113,14 +121,18 @@ class GuardedRequest(Request):
         if "execute_using_pool" in vars(cls):
             cls.execute_using_pool = _parking(cls.execute_using_pool)
 
-    def park(self, reason: str) -> bool:
-        return keep((self.delivery_info or {}).get("routing_key", ""), self.message.body, reason)
+    def admit(self) -> None:
+        """Raises `signing.Refused` for what must not reach the pool."""
+
+    def park(self, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
+        return keep((self.delivery_info or {}).get("routing_key", ""), self.message.body, reason, headers)
 
 
 def _parking(execute: Any) -> Any:
     @wraps(execute)
     def execute_or_park(self: GuardedRequest, pool: Any, **kwargs: Any) -> Any:
         try:
+            self.admit()
             return execute(self, pool, **kwargs)
         except (TaskRevokedError, *self.connection_errors):
             raise
@@ -128,7 +140,9 @@ def _parking(execute: Any) -> Any:
             for waiting in list(getattr(pool._pool, "_cache", {}).values()):  # only the pool of processes has one
                 if waiting._error_callback == self.on_failure:
                     waiting.discard()  # or the worker waits for its result when it is told to stop
-            if self.park(f"The message can't be handed to a process: {type(error).__name__}."):
+            refused = isinstance(error, signing.Refused)
+            reason = str(error) if refused else f"The message can't be handed to a process: {type(error).__name__}."
+            if self.park(reason, self.request_dict if refused else None):
                 self.acknowledge()
             else:
                 self.reject(requeue=True)
@@ -137,7 +151,15 @@ def _parking(execute: Any) -> Any:
     return execute_or_park
 
 
-class DeliveryRequest(GuardedRequest):
+class SignedRequest(GuardedRequest):
+    """A message that only a publisher may send. Who it was is checked here, over the bytes that came, and told to the pool,
+    whatever the message itself wrote there. One that nobody vouches for is kept as it came."""
+
+    def admit(self) -> None:
+        self.request_dict[signing.VERIFIED] = signing.check(self.request_dict, self.type, self.body)
+
+
+class DeliveryRequest(SignedRequest):
     """A delivery that failed outside the inbox: its body wasn't JSON, or not what the task takes. Parked, not just acknowledged.
     And an event doesn't expire."""
 

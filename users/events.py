@@ -13,6 +13,9 @@ from pydantic import Field
 
 from messaging.contracts import DomainEvent
 
+#: What is emptied when a user is erased: in the row, and in the events that were recorded before. A reason may name a person too.
+PERSONAL = ("email", "name", "suspension_reason")
+
 
 class UserFacts(DomainEvent):
     """A user, as the authority shows it to other contexts."""

@@ -73,13 +73,15 @@ def user_change_email(*, user_id: uuid.UUID, email: str) -> User:
 
 
 def user_erase(*, user_id: uuid.UUID) -> User:
-    """Erase a user's personal data, for good; the id stays as a tombstone. Erasing twice is one erasure."""
+    """Erase a user's personal data, for good, in the events that are kept too; the id stays as a tombstone. Erasing twice is one
+    erasure."""
     with transaction.atomic(using=DATABASE):
         user = _locked(user_id)
         if user.status == Status.ERASED:
             return user
         user.email = user.name = user.suspension_reason = ""
         _set_status(user, Status.ERASED)
+        outbox.forget(aggregate=events.UserErased.aggregate(), subject=user.pk, fields=events.PERSONAL, using=DATABASE)
         _announce(user, events.UserErased)
     return user
 

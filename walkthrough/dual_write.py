@@ -77,7 +77,7 @@ def _suspend(user_id: uuid.UUID) -> dict[str, Any]:
 
 def _send(event: dict[str, Any]) -> None:
     """To every consumer's queue, with its own fields. Returns when the broker has it."""
-    sender = Sender(current_app)
+    sender = Sender(current_app, "users")
     try:
         for consumer in registry.registered("users"):
             for message in copies.messages([copies.Sendable(event, 0)], consumer):

@@ -147,12 +147,13 @@ class Later:
 
         from messaging.sending import Sender
 
-        sender = Sender(current_app)
+        sender: Sender | None = None
         while True:
             with self._changed:
                 while not self._waiting or self._waiting[0][0] > time.monotonic():
                     self._changed.wait(self._waiting[0][0] - time.monotonic() if self._waiting else None)
                 _, _, queue, consumer, events = heapq.heappop(self._waiting)
+            sender = sender or Sender(current_app, events[0]["source"])  # a relay's process sends for one publisher
             try:
                 sender.send(queue, consumer, events)
             except sender.errors as error:

@@ -62,9 +62,9 @@ def hands_are_empty(consumer: str, authority: str) -> bool:
     """Whether the consumer's worker is through with what it had: a heartbeat comes by the same queue, one after the other. The
     queue is looked at too, because a pull from the feed notes the time as a heartbeat does."""
     began, rows = timezone.now(), Subscription.objects.using(consumer).filter(pk=authority)
-    sender = Sender(current_app)
+    sender = Sender(current_app, authority)
     with suppress(*sender.errors):
-        sender.heartbeat(consumer, consumer, authority, 0, datetime(2000, 1, 1, tzinfo=UTC))
+        sender.heartbeat(consumer, consumer, 0, datetime(2000, 1, 1, tzinfo=UTC))
     sender.close()
     limit = time.monotonic() + PATIENCE
     while time.monotonic() < limit:
@@ -74,9 +74,10 @@ def hands_are_empty(consumer: str, authority: str) -> bool:
     return False
 
 
-def send(consumer: str, events: list[Any]) -> None:
-    """Put envelopes on a consumer's queue, past the outbox: copies that turn up late, twice, or from nowhere."""
-    sender = Sender(current_app)
+def send(consumer: str, authority: str, events: list[Any]) -> None:
+    """Put envelopes on a consumer's queue, past the outbox: copies that turn up late, twice, or from nowhere. They are signed as
+    the authority's."""
+    sender = Sender(current_app, authority)
     try:
         sender.send(consumer, consumer, events)
     finally:

@@ -111,20 +111,22 @@ def _deployed(context: str, server: Server, broker_socket: str, folder: Path) ->
 def started(users: Deployment, billing: Deployment) -> dict[str, str]:
     """Both deployments run, and billing's copy was seeded from users' past; what `bootstrap` said."""
     with ThreadPoolExecutor() as pool:  # each box for itself, as far as it can
-        token, _ = pool.map(_prepare, (users, billing), ("users", "billing"), (("seed", "--users", "200"), None))
-        billing.environment |= {"USERS_API_URL": users.url, "USERS_API_TOKEN": token}
+        ready = pool.map(_prepare, (users, billing), ("users", "billing"), (("seed", "--users", "200"), None))
+        (token, key_of_users), (_, key_of_billing) = ready
+        billing.environment |= {"USERS_API_URL": users.url, "USERS_API_TOKEN": token, "USERS_PUBLIC_KEYS": key_of_users}
+        users.environment["BILLING_PUBLIC_KEYS"] = key_of_billing
         list(pool.map(Deployment.start, (users, billing)))
     said: dict[str, str] = billing.manage("bootstrap", "billing", "--from", "users", "--json")
     return said
 
 
-def _prepare(box: Deployment, context: str, filling: tuple[str, ...] | None) -> str:
-    """The page's first start of a box; returns the token that its register's line prints."""
+def _prepare(box: Deployment, context: str, filling: tuple[str, ...] | None) -> tuple[str, str]:
+    """The page's first start of a box; returns the token that its register's line prints, and its public key."""
     for name in ("default", context):
         box.manage("migrate", "-v0", "--database", name)
     if filling:
         box.manage(*filling)
     lines = re.findall(r"^manage\.py (consumers register .*)$", PAGE, re.MULTILINE)
     (mine,) = [line for line in lines if f" --to {context} " in line]
-    token: str = box.manage(*shlex.split(mine), "--json")["token"]
-    return token
+    told = box.manage("signing_keys", context, "--json")
+    return box.manage(*shlex.split(mine), "--json")["token"], ",".join(told["public_keys"])

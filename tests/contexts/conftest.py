@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from kombu import Connection
 
+from messaging import keys
 from tests.commands.calling import call
 from tests.delivery.conftest import living, pytest_runtest_makereport, registered, stack, valkey  # noqa: F401
 from tests.delivery.stack import Stack
@@ -33,6 +34,7 @@ class Notifications:
             "DATABASE_URL": f"sqlite:///{folder}/django.sqlite3",
             "NOTIFICATIONS_DATABASE_URL": f"sqlite:///{self.file}",
             "VAR_DIR": str(folder),
+            "USERS_PUBLIC_KEYS": ",".join(keys.told("users")),
         }
 
     def manage(self, *arguments: str, code: int = 0) -> Any:

@@ -6,7 +6,8 @@ import uuid
 from typing import Any
 
 import pytest
-from celery import current_app
+from celery import Celery, current_app
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import transaction
 from django_outbox_pattern.models import Published, Received
 from kombu import Connection, Producer
@@ -14,8 +15,10 @@ from kombu import Connection, Producer
 from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue, invoices_generate
 from config.broker import IN_HAND
-from messaging.models import Parked
-from messaging.queues import DELIVER
+from messaging import keys, signing
+from messaging.models import Parked, Subscription
+from messaging.queues import DELIVER, HEARTBEAT, queue
+from messaging.sending import Sender, Signer
 from tests.probes import wait_for
 from users.models import User
 from users.services import user_erase, user_reactivate, user_register, user_suspend, users_announce_created
@@ -155,7 +158,7 @@ def test_what_is_no_event_is_parked_and_what_is_behind_it_arrives(stack, broker)
             (b'[[], {"consumer": "nobody", "events": []}, {}]', {"task": "messaging.deliver", "id": "4"}, "application/json"),
         ):
             Producer(channel).publish(
-                body, routing_key="billing", exchange="", headers=headers, content_type=kind, content_encoding="utf-8"
+                body, routing_key="billing", exchange="", headers=signed(headers, body), content_type=kind, content_encoding="utf-8"
             )
     user = user_register(email="behind@example.org", name="Behind")
     stack.relay("users")
@@ -169,6 +172,11 @@ def test_what_is_no_event_is_parked_and_what_is_behind_it_arrives(stack, broker)
         what="five messages to be parked",
         seen=lambda: list(parked.values("reason", "raw")),
     )
+
+
+def signed(headers, body):
+    """The headers as users' relay would send them with this body."""
+    return {**headers, **signing.signed("users", headers.get("task", ""), body)}
 
 
 DEEP = "[" * 510 + "]" * 510
@@ -193,7 +201,7 @@ def test_a_deeply_nested_message_is_parked_and_what_is_behind_it_arrives(stack, 
             body.encode(),
             routing_key="billing",
             exchange="",
-            headers=headers,
+            headers=signed(headers, body.encode()),
             content_type="application/json",
             content_encoding="utf-8",
         )
@@ -260,7 +268,8 @@ def test_no_time_in_a_messages_headers_loses_it_or_holds_it_back(stack, broker):
     users = [user_register(email=f"{number}@example.org", name="U") for number in range(len(whens))]
     recorded = {row.body["subject"]: row.body for row in Published.objects.using("users").all()}
     with Connection(broker) as connection:
-        producer = Producer(connection.default_channel)
+        producer = Signer(connection.default_channel)
+        producer.publisher = "users"
         for user, (name, text) in zip(users, whens, strict=True):
             message = current_app.amqp.as_task_v2(
                 str(uuid.uuid4()), DELIVER, kwargs={"consumer": "billing", "events": [recorded[str(user.pk)]]}
@@ -276,3 +285,65 @@ def test_no_time_in_a_messages_headers_loses_it_or_holds_it_back(stack, broker):
     kept = lambda: len(cache()) + Parked.objects.using("billing").filter(state="parked").count()  # noqa: E731
     wait_for(lambda: kept() == len(whens), timeout=PATIENCE, what="each message to be delivered or parked", seen=kept)
     assert len(cache()) >= len(whens) - 1  # "never" is no time, so that message is no task
+
+
+def test_forged_altered_and_replayed_messages_do_no_harm(stack, broker):
+    """What somebody can do who may write to billing's queue, and read what is there."""
+    ada = user_register(email="ada@example.org", name="Ada")
+    user_suspend(user_id=ada.pk, reason="test")
+    sender = Sender(app_on(broker), "users")
+    genuine = [row.body for row in Published.objects.using("users").order_by("added")]
+    sender.send("billing", "billing", genuine)
+    sender.close()
+    with Connection(broker) as connection:
+        message = queue("billing").bind(connection.default_channel).get(no_ack=True)
+        body = message.body.encode() if isinstance(message.body, str) else bytes(message.body)
+        headers = message.headers
+        lie = body.replace(b'"suspended"', b'"active"').replace(b'"aggregateversion": 2', b'"aggregateversion": 3')
+        assert lie != body
+        unsigned = {name: value for name, value in headers.items() if name not in ("publisher", "signature")}
+        foreign = Ed25519PrivateKey.generate().sign(signing.covered("users", DELIVER, lie))
+        future = b'[[], {"consumer": "billing", "authority": "users", "head": 999999, "at": "2099-01-01T00:00:00+00:00"}, {}]'
+        put = [
+            (body, headers),
+            (body, headers),
+            (body, headers),
+            (lie, unsigned),
+            (lie, {**unsigned, "verified": "users"}),
+            (lie, headers),
+            (lie, {**headers, "signature": keys.text(foreign)}),
+            (lie, {**headers, "publisher": "mallory"}),
+            (lie, {**headers, **signing.signed("billing", DELIVER, lie)}),
+            (body + b" " * signing.LARGEST_BODY, headers),
+            (future, {**headers, "task": HEARTBEAT}),
+            (future, {**unsigned, "task": HEARTBEAT}),
+        ]
+        for number, (content, around) in enumerate(put):
+            Producer(connection.default_channel).publish(
+                content,
+                routing_key="billing",
+                headers={**around, "id": str(number)},
+                content_type="application/json",
+                content_encoding="utf-8",
+                correlation_id=str(number),
+            )
+    worker = stack.worker("billing")
+    behind = user_register(email="behind@example.org", name="Behind")
+    Published.objects.using("users").filter(body__subject=str(ada.pk)).delete()  # it has gone out, by hand
+    stack.relay("users")
+    wait_until_in_step()
+    assert cache() == {ada.pk: "suspended", behind.pk: "active"}
+    reasons = lambda: sorted(row.reason.partition(":")[0] for row in Parked.objects.using("billing").all())  # noqa: E731
+    expected = ["Forged"] * 2 + ["bad signature"] * 3 + ["too large"] + ["unknown publisher"] + ["unsigned"] * 3
+    wait_for(lambda: reasons() == expected, timeout=PATIENCE, what="the forgeries to be parked", seen=reasons)
+    told = Subscription.objects.using("billing").get(pk="users")
+    assert (told.applied, told.obsolete, told.duplicate) == (2, 1, 4)  # both events of Ada in one message: the newest counts
+    assert told.head < 999_999
+    assert worker.poll() is None
+
+
+def app_on(broker):
+    """A Celery app that sends there."""
+    app = Celery(set_as_current=False)
+    app.conf.update(broker_write_url=broker, task_serializer="json")
+    return app

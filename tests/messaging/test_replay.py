@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture
 def sender():
-    sender = Sender(current_app)
+    sender = Sender(current_app, "users")
     yield sender
     sender.close()
 
@@ -193,7 +193,7 @@ def test_a_broker_that_is_away_is_said_at_once(queues):
     app = Celery(set_as_current=False)
     app.conf.broker_write_url = "redis://127.0.0.1:1/0"
     with pytest.raises(BrokerAway):
-        replay("users", consumers("billing"), now(), sender=Sender(app))
+        replay("users", consumers("billing"), now(), sender=Sender(app, "users"))
     assert statuses() == before
 
 

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from django.db import transaction
 from django_outbox_pattern.models import Published
 
 from messaging import inbox
@@ -40,6 +41,31 @@ def test_erasing_leaves_a_tombstone_without_personal_data(user):
     user_erase(user_id=user.pk)
     row = User.objects.using("users").get(pk=user.pk)
     assert (row.status, row.email, row.name, row.suspension_reason) == ("erased", "", "", "")
+
+
+def test_erasing_empties_what_was_told_of_the_person_before_sent_or_not(user):
+    other = user_register(email="bob@example.org", name="Bob")
+    user_suspend(user_id=user.pk, reason="Ada owes")
+    Published.objects.using("users").filter(body__subject=str(user.pk)).update(status=2)
+    user_change_email(user_id=user.pk, email="countess@example.org")
+    kept = Published.objects.using("users").get(body__subject=str(other.pk)).body
+    before = {row.pk: row.body for row in Published.objects.using("users").filter(body__subject=str(user.pk))}
+    user_erase(user_id=user.pk)
+    after = {row.pk: row.body for row in Published.objects.using("users").filter(body__subject=str(user.pk))}
+    assert len(after) == len(before) + 1 == 4
+    for body in after.values():
+        assert (body["data"]["email"], body["data"]["name"], body["data"]["suspension_reason"]) == ("", "", "")
+    for key, body in before.items():  # the rest of each is as it was told
+        emptied = {**body["data"], "email": "", "name": "", "suspension_reason": ""}
+        assert after[key] == {**body, "data": emptied}
+    assert Published.objects.using("users").get(body__subject=str(other.pk)).body == kept
+
+
+def test_an_erasure_that_is_rolled_back_empties_nothing(user):
+    with pytest.raises(RuntimeError), transaction.atomic(using="users"):
+        user_erase(user_id=user.pk)
+        raise RuntimeError
+    assert Published.objects.using("users").get().body["data"]["email"] == "ada@example.org"
 
 
 def test_erasing_twice_and_keeping_the_address_are_no_changes(user):

@@ -65,7 +65,7 @@ def storm(stage: Stage) -> None:
 def poison(stage: Stage) -> None:
     poisoned, around = facts.active(2)
     user_suspend(user_id=around.pk, reason="before the poison")
-    queueing.send("billing", [_archived(poisoned), "this is no event"])
+    queueing.send("billing", "users", [_archived(poisoned), "this is no event"])
     user_reactivate(user_id=around.pk)
     stage.say(
         "Two things that billing can't take went into its queue: a user with the status “archived”, which its reader doesn't know, "

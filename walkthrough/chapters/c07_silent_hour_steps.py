@@ -102,7 +102,7 @@ def late(stage: Stage) -> None:
     originals = [_copy_for_billing(event) for event in stage.faults.suppressed()]
     random.shuffle(originals)
     before, rows = facts.counts(), _rows()
-    queueing.send("billing", originals)
+    queueing.send("billing", "users", originals)
     stage.say(
         f"The {len(originals)} original events turn up after all, shuffled. Among them: a suspension that was taken back since."
     )

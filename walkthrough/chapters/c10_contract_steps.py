@@ -151,7 +151,7 @@ def new_field(stage: Stage) -> None:
         "Billing, still the old version, takes them", lambda: by_event(chosen) == 2, lambda: f"{by_event(chosen)} of 2 by event"
     )
     before = facts.counts()["obsolete"]
-    queueing.send("billing", [{**event, "id": str(uuid7())} for event in with_it])
+    queueing.send("billing", "users", [{**event, "id": str(uuid7())} for event in with_it])
     stage.say(
         "The relay sends a consumer only the fields that it registered for, so billing never saw the new one. Put on its queue by "
         "hand, whole, it does no harm either: a tolerant reader passes over what it doesn't know."

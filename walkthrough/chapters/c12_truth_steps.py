@@ -75,7 +75,7 @@ def _arrive_late(stage: Stage, originals: list[dict[str, Any]]) -> None:
     stage.wait(lambda: facts.unsent() == 0 and queueing.hands_are_empty("billing", "users"))  # what was republished is counted too
     before = facts.counts()
     counted = lambda: {name: value - before[name] for name, value in facts.counts().items()}  # noqa: E731
-    queueing.send("billing", originals)
+    queueing.send("billing", "users", originals)
     stage.say(f"Then the {len(originals)} events turn up after all that the publisher kept back.")
     stage.eventually(
         "They come too late, and do nothing: obsolete",

@@ -45,7 +45,7 @@ class Command(BaseCommand):
         if not consumers:
             raise Found(f"Nobody is registered with {authority}, so nobody gets a copy. To change that: consumers register.")
         here = [consumer.name for consumer in consumers if consumer.name in conf.contexts()]
-        sender = None if options["dry_run"] else Sender(current_app)
+        sender = None if options["dry_run"] else Sender(current_app, authority)
         rows: list[tuple[str, dict[str, Any], str]] = []
 
         def watch(*row: Any) -> None:
