@@ -5,8 +5,9 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from config.headers import with_styles
 from messaging import conf, health
 from messaging.api.views import urls
 
@@ -24,7 +25,7 @@ urlpatterns = [
     *health.urls(),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(), name="api-docs"),
+    path("api/docs/", with_styles(SpectacularSwaggerSplitView.as_view()), name="api-docs"),
     *(path(f"api/{context.name}/", include(context.urls)) for context in settings.CHOSEN),
     *(path(f"{context.name}/", include(context.pages), LOOK) for context in PAGED),
     # A context may show more than one of its models: a feed that isn't called like its context is mounted here.

@@ -39,7 +39,7 @@ def unbroken(words: str) -> str:
     """Dates in one piece: a browser breaks a line behind each of their hyphens."""
     pieces = re.split(r"(\d{4}-\d\d-\d\d \d\d:\d\d)", words)
     return format_html_join(
-        "", '<span style="white-space:{}">{}</span>', (("nowrap" if n % 2 else "normal", p) for n, p in enumerate(pieces))
+        "", '<span class="{}">{}</span>', (("unbroken" if n % 2 else "breaks", p) for n, p in enumerate(pieces))
     )
 
 

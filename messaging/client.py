@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import urllib3
@@ -14,6 +17,8 @@ from messaging.errors import MessagingError
 
 #: Seconds to connect, and to wait for an answer beyond what a long poll asked for.
 CONNECT, ANSWER = 5.0, 30.0
+#: Seconds in all that an authority may say "later" to one question, before it counts as one that doesn't answer.
+PATIENCE = 60.0
 
 
 class Unreachable(MessagingError):
@@ -104,6 +109,16 @@ class Authority:
     def _ask(
         self, method: str, path: str, asked: Mapping[str, Any], wait: int = 0, read: Callable[[bytes], Any] = from_json
     ) -> Any:
+        """Asks again where the authority says when to (429), for `PATIENCE` seconds in all."""
+        ends = time.monotonic() + PATIENCE
+        while True:
+            status, headers, raw = self._answer(method, path, asked, wait)
+            pause = _retry_after(headers) if status == 429 else None
+            if pause is None or time.monotonic() + pause > ends:
+                return self._content(status, headers, raw, read)
+            time.sleep(pause + random.uniform(0.0, 0.5))  # so that not all who were sent away come at once
+
+    def _answer(self, method: str, path: str, asked: Mapping[str, Any], wait: int) -> tuple[int, Mapping[str, str], bytes]:
         url = f"{self.url}/api/{self.name}/{path}"
         body = json.dumps(asked, separators=(",", ":")).encode() if method == "POST" else None
         try:
@@ -122,7 +137,7 @@ class Authority:
             raise Unreachable(f"{self.name} doesn't answer at {self.url}: {_brief(error)}") from None
         self.round_trips += 1
         self.bytes += len(raw) + len(body or b"")
-        return self._content(answer.status, answer.headers, raw, read)
+        return answer.status, answer.headers, raw
 
     def _content(self, status: int, headers: Mapping[str, str], raw: bytes, read: Callable[[bytes], Any]) -> Any:
         try:
@@ -137,7 +152,18 @@ class Authority:
             raise BelowFloor(detail)
         if status in (400, 401, 403, 404):
             raise Denied(str(known.get("reason", "bad_request")), f"{self.name} refuses ({status}): {detail}")
-        raise Unreachable(f"{self.name} at {self.url} answered {status}.")
+        raise Unreachable(f"{self.name} at {self.url} answered {status}{' (too many requests)' if status == 429 else ''}.")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds: the header has them, or a time. None where it says nothing that can be read."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except ValueError:
+        return None
 
 
 def _plain(raw: bytes, encoding: str) -> bytes:

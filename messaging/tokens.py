@@ -1,7 +1,8 @@
 """Consumers' tokens: shown once, stored as a hash, for a limited time.
 
 A token is 256 random bits, so one round of SHA-256 hides it (a slow hash is for passwords, which can be guessed), and a lookup by
-the hash tells a guesser nothing by its timing.
+the hash tells a guesser nothing by its timing: who has a hash that begins right has no token that does. The hashes themselves are
+compared in constant time.
 """
 
 import hashlib
@@ -43,8 +44,9 @@ def prolong_token(*, authority: str, name: str, ttl: timedelta) -> None:
 
 def by_token(authority: str, token: str) -> Consumer:
     """The consumer that a token belongs to. Raises `TokenRejected`."""
-    consumer = Consumer.objects.using(authority).filter(token_hash=_hash(token)).first() if token else None
-    if consumer is None:
+    hashed = _hash(token)
+    consumer = Consumer.objects.using(authority).filter(token_hash=hashed).first() if token else None
+    if consumer is None or not secrets.compare_digest(consumer.token_hash, hashed):
         raise TokenRejected(
             "unknown_token",
             f"{authority} knows no such token: it was never issued, or replaced, or revoked. "

@@ -25,6 +25,7 @@ _REASONS = {
     405: "method_not_allowed",
     406: "not_acceptable",
     415: "unsupported_media_type",
+    429: "throttled",
 }
 
 

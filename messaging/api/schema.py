@@ -35,21 +35,32 @@ class Schema(AutoSchema):
 
 
 _UNKNOWN = {401: OpenApiResponse(shapes.Reason, "`no_token`, `bad_header`, `unknown_token` (revoked ones too) or `expired_token`.")}
+_RETRY_AFTER = OpenApiParameter(
+    "Retry-After",
+    OpenApiTypes.INT,
+    OpenApiParameter.HEADER,
+    description="Seconds until the next request is taken.",
+    response=[429],
+)
+_OFTEN = {429: OpenApiResponse(shapes.Reason, "`throttled`: too many requests of this consumer; come again after `Retry-After`.")}
 _WRONG = {400: OpenApiResponse(shapes.BadRequest, "`bad_request`: field by field, what is wrong with the input.")}
 
 changes = extend_schema(
-    parameters=[shapes.ChangesQuery],
+    parameters=[shapes.ChangesQuery, _RETRY_AFTER],
     responses={
         200: OpenApiResponse(shapes.Changes, "In the order of positions."),
         **_WRONG,
         **_UNKNOWN,
+        **_OFTEN,
         403: OpenApiResponse(shapes.Reason, "`bootstrap_closed`: no grant is open to read from there."),
         410: OpenApiResponse(shapes.BelowFloor, "`below_floor`: tombstones behind `since` are gone. Bootstrap."),
     },
 )
 fingerprints = extend_schema(
     request=shapes.FingerprintsQuery,
+    parameters=[_RETRY_AFTER],
     responses={
+        **_OFTEN,
         200: OpenApiResponse(shapes.Fingerprints, "What was asked for, in its order; records of unknown ids are left out."),
         **_WRONG,
         **_UNKNOWN,
@@ -58,15 +69,18 @@ fingerprints = extend_schema(
     },
 )
 record = extend_schema(
-    parameters=[OpenApiParameter("aggregate_id", OpenApiTypes.UUID, OpenApiParameter.PATH)],
+    parameters=[OpenApiParameter("aggregate_id", OpenApiTypes.UUID, OpenApiParameter.PATH), _RETRY_AFTER],
     responses={
+        **_OFTEN,
         200: OpenApiResponse(shapes.Change, "Its present state."),
         **_WRONG,
         **_UNKNOWN,
         404: OpenApiResponse(shapes.Reason, "`unknown_id`: there was never such an aggregate."),
     },
 )
-registration = extend_schema(responses={200: OpenApiResponse(shapes.Registration, "The entry."), **_UNKNOWN})
+registration = extend_schema(
+    parameters=[_RETRY_AFTER], responses={200: OpenApiResponse(shapes.Registration, "The entry."), **_UNKNOWN, **_OFTEN}
+)
 
 
 def contracts(context: str) -> Any:

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from messaging import conf, feed, fingerprints, grants, registry
-from messaging.api import access, errors, requests, schema, shapes
+from messaging.api import access, errors, requests, schema, shapes, throttling
 from messaging.api.compression import compressed
 from messaging.api.rendering import Json, Written
 from messaging.feeds import Feed
@@ -30,6 +30,7 @@ class ConsumerView(APIView):
     authority = ""
     operation = ""
     permission_classes = (access.RegisteredConsumer,)
+    throttle_classes = (throttling.ConsumerThrottle,)
     renderer_classes = (Json,)
     parser_classes = (requests.Json,)
     content_negotiation_class = requests.OnlyWhatThereIs

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from schemathesis.checks import positive_data_acceptance
 
+from messaging.api.requests import LARGEST_BODY
 from messaging.models import Consumer
 from tests.api.conftest import Api, registered
 from users.models import User
@@ -20,7 +21,7 @@ from users.services import user_erase
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
-REFUSALS = ["400", "401", "403", "404", "405", "413", "415"]
+REFUSALS = ["400", "401", "403", "404", "405", "413", "415", "429"]
 SCHEMA = schemathesis.openapi.from_wsgi(
     "/api/schema/?format=json",
     get_wsgi_application(),
@@ -77,10 +78,10 @@ def test_every_operation_names_its_refusals():
         for method, operation in operations.items()
     }
     shown = {
-        "get changes/": {"200", "400", "401", "403", "410"},
-        "post fingerprints/": {"200", "400", "401", "413", "415"},
-        "get registration/": {"200", "401"},
-        "get {aggregate_id}/": {"200", "400", "401", "404"},
+        "get changes/": {"200", "400", "401", "403", "410", "429"},
+        "post fingerprints/": {"200", "400", "401", "413", "415", "429"},
+        "get registration/": {"200", "401", "429"},
+        "get {aggregate_id}/": {"200", "400", "401", "404", "429"},
     }
     feeds = {
         f"{method} /api/{authority}/{path}": answers
@@ -97,14 +98,26 @@ def test_every_operation_names_its_refusals():
 def test_the_pages_of_the_schema_need_nobody_elses_server(client):
     page = client.get("/api/docs/").content.decode()
     sources = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert sources
-    assert not [source for source in sources if not source.startswith("/static/")]
-    assert '"validatorUrl": null' in page
+    script = "/api/docs/?script="
+    assert [source for source in sources if not source.startswith("/static/")] == [script]
+    assert '"validatorUrl": null' in client.get(script).content.decode()
 
 
-def validator(path: str, method: str):
-    """For the JSON of a 200 answer."""
-    place = ["paths", path, method.lower(), "responses", "200", "content", "application/json", "schema"]
+def test_refusals_that_the_fuzzer_does_not_come_to_are_as_the_schema_says(token, settings):
+    api = Api(token)
+    fingerprints = "/api/users/fingerprints/"
+    refused = {413: api.post(b" " * (LARGEST_BODY + 1)), 415: api.ask("POST", "fingerprints/", b"<a/>", content_type="text/xml")}
+    settings.MESSAGING = {**settings.MESSAGING, "API_RATE": 0.1}  # one in a span; and a span may end meanwhile
+    refused[429] = next(answer for _ in range(3) if (answer := api.post({"ids": []})).status_code == 429)
+    for status, answer in refused.items():
+        assert answer.status_code == status
+        validator(fingerprints, "POST", str(status)).validate(answer.json())
+    assert "Retry-After" in SCHEMA.raw_schema["paths"][fingerprints]["post"]["responses"]["429"]["headers"]
+
+
+def validator(path: str, method: str, status: str = "200"):
+    """For the JSON of an answer."""
+    place = ["paths", path, method.lower(), "responses", status, "content", "application/json", "schema"]
     pointer = "/".join(quote(part.replace("~", "~0").replace("/", "~1"), safe="~") for part in place)
     known = {**SCHEMA.raw_schema, "$ref": f"#/{pointer}"}
     return Draft202012Validator(known, format_checker=Draft202012Validator.FORMAT_CHECKER)

@@ -2,13 +2,16 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import uuid
 from typing import Any
 
 import pytest
 
 from config.environment import ROOT
+from walkthrough.urls import urlpatterns
 
 OURS = {
     "BILLING_DATABASE_URL", "CONTEXTS", "DATABASE_URL", "DEBUG", "MONOLITH_DATABASE_URL", "SECRET_KEY", "USERS_DATABASE_URL",
@@ -81,6 +84,59 @@ def test_production_passes_the_deployment_checks() -> None:
 def test_production_has_no_walkthrough() -> None:
     assert "walkthrough" in describe(DEBUG="1")["apps"]
     assert "walkthrough" not in describe(DEBUG="0", SECRET_KEY=LONG_KEY)["apps"]
+
+
+#: What of the walkthrough acts: its URLs, what hangs in the relay and at the publisher, its commands.
+ACTING = """
+import django, json, sys
+django.setup()
+from django.core.management import get_commands
+from django.test import Client
+from django.urls import resolve, Resolver404
+from messaging import steps
+from users import services
+
+def there(path):
+    try:
+        return bool(resolve(path))
+    except Resolver404:
+        return False
+
+client = Client(headers={"host": "localhost", "x-forwarded-proto": "https"})
+paths = json.loads(sys.argv[1])
+print(json.dumps({
+    "urls": [path for path in paths if there(path)],
+    "answers": sorted({ask(path).status_code for path in paths for ask in (client.get, client.post)}) if sys.argv[2] else [],
+    "hooks": len(steps.passages) + len(steps.listeners) + hasattr(services._announce, "__wrapped__"),
+    "commands": sorted(name for name, app in get_commands().items() if app == "walkthrough"),
+    "module": "walkthrough.faults" in sys.modules,
+}))
+"""
+
+
+def acting(ask: bool, **environment: str) -> dict[str, Any]:
+    samples = {"<uuid:user_id>": str(uuid.uuid4()), "<int:number>": "4", "<slug:step>": "storm"}
+    samples |= {"<slug:kind>": "fault", "<slug:name>": "drop", "<slug:what>": "on"}
+    paths = ["/" + "".join(samples.get(part, part) for part in re.split("(<[^>]+>)", str(one.pattern))) for one in urlpatterns]
+    assert len(paths) > 10
+    done = python("-c", ACTING, json.dumps(paths), "ask" if ask else "", **environment)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    told["all"] = len(told["urls"]) == len(paths)
+    return told
+
+
+def test_production_has_nothing_that_breaks_things_on_purpose() -> None:
+    absent = {"urls": [], "hooks": 0, "commands": [], "module": False, "all": False}
+    assert acting(True, DEBUG="0", SECRET_KEY=LONG_KEY) == {**absent, "answers": [404]}
+    assert acting(True, CONTEXTS="users,billing") == {**absent, "answers": [404]}  # nor has a deployment of some contexts
+    here = acting(False, DEBUG="1")
+    assert (here["all"], here["hooks"], here["module"]) == (
+        True,
+        3,
+        True,
+    )  # passage, listener, publisher: what is looked for is there
+    assert {"tour", "dual_write"} <= set(here["commands"])
 
 
 def test_in_production_a_monitor_is_not_sent_to_https_and_everybody_else_is() -> None:
