@@ -23,7 +23,7 @@ endif
 help:
 	@echo "make run    install, migrate, seed and start everything; Ctrl-C stops it"
 	@echo "make test   the whole test suite, on SQLite and then on PostgreSQL (ARGS=… goes to pytest)"
-	@echo "make check  format, lint, types, boundaries, Django's checks, missing migrations"
+	@echo "make check  format, lint, types, boundaries, Django's checks, missing migrations, known vulnerabilities"
 	@echo "make clean  remove the virtual environment and all caches; the data in var/ stays"
 	@echo
 	@echo "PYTHON=/path/to/python chooses the Python for .venv (3.11 or newer)."
@@ -59,6 +59,7 @@ check: .venv/.dev
 	step deploy; \
 	step $(BIN)/python manage.py makemigrations --check --dry-run; \
 	for context in users billing monolith; do step $(BIN)/python manage.py write_contracts $$context --check; done; \
+	step $(BIN)/python -m tests.audit; \
 	if [ $$failed = 1 ]; then echo "Failed:$$bad" >&2; fi; \
 	exit $$failed
 
