@@ -12,6 +12,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,10 +25,11 @@ from psycopg import sql
 from config.embedded import broker as embedded
 from config.environment import ROOT
 from messaging import keys
-from tests.apart.conftest import PASSWORD, Server, block
+from tests.apart.conftest import PASSWORD, Server, _prepare, block
 from tests.apart.deployment import Deployment
 from tests.probes import wait_for
 
+pytestmark = pytest.mark.timeout(400)
 PATIENCE = 60.0
 EMAIL, NAME = "grace.planted@mail.example.org", "Grace Plantedname"
 #: However they are spelled: in JSON, in a row, in a list's short form.
@@ -155,22 +157,15 @@ def planted(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def live(planted: Planted, client: Any) -> Planted:
     """A day in both boxes, on which things go wrong; everything that it leaves is collected."""
     users, billing, found = planted.users, planted.billing, planted.found
-    for box, context, to in ((users, "users", "billing"), (billing, "billing", "users")):
-        for name in ("default", context):
-            box.manage("migrate", "-v0", "--database", name)
-        fields, types = (
-            ("status,status_since", "created,suspended,reactivated,email_changed,erased") if to == "billing" else ("user_id", "")
-        )
-        wires = ",".join(f"users.user.{kind}.v1" for kind in types.split(",")) if types else "billing.invoice.overdue.v1"
-        told = box.manage("consumers", "register", to, "--to", context, "--fields", fields, "--types", wires, "--json")
-        planted.secrets[f"token of {to} at {context}"] = told["token"]
-        public = ",".join(box.manage("signing_keys", context, "--json")["public_keys"])
-        (billing if box is users else users).environment[f"{context.upper()}_PUBLIC_KEYS"] = public
-    token = billing.environment["USERS_API_TOKEN"] = planted.secrets["token of billing at users"]
+    with ThreadPoolExecutor() as pool:
+        ready = list(pool.map(_prepare, (users, billing), ("users", "billing"), (None, None)))
+        (planted.secrets["token of billing"], users_key), (planted.secrets["token of users"], billing_key) = ready
+        users.environment["BILLING_PUBLIC_KEYS"], billing.environment["USERS_PUBLIC_KEYS"] = billing_key, users_key
+    token = billing.environment["USERS_API_TOKEN"] = planted.secrets["token of billing"]
     register = f"from users.services import *\nprint(user_register(email='{EMAIL}', name='{NAME}').pk)"
     person = planted.person = users.manage("shell", "-v0", "-c", register)
-    users.start()
-    billing.start()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Deployment.start, (users, billing)))
     billing.manage("bootstrap", "billing", "--from", "users", "--json")
 
     # A handler of users fails at a row that the database shows whole, and one of billing's at its own.
@@ -191,7 +186,7 @@ def live(planted: Planted, client: Any) -> Planted:
     # An API that fails, with a token in its request and a person's data in its statement's reach.
     behind = planted.fronts["users"]
     planted.at("users", "ALTER TABLE users_user RENAME TO users_away")
-    found["error page"] = fetched(f"{behind}/api/users/changes/?since=0", token) + fetched(f"{behind}/api/users/{person}/", token)
+    found["error page"] = fetched(f"{behind}/api/users/changes/?since=1", token) + fetched(f"{behind}/api/users/{person}/", token)
     planted.at("users", "ALTER TABLE users_away RENAME TO users_user")
     assert found["error page"].startswith("500")
     found["refusals"] = "".join(
@@ -208,20 +203,26 @@ def live(planted: Planted, client: Any) -> Planted:
     wait_for(lambda: client.llen("billing"), timeout=PATIENCE, what="a message in billing's queue", seen=users.tail)
     found["queues"] = "\n".join(queued(client, key) for key in client.scan_iter())
     for name, box in (("users", users), ("billing", billing)):
-        for words in ("status", "consumers list", f"parked list {name} --all", f"check --database {name}", f"signing_keys {name}"):
-            found[f"{name}: {words}"] = printed(box, *words.split()) + (
-                printed(box, *words.split(), "--json") if "check" not in words else ""
-            )
-        ids = [str(pk) for (pk,) in planted.at(name, "SELECT id FROM messaging_parked")]
-        found[f"{name}: parked show"] = printed(box, "parked", "show", name, *ids)
+        ids = " ".join(str(pk) for (pk,) in planted.at(name, "SELECT id FROM messaging_parked"))
+        repairs = {"users": ["replay users --dry-run"], "billing": ["reconcile billing --from users --json"]}[name]
+        found[f"{name}: commands"] = printed(
+            box,
+            *(
+                "status",
+                "status --json",
+                "consumers list",
+                "consumers list --json",
+                f"parked list {name} --all",
+                f"signing_keys {name}",
+            ),
+            *(f"parked show {name} {ids}", f"parked retry {name} --all", f"check --database {name}", *repairs),
+        )
         for path in WEBS:
             found[f"{name}: {path}"] = fetched(f"{planted.fronts[name]}{path}")
     pages = admin_pages(planted.fronts["billing"], billing)
     assert {page.partition("\n")[0] for page in pages.values()} == {"200"}
     assert any(re.fullmatch(r"/admin/billing/parkedmessage/\d+/change/.*", path) for path in pages), sorted(pages)
     found["billing: admin"] = "\n".join(pages.values())
-    found["billing: reconcile"] = printed(billing, "reconcile", "billing", "--from", "users", "--json")
-    found["users: replay"] = printed(users, "replay", "users", "--dry-run")
     for name, box in (("users", users), ("billing", billing)):
         found[f"{name}: logs"] = box.log.read_text(errors="replace")
         found[f"{name}: parked messages"] = "\n".join(map(str, planted.at(name, "SELECT t::text FROM messaging_parked t")))
@@ -255,21 +256,29 @@ def admin_pages(front: str, box: Deployment) -> dict[str, str]:
     """Every page of the admin that a link leads to, with a row or two of each list: path to page."""
     session = box.manage("shell", "-v0", "-c", LOGGED_IN)
     pages: dict[str, str] = {}
-    todo = ["/admin/"]
+    todo = ["/admin/", "/admin/billing/parkedmessage/?state=all"]
     while todo and len(pages) < 100:
         path = todo.pop()
         pages[path] = fetched(f"{front}{path}", Cookie=f"sessionid={session}")
-        for link in map(html.unescape, re.findall(r'href="(/admin/[^"#]*)"', pages[path])):
-            if link not in pages and link not in todo and not re.search("logout|password|jsi18n|history|delete", link):
+        for link in map(html.unescape, re.findall(r'href="(/admin/billing/[^"#]*)"', pages[path])):
+            if link not in pages and link not in todo and not re.search("history|delete|add", link):
                 todo.append(link)
     return pages
 
 
-def printed(box: Deployment, *words: str) -> str:
-    """All that a command prints, however it ends."""
+def printed(box: Deployment, *commands: str) -> str:
+    """All that these commands print, however they end; in one process, for each takes a second to start."""
+    call = f"from tests.commands.calling import call\nfor words in {commands!r}: print('$', words, call(*words.split()))"
     done = subprocess.run(
-        ["python", "manage.py", *words], cwd=ROOT, env=box.environment, capture_output=True, text=True, timeout=120, check=False
+        ["python", "manage.py", "shell", "-v0", "-c", call],
+        cwd=ROOT,
+        env=box.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
 
@@ -280,7 +289,8 @@ def test_what_was_planted_is_there_to_be_found(planted: Planted) -> None:
     assert planted.at("billing", "SELECT count(*) FROM messaging_parked WHERE traceback LIKE '%CheckViolation%'") == [(1,)]
     assert "ProgrammingError" in planted.found["users: logs"]
     assert planted.person in planted.found["queues"]
-    assert '"checkpoint"' in planted.found["billing: status"]
+    assert '"checkpoint"' in planted.found["billing: commands"]
+    assert "CheckViolation" in planted.found["users: commands"]
     assert "messaging_lag" in planted.found["billing: /metrics"]
 
 

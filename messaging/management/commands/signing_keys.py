@@ -8,7 +8,7 @@ from messaging.cli import Command as BaseCommand
 from messaging.cli import Refused, WrongUsage, checked_context, context_argument
 
 NEXT = {
-    "": "Consumers elsewhere take what is signed with it where {variable} has it.",
+    "show": "Consumers elsewhere take what is signed with it where {variable} has it.",
     "add": "The last one doesn't sign yet. Set {variable} to all of them where consumers run; then: signing_keys {context} switch",
     "switch": "The first one signs from now on. When nothing signed with an older one waits: signing_keys {context} forget",
     "forget": "The older ones are gone. {variable} may go without them too.",
@@ -23,21 +23,21 @@ class Command(BaseCommand):
         parser.add_argument(
             "action",
             nargs="?",
-            choices=[name for name in NEXT if name],
-            default="",
+            choices=list(NEXT),
+            default="show",
             help="add: make a new key beside the old one; switch: sign with the newest; forget: remove all but the one that signs",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         context, action = checked_context(options["context"]), options["action"]
         variable = f"{context.upper()}_PUBLIC_KEYS"
-        if action and conf.signing_keys(context):
+        if action != "show" and conf.signing_keys(context):
             raise Refused(
                 f"The keys of {context} come from the environment: change {context.upper()}_SIGNING_KEYS, the first signs."
             )
         if action == "switch" and len(keys.all_of(context)) == 1:
             raise WrongUsage(f"{context} has one key. Make another one first: signing_keys {context} add")
-        if action:
+        if action != "show":
             {"add": keys.add, "switch": keys.switch, "forget": keys.forget}[action](context)
         public = [keys.public_text(key) for key in keys.all_of(context)]
         text = f"{variable}={','.join(public)}\n{NEXT[action].format(variable=variable, context=context)}"
