@@ -23,16 +23,15 @@ def main() -> int:
         packages: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
         return unanswered(next(reversed(done.stderr.strip().splitlines()), "it printed nothing")[:300])
-    found = [(package, one) for package in packages for one in package.get("vulns", [])]
+    asked = [package for package in packages if "skip_reason" not in package]
+    if not asked:
+        return unanswered(f"it knows none of the {len(packages)} packages")
+    found = [(package, one) for package in asked for one in package["vulns"]]
     for package, one in found:
         mended = ", ".join(one["fix_versions"]) or "no version yet"
         print(f"{package['name']} {package['version']}: {one['id']} ({', '.join(one['aliases'])}), mended in {mended}")
-    asked = [package for package in packages if "skip_reason" not in package]
-    print(
-        f"{len(found)} known vulnerabilities in {len(asked)} packages; {len(packages) - len(asked)} aren't known to the database."
-    )
-    if not asked:
-        return unanswered("it knows none of the packages")
+    unknown = f"; {len(packages) - len(asked)} aren't known to the database" if len(asked) < len(packages) else ""
+    print(f"{len(found)} known vulnerabilities in {len(asked)} packages{unknown}.")
     return 1 if found else 0
 
 

@@ -106,7 +106,7 @@ def later(seconds: str) -> tuple[int, dict[str, str], bytes]:
     return 429, {"Retry-After": seconds}, b'{"reason": "throttled", "detail": "Later."}'
 
 
-FINE = (200, {}, b'{"name": "billing"}')
+FINE: tuple[int, dict[str, str], bytes] = (200, {}, b'{"name": "billing"}')
 
 
 def test_the_client_comes_again_when_it_may(authority: Any) -> None:
