@@ -15,3 +15,10 @@ def token_folder(tmp_path: Path, settings) -> Path:
 
     settings.MESSAGING = {**settings.MESSAGING, "TOKEN_FOLDER": folder, "API_TOKEN": kept}
     return folder
+
+
+@pytest.fixture
+def web(live_server, settings, token_folder) -> str:
+    """A server for the contexts' feeds."""
+    settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: live_server.url}
+    return live_server.url

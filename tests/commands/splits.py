@@ -1,0 +1,39 @@
+"""What the tests of `split` share: people and invoices in the monolith, and whether both sides are equal."""
+
+from billing.models import Invoice as BillingInvoice
+from messaging.tending import Tending
+from monolith.models import Invoice, User
+from users.models import User as Moved
+
+FACTS = ("id", "email", "name", "status", "status_since", "suspension_reason", "created_at")
+INVOICE_FACTS = ("id", "user_id", "period", "amount_minor", "currency", "status", "issued_at", "review_reason")
+
+
+def people(number: int) -> list[User]:
+    rows = [User(email=f"u{n}@example.org", name=f"U{n}", status="suspended" if n % 5 == 0 else "active") for n in range(number)]
+    return User.objects.using("monolith").bulk_create(rows)
+
+
+def bill(users: list[User], period: str = "2026-11") -> list[Invoice]:
+    rows = [Invoice(user=user, period=period, amount_minor=1900, currency="EUR", billed_to=user.name) for user in users]
+    return Invoice.objects.using("monolith").bulk_create(rows)
+
+
+def equal_users() -> bool:
+    old = set(User.objects.using("monolith").values_list(*FACTS))
+    return old == set(Moved.objects.using("users").values_list(*FACTS))
+
+
+def equal_invoices() -> bool:
+    old = set(Invoice.objects.using("monolith").values_list(*INVOICE_FACTS))
+    return old == set(BillingInvoice.objects.using("billing").values_list(*INVOICE_FACTS))
+
+
+def follow(context: str) -> None:
+    """One look, as `tend` takes them every second."""
+    tending = Tending(context)
+    tending.look()
+
+
+class Killed(BaseException):
+    """Stands in for SIGKILL between two steps; the tests of the processes send a real one."""
