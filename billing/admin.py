@@ -20,6 +20,7 @@ from billing.models import (
     Invoice,
     LedgerEntry,
     Outbox,
+    Ownership,
     ParkedMessage,
     Repair,
     ShadowMismatch,
@@ -27,6 +28,7 @@ from billing.models import (
 from billing.services import invoice_mark_overdue
 from messaging.admin import ReadOnlyAdmin, register
 from messaging.admin_base import cut, short
+from messaging.admin_cache import CacheAdmin
 
 DATABASE = "billing"
 register(
@@ -39,17 +41,19 @@ register(
     subscription=Authority,
     incident=Incident,
     repair=Repair,
+    ownership=Ownership,
 )
 #: Refusals that are shown one by one; the rest is counted.
 MOST_REFUSALS = 5
 
 
 @admin.register(CachedUser)
-class CachedUserAdmin(ReadOnlyAdmin):
-    """The copy that billing decides by: how new it is, how old, and where it came from."""
+class CachedUserAdmin(CacheAdmin):
+    """The copy that billing decides by: whether it is what users says, how old it is, and where it came from."""
 
     using = DATABASE
-    list_display = ("user", "status", "version", "source", "age", "authority_time", "received_at")
+    authority = "users"
+    list_display = ("user", "status", "version", "compared_now", "source", "age", "authority_time", "received_at")
     list_filter = ("status", "source", "received_at")
     search_fields = ("^user_id",)
     search_help_text = "A user's id, or its start."

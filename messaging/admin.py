@@ -15,10 +15,11 @@ from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published, Received
 
 from messaging.admin_base import ContextAdmin, ReadOnlyAdmin, pretty, short
+from messaging.admin_ownership import OwnershipAdmin
 from messaging.admin_parked import HandledType, ParkedAdmin
 from messaging.admin_register import ConsumerAdmin, IncidentAdmin, RepairAdmin, SubscriptionAdmin
 from messaging.contracts import DomainEvent
-from messaging.models import Consumer, Incident, Ledger, Parked, Repair, Subscription
+from messaging.models import Consumer, Incident, Ledger, Ownership, Parked, Repair, Subscription
 
 __all__ = ["ContextAdmin", "ReadOnlyAdmin", "register"]
 
@@ -189,6 +190,7 @@ def register(
     subscription: type[Subscription],
     incident: type[Incident],
     repair: type[Repair],
+    ownership: type[Ownership],
 ) -> None:
     """Register a context's proxies of the plumbing's tables, for its own database."""
     pages: list[tuple[type[models.Model], type[ContextAdmin]]] = [
@@ -200,6 +202,7 @@ def register(
         (subscription, SubscriptionAdmin),
         (incident, IncidentAdmin),
         (repair, RepairAdmin),
+        (ownership, OwnershipAdmin),
     ]
     for model, page in pages:
         admin.site.register(model, page, using=using)

@@ -48,10 +48,12 @@ class Page:
 
 
 class Authority:
-    """An authority's API, as one of its consumers sees it. Counts what crosses the wire: `bytes` (bodies) and `round_trips`."""
+    """An authority's API, as one of its consumers sees it. Counts what crosses the wire: `bytes` (bodies) and `round_trips`.
 
-    def __init__(self, name: str, consumer: str) -> None:
-        self.name, self.consumer = name, consumer
+    `patience`: seconds that an answer may take, without what a long poll asked for."""
+
+    def __init__(self, name: str, consumer: str, *, patience: float = ANSWER) -> None:
+        self.name, self.consumer, self.patience = name, consumer, patience
         self.url, token = conf.api_url(name), conf.api_token(consumer, name)
         self.bytes = self.round_trips = 0
         self._pool = urllib3.PoolManager(
@@ -128,7 +130,7 @@ class Authority:
                 body=body,
                 fields=dict(asked) if method == "GET" else None,
                 headers={**self._pool.headers, "Content-Type": "application/json"} if body else None,
-                timeout=urllib3.Timeout(connect=CONNECT, read=ANSWER + wait),
+                timeout=urllib3.Timeout(connect=min(CONNECT, self.patience), read=self.patience + wait),
                 preload_content=False,
             )
             raw = answer.read(decode_content=False)

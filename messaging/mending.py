@@ -38,6 +38,7 @@ def repair(
     comparison: reconcile.Comparison,
     *,
     authority_wins: bool = False,
+    by: str = "",
     client: Authority | None = None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> int:
@@ -47,7 +48,8 @@ def repair(
     same transaction: the authority wins. A ghost is taken out, and kept with the repair's record. A row that is ahead means that
     the authority lost data, and stays as it is unless `authority_wins`.
 
-    The repair is announced to the owners. Raises `Unreachable`, `Denied`; what was repaired before stays, and is announced.
+    The repair is announced to the owners; `by`: who repairs, and this process's user where nobody is named. Raises `Unreachable`,
+    `Denied`; what was repaired before stays, and is announced.
     """
     started, mended = timezone.now(), _Mended()
     cache, asking = pulling.cache_of(consumer, authority), client or Authority(authority, consumer)
@@ -63,7 +65,7 @@ def repair(
             asking.close()
         repaired = sum(mended.counts.values())
         if repaired:
-            _announce(consumer, authority, comparison, mended, started, authority_wins)
+            _announce(consumer, authority, comparison, mended, started, authority_wins, by or getpass.getuser())
     return repaired
 
 
@@ -131,7 +133,13 @@ def _apply(cache: Cache, events: Iterable[Event]) -> None:
 
 
 def _announce(
-    consumer: str, authority: str, comparison: reconcile.Comparison, mended: _Mended, started: datetime, authority_wins: bool
+    consumer: str,
+    authority: str,
+    comparison: reconcile.Comparison,
+    mended: _Mended,
+    started: datetime,
+    authority_wins: bool,
+    by: str,
 ) -> None:
     left = {kind: max(0, number - mended.counts[kind]) for kind, number in comparison.counts.items()}
     repaired, remaining = sum(mended.counts.values()), sum(left.values())
@@ -146,7 +154,7 @@ def _announce(
         counts=mended.counts,
         result=f"{repaired} rows repaired, {remaining} still differ.",
         started_at=started,
-        by=getpass.getuser(),
+        by=by,
     )
     if mended.removed:  # after the letter: it says how many, the record says which
         announced.counts = {**announced.counts, "removed": mended.removed}

@@ -64,6 +64,18 @@ def split_of(context: str) -> Split:
     )
 
 
+def declared(using: str, label: str) -> Split | None:
+    """The split that a model of this database belongs to; None where there is none in this process."""
+    for context in conf.splits():
+        try:
+            split = split_of(context)
+        except NoSplit:
+            continue
+        if any((side.context, side.guard.label) == (using, label) for side in (split.old, split.new)):
+            return split
+    return None
+
+
 def _guard(feed: Feed, own: str, other: str) -> Guard:
     return Guard(feed.label, feed.tracked.table, own, other)
 

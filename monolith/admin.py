@@ -11,8 +11,9 @@ from django.http import HttpRequest
 
 from messaging.admin import LedgerAdmin
 from messaging.admin_base import ContextAdmin, short
+from messaging.admin_ownership import OwnershipAdmin
 from messaging.admin_register import ConsumerAdmin
-from monolith.models import Consumer, Invoice, LedgerEntry, User
+from monolith.models import Consumer, Invoice, LedgerEntry, Ownership, User
 
 if TYPE_CHECKING:
     Inline = admin.TabularInline[Invoice, User]
@@ -22,6 +23,7 @@ else:
 DATABASE = "monolith"
 admin.site.register(LedgerEntry, LedgerAdmin, using=DATABASE)
 admin.site.register(Consumer, ConsumerAdmin, using=DATABASE)
+admin.site.register(Ownership, OwnershipAdmin, using=DATABASE)
 
 
 class InvoiceInline(Inline):

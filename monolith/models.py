@@ -12,6 +12,7 @@ from django.utils import timezone
 from messaging.ledger import track
 from messaging.models import Consumer as MessagingConsumer
 from messaging.models import Ledger as MessagingLedger
+from messaging.models import Ownership as MessagingOwnership
 
 
 @track(tombstone=("status", "erased"))
@@ -93,3 +94,10 @@ class LedgerEntry(MessagingLedger):
 class Consumer(MessagingConsumer):
     class Meta:
         proxy = True
+
+
+class Ownership(MessagingOwnership):
+    class Meta:
+        proxy = True
+        verbose_name = "ownership"
+        verbose_name_plural = "ownership"

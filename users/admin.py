@@ -19,7 +19,7 @@ from messaging.admin import ContextAdmin, register
 from messaging.admin_base import short
 from users import services
 from users.errors import UserError
-from users.models import Authority, Consumer, Inbox, Incident, LedgerEntry, Outbox, ParkedMessage, Repair, User
+from users.models import Authority, Consumer, Inbox, Incident, LedgerEntry, Outbox, Ownership, ParkedMessage, Repair, User
 
 DATABASE = "users"
 register(
@@ -32,6 +32,7 @@ register(
     subscription=Authority,
     incident=Incident,
     repair=Repair,
+    ownership=Ownership,
 )
 #: Refusals that are shown one by one; the rest is counted.
 MOST_REFUSALS = 5

@@ -10,6 +10,7 @@ from messaging.ledger import track
 from messaging.models import Consumer as MessagingConsumer
 from messaging.models import Incident as MessagingIncident
 from messaging.models import Ledger as MessagingLedger
+from messaging.models import Ownership as MessagingOwnership
 from messaging.models import Parked, Subscription
 from messaging.models import Repair as MessagingRepair
 from messaging.titles import title
@@ -107,3 +108,10 @@ class Incident(MessagingIncident):
 class Repair(MessagingRepair):
     class Meta:
         proxy = True
+
+
+class Ownership(MessagingOwnership):
+    class Meta:
+        proxy = True
+        verbose_name = "ownership"
+        verbose_name_plural = "ownership"

@@ -16,24 +16,17 @@ from django_outbox_pattern.models import Published, Received
 
 from billing.models import CachedUser, CutoverStep, Invoice, ShadowMismatch
 from messaging.inbox import receive
-from messaging.models import Consumer, Incident, Ledger, Parked, Repair
+from messaging.models import Consumer, Incident, Ledger, Ownership, Parked, Repair
 from users.models import User
 from users.services import user_erase, user_register
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 CONTEXTS = ["users", "billing"]
-PLUMBING = ["outbox", "inbox", "parkedmessage", "ledgerentry", "consumer", "authority", "incident", "repair"]
+PLUMBING = ["outbox", "inbox", "parkedmessage", "ledgerentry", "consumer", "authority", "incident", "repair", "ownership"]
 MODELS = [*((name, model) for name in CONTEXTS for model in PLUMBING)]
 MODELS += [("users", "user"), ("billing", "cacheduser"), ("billing", "invoice")]
 MODELS += [("billing", "shadowmismatch"), ("billing", "cutoverstep")]
-
-
-@pytest.fixture
-def client() -> Client:
-    client = Client()
-    client.force_login(Login.objects.create_superuser("root", "root@example.org", "secret"))
-    return client
 
 
 @pytest.fixture
@@ -57,6 +50,7 @@ def everything(user: User, invoice: Invoice) -> None:
         Consumer.objects.using(name).get_or_create(name="reader", defaults={"queue": "reader", "types": ["a"], "fields": ["b"]})
         Incident.objects.using(name).create(kind="silent", authority="users", count=1, subjects=[str(user.pk)], summary="1 change")
         Repair.objects.using(name).create(kind="replay", done_by="root", started_at=timezone.now(), result="1 event sent again")
+        Ownership.objects.using(name).create(aggregate="some.model", owner="users")
         receive(name, [{"not": "an event"}])  # parked at once
     body = dict(Published.objects.using("users").get().body)
     receive("billing", [body])

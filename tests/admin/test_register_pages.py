@@ -5,34 +5,14 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User as Login
 from django.test import Client
-from django.urls import reverse
 from django.utils import timezone
 
 from messaging import registry
 from messaging.models import Consumer, Incident, Repair, Subscription
+from tests.admin.pages import listed, page
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
-
-
-@pytest.fixture
-def client() -> Client:
-    client = Client()
-    client.force_login(Login.objects.create_superuser("root", "root@example.org", "secret"))
-    return client
-
-
-def listed(client: Client, model: str, **query: str) -> list[dict[str, str]]:
-    """The list's rows: column to text."""
-    html = client.get(reverse(f"admin:{model}_changelist"), query).content.decode()
-    rows = re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)
-    cells = [re.findall(r'class="field-(\w+)[^"]*">(.*?)</t[dh]>', row, re.DOTALL) for row in rows]
-    return [{name: re.sub(r"<[^>]*>", "", text).replace("\xa0", " ") for name, text in row} for row in cells if row]
-
-
-def page(client: Client, model: str, pk: object) -> str:
-    return client.get(reverse(f"admin:{model}_change", args=[pk])).content.decode()
 
 
 def test_a_consumer_s_grant_token_and_checkpoint(client: Client) -> None:

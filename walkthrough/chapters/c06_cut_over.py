@@ -113,6 +113,7 @@ events, and a bug at the publisher can keep them back without any error anywhere
         ),
     ),
     windows=(
+        Window("Who owns the monolith's users, and who follows", "admin:monolith_ownership_changelist"),
         Window("What shadow reads found", "admin:billing_shadowmismatch_changelist"),
         Window("Every step of the cut-over, with who and why", "admin:billing_cutoverstep_changelist"),
     ),

@@ -1,0 +1,92 @@
+"""The list of billing's copy: each row beside what users says now, and a button that compares and repairs."""
+
+import uuid
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.contrib.auth.models import User as Login
+from django.test import Client
+from django.urls import reverse
+
+from billing.models import CachedUser
+from messaging import differences
+from messaging.models import Repair, Subscription
+from tests.admin.pages import listed
+from tests.messaging.rows import authority_has, cache_has, cached
+from users.models import User
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+BUTTONS = "/admin/billing/cacheduser/reconcile/"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch) -> None:
+    """A second for what is under way is right for people, and long for tests."""
+    monkeypatch.setattr(differences, "SETTLE", 0.02)
+
+
+@pytest.fixture
+def drifted(api) -> dict[str, str]:
+    """Short id to how the row compares; one more user is missing."""
+    Subscription.objects.using("billing").create(authority="users")
+    same, stale, corrupt, ahead, missing = authority_has(5)
+    ghost = uuid.UUID(int=5)
+    User.objects.using("users").filter(pk=stale).update(status="suspended")
+    cache_has({key: (1, "active") for key in (same, stale, ghost)})
+    cache_has({corrupt: (1, "suspended"), ahead: (9, "active")})
+    assert not CachedUser.objects.using("billing").filter(pk=missing).exists()
+    kinds = {same: "in step", stale: "stale", corrupt: "corrupt", ahead: "ahead", ghost: "ghost"}
+    return {str(key)[:8]: kind for key, kind in kinds.items()}
+
+
+def compared(client: Client) -> dict[str, str]:
+    return {row["user"]: row["compared_now"] for row in listed(client, "billing_cacheduser")}
+
+
+def press(client: Client, button: str) -> str:
+    return client.post(BUTTONS, {button: ""}, follow=True).content.decode()
+
+
+def test_each_row_says_how_it_compares(client: Client, drifted: dict[str, str]) -> None:
+    assert compared(client) == drifted
+
+
+def test_comparing_all_counts_what_is_missing_too_and_changes_nothing(client: Client, drifted: dict[str, str]) -> None:
+    said = press(client, "compare").replace("\xa0", " ")
+    assert "Compared with users: 1 missing, 1 stale, 1 corrupt, 1 ghost, 1 ahead." in said
+    assert compared(client) == drifted
+    assert Subscription.objects.using("billing").get().drift == dict.fromkeys(differences.KINDS, 1)
+
+
+def test_repairing_leaves_what_is_ahead_and_says_who_did_it(client: Client, drifted: dict[str, str]) -> None:
+    said = press(client, "repair")
+    assert "4 repaired" in said
+    assert "reconcile billing --from users --repair --authority-wins" in said
+    assert sorted(compared(client).values()) == ["ahead", *["in step"] * 4]
+    assert Repair.objects.using("billing").get().done_by == "root"
+    assert "Equal to what users has" not in press(client, "compare")
+    CachedUser.objects.using("billing").filter(version=9).update(version=1)
+    assert "Equal to what users has, by fingerprints." in press(client, "compare")
+
+
+def test_an_authority_that_is_away_is_said_and_the_list_opens(client: Client, settings) -> None:
+    (key,) = authority_has(1)
+    cache_has({key: (1, "active")})
+    Subscription.objects.using("billing").create(authority="users")
+    settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: "http://127.0.0.1:9"}
+    assert compared(client) == {str(key)[:8]: "not known"}
+    assert "Not compared. users doesn&#x27;t answer" in client.get(reverse("admin:billing_cacheduser_changelist")).content.decode()
+    assert "Nothing can be said. users doesn&#x27;t answer" in press(client, "repair")
+    assert cached(key).version == 1
+
+
+def test_who_may_only_look_may_not_repair(drifted: dict[str, str]) -> None:
+    login = Login.objects.create_user("clerk", password="secret", is_staff=True)
+    login.user_permissions.set(Permission.objects.filter(codename="view_cacheduser"))
+    client = Client()
+    client.force_login(login)
+    assert compared(client) == drifted
+    assert BUTTONS not in client.get(reverse("admin:billing_cacheduser_changelist")).content.decode()
+    assert client.post(BUTTONS, {"repair": ""}).status_code == 403
+    assert client.get(BUTTONS).status_code == 405
+    assert not Repair.objects.using("billing").exists()
