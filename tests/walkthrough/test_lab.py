@@ -5,10 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 from django.test import Client
+from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue
-from messaging import sequencer
+from messaging import parking, reading, sequencer
+from messaging.inbox import receive
+from messaging.models import Parked
 from tests.walkthrough.test_page import deliver, register_consumers
 from users.models import User
 from users.services import user_register, user_suspend
@@ -85,6 +88,19 @@ def test_a_switch_is_a_post_with_a_token(user: User) -> None:
 def test_what_cannot_be_done_now_is_a_sentence(client: Client) -> None:
     html = client.post("/lab/process/relay-users/stop/", headers=HTMX).content.decode()
     assert "The system isn&#x27;t running" in html
+
+
+def test_what_is_parked_is_tried_again_and_what_was_no_event_waits_for_a_person(client: Client, user: User) -> None:
+    assert "Nothing is parked." in client.post("/lab/mend/retry/", headers=HTMX).content.decode()
+    user_suspend(user_id=user.pk, reason="the handler fails")
+    body = Published.objects.using("users").order_by("-added").first().body  # type: ignore[union-attr]
+    event, _ = reading.read("billing", body)
+    parking.park_failed("billing", event, body, OSError("no space left"))
+    receive("billing", ["no event"])
+    html = client.post("/lab/mend/retry/", headers=HTMX).content.decode()
+    assert "1 of 2 parked messages applied; the rest waits for a person" in html
+    assert facts.agree()
+    assert [row.reason for row in facts.parked()] == [Parked.objects.using("billing").get(raw="no event").reason]
 
 
 def test_the_story_tells_cause_and_effect_in_both_contexts(user: User) -> None:

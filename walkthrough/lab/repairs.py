@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from messaging import mending, pulling, reconcile, republish
+from django.conf import settings
+
+from messaging import mending, parking, pulling, reconcile, republish
+from messaging.models import Parked
 from walkthrough import faults
 from walkthrough.lab import processes
 
@@ -40,6 +43,20 @@ def _repair() -> str:
     return f"{_in_words(found)} {mended} are repaired; rows that were ahead too."
 
 
+def _retry() -> str:
+    """In every context: what failed while something was broken may pass now. What was never an event is for a person."""
+    outcomes = []
+    for context in settings.DELIVERING:
+        waiting = Parked.objects.using(context).filter(state__in=[Parked.State.RETRYING, Parked.State.PARKED])
+        tried = [parking.attempt(context, pk, by="lab") for pk in list(waiting.order_by("pk").values_list("pk", flat=True))]
+        outcomes += [row.state for row in tried if row]  # None: a worker has it in hand
+    applied = outcomes.count(Parked.State.APPLIED)
+    if not outcomes:
+        return "Nothing is parked."
+    rest = "" if applied == len(outcomes) else "; the rest waits for a person, in the admin"
+    return f"{applied} of {len(outcomes)} parked message{'' if len(outcomes) == 1 else 's'} applied{rest}."
+
+
 def _in_words(found: reconcile.Comparison) -> str:
     if found.error is not None:
         return f"Nothing can be said: {found.error}"
@@ -49,17 +66,18 @@ def _in_words(found: reconcile.Comparison) -> str:
 
 
 def mend_everything() -> str:
-    """Every fault off, every process running, and billing's copy what the authority has."""
+    """Every fault off, every process running, billing's copy what the authority has, and what was parked tried again."""
     faults.mend_all()
     processes.start_all()
     _catch_up()
-    return f"Every fault is off and every process runs. {_repair()}"
+    return f"Every fault is off and every process runs. {_repair()} {_retry()}"
 
 
 MENDS = (
     Mend("catch-up", "Catch up", "catch_up billing --from users", _catch_up),
     Mend("republish", "Republish", "republish users", _republish),
     Mend("compare", "Compare", "reconcile billing --from users", _compare),
+    Mend("retry", "Retry parked", "parked retry billing --all, and users", _retry),
     Mend("repair", "Repair", "reconcile billing --from users --repair --authority-wins", _repair),
 )
 
