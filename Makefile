@@ -18,12 +18,13 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check clean broken
+.PHONY: help run test check chaos clean broken
 
 help:
 	@echo "make run    install, migrate, seed and start everything; Ctrl-C stops it"
 	@echo "make test   the whole test suite, on SQLite and then on PostgreSQL (ARGS=… goes to pytest)"
 	@echo "make check  format, lint, types, boundaries, Django's checks, missing migrations, known vulnerabilities"
+	@echo "make chaos  everything under random faults, then: is all right again? (SECONDS=180 SEED=… ENGINE=sqlite)"
 	@echo "make clean  remove the virtual environment and all caches; the data in var/ stays"
 	@echo
 	@echo "PYTHON=/path/to/python chooses the Python for .venv (3.11 or newer)."
@@ -33,7 +34,7 @@ run: .venv/.run
 
 # Both engines at a time, for most tests wait more than they work; the second one's output follows the first one's.
 # What starts the whole system or brings its own databases, reads settings or reads prose has no engine: once is enough.
-ONCE := tests/apart tests/browser tests/config tests/docs tests/walkthrough/test_planted.py
+ONCE := tests/apart tests/browser tests/chaos tests/config tests/docs tests/walkthrough/test_planted.py
 test: .venv/.dev
 	@log=$$(mktemp); failed=0; \
 	echo "On PostgreSQL in the background; its output comes when SQLite is through."; \
@@ -62,6 +63,13 @@ check: .venv/.dev
 	step $(BIN)/python -m tests.audit; \
 	if [ $$failed = 1 ]; then echo "Failed:$$bad" >&2; fi; \
 	exit $$failed
+
+# The seed is in what it prints; with it, the same plan again.
+SECONDS ?= 180
+SEED ?=
+ENGINE ?= postgresql
+chaos: .venv/.dev
+	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --engine $(ENGINE) $(SEED:%=--seed %) $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles

@@ -56,6 +56,19 @@ def note_progress(row: Subscription, *, moved: bool) -> None:
         row.behind_since = timezone.now()
 
 
+def note_confirmed(row: Subscription, at: datetime, *, late: bool = False) -> None:
+    """Keep `confirmed_at`: the copy was caught up at this time of the authority's clock. `late`: the news may be older than what is
+    known already.
+
+    A clock that is ahead, or was, must not make a copy young that nobody has confirmed since: so what lies in our future counts as
+    now, and what is kept gives way where it does.
+    """
+    now = timezone.now()
+    known = row.confirmed_at
+    if not late or known is None or known > now or at > known:
+        row.confirmed_at = min(at, now)
+
+
 def advance(consumer: str, events: Sequence["Event"], outcome: "Outcome") -> None:
     """Count the outcome and move the checkpoint, in the caller's transaction and last in it: the row's lock lets the workers of one
     queue through one after the other, and only for these two statements. Raises `Paused` where a bootstrap holds the queue."""
@@ -84,8 +97,8 @@ def hear(consumer: str, authority: str, head: int, at: datetime) -> None:
     with transaction.atomic(using=consumer):
         row = _locked(consumer, authority)
         row.head, row.heartbeat_at = max(row.head, head), timezone.now()
-        if row.checkpoint >= head and (row.confirmed_at is None or at > row.confirmed_at):
-            row.confirmed_at = at
+        if row.checkpoint >= head:
+            note_confirmed(row, at, late=True)
         note_progress(row, moved=False)
         row.save(using=consumer, update_fields=["head", "heartbeat_at", "confirmed_at", "behind_since"])
 

@@ -30,7 +30,7 @@ TRIES = 3
 
 
 class DatabaseAway(MessagingError):
-    """The consumer's database doesn't answer, so nothing could be kept: the message has to stay in the queue."""
+    """The consumer's database doesn't answer, or takes nothing, so nothing could be kept: the message has to stay in the queue."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,17 @@ def _halving(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:
     except Exception as error:
         if len(arrivals) == 1:
             log.warning("%s: %s failed: %s", consumer, arrivals[0].key, type(error).__name__)
-            return _take(consumer, arrivals, failure=error)
+            return _keep(consumer, arrivals, error)
     middle = len(arrivals) // 2
     return _halving(consumer, arrivals[:middle]) + _halving(consumer, arrivals[middle:])
+
+
+def _keep(consumer: str, arrivals: Sequence[Arrival], failure: Exception) -> Outcome:
+    try:
+        return _take(consumer, arrivals, failure)
+    except (OperationalError, InterfaceError) as error:
+        # It reads and doesn't write: a full disk, or read-only. So it wasn't the handler, and parking waits for room too.
+        raise DatabaseAway(f"{consumer}'s database takes nothing: {error}") from error
 
 
 def _persistently(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:

@@ -127,7 +127,7 @@ def take(consumer: str, authority: str, cache: Cache, page: Page, *, since: int,
         row.head = max(row.head, page.head)
         row.heartbeat_at = timezone.now()
         if row.checkpoint >= page.head:
-            row.confirmed_at = datetime.fromisoformat(page.time)
+            checkpoints.note_confirmed(row, datetime.fromisoformat(page.time))
         checkpoints.note_progress(row, moved=row.checkpoint > before)
         row.save(using=consumer)
         if source == "repair":

@@ -25,7 +25,8 @@ class Policy(StrEnum):
 def staleness(consumer: str, authority: str, now: datetime | None = None) -> timedelta | None:
     """Time since the copy was last confirmed to be caught up; None where it never was.
 
-    The confirmation carries the authority's clock, `now` is this process's: an authority whose clock is ahead gives 0.
+    The confirmation carries the authority's clock, `now` is this process's. Where that clock is ahead it counts from when the
+    confirmation was heard (`checkpoints.note_confirmed`).
     """
     return age(_subscription(consumer, authority), now)
 

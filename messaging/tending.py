@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import connections
 from django.utils import timezone
@@ -147,10 +147,10 @@ class Tending:
     def _fill(self, authority: str, watch: Watch, row: Subscription) -> None:
         """Pull the holes that nothing came for, or what is behind the checkpoint where nothing comes at all."""
         now, overdue = timezone.now(), watch.overdue(row)
-        stuck = row.behind_since is not None and now - row.behind_since > timedelta(seconds=GRACE)
+        stuck = row.behind_since is not None and _far(row.behind_since, now, GRACE)
         if stuck or _hole(row, overdue):
             self._fill_holes(authority, watch, row, overdue)
-        elif row.heartbeat_at is None or now - row.heartbeat_at > timedelta(seconds=SILENCE):
+        elif row.heartbeat_at is None or _far(row.heartbeat_at, now, SILENCE):
             # No heartbeat: neither does the broker bring events. A look at the feed notes that it was heard of.
             pulled = pulling.catch_up(self.consumer, authority, client=watch.client)
             if pulled.applied:
@@ -190,6 +190,12 @@ class Tending:
     def _rest(self, watch: Watch) -> None:
         watch.quiet_until = time.monotonic() + watch.pause * random.uniform(0.5, 1.5)
         watch.pause = min(watch.pause * 2, LONGEST_PAUSE)
+
+
+def _far(moment: datetime, now: datetime, seconds: float) -> bool:
+    """Whether a time is further away than that. One that is still to come was noted by a clock that has been set back since: waited
+    for, it would keep a hole open for as long as the clock was wrong."""
+    return abs(now - moment) > timedelta(seconds=seconds)
 
 
 def _hole(row: Subscription, overdue: int) -> bool:

@@ -47,7 +47,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
         raise pytest.UsageError(f"TEST_ENGINE={engine!r} is not an engine. Use {' or '.join(ENGINES)}.")
     stack = ExitStack()
     early_config.add_cleanup(stack.close)
-    urls, early_config.stash[DESCRIPTION] = stack.enter_context(_sqlite() if engine == "sqlite" else _postgresql())
+    urls, early_config.stash[DESCRIPTION] = stack.enter_context(_sqlite() if engine == "sqlite" else postgresql())
     # Tokens, locks and wake-ups of tests are not those of a `make run` in this folder.
     var = stack.enter_context(tempfile.TemporaryDirectory(prefix="tests-var-", ignore_cleanup_errors=True))
     os.environ.update(urls, CELERY_BROKER_URL="memory://", VAR_DIR=var)
@@ -66,7 +66,7 @@ def _sqlite() -> Iterator[tuple[dict[str, str], str]]:
 
 
 @contextmanager
-def _postgresql() -> Iterator[tuple[dict[str, str], str]]:
+def postgresql() -> Iterator[tuple[dict[str, str], str]]:
     given = os.environ.get("TEST_POSTGRES_URL")
     with ExitStack() as stack:
         try:

@@ -5,7 +5,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
+from django.db.backends.signals import connection_created
 from django_outbox_pattern.models import Received
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -213,6 +214,29 @@ def test_without_its_database_nothing_is_taken(monkeypatch):
     monkeypatch.setattr(inbox, "_answers", lambda using: False)
     with pytest.raises(inbox.DatabaseAway):
         receive(envelope(uuid.uuid4(), 1))
+
+
+@pytest.mark.skipif(connections["billing"].vendor != "sqlite", reason="PostgreSQL's disk can't be filled from here")
+def test_on_a_full_disk_nothing_is_parked_and_the_message_comes_again():
+    def fill(connection, **kwargs):
+        """The file may not grow: SQLite answers as on a full disk. It holds for a connection, and the inbox opens new ones."""
+        if connection.alias == "billing":
+            connection.cursor().execute("PRAGMA max_page_count = 1")
+
+    message = [envelope(uuid.uuid4(), 1) for _ in range(200)]
+    with connections["billing"].cursor() as cursor:
+        cursor.execute("VACUUM")  # no room left by earlier tests
+    connection_created.connect(fill)
+    connections["billing"].close()
+    try:
+        with pytest.raises(inbox.DatabaseAway):
+            receive(*message)
+    finally:
+        connection_created.disconnect(fill)
+        connections["billing"].close()
+    outcome = receive(*message)
+    assert (outcome.applied + outcome.duplicate, CachedUser.objects.using("billing").count()) == (200, 200)
+    assert not Parked.objects.using("billing").exists()
 
 
 def test_the_checkpoint_moves_over_what_is_contiguous():

@@ -33,7 +33,22 @@ def test_it_counts_from_the_confirmation():
     assert staleness.lag("billing", "users") == 5
 
 
-def test_an_authority_whose_clock_is_ahead_gives_no_age_and_not_a_negative_one():
+def test_an_authority_whose_clock_is_ahead_makes_no_copy_young_in_advance():
+    subscribe(checkpoint=4, head=4)
+    ahead = timezone.now() + timedelta(hours=1)
+    checkpoints.hear("billing", "users", 4, ahead)
+    assert age(ahead) >= timedelta(minutes=59)
+
+
+def test_a_confirmation_of_a_clock_that_was_set_back_gives_way():
+    subscribe(checkpoint=4, head=4, confirmed_at=timezone.now() + timedelta(hours=1))
+    now = timezone.now()
+    checkpoints.hear("billing", "users", 4, now)
+    assert age(now) == timedelta(0)
+    assert age(now + timedelta(minutes=5)) == timedelta(minutes=5)
+
+
+def test_a_confirmation_that_is_still_to_come_gives_no_negative_age():
     subscribe(confirmed_at=NOW + timedelta(seconds=30))
     assert age() == timedelta(0)
 

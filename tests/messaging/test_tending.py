@@ -85,6 +85,15 @@ def test_without_a_heartbeat_the_feed_is_followed(live):
     assert subscription().checkpoint == 10
 
 
+@pytest.mark.parametrize("name", ["behind_since", "heartbeat_at"])
+def test_a_time_that_a_wrong_clock_noted_is_not_waited_for(live, name):
+    """A worker's clock was an hour ahead, and has been set back: the copy must not stay behind for that hour."""
+    User.objects.using("users").all().update(status="suspended")
+    Subscription.objects.using("billing").update(head=10, **{name: timezone.now() + timedelta(hours=1)})
+    live.look()
+    assert subscription().checkpoint == 10
+
+
 def test_what_is_new_waits_for_its_bootstrap(live):
     CachedUser.objects.using("billing").all().delete()
     Subscription.objects.using("billing").update(state="new", checkpoint=0, heartbeat_at=None)

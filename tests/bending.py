@@ -1,0 +1,50 @@
+"""Modules bent as they are imported, in processes that aren't ours: for plants and faults that can only be had from inside.
+
+A `sitecustomize` module calls `bend`; Python imports that by itself where its folder is in PYTHONPATH. Nothing is imported ahead of
+its time: a module is bent right after it was executed, before anybody uses it.
+"""
+
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+
+Bend = Callable[[ModuleType], None]
+
+
+class Bending(importlib.abc.Loader):
+    """The module's own loader, and then what bends it."""
+
+    def __init__(self, loader: importlib.abc.Loader, bend: Bend) -> None:
+        self.loader = loader
+        self.bend = bend
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self.loader.exec_module(module)
+        self.bend(module)
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds the modules that are to be bent, and nothing else."""
+
+    def __init__(self, bends: Mapping[str, Bend]) -> None:
+        self.bends = bends
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name not in self.bends:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = Bending(spec.loader, self.bends[name])
+        return spec
+
+
+def bend(bends: Mapping[str, Bend]) -> None:
+    """Bend these modules, by name, when they are imported."""
+    sys.meta_path.insert(0, Finder(bends))

@@ -1,0 +1,87 @@
+"""The project's commands, as people and timers type them meanwhile: each in a thread of its own, which waits for its process."""
+
+import itertools
+import threading
+import time
+from dataclasses import dataclass, field
+
+from tests.chaos.databases import Databases
+from tests.chaos.fleet import Fleet
+from tests.chaos.plan import PURGED_AFTER
+
+#: Seconds that a command may take.
+PATIENCE = 60.0
+LINES = {
+    "bootstrap": ("bootstrap", "billing", "--from", "users", "--page-size", "200", "--json"),
+    "reconcile": ("reconcile", "billing", "--from", "users", "--repair", "--json"),
+    "catch_up": ("catch_up", "billing", "--from", "users", "--json"),
+    "purge": ("purge", "users", "--older-than", f"{PURGED_AFTER}s", "--json"),
+    "republish": ("republish", "users", "--json"),
+}
+#: What `bootstrap` itself does to a copy that it has to begin anew.
+ANEW = (
+    "UPDATE messaging_subscription SET state = 'new', checkpoint = 0, ahead = '[]', bootstrap_head = NULL "
+    "WHERE authority = 'users'",
+)
+
+
+@dataclass
+class Done:
+    """A command that ended: its exit code (-9: it was killed), and whether it ended by an error that nobody caught."""
+
+    at: float
+    name: str
+    code: int
+    seconds: float
+    traceback: bool
+    said: str
+
+
+@dataclass
+class Commands:
+    """Runs commands beside the run; `done` is what came of them."""
+
+    fleet: Fleet
+    databases: Databases
+    began: float
+    done: list[Done] = field(default_factory=list)
+    stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._threads: list[threading.Thread] = []
+        self._bootstrapping = threading.Lock()
+
+    def start(self, name: str) -> str:
+        """Start one; it goes on by itself."""
+        if name == "bootstrap" and self._bootstrapping.locked():
+            return "one is still running"
+        work = self._bootstrap if name == "bootstrap" else lambda: self.once(name, *LINES[name])
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return " ".join(LINES[name][1:-1])
+
+    def busy(self) -> bool:
+        return any(thread.is_alive() for thread in self._threads)
+
+    def once(self, name: str, *arguments: str) -> Done:
+        """Run one to its end."""
+        began = time.monotonic()
+        code, said = self.fleet.run(f"{name}-{next(self._numbers)}", *arguments, timeout=PATIENCE)
+        done = Done(
+            round(began - self.began, 1), name, code, round(time.monotonic() - began, 1), "Traceback (most" in said, said[-2000:]
+        )
+        self.done.append(done)
+        return done
+
+    def _bootstrap(self) -> None:
+        """A second bootstrap of billing, from the beginning; typed again until it has gone through."""
+        with self._bootstrapping:
+            self.once("consumers", "consumers", "open", "billing", "--to", "users", "--json")
+            try:
+                self.databases.execute("billing", ANEW)
+            except self.databases.errors:
+                return  # billing's database is away just now
+            while not self.stopping and self.once("bootstrap", *LINES["bootstrap"]).code != 0:
+                time.sleep(0.3)

@@ -1,0 +1,253 @@
+"""One run: start everything, let the plan happen, stop all faults, wait until all is right again, and ask whether it is."""
+
+import random
+import shutil
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from heapq import heapify, heappop, heappush
+from pathlib import Path
+from typing import Any
+
+from config.environment import ROOT
+from tests.chaos import verdict, watch
+from tests.chaos.commands import Commands, Done
+from tests.chaos.databases import Databases
+from tests.chaos.faults import Faults
+from tests.chaos.fleet import Fleet
+from tests.chaos.plan import COMMANDS, WRITERS, Fault, losing_until, schedule
+
+#: Seconds in which everything has to be right again, and for a command of preparation.
+SETTLING, PREPARING = 60.0, 120.0
+#: Seconds between two looks.
+LOOK = 0.05
+#: Seconds from the last fault that loses something until nothing may be lost: a message that was just sent is in nobody's hands.
+MARGIN = 2.0
+
+
+@dataclass
+class Entry:
+    """A line of the ledger of faults."""
+
+    at: float
+    fault: str
+    target: str
+    note: str
+
+
+@dataclass
+class Outcome:
+    """What came of a run. `checks`: claim to what speaks against it. `unasked`: processes that ended by themselves."""
+
+    seed: int
+    seconds: float
+    engine: str
+    faults: list[Entry] = field(default_factory=list)
+    commands: list[Done] = field(default_factory=list)
+    checks: dict[str, list[str]] = field(default_factory=dict)
+    counts: dict[str, Any] = field(default_factory=dict)
+    unasked: dict[str, int] = field(default_factory=dict)
+    settled_seconds: float = 0.0
+
+    @property
+    def converged(self) -> bool:
+        return bool(self.checks) and not any(self.checks.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"verdict": "converged" if self.converged else "not converged", **asdict(self)}
+
+
+class Unready(Exception):
+    """The system didn't come up before any fault; the message says what failed."""
+
+
+class Conductor:
+    """Leads a run; `progress` hears a line now and then."""
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        folder: Path,
+        urls: dict[str, str],
+        environment: dict[str, str],
+        progress: Callable[[float, str], None],
+    ) -> None:
+        self.outcome = outcome
+        self.folder = folder
+        self.environment = environment
+        self.progress = progress
+        self.databases = Databases(folder, urls)
+        logs = folder / "logs"
+        logs.mkdir(parents=True)
+        self.fleet = Fleet(environment, logs, random.Random(outcome.seed))
+        self.faults = Faults(self.fleet, self.databases)
+        self.commands = Commands(self.fleet, self.databases, time.monotonic())
+        self.losing_ended = 0.0
+
+    def run(self) -> None:
+        try:
+            self._prepare()
+            self._torture()
+            self._settle()
+        finally:
+            self.commands.stopping = True
+            self.fleet.end()
+            self.outcome.commands = self.commands.done
+            self.outcome.unasked = dict(Counter(f"{name} ({code})" for name, code in self.fleet.unasked))
+
+    def _prepare(self) -> None:
+        from config.preflight import check_folder
+        from config.programs import programs
+
+        check_folder()
+        port = int(self.environment["PORT"])
+        kept = {program.name: program.command for program in programs(["users", "billing"], port)}
+        self.fleet.add("broker", kept.pop("broker"))
+        python = [sys.executable, "-m"]
+        self._must("migrate", [*python, "tests.chaos.prepare", "migrate"])
+        watch.install(self.databases)
+        self._must("fill", [*python, "tests.chaos.prepare", "fill"])
+        self.fleet.add("web", kept.pop("web"))
+        self._wait(lambda: _answers(f"http://127.0.0.1:{port}/api/users/contracts/"), "the web server")
+        self._must("first-bootstrap", [sys.executable, str(ROOT / "manage.py"), "bootstrap", "billing", "--from", "users"])
+        for name, command in kept.items():
+            self.fleet.add(name, command)
+        for name in WRITERS:
+            self.fleet.add(name, [*python, "tests.chaos.writer", name, str(self.outcome.seed), str(self.folder / "chaos")])
+
+    def _must(self, name: str, command: list[str]) -> None:
+        """Run a step of the preparation; without it nothing can begin."""
+        member = self.fleet.add(name, command, kept=False)
+        self._wait(lambda: not self.fleet.runs(name), name)
+        assert member.process is not None
+        if member.process.returncode:
+            said = self.fleet.log(name).read_text(errors="replace").strip()
+            raise Unready(f"{name} ended with {member.process.returncode}: {said[-1500:]}")
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
+        limit = time.monotonic() + PREPARING
+        while not condition():
+            if time.monotonic() > limit:
+                raise Unready(f"{what} wasn't ready within {PREPARING:.0f} s.")
+            time.sleep(LOOK)
+
+    def _torture(self) -> None:
+        seconds = self.outcome.seconds
+        began = self.commands.began = time.monotonic()
+        # (when, order, what): a fault begins, and one that lasts puts its end here.
+        todo: list[tuple[float, int, bool, Fault]] = [
+            (fault.at, number, True, fault)
+            for number, fault in enumerate(schedule(self.outcome.seed, seconds, self.databases.engine))
+        ]
+        heapify(todo)
+        number, turn = len(todo), losing_until(seconds)
+        while (now := time.monotonic() - began) < seconds:
+            while todo and todo[0][0] <= now:
+                _, _, begins, fault = heappop(todo)
+                if begins:
+                    self._begin(fault, now)
+                    if fault.seconds:
+                        number += 1
+                        heappush(todo, (fault.at + fault.seconds, number, False, fault))
+                else:
+                    self._end(fault, now)
+            if not self.losing_ended and now >= turn:
+                self.losing_ended = time.time() + MARGIN
+            self.fleet.keep()
+            self.progress(now, f"{len(self.outcome.faults)} faults")
+            time.sleep(LOOK)
+        for _, _, begins, fault in sorted(todo):
+            if not begins:
+                self._end(fault, seconds)
+
+    def _begin(self, fault: Fault, now: float) -> None:
+        if fault.kind in COMMANDS:
+            note = self.commands.start(fault.kind)
+        else:
+            try:
+                note = self.faults.begin(fault)
+            except self.databases.errors as error:
+                note = f"not done: {type(error).__name__}"
+        self.outcome.faults.append(Entry(round(now, 1), fault.kind, fault.target, note))
+
+    def _end(self, fault: Fault, now: float) -> None:
+        note = self.faults.end(fault)
+        if note:
+            self.outcome.faults.append(Entry(round(now, 1), f"{fault.kind}, end", fault.target, note))
+
+    def _settle(self) -> None:
+        """No faults and no writers any more; everything else runs."""
+        (self.folder / "chaos").mkdir(exist_ok=True)
+        (self.folder / "chaos" / "stop").touch()
+        for name in WRITERS:
+            self.fleet.members[name].kept = False
+            self.fleet.resume(name)
+        began = time.monotonic()
+        # By itself, and no hand stirs: the copy is right, and what was recorded when nothing could be lost has arrived.
+        self._until(began + SETTLING, lambda: not (self._unsettled(by_hand=False) or self._writing()))
+        number, late = self._asked(lambda: verdict.lost(self.databases, self.losing_ended), (0, ["the databases don't answer"]))
+        self.outcome.checks["what was recorded while nothing could be lost has arrived by itself"] = late
+        # What a flush or a drop took from a consumer without a copy comes by hand: docs/chaos.md.
+        if number:
+            self.commands.once("replay", "replay", "billing", "--to", "users", "--json")
+        self._until(max(began + SETTLING, time.monotonic() + SETTLING / 2), lambda: not self._unsettled(by_hand=True))
+        self.outcome.settled_seconds = round(time.monotonic() - began, 1)
+        for claim, check in {**verdict.SETTLES, **verdict.HOLDS}.items():
+            self.outcome.checks[claim] = check(self.databases)
+        done = self.commands.once("compare", "reconcile", "billing", "--from", "users", "--json")
+        self.outcome.checks["reconcile says so too"] = [] if done.code == 0 else [f"exit code {done.code}: {done.said[-400:]}"]
+        self._count(number)
+
+    def _writing(self) -> bool:
+        return any(map(self.fleet.runs, WRITERS)) or self.commands.busy()
+
+    def _unsettled(self, *, by_hand: bool) -> bool:
+        """Whether something isn't right yet."""
+        wanted = list(verdict.SETTLES.values())[: None if by_hand else -1]
+        if any(self._asked(lambda check=check: check(self.databases), ["?"]) for check in wanted):
+            return True
+        return not by_hand and bool(self._asked(lambda: verdict.lost(self.databases, self.losing_ended), (0, ["?"]))[1])
+
+    def _asked(self, question: Callable[[], Any], otherwise: Any) -> Any:
+        try:
+            return question()
+        except self.databases.errors:
+            return otherwise
+
+    def _until(self, limit: float, condition: Callable[[], bool]) -> None:
+        while not condition() and time.monotonic() < limit:
+            for _ in range(10):
+                self.fleet.keep()
+                time.sleep(LOOK)
+            self.progress(self.outcome.seconds, "waiting until all is right again")
+
+    def _count(self, lost: int) -> None:
+        one = lambda context, query: (self.databases.rows(context, query) or [(0,)])[0]  # noqa: E731
+        applied, duplicate, obsolete = one("billing", "SELECT applied, duplicate, obsolete FROM messaging_subscription")
+        self.outcome.counts = {
+            "users": one("users", "SELECT count(*) FROM messaging_ledger")[0],
+            "changes": int(one("users", "SELECT sum(version) FROM messaging_ledger")[0] or 0),
+            "events": sum(one(context, "SELECT count(*) FROM chaos_events")[0] for context in ("users", "billing")),
+            "invoices": one("billing", "SELECT count(*) FROM billing_invoice")[0],
+            "overdue": len(verdict.events(self.databases, "billing", verdict.OVERDUE)),
+            "erased": one("users", "SELECT count(*) FROM chaos_erased")[0],
+            "applied": applied,
+            "duplicate": duplicate,
+            "obsolete": obsolete,
+            "lost and replayed": lost,
+        }
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

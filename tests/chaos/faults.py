@@ -1,0 +1,107 @@
+"""Each kind of fault: how it begins and how it ends. All of them are real: signals to real processes, a broker that loses its data,
+connections that the server cuts, deliveries that the relay drops."""
+
+import redis
+
+from config.broker import socket_path
+from tests.chaos.databases import Databases
+from tests.chaos.fleet import Fleet
+from tests.chaos.inside import Switch
+from tests.chaos.plan import Fault
+from walkthrough import bombs
+from walkthrough import faults as lab
+
+#: The lab's switches, by our names.
+SWITCHES = {"drop": "drop", "delay": "delay", "reorder": "reorder", "duplicate": "duplicate", "forget": "publisher_bug"}
+
+
+class Faults:
+    """Begins and ends faults; `begin` returns what came of it, for the ledger."""
+
+    def __init__(self, fleet: Fleet, databases: Databases) -> None:
+        self.fleet = fleet
+        self.databases = databases
+        self.bomb: Fault | None = None
+
+    def begin(self, fault: Fault) -> str:
+        if fault.kind in SWITCHES:
+            lab.switch(SWITCHES[fault.kind], True)
+            return f"{fault.seconds:.1f} s"
+        return getattr(self, f"_{fault.kind.replace(' ', '_')}")(fault)
+
+    def end(self, fault: Fault) -> str:
+        """What it left, where that is worth a word."""
+        if fault.kind in SWITCHES:
+            lab.switch(SWITCHES[fault.kind], False)
+        elif fault.kind == "stop":
+            self.fleet.resume(fault.target)
+        elif fault.kind == "clock":
+            Switch("clock", fault.target).remove()
+        elif fault.kind == "disk full":
+            Switch("full", fault.target).remove()
+        elif fault.kind == "bomb":
+            if self.bomb is not fault:
+                return ""
+            pid, self.bomb = bombs.went_off(), None
+            bombs.defuse()
+            return f"went off in {pid}" if pid else "nobody got there"
+        elif fault.kind == "away":
+            said = self._flush(fault)
+            for name in _of(fault.target):
+                self.fleet.release(name)
+            return f"back; the broker {said}"
+        return ""
+
+    def _kill(self, fault: Fault) -> str:
+        if fault.target == "command":
+            running = [
+                member.name for member in list(self.fleet.members.values()) if not member.kept and self.fleet.runs(member.name)
+            ]
+            return f"{running[-1]}, {self.fleet.kill(running[-1])}" if running else "none was running"
+        return self.fleet.kill(fault.target, fault.how)
+
+    def _stop(self, fault: Fault) -> str:
+        return f"{self.fleet.stop(fault.target)}, {fault.seconds:.1f} s"
+
+    def _bomb(self, fault: Fault) -> str:
+        if self.bomb is not None and bombs.went_off() == 0:
+            return "not planted: there is one"
+        program, _, context = fault.target.partition("-")
+        bombs.plant(fault.how, program, context)
+        self.bomb = fault
+        return f"at {fault.how}"
+
+    def _broker_killed(self, fault: Fault) -> str:
+        return self.fleet.kill("broker")
+
+    def _broker_restarted(self, fault: Fault) -> str:
+        return self.fleet.terminate("broker")
+
+    def _flush(self, fault: Fault) -> str:
+        try:
+            with redis.Redis(unix_socket_path=str(socket_path()), socket_timeout=1) as client:
+                held = sum(client.llen(name) for name in ("users", "billing", "users.fetching", "billing.fetching"))
+                client.flushall()
+        except redis.RedisError as error:
+            return f"didn't answer ({type(error).__name__})"
+        return f"lost {held} messages"
+
+    def _cut(self, fault: Fault) -> str:
+        return f"{self.databases.cut(fault.target, half=fault.how == 'half')} connections"
+
+    def _clock(self, fault: Fault) -> str:
+        Switch("clock", fault.target).write(fault.how)
+        return f"{float(fault.how):+.0f} s for {fault.seconds:.1f} s"
+
+    def _disk_full(self, fault: Fault) -> str:
+        Switch("full", fault.target).write("1")
+        return f"{fault.seconds:.1f} s"
+
+    def _away(self, fault: Fault) -> str:
+        for name in _of(fault.target):
+            self.fleet.hold(name)
+        return f"worker and tend down for {fault.seconds:.0f} s"
+
+
+def _of(context: str) -> tuple[str, ...]:
+    return f"worker-{context}", f"tend-{context}"

@@ -1,0 +1,128 @@
+"""What will happen, and when: made of the seed alone, so the same seed, length and engine give the same plan.
+
+The run has two parts. In the first everything happens. In the second nothing happens that may lose a message (a flush, a delivery
+that is dropped, or held in the memory of a relay that may die): there at-least-once delivery has to hold without a repair.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+#: The first part, as a share of the whole.
+LOSING = 0.65
+#: Seconds between two events, on average.
+GAP = 1.3
+#: How old a row must be for `purge` here. Nothing is under way for longer: a relay that is stopped for its longest, with a message
+#: in hand that was delayed for its longest.
+PURGED_AFTER = 20
+#: How long a consumer is away: longer than that, so that a retention that goes by age alone would harm it.
+AWAY = 28.0
+
+RELAYS = ("relay-users", "relay-billing")
+WORKERS = ("worker-users", "worker-billing")
+WRITERS = ("writer-1", "writer-2", "writer-billing")
+PROGRAMS = (*RELAYS, *WORKERS, "tend-billing", "web", "beat", *WRITERS)
+#: A moment between two lines (`messaging/steps.py`), and the process that dies at it.
+BOMBS = (
+    *((step, relay) for step in ("relay.stamped", "relay.claimed", "relay.sent", "relay.before_commit") for relay in RELAYS),
+    *((step, worker) for step in ("inbox.deduplicated", "inbox.handled", "inbox.before_commit") for worker in WORKERS),
+    *((step, worker) for step in ("inbox.committed", "redis.fetched") for worker in WORKERS),
+    *((step, "tend-billing") for step in ("pull.applied", "pull.before_commit", "pull.committed")),
+    *((step, "bootstrap-billing") for step in ("bootstrap.bound", "bootstrap.begun", "pull.committed", "bootstrap.read")),
+    *((step, "purge-users") for step in ("purge.outbox", "purge.tombstones")),
+)
+#: Seconds that a clock is set forward or back.
+STEPS = (-3600.0, -60.0, 60.0, 3600.0)
+
+#: Kind to how often it is in the deck. These may lose what is under way …
+LOSES = {"flush": 1, "drop": 1, "delay": 1, "reorder": 1, "forget": 1, "clock": 2}
+#: … and these may not.
+KEEPS = {"kill": 5, "bomb": 4, "stop": 3, "broker killed": 1, "broker restarted": 1, "duplicate": 1}
+ONLY = {"postgresql": {"cut": 3}, "sqlite": {"disk full": 2}}
+#: What people and timers do meanwhile.
+COMMANDS = {"bootstrap": 1, "reconcile": 1, "catch_up": 1, "purge": 1, "republish": 1}
+
+#: Kind to the seconds that it lasts, at least and at most; 0: a moment.
+LENGTHS = {
+    "stop": (0.5, 7.0),
+    "drop": (1.0, 4.0),
+    "delay": (2.0, 5.0),
+    "reorder": (2.0, 5.0),
+    "duplicate": (2.0, 6.0),
+    "forget": (1.0, 4.0),
+    "clock": (2.0, 8.0),
+    "disk full": (0.5, 3.0),
+    "bomb": (4.0, 4.0),
+}
+SHORTEST = 0.5
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`at`: seconds from the start. `target`: a process, a context, or a command. `seconds`: how long it lasts. `how`: what else it
+    needs to know."""
+
+    at: float
+    kind: str
+    target: str
+    seconds: float = 0.0
+    how: str = ""
+
+
+def losing_until(seconds: float) -> float:
+    """Where the first part ends."""
+    return seconds * LOSING
+
+
+def schedule(seed: int, seconds: float, engine: str) -> list[Fault]:
+    """The faults and commands of a run, in the order of their times."""
+    chance, turn = random.Random(f"{seed}:{seconds}:{engine}"), losing_until(seconds)
+    keeps = {**KEEPS, **ONLY[engine], **COMMANDS}
+    first = _dealt(chance, {**keeps, **LOSES}, 1.0, turn, turn - 1.0)
+    second = _dealt(chance, keeps, turn + 2.0, seconds, seconds)
+    return sorted([*first, *second, *_absences(chance, turn)], key=lambda fault: fault.at)
+
+
+def _dealt(chance: random.Random, kinds: dict[str, int], start: float, end: float, over: float) -> Iterator[Fault]:
+    """Kinds from a shuffled deck, so that each comes before one comes again; what lasts is over by `over`."""
+    deck: list[str] = []
+    at = start
+    while at < end - 0.5:
+        if not deck:
+            deck = [kind for kind, number in kinds.items() for _ in range(number)]
+            chance.shuffle(deck)
+        kind = deck.pop()
+        lasts = min(chance.uniform(*LENGTHS.get(kind, (0.0, 0.0))), over - at)
+        if kind in LENGTHS and lasts < SHORTEST:
+            kind, lasts = "kill", 0.0  # it would be over before it began
+        target, how = _aimed(chance, kind)
+        yield Fault(round(at, 2), kind, target, round(lasts, 2), how)
+        at += chance.uniform(0.4, 1.6) * GAP
+
+
+def _aimed(chance: random.Random, kind: str) -> tuple[str, str]:
+    if kind == "kill":
+        target = chance.choice((*PROGRAMS, "command"))
+        whole = "whole" if not target.startswith("worker") else chance.choice(("whole", "child", "parent"))
+        return target, whole
+    if kind == "bomb":
+        step, target = chance.choice(BOMBS)
+        return target, step
+    if kind == "stop":
+        return chance.choice((*PROGRAMS, "broker")), ""
+    if kind == "clock":
+        return chance.choice(PROGRAMS), str(chance.choice(STEPS))
+    if kind in ("cut", "disk full"):
+        return chance.choice(("users", "billing")), chance.choice(("all", "half")) if kind == "cut" else ""
+    return {"bootstrap": "billing", "reconcile": "billing", "catch_up": "billing"}.get(
+        kind, "users" if kind in COMMANDS or kind == "forget" else "broker" if kind in ("flush",) or "broker" in kind else "relays"
+    ), ""
+
+
+def _absences(chance: random.Random, turn: float) -> Iterator[Fault]:
+    """Billing is away for long, its messages are lost meanwhile, and retention runs right before it is back."""
+    at = chance.uniform(4.0, 10.0)
+    while at + AWAY < turn:
+        yield Fault(round(at, 2), "away", "billing", AWAY)
+        yield Fault(round(at + AWAY - 4.0, 2), "purge", "users")
+        at += AWAY + chance.uniform(50.0, 90.0)

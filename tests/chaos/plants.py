@@ -1,0 +1,77 @@
+"""Bugs for a run to find: each takes out what a guarantee rests on, in every process of the system. docs/chaos.md says which one is
+found how."""
+
+from types import ModuleType
+from typing import Any
+
+from tests.bending import Bend
+
+
+def no_version_guard(upsert: ModuleType) -> None:
+    """`upsert_newer` without its WHERE: the last to come wins."""
+    real = upsert._write
+
+    def write(model: Any, fields: Any, rows: Any, conflict: str, *rest: Any) -> Any:
+        return real(model, fields, rows, conflict.partition(" WHERE ")[0], *rest)
+
+    upsert._write = write  # type: ignore[attr-defined]
+
+
+def naive_position(postgresql: ModuleType) -> None:
+    """The trigger takes the position from a sequence, when the change is written: before its commit."""
+    real = postgresql.install_trigger
+
+    def install_trigger(connection: Any, tracked: Any) -> bool:
+        fresh = real(connection, tracked)
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE SEQUENCE IF NOT EXISTS naive_position")
+            for name in (f"messaging_ledger_{tracked.table}", f"messaging_ledger_{tracked.table}_truncate"):
+                cursor.execute("SELECT pg_get_functiondef(%s::regproc)", [name])
+                (text,) = cursor.fetchone()
+                text = text.replace("deleted, changed_at)", "deleted, changed_at, position)")
+                text = text.replace("clock_timestamp())", "clock_timestamp(), nextval('naive_position'))")
+                cursor.execute(text.replace("position = NULL", "position = nextval('naive_position')"))
+        return bool(fresh)
+
+    def stamp(using: str, limit: int) -> int:
+        from django.db import connections
+
+        with connections[using].cursor() as cursor:
+            cursor.execute("UPDATE messaging_sequence SET head = coalesce((SELECT max(position) FROM messaging_ledger), 0)")
+        return 0
+
+    postgresql.install_trigger, postgresql.stamp = install_trigger, stamp  # type: ignore[attr-defined]
+
+
+def ack_before_commit(settings: ModuleType) -> None:
+    """A message is acknowledged when a worker takes it, and not when its effects are committed."""
+    settings.CELERY_TASK_ACKS_LATE = settings.CELERY_TASK_REJECT_ON_WORKER_LOST = False  # type: ignore[attr-defined]
+
+
+def tombstone_dropped(caches: ModuleType) -> None:
+    """The copy deletes who is erased, instead of keeping a tombstone."""
+    real = caches.apply_users
+
+    def apply_users(events: Any, source: str) -> Any:
+        outcome = real(events, source)
+        caches.CachedUser.objects.using("billing").filter(status="erased").delete()
+        return outcome
+
+    caches.apply_users = apply_users  # type: ignore[attr-defined]
+    cache = caches.CACHES["users"]
+    caches.CACHES["users"] = type(cache)(**{**vars(cache), "apply": apply_users})
+
+
+def purge_by_age(retention: ModuleType) -> None:
+    """Retention asks how old a row is, and not who has passed it."""
+    retention._behind = lambda *arguments: []  # type: ignore[attr-defined]
+
+
+#: A plant's name to the modules that it bends.
+PLANTS: dict[str, dict[str, Bend]] = {
+    "no version guard": {"messaging.upsert": no_version_guard},
+    "naive position": {"messaging.engines.postgresql": naive_position},
+    "ack before commit": {"config.settings": ack_before_commit},
+    "tombstone dropped": {"billing.caches": tombstone_dropped},
+    "purge by age": {"messaging.retention": purge_by_age},
+}

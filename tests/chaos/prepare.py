@@ -1,0 +1,27 @@
+"""Before a run: `python -m tests.chaos.prepare migrate`, then `fill`. As `make run` does it, with more users, most of them without
+a history."""
+
+import io
+import os
+import sys
+
+import django
+from django.core.management import call_command
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+USERS = "150"
+
+
+def main(step: str) -> None:
+    django.setup()
+    from config import preparation
+
+    if step == "migrate":
+        print(*preparation.migrate(), sep="\n")
+        return
+    print(*preparation.seed(), sep="\n")
+    call_command("seed", "--users", USERS, "--suspended", "0.1", "--random-seed", "1", stdout=io.StringIO())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,76 @@
+"""Triggers in the run's own databases that note what the system itself forgets, or may never do. They only write down."""
+
+from tests.chaos.databases import Databases
+
+#: Every position that was given out, in both contexts.
+STAMPS = "CREATE TABLE chaos_stamps (position BIGINT NOT NULL)"
+#: Every event that was recorded, also those that are purged since; `at` by the database's clock.
+EVENTS = (
+    "CREATE TABLE chaos_events (id TEXT, type TEXT, subject TEXT, causation TEXT, correlation TEXT, at DOUBLE PRECISION NOT NULL)"
+)
+#: The newest that the copy ever knew of a user, and each time when it knew less afterwards.
+SEEN = "CREATE TABLE chaos_seen (user_id TEXT PRIMARY KEY, version BIGINT NOT NULL, status TEXT NOT NULL)"
+BACK = "CREATE TABLE chaos_back (user_id TEXT, was TEXT, became TEXT)"
+#: Every user who was ever erased or deleted at the authority.
+ERASED = "CREATE TABLE chaos_erased (user_id TEXT PRIMARY KEY)"
+
+_NOTE_BACK = """
+    INSERT INTO chaos_back (user_id, was, became)
+    SELECT {id}, s.version || ' ' || s.status, NEW.version || ' ' || NEW.status FROM chaos_seen s
+    WHERE s.user_id = {id} AND (s.version > NEW.version OR (s.status = 'erased' AND NEW.status <> 'erased'));
+    INSERT INTO chaos_seen (user_id, version, status) VALUES ({id}, NEW.version, NEW.status)
+    ON CONFLICT (user_id) DO UPDATE SET version = excluded.version, status = excluded.status;
+"""
+
+
+def install(databases: Databases) -> None:
+    """Make the tables and triggers, once the databases are migrated."""
+    make = _postgresql if databases.engine == "postgresql" else _sqlite
+    users = [STAMPS, EVENTS, ERASED, *make("stamps"), *make("events"), *make("erased")]
+    billing = [STAMPS, EVENTS, SEEN, BACK, *make("stamps"), *make("events"), *make("back")]
+    databases.execute("users", users)
+    databases.execute("billing", billing)
+
+
+#: What to note: the table that is watched, at what, under which condition, and the statements.
+def _watches(name: str, *, json: str, text: str, now: str, true: str) -> tuple[str, tuple[str, ...], str, str]:
+    if name == "stamps":
+        return (
+            "messaging_ledger",
+            ("INSERT", "UPDATE OF position"),
+            "NEW.position IS NOT NULL",
+            "INSERT INTO chaos_stamps (position) VALUES (NEW.position);",
+        )
+    if name == "events":
+        picked = ", ".join(json.format(key=key) for key in ("id", "type", "subject", "causationid", "correlationid"))
+        return "published", ("INSERT",), true, f"INSERT INTO chaos_events VALUES ({picked}, {now});"
+    if name == "erased":
+        return (
+            "messaging_ledger",
+            ("INSERT", "UPDATE OF deleted"),
+            f"NEW.deleted = {true}",
+            "INSERT INTO chaos_erased (user_id) VALUES (NEW.aggregate_id) ON CONFLICT DO NOTHING;",
+        )
+    return "billing_cacheduser", ("INSERT", "UPDATE"), true, _NOTE_BACK.format(id=text)
+
+
+def _postgresql(name: str) -> list[str]:
+    table, moments, condition, body = _watches(
+        name, json="NEW.body->>'{key}'", text="NEW.user_id::text", now="extract(epoch FROM clock_timestamp())", true="true"
+    )
+    function = f"CREATE FUNCTION chaos_{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NULL; END $$"
+    trigger = (
+        f"CREATE TRIGGER chaos_{name} AFTER {' OR '.join(moments)} ON {table} "
+        f"FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION chaos_{name}()"
+    )
+    return [function, trigger]
+
+
+def _sqlite(name: str) -> list[str]:
+    table, moments, condition, body = _watches(
+        name, json="json_extract(NEW.body, '$.{key}')", text="NEW.user_id", now="(julianday('now') - 2440587.5) * 86400", true="1"
+    )
+    return [
+        f"CREATE TRIGGER chaos_{name}_{number} AFTER {moment} ON {table} WHEN {condition} BEGIN {body} END"
+        for number, moment in enumerate(moments)
+    ]
