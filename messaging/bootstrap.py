@@ -110,7 +110,7 @@ def _run(
     steps.reach("bootstrap.bound")
     if live and row.partial and not from_now:
         row, live = _from_the_beginning(consumer, authority, client), False  # what it left out is wanted now
-    elif not from_now and _below_floor(client, row.checkpoint):
+    elif not from_now and _below_floor(client, row):
         row, live = _from_the_beginning(consumer, authority, client), False
     if from_now and not live and not resumed:
         head = client.changes(BEYOND, limit=1).head
@@ -118,7 +118,7 @@ def _run(
         return _finished(consumer, authority, client, began, counting, resumed=False, verdict="from_now")
     if not live:
         if row.bootstrap_head is None:
-            _update(consumer, authority, bootstrap_head=client.changes(row.checkpoint, limit=1).head)
+            _update(consumer, authority, bootstrap_head=client.changes(row.checkpoint, limit=1, floor=row.floor).head)
         _update(consumer, authority, state=State.PAUSED if pause else State.BOOTSTRAPPING)
     steps.reach("bootstrap.begun")
     head = client.changes(BEYOND, limit=1).head
@@ -132,10 +132,10 @@ def _run(
     return _finished(consumer, authority, client, began, counting, resumed, verdict)
 
 
-def _below_floor(client: Authority, checkpoint: int) -> bool:
-    """Whether tombstones that this copy never saw are gone."""
+def _below_floor(client: Authority, row: Subscription) -> bool:
+    """Whether tombstones that this copy never saw, and would have to know, are gone."""
     try:
-        client.changes(checkpoint, limit=1, until=checkpoint)
+        client.changes(row.checkpoint, limit=1, until=row.checkpoint, floor=row.floor)
     except BelowFloor:
         return True
     return False
@@ -168,8 +168,8 @@ def _read(
     progress: Callable[[int], None],
 ) -> None:
     """Pages up to the head."""
-    checkpoint = pulling.subscribed(consumer, authority).checkpoint
-    for since, page in pulling.pages(client, cache, checkpoint, page_size=page_size, until=head):
+    row = pulling.subscribed(consumer, authority)
+    for since, page in pulling.pages(client, cache, row.checkpoint, page_size=page_size, until=head, floor=row.floor):
         pulling.take(consumer, authority, cache, page, since=since, source="bootstrap")
         counting.rows, counting.pages = counting.rows + len(page.results), counting.pages + 1
         progress(len(page.results))

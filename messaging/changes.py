@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NotRequired, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
@@ -33,6 +33,7 @@ class Page(TypedDict, Generic[Facts]):
     next: int
     time: str
     results: list[Change[Facts]]
+    floor: NotRequired[int]
 
 
 def page_reader(authority: str, cache: Cache) -> Callable[[bytes], Any]:

@@ -39,12 +39,14 @@ class BelowFloor(MessagingError):
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the feed; `time` is the authority's, as ISO 8601. `results`: the changes, as they were read."""
+    """A page of the feed; `time` is the authority's, as ISO 8601. `results`: the changes, as they were read. `floor`: tombstones up
+    to this position may be gone; 0 where that wasn't asked."""
 
     head: int
     next: int
     time: str
     results: list[Any]
+    floor: int = 0
 
 
 class Authority:
@@ -72,7 +74,7 @@ class Authority:
         read: Callable[[bytes], Any] = from_json,
         **report: Any,
     ) -> Page:
-        """Changes behind a position. `read` makes a page of its JSON. `report`: checkpoint, live.
+        """Changes behind a position. `read` makes a page of its JSON. `report`: checkpoint, live; and floor, the one that is known.
 
         Raises `Unreachable`, `Denied`, `BelowFloor`.
         """

@@ -5,7 +5,7 @@ connection all pass it. What no event was recorded for is then a query: `version
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.apps import AppConfig
 from django.db import connections, models, router, transaction
@@ -51,21 +51,29 @@ def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> N
             install(using, tracked)
 
 
-def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, int]:
-    """Note that events are recorded for the current versions; returns subject to version. For `outbox.record` and nobody else.
+class Announced(NamedTuple):
+    """An aggregate's current version, and whether it is a tombstone."""
+
+    version: int
+    deleted: bool
+
+
+def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, Announced]:
+    """Note that events are recorded for the current versions; returns what those are. For `outbox.record` and nobody else.
 
     Raises `NothingToAnnounce` where a subject has no ledger entry: its row was not written before its event, or its model is not
     tracked.
     """
     wanted = sorted(set(subjects))
-    versions: dict[str, int] = engines.for_alias(using).announce(using, aggregate, wanted)
-    unknown = [subject for subject in wanted if subject not in versions]
+    marked = engines.for_alias(using).announce(using, aggregate, wanted)
+    found = {subject: Announced(version, bool(deleted)) for subject, version, deleted in marked}
+    unknown = [subject for subject in wanted if subject not in found]
     if unknown:
         raise NothingToAnnounce(
             f"{aggregate} {unknown[0]} (and {len(unknown) - 1} more) is not in the ledger of {using!r}. Write the row before its "
             "event, in the same transaction, and mark its model with @track."
         )
-    return versions
+    return found
 
 
 def baseline(using: str, aggregate: str, subjects: Iterable[str]) -> int:

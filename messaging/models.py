@@ -104,6 +104,11 @@ class Subscription(models.Model):
     )
     heartbeat_at = models.DateTimeField(null=True, blank=True, help_text="When the authority was last heard of.")
     bootstrap_head = models.BigIntegerField(null=True, blank=True, help_text="The head that the running bootstrap reads up to.")
+    floor = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="The authority's floor when this copy was begun from 0: what was purged up to there, it need not know.",
+    )
     partial = models.BooleanField(default=False, help_text="Begun at the head, without the past: what is missing isn't drift.")
     owners = models.JSONField(default=list, blank=True, help_text="Who hears of repairs; from the authority's register.")
     drift = models.JSONField(null=True, blank=True, help_text="What the last comparison found, by kind.")

@@ -7,7 +7,7 @@ https://microservices.io/patterns/data/transactional-outbox.html.
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from messaging import conf, ledger, tracing, wakeup
 from messaging.contracts import DomainEvent, envelope
 from messaging.errors import OutsideTransaction
 from messaging.ids import uuid7
+from messaging.models import Ledger
 from messaging.upsert import insert_new
 
 #: django-outbox-pattern gives a row a day and skips it silently afterwards. An event that waits is still an event.
@@ -48,6 +49,8 @@ def record_many(records: Sequence[Record], *, using: str, repair: bool = False) 
     Call it after the write, in the write's own transaction on the same alias. The ledger says which version each event
     announces, and notes that it was announced. The relay is woken when the transaction commits.
 
+    Of an aggregate that is a tombstone, whatever its row holds by now, the event tells what the feed tells.
+
     Raises `OutsideTransaction` where there is no transaction on `using`, `NothingToAnnounce` for an aggregate that was never
     written, and `ValueError` for an event of another context or one that is too large to send.
     """
@@ -59,14 +62,17 @@ def record_many(records: Sequence[Record], *, using: str, repair: bool = False) 
         )
     if not records:
         return []
-    versions: dict[tuple[str, str], int] = {}
+    announced: dict[tuple[str, str], ledger.Announced] = {}
     for aggregate in sorted({item.event.aggregate() for item in records}):
         _must_belong(aggregate, using)
         subjects = [str(item.subject) for item in records if item.event.aggregate() == aggregate]
-        for subject, version in ledger.announce(using, aggregate, subjects).items():
-            versions[aggregate, subject] = version
+        for subject, entry in ledger.announce(using, aggregate, subjects).items():
+            announced[aggregate, subject] = entry
     trace, now = tracing.current(), timezone.now()
-    rows = [_row(item, versions[item.event.aggregate(), str(item.subject)], trace, now) for item in records]
+    rows = []
+    for item in records:
+        version, deleted = announced[item.event.aggregate(), str(item.subject)]
+        rows.append(_row(_as_tombstone(item, using) if deleted else item, version, trace, now))
     if repair:
         for row in rows:
             row.body["repair"] = True
@@ -97,6 +103,16 @@ def _values(row: Published, added: datetime) -> dict[str, Any]:
 def _must_belong(aggregate: str, using: str) -> None:
     if aggregate.partition(".")[0] != using:
         raise ValueError(f"{aggregate} events belong to another context than {using!r}: only the authority announces its facts.")
+
+
+def _as_tombstone(item: Record, using: str) -> Record:
+    """The event as it is told of an aggregate that is a tombstone. Its row may have been written again, past every service, and
+    hold data again; the feed doesn't tell those, and an event must not either."""
+    feed = conf.feed(using)
+    if feed is None or feed.label != item.event.aggregate() or feed.says_so(item.event.model_dump()):
+        return item
+    entry = Ledger.objects.using(using).get(aggregate=feed.label, aggregate_id=str(item.subject))
+    return replace(item, event=feed.event(None, deleted=True, changed_at=entry.changed_at, first=False))
 
 
 def _row(item: Record, version: int, trace: tracing.Trace, now: datetime) -> Published:

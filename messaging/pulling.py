@@ -64,26 +64,35 @@ def catch_up(
     cache, asking = cache_of(consumer, authority), client or Authority(authority, consumer)
     source = source or ("follow" if cache.follows else "repair")
     rows = applied = 0
-    checkpoint = head = subscribed(consumer, authority).checkpoint
-    for since, page in pages(asking, cache, checkpoint, page_size=page_size, until=until):
+    row = subscribed(consumer, authority)
+    checkpoint = head = row.checkpoint
+    for since, page in pages(asking, cache, checkpoint, page_size=page_size, until=until, floor=row.floor):
         new, checkpoint = take(consumer, authority, cache, page, since=since, source=source)
         rows, applied, head = rows + len(page.results), applied + new, page.head
         progress(len(page.results))
     return Pulled(rows, applied, checkpoint, head)
 
 
-def pages(client: Authority, cache: Cache, since: int, *, page_size: int, until: int | None = None) -> Iterator[tuple[int, Page]]:
+def pages(
+    client: Authority, cache: Cache, since: int, *, page_size: int, until: int | None = None, floor: int = 0
+) -> Iterator[tuple[int, Page]]:
     """Pages from `since` to the head (or to `until`), each with the position that it was asked from, as the cache reads them. While
-    one is applied, the next is on its way."""
+    one is applied, the next is on its way.
+
+    `floor`: the authority's when the copy was begun from 0. What was purged before it began it need not know, so it may go on below
+    that; without it, no copy of more than a page could be begun after a purge.
+    """
     read = changes.page_reader(client.name, cache)
 
     def ask(behind: int) -> Page:
-        return client.changes(behind, limit=page_size, until=until, read=read)
+        return client.changes(behind, limit=page_size, until=until, read=read, floor=known)
 
+    known = floor
     with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(ask, since)
         while True:
             page = coming.result()
+            known = page.floor if since == 0 else known
             more = page.next < (page.head if until is None else min(until, page.head))
             if more:
                 coming = ahead.submit(ask, page.next)
@@ -100,7 +109,8 @@ def report(consumer: str, authority: str, *, client: Authority | None = None) ->
     """
     row, asking = subscribed(consumer, authority), client or Authority(authority, consumer)
     live = row.state == Subscription.State.LIVE
-    page = asking.changes(row.checkpoint, limit=1, until=row.checkpoint, checkpoint=row.checkpoint, live=live or None)
+    at = row.checkpoint
+    page = asking.changes(at, limit=1, until=at, checkpoint=at, live=live or None, floor=row.floor)
     # The checkpoint was read before the question, so an answer below it is no answer that was late.
     incidents.restored(consumer, authority, head=page.head, checkpoint=row.checkpoint)
     Subscription.objects.using(consumer).filter(pk=authority, head__lt=page.head).update(head=page.head)
@@ -125,6 +135,7 @@ def take(consumer: str, authority: str, cache: Cache, page: Page, *, since: int,
         covered = [[since + 1, page.next]] if page.next > since else []
         row.checkpoint, row.ahead = checkpoints.merge(before, [*row.ahead, *covered], [])
         row.head = max(row.head, page.head)
+        row.floor = page.floor if since == 0 else row.floor
         row.heartbeat_at = timezone.now()
         if row.checkpoint >= page.head:
             checkpoints.note_confirmed(row, datetime.fromisoformat(page.time))

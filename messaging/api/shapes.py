@@ -64,6 +64,11 @@ class ChangesQuery(serializers.Serializer[Any]):
     live = serializers.BooleanField(
         default=False, help_text="With `checkpoint`: the consumer has gone live there, which ends its bootstrap."
     )
+    floor = Position(
+        required=False,
+        help_text="The `floor` that was told with `since=0`, when the consumer began its copy; 0 before. What was purged up to "
+        "there it need not know.",
+    )
 
 
 class RecordQuery(serializers.Serializer[Any]):
@@ -85,6 +90,12 @@ class Changes(serializers.Serializer[Any]):
     next = serializers.IntegerField(min_value=0, max_value=LAST_POSITION, help_text="The `since` of the next page.")
     time = serializers.DateTimeField(help_text="The authority's time; who has everything up to `head` is as fresh as this.")
     results = Change(many=True)
+    floor = serializers.IntegerField(
+        min_value=0,
+        max_value=LAST_POSITION,
+        required=False,
+        help_text="Tombstones up to this position may be gone. It is told to who sent `floor`.",
+    )
 
 
 class Reason(serializers.Serializer[Any]):

@@ -83,11 +83,12 @@ class ChangesView(ConsumerView):
         )
         # After the page: whoever purges in between takes tombstones out of it, and has moved the floor then.
         floor = feed.floor(self.alias)
-        if 0 < since < floor:
+        if 0 < since < floor and asked.get("floor", 0) < floor:
             raise errors.Gone("below_floor", "Tombstones that you didn't see are gone. Start from since=0.", floor=floor)
         if "checkpoint" in asked:
             self.note(consumer, min(asked["checkpoint"], page.head), live=asked["live"])
-        return Response({"head": page.head, "next": page.next, "time": page.time, "results": Written.list_of(page.results)})
+        told = {"head": page.head, "next": page.next, "time": page.time, "results": Written.list_of(page.results)}
+        return Response({**told, "floor": floor} if "floor" in asked else told)  # older consumers know four keys and no fifth
 
     def note(self, consumer: Consumer, checkpoint: int, *, live: bool) -> None:
         """What a consumer reports of itself. Nobody has more than there is: a checkpoint past the head would let retention delete

@@ -77,15 +77,15 @@ def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
             FROM "{tracked.table}" t ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
 
 
-def announce(using: str, aggregate: str, ids: Sequence[str]) -> dict[str, int]:
-    """Mark the current versions as announced; returns id to version."""
+def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, bool]]:
+    """Mark the current versions as announced; returns (id, version, whether it is a tombstone)."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             "UPDATE messaging_ledger SET announced_version = version WHERE aggregate = %s AND aggregate_id = ANY(%s) "
-            "RETURNING aggregate_id, version",
+            "RETURNING aggregate_id, version, deleted",
             [aggregate, list(ids)],
         )
-        return dict(cursor.fetchall())
+        return list(cursor.fetchall())
 
 
 #: Until the transaction ends, read along indexes only. The statistics of a table that works as a queue are always of another

@@ -155,6 +155,16 @@ def test_below_the_floor_there_is_no_going_on(users_api, users):
     assert len(users_api.changes(0)["results"]) == 12
 
 
+def test_who_began_when_the_floor_was_there_already_may_go_on_below_it(users_api, users):
+    users_api.changes(0)
+    Head.objects.using("users").update(floor=7)
+    begun = users_api.changes(0, limit=2, floor=0)
+    assert begun["floor"] == 7
+    assert len(users_api.changes(begun["next"], floor=7)["results"]) == 10
+    assert users_api.get("changes/?since=6&floor=6").status_code == 410
+    assert "floor" not in users_api.changes(0)  # an older consumer takes no key that it doesn't know
+
+
 def test_nobody_has_more_than_there_is(users_api, users):
     users_api.changes(0, checkpoint=2**63 - 1, live="true")
     consumer = Consumer.objects.using("users").get()

@@ -45,6 +45,10 @@ def main() -> int:
         code = _run(options, outcome, folder)
         kept = code == 1
         return code
+    except Exception:
+        kept = True
+        print(f"The run itself failed. Logs and data: {folder}", file=sys.stderr)
+        raise
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tests.chaos.databases import Databases, key, moment
 from tests.chaos.writer import payer
+from walkthrough import faults as lab
 
 OVERDUE, SUSPENDED, ISSUED = "billing.invoice.overdue.v1", "users.user.suspended.v1", "billing.invoice.issued.v1"
 
@@ -104,6 +105,9 @@ def overdue_once(databases: Databases) -> list[str]:
 def payers_are_suspended_once(databases: Databases) -> list[str]:
     """Two writes and no more: created, suspended. And the suspension names its cause."""
     causes = {event.id: event for event in events(databases, "users", SUSPENDED)}
+    forgotten = {
+        event.get("causationid") for event in lab.suppressed()
+    }  # a publisher with a bug: the change is there, its event isn't
     by_cause = defaultdict(list)
     for event in causes.values():
         by_cause[event.causation].append(event)
@@ -115,7 +119,7 @@ def payers_are_suspended_once(databases: Databases) -> list[str]:
             wrong.append(f"{overdue.id} suspended {len(effects)} times")
         if any(effect.subject != user or effect.correlation != overdue.correlation for effect in effects):
             wrong.append(f"{overdue.id} is named as the cause of another story")
-        if payer(user) and (len(effects) != 1 or known[user][:2] != (2, "suspended")):
+        if payer(user) and (not (effects or overdue.id in forgotten) or known[user][:2] != (2, "suspended")):
             wrong.append(f"{overdue.id}: payer {user} is {known[user]}, after {len(effects)} suspensions")
     return wrong
 

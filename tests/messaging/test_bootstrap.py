@@ -7,9 +7,10 @@ import pytest
 from celery import current_app
 from django.db import connections
 from django.utils import timezone
+from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
-from messaging import bootstrap, differences, grants, locking, mending, pulling, reconcile, sequencer, steps
+from messaging import bootstrap, differences, feed, grants, locking, mending, pulling, reconcile, retention, sequencer, steps
 from messaging.client import Authority, BelowFloor, Denied
 from messaging.models import Consumer, Ledger, Sequence, Subscription
 from users.models import User
@@ -192,6 +193,43 @@ def test_below_the_floor_it_begins_again(api):
     mending.repair("billing", "users", reconcile.compare("billing", "users"))
     assert run().verdict == "in_sync"
     assert equal()
+
+
+def test_after_a_purge_a_new_copy_of_many_pages_is_begun_and_taken_up_again(api, monkeypatch):
+    users = seed(12)
+    pulling.catch_up("billing", "users")
+    user_erase(user_id=users[0].pk)
+    pulling.catch_up("billing", "users")
+    pulling.report("billing", "users")
+    Published.objects.using("users").update(status=2)
+    assert retention.purge("users", older_than=timedelta(0)).tombstones == 1
+    assert feed.floor("users") == 13  # nearly all rows lie below it
+    CachedUser.objects.using("billing").all().delete()
+    Subscription.objects.using("billing").all().delete()
+    grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
+
+    def kill(step):
+        if step == "pull.committed" and Subscription.objects.using("billing").get().checkpoint > 4:
+            raise Killed
+
+    with monkeypatch.context() as killing, pytest.raises(Killed):
+        killing.setattr(steps, "listeners", [kill])
+        run(page_size=3)
+    assert 0 < Subscription.objects.using("billing").get().checkpoint < 13
+    done = run(page_size=3)
+    assert (done.resumed, done.verdict) == (True, "in_sync")
+    assert equal()
+
+
+def test_a_purge_beside_a_bootstrap_makes_it_begin_again(api):
+    """What is purged after its first page it may have read as a live row."""
+    seed(12)
+    run(page_size=3)
+    Subscription.objects.using("billing").update(state="bootstrapping", checkpoint=3, bootstrap_head=12, floor=0)
+    Sequence.objects.using("users").update(floor=9)
+    grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
+    assert run(page_size=3).verdict == "in_sync"
+    assert Subscription.objects.using("billing").get().floor == 9
 
 
 def test_what_is_under_way_while_it_compares_is_no_drift(api, monkeypatch):

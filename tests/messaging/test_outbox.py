@@ -1,15 +1,18 @@
 """Invariant 1: a change and its event commit together, on the context's own database."""
 
+import json
+
 import pytest
 from django.db import transaction
 from django_outbox_pattern.models import Published
 
-from messaging import outbox, tracing
+from messaging import feed, outbox, tracing
 from messaging.errors import OutsideTransaction
 from messaging.models import Ledger
 from users import events
+from users.feed import FEED
 from users.models import User
-from users.services import user_change_email, user_erase, user_register
+from users.services import user_change_email, user_erase, user_register, user_suspend
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -84,6 +87,17 @@ def test_an_erased_users_event_holds_no_personal_data():
     erased = recorded()[-1].body
     assert erased["type"] == "users.user.erased.v1"
     assert (erased["data"]["email"], erased["data"]["name"]) == ("", "")
+
+
+def test_an_erased_user_who_is_written_again_is_announced_as_the_feed_tells_him():
+    user = user_register(email="secret@example.org", name="Secret Name")
+    user_erase(user_id=user.pk)
+    User.objects.using("users").filter(pk=user.pk).update(status="active", email="back@example.org", name="Back Again")
+    user_suspend(user_id=user.pk, reason="past every rule")
+    event = recorded()[-1].body
+    (told,) = feed.records("users", FEED, ids=[str(user.pk)], fields=FEED.fields)
+    assert (event["type"], event["data"]["email"], event["data"]["name"]) == ("users.user.erased.v1", "", "")
+    assert events.UserErased(**event["data"]) == events.UserErased(**json.loads(told)["data"])
 
 
 def test_an_event_too_large_to_send_is_refused_where_it_is_recorded():
