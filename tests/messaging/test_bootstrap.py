@@ -5,13 +5,14 @@ from datetime import timedelta
 
 import pytest
 from celery import current_app
+from django.core.management import CommandError, call_command
 from django.db import connections
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from messaging import bootstrap, differences, feed, grants, locking, mending, pulling, reconcile, retention, sequencer, steps
-from messaging.client import Authority, BelowFloor, Denied
+from messaging.client import Authority, BelowFloor, Denied, Unreachable
 from messaging.models import Consumer, Ledger, Sequence, Subscription
 from users.models import User
 from users.seeding import demo_users, save
@@ -258,3 +259,20 @@ def test_what_no_pull_can_mend_is_drift(api, monkeypatch):
     monkeypatch.setattr(steps, "listeners", [tamper])
     done = run()
     assert (done.verdict, done.state) == ("drift", "bootstrapping")
+
+
+def test_a_comparison_without_an_answer_is_exit_code_3(api, monkeypatch):
+    seed(3)
+    monkeypatch.setattr(Authority, "fingerprints", _gone)
+    with pytest.raises(CommandError) as refused:
+        call_command("bootstrap", "billing", "--from", "users")
+    assert refused.value.returncode == 3
+    assert "bootstrap billing --from users" in str(refused.value)
+    assert pulling.subscribed("billing", "users").state == "bootstrapping"
+    monkeypatch.undo()
+    call_command("bootstrap", "billing", "--from", "users")
+    assert pulling.subscribed("billing", "users").state == "live"
+
+
+def _gone(self, ranges):
+    raise Unreachable("users doesn't answer")

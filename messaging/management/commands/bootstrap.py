@@ -8,7 +8,7 @@ from celery import current_app
 from messaging import bootstrap, pulling
 from messaging.asking import asking, checked_page_size, checked_pair, consumer_and_authority
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, answering
+from messaging.cli import Found, Refused, answering
 from messaging.console import row_bar
 
 
@@ -38,6 +38,8 @@ class Command(BaseCommand):
         self.result(options, done.as_dict(), _text(consumer, authority, done))
         if done.verdict == "drift":
             raise Found(f"The copy differs from the authority's facts. What differs: reconcile {consumer} --from {authority}")
+        if done.verdict == "unreachable":
+            raise Refused(f"{authority} didn't answer the comparison. Again, when it does: bootstrap {consumer} --from {authority}")
 
 
 def _text(consumer: str, authority: str, done: bootstrap.Bootstrapped) -> str:
