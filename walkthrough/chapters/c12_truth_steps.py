@@ -16,7 +16,7 @@ SILENT = 5
 #: Each step of the way, the chapter that shows it, and what undoes it.
 WAY = (
     ("Draw the line in the code", "1", "revert the commit"),
-    ("Count versions by a trigger", "7", "take `@track` away, then drop the trigger"),
+    ("Count versions by a trigger", "7", "take @track away, then drop the trigger"),
     ("Announce: outbox and relay", "3", "stop recording; the relay sends the rest"),
     ("Keep a copy, decide nothing by it", "4, 5", "revoke the consumer, then delete the copy"),
     ("Compare: fingerprints, shadow reads", "6", "switch shadow off"),
