@@ -54,7 +54,7 @@ def repair(
     started, mended = timezone.now(), _Mended()
     cache, asking = pulling.cache_of(consumer, authority), client or Authority(authority, consumer)
     try:
-        reconcile.remove(consumer, cache, comparison.forgotten)
+        reconcile.remove(consumer, authority, cache, comparison.forgotten)
         for rows in _batches(_pages(consumer, cache, asking, comparison)):
             wanted = [row for row in rows if row["kind"] != "ahead" or authority_wins]
             if wanted:

@@ -129,6 +129,14 @@ def discard(using: str, parked_id: int, *, by: str, note: str) -> bool:
     return bool(rows.update(**changes))
 
 
+def forget(using: str, source: str, subjects: Sequence[str]) -> int:
+    """Discard what waits about aggregates that were erased and that their authority has purged since; returns how many."""
+    rows = Parked.objects.using(using).filter(state__in=[State.RETRYING, State.PARKED], subject__in=subjects)
+    rows = rows.filter(event_type__startswith=f"{conf.alias(source)}.")
+    note = f"Whom it tells of was erased, and {source} has purged the tombstone."
+    return rows.update(state=State.DISCARDED, settled_at=timezone.now(), note=note, next_attempt_at=None)
+
+
 def _failed(parked: Parked, error: BaseException, *, once_more: bool = True) -> None:
     parked.attempts += 1
     parked.reason = error_line(error)[:500]

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
-from messaging import incidents, pulling
+from messaging import incidents, parking, pulling
 from messaging.caches import Cache
 from messaging.client import Authority, Denied, Unreachable
 from messaging.differences import KINDS, Difference, Search
@@ -85,7 +86,7 @@ def watch(consumer: str, authority: str, *, client: Authority | None = None, pul
         if found.verdict != "unreachable":
             note(consumer, authority, drift=found.counts)
     if found.verdict != "unreachable":
-        remove(consumer, pulling.cache_of(consumer, authority), found.forgotten)
+        remove(consumer, authority, pulling.cache_of(consumer, authority), found.forgotten)
         incidents.drift(consumer, authority, [row["id"] for row in found.rows])
     return found
 
@@ -109,9 +110,13 @@ def forgotten(cache: Cache, row: Difference) -> bool:
     return bool(row.cache.get(name) == value)
 
 
-def remove(consumer: str, cache: Cache, ids: Sequence[str]) -> None:
+def remove(consumer: str, authority: str, cache: Cache, ids: Sequence[str]) -> None:
+    """Forget tombstones that the authority has purged. What waits for a retry would find no tombstone any more, and bring back whom
+    it tells of; so it goes with them."""
     if ids:
-        make_way(cache, consumer, ids, known=())
+        with transaction.atomic(using=consumer):
+            make_way(cache, consumer, ids, known=())
+            parking.forget(consumer, authority, ids)
 
 
 def note(consumer: str, authority: str, **values: Any) -> None:

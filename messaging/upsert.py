@@ -59,14 +59,19 @@ def upsert_newer(
     newest: dict[str, Mapping[str, Any]] = {}
     key = column(model, "pk")
     spelled = _spelled_uuid if isinstance(key, models.UUIDField) else str
+    ended: set[str] = set()  # where the newest isn't the one that ends it
     given = 0
     for row in rows:
         given += 1
         known = newest.setdefault(spelled(row[key.name]), row)
         if row[version] > known[version]:
             newest[spelled(row[key.name])] = row
+        if final and row[final[0]] == final[1]:
+            ended.add(spelled(row[key.name]))
     if not newest:
         return Upserted(frozenset(), 0)
+    if final:
+        newest.update({value: {**newest[value], final[0]: final[1]} for value in ended})
     # One order for all workers, so that two batches over the same rows can't hold each other up (deadlock).
     ordered = [newest[value] for value in sorted(newest)]
     fields = _fields(model, ordered)

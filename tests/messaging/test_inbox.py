@@ -75,6 +75,13 @@ def test_erasure_wins_over_whatever_comes_later():
     assert (cached(user).status, cached(user).version) == ("erased", 4)
 
 
+def test_erasure_wins_over_what_comes_with_it():
+    """A row that was written to after its erasure has a higher version, and both may lie in one message."""
+    user = uuid.uuid4()
+    receive(envelope(user, 2), envelope(user, 3, "erased"), envelope(user, 4, "active"))
+    assert (cached(user).status, cached(user).version) == ("erased", 4)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), sizes=st.lists(st.integers(1, 7), min_size=1, max_size=12))
 def test_any_order_and_any_number_of_deliveries_ends_in_the_newest(seed, sizes):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from billing.models import CachedUser
 from messaging import differences, fingerprints, mending, reconcile, sequencer, states
 from messaging.client import Authority
-from messaging.models import Incident, Ledger, Repair, Subscription
+from messaging.models import Incident, Ledger, Parked, Repair, Subscription
 from tests.messaging.rows import SINCE, authority_has, cache_has, cached, spelled
 from users.models import User
 
@@ -327,3 +327,19 @@ def test_a_tombstone_that_the_authority_purged_is_no_drift_and_is_forgotten(api)
     reconcile.watch("billing", "users")
     assert CachedUser.objects.using("billing").count() == len(ids)
     assert not Incident.objects.using("billing").exists()
+
+
+def test_what_waits_for_its_retry_does_not_outlive_the_tombstone(api):
+    """An event that failed, long ago; its user was erased since, and the authority has purged him. Tried again now, it would bring
+    him back."""
+    both(3)
+    user, other = uuid.UUID(int=7), uuid.UUID(int=8)
+    cache_has({user: (4, "erased")})
+    for key in (user, other):
+        Parked.objects.using("billing").create(event_id=str(key), event_type="users.user.created.v1", subject=str(key), reason="x")
+    reconcile.watch("billing", "users")
+    assert not CachedUser.objects.using("billing").filter(pk=user).exists()
+    settled = Parked.objects.using("billing").get(subject=str(user))
+    assert (settled.state, settled.next_attempt_at) == ("discarded", None)
+    assert "purged" in settled.note
+    assert Parked.objects.using("billing").get(subject=str(other)).state == "parked"

@@ -1,0 +1,255 @@
+"""What SQL says after a step, beside what the model says: every invariant that can be seen at a moment."""
+
+import json
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections
+
+from tests.properties import second
+from tests.properties.model import (
+    COMMITTED,
+    COPY,
+    DENSE,
+    ERASED,
+    FORWARD,
+    HOLES,
+    KEPT,
+    LEDGER,
+    ONCE,
+    SENT,
+    Aggregate,
+    Authority,
+    Copy,
+    Facts,
+    Given,
+    Told,
+    emptied,
+    holds,
+)
+from tests.properties.system import Message, System
+
+SENT_STATUS = 2
+TABLES = {"billing": "billing_cacheduser", second.NAME: second.Contact._meta.db_table}
+COPIES = {
+    "billing": "SELECT user_id, version, status FROM billing_cacheduser",
+    second.NAME: f"SELECT user_id, version, email, name FROM {TABLES[second.NAME]}",
+}
+Rows = dict[str, tuple[int, Any]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the ledger."""
+
+    version: int
+    announced: int
+    deleted: bool
+    position: int | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A consumer's own record of the authority."""
+
+    state: str
+    checkpoint: int
+    ahead: list[list[int]]
+    partial: bool
+
+    def covers(self, position: int) -> bool:
+        return position <= self.checkpoint or any(first <= position <= last for first, last in self.ahead)
+
+
+NOWHERE = Place("new", 0, [], False)
+
+
+def ledger(system: System) -> dict[str, Entry]:
+    sql = "SELECT aggregate_id, version, announced_version, deleted, position FROM messaging_ledger WHERE aggregate = 'users.user'"
+    return {key: Entry(version, announced, bool(gone), at) for key, version, announced, gone, at in system.rows("users", sql)}
+
+
+def outbox(system: System, alias: str = "users") -> dict[str, tuple[int, dict[str, Any]]]:
+    """Id to (status, event), in the order in which they were recorded."""
+    rows = system.rows(alias, "SELECT id, status, body FROM published ORDER BY added, id")
+    return {same_id(key): (status, json.loads(body) if isinstance(body, str) else body) for key, status, body in rows}
+
+
+def copied(system: System, name: str) -> Rows:
+    found = system.rows(name, COPIES[name])
+    return {same_id(key): (version, rest[0] if len(rest) == 1 else tuple(rest)) for key, version, *rest in found}
+
+
+def place(system: System, name: str) -> Place:
+    sql = "SELECT state, checkpoint, ahead, partial FROM messaging_subscription WHERE authority = 'users'"
+    for state, checkpoint, ahead, partial in system.rows(name, sql):
+        return Place(state, checkpoint, json.loads(ahead) if isinstance(ahead, str) else ahead, bool(partial))
+    return NOWHERE
+
+
+def same_id(value: Any) -> str:
+    """An id in one spelling; SQLite keeps it without its dashes."""
+    return str(value if isinstance(value, uuid.UUID) else uuid.UUID(str(value)))
+
+
+def columns(system: System, name: str) -> list[str]:
+    """A copy's columns."""
+    with connections[name].cursor() as cursor:
+        return [column.name for column in connections[name].introspection.get_table_description(cursor, TABLES[name])]
+
+
+def id_as_text(column: str) -> str:
+    """SQL that spells a user's id as the ledger does."""
+    if connections["users"].vendor == "postgresql":
+        return f"{column}::text"
+    return " || '-' || ".join(
+        f"substr({column}, {start}, {length})" for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+    )
+
+
+def told(event: dict[str, Any]) -> Told:
+    """An event of the outbox, as the model knows them."""
+    data = event["data"]
+    facts = Facts(data["status"], data["email"], data["name"])
+    return Told(event["subject"], event["aggregateversion"], event["type"].split(".")[2], facts)
+
+
+def given(event: dict[str, Any]) -> Given:
+    """An event of a message, as the copy that it went to is given it."""
+    data = event["data"]
+    kept = data["status"] if "status" in data else (data["email"], data["name"])
+    return Given(event["subject"], event["aggregateversion"], kept)
+
+
+class Looking:
+    """Compares, and remembers what it saw last."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.sent: set[str] = set()
+        self.seen: dict[str, Rows] = {name: {} for name in COPIES}
+        self.read()
+
+    def read(self) -> None:
+        """The authority's side as it is now."""
+        self.outbox, self.ledger = outbox(self.system), ledger(self.system)
+        self.head = sum(number for (number,) in self.system.rows("users", "SELECT head FROM messaging_sequence"))
+
+    def effects(self) -> None:
+        """What an event caused, it caused once."""
+        caused = Counter(event.get("causationid") for _, event in self.outbox.values() if event.get("causationid"))
+        twice = [event for event, times in caused.items() if times > 1]
+        holds(ONCE, not twice, f"{twice} suspended a user more than once")
+        reasons = self.system.rows("billing", "SELECT id, review_reason FROM billing_invoice")
+        flagged = Counter(
+            event["subject"]
+            for _, event in outbox(self.system, "billing").values()
+            if event["type"] == "billing.invoice.flagged.v1"
+        )
+        wrong = {same_id(key): flagged[same_id(key)] for key, reason in reasons if flagged[same_id(key)] != bool(reason)}
+        holds(ONCE, not wrong, f"invoices were flagged, and told of, so often: {wrong}")
+
+    def authority(self, model: Authority) -> None:
+        """Rows, versions, what is announced, positions, the outbox."""
+        self._positions(model)
+        sql = "SELECT id, status, email, name FROM users_user"
+        rows = {same_id(key): Facts(*rest) for key, *rest in self.system.rows("users", sql)}
+        expected = {key: user.row for key, user in model.users.items() if user.row is not None}
+        holds(LEDGER, rows == expected, f"the rows are {rows}, and should be {expected}")
+        self._outbox(model)
+        lines = {key: (entry.version, entry.announced, entry.deleted) for key, entry in self.ledger.items()}
+        wanted = {key: (user.version, user.announced, user.deleted) for key, user in model.users.items()}
+        holds(LEDGER, lines == wanted, f"the ledger says {lines}, and should say {wanted}")
+
+    def _positions(self, model: Authority) -> None:
+        at = {entry.position: (key, entry.version) for key, entry in self.ledger.items() if entry.position is not None}
+        new = sorted(position for position in at if position not in model.places)
+        first = len(model.places) + 1
+        holds(DENSE, new == list(range(first, first + len(new))), f"{new} were given out behind {first - 1}")
+        moved = {position: at[position] for position in at if model.places.get(position, at[position]) != at[position]}
+        holds(DENSE, not moved, f"{moved} were given out before, to {[model.places[position] for position in moved]}")
+        model.places.update({position: at[position] for position in new})
+        holds(DENSE, self.head == len(model.places), f"the head is {self.head}, and {len(model.places)} positions were given out")
+
+    def _outbox(self, model: Authority) -> None:
+        found = self.outbox
+        lost = model.events.keys() - model.purged_events - found.keys()
+        holds(KEPT, not lost, f"events left the outbox: {[model.events[key] for key in lost]}")
+        new = {key: told(event) for key, (_, event) in found.items() if key not in model.events}
+        expected, there = Counter(model.recorded), Counter(new.values())
+        missing, more = list((expected - there).elements()), list((there - expected).elements())
+        holds(LEDGER, not missing, f"no event was recorded for {missing}, but for {more}")
+        holds(COMMITTED, not more, f"nothing was committed that these tell: {more}")
+        kept = [(model.events[key], told(event)) for key, (_, event) in found.items() if key in model.events]
+        other = [(expected, there) for expected, there in kept if expected != there]
+        holds(COMMITTED, not other, f"events (as they should be, as they are): {other}")
+        model.recorded.clear()
+        model.events.update(new)
+
+    def messages(self, model: Authority, copy: Copy, messages: list[Message]) -> None:
+        """What was sent to a copy."""
+        for event in (event for message in messages for event in message.events):
+            known = model.events.get(event["id"])
+            holds(COMMITTED, known is not None, f"{event['type']} of {event['subject']} was sent")
+            assert known is not None
+            line = event["subject"], event["aggregateversion"], event["type"].split(".")[2]
+            holds(COMMITTED, line == known[:3], f"{line} was sent for {known}")
+            holds(COMMITTED, given(event).kept == copy.keeps(known.facts), f"{event['data']} was sent for {known}")
+            if "position" in event:
+                here = model.places.get(event["position"])
+                holds(HOLES, here == line[:2], f"{line} was sent as what lies at {event['position']}, and that is {here}")
+            copy.handed.add(event["id"])
+
+    def sending(self, model: Authority, copies: list[Copy]) -> None:
+        """What counts as sent was handed to the broker, for everybody who is registered. Call it after each step that sends."""
+        done = {key for key, (status, _) in self.outbox.items() if status == SENT_STATUS} - self.sent
+        for copy in copies:
+            lost = [model.events[key] for key in done - copy.handed] if copy.registered else []
+            holds(SENT, not lost, f"{lost} never went to {copy.name}")
+        self.sent |= done
+
+    def copy(self, model: Authority, copy: Copy) -> None:
+        """A copy's rows and its checkpoint."""
+        rows, before = copied(self.system, copy.name), self.seen[copy.name]
+        for key in rows.keys() & copy.erased:
+            holds(ERASED, rows[key][1] == copy.gone, f"{copy.name} has {key} as {rows[key]}")
+        for key, (version, kept) in before.items():
+            if key in copy.tampered:
+                continue
+            if key not in rows:
+                holds(FORWARD, key in model.purged and kept == copy.gone, f"{copy.name} lost {key}, which it had at {version}")
+                continue
+            holds(FORWARD, rows[key][0] >= version, f"{copy.name} has {key} at {rows[key][0]}, and had it at {version}")
+        self._checkpoint(copy, rows)
+        holds(COPY, rows == copy.rows, f"{copy.name} has {_differing(rows, copy.rows)}")
+        self.seen[copy.name] = rows
+        copy.erased |= {key for key, (_, kept) in rows.items() if kept == copy.gone} - copy.tampered
+        strange = [
+            (key, row)
+            for key, row in rows.items()
+            if key not in copy.tampered and key in model.users and not _was_told(copy, model.users[key], row)
+        ]
+        holds(COPY, not strange, f"{copy.name} has what was never committed: {strange}")
+
+    def _checkpoint(self, copy: Copy, rows: Rows) -> None:
+        at = place(self.system, copy.name)
+        top = max([at.checkpoint, *(last for _, last in at.ahead)])
+        holds(HOLES, top <= self.head, f"{copy.name} has everything up to {top}, and the head is {self.head}")
+        for key, entry in self.ledger.items():
+            if entry.position is None or entry.position <= copy.partial_to or key in copy.tampered or not at.covers(entry.position):
+                continue
+            version = rows[key][0] if key in rows else 0
+            passed = f"{copy.name} at {at.checkpoint}, {at.ahead} passed {entry.position}, where {key} is at {entry.version}"
+            holds(HOLES, version >= entry.version, f"{passed}; it has {version}")
+
+
+def _was_told(copy: Copy, user: Aggregate, row: tuple[int, Any]) -> bool:
+    version, kept = row
+    return version in user.told and kept in (copy.keeps(user.told[version]), copy.keeps(emptied(user.told[version])))
+
+
+def _differing(rows: Rows, expected: Rows) -> str:
+    keys = sorted(key for key in rows.keys() | expected.keys() if rows.get(key) != expected.get(key))
+    return ", ".join(f"{key} as {rows.get(key)} instead of {expected.get(key)}" for key in keys)

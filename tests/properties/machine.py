@@ -1,0 +1,93 @@
+"""Any interleaving of what may happen to the system, as rules; after each of them the invariants of `looking`.
+
+Writers, relays, workers and whoever repairs take turns here, one step at a time, and any of them may die at a named step. Messages
+are delivered in any order, several times, late or never. In the end faults stop, and every copy must be what its authority's rows
+are: by the model, and by SQL.
+"""
+
+import random
+import sys
+
+from django.db import transaction
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize
+
+from messaging import ledger
+from tests.properties import looking
+from tests.properties.copying import Copying
+from tests.properties.keeping import Keeping
+from tests.properties.model import EQUAL, GONE, Copy, Facts, holds
+from tests.properties.road import Road
+from users.models import User
+
+
+class Life(Road, Copying, Keeping):
+    """One story."""
+
+    @initialize(before=st.integers(0, 3), known=st.booleans(), begun=st.booleans(), seed=st.integers(0, 999))
+    def begin(self, before: int, known: bool, begun: bool, seed: int) -> None:
+        """Users who are older than any event, and billing: registered or not, begun or not."""
+        self.system.reset()
+        self.chance = random.Random(seed)
+        self.system.register("users", "billing")
+        with transaction.atomic(using="users"):
+            users = [User(email=self._address(), name="Old") for _ in range(before)]
+            User.objects.using("users").bulk_create(users)
+            ledger.baseline("users", "users.user", [str(user.pk) for user in users])
+        for user in users:
+            self.authority.write(str(user.pk), Facts("active", user.email, "Old"))
+            self.authority.users[str(user.pk)].announced = 1
+        if known or begun:
+            self.register("billing")
+        if begun:
+            self.bootstrap("billing", 2, "", 1, False, False, None)
+
+    def teardown(self) -> None:
+        if sys.exc_info()[0] is None:  # hypothesis comes here after a failure too
+            self._end()
+        self.system.end_beside(committed=False)
+
+    def _end(self) -> None:
+        """Faults stop: what failed is tried again, what waits is sent, and is delivered or lost."""
+        if self.system.beside is not None:
+            self.end_slowly(True)
+        for _ in range(20):
+            self.retry()
+            self.check()
+            sent = sum(relay.run_once().sent for relay in self.system.relays.values())
+            self.check()
+            self._arrive_all()
+            if not sent:
+                break
+        for copy in self.copies.values():
+            if not copy.registered:
+                continue
+            if copy.live:
+                self.catch_up(copy.name, 3, "", 1, None)
+            else:
+                self.bootstrap(copy.name, 3, "", 1, False, False, None)
+            self.check()
+            self._repair(copy, None, authority_wins=True)
+            self.check()
+            holds(EQUAL, not self._differing(copy), f"repaired, {copy.name} has {self._differing(copy)}")
+            self._equal_by_sql(copy)
+
+    def _arrive_all(self) -> None:
+        for name, messages in self.flying.items():
+            while messages:
+                message = messages.pop(self.chance.randrange(len(messages)))
+                if self.chance.random() < 0.8:
+                    self._arrive(name, message, "", poison=False)
+            self.check()
+
+    def _equal_by_sql(self, copy: Copy) -> None:
+        """The same, without the model."""
+        sql = """SELECT l.aggregate_id, l.version, l.deleted, u.status, u.email, u.name FROM messaging_ledger l
+            LEFT JOIN users_user u ON l.aggregate_id = {} WHERE l.aggregate = 'users.user'"""
+        there = {}
+        for key, version, deleted, *facts in self.system.rows("users", sql.format(looking.id_as_text("u.id"))):
+            there[key] = version, copy.keeps(GONE if deleted else Facts(*facts))
+        here = looking.copied(self.system, copy.name)
+        if copy.partial_to:
+            there = {key: row for key, row in there.items() if key in here}
+        holds(EQUAL, here == there, f"{copy.name} has {here}, and the authority's rows are {there}")

@@ -1,0 +1,210 @@
+"""What should be so, in plain dicts: what was committed at the authority, and what each copy was given of it.
+
+Nothing here is the implementation's: no query, no function of `messaging`. A version is counted by one at each write, an event is
+entered where a service committed, a copy keeps the newest that it was given and never lets an erasure go. The machine compares all
+of it with what SQL says after every step.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+FORWARD: Final = "a copy's version never goes back"
+ERASED: Final = "what is erased stays erased"
+COPY: Final = "a copy holds the newest that it was given, and nothing else"
+HOLES: Final = "a checkpoint passes nothing that wasn't applied"
+DENSE: Final = "positions are dense, and each is given once"
+LEDGER: Final = "version and announced version tell what was written and recorded"
+COMMITTED: Final = "what is sent was committed"
+SENT: Final = "what counts as sent was sent"
+ONCE: Final = "an effect happens once"
+COUNTED: Final = "what is no newer is counted as that, and changes nothing"
+KEPT: Final = "nothing goes that somebody hasn't passed"
+BOUND: Final = "the queue is there before the feed is read"
+EQUAL: Final = "in the end every copy is what its authority's rows are"
+
+
+class Broken(AssertionError):
+    """An invariant doesn't hold. `rule`: which one."""
+
+    def __init__(self, rule: str, told: str) -> None:
+        super().__init__(f"{rule}: {told}")
+        self.rule = rule
+
+
+def holds(rule: str, condition: object, told: str) -> None:
+    """Raise `Broken` where it doesn't."""
+    if not condition:
+        raise Broken(rule, told)
+
+
+class Facts(NamedTuple):
+    """What a user is to others."""
+
+    status: str
+    email: str
+    name: str
+
+
+def emptied(facts: Facts) -> Facts:
+    """Without personal data."""
+    return facts._replace(email="", name="")
+
+
+GONE: Final = Facts("erased", "", "")
+
+
+class Told(NamedTuple):
+    """An event: whom it is about, at which version, of which kind, and with which facts."""
+
+    subject: str
+    version: int
+    kind: str
+    facts: Facts
+
+    def emptied(self) -> "Told":
+        return self._replace(facts=emptied(self.facts))
+
+
+class Given(NamedTuple):
+    """What a copy got of an event: what it keeps of its facts, as the message had them."""
+
+    subject: str
+    version: int
+    kept: Any
+
+
+@dataclass
+class Aggregate:
+    """A user at the authority. `row`: None where it was deleted. `told`: version to what was to be told of it then."""
+
+    row: Facts | None = None
+    version: int = 0
+    announced: int = 0
+    deleted: bool = False
+    told: dict[int, Facts] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> Facts:
+        return GONE if self.deleted or self.row is None else self.row
+
+
+class Refused(Exception):
+    """What the service refuses, and so does this."""
+
+
+@dataclass
+class Authority:
+    """What was committed. `recorded`: events in the order in which they were; their ids are learnt from the outbox."""
+
+    users: dict[str, Aggregate] = field(default_factory=dict)
+    recorded: list[Told] = field(default_factory=list)
+    events: dict[str, Told] = field(default_factory=dict)
+    places: dict[int, tuple[str, int]] = field(default_factory=dict)
+    purged: set[str] = field(default_factory=set)
+    purged_events: set[str] = field(default_factory=set)
+
+    def begun(self) -> "Authority":
+        """A copy, for a transaction: it takes the original's place where that commits."""
+        return deepcopy(self)
+
+    def write(self, key: str, row: Facts | None) -> None:
+        user = self.users.setdefault(key, Aggregate())
+        user.version += 1
+        user.row = row
+        user.deleted = user.deleted or row is None or row.status == "erased"
+        user.told[user.version] = user.facts
+
+    def record(self, key: str, kind: str) -> None:
+        """Whoever was erased is announced as erased, and as nothing else, whatever the row holds by now."""
+        user = self.users[key]
+        user.announced = user.version
+        self.recorded.append(Told(key, user.version, "erased" if user.deleted else kind, user.facts))
+
+    def forget(self, key: str) -> None:
+        """Retention took the tombstone."""
+        del self.users[key]
+        self.purged.add(key)
+
+    # What the services do.
+
+    def register(self, key: str, email: str, name: str) -> None:
+        self.write(key, Facts("active", email, name))
+        self.record(key, "created")
+
+    def suspend(self, key: str) -> None:
+        self._to(key, {"active"}, "suspended", "suspended")
+
+    def reactivate(self, key: str) -> None:
+        self._to(key, {"suspended"}, "active", "reactivated")
+
+    def change_email(self, key: str, email: str) -> None:
+        row = self._row(key)
+        if row.status == "erased":
+            raise Refused("erased")
+        self._say(key, row._replace(email=email), "email_changed")
+
+    def erase(self, key: str) -> None:
+        """In the events that are kept, too: name and address are emptied there. What is on its way has them still."""
+        if self._row(key).status != "erased":
+            self.recorded = [told.emptied() if told.subject == key else told for told in self.recorded]
+            self.events = {event: told.emptied() if told.subject == key else told for event, told in self.events.items()}
+            self._say(key, GONE, "erased")
+
+    def _to(self, key: str, before: set[str], status: str, kind: str) -> None:
+        row = self._row(key)
+        if row.status not in before:
+            raise Refused(row.status)
+        self._say(key, row._replace(status=status), kind)
+
+    def _say(self, key: str, row: Facts, kind: str) -> None:
+        self.write(key, row)
+        self.record(key, kind)
+
+    def _row(self, key: str) -> Facts:
+        user = self.users.get(key)
+        if user is None or user.row is None:
+            raise Refused("unknown")
+        return user.row
+
+
+@dataclass
+class Copy:
+    """What a consumer was given. `keeps`: what it keeps of the facts. `rows`: id to (version, that).
+
+    `partial_to`: begun at that position, without what lies before. `tampered`: ids whose row somebody bent by hand, until a repair.
+    `received`: ids of events whose effects are there, or that wait for their retry (`waiting`, id to event).
+    """
+
+    name: str
+    keeps: Callable[[Facts], Any]
+    rows: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    received: set[str] = field(default_factory=set)
+    waiting: dict[str, Given] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
+    tampered: set[str] = field(default_factory=set)
+    handed: set[str] = field(default_factory=set)
+    registered: bool = False
+    begun: bool = False
+    live: bool = False
+    partial_to: int = 0
+
+    @property
+    def gone(self) -> Any:
+        return self.keeps(GONE)
+
+    def apply(self, given: Given) -> bool:
+        """Keep this if it is newer; says whether it was."""
+        version, kept = self.rows.get(given.subject, (0, None))
+        if given.version <= version:
+            return False
+        self.rows[given.subject] = given.version, self.gone if kept == self.gone else given.kept
+        return True
+
+    def take(self, events: Mapping[str, Given], order: Sequence[str]) -> tuple[int, int, int]:
+        """A message with these events, by id: (applied, duplicate, obsolete). Of several for one user in it the newest counts."""
+        fresh = [event for event in dict.fromkeys(order) if event not in self.received]
+        moved = {events[event].subject for event in fresh if self.apply(events[event])}
+        self.received.update(fresh)
+        return len(moved), len(order) - len(fresh), len(fresh) - len(moved)

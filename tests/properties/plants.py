@@ -1,0 +1,255 @@
+"""Planted bugs: a line of `messaging` (or of a cache) taken out or bent, while the stories are told.
+
+Each is an edit of a function's own text, so it stops to apply, loudly, when that text changes. The function keeps its identity and
+gets the edited code: whoever imported it earlier is bent too.
+"""
+
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from importlib import import_module
+from types import FunctionType
+
+import pytest
+from django.db import connections
+
+from messaging import ledger
+from tests.properties.model import BOUND, COMMITTED, COPY, COUNTED, DENSE, EQUAL, ERASED, FORWARD, HOLES, KEPT, LEDGER, ONCE, SENT
+from users.models import User
+
+
+@dataclass(frozen=True)
+class Plant:
+    """`what`: in words. `where`: the function, as module:name; `edits`: (text, what takes its place), each text there once.
+    `broken`: the invariants of which the first to be seen broken must be one. `postgresql`: the same for that engine, where it
+    differs. `trigger`: the edit is of a trigger's text, so it has to be put in anew. `story`: the one by hand that meets it, where
+    chance does too seldom. `seen_by`: the test, as module:name, that sees what no story can reach."""
+
+    what: str
+    where: str
+    edits: tuple[tuple[str, str], ...]
+    broken: frozenset[str]
+    postgresql: "tuple[str, tuple[tuple[str, str], ...]] | None" = None
+    trigger: bool = False
+    story: str = ""
+    seen_by: str = ""
+
+    def here(self) -> tuple[str, tuple[tuple[str, str], ...]]:
+        if self.postgresql and connections["users"].vendor == "postgresql":
+            return self.postgresql
+        return self.where, self.edits
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        where, edits = self.here()
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                function = _function(where)
+                patch.setattr(function, "__code__", _edited(function, edits))
+                self._install()
+                yield
+        finally:
+            self._install()
+
+    def _install(self) -> None:
+        if self.trigger:
+            ledger.install("users", ledger.TRACKED[User._meta.label_lower])
+
+
+def _function(where: str) -> FunctionType:
+    module, _, names = where.partition(":")
+    found = reduce(getattr, names.split("."), import_module(module))
+    assert isinstance(found, FunctionType)
+    return found
+
+
+def _edited(function: FunctionType, edits: tuple[tuple[str, str], ...]) -> "Callable[..., object]":
+    text = textwrap.dedent(inspect.getsource(function))
+    for old, new in edits:
+        assert text.count(old) == 1, f"{function.__qualname__} has {old!r} {text.count(old)} times: this plant needs another text."
+        text = text.replace(old, new)
+    names: dict[str, FunctionType] = {}
+    exec(compile(text, inspect.getsourcefile(function) or "", "exec"), function.__globals__, names)
+    return names[function.__name__].__code__  # type: ignore[return-value]
+
+
+#: Name to plant. docs/mutations.md lists them.
+PLANTS = {
+    "no_version_guard": Plant(
+        "the upsert without its `WHERE`: the last to come wins",
+        "messaging.upsert:upsert_newer",
+        (("""f'WHERE excluded.{version_column} > "{table}".{version_column}'""", "''"),),
+        frozenset({FORWARD, ERASED, COUNTED}),
+    ),
+    "last_of_a_message_wins": Plant(
+        "of several events for one user in a message the last counts, not the newest",
+        "messaging.upsert:upsert_newer",
+        (("if row[version] > known[version]:", "if True:"),),
+        frozenset({COPY, FORWARD, HOLES}),
+        story="the_newest_comes_first_in_a_message",
+    ),
+    "position_by_id": Plant(
+        "the position is the ledger row's id",
+        "messaging.engines.sqlite:stamp",
+        (("row_number() OVER (ORDER BY changed_at, id) + (SELECT head FROM messaging_sequence)", "id"),),
+        frozenset({DENSE}),
+        postgresql=(
+            "messaging.engines.postgresql:stamp",
+            (("row_number() OVER () + (SELECT head FROM messaging_sequence WHERE id = 1)", "id"),),
+        ),
+    ),
+    "inbox_row_apart": Plant(
+        "acknowledged before the commit: the inbox row commits apart from what the handler writes",
+        "messaging.inbox:_take",
+        (
+            (
+                'steps.reach("inbox.deduplicated")',
+                "pass\n    with transaction.atomic(using=consumer):\n        steps.reach('inbox.deduplicated')",
+            ),
+        ),
+        frozenset({COPY, HOLES, LEDGER, COUNTED}),
+    ),
+    "no_inbox_row": Plant(
+        "an event that was there before is handled again",
+        "messaging.inbox:_take",
+        ((" if item.key in new}", "}"),),
+        frozenset({ONCE, COUNTED}),
+    ),
+    "parked_counts_as_applied": Plant(
+        "the checkpoint passes an event that waits for its retry",
+        "messaging.inbox:_take",
+        ((" and failure is None and item.event.id not in waiting", ""),),
+        frozenset({HOLES}),
+    ),
+    "checkpoint_over_holes": Plant(
+        "the checkpoint is the highest position that arrived",
+        "messaging.checkpoints:merge",
+        (("if first <= checkpoint + 1 and not merged:", "if not merged:"),),
+        frozenset({HOLES}),
+    ),
+    "checkpoint_before_the_page": Plant(
+        "a page's checkpoint commits before its rows",
+        "messaging.pulling:take",
+        (
+            ("applied = cache.apply(taken, source).applied if taken else frozenset()", "applied = frozenset()"),
+            (
+                'steps.reach("pull.committed")',
+                'steps.reach("pull.committed")\n    with transaction.atomic(using=consumer):\n        cache.apply(taken, source)',
+            ),
+        ),
+        frozenset({HOLES}),
+    ),
+    "erasure_deletes_the_row": Plant(
+        "the copy deletes an erased row and keeps no tombstone",
+        "billing.caches:apply_users",
+        (
+            (
+                "_flag_late_invoices(",
+                'CachedUser.objects.using(DATABASE).filter(status="erased").delete()\n    _flag_late_invoices(',
+            ),
+        ),
+        frozenset({ERASED, FORWARD, COPY, HOLES, EQUAL}),
+    ),
+    "tombstone_forgotten_by_the_ledger": Plant(
+        "a write to an erased row makes it a living one again",
+        "messaging.engines.sqlite:_moves",
+        (("deleted = max(deleted, excluded.deleted)", "deleted = excluded.deleted"),),
+        frozenset({LEDGER, ERASED}),
+        postgresql=(
+            "messaging.engines.postgresql:install_trigger",
+            (("deleted = l.deleted OR excluded.deleted", "deleted = excluded.deleted"),),
+        ),
+        trigger=True,
+    ),
+    "feed_forgets_an_erasure": Plant(
+        "the feed tells what the row says, whatever the ledger knows of an erasure",
+        "messaging.sides:gone_sql",
+        (("(l.deleted AND NOT {says_so})", "false"),),
+        frozenset({COPY, ERASED, EQUAL}),
+        story="an_erased_row_is_written_to_and_pulled",
+    ),
+    "feed_without_tombstones": Plant(
+        "the feed leaves out what was erased",
+        "messaging.telling:between",
+        (("position > %s AND position <= %s", "NOT deleted AND position > %s AND position <= %s"),),
+        frozenset({HOLES, EQUAL}),
+    ),
+    "announced_without_an_event": Plant(
+        "a version counts as announced, and no outbox row is written",
+        "messaging.outbox:record_many",
+        (('insert_new(Published, values, key="id", using=using)', "pass"),),
+        frozenset({LEDGER}),
+    ),
+    "claimed_without_a_transaction": Plant(
+        "the relay marks its batch as sent before it is",
+        "messaging.relay:Relay.run_once",
+        (("with transaction.atomic(using=self.using):", "if True:"),),
+        frozenset({SENT}),
+    ),
+    "replayed_with_the_newest_place": Plant(
+        "a replayed event carries the place of a newer change",
+        "messaging.replay:_sendable",
+        ((' and version == event["aggregateversion"]', ""),),
+        frozenset({HOLES}),
+    ),
+    "feed_read_before_the_queue": Plant(
+        "a bootstrap reads the feed before its queue is there",
+        "messaging.bootstrap:_run",
+        (
+            (
+                '    if registration["queue"]:',
+                '    client.changes(BEYOND, limit=1)\n    if registration["queue"]:',
+            ),
+        ),
+        frozenset({BOUND}),
+    ),
+    "purge_by_age": Plant(
+        "retention goes by age, and asks for nobody's checkpoint",
+        "messaging.retention:_behind",
+        (("position is None or checkpoint < position", "False"),),
+        frozenset({KEPT}),
+    ),
+    "purge_of_the_unsent": Plant(
+        "retention takes outbox rows that were not sent",
+        "messaging.retention:_sent",
+        (("status=StatusChoice.SUCCEEDED, ", ""),),
+        frozenset({KEPT}),
+    ),
+    "final_ignored": Plant(
+        "a later version undoes an erasure in the copy",
+        "messaging.upsert:_assignment",
+        (("if final and field.name == final[0]:", "if False:"),),
+        frozenset(),
+        seen_by="tests.messaging.test_inbox:test_erasure_wins_over_whatever_comes_later",
+    ),
+    "final_ignored_in_a_message": Plant(
+        "a later version undoes an erasure in the same message",
+        "messaging.upsert:upsert_newer",
+        (("    if final:\n", "    if False:\n"),),
+        frozenset(),
+        seen_by="tests.messaging.test_inbox:test_erasure_wins_over_what_comes_with_it",
+    ),
+    "erased_told_as_there": Plant(
+        "an event tells of an erased user as of one that is there",
+        "messaging.outbox:record_many",
+        (("_as_tombstone(item, using) if deleted else item", "item"),),
+        frozenset({LEDGER, COMMITTED, COPY, ERASED}),
+    ),
+    "parked_outlives_the_tombstone": Plant(
+        "an event that waits for its retry brings back whom the authority has purged",
+        "messaging.parking:forget",
+        (("return rows.update(", "return rows.none().update("),),
+        frozenset({ERASED, COPY}),
+        story="what_failed_is_tried_again_after_the_purge",
+    ),
+    "floor_in_a_bootstrap": Plant(
+        "a new copy is refused in the middle of its bootstrap, for tombstones that it never had",
+        "messaging.api.views:ChangesView.get",
+        ((' and asked.get("floor", 0) < floor:', ":"),),
+        frozenset({EQUAL}),
+        story="a_copy_is_begun_long_after_a_purge",
+    ),
+}

@@ -1,0 +1,95 @@
+"""A second consumer: other fields than billing's, kept in a database that these tests have to spare (the monolith's).
+
+A whole context of its own, with its own processes, is in `tests/contexts`; here it only has to be cheap.
+"""
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from django.apps.registry import Apps
+from django.db import connections, models
+from django.utils import timezone
+from pydantic import BaseModel
+
+from messaging.caches import Cache
+from messaging.handlers import Event, Handler
+from messaging.upsert import Upserted, upsert_newer
+
+NAME = "monolith"
+
+
+class Contact(models.Model):
+    """A user's name and address. Its app knows nothing of it: the register of models is its own."""
+
+    user_id = models.UUIDField(primary_key=True)
+    email = models.CharField(max_length=254)
+    name = models.CharField(max_length=200)
+    version = models.BigIntegerField()
+    source = models.CharField(max_length=10)
+    received_at = models.DateTimeField()
+
+    objects: ClassVar[Any] = models.Manager()
+
+    class Meta:
+        app_label = NAME
+        apps = Apps()
+        db_table = "properties_contact"
+
+    def __str__(self) -> str:
+        return f"{self.user_id} (v{self.version})"
+
+
+class Reachable(BaseModel):
+    """What it reads of a user."""
+
+    email: str
+    name: str
+
+
+def apply_contacts(events: Sequence[Event], source: str) -> Upserted:
+    now = timezone.now()
+    rows = [
+        {
+            "user_id": event.subject,
+            "email": event.data.email,
+            "name": event.data.name,
+            "version": event.version,
+            "source": source,
+            "received_at": now,
+        }
+        for event in events
+    ]
+    return upsert_newer(Contact, rows, final=("email", ""), using=NAME)
+
+
+def apply_user_changes(events: Sequence[Event]) -> Upserted:
+    return apply_contacts(events, "event")
+
+
+@contextmanager
+def table():
+    """The copy's table is there."""
+    with connections[NAME].schema_editor() as editor:
+        editor.create_model(Contact)
+    try:
+        yield
+    finally:
+        with connections[NAME].schema_editor() as editor:
+            editor.delete_model(Contact)
+
+
+CACHES = {
+    "users": Cache(
+        model=Contact,
+        key="user_id",
+        fields=("email", "name"),
+        reads=Reachable,
+        apply=apply_contacts,
+        tombstone=("email", ""),
+    ),
+}
+HANDLERS = {
+    f"users.user.{kind}.v1": Handler(reads=Reachable, apply=apply_user_changes)
+    for kind in ("created", "suspended", "reactivated", "email_changed", "erased")
+}

@@ -1,0 +1,166 @@
+"""Stories told by hand: what a machine that goes by chance reaches too seldom. Same rules, same invariants after each step."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.properties import second
+from tests.properties.machine import Life
+from tests.properties.system import System
+
+FIRST = 0  # the first user
+
+
+class Telling:
+    """Does a step, and looks."""
+
+    def __init__(self, system: System) -> None:
+        class Told(Life):
+            pass
+
+        Told.system = system
+        self.life = Told()
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        step: Callable[..., Any] = getattr(self.life, name)
+
+        def told(*arguments: Any, **options: Any) -> None:
+            step(*arguments, **options)
+            self.life.check()
+
+        return told
+
+    def begin_with(self, users: int, *, billing: bool = True) -> None:
+        self.begin(users, billing, billing, 0)
+
+    def send(self) -> None:
+        self.relay("users", 3, "", 1)
+
+    def bootstrapped(self, name: str, page_size: int = 2) -> None:
+        self.bootstrap(name, page_size, "", 1, False, False, None)
+
+    def pulled(self, name: str) -> None:
+        self.catch_up(name, 3, "", 1, None)
+
+    def arrive(self, *, poison: bool = False) -> None:
+        self.deliver(0, newest=True, crash="", poison=poison)
+
+
+def the_newest_comes_first_in_a_message(tell: Telling) -> None:
+    tell.begin_with(1)
+    tell.write("suspend", FIRST)
+    tell.write("reactivate", FIRST)
+    tell.send()
+    tell.deliver_together(0, "")
+
+
+def an_erased_row_is_written_to_and_pulled(tell: Telling) -> None:
+    tell.begin_with(2)
+    tell.write("erase", FIRST)
+    tell.write_silently("raw", FIRST)
+    tell.pulled("billing")
+
+
+def a_copy_is_begun_long_after_a_purge(tell: Telling) -> None:
+    """Its pages begin below the floor, which tombstones have left that it never had."""
+    tell.begin_with(5)
+    tell.write("erase", FIRST)
+    tell.write("change_email", 13)
+    tell.send()
+    tell.arrive()
+    tell.pulled("billing")
+    tell.report("billing")
+    tell.purge("", 1)
+    tell.register(second.NAME)
+    tell.bootstrapped(second.NAME, page_size=2)
+
+
+def a_copy_is_killed_below_the_floor(tell: Telling) -> None:
+    tell.begin_with(5)
+    tell.write("erase", FIRST)
+    tell.write("change_email", 13)
+    tell.send()
+    tell.pulled("billing")
+    tell.report("billing")
+    tell.purge("", 1)
+    tell.register(second.NAME)
+    tell.bootstrap(second.NAME, 1, "pull.committed", 2, False, False, None)
+    tell.bootstrapped(second.NAME)
+
+
+def what_failed_is_tried_again_after_the_purge(tell: Telling) -> None:
+    """An event fails and waits; its user is erased, everybody passes that, and the tombstone is purged and forgotten."""
+    tell.begin_with(1)
+    tell.write("change_email", FIRST)
+    tell.send()
+    tell.arrive(poison=True)
+    tell.write("erase", FIRST)
+    tell.send()
+    tell.arrive()
+    tell.pulled("billing")
+    tell.report("billing")
+    tell.purge("", 1)
+    tell.repair("billing", None, False)
+    tell.retry()
+
+
+def an_overdue_invoice_comes_twice(tell: Telling) -> None:
+    """Its user was made active again in between, and stays it."""
+    tell.begin_with(1)
+    tell.bill(FIRST)
+    tell.relay("billing", 3, "", 1)
+    tell.deliver(0, newest=True, crash="", poison=False)
+    tell.write("reactivate", FIRST)
+    tell.deliver_again(0, 0, "", mixed=False)
+
+
+def a_worker_dies_between_its_two_writes(tell: Telling) -> None:
+    tell.begin_with(1)
+    tell.write("suspend", FIRST)
+    tell.send()
+    tell.deliver(0, newest=True, crash="inbox.deduplicated", poison=False)
+    tell.deliver(0, newest=True, crash="", poison=False)
+
+
+def a_late_event_comes_behind_a_newer_one(tell: Telling) -> None:
+    tell.begin_with(1)
+    for what in ("suspend", "reactivate"):
+        tell.write(what, FIRST)
+        tell.relay("users", 1, "", 1)
+    tell.deliver(0, newest=True, crash="", poison=False)
+    tell.deliver(0, newest=False, crash="", poison=False)
+
+
+def a_slow_writer_commits_behind_a_quick_one(tell: Telling) -> None:
+    """Only where two can write at a time."""
+    tell.begin_with(0)
+    if tell.life.system.writes_beside:
+        tell.write_slowly()
+        tell.write("register", FIRST)
+        tell.stamp(None)
+        tell.pulled("billing")
+        tell.end_slowly(True)
+        tell.pulled("billing")
+
+
+#: Name to story.
+STORIES: dict[str, Callable[[Telling], None]] = {
+    told.__name__: told
+    for told in (
+        the_newest_comes_first_in_a_message,
+        an_erased_row_is_written_to_and_pulled,
+        a_copy_is_begun_long_after_a_purge,
+        a_copy_is_killed_below_the_floor,
+        what_failed_is_tried_again_after_the_purge,
+        an_overdue_invoice_comes_twice,
+        a_worker_dies_between_its_two_writes,
+        a_late_event_comes_behind_a_newer_one,
+        a_slow_writer_commits_behind_a_quick_one,
+    )
+}
+
+
+def tell_by_hand(system: System, name: str) -> None:
+    """The story, and its end: faults stop, and every copy is equal."""
+    telling = Telling(system)
+    STORIES[name](telling)
+    telling.life.teardown()

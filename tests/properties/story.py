@@ -1,0 +1,117 @@
+"""What a story is made of: the model beside the system, and what is looked at after each step."""
+
+import random
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+
+from tests.properties import looking, second
+from tests.properties.model import COUNTED, GONE, ONCE, Authority, Copy, Refused, holds
+from tests.properties.system import QUEUES, Message, System
+
+NAMES = st.sampled_from(["billing", second.NAME])
+WHICH = st.integers(0, 15)
+#: A crash when its step is reached so often.
+TURN = st.sampled_from([1, 1, 1, 2, 3])
+
+
+class Story(RuleBasedStateMachine):
+    """What the rules share. `system` is put into a subclass by whoever runs it."""
+
+    system: ClassVar[System]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.authority = Authority()
+        self.copies = {
+            "billing": Copy("billing", lambda facts: facts.status),
+            second.NAME: Copy(second.NAME, lambda facts: (facts.email, facts.name)),
+        }
+        self.looking = looking.Looking(self.system)
+        self.flying: dict[str, list[Message]] = {name: [] for name in QUEUES}
+        self.ever: dict[str, list[Message]] = {name: [] for name in QUEUES}
+        self.overdue: dict[str, str] = {}
+        self.suspended_by: set[str] = set()
+        self.waiting: dict[str, str] = {}
+        self.slow = "", GONE
+        self.counted: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
+        self.chance = random.Random(0)
+
+    @invariant()
+    def check(self) -> None:
+        self.looking.read()
+        self.looking.effects()
+        self.looking.authority(self.authority)
+        for name in QUEUES:
+            messages = self.system.drain(name)
+            if name in self.copies:
+                self.looking.messages(self.authority, self.copies[name], messages)
+            elif messages:
+                invoiced = looking.outbox(self.system, "billing")
+                for event in (event for message in messages for event in message.events):
+                    holds(ONCE, event["id"] in invoiced, f"{event} was sent, and never committed")
+                    self.overdue[event["id"]] = event["data"]["user_id"]
+            self.flying[name] += messages
+            self.ever[name] += [message for message in messages if message.events]
+        self.looking.sending(self.authority, list(self.copies.values()))
+        for copy in self.copies.values():
+            self.looking.copy(self.authority, copy)
+        for name, counted, expected in self.counted:  # last: a wrong row says more than a wrong count
+            holds(COUNTED, counted == expected, f"{name} counted {counted} as (applied, duplicate, obsolete), not {expected}")
+        self.counted.clear()
+
+    def _settle(self, copy: Copy) -> None:
+        """Take into the model what a pull or a repair may have done: to each row, what the authority has now, or nothing. Anything
+        else stays for the invariants to find. Rows that somebody bent may be put back, or taken out."""
+        rows = looking.copied(self.system, copy.name)
+        for key in copy.rows.keys() | rows.keys():
+            old, new, user = copy.rows.get(key), rows.get(key), self.authority.users.get(key)
+            bent = key in copy.tampered
+            if bent and old != new:
+                self.looking.seen[copy.name].pop(key, None)
+            if new is None:
+                if bent or (key in self.authority.purged and old is not None and old[1] == copy.gone):
+                    del copy.rows[key]
+                    if user is None:  # and nothing that waits may bring it back
+                        copy.waiting = {event: given for event, given in copy.waiting.items() if given.subject != key}
+            elif user is not None and new == (user.version, copy.keeps(user.facts)) and (bent or old is None or old[0] < new[0]):
+                copy.rows[key] = new
+
+    def _differing(self, copy: Copy, *, pulled: bool = False) -> dict[str, tuple[Any, Any]]:
+        """Where a copy isn't what the authority's rows are: id to (there, here). `pulled`: only what a pull should have brought. A
+        copy that was begun without the past never asked for what lies there, though an old event may have told it some of it."""
+        at = looking.ledger(self.system) if pulled and copy.partial_to else {}
+        found: dict[str, tuple[Any, Any]] = {}
+        for key in copy.rows.keys() | self.authority.users.keys():
+            user, here = self.authority.users.get(key), copy.rows.get(key)
+            there = None if user is None else (user.version, copy.keeps(user.facts))
+            if there == here or (here is None and copy.partial_to):
+                continue
+            if key in at and (at[key].position or 0) <= copy.partial_to:
+                continue
+            if there is None and here is not None and here[1] == copy.gone:
+                continue  # a tombstone that the authority has purged; it is forgotten in time
+            found[key] = there, here
+        return found
+
+    def _suspend(self, key: str) -> None:
+        """What an overdue invoice does to its user."""
+        refuses(lambda: self.authority.suspend(key), (Refused,))
+
+    def _user(self, model: Authority, which: int) -> str | None:
+        """Mostly one of two, so that much happens to the same."""
+        keys = list(model.users)
+        return keys[which % (min(2, len(keys)) if which < 12 else len(keys))] if keys else None
+
+    def _address(self) -> str:
+        return f"u{self.system.number()}@example.org"
+
+
+def refuses(work: Callable[[], object], errors: tuple[type[Exception], ...]) -> bool:
+    try:
+        work()
+    except errors:
+        return True
+    return False

@@ -1,0 +1,297 @@
+"""The real system in one process: its databases, its API without a socket, its broker in memory, and faults at named steps.
+
+Nothing is replaced but the road: a request goes to Django straight away, and a message lies in kombu's memory until it is taken
+out. A crash is an exception that nobody catches, raised at one of `messaging.steps`: what wasn't committed is gone, as with a kill.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+import urllib3
+from celery import current_app
+from django.conf import settings
+from django.db import connections, transaction
+from django.test import Client
+from kombu.exceptions import ChannelError
+
+from messaging import client, differences, handlers, pulling, registry, retention, signing, steps, tending, tokens
+from messaging.queues import HEARTBEAT, queue
+from messaging.relay import Relay
+from tests.properties import second
+from tests.properties.model import BOUND, Broken
+from users.models import User
+
+HOUR = timedelta(hours=1)
+#: Alias to its tables, in an order in which they can be emptied: the ledger last, for the triggers note what is deleted.
+PLUMBING = (
+    *("published", "received", "messaging_consumer", "messaging_subscription", "messaging_sequence", "messaging_incident"),
+    *("messaging_repair", "messaging_parked", "messaging_ledger"),
+)
+TABLES = {
+    "users": ("users_user", *PLUMBING),
+    "billing": ("billing_invoice", "billing_cacheduser", *PLUMBING),
+    second.NAME: (second.Contact._meta.db_table, *PLUMBING),
+}
+QUEUES = tuple(TABLES)
+
+
+class Killed(BaseException):
+    """Stands in for SIGKILL; tests/delivery sends real ones."""
+
+
+class Poison(Exception):
+    """A handler that fails."""
+
+
+class Message(NamedTuple):
+    """What lies in a queue, and whose events it may hold by its signature."""
+
+    task: str
+    kwargs: dict[str, Any]
+    publishers: list[str]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [] if self.task == HEARTBEAT else self.kwargs["events"]
+
+    def with_events(self, events: list[dict[str, Any]]) -> "Message":
+        return self._replace(kwargs={**self.kwargs, "events": events})
+
+
+class System:
+    """All of it, as the machine uses it."""
+
+    def __init__(self) -> None:
+        self.tokens: dict[str, str] = {}
+        self.fault: tuple[str, int, type[BaseException]] | None = None
+        self.away_after: int | None = None
+        self.bootstrapping = ""
+        self.numbers = iter(range(0))
+        self.relays = {name: Relay(name, current_app) for name in ("users", "billing")}
+        self.channel = current_app.connection_for_read().channel()
+        self.queues = {name: queue(name).bind(self.channel) for name in QUEUES}
+        self.beside: Any = None
+        self.browser = Client(raise_request_exception=True)
+
+    def reset(self) -> None:
+        """Everything is empty and well."""
+        self.end_beside(committed=False)
+        for alias, tables in TABLES.items():
+            with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+                for table in tables:
+                    cursor.execute(f'DELETE FROM "{table}"')
+        for name in QUEUES:
+            self.channel.queues.pop(name, None)  # `queue_delete` takes away only what is bound to an exchange
+        self.tokens.clear()
+        self.fault, self.away_after, self.bootstrapping = None, None, ""
+        self.numbers = iter(range(1, 10**6))
+        for relay in self.relays.values():
+            relay.next_heartbeat = 0.0
+
+    def number(self) -> int:
+        """A number that nobody had yet: for addresses, and for ids, so that a story has the same ones when it is told again."""
+        return next(self.numbers)
+
+    def new_id(self) -> uuid.UUID:
+        # Scattered, as random ones are: fingerprints cut ranges of ids.
+        return uuid.uuid5(uuid.NAMESPACE_OID, str(self.number()))
+
+    def register(self, consumer: str, authority: str = "users") -> None:
+        types, fields = registry.wanted(consumer, authority) or ([], [])
+        registry.register_consumer(authority=authority, name=consumer, types=types, fields=fields)
+        if authority == "users":
+            self.tokens[consumer] = tokens.issue_token(authority="users", name=consumer, ttl=HOUR)
+
+    # Faults.
+
+    def reach(self, step: str) -> None:
+        if self.fault and self.fault[0] == step:
+            _, left, kind = self.fault
+            self.fault = (step, left - 1, kind) if left > 1 else None
+            if left <= 1:
+                raise kind(step)
+
+    def run(
+        self,
+        work: Callable[[], Any],
+        crash: str = "",
+        *,
+        turn: int = 1,
+        kind: type[BaseException] = Killed,
+        away: int | None = None,
+    ) -> tuple[bool, Any]:
+        """Do it, with a crash when a step is reached for the `turn`th time, or an API that is away after so many answers. (whether
+        it went through, what came of it)"""
+        self.fault, self.away_after = (crash, turn, kind) if crash else None, away
+        try:
+            return True, work()
+        except Killed:
+            return False, None
+        except client.Unreachable:
+            if away is None:
+                raise
+            return False, None
+        finally:
+            self.fault = self.away_after = None
+
+    # The broker.
+
+    def drain(self, name: str) -> list[Message]:
+        """Take out what lies in a queue."""
+        if not self.bound(name):
+            return []
+        found = []
+        while (message := self.queues[name].get(no_ack=True)) is not None:
+            task = message.headers["task"]
+            verified = signing.check(message.headers, task, message.body)
+            found.append(Message(task, json.loads(message.body)[1], signing.publishers(verified)))
+        return found
+
+    def bound(self, name: str) -> bool:
+        """Whether the queue is there."""
+        try:
+            self.channel.queue_declare(name, passive=True)
+        except ChannelError:
+            return False
+        return True
+
+    # SQL, read as it is.
+
+    def rows(self, alias: str, sql: str) -> list[tuple[Any, ...]]:
+        with connections[alias].cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def execute(self, alias: str, sql: str, *parameters: Any) -> int:
+        with connections[alias].cursor() as cursor:
+            cursor.execute(sql, [self.spelled(alias, value) for value in parameters])
+            return int(cursor.rowcount)
+
+    @property
+    def writes_beside(self) -> bool:
+        """Whether the database has more than one writer at a time."""
+        return connections["users"].vendor == "postgresql"
+
+    def begin_beside(self, user: User) -> None:
+        """Insert a user on a connection of its own, and don't commit yet."""
+        self.beside = connections.create_connection("users")
+        self.beside.set_autocommit(False)
+        values = {field.column: field.get_db_prep_save(getattr(user, field.attname), self.beside) for field in User._meta.fields}
+        with self.beside.cursor() as cursor:
+            names, marks = ", ".join(f'"{name}"' for name in values), ", ".join(["%s"] * len(values))
+            cursor.execute(f"INSERT INTO users_user ({names}) VALUES ({marks})", list(values.values()))
+
+    def end_beside(self, committed: bool) -> None:
+        if self.beside is not None:
+            self.beside.commit() if committed else self.beside.rollback()
+            self.beside.close()
+            self.beside = None
+
+    @staticmethod
+    def spelled(alias: str, value: Any) -> Any:
+        return value.hex if isinstance(value, uuid.UUID) and connections[alias].vendor == "sqlite" else value
+
+    # The API.
+
+    def answer(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Any:
+        if self.away_after is not None:
+            self.away_after -= 1
+            if self.away_after < 0:
+                raise urllib3.exceptions.HTTPError("away")
+        if self.bootstrapping and "/changes/" in url and not self.bound(self.bootstrapping):
+            raise Broken(BOUND, f"{self.bootstrapping} reads {url}")
+        parts = urlsplit(url)
+        asked = {"headers": headers, "content_type": "application/json" if body else ""}
+        return self.browser.generic(method, f"{parts.path}?{parts.query}" if parts.query else parts.path, body or b"", **asked)
+
+
+class Pool:
+    """What `messaging.client` needs of urllib3's, with Django at the other end instead of a socket."""
+
+    system: System
+
+    def __init__(self, *, headers: Mapping[str, str], **options: Any) -> None:
+        self.headers = headers
+
+    def request(
+        self, method: str, url: str, *, body: bytes | None, fields: Mapping[str, Any] | None, headers: Any, **options: Any
+    ) -> Any:
+        given = f"{url}?{urlencode(fields)}" if fields else url
+        response = self.system.answer(method, given, body, headers or self.headers)
+        return SimpleNamespace(
+            status=response.status_code,
+            headers=response.headers,
+            read=lambda decode_content: response.content,
+            release_conn=lambda: None,
+        )
+
+    def clear(self) -> None:
+        pass
+
+
+class Inline:
+    """An executor that works at once: a story that is told again has to go as it went."""
+
+    def __init__(self, workers: int) -> None:
+        pass
+
+    def __enter__(self) -> "Inline":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def running() -> Iterator[System]:
+    """The system, with what a fast and repeatable run takes."""
+    system = System()
+    with pytest.MonkeyPatch.context() as patch, second.table():
+        patch.setattr(Pool, "system", system, raising=False)
+        patch.setattr(client, "urllib3", SimpleNamespace(PoolManager=Pool, Timeout=urllib3.Timeout, exceptions=urllib3.exceptions))
+        patch.setattr(pulling, "ThreadPoolExecutor", Inline)
+        patch.setattr(steps, "listeners", [system.reach])
+        patch.setattr(differences, "SETTLE", 0.0)
+        patch.setattr(retention, "BATCH", 3)
+        patch.setattr(tending, "GRACE", 0.0)
+        key = User._meta.pk
+        patch.setattr(key, "default", system.new_id)
+        patch.setitem(vars(key), "_get_default", system.new_id)
+        patch.setattr(settings, "MESSAGING", _messaging(system))
+        handlers.table.cache_clear()
+        try:
+            yield system
+        finally:
+            handlers.table.cache_clear()
+            for relay in system.relays.values():
+                relay.sender.close()
+            system.reset()
+            system.channel.connection.client.release()
+
+
+def _messaging(system: System) -> dict[str, Any]:
+    ours: dict[str, Any] = settings.MESSAGING
+    return {
+        **ours,
+        "HANDLERS": {**ours["HANDLERS"], second.NAME: "tests.properties.second.HANDLERS"},
+        "CACHES": {**ours["CACHES"], second.NAME: "tests.properties.second.CACHES"},
+        "API_RATE": 0.0,
+        "API_URL": lambda authority: "http://127.0.0.1",
+        "API_TOKEN": lambda consumer, authority: system.tokens.get(consumer, ""),
+    }
