@@ -3,9 +3,9 @@
 import os
 
 
-def signing(context: str) -> list[str]:
+def signing(publisher: str) -> list[str]:
     """`USERS_SIGNING_KEYS`: what users sign with, the first, and what they signed with before."""
-    return _words(f"{context.upper()}_SIGNING_KEYS")
+    return _words(f"{publisher.upper()}_SIGNING_KEYS")
 
 
 def public(publisher: str) -> list[str]:
