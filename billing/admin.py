@@ -53,7 +53,7 @@ class CachedUserAdmin(CacheAdmin):
 
     using = DATABASE
     authority = "users"
-    list_display = ("user", "status", "version", "compared_now", "source", "age", "authority_time", "received_at")
+    list_display = ("user", "status", "version", "compared_now", "source", "age", "authority_time")
     list_filter = ("status", "source", "received_at")
     search_fields = ("^user_id",)
     search_help_text = "A user's id, or its start."
@@ -175,7 +175,7 @@ class CutoverStepAdmin(ReadOnlyAdmin):
 
     using = DATABASE
     list_display = ("at", "before", "after", "by", "past_the_gate", "why")
-    list_filter = ("forced", "after", "at")
+    list_filter = ("forced",)
     search_fields = ("by", "reason")
     search_help_text = "Part of a name or a reason."
     fields = ("at", "before", "after", "by", "past_the_gate", "reason")

@@ -20,7 +20,7 @@ class OwnershipAdmin(ReadOnlyAdmin):
     list_display = ("aggregate", "owner", "follows", "now", "since", "verdict_", "verified")
     list_filter = ("owner", "state")
     search_fields = ("aggregate", "owner")
-    search_help_text = "Part of a model's label, or of a context's name."
+    search_help_text = "Part of a model's label or of a context's name. A model that nobody moves has no row here."
     fields = ("aggregate", "owner", "follows", "now", "since", "verdict_", "verified_at")
     readonly_fields = ("follows", "now", "verdict_")
 

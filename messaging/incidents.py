@@ -17,7 +17,7 @@ def silent(consumer: str, authority: str, subjects: Sequence[str]) -> Incident |
     """Changes that only a pull brought: no event was ever recorded for them."""
     if not subjects:
         return None
-    return _grow(consumer, Incident.Kind.SILENT, authority, subjects, "{count} changes of {authority} came without an event.")
+    return _grow(consumer, Incident.Kind.SILENT, authority, subjects, "{count} change{s} of {authority} came without an event.")
 
 
 def drift(consumer: str, authority: str, subjects: Sequence[str]) -> Incident | None:
@@ -28,7 +28,7 @@ def drift(consumer: str, authority: str, subjects: Sequence[str]) -> Incident | 
     known = _open(consumer, Incident.Kind.DRIFT, authority).first()
     if known is not None:
         known.subjects, known.count = [], 0  # what differs now, not all that ever did
-    text = "{count} rows of the copy of {authority} differ from the authority's."
+    text = "{count} row{s} of the copy of {authority}: not what the authority has."
     return _grow(consumer, Incident.Kind.DRIFT, authority, subjects, text, known)
 
 
@@ -63,6 +63,6 @@ def _grow(consumer: str, kind: str, authority: str, subjects: Sequence[str], tex
     new = [subject for subject in dict.fromkeys(subjects) if subject not in kept]
     known.count += len(new)
     known.subjects = [*known.subjects, *new][:MOST_SUBJECTS]
-    known.summary = text.format(count=known.count, authority=authority)
+    known.summary = text.format(count=known.count, s="" if known.count == 1 else "s", authority=authority)
     known.save(using=consumer)
     return known

@@ -152,7 +152,7 @@ def _announce(
         consumers=[consumer],
         owners=owners or [],
         counts=mended.counts,
-        result=f"{repaired} rows repaired, {remaining} still differ.",
+        result=f"{repaired} row{'' if repaired == 1 else 's'} repaired; still different: {remaining}.",
         started_at=started,
         by=by,
     )

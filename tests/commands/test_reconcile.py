@@ -81,7 +81,7 @@ def test_repair_leaves_what_is_ahead_and_says_so(ids):
     spoil(ids)
     ended = call(*WORDS, "--repair", "--json")
     assert (ended.code, ended.json["repaired"]) == (1, 2)
-    assert "1 rows still differ: they are ahead of the authority, which lost data." in ended.err
+    assert "1 row still differs: it is ahead of the authority, which lost data." in ended.err
     ended = call(*WORDS, "--repair", "--authority-wins", "--json")
     assert (ended.code, ended.json["repaired"]) == (0, 1)
     assert call(*WORDS).code == 0

@@ -47,10 +47,10 @@ def outbox(stage: Stage) -> None:
     before = facts.recorded()
     ran = stage.manage("dual_write", "outbox", str(undone), "--die-after", "recorded")
     neither = _killed(ran) and facts.user_status(undone) == "active" and facts.recorded() == before
-    stage.check("Killed before the commit: no change, and no event of it", neither, f"{facts.recorded() - before} events")
+    stage.check("Killed before the commit: no change, and no event of it", neither, f"{facts.recorded() - before} recorded")
     ran = stage.manage("dual_write", "outbox", str(kept), "--die-after", "committed")
     both = _killed(ran) and facts.user_status(kept) == "suspended" and facts.recorded() == before + 1
-    stage.check("Killed after the commit: the change, and its event", both, f"{facts.recorded() - before} events")
+    stage.check("Killed after the commit: the change, and its event", both, f"{facts.recorded() - before} recorded")
     stage.eventually("The relay sends it all the same; billing follows", lambda: facts.copied_status(kept) == "suspended")
 
 

@@ -174,4 +174,4 @@ def _mismatch(row: ShadowMismatch) -> tuple[str, str, str]:
 
 
 def _decided(source: str, issued: int, calls: int) -> str:
-    return f"{issued} issued by {source}, {calls} questions asked"
+    return f"{issued} issued by {source}, questions asked: {calls}"

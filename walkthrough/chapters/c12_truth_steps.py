@@ -125,7 +125,7 @@ def there_and_back(stage: Stage) -> None:
     stage.check(
         "Billing asks users again, as if it had never had a copy",
         asking.code == run.code == 0 and run.json["source"] == "api" and run.json["calls"] > 0,
-        f"{run.json['issued']} issued, {run.json['calls']} questions asked",
+        f"{run.json['issued']} issued, questions asked: {run.json['calls']}",
     )
     shadow = stage.manage("cutover", "billing", "--to", "shadow")
     run = stage.quietly("generate_invoices", "--period", facts.month(2))

@@ -23,12 +23,12 @@ class Mend:
 
 def _catch_up() -> str:
     done = pulling.catch_up("billing", "users")
-    return f"{done.rows} changes pulled, {done.applied} of them new to billing. Checkpoint {done.checkpoint} of {done.head}."
+    return f"Changes pulled: {done.rows}, new to billing: {done.applied}. Checkpoint {done.checkpoint} of {done.head}."
 
 
 def _republish() -> str:
     done = republish.republish("users")
-    return f"{done.count} changes had no event; each has one now."
+    return f"Changes that had no event, and have one now: {done.count}."
 
 
 def _compare() -> str:
@@ -40,7 +40,7 @@ def _repair() -> str:
     if found.verdict != "drift":
         return _in_words(found)
     mended = mending.repair("billing", "users", found, authority_wins=True)
-    return f"{_in_words(found)} {mended} are repaired; rows that were ahead too."
+    return f"{_in_words(found)} {mended} {'is' if mended == 1 else 'are'} repaired; rows that were ahead too."
 
 
 def _retry() -> str:
@@ -62,7 +62,8 @@ def _in_words(found: reconcile.Comparison) -> str:
         return f"Nothing can be said: {found.error}"
     kinds = ", ".join(f"{number} {kind}" for kind, number in found.counts.items() if number)
     trips = f"{found.round_trips} round trip{'' if found.round_trips == 1 else 's'}, {found.bytes:,} bytes"
-    return f"{found.differing} differ: {kinds} ({trips})." if found.differing else f"Equal, by fingerprints ({trips})."
+    differ = "1 differs" if found.differing == 1 else f"{found.differing} differ"
+    return f"{differ}: {kinds} ({trips})." if found.differing else f"Equal, by fingerprints ({trips})."
 
 
 def mend_everything() -> str:

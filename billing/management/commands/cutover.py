@@ -57,7 +57,7 @@ class Command(BaseCommand):
                 self.result(options, _values(state, wanted, moved=False, forced=False), "")
             raise Refused(f"Billing stays with {_label(state)}. {error}") from None
         state = cutovers.now()
-        text = f"Billing reads users from {_label(state)}{' now' if step else ' already'}."
+        text = f"{'From now on billing' if step else 'Already, billing'} reads users from {_label(state)}."
         if step and step.forced:
             text += f" Forced, and written down. {step.reason}"
         self.result(options, _values(state, wanted, moved=step is not None, forced=bool(step and step.forced)), text)

@@ -114,10 +114,12 @@ def _words(values: dict[str, Any] | None) -> str:
 
 
 def _sentence(found: Comparison, left: int, repair: str, options: dict[str, Any]) -> str:
-    differ = "still differ" if options["repair"] else "differ"
+    rows = "1 row" if left == 1 else f"{left} rows"
+    differ = f"{'still ' if options['repair'] else ''}differ{'s' if left == 1 else ''}"
+    they, are = ("it", "is") if left == 1 else ("they", "are")
     if left == found.counts["ahead"]:
-        why = "they are ahead of the authority, which lost data. If it is right all the same"
-        return f"{left} rows {differ}: {why}: {repair} --authority-wins"
+        why = f"{they} {are} ahead of the authority, which lost data. If it is right all the same"
+        return f"{rows} {differ}: {why}: {repair} --authority-wins"
     if not options["repair"]:
-        return f"{left} rows differ. To set them right: {repair}"
-    return f"{left} rows still differ: they changed meanwhile. Compare again: {repair}"
+        return f"{rows} {differ}. To set {'it' if left == 1 else 'them'} right: {repair}"
+    return f"{rows} {differ}: {they} changed meanwhile. Compare again: {repair}"
