@@ -45,7 +45,8 @@ def asking(consumer: str, authority: str) -> Iterator[None]:
     except Unreachable as error:
         raise Refused(f"{error}. Start it (make run), or say where it is: {authority.upper()}_API_URL=http://…") from None
     except Denied as error:
-        raise Refused(f"{error}{_todo(error.reason, consumer, authority)}") from None
+        todo = _todo(error.reason, consumer, authority)
+        raise Refused(f"{str(error).removesuffix('.')}. {todo}" if todo else str(error)) from None
     except BelowFloor as error:
         todo = f"Open it again: consumers open {consumer} --ttl 1h. Then: bootstrap {consumer} --from {authority}"
         raise Refused(f"{error} {todo}") from None
@@ -55,5 +56,5 @@ def asking(consumer: str, authority: str) -> Iterator[None]:
 
 def _todo(reason: str, consumer: str, authority: str) -> str:
     if reason in {"no_token", "unknown_token", "expired_token"}:
-        return f" Register it (consumers register {consumer} --to {authority} --new-token) and set {authority.upper()}_API_TOKEN."
+        return f"Register it (consumers register {consumer} --to {authority} --new-token) and set {authority.upper()}_API_TOKEN."
     return ""

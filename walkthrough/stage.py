@@ -60,7 +60,7 @@ class Stage:
         took = time.monotonic() - began
         words = f"{seen()}"
         when = f"after {took:.1f} s" if holds else f"not within {timeout:.0f} s"
-        return self.check(claim, holds, f"{words}, {when}" if words else when)
+        return self.check(claim, holds, f"{words.removesuffix('.')}, {when}" if words else when)
 
     def wait(self, probe: Callable[[], Any], timeout: float = PATIENCE) -> bool:
         """Whether the probe says yes before time is up."""

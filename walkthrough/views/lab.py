@@ -90,7 +90,9 @@ def _live(request: HttpRequest) -> dict[str, Any]:
         "mends": repairs.MENDS,
         "broken": [fault.title for fault in faults.FAULTS if fault.name in on] + [f"{one.name} {one.word}" for one in stopped],
         "charts": [
-            charts.chart("Lag", samples, lambda one: float(one.lag), lambda number: f"{number:.0f} positions"),
+            charts.chart(
+                "Lag", samples, lambda one: float(one.lag), lambda number: f"{number:.0f} position{'' if number == 1 else 's'}"
+            ),
             charts.chart("Staleness", samples, lambda one: one.staleness, lambda number: f"{number:.0f} s"),
         ],
         "state": row.state if row else "new",
