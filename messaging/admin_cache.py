@@ -26,7 +26,7 @@ class CacheList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        page: CacheAdmin = self.model_admin
+        page: Any = self.model_admin
         try:
             found = page.compared([str(row.pk) for row in self.result_list])
         except (Unreachable, Denied) as error:
