@@ -8,6 +8,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+Bombs = tuple[tuple[str, str], ...]
+
 #: The first part, as a share of the whole.
 LOSING = 0.65
 #: Seconds between two events, on average.
@@ -15,18 +17,28 @@ GAP = 1.3
 #: How old a row must be for `purge` here. Nothing is under way for longer: a relay that is stopped for its longest, with a message
 #: in hand that was delayed for its longest.
 PURGED_AFTER = 20
-#: How long a consumer is away: longer than that, so that a retention that goes by age alone would harm it.
-AWAY = 28.0
+#: How long a consumer is away: longer than that, so that a retention that goes by age alone would harm it. `purge` begins so long
+#: before it is back.
+AWAY, PURGE = 40.0, 8.0
 
 RELAYS = ("relay-users", "relay-billing")
 WORKERS = ("worker-users", "worker-billing")
 WRITERS = ("writer-1", "writer-2", "writer-billing")
 PROGRAMS = (*RELAYS, *WORKERS, "tend-billing", "web", "beat", *WRITERS)
 #: A moment between two lines (`messaging/steps.py`), and the process that dies at it.
+RELAY_BOMBS = tuple(
+    (step, relay) for step in ("relay.stamped", "relay.claimed", "relay.sent", "relay.before_commit") for relay in RELAYS
+)
+WORKER_BOMBS = tuple(
+    (step, worker)
+    for step in ("inbox.deduplicated", "inbox.handled", "inbox.before_commit", "inbox.committed", "redis.fetched")
+    for worker in WORKERS
+)
+#: Those that at-least-once delivery depends on, workers first of all; and all of them.
+DELIVERY_BOMBS = (*WORKER_BOMBS, *WORKER_BOMBS, *RELAY_BOMBS)
 BOMBS = (
-    *((step, relay) for step in ("relay.stamped", "relay.claimed", "relay.sent", "relay.before_commit") for relay in RELAYS),
-    *((step, worker) for step in ("inbox.deduplicated", "inbox.handled", "inbox.before_commit") for worker in WORKERS),
-    *((step, worker) for step in ("inbox.committed", "redis.fetched") for worker in WORKERS),
+    *RELAY_BOMBS,
+    *WORKER_BOMBS,
     *((step, "tend-billing") for step in ("pull.applied", "pull.before_commit", "pull.committed")),
     *((step, "bootstrap-billing") for step in ("bootstrap.bound", "bootstrap.begun", "pull.committed", "bootstrap.read")),
     *((step, "purge-users") for step in ("purge.outbox", "purge.tombstones")),
@@ -41,6 +53,14 @@ KEEPS = {"kill": 5, "bomb": 4, "stop": 3, "broker killed": 1, "broker restarted"
 ONLY = {"postgresql": {"cut": 3}, "sqlite": {"disk full": 2}}
 #: What people and timers do meanwhile.
 COMMANDS = {"bootstrap": 1, "reconcile": 1, "catch_up": 1, "purge": 1, "republish": 1}
+
+#: The target of kinds that have only one.
+TARGETS = {
+    **dict.fromkeys(("flush", "broker killed", "broker restarted"), "broker"),
+    **dict.fromkeys(("drop", "delay", "reorder", "duplicate"), "relays"),
+    **dict.fromkeys(("forget", "purge", "republish"), "users"),
+    **dict.fromkeys(("bootstrap", "reconcile", "catch_up"), "billing"),
+}
 
 #: Kind to the seconds that it lasts, at least and at most; 0: a moment.
 LENGTHS = {
@@ -78,12 +98,12 @@ def schedule(seed: int, seconds: float, engine: str) -> list[Fault]:
     """The faults and commands of a run, in the order of their times."""
     chance, turn = random.Random(f"{seed}:{seconds}:{engine}"), losing_until(seconds)
     keeps = {**KEEPS, **ONLY[engine], **COMMANDS}
-    first = _dealt(chance, {**keeps, **LOSES}, 1.0, turn, turn - 1.0)
-    second = _dealt(chance, keeps, turn + 2.0, seconds, seconds)
+    first = _dealt(chance, {**keeps, **LOSES}, BOMBS, 1.0, turn, turn - 1.0)
+    second = _dealt(chance, keeps, DELIVERY_BOMBS, turn + 2.0, seconds, seconds)
     return sorted([*first, *second, *_absences(chance, turn)], key=lambda fault: fault.at)
 
 
-def _dealt(chance: random.Random, kinds: dict[str, int], start: float, end: float, over: float) -> Iterator[Fault]:
+def _dealt(chance: random.Random, kinds: dict[str, int], bombs: Bombs, start: float, end: float, over: float) -> Iterator[Fault]:
     """Kinds from a shuffled deck, so that each comes before one comes again; what lasts is over by `over`."""
     deck: list[str] = []
     at = start
@@ -95,18 +115,18 @@ def _dealt(chance: random.Random, kinds: dict[str, int], start: float, end: floa
         lasts = min(chance.uniform(*LENGTHS.get(kind, (0.0, 0.0))), over - at)
         if kind in LENGTHS and lasts < SHORTEST:
             kind, lasts = "kill", 0.0  # it would be over before it began
-        target, how = _aimed(chance, kind)
+        target, how = _aimed(chance, kind, bombs)
         yield Fault(round(at, 2), kind, target, round(lasts, 2), how)
         at += chance.uniform(0.4, 1.6) * GAP
 
 
-def _aimed(chance: random.Random, kind: str) -> tuple[str, str]:
+def _aimed(chance: random.Random, kind: str, bombs: Bombs) -> tuple[str, str]:
     if kind == "kill":
         target = chance.choice((*PROGRAMS, "command"))
         whole = "whole" if not target.startswith("worker") else chance.choice(("whole", "child", "parent"))
         return target, whole
     if kind == "bomb":
-        step, target = chance.choice(BOMBS)
+        step, target = chance.choice(bombs)
         return target, step
     if kind == "stop":
         return chance.choice((*PROGRAMS, "broker")), ""
@@ -114,9 +134,7 @@ def _aimed(chance: random.Random, kind: str) -> tuple[str, str]:
         return chance.choice(PROGRAMS), str(chance.choice(STEPS))
     if kind in ("cut", "disk full"):
         return chance.choice(("users", "billing")), chance.choice(("all", "half")) if kind == "cut" else ""
-    return {"bootstrap": "billing", "reconcile": "billing", "catch_up": "billing"}.get(
-        kind, "users" if kind in COMMANDS or kind == "forget" else "broker" if kind in ("flush",) or "broker" in kind else "relays"
-    ), ""
+    return TARGETS[kind], ""
 
 
 def _absences(chance: random.Random, turn: float) -> Iterator[Fault]:
@@ -124,5 +142,5 @@ def _absences(chance: random.Random, turn: float) -> Iterator[Fault]:
     at = chance.uniform(4.0, 10.0)
     while at + AWAY < turn:
         yield Fault(round(at, 2), "away", "billing", AWAY)
-        yield Fault(round(at + AWAY - 4.0, 2), "purge", "users")
+        yield Fault(round(at + AWAY - PURGE, 2), "purge", "users")
         at += AWAY + chance.uniform(50.0, 90.0)
