@@ -82,7 +82,7 @@ PLANTS = {
         "the upsert without its `WHERE`: the last to come wins",
         "messaging.upsert:upsert_newer",
         (("""f'WHERE excluded.{version_column} > "{table}".{version_column}'""", "''"),),
-        frozenset({FORWARD, ERASED, COUNTED}),
+        frozenset({FORWARD, ERASED, COPY, COUNTED}),
     ),
     "last_of_a_message_wins": Plant(
         "of several events for one user in a message the last counts, not the newest",
