@@ -8,6 +8,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any
@@ -207,7 +208,7 @@ class Conductor:
     def _unsettled(self, *, by_hand: bool) -> bool:
         """Whether something isn't right yet."""
         wanted = list(verdict.SETTLES.values())[: None if by_hand else -1]
-        if any(self._asked(lambda check=check: check(self.databases), ["?"]) for check in wanted):
+        if any(self._asked(partial(check, self.databases), ["?"]) for check in wanted):
             return True
         return not by_hand and bool(self._asked(lambda: verdict.lost(self.databases, self.losing_ended), (0, ["?"]))[1])
 

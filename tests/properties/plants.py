@@ -9,7 +9,6 @@ import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
 from importlib import import_module
 from types import FunctionType
 
@@ -61,7 +60,9 @@ class Plant:
 
 def _function(where: str) -> FunctionType:
     module, _, names = where.partition(":")
-    found = reduce(getattr, names.split("."), import_module(module))
+    found: object = import_module(module)
+    for name in names.split("."):
+        found = getattr(found, name)
     assert isinstance(found, FunctionType)
     return found
 

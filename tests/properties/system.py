@@ -209,8 +209,8 @@ class System:
         if self.bootstrapping and "/changes/" in url and not self.bound(self.bootstrapping):
             raise Broken(BOUND, f"{self.bootstrapping} reads {url}")
         parts = urlsplit(url)
-        asked = {"headers": headers, "content_type": "application/json" if body else ""}
-        return self.browser.generic(method, f"{parts.path}?{parts.query}" if parts.query else parts.path, body or b"", **asked)
+        path, kind = f"{parts.path}?{parts.query}" if parts.query else parts.path, "application/json" if body else ""
+        return self.browser.generic(method, path, body or b"", content_type=kind, headers=headers)
 
 
 class Pool:
