@@ -25,22 +25,30 @@ def naive_position(postgresql: ModuleType) -> None:
         fresh = real(connection, tracked)
         with connection.cursor() as cursor:
             cursor.execute("CREATE SEQUENCE IF NOT EXISTS naive_position")
-            for name in (f"messaging_ledger_{tracked.table}", f"messaging_ledger_{tracked.table}_truncate"):
-                cursor.execute("SELECT pg_get_functiondef(%s::regproc)", [name])
-                (text,) = cursor.fetchone()
-                text = text.replace("deleted, changed_at)", "deleted, changed_at, position)")
-                text = text.replace("clock_timestamp())", "clock_timestamp(), nextval('naive_position'))")
-                cursor.execute(text.replace("position = NULL", "position = nextval('naive_position')"))
+            cursor.execute("SELECT pg_get_functiondef(%s::regproc)", [f"messaging_ledger_{tracked.table}"])
+            (text,) = cursor.fetchone()
+            text = text.replace("deleted, changed_at)", "deleted, changed_at, position)")
+            text = text.replace("clock_timestamp())", "clock_timestamp(), nextval('naive_position'))")
+            cursor.execute(text.replace("position = NULL", "position = excluded.position"))
         return bool(fresh)
 
-    def stamp(using: str, limit: int) -> int:
+    postgresql.install_trigger, postgresql.stamp = install_trigger, lambda using, limit: 0  # type: ignore[attr-defined]
+
+
+def naive_head(sequencer: ModuleType) -> None:
+    """The head is the highest position that can be seen."""
+
+    def head(using: str) -> int:
         from django.db import connections
 
         with connections[using].cursor() as cursor:
-            cursor.execute("UPDATE messaging_sequence SET head = coalesce((SELECT max(position) FROM messaging_ledger), 0)")
-        return 0
+            cursor.execute(
+                "INSERT INTO messaging_sequence (id, head, floor) SELECT 1, coalesce(max(position), 0), 0 FROM messaging_ledger "
+                "ON CONFLICT (id) DO UPDATE SET head = excluded.head RETURNING head"
+            )
+            return int(cursor.fetchone()[0])
 
-    postgresql.install_trigger, postgresql.stamp = install_trigger, stamp  # type: ignore[attr-defined]
+    sequencer.head = head  # type: ignore[attr-defined]
 
 
 def ack_before_commit(settings: ModuleType) -> None:
@@ -70,7 +78,7 @@ def purge_by_age(retention: ModuleType) -> None:
 #: A plant's name to the modules that it bends.
 PLANTS: dict[str, dict[str, Bend]] = {
     "no version guard": {"messaging.upsert": no_version_guard},
-    "naive position": {"messaging.engines.postgresql": naive_position},
+    "naive position": {"messaging.engines.postgresql": naive_position, "messaging.sequencer": naive_head},
     "ack before commit": {"config.settings": ack_before_commit},
     "tombstone dropped": {"billing.caches": tombstone_dropped},
     "purge by age": {"messaging.retention": purge_by_age},
