@@ -18,13 +18,14 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check chaos clean broken
+.PHONY: help run test check bench chaos clean broken
 
 help:
 	@echo "make run    install, migrate, seed and start everything; Ctrl-C stops it"
 	@echo "make test   the whole test suite, on SQLite and then on PostgreSQL (ARGS=… goes to pytest)"
 	@echo "make check  format, lint, types, boundaries, Django's checks, missing migrations, known vulnerabilities"
 	@echo "make chaos  everything under random faults, then: is all right again? (SECONDS=180 SEED=… ENGINE=sqlite)"
+	@echo "make bench  ours beside its alternatives, about ten minutes (ARGS=--full: with a million users, an hour or so)"
 	@echo "make clean  remove the virtual environment and all caches; the data in var/ stays"
 	@echo
 	@echo "PYTHON=/path/to/python chooses the Python for .venv (3.11 or newer)."
@@ -34,7 +35,7 @@ run: .venv/.run
 
 # Both engines at a time, for most tests wait more than they work; the second one's output follows the first one's.
 # What starts the whole system or brings its own databases, reads settings or reads prose has no engine: once is enough.
-ONCE := tests/apart tests/browser tests/chaos tests/config tests/docs tests/walkthrough/test_planted.py
+ONCE := tests/apart tests/benchmarks tests/browser tests/chaos tests/config tests/docs tests/walkthrough/test_planted.py
 test: .venv/.dev
 	@log=$$(mktemp); failed=0; \
 	echo "On PostgreSQL in the background; its output comes when SQLite is through."; \
@@ -70,6 +71,10 @@ SEED ?=
 ENGINE ?= postgresql
 chaos: .venv/.dev
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --engine $(ENGINE) $(SEED:%=--seed %) $(ARGS)
+
+# Databases and broker are those of BENCH_POSTGRES_URL and BENCH_BROKER_URL, else ones of its own.
+bench: .venv/.dev
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles
@@ -110,7 +115,7 @@ clean:
 .venv/.run: .venv/.made requirements.txt
 	@$(call install,requirements.txt,25)
 
-.venv/.dev: .venv/.made requirements.txt requirements-dev.txt
+.venv/.dev: .venv/.made requirements.txt requirements-bench.txt requirements-dev.txt
 	@$(call install,requirements-dev.txt,120)
 
 define install

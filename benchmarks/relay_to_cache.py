@@ -6,73 +6,57 @@ dropped after it.
 """
 
 import argparse
-import json
+import itertools
 import os
-import statistics
 import subprocess
-import sys
 import time
 from typing import Any
 
-import psutil
-
-from benchmarks.surroundings import surroundings
+from benchmarks import steady
+from benchmarks.options import numbers, say
+from benchmarks.processes import LOOK, PATIENCE, Watched, running
+from benchmarks.surroundings import migrated
 
 RATE, SECONDS = 100, 20
+#: Users that the steady writes change in turn.
+CHANGED = 1000
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=50_000)
+    parser.add_argument("--rates", type=numbers, default=[RATE], help="events a second, as 10,100,1000")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long each rate lasts")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with surroundings():
-        result = measure(options.events)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        for name, value in result.items():
-            print(f"{name:>20}  {value}")
+    with migrated("users", "billing"):
+        say(measure(options.events, options.rates, options.seconds), options.json)
 
 
-def measure(events: int) -> dict[str, Any]:
-    import django
-
-    django.setup()
-    from django.core.management import call_command
-
-    for alias in ("default", "users", "billing"):
-        call_command("migrate", database=alias, verbosity=0)
+def measure(events: int, rates: list[int], seconds: float) -> dict[str, Any]:
     _register()
     users = _record(events)
-    processes = [_start("manage.py", "relay", "users"), _start("-m", "celery", *_WORKER)]
-    try:
+    with running(("manage.py", "relay", "users"), ("-m", "celery", *_WORKER)) as processes:
         _wait_until_applied(1)
         # From the first applied row on: the start of two Python processes isn't what is measured.
         began, already = time.perf_counter(), _done()
-        peaks = _wait_until_applied(events, processes)
-        seconds = time.perf_counter() - began
-        latencies = _latencies(users[:RATE])
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(timeout=30)
+        relay, worker = _wait_until_applied(events, processes)
+        took = time.perf_counter() - began
+        latency = steady.latencies(os.environ["BILLING_DATABASE_URL"], "billing_cacheduser", rates, seconds, _writer(users))
+    first = latency[str(RATE)] if RATE in rates else next(iter(latency.values()))
     return {
         "events": events,
-        "events_per_second": round((events - already) / seconds),
-        "p50_ms": round(statistics.median(latencies), 1),
-        "p99_ms": round(statistics.quantiles(latencies, n=100)[98], 1),
-        "relay_mb": round(peaks[0], 1),
-        "worker_mb": round(peaks[1], 1),
+        "events_per_second": round((events - already) / took),
+        "p50_ms": first["p50_ms"],
+        "p95_ms": first["p95_ms"],
+        "p99_ms": first["p99_ms"],
+        "relay_mb": round(relay.mb, 1),
+        "worker_mb": round(worker.mb, 1),
+        "latency": latency,
     }
 
 
 _WORKER = ("-A", "config", "worker", "-Q", "billing", "-c", "1", "-l", "WARNING", "--without-gossip", "--without-mingle")
-
-
-def _start(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, *arguments], env=os.environ.copy())
 
 
 def _register() -> None:
@@ -95,7 +79,7 @@ def _record(events: int) -> list[Any]:
             User.objects.using("users").bulk_create(users)
             users_announce_created(users)
         first = first or users
-    return first
+    return first[:CHANGED]
 
 
 def _done() -> int:
@@ -106,67 +90,63 @@ def _done() -> int:
         return int(cursor.fetchone()[0])
 
 
-def _wait_until_applied(events: int, processes: list[subprocess.Popen[bytes]] | None = None) -> list[float]:
-    """Wait; returns the highest resident size in MB of each process with its children, each child on its own."""
-    peaks, deadline = [0.0] * len(processes or []), time.monotonic() + 600
-    while _done() < events:
-        for number, process in enumerate(processes or []):
-            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-            peaks[number] = max([peaks[number], *(member.memory_info().rss / 2**20 for member in family)])
-        if time.monotonic() > deadline:
-            raise SystemExit(f"Only {_done()} of {events} events were applied within 600 s.")
-        time.sleep(0.25)
-    return peaks
+def _wait_until_applied(events: int, processes: list[subprocess.Popen[str]] | None = None) -> list[Watched]:
+    """Wait; returns what the processes used meanwhile."""
+    watched = [Watched(process.pid) for process in processes or []]
+    before, deadline = -1, time.monotonic() + PATIENCE
+    while (done := _done()) < events:
+        for one in watched:
+            one.look()
+        if done > before:
+            before, deadline = done, time.monotonic() + PATIENCE
+        elif time.monotonic() > deadline:
+            raise SystemExit(f"Only {done} of {events} events were applied, and none within {PATIENCE:g} s.")
+        time.sleep(LOOK)
+    for one in watched:
+        one.look()
+    return watched
 
 
-def _latencies(users: list[Any]) -> list[float]:
-    """Milliseconds from commit to a visible cache row, at RATE events a second."""
-    import threading
+def _writer(users: list[Any]) -> Any:
+    """What suspends and reactivates users in turn: one as its service does it, several in one transaction."""
+    from django.db import transaction
+    from django.utils import timezone
 
-    from django.db import connections
-
+    from messaging.outbox import Record, record_many
+    from users.events import UserReactivated, UserSuspended
+    from users.models import User
     from users.services import user_reactivate, user_suspend
 
-    committed: dict[tuple[str, int], float] = {}
-    seen: dict[tuple[str, int], float] = {}
-    finished = threading.Event()
+    turns = itertools.count()
+    versions = dict.fromkeys((user.pk for user in users), 1)
 
-    with connections["billing"].cursor() as cursor:
-        # The cache's commits announce themselves: a watcher that polls would take the processor from what it measures.
-        cursor.execute(
-            "CREATE FUNCTION bench_seen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            "PERFORM pg_notify('bench', NEW.user_id || ' ' || NEW.version); RETURN NULL; END $$"
-        )
-        cursor.execute("CREATE TRIGGER bench_seen AFTER UPDATE ON billing_cacheduser FOR EACH ROW EXECUTE FUNCTION bench_seen()")
-
-    listening = threading.Event()
-
-    def watch() -> None:
-        with connections["billing"].cursor() as cursor:
-            cursor.execute("LISTEN bench")
-        listening.set()
-        while not finished.is_set() or len(seen) < len(committed):
-            for note in connections["billing"].connection.notifies(timeout=1, stop_after=1):
-                user_id, version = note.payload.split()
-                seen[user_id, int(version)] = time.perf_counter()
-        connections.close_all()
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    listening.wait()
-    begin = time.perf_counter()
-    for number in range(RATE * SECONDS):
-        time.sleep(max(0.0, begin + number / RATE - time.perf_counter()))
-        user = users[number % len(users)]
-        round_ = number // len(users)
-        if round_ % 2 == 0:
-            user_suspend(user_id=user.pk, reason="benchmark")
+    def write(count: int) -> list[steady.Key]:
+        numbers_ = [next(turns) for _ in range(count)]
+        chosen = [users[number % len(users)] for number in numbers_]
+        back = [bool(number // len(users) % 2) for number in numbers_]
+        if count == 1:
+            user = chosen[0]
+            user_reactivate(user_id=user.pk) if back[0] else user_suspend(user_id=user.pk, reason="benchmark")
         else:
-            user_reactivate(user_id=user.pk)
-        committed[str(user.pk), round_ + 2] = time.perf_counter()
-    finished.set()
-    watcher.join(timeout=60)
-    return [(seen[key] - committed[key]) * 1000 for key in committed if key in seen]
+            _change(dict(zip(chosen, back, strict=True)))
+        for user in chosen:
+            versions[user.pk] += 1
+        return [(str(user.pk), versions[user.pk]) for user in chosen]
+
+    def _change(changes: dict[Any, bool]) -> None:
+        now = timezone.now()
+        records = []
+        for user, back in changes.items():
+            user.status, user.status_since = ("active" if back else "suspended"), now
+            user.suspension_reason, user.updated_at = ("" if back else "benchmark"), now
+            names = "status", "status_since", "suspension_reason", "email", "name", "created_at"
+            kind = UserReactivated if back else UserSuspended
+            records.append(Record(kind(**{name: getattr(user, name) for name in names}), user.pk))
+        with transaction.atomic(using="users"):
+            User.objects.using("users").bulk_update(changes, ["status", "status_since", "suspension_reason", "updated_at"])
+            record_many(records, using="users")
+
+    return write
 
 
 if __name__ == "__main__":

@@ -1,0 +1,118 @@
+"""`make bench`: ours and its alternatives, part by part, in one run. `python -m benchmarks --help`.
+
+Results go to `benchmarks/results/` as JSON, and as a table to the terminal and to docs/benchmarks.md. Exit code 1 where a run
+failed or a margin was missed.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from benchmarks import harness, machine, render
+from benchmarks.margins import margins
+from benchmarks.options import numbers
+from benchmarks.parts import SIZES, parts
+from benchmarks.surroundings import servers, templates
+
+
+def main() -> int:
+    options = _options()
+    size = SIZES[options.size]
+    if options.growth:
+        size = dataclasses.replace(size, growth=tuple(sorted({*size.growth, *options.growth})))
+    chosen = [part for part in parts(size) if not options.parts or part.name in options.parts]
+    console = Console()
+    began = time.monotonic()
+    with servers() as (postgres_url, broker_url):
+        result: dict[str, Any] = {
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "commit": machine.commit(),
+            "size": options.size,
+            "sizes": dataclasses.asdict(size),
+            "runs": options.runs,
+            "machine": machine.describe(postgres_url, broker_url),
+            "seconds": 0,
+            "parts": [],
+        }
+        os.environ.update(BENCH_POSTGRES_URL=postgres_url, BENCH_BROKER_URL=broker_url)
+        with templates(postgres_url), _progress(console) as progress:
+            task = progress.add_task("", total=harness.count(chosen, options.runs))
+
+            def told(what: str) -> None:
+                progress.update(task, description=what)
+                if not console.is_terminal:
+                    console.print(f"{datetime.now():%H:%M:%S} {what}")
+
+            for part in chosen:
+                done = harness.run(part, options.runs, told, lambda: progress.advance(task))
+                result["parts"].append(dataclasses.asdict(done))
+                result["seconds"] = round(time.monotonic() - began)
+                path = _kept(result, options.results)  # after each part: an interrupted run leaves those that it did
+    _show(console, result)
+    console.print(f"All runs: {path}")
+    if not options.no_docs:
+        render.PAGE.write_text(render.written(render.PAGE.read_text(), path))
+        console.print(f"The table is in {render.PAGE.relative_to(render.ROOT)} too.")
+    failed = any("error" in run for part in result["parts"] for runs in part["cases"].values() for run in runs)
+    return 1 if failed or any(margin.reached is False for margin in margins(result)) else 0
+
+
+def _options() -> argparse.Namespace:
+    names = [part.name for part in parts(SIZES["default"])]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--full", dest="size", action="store_const", const="full", help="a million users too: an hour or so")
+    parser.add_argument(
+        "--tiny", dest="size", action="store_const", const="tiny", help="whether all of it runs: a minute, no figures"
+    )
+    parser.add_argument("--parts", type=lambda text: text.split(","), help=f"only these, of {','.join(names)}")
+    parser.add_argument("--runs", type=int, default=3, help="of each measurement, 3 by default")
+    parser.add_argument("--growth", type=numbers, help="more bootstraps of ours, as 1000000,5000000 users")
+    parser.add_argument("--results", type=Path, default=render.RESULTS, help="folder for the JSON")
+    parser.add_argument("--no-docs", action="store_true", help="leave docs/benchmarks.md as it is")
+    parser.set_defaults(size="default")
+    options = parser.parse_args()
+    unknown = [name for name in options.parts or [] if name not in names]
+    if unknown:
+        parser.error(f"There is no part {unknown[0]!r}. Parts: {', '.join(names)}.")
+    return options
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console, transient=True
+    )
+
+
+def _kept(result: dict[str, Any], folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{result['date'][:16].replace(':', '')}-{result['size']}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    return path
+
+
+def _show(console: Console, result: dict[str, Any]) -> None:
+    shown = Table("what", "ours", "beside it")
+    for title, rows in render.table(result):
+        shown.add_row(f"[bold]{title}", "", "", end_section=False)
+        for what, ours, others in rows:
+            shown.add_row(what, ours, "\n".join(others))
+        shown.add_section()
+    console.print(shown)
+    reached = Table("margin", "to reach", "reached")
+    for margin in margins(result):
+        reached.add_row(*margin.words, style="red" if margin.reached is False else "")
+    console.print(reached)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""A STOMP broker: RabbitMQ with its plugin where it answers on the usual port, else CoilMQ, a process of the benchmark's own."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import amqp
+
+from benchmarks.processes import PATIENCE, free_port, running
+
+USUAL = 61613
+
+
+@contextmanager
+def stomp_broker(queue: str) -> Iterator[tuple[str, int]]:
+    """(name, port). `queue`: what is deleted from a broker that stays."""
+    if _answers(USUAL):
+        try:
+            yield "RabbitMQ", USUAL
+        finally:
+            _delete(queue, f"DLQ.{queue}")
+        return
+    port = free_port()
+    with running(("-m", "benchmarks.alternatives.stomp_server", str(port))):
+        deadline = time.monotonic() + PATIENCE
+        while not _answers(port):
+            if time.monotonic() > deadline:
+                raise SystemExit("CoilMQ didn't start.")
+            time.sleep(0.1)
+        yield "CoilMQ", port
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _delete(*queues: str) -> None:
+    with amqp.Connection("127.0.0.1:5672", "guest", "guest") as connection:
+        for queue in queues:
+            connection.channel().queue_delete(queue)

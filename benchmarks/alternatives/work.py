@@ -1,0 +1,24 @@
+"""Settings of the alternatives' Celery applications."""
+
+import os
+from typing import Any
+
+from config.broker import transport_options
+
+
+def configure(app: Any, name: str) -> Any:
+    """Late acknowledgement and one message at a time, as ours has: a killed worker loses nothing. A queue of this run's own."""
+    url = os.environ["CELERY_BROKER_URL"]
+    app.conf.update(
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        task_ignore_result=True,
+        broker_transport_options=transport_options(url),
+        broker_connection_retry_on_startup=True,
+        task_default_queue=f"bench-{name}-{os.environ['BENCH_MARK']}",
+    )
+    if os.environ.get("BENCH_KEEP_CONNECTIONS"):
+        # Celery closes a worker's database connection around each task, unless this says how many tasks it may serve.
+        app.conf["CELERY_DB_REUSE_MAX"] = 10_000
+    return app

@@ -1,0 +1,48 @@
+"""A result's figures: the median of its runs and their spread, for the table, the margins and the docs."""
+
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`values`: of the runs that have one. `behind`: in some run not everything had arrived, so they are lower bounds. `errors`: of
+    the runs that failed."""
+
+    values: tuple[float, ...]
+    errors: tuple[str, ...]
+    behind: bool = False
+
+    @property
+    def median(self) -> float | None:
+        return statistics.median(self.values) if self.values else None
+
+    def text(self, digits: int = 0) -> str:
+        """As "11,800 (11,619–12,115)"; "≥" before a lower bound, and failed runs behind it."""
+        words = []
+        if self.median is not None:
+            low, high = min(self.values), max(self.values)
+            mark = "≥ " if self.behind else ""
+            words.append(f"{mark}{self.median:,.{digits}f} ({low:,.{digits}f}–{high:,.{digits}f})")
+        if self.errors:
+            total = len(self.values) + len(self.errors)
+            words.append(f"{len(self.errors)} of {total} runs failed: {self.errors[0]}")
+        return "; ".join(words) or "not measured"
+
+
+def figure(result: dict[str, Any], part: str, case: str, path: str) -> Figure:
+    """A figure of a part of a result (`benchmarks/results/`): `path` as "latency.10.p50_ms"."""
+    found: dict[str, Any] = next((one for one in result["parts"] if one["name"] == part), {"cases": {}})
+    values, errors, behind = [], [], False
+    for run in found["cases"].get(case, []):
+        if "error" in run:
+            errors.append(run["error"])
+            continue
+        at = run["figures"]
+        for word in path.split("."):
+            behind = behind or bool(at.get("behind"))
+            at = at.get(word, {}) if isinstance(at, dict) else {}
+        if isinstance(at, int | float):
+            values.append(float(at))
+    return Figure(tuple(values), tuple(errors), behind)

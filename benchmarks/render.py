@@ -1,0 +1,92 @@
+"""Writes the table of docs/benchmarks.md from a result: `python -m benchmarks.render benchmarks/results/NAME.json`.
+
+Without a name: the result that the page cites, so that a change of this file changes the page. What stands between the two marks is
+written; the rest of the page is prose.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import figure
+from benchmarks.margins import margins
+from benchmarks.parts import OURS, Size, parts
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE, RESULTS = ROOT / "docs" / "benchmarks.md", ROOT / "benchmarks" / "results"
+BEGIN, END = "<!-- written by benchmarks/render.py -->", "<!-- until here -->"
+CITED = re.compile(r"results/([\w.-]+\.json)")
+
+
+def main() -> None:
+    page = PAGE.read_text()
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else cited(page)
+    PAGE.write_text(written(page, path))
+
+
+def cited(page: str) -> Path:
+    found = CITED.search(page)
+    if found is None:
+        raise SystemExit(f"{PAGE.name} cites no result yet: name one.")
+    return RESULTS / found[1]
+
+
+def written(page: str, path: Path) -> str:
+    """The page with this result's table."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{markdown(json.loads(path.read_text()), path.name)}\n\n{END}{after}"
+
+
+def markdown(result: dict[str, Any], name: str) -> str:
+    lines = [_origin(result, name), "", "| what | ours | beside it |", "|---|---|---|"]
+    for title, rows in table(result):
+        lines.append(f"| **{title}** | | |")
+        lines += [f"| {what} | {ours} | {'<br>'.join(others)} |" for what, ours, others in rows]
+    lines += ["", "| margin | to reach | reached |", "|---|---|---|"]
+    for margin in margins(result):
+        what, bound, value = margin.words
+        lines.append(f"| {what} | {bound} | {value if margin.reached in (True, None) else f'**{value}, missed**'} |")
+    return "\n".join(lines)
+
+
+def table(result: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str, list[str]]]]]:
+    """(title, rows of (what, ours, [who: value])) of each part that was measured."""
+    measured = {part["name"] for part in result["parts"]}
+    for part in parts(_size(result)):
+        if part.name not in measured:
+            continue
+        rows = []
+        for measure in part.measures:
+            figures = {
+                who: figure(result, part.name, case, path).text(measure.digits) for who, (case, path) in measure.figures.items()
+            }
+            others = [f"{who}: {text}" for who, text in figures.items() if who != OURS]
+            rows.append((measure.what, figures.get(OURS, ""), others))
+        yield part.title, rows
+
+
+def _size(result: dict[str, Any]) -> Size:
+    """As it was measured."""
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in result["sizes"].items()}
+    return Size(**given)
+
+
+def _origin(result: dict[str, Any], name: str) -> str:
+    machine = result["machine"]
+    versions = ", ".join(f"{what} {number}" for what, number in machine["versions"].items())
+    settings = ", ".join(f"{what} {value}" for what, value in machine["postgresql"].items() if what != "whose")
+    minutes = result["seconds"] / 60
+    return (
+        f"Measured on {result['date'][:16].replace('T', ' ')} UTC at commit {result['commit']}, in {minutes:.0f} minutes: "
+        f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']} GB, load at the start "
+        f"{machine['load_at_start'][0]}. {versions}. PostgreSQL: {settings}. Median of {result['runs']} runs (lowest–highest). "
+        f"All runs: [results/{name}](../benchmarks/results/{name})."
+    )
+
+
+if __name__ == "__main__":
+    main()

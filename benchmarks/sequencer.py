@@ -1,0 +1,124 @@
+"""What positions cost the writers: changes a second with a sequencer beside them and without one.
+
+`python -m benchmarks.sequencer --seconds 4 --runs 3 --json`. Two writers change users by their services, as fast as they can, one
+after another. The sequencer looks as often as a relay does. Each run has a phase with it and one without, so both meet the same
+machine; what piled up without it is stamped between the phases.
+"""
+
+import argparse
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from benchmarks.bootstrap import seed
+from benchmarks.options import say
+from benchmarks.processes import PATIENCE, running
+from benchmarks.surroundings import migrated
+
+WRITERS = 2
+#: Users of each writer.
+USERS = 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", type=int, metavar="N", help="be the N-th writer (for the benchmark itself)")
+    options = parser.parse_args()
+    if options.write is not None:
+        _write(options.write)
+        return
+    with migrated("users"):
+        seed(WRITERS * USERS)
+        with running(*(("-m", "benchmarks.sequencer", "--write", str(number)) for number in range(WRITERS))):
+            _wait_for_both()
+            say({"runs": [measure(options.seconds) for _ in range(options.runs)]}, options.json)
+
+
+def measure(seconds: float) -> dict[str, Any]:
+    from messaging import sequencer
+
+    sequencer.stamp_pending("users")
+    without = _rate(seconds)
+    sequencer.stamp_pending("users")
+    with _sequencer():
+        beside = _rate(seconds)
+    return {"without": without, "with": beside, "cost_percent": round(100 * (1 - beside / without), 1)}
+
+
+def _wait_for_both() -> None:
+    """Until every writer writes: a user's address tells whose it is."""
+    from users.models import User
+
+    deadline = time.monotonic() + PATIENCE
+    for number in range(WRITERS):
+        while not User.objects.using("users").filter(email__endswith=f".{number}@example.org").exists():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"Writer {number} wrote nothing within {PATIENCE:g} s.")
+            time.sleep(0.05)
+
+
+def _rate(seconds: float) -> int:
+    """Changes a second, by their events."""
+    before, began = _changes(), time.perf_counter()
+    time.sleep(seconds)
+    return round((_changes() - before) / (time.perf_counter() - began))
+
+
+def _changes() -> int:
+    from django.db import connections
+
+    with connections["users"].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM published")
+        return int(cursor.fetchone()[0])
+
+
+@contextmanager
+def _sequencer() -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=_stamp, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _stamp(stop: threading.Event) -> None:
+    """As a relay's rounds do it, without the rest of a round."""
+    from django.db import connections
+
+    from messaging import sequencer
+    from messaging.relay import SPACING
+
+    while not stop.is_set():
+        began = time.monotonic()
+        sequencer.stamp_pending("users")
+        stop.wait(max(0.0, began + SPACING - time.monotonic()))
+    connections.close_all()
+
+
+def _write(number: int) -> None:
+    import django
+
+    django.setup()
+    from users.models import User
+    from users.services import user_change_email
+
+    ids = list(User.objects.using("users").order_by("id").values_list("id", flat=True)[number * USERS : (number + 1) * USERS])
+    turn = 0
+    parent = os.getppid()
+    while os.getppid() == parent:
+        user_id = ids[turn % len(ids)]
+        user_change_email(user_id=user_id, email=f"u{turn}.{number}@example.org")
+        turn += 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""The authority's side of the bootstrap and the comparison: many users, a registered consumer, and a web server."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from benchmarks.processes import free_port, running, wait_for
+
+
+@contextmanager
+def serving() -> Iterator[Any]:
+    """The contexts' APIs in a process of their own, and their address in this environment; gives the process."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    # With DEBUG off plain HTTP is sent on to HTTPS.
+    os.environ.update({f"{name}_API_URL": address for name in ("USERS", "BILLING", "MONOLITH")}, DEBUG="1")
+    with running(("manage.py", "runserver", "--noreload", f"127.0.0.1:{port}")) as (process,):
+        wait_for(f"{address}/api/users/contracts/")
+        yield process
+
+
+def register() -> list[str]:
+    """Enter billing in users' register, with a token in this environment; returns its fields."""
+    from messaging import registry, tokens
+
+    types, fields = registry.wanted("billing", "users") or ([], [])
+    registry.register_consumer(authority="users", name="billing", types=types, fields=fields)
+    os.environ["USERS_API_TOKEN"] = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=2))
+    return fields
+
+
+def execute(alias: str, sql: str, *parameters: Any) -> int:
+    """Run a statement; returns how many rows it touched."""
+    from django.db import connections
+
+    with connections[alias].cursor() as cursor:
+        cursor.execute(sql, parameters or None)
+        return int(cursor.rowcount)

@@ -1,0 +1,139 @@
+"""What can't be measured on one machine: many relays and workers, several sequencers, each with a core of its own.
+
+`python -m benchmarks.simulate` writes the table of docs/scaling.md, from the costs in the result that docs/benchmarks.md cites.
+Events come at random moments (Poisson). A stage takes all that wait, up to its batch, and is busy for `fixed + each × how many`;
+that is what the relay, the sequencer and the inbox do. What it leaves out: one PostgreSQL for all of them, locks between them, the
+network. So it says where a stage ends for certain, and not that the whole gets as far.
+"""
+
+import json
+import random
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import render
+from benchmarks.figures import figure
+
+SEED = 1
+BASE = 100
+FACTORS = (1, 10, 100, 1000)
+#: Events of each simulation, and at most how many seconds of them.
+EVENTS, SECONDS = 200_000, 30.0
+BATCH = 1000
+PAGE = render.ROOT / "docs" / "scaling.md"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of a round, whatever is in it, and of each event."""
+
+    fixed: float
+    each: float
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How many of each there are. Aggregates are shared out among the sequencers by their id's hash, and so is all behind them."""
+
+    sequencers: int
+    relays: int
+    workers: int
+
+    @property
+    def words(self) -> str:
+        return f"{_many(self.sequencers, 'sequencer')}, {_many(self.relays, 'relay')}, {_many(self.workers, 'worker')}"
+
+
+LAYOUTS = (Layout(1, 1, 1), Layout(1, 4, 4), Layout(4, 16, 16), Layout(16, 64, 64))
+
+
+def main() -> None:
+    path = render.cited(render.PAGE.read_text())
+    PAGE.write_text(written(PAGE.read_text(), json.loads(path.read_text())))
+
+
+def written(page: str, result: dict[str, Any]) -> str:
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(render.END)
+    return f"{before}{BEGIN}\n\n{markdown(costs(result))}\n\n{render.END}{after}"
+
+
+BEGIN = "<!-- written by benchmarks/simulate.py -->"
+
+
+def costs(result: dict[str, Any]) -> dict[str, Cost]:
+    """Of each stage, by the line through a round of one event and a round of the most."""
+    found = {}
+    for stage in ("sequencer", "relay", "worker"):
+        one, most = (figure(result, "stages", "ours", f"{stage}.{count}").median for count in (1, BATCH))
+        if one is None or most is None:
+            raise SystemExit("The cited result has no costs of the stages.")
+        each = max(0.0, (most - one) / (BATCH - 1))
+        found[stage] = Cost(max(0.0, one - each) / 1000, each / 1000)
+    return found
+
+
+def markdown(found: dict[str, Cost]) -> str:
+    lines = ["| events a second | " + " | ".join(layout.words for layout in LAYOUTS) + " |", "|---|" + "---|" * len(LAYOUTS)]
+    for factor in FACTORS:
+        cells = [cell(BASE * factor, layout, found) for layout in LAYOUTS]
+        lines.append(f"| {BASE * factor:,} | " + " | ".join(cells) + " |")
+    parts = [f"{stage} {cost.fixed * 1000:.2f} ms a round and {cost.each * 1e6:.0f} µs an event" for stage, cost in found.items()]
+    return "\n".join([*lines, "", f"Costs, as measured: {'; '.join(parts)}."])
+
+
+def cell(rate: int, layout: Layout, found: dict[str, Cost]) -> str:
+    """p99 in ms; or what is the first to fall behind, and what it can do."""
+    for stage, number in (("sequencer", layout.sequencers), ("relay", layout.relays), ("worker", layout.workers)):
+        most = number * BATCH / (found[stage].fixed + found[stage].each * BATCH)
+        if most < rate:
+            return f"{stage}: {most:,.0f} a second at most"
+    return f"p99 {p99(rate, layout, found) * 1000:,.0f} ms"
+
+
+def p99(rate: int, layout: Layout, found: dict[str, Cost]) -> float:
+    """Seconds from commit to applied."""
+    chance = random.Random(SEED)
+    arrivals = list(_poisson(rate, chance))
+    stamped = _stage(arrivals, layout.sequencers, found["sequencer"], chance)
+    sent = _stage(stamped, layout.relays, found["relay"], chance)
+    applied = _stage(sent, layout.workers, found["worker"], chance)
+    waits = [there - at for at, there in zip(arrivals, applied, strict=True)]
+    return statistics.quantiles(waits, n=100)[98]
+
+
+def _poisson(rate: int, chance: random.Random) -> Iterator[float]:
+    now = 0.0
+    for _ in range(min(EVENTS, round(rate * SECONDS))):
+        now += chance.expovariate(rate)
+        yield now
+
+
+def _stage(arrivals: Sequence[float], servers: int, cost: Cost, chance: random.Random) -> list[float]:
+    """When each event leaves a stage of so many servers, among which the events are shared out by chance, as by a hash."""
+    places: list[list[int]] = [[] for _ in range(servers)]
+    for number in sorted(range(len(arrivals)), key=arrivals.__getitem__):
+        places[chance.randrange(servers)].append(number)
+    leaving = [0.0] * len(arrivals)
+    for waiting in places:
+        free, first = 0.0, 0
+        while first < len(waiting):
+            start = max(free, arrivals[waiting[first]])
+            after = first
+            while after < len(waiting) and after - first < BATCH and arrivals[waiting[after]] <= start:
+                after += 1
+            free = start + cost.fixed + cost.each * (after - first)
+            for number in waiting[first:after]:
+                leaving[number] = free
+            first = after
+    return leaving
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+if __name__ == "__main__":
+    main()

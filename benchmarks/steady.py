@@ -1,0 +1,85 @@
+"""Latency at a steady rate: milliseconds from a writer's commit to the moment when another connection sees the cache row.
+
+The cache's table announces its commits (NOTIFY): a watcher that polls would take the processor from what it measures.
+"""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import psycopg
+
+#: Transactions a second of one writer; a higher rate has more changes in each: one writer can't commit a thousand a second here.
+MOST_COMMITS = 100
+#: Seconds after the last write until what hasn't arrived counts as not arrived.
+GRACE = 4.0
+
+#: (row's id as text, its version)
+Key = tuple[str, int]
+
+
+def install(url: str, table: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE OR REPLACE FUNCTION bench_seen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "PERFORM pg_notify('bench', NEW.user_id || ' ' || NEW.version); RETURN NULL; END $$"
+        )
+        connection.execute(
+            f'CREATE TRIGGER bench_seen AFTER UPDATE ON "{table}" FOR EACH ROW EXECUTE FUNCTION bench_seen()'  # type: ignore[arg-type]
+        )
+
+
+class Watcher(threading.Thread):
+    """Notes when each version of each row was seen first."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.seen: dict[Key, float] = {}
+        self.finished = threading.Event()
+        self.connection = psycopg.connect(url, autocommit=True)
+        self.connection.execute("LISTEN bench")
+        self.start()
+
+    def run(self) -> None:
+        while not self.finished.is_set():
+            for note in self.connection.notifies(timeout=0.2):
+                user_id, version = note.payload.split()
+                self.seen.setdefault((user_id, int(version)), time.perf_counter())
+
+    def close(self) -> None:
+        self.finished.set()
+        self.join()
+        self.connection.close()
+
+
+def latencies(url: str, table: str, rates: Iterable[int], seconds: float, write: Callable[[int], list[Key]]) -> dict[str, Any]:
+    """For each rate, as text: p50_ms, p95_ms, p99_ms and `behind`, how many changes hadn't arrived in time; with any, the
+    percentiles are lower bounds. `write(n)` changes n rows in one transaction and returns what the cache will show of them."""
+    install(url, table)
+    watcher = Watcher(url)
+    try:
+        return {str(rate): _at(rate, seconds, write, watcher) for rate in rates}
+    finally:
+        watcher.close()
+
+
+def _at(rate: int, seconds: float, write: Callable[[int], list[Key]], watcher: Watcher) -> dict[str, Any]:
+    commits = min(rate, MOST_COMMITS)
+    committed: dict[Key, float] = {}
+    begin = time.perf_counter()
+    for number in range(max(2, round(commits * seconds))):
+        time.sleep(max(0.0, begin + number / commits - time.perf_counter()))
+        keys = write(rate // commits)
+        now = time.perf_counter()
+        committed.update(dict.fromkeys(keys, now))
+    offered = len(committed) / (time.perf_counter() - begin)
+    deadline = time.perf_counter() + GRACE
+    while (missing := committed.keys() - watcher.seen.keys()) and time.perf_counter() < deadline:
+        time.sleep(0.02)
+    now = time.perf_counter()
+    values = [(watcher.seen.get(key, now) - at) * 1000 for key, at in committed.items()]
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    p50, p95, p99 = (round(cuts[place], 1) for place in (49, 94, 98))
+    return {"p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "behind": len(missing), "offered_per_second": round(offered, 1)}
