@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import json
 import os
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ from benchmarks.surroundings import servers, templates
 
 
 def main() -> int:
+    # A shell starts what it puts into the background with Ctrl-C ignored, and what is measured is ended by one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     options = _options()
     size = SIZES[options.size]
     if options.growth:
@@ -61,7 +64,7 @@ def main() -> int:
     _show(console, result)
     console.print(f"All runs: {path}")
     if not options.no_docs:
-        render.PAGE.write_text(render.written(render.PAGE.read_text(), path))
+        render.PAGE.write_text(render.written(render.PAGE.read_text(), [path]))
         console.print(f"The table is in {render.PAGE.relative_to(render.ROOT)} too.")
     failed = any("error" in run for part in result["parts"] for runs in part["cases"].values() for run in runs)
     return 1 if failed or any(margin.reached is False for margin in margins(result)) else 0

@@ -1,13 +1,13 @@
-"""Writes the table of docs/benchmarks.md from a result: `python -m benchmarks.render benchmarks/results/NAME.json`.
+"""Writes the table of docs/benchmarks.md from results: `python -m benchmarks.render benchmarks/results/NAME.json …`.
 
-Without a name: the result that the page cites, so that a change of this file changes the page. What stands between the two marks is
-written; the rest of the page is prose.
+Of several, each part is taken from the first that has it. Without a name: those that the page cites, so that a change of this file
+changes the page. What stands between the two marks is written; the rest of the page is prose.
 """
 
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +23,37 @@ CITED = re.compile(r"results/([\w.-]+\.json)")
 
 def main() -> None:
     page = PAGE.read_text()
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else cited(page)
-    PAGE.write_text(written(page, path))
+    PAGE.write_text(written(page, [Path(word) for word in sys.argv[1:]] or cited(page)))
 
 
-def cited(page: str) -> Path:
-    found = CITED.search(page)
-    if found is None:
+def cited(page: str) -> list[Path]:
+    """The results that the page names, in its order."""
+    found = list(dict.fromkeys(CITED.findall(page)))
+    if not found:
         raise SystemExit(f"{PAGE.name} cites no result yet: name one.")
-    return RESULTS / found[1]
+    return [RESULTS / name for name in found]
 
 
-def written(page: str, path: Path) -> str:
-    """The page with this result's table."""
+def together(paths: Sequence[Path]) -> dict[str, Any]:
+    """Results as one."""
+    first, *others = [json.loads(path.read_text()) for path in paths]
+    for other in others:
+        known = {part["name"] for part in first["parts"]}
+        first["parts"] += [part for part in other["parts"] if part["name"] not in known]
+    return dict(first)
+
+
+def written(page: str, paths: Sequence[Path]) -> str:
+    """The page with these results' table."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{markdown(json.loads(path.read_text()), path.name)}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{markdown(paths)}\n\n{END}{after}"
 
 
-def markdown(result: dict[str, Any], name: str) -> str:
-    lines = [_origin(result, name), "", "| what | ours | beside it |", "|---|---|---|"]
+def markdown(paths: Sequence[Path]) -> str:
+    result = together(paths)
+    lines = [line for path in paths for line in (_origin(json.loads(path.read_text()), path.name), "")]
+    lines += ["| what | ours | beside it |", "|---|---|---|"]
     for title, rows in table(result):
         lines.append(f"| **{title}** | | |")
         lines += [f"| {what} | {ours} | {'<br>'.join(others)} |" for what, ours, others in rows]
@@ -80,8 +91,11 @@ def _origin(result: dict[str, Any], name: str) -> str:
     versions = ", ".join(f"{what} {number}" for what, number in machine["versions"].items())
     settings = ", ".join(f"{what} {value}" for what, value in machine["postgresql"].items() if what != "whose")
     minutes = result["seconds"] / 60
+    names = {part["name"] for part in result["parts"]}
+    titles = "; ".join(part.title for part in parts(_size(result)) if part.name in names)
+    when = result["date"][:16].replace("T", " ")
     return (
-        f"Measured on {result['date'][:16].replace('T', ' ')} UTC at commit {result['commit']}, in {minutes:.0f} minutes: "
+        f"{titles}: measured on {when} UTC at commit {result['commit']}, in {minutes:.0f} minutes: "
         f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']} GB, load at the start "
         f"{machine['load_at_start'][0]}. {versions}. PostgreSQL: {settings}. Median of {result['runs']} runs (lowest–highest). "
         f"All runs: [results/{name}](../benchmarks/results/{name})."

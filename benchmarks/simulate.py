@@ -6,7 +6,6 @@ that is what the relay, the sequencer and the inbox do. What it leaves out: one 
 network. So it says where a stage ends for certain, and not that the whole gets as far.
 """
 
-import json
 import random
 import statistics
 from collections.abc import Iterator, Sequence
@@ -50,8 +49,7 @@ LAYOUTS = (Layout(1, 1, 1), Layout(1, 4, 4), Layout(4, 16, 16), Layout(16, 64, 6
 
 
 def main() -> None:
-    path = render.cited(render.PAGE.read_text())
-    PAGE.write_text(written(PAGE.read_text(), json.loads(path.read_text())))
+    PAGE.write_text(written(PAGE.read_text(), render.together(render.cited(render.PAGE.read_text()))))
 
 
 def written(page: str, result: dict[str, Any]) -> str:
