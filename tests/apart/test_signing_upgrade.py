@@ -21,6 +21,7 @@ PATIENCE = 60
 SIGNS = '        headers.update(signing.signed(self.publisher, headers["task"], raw))\n'
 CHECKS = "            self.admit()\n"
 ASKS_WHOSE = ", publishers=signing.publishers(self.request.get(signing.VERIFIED))"
+OF_A_HEARTBEAT = "if authority in signing.publishers(self.request.get(signing.VERIFIED)):"
 
 
 @pytest.fixture
@@ -76,6 +77,7 @@ def test_consumers_come_first_and_take_unsigned_messages_for_a_time(stack: Any, 
 def test_a_consumer_of_before_reads_what_is_signed(stack: Any) -> None:
     with without("messaging/worker.py", CHECKS) as yesterday:
         copying.edit(yesterday, "messaging/tasks.py", ASKS_WHOSE, "")
+        copying.edit(yesterday, "messaging/tasks.py", OF_A_HEARTBEAT, "if True:")
         options = ["-n", "old@%h", "-c", "1", "-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
         stack.run("old-worker", "-m", "celery", "-A", "config", "worker", "-Q", "billing", *options, project=yesterday)
         stack.relay("users")
