@@ -34,15 +34,20 @@ run: .venv/.run
 	@exec $(BIN)/python -m config.up
 
 # Both engines at a time, for most tests wait more than they work; the second one's output follows the first one's.
-# What starts the whole system or brings its own databases, reads settings or reads prose has no engine: once is enough.
-ONCE := tests/apart tests/benchmarks tests/browser tests/chaos tests/config tests/docs tests/walkthrough/test_planted.py
+# What starts the whole system or brings its own databases, reads settings or reads prose has no engine: once is enough. Of that, LATER
+# follows the second engine, so that both take about as long.
+LATER := tests/benchmarks tests/browser tests/chaos tests/walkthrough/test_planted.py
+ONCE := tests/apart tests/config tests/docs $(LATER)
 test: .venv/.dev
 	@log=$$(mktemp); failed=0; \
+	run() { $(BIN)/python -m pytest "$$@" & now=$$!; wait $$now || code=1; }; \
+	second() { code=0; trap 'kill $$now 2>/dev/null; exit 130' TERM; run --engine postgresql $(ONCE:%=--ignore %) $(ARGS); \
+		$(if $(ARGS),:,run --engine sqlite $(LATER)); return $$code; }; \
 	echo "On PostgreSQL in the background; its output comes when SQLite is through."; \
-	$(BIN)/python -m pytest --engine postgresql $(ONCE:%=--ignore %) $(ARGS) >$$log 2>&1 & other=$$!; \
+	second >$$log 2>&1 & other=$$!; \
 	trap "kill $$other 2>/dev/null; rm -f $$log; exit 130" INT TERM; \
-	$(BIN)/python -m pytest --engine sqlite $(ARGS) || { failed=1; bad="$$bad sqlite"; }; \
-	wait $$other || { failed=1; bad="$$bad postgresql"; }; \
+	$(BIN)/python -m pytest --engine sqlite $(if $(ARGS),,$(LATER:%=--ignore %)) $(ARGS) || { failed=1; bad="$$bad sqlite"; }; \
+	wait $$other || { failed=1; bad="$$bad postgresql (or what follows it)"; }; \
 	cat $$log; rm -f $$log; \
 	if [ $$failed = 1 ]; then echo "Tests failed on:$$bad" >&2; fi; \
 	exit $$failed
