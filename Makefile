@@ -36,8 +36,8 @@ run: .venv/.run
 # Both engines at a time, for most tests wait more than they work; the second one's output follows the first one's.
 # What starts the whole system or brings its own databases, reads settings or reads prose has no engine: once is enough. Of that, LATER
 # follows the second engine, so that both take about as long.
-LATER := tests/benchmarks tests/browser tests/chaos tests/walkthrough/test_planted.py
-ONCE := tests/apart tests/config tests/docs $(LATER)
+LATER := tests/browser tests/walkthrough/test_planted.py
+ONCE := tests/apart tests/benchmarks tests/chaos tests/config tests/docs $(LATER)
 test: .venv/.dev
 	@log=$$(mktemp); failed=0; \
 	run() { $(BIN)/python -m pytest "$$@" & now=$$!; wait $$now || code=1; }; \

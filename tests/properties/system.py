@@ -184,7 +184,7 @@ class System:
         """Insert a user on a connection of its own, and don't commit yet."""
         self.beside = connections.create_connection("users")
         self.beside.set_autocommit(False)
-        values = {field.column: field.get_db_prep_save(getattr(user, field.attname), self.beside) for field in User._meta.fields}
+        values = {field.column: field.get_db_prep_save(field.pre_save(user, add=True), self.beside) for field in User._meta.fields}
         with self.beside.cursor() as cursor:
             names, marks = ", ".join(f'"{name}"' for name in values), ", ".join(["%s"] * len(values))
             cursor.execute(f"INSERT INTO users_user ({names}) VALUES ({marks})", list(values.values()))

@@ -22,6 +22,8 @@ NAMED = [name for name, plant in PLANTS.items() if plant.seen_by]
 
 @pytest.mark.parametrize("name", TOLD)
 def test_a_planted_bug_breaks_its_invariant(system: System, name: str) -> None:
+    if system.writes_beside:
+        pytest.skip("The bugs are in lines that both engines share, and the stories that find them are SQLite's.")
     plant = PLANTS[name]
     with plant.planted(), pytest.raises(Broken) as found:
         if plant.story:
@@ -48,7 +50,7 @@ HIGHEST = Plant(
 
 def test_a_position_before_the_commit_breaks_the_order(system: System) -> None:
     if not system.writes_beside:
-        return  # one writer at a time: on SQLite commits do come in the order of their writes
+        pytest.skip("SQLite has one writer at a time: commits do come in the order of their writes.")
     with connections["users"].cursor() as cursor:
         cursor.execute(NAIVE)
     try:
