@@ -70,7 +70,7 @@ def page_without_a_checkpoint(pulling: ModuleType) -> None:
     def merge(checkpoint: int, ahead: Any, positions: Any) -> Any:
         return (checkpoint, []) if on("page_without_a_checkpoint") else real.merge(checkpoint, ahead, positions)
 
-    pulling.checkpoints = SimpleNamespace(merge=merge, note_progress=real.note_progress)  # type: ignore[attr-defined]
+    pulling.checkpoints = SimpleNamespace(**{**vars(real), "merge": merge})  # type: ignore[attr-defined]
 
 
 def heartbeat_without_a_head(tasks: ModuleType) -> None:
@@ -80,7 +80,7 @@ def heartbeat_without_a_head(tasks: ModuleType) -> None:
     def hear(consumer: str, authority: str, head: int, at: Any) -> None:
         real.hear(consumer, authority, 0 if on("heartbeat_without_a_head") else head, at)
 
-    tasks.checkpoints = SimpleNamespace(hear=hear, Paused=real.Paused)  # type: ignore[attr-defined]
+    tasks.checkpoints = SimpleNamespace(**{**vars(real), "hear": hear})  # type: ignore[attr-defined]
 
 
 def nothing_is_pulled(tending: ModuleType) -> None:
