@@ -30,11 +30,13 @@ def policy(**others: str) -> str:
 
 def security_headers(get_response: Answering) -> Answering:
     """Middleware. It stands first, so that errors have them too."""
-    text = policy()
+    text, of_errors = policy(), policy(style_src="'self' 'unsafe-inline'", script_src="'self' 'unsafe-inline'")
 
     def respond(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        response.headers.setdefault("Content-Security-Policy", text)
+        # Django's own pages about an error, with DEBUG=1, have their styles and scripts in them.
+        explained = settings.DEBUG and response.status_code in (404, 500)
+        response.headers.setdefault("Content-Security-Policy", of_errors if explained else text)
         return response
 
     return respond

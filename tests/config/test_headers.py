@@ -75,3 +75,10 @@ def test_django_s_page_about_an_error_shows_no_password(settings: Any, monkeypat
 def test_styles_in_a_page_are_for_swagger_alone() -> None:
     assert "style-src" not in policy(Client().get("/admin/login/"))
     assert policy(Client().get("/api/docs/"))["style-src"] == "'self' 'unsafe-inline'"
+
+
+def test_django_s_page_about_an_error_keeps_its_styles(settings: Any) -> None:
+    settings.DEBUG = True
+    assert policy(Client().get("/nowhere/"))["style-src"] == "'self' 'unsafe-inline'"
+    settings.DEBUG = False
+    assert "style-src" not in policy(Client().get("/nowhere/"))
