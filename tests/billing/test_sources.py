@@ -146,11 +146,12 @@ def test_the_api_is_asked_about_each_user(users, monkeypatch):
 
 def test_the_api_is_asked_about_those_whom_billing_knows_by_itself(users):
     CachedUser.objects.using("billing").filter(pk=users[0].pk).delete()
-    (ghost,) = cache()
+    ghost = uuid.UUID(int=1)  # before all others: one at a page's end is asked about again with the next page
+    copied(ghost)
     to("api")
     run = generate()
     assert (run.issued, run.calls) == (9, 10)  # who isn't in the copy isn't asked about, and who only is there isn't invoiced
-    assert not {users[0].pk, ghost.pk} & invoiced()
+    assert not {users[0].pk, ghost} & invoiced()
     Invoice.objects.using("billing").create(user_id=users[0].pk, period="2026-01", amount_minor=1, currency="EUR", user_version=1)
     assert generate().issued == 1
     assert users[0].pk in invoiced()
