@@ -1,10 +1,16 @@
-"""A worker's connection dies between work and acknowledgement: it must ask for the next message all the same."""
+"""A worker's connection dies between work and acknowledgement: it must ask for the next message all the same. The embedded broker
+is killed: what it confirmed is there when it is back."""
 
 import logging
+import os
+import signal
 
 import pytest
+import redis
 from kombu import Connection, Consumer, Message, Producer
 
+from config.broker import socket_path
+from config.embedded import start_broker, stop_broker
 from messaging import redis_transport
 from messaging.queues import queue
 
@@ -38,3 +44,21 @@ def test_after_an_acknowledgement_that_failed_the_next_message_is_taken(valkey, 
                 raise AssertionError("It waits for ever, with one message in hand that it can't acknowledge.") from error
             assert [message.payload["number"] for message in taken] == [1, 2]
             taken[1].ack()
+
+
+def test_what_the_embedded_broker_confirmed_outlives_its_kill(tmp_path):
+    first, _ = start_broker(tmp_path)
+    try:
+        with redis.Redis(unix_socket_path=str(socket_path(tmp_path))) as client:
+            # A kill alone doesn't show the difference: it takes a slow disk (decision 0003).
+            assert client.config_get("appendfsync") == {"appendfsync": "always"}
+            confirmed = [client.lpush("messages", number) for number in range(200)][-1]
+            os.kill(client.info("server")["process_id"], signal.SIGKILL)
+    finally:
+        stop_broker(first)
+    again, _ = start_broker(tmp_path)
+    try:
+        with redis.Redis(unix_socket_path=str(socket_path(tmp_path))) as client:
+            assert client.llen("messages") == confirmed == 200
+    finally:
+        stop_broker(again)
