@@ -10,6 +10,7 @@ looked at again a little later, now by value.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -90,9 +91,12 @@ class Search:
         bounds = [between for between in bounds if len(between) > 2]
         if not bounds:
             return
-        theirs = self.client.fingerprints(bounds)
+        # Both sides scan at a time. Which one saw its rows first doesn't matter: what differs is looked at again.
+        with ThreadPoolExecutor(1) as beside:
+            asked = beside.submit(self.client.fingerprints, bounds)
+            ours = fingerprints.measured_of_cache(self.consumer, self.cache, bounds)
+            theirs = asked.result()
         self.progress(1)
-        ours = fingerprints.measured_of_cache(self.consumer, self.cache, bounds)
         for between, mine, other in zip(bounds, ours, theirs, strict=True):
             parts = zip(between, between[1:], mine, other, strict=False)
             differing = [_Range(low, high, own.rows) for low, high, own, text in parts if own.text != text]

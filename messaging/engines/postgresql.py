@@ -91,9 +91,8 @@ def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, 
 #: Until the transaction ends, read along indexes only. The statistics of a table that works as a queue are always of another
 #: moment: right after a burst the planner believes that nothing waits, and sorts everything that does at each claim (measured:
 #: 30 ms for a claim of 500 instead of 6).
-_ALONG_INDEXES = ", ".join(
-    f"set_config('{setting}', 'off', true)" for setting in ("enable_sort", "enable_bitmapscan", "enable_seqscan", "jit")
-)
+_OFF = ("enable_sort", "enable_bitmapscan", "enable_seqscan", "jit")
+_ALONG_INDEXES = ", ".join(f"set_config('{setting}', 'off', true)" for setting in _OFF)
 
 
 def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
@@ -121,37 +120,50 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
     return [(row_id, body, position) for row_id, body, position, _ in rows]
 
 
-def lock_sequence(using: str) -> None:
-    """Take the sequencer's lock until the transaction ends."""
-    with connections[using].cursor() as cursor:
-        cursor.execute(f"SELECT head, {_ALONG_INDEXES} FROM messaging_sequence WHERE id = 1 FOR UPDATE")
-        if cursor.fetchone() is None:
-            cursor.execute("INSERT INTO messaging_sequence (id, head, floor) VALUES (1, 0, 0) ON CONFLICT DO NOTHING")
-            lock_sequence(using)
+def install_stamping(connection: BaseDatabaseWrapper) -> None:
+    """Create or replace the function that `stamp` calls. In one, a round is one trip, and its plans are made once a connection
+    (measured: a third of the time of four statements). Each of its statements sees what was committed when it began."""
+    settings = " ".join(f"SET {setting} = off" for setting in _OFF)
+    with connection.cursor() as cursor:
+        cursor.execute(f"""
+            CREATE OR REPLACE FUNCTION messaging_stamp(wanted bigint) RETURNS bigint LANGUAGE plpgsql {settings} AS $body$
+            DECLARE
+                before bigint;
+                given bigint;
+            BEGIN
+                SELECT head INTO before FROM messaging_sequence WHERE id = 1 FOR UPDATE;
+                IF before IS NULL THEN
+                    INSERT INTO messaging_sequence (id, head, floor) VALUES (1, 0, 0) ON CONFLICT DO NOTHING;
+                    SELECT head INTO before FROM messaging_sequence WHERE id = 1 FOR UPDATE;
+                END IF;
+                -- A new statement, so it sees every change that was committed before the lock was ours.
+                WITH pending AS (
+                    SELECT id FROM messaging_ledger WHERE position IS NULL ORDER BY changed_at, id LIMIT wanted
+                    FOR UPDATE SKIP LOCKED
+                ), numbered AS (
+                    SELECT id, row_number() OVER () + before AS position FROM pending
+                )
+                UPDATE messaging_ledger l SET position = n.position FROM numbered n WHERE l.id = n.id;
+                GET DIAGNOSTICS given = ROW_COUNT;
+                UPDATE messaging_sequence SET head = before + given WHERE id = 1 AND given > 0;
+                RETURN given;
+            END $body$""")
+
+
+def remove_stamping(connection: BaseDatabaseWrapper) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION IF EXISTS messaging_stamp(bigint)")
 
 
 def stamp(using: str, limit: int) -> int:
-    """Give the next positions to up to `limit` pending changes, and move the head; the caller holds the lock. Returns how many.
+    """Give the next positions to up to `limit` pending changes, and move the head, in a transaction of its own and under the
+    sequencer's lock. Returns how many.
 
     Rows that somebody has locked are skipped, and are stamped in a later round. A writer's come out of it pending again. One that
     `republish` or `purge` locks may be a change that was committed long ago: whoever needs all of them looks whether any is left.
     """
     with connections[using].cursor() as cursor:
-        cursor.execute(
-            """
-            WITH pending AS (
-                SELECT id FROM messaging_ledger WHERE position IS NULL ORDER BY changed_at, id LIMIT %s FOR UPDATE SKIP LOCKED
-            ), numbered AS (
-                SELECT id, row_number() OVER () + (SELECT head FROM messaging_sequence WHERE id = 1) AS position FROM pending
-            ), stamped AS (
-                UPDATE messaging_ledger l SET position = n.position FROM numbered n WHERE l.id = n.id RETURNING 1
-            ), counted AS (
-                SELECT count(*) AS number FROM stamped
-            )
-            UPDATE messaging_sequence SET head = head + number FROM counted WHERE id = 1 RETURNING number
-            """,
-            [limit],
-        )
+        cursor.execute("SELECT messaging_stamp(%s)", [limit])
         return int(cursor.fetchone()[0])
 
 

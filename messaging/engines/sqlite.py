@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
@@ -108,9 +108,19 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
     return [(row_id, body, positions.get(number)) for number, (row_id, body, _) in enumerate(rows)]
 
 
+def install_stamping(connection: BaseDatabaseWrapper) -> None:
+    """Nothing: SQLite has no functions, and no trip to save."""
+
+
+def remove_stamping(connection: BaseDatabaseWrapper) -> None:
+    """Nothing."""
+
+
 def stamp(using: str, limit: int) -> int:
-    """Give the next positions to up to `limit` pending changes, and move the head; the caller holds the lock. Returns how many."""
-    with connections[using].cursor() as cursor:
+    """Give the next positions to up to `limit` pending changes, and move the head, in a transaction of its own: the write lock is
+    the sequencer's lock. Returns how many."""
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        cursor.execute("INSERT INTO messaging_sequence (id, head, floor) VALUES (1, 0, 0) ON CONFLICT DO NOTHING")
         cursor.execute(
             """
             UPDATE messaging_ledger SET position = numbered.position FROM (
@@ -124,12 +134,6 @@ def stamp(using: str, limit: int) -> int:
         if stamped:
             cursor.execute("UPDATE messaging_sequence SET head = head + %s WHERE id = 1", [stamped])
         return stamped
-
-
-def lock_sequence(using: str) -> None:
-    """The write lock is the sequencer's lock; only the row has to be there."""
-    with connections[using].cursor() as cursor:
-        cursor.execute("INSERT INTO messaging_sequence (id, head, floor) VALUES (1, 0, 0) ON CONFLICT DO NOTHING")
 
 
 def values_source(

@@ -13,7 +13,6 @@ from importlib import import_module
 from types import FunctionType
 
 import pytest
-from django.db import connections
 
 from messaging import ledger
 from tests.properties.model import BOUND, COMMITTED, COPY, COUNTED, DENSE, EQUAL, ERASED, FORWARD, HOLES, KEPT, LEDGER, ONCE, SENT
@@ -23,31 +22,24 @@ from users.models import User
 @dataclass(frozen=True)
 class Plant:
     """`what`: in words. `where`: the function, as module:name; `edits`: (text, what takes its place), each text there once.
-    `broken`: the invariants of which the first to be seen broken must be one. `postgresql`: the same for that engine, where it
-    differs. `trigger`: the edit is of a trigger's text, so it has to be put in anew. `story`: the one by hand that meets it, where
-    chance does too seldom. `seen_by`: the test, as module:name, that sees what no story can reach."""
+    `broken`: the invariants of which the first to be seen broken must be one. `trigger`: the edit is of a trigger's text, so it has
+    to be put in anew. `story`: the one by hand that meets it, where chance does too seldom. `seen_by`: the test, as module:name,
+    that sees what no story can reach."""
 
     what: str
     where: str
     edits: tuple[tuple[str, str], ...]
     broken: frozenset[str]
-    postgresql: "tuple[str, tuple[tuple[str, str], ...]] | None" = None
     trigger: bool = False
     story: str = ""
     seen_by: str = ""
 
-    def here(self) -> tuple[str, tuple[tuple[str, str], ...]]:
-        if self.postgresql and connections["users"].vendor == "postgresql":
-            return self.postgresql
-        return self.where, self.edits
-
     @contextmanager
     def planted(self) -> Iterator[None]:
-        where, edits = self.here()
         try:
             with pytest.MonkeyPatch.context() as patch:
-                function = _function(where)
-                patch.setattr(function, "__code__", _edited(function, edits))
+                function = _function(self.where)
+                patch.setattr(function, "__code__", _edited(function, self.edits))
                 self._install()
                 yield
         finally:
@@ -97,10 +89,6 @@ PLANTS = {
         "messaging.engines.sqlite:stamp",
         (("row_number() OVER (ORDER BY changed_at, id) + (SELECT head FROM messaging_sequence)", "id"),),
         frozenset({DENSE}),
-        postgresql=(
-            "messaging.engines.postgresql:stamp",
-            (("row_number() OVER () + (SELECT head FROM messaging_sequence WHERE id = 1)", "id"),),
-        ),
     ),
     "inbox_row_apart": Plant(
         "acknowledged before the commit: the inbox row commits apart from what the handler writes",
@@ -159,10 +147,6 @@ PLANTS = {
         "messaging.engines.sqlite:_moves",
         (("deleted = max(deleted, excluded.deleted)", "deleted = excluded.deleted"),),
         frozenset({LEDGER, ERASED}),
-        postgresql=(
-            "messaging.engines.postgresql:install_trigger",
-            (("deleted = l.deleted OR excluded.deleted", "deleted = excluded.deleted"),),
-        ),
         trigger=True,
     ),
     "feed_forgets_an_erasure": Plant(

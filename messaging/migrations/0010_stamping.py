@@ -1,0 +1,18 @@
+"""On PostgreSQL a round of the sequencer is a function: one trip, and its plans are made once a connection."""
+
+from django.db import migrations
+
+from messaging import engines
+
+
+def install(apps, schema_editor):
+    engines.for_alias(schema_editor.connection.alias).install_stamping(schema_editor.connection)
+
+
+def remove(apps, schema_editor):
+    engines.for_alias(schema_editor.connection.alias).remove_stamping(schema_editor.connection)
+
+
+class Migration(migrations.Migration):
+    dependencies = [("messaging", "0009_subscription_floor")]
+    operations = [migrations.RunPython(install, remove)]
