@@ -3,6 +3,7 @@
 import json
 import random
 import uuid
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -233,10 +234,10 @@ def test_two_relays_and_two_workers_share_the_work(stack):
         for user in users:
             user_suspend(user_id=user.pk, reason="x")
             user_reactivate(user_id=user.pk)
-    versions = lambda: set(CachedUser.objects.using("billing").values_list("version", flat=True))  # noqa: E731
-    wait_for(lambda: versions() == {7}, timeout=PATIENCE, what="every copy at version 7", seen=versions)
+    versions = lambda: Counter(CachedUser.objects.using("billing").values_list("version", flat=True))  # noqa: E731
+    wait_for(lambda: versions() == {7: len(users)}, timeout=PATIENCE, what="every copy at version 7", seen=versions)
     wait_until_in_step()
-    assert versions() == {7}
+    assert versions() == {7: len(users)}
 
 
 @pytest.mark.parametrize("broker", ["valkey"], indirect=True)  # elsewhere nobody can put in what isn't a message

@@ -1,0 +1,114 @@
+"""Where a bootstrap's time goes, by py-spy: what share of it each thread of the consumer and of the authority spends on what.
+
+`python -m benchmarks.profiling --users 100000`. The same work as `benchmarks.bootstrap --quiet`, only that both programs are looked at
+200 times a second, waiting included. py-spy starts them itself, so it needs no root on Linux; on macOS it does.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bootstrap import PAGE, seed
+from benchmarks.options import say
+from benchmarks.processes import free_port, wait_for
+from benchmarks.serving import register
+from benchmarks.surroundings import migrated
+
+RATE = 200
+#: (a frame, what it is part of); the innermost frame that is listed counts.
+CONSUMER = (
+    ("pages (messaging/pulling.py", "applying: waits for the next page"),
+    ("events (messaging/changes.py", "applying: events of the page"),
+    ("apply_users (billing/caches.py", "applying: rows of the events"),
+    ("upsert_newer (messaging/upsert.py", "applying: rows of the events"),
+    ("values_source (messaging/engines/postgresql.py", "applying: rows as JSON"),
+    ("_write (messaging/upsert.py", "applying: the upsert, in the database"),
+    ("_flag_late_invoices (billing/caches.py", "applying: whether an invoice came too early"),
+    ("take (messaging/pulling.py", "applying: checkpoint and commit"),
+    ("_compared (messaging/bootstrap.py", "applying: the comparison"),
+    ("_run (messaging/bootstrap.py", "applying: the rest"),
+    ("_answer (messaging/client.py", "reading: waits for the answer"),
+    ("_plain (messaging/client.py", "reading: gunzip"),
+    ("read (messaging/changes.py", "reading: JSON"),
+)
+AUTHORITY = (
+    ("compress (gzip", "gzip"),
+    ("_compressed (messaging/answering.py", "gzip"),
+    ("execute (django/db/backends", "SQL"),
+    ("execute (psycopg", "SQL"),
+    ("handle_one_request (django/core/servers", "Django and the rest"),
+    ("readline (socket", "waits for a question"),
+    ("readinto (socket", "waits for a question"),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=int, default=100_000)
+    parser.add_argument("--page-size", type=int, default=PAGE)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with migrated("users", "billing"), tempfile.TemporaryDirectory(prefix="bench-profile-") as folder:
+        say(profile(options.users, options.page_size, Path(folder)), options.json)
+
+
+def profile(users: int, page_size: int, folder: Path) -> dict[str, Any]:
+    """What the bootstrap said of itself, and of both programs what they did, in percent of the time that it took."""
+    seed(users)
+    register()
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    os.environ.update({f"{name}_API_URL": address for name in ("USERS", "BILLING", "MONOLITH")}, DEBUG="1")
+    web = _watched(folder / "authority", "runserver", "--noreload", f"127.0.0.1:{port}")
+    try:
+        wait_for(f"{address}/api/users/contracts/")
+        words = ("bootstrap", "billing", "--from", "users", "--page-size", str(page_size), "--json")
+        said, _ = _watched(folder / "consumer", *words).communicate()
+    finally:
+        web.send_signal(signal.SIGINT)
+        web.communicate(timeout=30)
+    booted = json.loads(next(line for line in said.splitlines() if line.startswith("{")))  # py-spy talks there too
+    took = booted["rows"] / booted["rows_per_second"]
+    return {
+        "rows_per_second": booted["rows_per_second"],
+        **{f"consumer, {what}, %": share for what, share in _shares(folder / "consumer", CONSUMER, took).items()},
+        **{f"authority, {what}, %": share for what, share in _shares(folder / "authority", AUTHORITY, took).items()},
+    }
+
+
+def _watched(samples: Path, *command: str) -> subprocess.Popen[str]:
+    spy = Path(sysconfig.get_path("scripts")) / "py-spy"
+    if not spy.exists():
+        raise SystemExit("py-spy is missing. Type: make .venv/.dev")
+    looks = ("record", "--rate", str(RATE), "--format", "raw", "--idle", "--threads", "--output", str(samples))
+    return subprocess.Popen(
+        [str(spy), *looks, "--", sys.executable, "manage.py", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def _shares(samples: Path, stages: tuple[tuple[str, str], ...], seconds: float) -> dict[str, float]:
+    """Samples have a line for each stack, outermost frame first: `frame;frame;frame 12`."""
+    found: Counter[str] = Counter()
+    for line in samples.read_text().splitlines():
+        stack, _, number = line.rpartition(" ")
+        for frame in reversed(stack.split(";")):
+            stage = next((what for start, what in stages if frame.startswith(start)), None)
+            if stage:
+                found[stage] += int(number)
+                break
+    return {what: round(100 * count / RATE / seconds, 1) for what, count in found.most_common()}
+
+
+if __name__ == "__main__":
+    main()
