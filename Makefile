@@ -22,7 +22,7 @@ endif
 
 help:
 	@echo "make run    install, migrate, seed and start everything; Ctrl-C stops it"
-	@echo "make test   the whole test suite, on SQLite and then on PostgreSQL (ARGS=… goes to pytest)"
+	@echo "make test   the whole test suite, on SQLite and on PostgreSQL (ARGS=… goes to pytest)"
 	@echo "make check  format, lint, types, boundaries, Django's checks, missing migrations, known vulnerabilities"
 	@echo "make chaos  everything under random faults, then: is all right again? (SECONDS=180 SEED=… ENGINE=sqlite)"
 	@echo "make bench  ours beside its alternatives, about ten minutes (ARGS=--full: with a million users, an hour or so)"
@@ -33,22 +33,21 @@ help:
 run: .venv/.run
 	@exec $(BIN)/python -m config.up
 
-# Both engines at a time, for most tests wait more than they work; the second one's output follows the first one's.
-# What starts the whole system or brings its own databases, reads settings or reads prose has no engine: once is enough. Of that, LATER
-# follows the second engine, so that both take about as long.
-LATER := tests/browser tests/walkthrough/test_planted.py
-ONCE := tests/apart tests/benchmarks tests/chaos tests/config tests/docs $(LATER)
+# Three at a time, for most tests wait more than they work: both engines, and what has no engine, because it starts the whole system,
+# brings its own databases, or reads settings or prose. The output of the second and third follows the first one's.
+ONCE := tests/apart tests/benchmarks tests/browser tests/chaos tests/config tests/docs tests/walkthrough/test_planted.py
 test: .venv/.dev
-	@log=$$(mktemp); failed=0; \
-	run() { $(BIN)/python -m pytest "$$@" & now=$$!; wait $$now || code=1; }; \
-	second() { code=0; trap 'kill $$now 2>/dev/null; exit 130' TERM; run --engine postgresql $(ONCE:%=--ignore %) $(ARGS); \
-		$(if $(ARGS),:,run --engine sqlite $(LATER)); return $$code; }; \
-	echo "On PostgreSQL in the background; its output comes when SQLite is through."; \
-	second >$$log 2>&1 & other=$$!; \
-	trap "kill $$other 2>/dev/null; rm -f $$log; exit 130" INT TERM; \
-	$(BIN)/python -m pytest --engine sqlite $(if $(ARGS),,$(LATER:%=--ignore %)) $(ARGS) || { failed=1; bad="$$bad sqlite"; }; \
-	wait $$other || { failed=1; bad="$$bad postgresql (or what follows it)"; }; \
-	cat $$log; rm -f $$log; \
+	@folder=$$(mktemp -d); failed=0; \
+	tests() { exec $(BIN)/python -m pytest "$$@"; }; \
+	(tests --engine postgresql $(ONCE:%=--ignore %) $(ARGS)) >$$folder/postgresql 2>&1 & postgresql=$$!; \
+	once=; $(if $(ARGS),,(tests --engine sqlite $(ONCE)) >$$folder/once 2>&1 & once=$$!;) \
+	trap "kill $$postgresql $$once 2>/dev/null; wait; rm -rf $$folder; exit 130" INT TERM; \
+	echo "On PostgreSQL in the background, and what needs no engine; their output comes when SQLite is through."; \
+	(tests --engine sqlite $(if $(ARGS),,$(ONCE:%=--ignore %)) $(ARGS)) || { failed=1; bad="$$bad sqlite"; }; \
+	wait $$postgresql || { failed=1; bad="$$bad postgresql"; }; \
+	cat $$folder/postgresql; \
+	if [ -n "$$once" ]; then wait $$once || { failed=1; bad="$$bad once"; }; cat $$folder/once; fi; \
+	rm -rf $$folder; \
 	if [ $$failed = 1 ]; then echo "Tests failed on:$$bad" >&2; fi; \
 	exit $$failed
 
