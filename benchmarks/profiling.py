@@ -1,7 +1,7 @@
 """Where a bootstrap's time goes, by py-spy: what share of it each thread of the consumer and of the authority spends on what.
 
-`python -m benchmarks.profiling --users 100000`. The same work as `benchmarks.bootstrap --quiet`, only that both programs are looked at
-200 times a second, waiting included. py-spy starts them itself, so it needs no root on Linux; on macOS it does.
+`python -m benchmarks.profiling --users 100000`. The same work as `benchmarks.bootstrap --quiet`, only that both programs are looked
+at 200 times a second, waiting included. py-spy starts them itself, so it needs no root on Linux; on macOS it does.
 """
 
 import argparse
