@@ -88,7 +88,7 @@ def _watched(samples: Path, *command: str) -> subprocess.Popen[str]:
     spy = Path(sysconfig.get_path("scripts")) / "py-spy"
     if not spy.exists():
         raise SystemExit("py-spy is missing. Type: make .venv/.dev")
-    looks = ("record", "--rate", str(RATE), "--format", "raw", "--idle", "--threads", "--output", str(samples))
+    looks = ("record", "--nonblocking", "--rate", str(RATE), "--format", "raw", "--idle", "--threads", "--output", str(samples))
     return subprocess.Popen(
         [str(spy), *looks, "--", sys.executable, "manage.py", *command],
         stdout=subprocess.PIPE,
@@ -103,7 +103,9 @@ def _shares(samples: Path, stages: tuple[tuple[str, str], ...], seconds: float) 
     for line in samples.read_text().splitlines():
         stack, _, number = line.rpartition(" ")
         for frame in reversed(stack.split(";")):
-            stage = next((what for start, what in stages if frame.startswith(start)), None)
+            name, _, place = frame.partition(" (")
+            plain = f"{name.rpartition('.')[2]} ({place}"  # a method has its class before it
+            stage = next((what for start, what in stages if plain.startswith(start)), None)
             if stage:
                 found[stage] += int(number)
                 break

@@ -170,13 +170,45 @@ def stamp(using: str, limit: int) -> int:
 def values_source(
     fields: Sequence["models.Field[Any, Any]"], rows: Sequence[Mapping[str, Any]], connection: BaseDatabaseWrapper
 ) -> tuple[str, list[Any]]:
-    """(SQL, parameters) of a SELECT that yields these columns of the rows: one JSON document, however many there are.
+    """(SQL, parameters) of a SELECT that yields these columns of the rows: an array for each column, and one document for what is
+    the same in all rows. Where a column holds JSON the rows are one document.
 
-    Measured against one array per column: the client's part takes a third of the time; and pydantic's writer takes a fifth of what
-    the standard library's takes for UUIDs and times.
+    Measured with 2,000 rows of 7 columns, two of them the same in all: 7.1 µs a row for the upsert, of it 1.5 µs the client's; 10.1
+    µs with all of it as one document; 13 µs with arrays that psycopg writes.
     """
-    kinds = ", ".join(f'"{field.name}" {_kind(field, connection)}' for field in fields)
-    return f"SELECT * FROM json_to_recordset(%s) AS x({kinds})", [to_json(rows).decode()]
+    first = rows[0]
+    shared = [field for field in fields if len(rows) > 1 and all(row[field.name] is first[field.name] for row in rows)]
+    own = [field for field in fields if field not in shared]
+    if any(isinstance(field, models.JSONField) for field in own):
+        source, parameters = f"json_to_recordset(%s) AS x({_kinds(own, connection)})", [to_json(rows).decode()]
+    else:
+        arrays = ", ".join(f"%s::{_kind(field, connection)}[]" for field in own)
+        source = f"unnest({arrays}) AS x({', '.join(map(_named, own))})"
+        parameters = [_array([row[field.name] for row in rows]) for field in own]
+    if shared:
+        source += f", json_to_record(%s) AS c({_kinds(shared, connection)})"
+        parameters.append(to_json({field.name: first[field.name] for field in shared}).decode())
+    return f"SELECT {', '.join(map(_named, fields))} FROM {source}", parameters
+
+
+def _array(values: Sequence[Any]) -> str:
+    """PostgreSQL's notation of an array: JSON's, but for its brackets and for what a backslash says there."""
+    text = to_json(values).decode()[1:-1]
+    if "\\" in text:
+        text = ",".join("NULL" if value is None else _quoted(str(value)) for value in values)
+    return "{" + text + "}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _kinds(fields: Sequence["models.Field[Any, Any]"], connection: BaseDatabaseWrapper) -> str:
+    return ", ".join(f"{_named(field)} {_kind(field, connection)}" for field in fields)
+
+
+def _named(field: "models.Field[Any, Any]") -> str:
+    return f'"{field.name}"'
 
 
 def _kind(field: "models.Field[Any, Any]", connection: BaseDatabaseWrapper) -> str:
