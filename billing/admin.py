@@ -144,8 +144,8 @@ class ShadowMismatchAdmin(ReadOnlyAdmin):
     """Users about whom old source and cache differed, both answers side by side."""
 
     using = DATABASE
-    list_display = ("user", "old_source", "old_answer", "cache_answer", "state", "times", "found_at", "seen_at", "settled_at")
-    list_filter = (Standing, "old_source", "found_at")
+    list_display = ("user", "old_source", "old_answer", "cache_answer", "state", "times", "seen_at")
+    list_filter = (Standing, ("old_source", admin.AllValuesFieldListFilter), "found_at")
     search_fields = ("^user_id",)
     search_help_text = "A user's id, or its start."
     exact_ids = ("user_id",)

@@ -48,7 +48,7 @@ def counted(counts: Any) -> str:
     if not isinstance(counts, dict):
         return str(counts)
     kinds = [*(kind for kind in DRIFT if kind in counts), *sorted(set(counts) - set(DRIFT))]  # PostgreSQL keeps no order
-    return ", ".join(f"{counts[kind]}\xa0{kind}" for kind in kinds if counts[kind]) or "none"
+    return ", ".join(f"{counts[kind]:,}\xa0{kind}" for kind in kinds if counts[kind]) or "none"
 
 
 def lines(words: Any) -> str:
@@ -143,7 +143,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
 class Open(admin.SimpleListFilter):
     """Incidents that are not over."""
 
-    title, parameter_name = "open", "open"
+    title, parameter_name = "state", "open"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("yes", "Open"), ("no", "Closed")]
