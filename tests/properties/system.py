@@ -265,7 +265,8 @@ def running() -> Iterator[System]:
     with pytest.MonkeyPatch.context() as patch, second.table():
         patch.setattr(Pool, "system", system, raising=False)
         patch.setattr(client, "urllib3", SimpleNamespace(PoolManager=Pool, Timeout=urllib3.Timeout, exceptions=urllib3.exceptions))
-        patch.setattr(pulling, "ThreadPoolExecutor", Inline)
+        for module in (pulling, differences):
+            patch.setattr(module, "ThreadPoolExecutor", Inline)
         patch.setattr(steps, "listeners", [system.reach])
         patch.setattr(differences, "SETTLE", 0.0)
         patch.setattr(retention, "BATCH", 3)
