@@ -2,12 +2,12 @@
 
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
-#: PostgreSQL's codes for a table, a column and a schema that aren't there.
-NOT_THERE = {"42P01", "42703", "3F000"}
+#: PostgreSQL's codes for a table, a column, a schema and a function that aren't there.
+NOT_THERE = {"42P01", "42703", "3F000", "42883"}
 
 
 def lacks_tables(error: BaseException) -> bool:
-    """Whether a table or a column isn't there: the database was never migrated, or not far enough."""
+    """Whether a table, a column or a function isn't there: the database was never migrated, or not far enough."""
     if isinstance(error, ProgrammingError):
         return getattr(error.__cause__, "sqlstate", None) in NOT_THERE
     return isinstance(error, OperationalError) and ("no such table" in str(error) or "no such column" in str(error))
