@@ -6,7 +6,6 @@ at 200 times a second, waiting included. py-spy starts them itself, so it needs 
 
 import argparse
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,8 +17,8 @@ from typing import Any
 
 from benchmarks.bootstrap import PAGE, seed
 from benchmarks.options import say
-from benchmarks.processes import free_port, wait_for
-from benchmarks.serving import register
+from benchmarks.processes import wait_for
+from benchmarks.serving import register, web_server
 from benchmarks.surroundings import migrated
 
 RATE = 200
@@ -29,7 +28,7 @@ CONSUMER = (
     ("events (messaging/changes.py", "applying: events of the page"),
     ("apply_users (billing/caches.py", "applying: rows of the events"),
     ("upsert_newer (messaging/upsert.py", "applying: rows of the events"),
-    ("values_source (messaging/engines/postgresql.py", "applying: rows as JSON"),
+    ("values_source (messaging/engines/postgresql.py", "applying: rows as parameters"),
     ("_write (messaging/upsert.py", "applying: the upsert, in the database"),
     ("_flag_late_invoices (billing/caches.py", "applying: whether an invoice came too early"),
     ("take (messaging/pulling.py", "applying: checkpoint and commit"),
@@ -64,13 +63,11 @@ def profile(users: int, page_size: int, folder: Path) -> dict[str, Any]:
     """What the bootstrap said of itself, and of both programs what they did, in percent of the time that it took."""
     seed(users)
     register()
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    os.environ.update({f"{name}_API_URL": address for name in ("USERS", "BILLING", "MONOLITH")}, DEBUG="1")
-    web = _watched(folder / "authority", "runserver", "--noreload", f"127.0.0.1:{port}")
+    command, answers = web_server()
+    web = _watched(folder / "authority", *command)
     try:
-        wait_for(f"{address}/api/users/contracts/")
-        words = ("bootstrap", "billing", "--from", "users", "--page-size", str(page_size), "--json")
+        wait_for(answers)
+        words = ("manage.py", "bootstrap", "billing", "--from", "users", "--page-size", str(page_size), "--json")
         said, _ = _watched(folder / "consumer", *words).communicate()
     finally:
         web.send_signal(signal.SIGINT)
@@ -90,7 +87,7 @@ def _watched(samples: Path, *command: str) -> subprocess.Popen[str]:
         raise SystemExit("py-spy is missing. Type: make .venv/.dev")
     looks = ("record", "--nonblocking", "--rate", str(RATE), "--format", "raw", "--idle", "--threads", "--output", str(samples))
     return subprocess.Popen(
-        [str(spy), *looks, "--", sys.executable, "manage.py", *command],
+        [str(spy), *looks, "--", sys.executable, *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -12,13 +12,19 @@ from benchmarks.processes import free_port, running, wait_for
 @contextmanager
 def serving() -> Iterator[Any]:
     """The contexts' APIs in a process of their own, and their address in this environment; gives the process."""
+    command, answers = web_server()
+    with running(command) as (process,):
+        wait_for(answers)
+        yield process
+
+
+def web_server() -> tuple[tuple[str, ...], str]:
+    """(command line, the URL that answers when it is up) of a web server whose address is in this environment from now on."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     # With DEBUG off plain HTTP is sent on to HTTPS.
     os.environ.update({f"{name}_API_URL": address for name in ("USERS", "BILLING", "MONOLITH")}, DEBUG="1")
-    with running(("manage.py", "runserver", "--noreload", f"127.0.0.1:{port}")) as (process,):
-        wait_for(f"{address}/api/users/contracts/")
-        yield process
+    return ("manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"), f"{address}/api/users/contracts/"
 
 
 def register() -> list[str]:

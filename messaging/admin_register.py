@@ -48,7 +48,11 @@ def counted(counts: Any) -> str:
     if not isinstance(counts, dict):
         return str(counts)
     kinds = [*(kind for kind in DRIFT if kind in counts), *sorted(set(counts) - set(DRIFT))]  # PostgreSQL keeps no order
-    return ", ".join(f"{counts[kind]:,}\xa0{kind}" for kind in kinds if counts[kind]) or "none"
+    return ", ".join(f"{_grouped(counts[kind])}\xa0{kind}" for kind in kinds if counts[kind]) or "none"
+
+
+def _grouped(number: Any) -> str:
+    return f"{number:,}" if isinstance(number, int) else str(number)
 
 
 def lines(words: Any) -> str:

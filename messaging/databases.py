@@ -2,14 +2,17 @@
 
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
-#: PostgreSQL's codes for a table, a column, a schema and a function that aren't there.
-NOT_THERE = {"42P01", "42703", "3F000", "42883"}
+#: PostgreSQL's codes for a table, a column and a schema that aren't there.
+NOT_THERE = {"42P01", "42703", "3F000"}
+#: Its code for a function that isn't there. A comparison of the wrong types has the same one, so the name has to be ours.
+NO_FUNCTION, OUR_FUNCTIONS = "42883", "function messaging_"
 
 
 def lacks_tables(error: BaseException) -> bool:
     """Whether a table, a column or a function isn't there: the database was never migrated, or not far enough."""
     if isinstance(error, ProgrammingError):
-        return getattr(error.__cause__, "sqlstate", None) in NOT_THERE
+        state = getattr(error.__cause__, "sqlstate", None)
+        return state in NOT_THERE or (state == NO_FUNCTION and OUR_FUNCTIONS in str(error))
     return isinstance(error, OperationalError) and ("no such table" in str(error) or "no such column" in str(error))
 
 

@@ -1,0 +1,78 @@
+"""What the rows of an upsert cost by the way they go over: arrays, as `values_source` has them, beside one JSON document.
+
+`python -m benchmarks.rows --rows 2000 --pages 50 --runs 3 --json`. On PostgreSQL, into billing's copy, which is empty at the start
+of each run; both ways in turn. Microseconds a row, and of them the client's.
+"""
+
+import argparse
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmarks.options import say
+from benchmarks.serving import execute
+from benchmarks.surroundings import migrated
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=2_000, help="of a page")
+    parser.add_argument("--pages", type=int, default=50)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with migrated("billing"):
+        from messaging.engines import postgresql
+
+        ways = {"arrays": postgresql.values_source, "document": _document}
+        for _ in range(options.runs):
+            say({name: _measured(way, options.pages, options.rows) for name, way in ways.items()}, options.json)
+
+
+def _document(fields: Sequence[Any], rows: Sequence[Any], connection: Any) -> tuple[str, list[Any]]:
+    from pydantic_core import to_json
+
+    from messaging.engines.postgresql import _kinds
+
+    return f"SELECT * FROM json_to_recordset(%s) AS x({_kinds(fields, connection)})", [to_json(rows).decode()]
+
+
+def _measured(way: Callable[..., Any], pages: int, number: int) -> dict[str, float]:
+    from unittest import mock
+
+    from billing.models import CachedUser
+    from messaging.engines import postgresql
+    from messaging.upsert import upsert_newer
+
+    given = [_page(number) for _ in range(pages)]
+    execute("billing", "TRUNCATE billing_cacheduser")
+    with mock.patch.object(postgresql, "values_source", way):
+        began, used = time.perf_counter(), time.process_time()
+        for rows in given:
+            upsert_newer(CachedUser, rows, final=("status", "erased"), using="billing")
+        took, used = time.perf_counter() - began, time.process_time() - used
+    return {"us_per_row": round(took / pages / number * 1e6, 2), "client_us_per_row": round(used / pages / number * 1e6, 2)}
+
+
+def _page(number: int) -> list[dict[str, Any]]:
+    """As `apply_users` makes them: the source and the time of receipt are the same in all."""
+    from django.utils import timezone
+
+    received = timezone.now()
+    return [
+        {
+            "user_id": str(uuid.uuid4()),
+            "status": "active" if turn % 10 else "suspended",
+            "status_since": timezone.now(),
+            "version": 1,
+            "source": "bootstrap",
+            "authority_time": timezone.now(),
+            "received_at": received,
+        }
+        for turn in range(number)
+    ]
+
+
+if __name__ == "__main__":
+    main()
