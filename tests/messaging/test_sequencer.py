@@ -130,3 +130,32 @@ def test_a_reader_by_id_is_seen_to_miss_rows():
         return  # one writer at a time: on SQLite commits do come in the order of their ids
     got, written = tail(ById(), 32)
     assert set(got) < set(written)
+
+
+def test_a_row_that_somebody_holds_is_passed_by_and_gets_its_position_later():
+    if connections["users"].vendor != "postgresql":
+        return  # nobody holds a single row on SQLite
+    User.objects.using("users").bulk_create([User(email=f"h{n}@example.org", name="H") for n in range(3)])
+    held = Ledger.objects.using("users").filter(position__isnull=True).earliest("id")
+    done = []
+
+    def stamp():
+        try:
+            with connections["users"].cursor() as cursor:
+                cursor.execute("SET lock_timeout = '2s'")
+            done.append(sequencer.stamp_pending("users"))
+        except Exception as error:
+            done.append(error)
+        finally:
+            connections["users"].close()
+
+    with transaction.atomic(using="users"):
+        Ledger.objects.using("users").select_for_update().get(pk=held.pk)
+        beside = threading.Thread(target=stamp)
+        beside.start()
+        beside.join()
+    assert done == [2]
+    assert sequencer.stamp_pending("users") == 1
+    assert positions() == [1, 2, 3]
+    held.refresh_from_db(using="users")
+    assert held.position == 3
