@@ -137,7 +137,7 @@ def test_a_row_that_somebody_holds_is_passed_by_and_gets_its_position_later():
         return  # nobody holds a single row on SQLite
     User.objects.using("users").bulk_create([User(email=f"h{n}@example.org", name="H") for n in range(3)])
     held = Ledger.objects.using("users").filter(position__isnull=True).earliest("id")
-    done = []
+    done: list[object] = []
 
     def stamp():
         try:
