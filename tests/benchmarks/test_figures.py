@@ -78,6 +78,6 @@ def test_the_simulation_is_what_the_cited_costs_say():
 def test_the_page_cites_results_of_three_runs_with_what_stands_beside_ours():
     found = render.together(render.cited(render.PAGE.read_text()))
     assert found["runs"] >= 3
-    assert {"relay", "bootstrap", "split", "sequencer", "stages"} <= {part["name"] for part in found["parts"]}
+    assert {"relay", "bootstrap", "split", "sequencer", "stages", "reconcile"} <= {part["name"] for part in found["parts"]}
     lines = [line for _, rows in render.table(found) for line in rows]
     assert any(f"{COPY}: " in other for _, _, others in lines for other in others)
