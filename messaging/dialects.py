@@ -128,10 +128,7 @@ class SQLite:
         return f'LEFT JOIN "{table}" t ON {matches}'
 
     def bucket(self, column: str, bounds: Sequence[Any]) -> tuple[str, list[Any]]:
-        if not bounds:
-            return "0", []
-        cases = " ".join(f"WHEN {column} < %s THEN {number}" for number in range(len(bounds)))
-        return f"CASE {cases} ELSE {len(bounds)} END", list(bounds)
+        return _halved(column, bounds, 0)
 
     def time(self, column: str) -> str:
         return f"messaging_time({column})"
@@ -205,3 +202,13 @@ _DIALECTS: dict[str, PostgreSQL | SQLite] = {"postgresql": PostgreSQL(), "sqlite
 def dialect(using: str) -> PostgreSQL | SQLite:
     """The SQL of the database behind an alias."""
     return _DIALECTS[connections[using].vendor]
+
+
+def _halved(column: str, bounds: Sequence[Any], before: int) -> tuple[str, list[Any]]:
+    """How many of the bounds lie at or below the column, and those before them; a thousand bounds are ten questions a row."""
+    if not bounds:
+        return str(before), []
+    middle = len(bounds) // 2
+    below, first = _halved(column, bounds[:middle], before)
+    above, second = _halved(column, bounds[middle + 1 :], before + middle + 1)
+    return f"CASE WHEN {column} < %s THEN {below} ELSE {above} END", [bounds[middle], *first, *second]

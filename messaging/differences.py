@@ -2,7 +2,7 @@
 
 The consumer begins. It cuts its ids into sixteen parts of equal size, with the shortest beginnings of ids as bounds, and asks for
 their fingerprints; parts that differ are cut again, until they are small enough to list (Meyer, Range-Based Set Reconciliation,
-2022, arXiv 2212.13567). One million equal rows cost one round trip; ten differences cost one for each power of sixteen.
+2022, arXiv 2212.13567). One million equal rows cost one round trip; ten differences among them cost six.
 
 What is listed as different is only suspected: both sides were read at different moments, and changes are on their way. So it is
 looked at again a little later, now by value.
@@ -20,8 +20,9 @@ from messaging.client import Authority
 from messaging.states import State
 
 KINDS: Final = ("missing", "stale", "corrupt", "ghost", "ahead")
-#: Parts that a range is cut into.
-PARTS = 16
+#: Parts that a range is cut into. The second cut of many rows is finer: where little differs here and there, it is the last that
+#: scans nearly everything (100 differences of 1,000,000 rows, spread out: 9 s, and 13 s by sixteen).
+PARTS, FINER = 16, 64
 #: A range with so few rows of our own is listed instead of cut; one where most parts differ, with so many.
 FEW, DENSE = 32, 512
 #: Ranges, and rows of our own, in one question.
@@ -70,21 +71,27 @@ class Search:
 
     def pages(self) -> Iterator[list[Difference]]:
         """Raises `Unreachable` and `Denied`."""
-        self._split.append(_Range("", "", self.cache.model._base_manager.using(self.consumer).count()))
+        self._cut([_Range("", "", self.cache.model._base_manager.using(self.consumer).count())], PARTS)
+        large, self._split = self._split, []
+        self._cut(large, FINER)
         while self._split or self._list:
             # Listed together at the end where little differs; before they grow many where much does.
             if self._split and len(self._list) < MOST_RANGES:
-                self._cut([self._split.pop() for _ in range(min(MOST_RANGES, len(self._split)))])
+                ranges, self._split = self._split[-MOST_RANGES:], self._split[:-MOST_RANGES]
+                self._cut(ranges, PARTS)
             else:
                 self._suspect(self._portion())
             if len(self._suspects) >= MOST_SUSPECTS:
                 yield from self._confirmed()
         yield from self._confirmed()
 
-    def _cut(self, ranges: Sequence[_Range]) -> None:
+    def _cut(self, ranges: Sequence[_Range], finest: int) -> None:
         """Compare the parts of ranges that differ; what has to be looked into goes on one of the two lists."""
         bounds = [
-            fingerprints.bounds_of_cache(self.consumer, self.cache, low, high, rows=rows, parts=PARTS) for low, high, rows in ranges
+            fingerprints.bounds_of_cache(
+                self.consumer, self.cache, low, high, rows=rows, parts=finest if rows > finest * FEW else PARTS
+            )
+            for low, high, rows in ranges
         ]
         small = [part for part, between in zip(ranges, bounds, strict=True) if len(between) < 3]
         self._list += small

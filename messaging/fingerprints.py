@@ -12,6 +12,7 @@ import base64
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from django.db import connections
@@ -36,8 +37,7 @@ class Measured(NamedTuple):
 
 def of_authority(authority: str, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[str]]:
     """For each list of bounds the fingerprints between them, over every aggregate of the feed, tombstones too."""
-    side = sides.Authority(authority, feed, fields)
-    return [[part.text for part in _measured(side, bounds)] for bounds in ranges]
+    return [[part.text for part in parts] for parts in _measured(sides.Authority(authority, feed, fields), ranges)]
 
 
 def rows_of_authority(authority: str, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
@@ -57,8 +57,7 @@ def rows_of_cache(consumer: str, cache: Cache, ranges: Sequence[Sequence[str]]) 
 
 def measured_of_cache(consumer: str, cache: Cache, ranges: Sequence[Sequence[str]]) -> list[list[Measured]]:
     """`of_cache`, with the number of rows."""
-    side = sides.Copy(consumer, cache)
-    return [_measured(side, bounds) for bounds in ranges]
+    return _measured(sides.Copy(consumer, cache), ranges)
 
 
 def bounds_of_cache(consumer: str, cache: Cache, low: str, high: str, *, rows: int, parts: int) -> list[str]:
@@ -89,7 +88,28 @@ def fingerprint(rows: int, mixed: int) -> Measured:
     return Measured(rows, _text(int.from_bytes(digest[:8], "big")))
 
 
-def _measured(side: sides.Side, bounds: Sequence[str]) -> list[Measured]:
+def _measured(side: sides.Side, ranges: Sequence[Sequence[str]]) -> list[list[Measured]]:
+    """For each list of bounds the parts between them. Lists that adjoin are read together: where most of a table is asked for, one
+    scan of it takes half the time of sixteen walks along its index."""
+    found: list[list[Measured]] = []
+    for lists in _adjoining(ranges):
+        parts = iter(_parts(side, [*(bound for bounds in lists for bound in bounds[:-1]), lists[-1][-1]]))
+        found += [list(islice(parts, len(bounds) - 1)) for bounds in lists]
+    return found
+
+
+def _adjoining(ranges: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
+    """The lists in their order, those together that begin where the one before ends."""
+    groups: list[list[Sequence[str]]] = []
+    for bounds in ranges:
+        if bounds[0] and groups and groups[-1][-1][-1] == bounds[0]:
+            groups[-1].append(bounds)
+        else:
+            groups.append([bounds])
+    return groups
+
+
+def _parts(side: sides.Side, bounds: Sequence[str]) -> list[Measured]:
     """The parts between the bounds, by one statement: what it reads is of one moment."""
     inner = [key for key in map(_key, bounds[1:-1]) if key is not None]
     counts, mixed = [0] * (len(bounds) - 1), [0] * (len(bounds) - 1)

@@ -162,6 +162,16 @@ def test_parts_add_up_however_they_are_cut():
     assert authority("ffffffff-ffff-ffff-ffff-fffffffffff0", "") == cache("", "00000000-0000-0000-0000-00000000000f")
 
 
+def test_lists_that_adjoin_are_answered_as_each_alone():
+    """They are read together. An end of all ids and a beginning of them are both written "", and don't adjoin."""
+    users(60)
+    copy()
+    ranges = [["", "3", "5"], ["5", "8", "c"], ["d", "e"], ["e", "f", ""], ["", "5", ""], ["", "8"], ["8", "9"], ["3", "8"]]
+    alone = [authority(*bounds) for bounds in ranges]
+    assert fingerprints.of_authority("users", FEED, FIELDS, ranges) == alone
+    assert fingerprints.of_cache("billing", CACHE, ranges) == alone
+
+
 def test_bounds_are_short_and_cut_the_cache_into_equal_parts():
     users(200)
     copy()

@@ -295,6 +295,24 @@ def expected(authority, cache):
     return kinds
 
 
+def test_what_differs_among_many_rows_is_found_by_a_finer_cut(api, monkeypatch):
+    ids = sorted(both(700))
+    monkeypatch.setattr(differences, "PARTS", 4)
+    monkeypatch.setattr(differences, "FINER", 32)
+    monkeypatch.setattr(differences, "FEW", 2)
+    asked, answered = [], Authority.fingerprints
+
+    def fingerprints_of(self, ranges):
+        asked.append([len(bounds) - 1 for bounds in ranges])
+        return answered(self, ranges)
+
+    monkeypatch.setattr(Authority, "fingerprints", fingerprints_of)
+    planted = plant([ids[0], ids[240], ids[440], ids[-1]])
+    assert found()[1] == planted
+    assert asked[:2] == [[4], [30, 30, 30, 30]]
+    assert all(part <= 4 for parts in asked[2:] for part in parts)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(authority=SIDE, cache=SIDE)
 def test_what_is_found_is_the_difference_of_any_two_sets(api, authority, cache):
