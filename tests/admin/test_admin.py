@@ -104,6 +104,15 @@ def test_every_list_and_page_opens(client: Client, everything: None, context: st
         assert response.status_code == 200, text
 
 
+def test_mismatches_are_narrowed_to_a_source_by_its_name(client: Client, everything: None) -> None:
+    url = reverse("admin:billing_shadowmismatch_changelist")
+    html = client.get(url).content.decode()
+    sources = dict(re.findall(r'href="\?old_source=(\w+)"[^>]*>\s*([^<]*?)\s*</a>', html))
+    assert sources == {"monolith": "the monolith&#x27;s tables", "api": "the API of users"}
+    assert "1 shadow mismatch" in client.get(url, {"old_source": "api"}).content.decode()
+    assert "0 shadow mismatches" in client.get(url, {"old_source": "monolith"}).content.decode()
+
+
 def test_the_index_and_the_logs_of_what_was_done_open(client: Client, everything: None) -> None:
     assert client.get("/admin/").status_code == 200
     for context in CONTEXTS:

@@ -1,18 +1,27 @@
-"""The audit of what is installed: where nobody answers it says so, and fails only where it is required."""
+"""The audit of what is installed: it fails where something is known, and where nobody answers it says so and fails only where it is
+required."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
+from threading import Thread
+from typing import Any
 
 from config.environment import ROOT
 
+PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY")
+
 
 def audit(**environment: str) -> subprocess.CompletedProcess[str]:
-    nowhere = {name: "http://127.0.0.1:9" for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY")}
     return subprocess.run(
         [sys.executable, "-m", "tests.audit"],
         cwd=ROOT,
-        env={**os.environ, "NO_PROXY": "", "no_proxy": "", **nowhere, **environment},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=170,
@@ -20,13 +29,74 @@ def audit(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_a_vulnerability_database_it_says_so_and_passes() -> None:
-    done = audit()
+def unanswered(**environment: str) -> subprocess.CompletedProcess[str]:
+    return audit(NO_PROXY="", no_proxy="", **dict.fromkeys(PROXIES, "http://127.0.0.1:9"), **environment)
+
+
+@contextmanager
+def osv(advisories: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A service that speaks OSV's protocol and knows these, by package; its URL, and what it was asked."""
+    questions = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            questions.append(question)
+            known = advisories.get(question["package"]["name"])
+            body = json.dumps({"vulns": [known]} if known else {}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            """Silence: what was asked is kept."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1/query", questions
+        server.shutdown()
+
+
+def advisory(package: str, fixed: str) -> dict[str, Any]:
+    return {
+        "id": "PYSEC-2099-1",
+        "aliases": ["CVE-2099-1"],
+        "summary": "made up",
+        "affected": [
+            {
+                "package": {"name": package, "ecosystem": "PyPI"},
+                "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fixed}]}],
+            }
+        ],
+    }
+
+
+def test_what_is_known_of_an_installed_package_is_a_failure() -> None:
+    with osv({"django": advisory("django", "99.1")}) as (url, questions):
+        done = audit(AUDIT_OSV_URL=url, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"django {version('django')}: PYSEC-2099-1 (CVE-2099-1), mended in 99.1" in done.stdout
+    assert f"1 known vulnerability in {len(questions)} packages" in done.stdout
+    asked = {question["package"]["name"]: question["version"] for question in questions}
+    runtime = ("django", "celery", "kombu", "redis", "djangorestframework", "django-outbox-pattern", "cryptography")
+    assert {name: asked.get(name) for name in runtime} == {name: version(name) for name in runtime}
+
+
+def test_where_nothing_is_known_it_passes() -> None:
+    with osv({}) as (url, questions):
+        done = audit(AUDIT_OSV_URL=url, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1", REQUIRE_AUDIT="1")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "The vulnerability database can't be asked, so nothing was audited: " in done.stdout
+    assert f"0 known vulnerabilities in {len(questions)} packages" in done.stdout
+
+
+def test_without_a_vulnerability_database_it_says_so_and_passes() -> None:
+    done = unanswered()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No vulnerability database can be asked, so nothing was audited: " in done.stdout
 
 
 def test_where_it_is_required_that_is_a_failure() -> None:
-    done = audit(REQUIRE_AUDIT="1")
+    done = unanswered(REQUIRE_AUDIT="1")
     assert done.returncode == 1
     assert "REQUIRE_AUDIT is set, so that is a failure." in done.stdout
