@@ -26,6 +26,8 @@ State = Subscription.State
 BEYOND = 2**62
 #: Comparisons before a difference counts; between them what changed meanwhile is pulled.
 COMPARISONS = 3
+#: Pulls after one, until what had differed is there.
+PULLS = 5
 
 
 class AlreadyRunning(MessagingError):
@@ -177,36 +179,59 @@ def _read(
 
 def _compared(consumer: str, authority: str, client: Authority, page_size: int, counting: _Counting) -> str:
     """Pull what changed meanwhile and compare, until equal; a difference has to stay to count."""
-    verdict = ""
-    for _ in range(COMPARISONS):
+
+    def pull() -> None:
         pulled = pulling.catch_up(consumer, authority, source="bootstrap", page_size=page_size, client=client)
         counting.rows += pulled.rows
+
+    verdict = ""
+    for _ in range(COMPARISONS):
+        pull()
         found = reconcile.compare(consumer, authority, client=client)
         verdict = found.verdict
-        if verdict == "drift":
-            counting.rows += pulling.catch_up(consumer, authority, source="bootstrap", page_size=page_size, client=client).rows
-            if _were_under_way(consumer, authority, client, found):
-                verdict = "in_sync"
+        if verdict == "drift" and _were_under_way(consumer, authority, client, found, pull):
+            verdict = "in_sync"
         if verdict == "in_sync":
             break
     return verdict
 
 
-def _were_under_way(consumer: str, authority: str, client: Authority, found: reconcile.Comparison) -> bool:
-    """Whether a pull alone brought everything that had differed: beside a busy authority there is always something on its way.
-    Where deleted rows leave a copy (`Feed.keeps_gone`), one that is nowhere any more was on its way out."""
-    if found.differing != len(found.rows) or any(row["kind"] not in ("missing", "stale", "ghost") for row in found.rows):
+def _were_under_way(
+    consumer: str, authority: str, client: Authority, found: reconcile.Comparison, pull: Callable[[], None]
+) -> bool:
+    """Whether pulls alone bring everything that differed: beside a busy authority there is always something on its way. Where
+    deleted rows leave a copy (`Feed.keeps_gone`), one that is nowhere any more was on its way out.
+
+    A row that changes again while a pull reads the end of the feed isn't in it, and comes by the next. Where a comparison took
+    longer than rows stay as they are, there is one such row nearly each time; so one pull isn't enough.
+    """
+    waiting = found.rows
+    if found.differing != len(waiting) or any(row["kind"] not in ("missing", "stale", "ghost") for row in waiting):
         return False
     cache = pulling.cache_of(consumer, authority)
-    rows = cache.model._base_manager.using(consumer).filter(pk__in=[row["id"] for row in found.rows])
-    have = {str(key): version for key, version in rows.values_list("pk", cache.version)}
-    if any(
-        row["id"] in have if row["kind"] == "ghost" else have.get(row["id"], BEYOND) < row["authority"]["version"]
-        for row in found.rows
-    ):
-        return False
-    absent = [row["id"] for row in found.rows if row["id"] not in have]
-    return not any(client.records(absent[start : start + MOST_IDS]) for start in range(0, len(absent), MOST_IDS))
+    for _ in range(PULLS):
+        pull()
+        waiting = _not_yet(consumer, cache, client, waiting)
+        if not waiting:
+            return True
+    return False
+
+
+def _not_yet(consumer: str, cache: Cache, client: Authority, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the differing rows that the copy hasn't got yet, or not got rid of."""
+    kept = cache.model._base_manager.using(consumer).filter(pk__in=[row["id"] for row in rows])
+    have = {str(key): version for key, version in kept.values_list("pk", cache.version)}
+    absent = [row["id"] for row in rows if row["id"] not in have]
+    there = {
+        record["id"] for start in range(0, len(absent), MOST_IDS) for record in client.records(absent[start : start + MOST_IDS])
+    }
+
+    def is_late(row: dict[str, Any]) -> bool:
+        if row["id"] not in have:
+            return row["id"] in there
+        return row["kind"] == "ghost" or bool(have[row["id"]] < row["authority"]["version"])
+
+    return [row for row in rows if is_late(row)]
 
 
 def _finished(

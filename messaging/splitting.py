@@ -110,14 +110,23 @@ def load(
     expecting: Callable[[int], None] = lambda rows: None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Loaded:
-    """Bring whoever doesn't own the rows up to date, and compare. Goes on where an earlier one was killed; safe to repeat."""
+    """Bring whoever doesn't own the rows up to date, and compare. Goes on where an earlier one was killed; safe to repeat.
+
+    What arrives gets its positions at once: the first who reads the follower's feed, the giver after a flip, would have to wait for
+    those of all rows (measured with 500,000: for longer than a request may take).
+    """
     owning = owner(split)
     if owning is None:
         raise NotReady(f"{split.new.context} wasn't split yet: split {split.new.context}")
     follower = split.other(owning)
     owning.cache.owned()
     register(owning, follower)
-    done = _loaded(owning, follower, app, page_size, expecting, progress)
+
+    def arrived(rows: int) -> None:
+        sequencer.stamp_pending(follower.context)
+        progress(rows)
+
+    done = _loaded(owning, follower, app, page_size, expecting, arrived)
     ownership.note_verdict(follower.guard, done.verdict)
     steps.reach("split.loaded")
     return Loaded(owning.context, follower.context, done.verdict, done.rows, done.rows_per_second, done.resumed, began(follower))

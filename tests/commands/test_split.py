@@ -7,7 +7,7 @@ from django.db import transaction
 
 from billing.models import CachedUser
 from messaging import ledger
-from messaging.models import Consumer, Incident, Subscription
+from messaging.models import Consumer, Incident, Ledger, Subscription
 from monolith.models import User
 from tests.commands.calling import call
 from tests.commands.splits import INVOICE_FACTS, bill, equal_invoices, equal_users, follow, people
@@ -28,6 +28,15 @@ def test_it_loads_and_compares_and_run_twice_changes_nothing():
     assert (again.code, again.json["verdict"], again.json["rows"]) == (0, "in_sync", 0)
     assert list(Moved.objects.using("users").order_by("id").values()) == before
     assert list(User.objects.using("monolith").order_by("id").values()) == source
+
+
+def test_moved_rows_have_their_place_in_the_feed_when_they_arrive():
+    """The first who reads it, the monolith after the flip, would wait for half a million of them longer than it may."""
+    people(23)
+    call("split", "users", "--page-size", "7")
+    entries = Ledger.objects.using("users")
+    assert entries.count() == 23
+    assert not entries.filter(position=None).exists()
 
 
 def test_moved_rows_have_no_event_and_none_is_missing():
