@@ -20,8 +20,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 #: Seconds between two writes.
 PACE = 0.03
-#: Ids of users whom only their invoices suspend: so what came of an invoice can be told from what came of the writers.
-PAYER = "fa11"
+#: Ids of users whom only their invoices suspend: so what came of an invoice can be told from what came of the writers. As long as
+#: it is, no random id of another user begins so; of four digits one in fifteen runs had one, and took him for a payer.
+PAYER = "fa11fa11"
 PERIODS = ("2026-10", "2026-11", "2026-12")
 
 
@@ -92,7 +93,7 @@ class Users:
         from users.models import User
         from users.services import users_announce_created
 
-        user = User(pk=uuid.UUID(f"{PAYER}{self.chance.getrandbits(112):028x}"), email=self.address(), name="Payer")
+        user = User(pk=uuid.UUID(f"{PAYER}{self.chance.getrandbits(96):024x}"), email=self.address(), name="Payer")
         with transaction.atomic(using="users"):
             user.save(using="users", force_insert=True)
             users_announce_created([user])
