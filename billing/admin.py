@@ -146,7 +146,7 @@ class OldSource(admin.SimpleListFilter):
     title, parameter_name = "old source", "old_source"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(str(source), source.label) for source in (Cutover.Source.MONOLITH, Cutover.Source.API)]
+        return [(str(source), str(source.label)) for source in (Cutover.Source.MONOLITH, Cutover.Source.API)]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         return queryset.filter(old_source=self.value()) if self.value() else queryset
