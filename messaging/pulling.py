@@ -102,13 +102,14 @@ def pages(
             since = page.next
 
 
-def report(consumer: str, authority: str, *, client: Authority | None = None) -> Subscription:
+def report(consumer: str, authority: str, *, client: Authority | None = None, tell_live: bool = True) -> Subscription:
     """Tell the authority up to where the consumer has everything; returns the consumer's record, with the head it heard.
 
-    A copy that is live says so, which ends its bootstrap's grant. Raises `Unreachable`, `Denied`, `BelowFloor`.
+    A copy that is live says so, which ends its bootstrap's grant. `tell_live` is False where it was said since that bootstrap:
+    once more would end a grant that was opened for the next one. Raises `Unreachable`, `Denied`, `BelowFloor`.
     """
     row, asking = subscribed(consumer, authority), client or Authority(authority, consumer)
-    live = row.state == Subscription.State.LIVE
+    live = tell_live and row.state == Subscription.State.LIVE
     at = row.checkpoint
     page = asking.changes(at, limit=1, until=at, checkpoint=at, live=live or None, floor=row.floor)
     # The checkpoint was read before the question, so an answer below it is no answer that was late.

@@ -37,11 +37,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 @dataclass
 class Watch:
-    """What tending remembers of one authority. `token`: the one that `client` shows."""
+    """What tending remembers of one authority. `token`: the one that `client` shows. `told_live`: that the authority has heard that
+    the copy is live, and no bootstrap was seen since."""
 
     client: Authority
     token: str = ""
     reported: float = 0.0
+    told_live: bool = False
     compared: float = field(default_factory=time.monotonic)
     asked: float = 0.0
     pause: float = FIRST_PAUSE
@@ -111,6 +113,8 @@ class Tending:
 
     def _tend(self, authority: str, watch: Watch) -> None:
         row = pulling.subscribed(self.consumer, authority)
+        if row.bootstrap_head is not None or row.state in (State.NEW, State.PAUSED):
+            watch.told_live = False
         if row.bootstrap_head is not None or row.state == State.PAUSED:
             return  # a bootstrap is under way, and reads the same feed
         now = time.monotonic()
@@ -174,12 +178,13 @@ class Tending:
 
     def _report(self, authority: str, watch: Watch) -> None:
         """Tell the authority where we are; that also shows that it answers, and brings back a copy that counted as cut off."""
-        row = pulling.report(self.consumer, authority, client=watch.client)
+        row = pulling.report(self.consumer, authority, client=watch.client, tell_live=not watch.told_live)
         watch.reported = time.monotonic()
         if row.state in (State.NEW, State.UNREACHABLE) and row.checkpoint >= row.head:
             Subscription.objects.using(self.consumer).filter(pk=authority, state=row.state).update(state=State.LIVE)
             log.info("%s: its copy of %s is live", self.consumer, authority)
-            pulling.report(self.consumer, authority, client=watch.client)
+            row = pulling.report(self.consumer, authority, client=watch.client, tell_live=not watch.told_live)
+        watch.told_live = watch.told_live or row.state == State.LIVE
 
     def _postpone(self, authority: str, watch: Watch, error: Exception) -> None:
         rows = Subscription.objects.using(self.consumer).filter(pk=authority, state=State.LIVE)

@@ -7,9 +7,9 @@ import pytest
 from django.utils import timezone
 
 from billing.models import CachedUser
-from messaging import checkpoints, pulling, sequencer, tending
+from messaging import checkpoints, grants, pulling, sequencer, tending
 from messaging.client import Authority
-from messaging.models import Incident, Subscription
+from messaging.models import Consumer, Incident, Subscription
 from messaging.tending import Tending
 from tests.commands.calling import call
 from users.models import User
@@ -106,6 +106,31 @@ def test_a_copy_that_events_filled_from_the_first_on_is_live(live):
     Subscription.objects.using("billing").update(state="new")
     live.look()
     assert subscription().state == "live"
+
+
+def test_that_it_is_live_is_told_once_and_a_grant_opened_since_stays_open(live):
+    def consumer():
+        return Consumer.objects.using("users").get(pk="billing")
+
+    assert grants.grant(consumer()) == "open"  # whoever ended the bootstrap died before it could say so
+    live.look()
+    assert grants.grant(consumer()) == "closed"
+    grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
+    user_suspend(user_id=User.objects.using("users").first().pk, reason="fraud")
+    pulling.catch_up("billing", "users")
+    watch = live._watches["users"]
+    for state in ("live", "unreachable"):  # as it goes on, and as it comes back
+        Subscription.objects.using("billing").update(state=state)
+        watch.reported = 0.0
+        live.look()
+    assert consumer().checkpoint == 6  # both reports came
+    assert grants.grant(consumer()) == "open"
+    Subscription.objects.using("billing").update(bootstrap_head=6)
+    live.look()
+    Subscription.objects.using("billing").update(bootstrap_head=None)
+    watch.reported = 0.0
+    live.look()
+    assert grants.grant(consumer()) == "closed"  # the next bootstrap is told again
 
 
 def test_a_cache_that_cannot_take_what_comes_does_not_end_the_tending(live, monkeypatch, caplog):
