@@ -50,11 +50,22 @@ class ConsumerView(APIView):
         return declared
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        return compressed(super().finalize_response(request, response, *args, **kwargs), request)
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer.add_post_render_callback(_let_go)
+        return compressed(answer, request)
 
     def consumer(self, request: Request) -> Consumer:
         consumer: Consumer = request.auth
         return consumer
+
+
+def _let_go(answer: Response) -> None:
+    """Take a rendered answer out of the framework's circle of view, request and answer, so that it is gone when it was sent. In the
+    circle it waits for the collector's full run, which counts objects and not bytes: with pages of 2,000 rows the web server grew
+    by 20 KB a request, and had grown by 80 MB after 4,000."""
+    context = answer.renderer_context
+    del context["response"]
+    context["view"].response = None
 
 
 class ChangesView(ConsumerView):

@@ -1,13 +1,17 @@
 """The feed over HTTP: its pages, its long poll, its bytes; and single records."""
 
+import gc
 import gzip
 import json
 import threading
+import weakref
 from collections import Counter
 from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from django.test import RequestFactory
+from django.urls import resolve
 
 from messaging import feed, sequencer
 from tests.probes import wait_for
@@ -30,6 +34,21 @@ def touch(*users: User) -> None:
 
 
 ID = "0190a2f0-0000-7000-8000-000000000000"
+
+
+def test_an_answer_is_gone_when_it_was_sent_and_waits_for_no_collector(users_api, users):
+    asked = RequestFactory().get("/api/users/changes/?since=0", headers={"Authorization": f"Bearer {users_api.token}"})
+    found = resolve("/api/users/changes/")
+    gc.collect()
+    gc.disable()
+    try:
+        answer = found.func(asked, *found.args, **found.kwargs).render()
+        assert len(json.loads(answer.content)["results"]) == 20
+        there = weakref.ref(answer)
+        del answer
+        assert there() is None
+    finally:
+        gc.enable()
 
 
 # --- what doesn't matter
