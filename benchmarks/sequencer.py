@@ -1,9 +1,9 @@
 """What positions cost the writers: changes a second with a sequencer beside them and without one.
 
-`python -m benchmarks.sequencer --seconds 4 --runs 3 --json`. Two writers change users by their services, as fast as they can, one
-after another. The sequencer looks as often as a relay does. Each run has four phases: without it, with it, with it, without it. So
-both meet the same machine and the same tables, though each phase is slower than the one before, for the tables grow. What piled up
-without it is stamped between the phases.
+`python -m benchmarks.sequencer --seconds 10 --runs 3 --json`. Two writers change users by their services, as fast as they can, one
+after another. The sequencer looks as often as a relay does. Four phases, several times over: without it, with it, with it, without
+it. So both meet the same tables, though each phase is slower than the one before, for the tables grow; and both meet what else the
+machine does for some seconds. What piled up without it is stamped between the phases.
 """
 
 import argparse
@@ -22,11 +22,13 @@ from benchmarks.surroundings import migrated
 WRITERS = 2
 #: Users of each writer.
 USERS = 1000
+#: How often a run goes through the four phases; each is so much shorter.
+TURNS = 5
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", type=int, metavar="N", help="be the N-th writer (for the benchmark itself)")
@@ -46,15 +48,16 @@ def measure(seconds: float) -> dict[str, Any]:
 
     def alone() -> int:
         sequencer.stamp_pending("users")
-        return _rate(seconds)
+        return _rate(seconds / TURNS)
 
     def accompanied() -> int:
         sequencer.stamp_pending("users")
         with _sequencer():
-            return _rate(seconds)
+            return _rate(seconds / TURNS)
 
-    first, *between, last = alone(), accompanied(), accompanied(), alone()
-    without, beside = (first + last) / 2, sum(between) / 2
+    turns = [(alone(), accompanied(), accompanied(), alone()) for _ in range(TURNS)]
+    without = sum(first + last for first, _, _, last in turns) / (2 * TURNS)
+    beside = sum(sum(between) for _, *between, _ in turns) / (2 * TURNS)
     return {"without": round(without), "with": round(beside), "cost_percent": round(100 * (1 - beside / without), 1)}
 
 
