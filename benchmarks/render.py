@@ -51,8 +51,13 @@ def written(page: str, paths: Sequence[Path]) -> str:
 
 
 def markdown(paths: Sequence[Path]) -> str:
-    result = together(paths)
-    lines = [line for path in paths for line in (_origin(json.loads(path.read_text()), path.name), "")]
+    result, told = together(paths), set[str]()
+    lines = []
+    for path in paths:
+        read = json.loads(path.read_text())
+        names = {part["name"] for part in read["parts"]} - told
+        lines += [_origin(read, names, path.name), ""]
+        told |= names
     lines += ["| what | ours | beside it |", "|---|---|---|"]
     for title, rows in table(result):
         lines.append(f"| **{title}** | | |")
@@ -86,12 +91,12 @@ def _size(result: dict[str, Any]) -> Size:
     return Size(**given)
 
 
-def _origin(result: dict[str, Any], name: str) -> str:
+def _origin(result: dict[str, Any], names: set[str], name: str) -> str:
+    """Where and when these parts of a result were measured."""
     machine = result["machine"]
     versions = ", ".join(f"{what} {number}" for what, number in machine["versions"].items())
     settings = ", ".join(f"{what} {value}" for what, value in machine["postgresql"].items() if what != "whose")
     minutes = result["seconds"] / 60
-    names = {part["name"] for part in result["parts"]}
     titles = "; ".join(part.title for part in parts(_size(result)) if part.name in names)
     when = result["date"][:16].replace("T", " ")
     return (
