@@ -1,9 +1,9 @@
 """What positions cost the writers: changes a second with a sequencer beside them and without one.
 
 `python -m benchmarks.sequencer --seconds 10 --runs 3 --json`. Two writers change users by their services, as fast as they can, one
-after another. The sequencer looks as often as a relay does. Four phases, several times over: without it, with it, with it, without
-it. So both meet the same tables, though each phase is slower than the one before, for the tables grow; and both meet what else the
-machine does for some seconds. What piled up without it is stamped between the phases.
+after another. The sequencer looks as often as a relay does, or as `--every` says. Four phases, several times over: without it, with
+it, with it, without it. So both meet the same tables, though each phase is slower than the one before, for the tables grow; and
+both meet what else the machine does for some seconds. What piled up without it is stamped between the phases.
 """
 
 import argparse
@@ -30,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--every", type=float, help="seconds between two rounds; the relay's, if not given")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", type=int, metavar="N", help="be the N-th writer (for the benchmark itself)")
     options = parser.parse_args()
@@ -40,10 +41,10 @@ def main() -> None:
         seed(WRITERS * USERS)
         with running(*(("-m", "benchmarks.sequencer", "--write", str(number)) for number in range(WRITERS))):
             _wait_for_both()
-            say({"runs": [measure(options.seconds) for _ in range(options.runs)]}, options.json)
+            say({"runs": [measure(options.seconds, options.every) for _ in range(options.runs)]}, options.json)
 
 
-def measure(seconds: float) -> dict[str, Any]:
+def measure(seconds: float, every: float | None) -> dict[str, Any]:
     from messaging import sequencer
 
     def alone() -> int:
@@ -52,7 +53,7 @@ def measure(seconds: float) -> dict[str, Any]:
 
     def accompanied() -> int:
         sequencer.stamp_pending("users")
-        with _sequencer():
+        with _sequencer(every):
             return _rate(seconds / TURNS)
 
     turns = [(alone(), accompanied(), accompanied(), alone()) for _ in range(TURNS)]
@@ -89,9 +90,9 @@ def _changes() -> int:
 
 
 @contextmanager
-def _sequencer() -> Iterator[None]:
+def _sequencer(every: float | None) -> Iterator[None]:
     stop = threading.Event()
-    thread = threading.Thread(target=_stamp, args=(stop,))
+    thread = threading.Thread(target=_stamp, args=(stop, every))
     thread.start()
     try:
         yield
@@ -100,17 +101,18 @@ def _sequencer() -> Iterator[None]:
         thread.join()
 
 
-def _stamp(stop: threading.Event) -> None:
+def _stamp(stop: threading.Event, every: float | None) -> None:
     """As a relay's rounds do it, without the rest of a round."""
     from django.db import connections
 
     from messaging import sequencer
     from messaging.relay import SPACING
 
+    spacing = SPACING if every is None else every
     while not stop.is_set():
         began = time.monotonic()
         sequencer.stamp_pending("users")
-        stop.wait(max(0.0, began + SPACING - time.monotonic()))
+        stop.wait(max(0.0, began + spacing - time.monotonic()))
     connections.close_all()
 
 
