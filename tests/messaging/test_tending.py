@@ -116,7 +116,7 @@ def test_that_it_is_live_is_told_once_and_a_grant_opened_since_stays_open(live):
     live.look()
     assert grants.grant(consumer()) == "closed"
     grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
-    user_suspend(user_id=User.objects.using("users").first().pk, reason="fraud")
+    user_suspend(user_id=User.objects.using("users").earliest("id").pk, reason="fraud")
     pulling.catch_up("billing", "users")
     watch = live._watches["users"]
     for state in ("live", "unreachable"):  # as it goes on, and as it comes back
