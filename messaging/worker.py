@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import wraps
 from typing import Any
 
+from billiard import pool
 from celery.exceptions import TaskRevokedError
 from celery.signals import worker_init
 from celery.worker.consumer import Consumer
@@ -16,6 +17,10 @@ from messaging.checks import publishers_are_known, registered_types_have_handler
 from messaging.texts import error_line
 
 log = logging.getLogger(__name__)
+
+# Told to stop, Celery on Redis gives back to the queue what it handed to a pool process and heard nothing of yet. Nobody reads what
+# that process then says, and it waits for a reader for 30 s: as long as most platforms wait before they kill. Tries, each 0.1 s.
+pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30
 
 
 def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
