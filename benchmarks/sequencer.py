@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--every", type=float, help="seconds between two rounds; the relay's, if not given")
+    parser.add_argument("--every", type=float, help="seconds between two rounds; the relay's pace, if not given")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", type=int, metavar="N", help="be the N-th writer (for the benchmark itself)")
     options = parser.parse_args()
@@ -106,13 +106,14 @@ def _stamp(stop: threading.Event, every: float | None) -> None:
     from django.db import connections
 
     from messaging import sequencer
-    from messaging.relay import SPACING
+    from messaging.relay import Pace
 
-    spacing = SPACING if every is None else every
+    pace = Pace()
     while not stop.is_set():
-        began = time.monotonic()
-        sequencer.stamp_pending("users")
-        stop.wait(max(0.0, began + spacing - time.monotonic()))
+        pace.begin(time.monotonic())
+        stamped = sequencer.stamp_pending("users")
+        pause = pace.pause(stamped, time.monotonic())
+        stop.wait(pause if every is None else max(0.0, pace.began + every - time.monotonic()))
     connections.close_all()
 
 

@@ -5,6 +5,7 @@ A crash between sending and marking sends one batch twice; the inbox knows that.
 """
 
 import logging
+import math
 import random
 import threading
 import time
@@ -28,9 +29,12 @@ from messaging.wakeup import Waiter
 log = logging.getLogger(__name__)
 
 BATCH = 1000
-#: Seconds from the start of a round to the next one's, unless a whole batch waits. An event that comes after a quiet moment
-#: doesn't wait.
-SPACING = 0.015
+#: Seconds from the start of a round to the next one's, unless a whole batch waits: where events come now and then, and where more
+#: than `DENSE` come a second. An event that comes after a quiet moment doesn't wait.
+SPACING, WIDE_SPACING = 0.015, 0.1
+DENSE = 250
+#: Seconds over which events are counted for that: long enough that a few together aren't taken for many.
+WINDOW = 0.2
 #: Seconds between two heartbeats.
 HEARTBEAT = 2.0
 #: Seconds between tries while broker or database are away: doubling from the first to the last, with jitter.
@@ -47,6 +51,32 @@ class Round:
 
 
 @dataclass
+class Pace:
+    """How soon the next round is due. Each round takes from writers who are busy (`benchmarks/sequencer.py`), so under dense
+    traffic a few commits come together; under any other an event shall not wait.
+    """
+
+    before: float = -math.inf
+    began: float = -math.inf
+    #: Events a second, lately.
+    rate: float = 0.0
+
+    def begin(self, now: float) -> None:
+        """A round begins; `now` as `time.monotonic` tells it."""
+        self.before, self.began = self.began, now
+
+    def pause(self, events: int, now: float) -> float:
+        """Seconds until the next round, after one that found so many events."""
+        elapsed = self.began - self.before
+        if elapsed < WINDOW:
+            self.rate += (events - self.rate * elapsed) / WINDOW
+        else:
+            self.rate = events / elapsed
+        spacing = WIDE_SPACING if self.rate > DENSE else SPACING
+        return max(0.0, self.began + spacing - now)
+
+
+@dataclass
 class Relay:
     """The relay of one context. `run_once` is a round, `run` goes on until `stop` is set."""
 
@@ -57,7 +87,8 @@ class Relay:
 
     def __post_init__(self) -> None:
         self.sender = Sender(self.app, self.using)
-        self.began = self.next_heartbeat = 0.0
+        self.pace = Pace()
+        self.next_heartbeat = 0.0
 
     def run(self) -> None:
         """Send until stopped; wait for commits in between. Survives the loss of broker and database, and says so once."""
@@ -68,7 +99,7 @@ class Relay:
                     done = self.run_once()
                     self._heartbeat()
                     if done.sent + done.failed < self.batch:
-                        self._gather()
+                        self.stop.wait(self.pace.pause(done.sent + done.failed, time.monotonic()))
                         waiter.wait()
                 except Exception as error:
                     if not (isinstance(error, self.sender.errors) or databases.unusable(error)):
@@ -100,13 +131,9 @@ class Relay:
             self.sender.heartbeat(consumer.queue, consumer.name, head, now)
         self.next_heartbeat = time.monotonic() + HEARTBEAT
 
-    def _gather(self) -> None:
-        """Under steady traffic let a few commits come together: a round for each would cost a transaction here and there."""
-        self.stop.wait(max(0.0, self.began + SPACING - time.monotonic()))
-
     def run_once(self) -> Round:
         """One batch. Raises what broker or database raise; then nothing is marked, and the rows are sent again."""
-        self.began = time.monotonic()
+        self.pace.begin(time.monotonic())
         sequencer.stamp_pending(self.using)
         steps.reach("relay.stamped")
         self.sender.connect()  # before the claim: on SQLite it holds the write lock, and a broker that is away takes its time
