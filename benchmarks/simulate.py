@@ -3,7 +3,7 @@
 `python -m benchmarks.simulate` writes the table of docs/scaling.md, from the costs in the result that docs/benchmarks.md cites.
 Events come at random moments (Poisson). A stage takes all that wait, up to its batch, and is busy for `fixed + each × how many`;
 that is what the relay, the sequencer and the inbox do. What it leaves out: one PostgreSQL for all of them, locks between them, the
-network. So it says where a stage ends for certain, and not that the whole gets as far.
+network, and the relay's pauses. So it says where a stage ends for certain, and not that the whole gets as far.
 """
 
 import random
