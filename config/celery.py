@@ -2,14 +2,27 @@
 
 import os
 
-from celery import Celery
+from celery import Celery, beat
+from celery.apps.beat import Beat
 
 from messaging import redis_transport
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 redis_transport.install()
+
+
+class EndsQuietly(Beat):
+    """A scheduler that may be told to stop while it starts. Celery's handler of SIGTERM asks for the schedule, and where that is
+    being built it is built a second time, amid the first one's imports. Built before there is a handler, a signal just ends it."""
+
+    def install_sync_handler(self, service: beat.Service) -> None:
+        service.scheduler  # noqa: B018  (asking for it builds it)
+        super().install_sync_handler(service)
+
+
 app = Celery("config")
+app.Beat = app.subclass_with_self(EndsQuietly)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["messaging"])
 # A worker's database connection outlives the task. Celery closes it before and after each one otherwise, and opening it again
