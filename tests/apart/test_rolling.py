@@ -16,6 +16,7 @@ from kombu import Connection
 
 from billing.models import CachedUser
 from messaging.models import Consumer, Parked, Subscription
+from tests.delivery.stack import worker_command
 from tests.delivery.test_delivery import held, wait_until_in_step
 from tests.probes import wait_for
 from users.models import User
@@ -69,9 +70,8 @@ class Rolling:
 
     def newer_worker(self) -> None:
         """Start tomorrow's worker on billing's queue; back when it takes messages."""
-        options = ["-n", "tomorrow@%h", "-c", "1", "-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
         said = self.stack.log.read_text(errors="replace").count("tomorrow@")
-        self.stack.run("newer-worker", "-m", "celery", "-A", "config", "worker", "-Q", "billing", *options, project=self.tomorrow)
+        self.stack.run("newer-worker", *worker_command("config", "billing", "tomorrow"), project=self.tomorrow)
         ready = lambda: self.stack.log.read_text(errors="replace").count("tomorrow@") > said  # noqa: E731
         wait_for(ready, timeout=PATIENCE, what="tomorrow's worker to be there", seen=self.stack.tail)
 

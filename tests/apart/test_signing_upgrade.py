@@ -11,6 +11,7 @@ from kombu import Connection
 from billing.models import CachedUser
 from messaging.models import Parked
 from tests.commands.calling import call
+from tests.delivery.stack import worker_command
 from tests.delivery.test_delivery import cache, wait_until_in_step
 from tests.probes import wait_for
 from users.services import user_register, user_suspend
@@ -78,8 +79,7 @@ def test_a_consumer_of_before_reads_what_is_signed(stack: Any) -> None:
     with without("messaging/worker.py", CHECKS) as yesterday:
         copying.edit(yesterday, "messaging/tasks.py", ASKS_WHOSE, "")
         copying.edit(yesterday, "messaging/tasks.py", OF_A_HEARTBEAT, "if True:")
-        options = ["-n", "old@%h", "-c", "1", "-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-        stack.run("old-worker", "-m", "celery", "-A", "config", "worker", "-Q", "billing", *options, project=yesterday)
+        stack.run("old-worker", *worker_command("config", "billing", "old"), project=yesterday)
         stack.relay("users")
         user_register(email="ada@example.org", name="Ada")
         wait_until_in_step()

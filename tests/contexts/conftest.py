@@ -12,7 +12,7 @@ from kombu import Connection
 from messaging import keys
 from tests.commands.calling import call
 from tests.delivery.conftest import living, pytest_runtest_makereport, registered, stack, valkey  # noqa: F401
-from tests.delivery.stack import Stack
+from tests.delivery.stack import Stack, worker_command
 
 
 @pytest.fixture
@@ -46,8 +46,7 @@ class Notifications:
         return json.loads(last) if last.startswith("{") else last
 
     def start(self) -> None:
-        options = ["-n", "notifications@%h", "-c", "1", "-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-        worker = ("-m", "celery", "-A", "config", "worker", "-Q", "notifications", *options)
+        worker = worker_command("config", "notifications", "notifications")
         self.stack.run("worker-notifications", *worker, **self.environment)
         self.stack.run("tend-notifications", "manage.py", "tend", "notifications", **self.environment)
 

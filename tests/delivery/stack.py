@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from django.db import connections
 
+from config.programs import WORKER_OPTIONS
 from tests.probes import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +40,11 @@ def answers(url):
     return True
 
 
+def worker_command(app, context, name):
+    """What Python is to run for a worker of this Celery app, as `make run` starts it; beside others it needs a name of its own."""
+    return ("-m", "celery", "-A", app, "worker", "-Q", context, "-n", f"{name}@%h", *WORKER_OPTIONS)
+
+
 class Stack:
     """Starts processes by name, kills them, and ends them all. What they print is shown where a test fails."""
 
@@ -55,9 +61,8 @@ class Stack:
         return self._start(f"relay-{context}", "-m", "tests.delivery.app", "relay", context, kill_at=kill_at)
 
     def worker(self, context, kill_at=""):
-        arguments = ["-A", "tests.delivery.app", "worker", "-Q", context, "-n", f"{context}{len(self.processes)}@%h", "-c", "1"]
-        quiet = ["-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-        return self._start(f"worker-{context}", "-m", "celery", *arguments, *quiet, kill_at=kill_at)
+        command = worker_command("tests.delivery.app", context, f"{context}{len(self.processes)}")
+        return self._start(f"worker-{context}", *command, kill_at=kill_at)
 
     def web(self):
         """The APIs, on a port of their own; returns when they answer."""
