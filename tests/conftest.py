@@ -28,19 +28,11 @@ def _contexts_keep_to_their_own_databases() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def _empty_ledgers(request: pytest.FixtureRequest) -> None:
-    """SQLite's flush deletes row by row, and the ledger's trigger notes each: what it left of an earlier test goes first."""
-    marker = request.node.get_closest_marker("django_db")
-    if marker is None or not marker.kwargs.get("transaction"):
-        return
-    request.getfixturevalue("transactional_db")
-    from django.conf import settings
+@pytest.fixture(scope="session", autouse=True)
+def _emptied_quickly() -> None:
+    from tests import emptying
 
-    from messaging.models import Ledger
-
-    for alias in settings.CONTEXT_NAMES:
-        Ledger.objects.using(alias).all().delete()
+    emptying.install()
 
 
 @pytest.fixture
