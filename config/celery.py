@@ -5,11 +5,11 @@ import os
 from celery import Celery, beat
 from celery.apps.beat import Beat
 
-from messaging import redis_transport
+from messaging import transports
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-redis_transport.install()
+transports.install()
 
 
 class EndsQuietly(Beat):

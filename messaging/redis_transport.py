@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
@@ -130,11 +130,3 @@ class Channel(redis.Channel):
 
 class Transport(redis.Transport):
     Channel = Channel
-
-
-def install() -> None:
-    """Make every Redis URL use this transport."""
-    ours = f"{__name__}:Transport"
-    for alias, path in list(TRANSPORT_ALIASES.items()):
-        if path == "kombu.transport.redis:Transport":
-            TRANSPORT_ALIASES[alias] = ours

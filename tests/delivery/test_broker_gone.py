@@ -11,7 +11,7 @@ from kombu import Connection, Consumer, Message, Producer
 
 from config.broker import socket_path
 from config.embedded import start_broker, stop_broker
-from messaging import redis_transport
+from messaging import transports
 from messaging.queues import queue
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @pytest.mark.parametrize("settle", ["ack_log_error", "reject_log_error"])
 def test_after_an_acknowledgement_that_failed_the_next_message_is_taken(valkey, monkeypatch, settle):
-    redis_transport.install()
+    transports.install()
     with Connection(valkey, transport_options={"visibility_timeout": 5}) as connection:
         channel = connection.default_channel
         bound = queue("tests-gone").bind(channel)
