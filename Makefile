@@ -33,23 +33,23 @@ help:
 run: .venv/.run
 	@exec $(BIN)/python -m config.up
 
-# Three at a time, for most tests wait more than they work: both engines, and what has no engine, because it starts the whole system,
-# brings its own databases, or reads settings or prose. The output of the second and third follows the first one's.
-ONCE := tests/apart tests/benchmarks tests/browser tests/chaos tests/config tests/docs tests/walkthrough/test_planted.py
+# Four at a time, for most tests wait more than they work: both engines, and in two parts what has no engine, because it starts the
+# whole system, brings its own databases, or reads settings or prose. What those beside SQLite's say is printed behind it.
+WALKED := tests/browser tests/docs tests/walkthrough/test_planted.py
+ALONE := tests/apart tests/benchmarks tests/chaos tests/config
+ONCE := $(WALKED) $(ALONE)
 test: .venv/.dev
-	@folder=$$(mktemp -d); failed=0; \
+	@folder=$$(mktemp -d); beside=; bad=; \
 	tests() { exec $(BIN)/python -m pytest "$$@"; }; \
-	(tests --engine postgresql $(ONCE:%=--ignore %) $(ARGS)) >$$folder/postgresql 2>&1 & postgresql=$$!; \
-	once=; $(if $(ARGS),,(tests --engine sqlite $(ONCE)) >$$folder/once 2>&1 & once=$$!;) \
-	trap "kill $$postgresql $$once 2>/dev/null; wait; rm -rf $$folder; exit 130" INT TERM; \
-	echo "On PostgreSQL in the background, and what needs no engine; their output comes when SQLite is through."; \
-	(tests --engine sqlite $(if $(ARGS),,$(ONCE:%=--ignore %)) $(ARGS)) || { failed=1; bad="$$bad sqlite"; }; \
-	wait $$postgresql || { failed=1; bad="$$bad postgresql"; }; \
-	cat $$folder/postgresql; \
-	if [ -n "$$once" ]; then wait $$once || { failed=1; bad="$$bad once"; }; cat $$folder/once; fi; \
+	start() { name=$$1; shift; (tests "$$@") >$$folder/$$name 2>&1 & beside="$$beside $$name:$$!"; }; \
+	trap 'for one in $$beside; do kill $${one#*:} 2>/dev/null; done; wait; rm -rf $$folder; exit 130' INT TERM; \
+	start postgresql --engine postgresql $(ONCE:%=--ignore %) $(ARGS); \
+	$(if $(ARGS),,start walked --engine sqlite $(WALKED); start alone --engine sqlite $(ALONE);) \
+	echo "In the background:$$(for one in $$beside; do printf ' %s' $${one%:*}; done). Their output comes when SQLite is through."; \
+	(tests --engine sqlite $(if $(ARGS),,$(ONCE:%=--ignore %)) $(ARGS)) || bad="$$bad sqlite"; \
+	for one in $$beside; do wait $${one#*:} || bad="$$bad $${one%:*}"; cat $$folder/$${one%:*}; done; \
 	rm -rf $$folder; \
-	if [ $$failed = 1 ]; then echo "Tests failed on:$$bad" >&2; fi; \
-	exit $$failed
+	if [ -n "$$bad" ]; then echo "Tests failed on:$$bad" >&2; exit 1; fi
 
 # Every step runs, so one run shows everything there is to mend.
 check: .venv/.dev
