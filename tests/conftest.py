@@ -8,6 +8,8 @@ import pytest
 # A shell starts what it puts into the background with Ctrl-C ignored, and every process of ours would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# What `make test` puts there it ends by SIGTERM. As after Ctrl-C, what a test started shall end with it.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -15,19 +15,19 @@ from config.celery import app
 __all__ = ["app"]
 
 
-class StopsAt(MetaPathFinder):
-    """Finds nothing, but tells the process to stop when one of these modules is looked for."""
+#: `celery.app.amqp` imports it, and is half there by then.
+MODULE = "celery.app.routes"
 
-    def __init__(self, *names: str) -> None:
-        self.names = names
+
+class Stopping(MetaPathFinder):
+    """Finds nothing, but tells the process to stop when that module is looked for."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name in self.names:
-            print(f"told to stop at {name}", flush=True)
+        if name == MODULE:
+            print(f"told to stop at {MODULE}", flush=True)
             os.kill(os.getpid(), signal.SIGTERM)
         return None
 
 
-# `celery.app.amqp` imports it, and is half there by then.
-assert "celery.app.routes" not in sys.modules
-sys.meta_path.insert(0, StopsAt("celery.app.routes"))
+assert MODULE not in sys.modules
+sys.meta_path.insert(0, Stopping())
