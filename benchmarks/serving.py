@@ -24,7 +24,7 @@ def web_server() -> tuple[tuple[str, ...], str]:
     address = f"http://127.0.0.1:{port}"
     # With DEBUG off plain HTTP is sent on to HTTPS.
     os.environ.update({f"{name}_API_URL": address for name in ("USERS", "BILLING", "MONOLITH")}, DEBUG="1")
-    return ("manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"), f"{address}/api/users/contracts/"
+    return ("manage.py", "runserver", "--alone", "--noreload", f"127.0.0.1:{port}"), f"{address}/api/users/contracts/"
 
 
 def register() -> list[str]:

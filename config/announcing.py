@@ -4,7 +4,7 @@ import shlex
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -20,10 +20,18 @@ STATES = 1.0
 
 
 class Watch:
-    """Says once when everything runs and the page answers, and what keeps failing."""
+    """Says once when everything runs and the page answers, and what keeps failing. `last`: what is to be done before it is said;
+    it is called until it says that it is done."""
 
-    def __init__(self, supervisor: Supervisor, url: str, login: tuple[str, str | None], starting: Sequence[str]) -> None:
-        self.supervisor, self.url, self.login, self.starting = supervisor, url, login, starting
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        url: str,
+        login: tuple[str, str | None],
+        starting: Sequence[str],
+        last: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.supervisor, self.url, self.login, self.starting, self.last = supervisor, url, login, starting, last
         self.ready = False
         self.failed: set[str] = set()
         self.next = 0.0
@@ -39,7 +47,7 @@ class Watch:
             print(*(f"    {line}" for line in tail(log_of(name))), sep="\n")
             say(f"when that is mended: .venv/bin/supervisorctl -c {shlex.quote(shown(CONFIGURATION))} start {name}")
         self.failed = failed
-        if not self.ready and states and self._all_run(states) and answers(self.url):
+        if not self.ready and states and self._all_run(states) and answers(self.url) and self.last():
             self.ready = True
             self._announce()
 

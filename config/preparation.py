@@ -1,4 +1,4 @@
-"""What `make run` does before it starts anything: databases up to date, an admin to log in as, and users to look at.
+"""What `make run` and `runserver` do beside starting programs: databases up to date, an admin to log in as, users to look at.
 
 Every step looks first whether it is needed, so that an interrupted run goes on where it stopped and a later one says nothing.
 It needs Django's settings, so import it after `django.setup()`.
@@ -7,8 +7,10 @@ It needs Django's settings, so import it after `django.setup()`.
 import io
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 from django.apps import apps
 from django.conf import settings
@@ -16,9 +18,12 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 from kombu import Connection
 from kombu.exceptions import KombuError
 
+from config import broker
+from config.announcing import say, shown
 from config.environment import VAR
 from config.preflight import REFUSED, WRONG_USAGE, CanNotRun
 from messaging import registry
@@ -27,11 +32,20 @@ PASSWORD_FILE = VAR / "admin-password"
 ADMIN = "admin"
 DEMO_USERS = "24"
 TOKEN_TTL = timedelta(days=365)
+#: Consumer and authority.
+DIRECTIONS = (("billing", "users"), ("users", "billing"))
+#: What makes a context's demo users.
+SEEDS = {"users": ("seed", "--with-events"), "monolith": ("seed_monolith",)}
+#: Seconds after which demo users are made although no message has arrived yet.
+PATIENCE = 60.0
 NO_URL = "CELERY_BROKER_URL is not a broker's URL. Use redis://… or amqp://…, or leave it unset."
 
 
 def check_broker() -> None:
     """The broker that `CELERY_BROKER_URL` names answers. The embedded one is not asked: it starts later."""
+    if broker.is_embedded():
+        say("broker: embedded")
+        return
     url = settings.CELERY_BROKER_URL
     if url.startswith("memory:"):
         raise CanNotRun(
@@ -58,24 +72,38 @@ def check_broker() -> None:
         raise CanNotRun(
             f"The broker {shown} doesn't answer as it should ({why}). Start it, or leave CELERY_BROKER_URL unset.", REFUSED
         ) from None
+    say("broker: the one that CELERY_BROKER_URL names answers")
 
 
 def migrate() -> Iterator[str]:
     """Bring every database up to date; say which ones needed it."""
+    for alias, steps in pending().items():
+        yield f"database {alias}: {steps} migration{'' if steps == 1 else 's'}"
+        call_command("migrate", database=alias, verbosity=0, interactive=False)
+
+
+def pending() -> dict[str, int]:
+    """The databases of this process that aren't up to date, with the number of migrations that each of them lacks."""
+    found = {}
     for alias in settings.DATABASES:
         connection = connections[alias]
         try:
             executor = MigrationExecutor(connection)
         except OperationalError as error:
-            place = f"{connection.settings_dict['NAME']}, " if connection.vendor == "postgresql" else ""
             raise CanNotRun(
-                f"The database of {alias} ({place}{connection.display_name}) doesn't answer: {' '.join(str(error).split())}",
+                f"The database of {alias} ({place(alias)}) doesn't answer: {' '.join(str(error).split())}",
                 REFUSED,
             ) from None
-        steps = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        if steps:
-            yield f"database {alias}: {len(steps)} migrations"
-            call_command("migrate", database=alias, verbosity=0, interactive=False)
+        if steps := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            found[alias] = len(steps)
+    return found
+
+
+def place(alias: str) -> str:
+    """Where a database is, for a person: its file, or its name and server."""
+    connection = connections[alias]
+    name = connection.settings_dict["NAME"]
+    return shown(Path(name)) if connection.vendor == "sqlite" else f"{name}, {connection.display_name}"
 
 
 def login() -> tuple[str, str | None]:
@@ -106,25 +134,55 @@ def tokens() -> Iterator[str]:
                 yield f"token: {consumer.name} at {authority}"
 
 
-def seed() -> Iterator[str]:
-    """Register the contexts with each other, hand out their tokens, and make demo users where there are none."""
+def register() -> Iterator[str]:
+    """Register the contexts with each other, and hand out their tokens."""
     if {"users", "billing"} <= set(settings.CONTEXT_NAMES):
-        yield from _registered()
-        yield from _seeded("users", "seed", "--with-events")
-    if "monolith" in settings.CONTEXT_NAMES:
-        yield from _seeded("monolith", "seed_monolith")
+        # Users that were there before the first start need it too; a register that somebody filled by hand stays as it is.
+        for consumer, authority in DIRECTIONS:
+            if not apps.get_model("messaging", "Consumer")._default_manager.using(authority).exists():
+                call_command("consumers", "register", consumer, "--to", authority, stdout=io.StringIO())
+        yield from tokens()
 
 
-def _registered() -> Iterator[str]:
-    # Users that were there before the first start need it too; a register that somebody filled by hand stays as it is.
-    for consumer, authority in (("billing", "users"), ("users", "billing")):
-        if not apps.get_model("messaging", "Consumer")._default_manager.using(authority).exists():
-            call_command("consumers", "register", consumer, "--to", authority, stdout=io.StringIO())
-    yield from tokens()
+def without_users() -> list[str]:
+    """The contexts of this process that have demo users and no user yet."""
+    return [
+        name
+        for name in SEEDS
+        if name in settings.CONTEXT_NAMES and not apps.get_model(name, "User")._default_manager.using(name).exists()
+    ]
 
 
-def _seeded(context: str, command: str, *words: str) -> Iterator[str]:
-    """The same people in each context, by the same ids."""
-    if not apps.get_model(context, "User")._default_manager.using(context).exists():
+def seed() -> Iterator[str]:
+    """Make demo users where there is none: the same people in each context, by the same ids."""
+    for context in without_users():
         yield f"demo data: {DEMO_USERS} users in {context}"
+        command, *words = SEEDS[context]
         call_command(command, "--users", DEMO_USERS, "--suspended", "0.1", *words, stdout=io.StringIO())
+
+
+class Seeding:
+    """Demo users, made at the first start and only when messages arrive: events that wait for a worker to start look late.
+
+    Call it again and again; it says True when there is nothing left to do.
+    """
+
+    def __init__(self) -> None:
+        self._since = timezone.now()
+        self._limit = time.monotonic() + PATIENCE
+
+    def __call__(self) -> bool:
+        if "users" in without_users() and not self._messages_arrive() and time.monotonic() < self._limit:
+            return False
+        for line in seed():
+            say(line)
+        return True
+
+    def _messages_arrive(self) -> bool:
+        """Whether a heartbeat came through relay, broker and worker since the start, in each direction."""
+        subscriptions = apps.get_model("messaging", "Subscription")._default_manager
+        return all(
+            subscriptions.using(consumer).filter(pk=authority, heartbeat_at__gte=self._since).exists()
+            for consumer, authority in DIRECTIONS
+            if {consumer, authority} <= set(settings.CONTEXT_NAMES)
+        )

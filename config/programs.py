@@ -1,4 +1,5 @@
-"""What `make run` keeps running, and the file that tells supervisord so. One process does one thing, and each may die alone."""
+"""What `make run` and `runserver` keep running, and the file that tells supervisord so. One process does one thing, and each may
+die alone."""
 
 import os
 import re
@@ -8,6 +9,8 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from django.conf import settings
 
 from config import broker, sockets
 from config.contexts import CONTEXTS
@@ -36,12 +39,18 @@ class Program:
     on_demand: bool = False
 
 
+def chosen(port: int, *, web: bool = True) -> list[Program]:
+    """All programs of this project as it is set up. `web`: whether the web server is one of them."""
+    found = programs(settings.CONTEXT_NAMES, port) + (apart(port) if settings.WALKTHROUGH else [])
+    return [program for program in found if web or program.name != "web"]
+
+
 def programs(contexts: Sequence[str], port: int) -> list[Program]:
     """All programs of a process set that is these contexts."""
     python, manage = sys.executable, str(ROOT / "manage.py")
     celery = [python, "-m", "celery", "--quiet", "-A", "config"]
     found = [Program("broker", server_command(), priority=10)] if broker.is_embedded() else []
-    found.append(Program("web", [python, manage, "runserver", "--noreload", f"127.0.0.1:{port}"]))
+    found.append(Program("web", [python, manage, "runserver", "--alone", "--noreload", f"127.0.0.1:{port}"]))
     delivering = [name for name in contexts if CONTEXTS[name].delivers]
     for name in delivering:
         found.append(Program(f"relay-{name}", [python, manage, "relay", name]))
@@ -60,7 +69,7 @@ def apart(port: int) -> list[Program]:
     USERS_ADDRESS.write_text(f"http://127.0.0.1:{users}\n")
     BILLING_ADDRESS.write_text(f"http://127.0.0.1:{billing}\n")
     manage = [sys.executable, str(ROOT / "manage.py")]
-    serve = [*manage, "runserver", "--noreload"]
+    serve = [*manage, "runserver", "--alone", "--noreload"]
     alone = (("CONTEXTS", "billing"), ("USERS_API_URL", f"http://127.0.0.1:{users}"))
     return [
         Program("users-api", [*serve, f"127.0.0.1:{users}"], environment=(("CONTEXTS", "users"),), on_demand=True),
@@ -131,7 +140,7 @@ def _quoted(command: Sequence[str]) -> str:
 
 # Paths come by the environment, not in the text: whatever is in them, they can't end a value or start a comment.
 HEAD = """\
-; Written anew by each `make run`. To ask and to steer:
+; Written anew at each start. To ask and to steer:
 ;     .venv/bin/supervisorctl -c var/run/supervisord.conf status
 
 [supervisord]

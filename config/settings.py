@@ -28,6 +28,7 @@ DELIVERING = [context.name for context in CHOSEN if context.delivers]
 WALKTHROUGH = DEBUG and set(CONTEXT_NAMES) == set(contexts.CONTEXTS)
 
 INSTALLED_APPS = [
+    "config",  # first: where two apps have a command of one name, the first one's counts
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -42,7 +43,6 @@ INSTALLED_APPS = [
     "messaging",
     *(context.app for context in CHOSEN),
     *(["walkthrough"] if WALKTHROUGH else []),
-    "config",
 ]
 
 MIDDLEWARE = [
@@ -57,6 +57,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "messaging.tracing.CorrelationMiddleware",
     "messaging.answering.OwnershipMiddleware",
+    "config.unusable.DatabaseMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -212,10 +213,13 @@ LOGGING = {
     "formatters": {"plain": {"()": "config.logs.Plain", "format": "{levelname:<7} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    # Every task that arrives and every tick would be a line; the inbox says what came of each message.
     "loggers": {
-        name: {"level": "WARNING"}
-        for name in ("celery.app.trace", "celery.worker.strategy", "celery.worker.request", "celery.beat")
+        "django": {"level": "INFO"},  # without the handler that Django gives it: each line would come twice
+        # Every task that arrives and every tick would be a line; the inbox says what came of each message.
+        **{
+            name: {"level": "WARNING"}
+            for name in ("celery.app.trace", "celery.worker.strategy", "celery.worker.request", "celery.beat")
+        },
     },
 }
 

@@ -22,14 +22,14 @@ STOP = 40.0
 
 
 class Run:
-    """One `make run` with a folder of its own, and what it printed so far."""
+    """One `make run`, or another of the project's commands, with a folder of its own, and what it printed so far."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, *command: str, **environment: str) -> None:
         self.folder = folder
         self.environment = surroundings(folder, **environment)
         self.printed = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "config.up"],
+            [sys.executable, *(command or ("-m", "config.up"))],
             cwd=ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -19,7 +19,7 @@ def main(step: str) -> None:
     if step == "migrate":
         print(*preparation.migrate(), sep="\n")
         return
-    print(*preparation.seed(), sep="\n")
+    print(*preparation.register(), *preparation.seed(), sep="\n")
     call_command("seed", "--users", USERS, "--suspended", "0.1", "--random-seed", "1", stdout=io.StringIO())
 
 

@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import override_settings
+from django.utils import timezone
 
 from config import preparation
 from config.preflight import REFUSED, WRONG_USAGE, CanNotRun
+from messaging import checkpoints
+from monolith.models import User as OldUser
+from users.models import User
+from users.services import user_register
 
-pytestmark = pytest.mark.django_db(databases=["default"])
+pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +71,26 @@ def test_a_broker_that_cannot_be_used_is_refused_without_its_password(url: str, 
     assert refused.value.code == code
     assert sentence in str(refused.value)
     assert "very-secret" not in str(refused.value)
+
+
+def test_demo_users_wait_until_messages_arrive_in_both_directions() -> None:
+    """Events that wait for a worker to start would all read "received after 10 s" at the first look."""
+    for consumer, authority in preparation.DIRECTIONS:  # heard in an earlier run
+        checkpoints.hear(consumer, authority, 0, timezone.now())
+    seeding = preparation.Seeding()
+    assert not seeding()
+    checkpoints.hear("billing", "users", 0, timezone.now())
+    assert not seeding()
+    assert not User.objects.using("users").exists()
+
+    checkpoints.hear("users", "billing", 0, timezone.now())
+    assert seeding()
+    assert User.objects.using("users").count() == 24
+    assert OldUser.objects.using("monolith").count() == 24
+
+
+def test_users_that_are_there_stay_and_nothing_is_waited_for() -> None:
+    user_register(email="ada@example.org", name="Ada")
+    assert preparation.Seeding()()
+    assert User.objects.using("users").count() == 1
+    assert OldUser.objects.using("monolith").count() == 24

@@ -22,20 +22,20 @@ def folder(tmp_path: Path, settings) -> Path:
 
 
 def test_the_first_start_registers_and_later_ones_say_nothing(folder: Path) -> None:
-    assert [line for line in preparation.seed() if not line.startswith("demo data")] == []
+    assert list(preparation.register()) == []
     for consumer, authority in (("billing", "users"), ("users", "billing")):
         token = (folder / f"{consumer}-at-{authority}").read_text().strip()
         assert registry.by_token(authority, token).name == consumer
-    assert list(preparation.seed()) == []
+    assert list(preparation.register()) == []
 
 
 def test_a_register_from_before_there_were_tokens_gets_them(folder: Path) -> None:
-    list(preparation.seed())
+    list(preparation.register())
     Consumer.objects.using("users").update(token_hash="", token_expires_at=None)
     (folder / "billing-at-users").unlink()
     registry.register_consumer(authority="users", name="shipping", types=["users.user.created.v1"], fields=["status"])
 
-    assert list(preparation.seed()) == ["token: billing at users"]
+    assert list(preparation.register()) == ["token: billing at users"]
     assert registry.by_token("users", (folder / "billing-at-users").read_text().strip()).name == "billing"
     assert not (folder / "shipping-at-users").exists()
-    assert list(preparation.seed()) == []
+    assert list(preparation.register()) == []

@@ -95,7 +95,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 def test_a_second_run_in_the_same_folder_is_refused(run: Run) -> None:
     code, said = refusal(run.folder)
     assert code == 3
-    assert "is running" in said
+    assert "runs in this folder already" in said
 
 
 def test_the_page_answers_and_a_suspension_reaches_billing(run: Run) -> None:

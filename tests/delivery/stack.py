@@ -71,7 +71,7 @@ class Stack:
             port = probe.getsockname()[1]
         url = f"http://127.0.0.1:{port}"
         self.environment |= {f"{context.upper()}_API_URL": url for context in ("users", "billing", "monolith")}
-        self._start("web", "-m", "tests.delivery.app", "runserver", "--noreload", f"127.0.0.1:{port}", kill_at="")
+        self._start("web", "-m", "tests.delivery.app", "runserver", "--alone", "--noreload", f"127.0.0.1:{port}", kill_at="")
         wait_for(lambda: answers(f"{url}/api/users/contracts/"), timeout=30, what="the web server to answer", seen=self.tail)
         return url
 

@@ -1,0 +1,40 @@
+"""`migrate`: Django's own, for every database of this process."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.core.management.commands import migrate
+from django.db import connections
+
+from config.preparation import place
+from messaging.cli import answering
+
+
+class Command(migrate.Command):
+    help = "Bring every database of this process up to date, one after the other; with --database only that one."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        option = next(action for action in parser._actions if action.dest == "database")
+        option.default, option.help = None, "Only this database. By default all of them, one after the other."
+
+    def get_check_kwargs(self, options: Any) -> Any:
+        return {**super().get_check_kwargs(options), "databases": _chosen(options)}
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        with answering(*_chosen(options)):  # the checks connect too
+            return super().execute(*args, **options)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        chosen = _chosen(options)
+        says = options["verbosity"] >= 1 and not options["check_unapplied"]
+        for alias in chosen:
+            if says and len(chosen) > 1:
+                self.stdout.write(self.style.MIGRATE_HEADING(f"Database {alias}: {place(alias)}"))
+            super().handle(*args, **{**options, "database": alias})
+        if says and len(chosen) > 1 and not options["plan"]:
+            self.stdout.write(self.style.SUCCESS(f"Done with {len(chosen)} databases: {', '.join(chosen)}."))
+
+
+def _chosen(options: dict[str, Any]) -> list[str]:
+    return [options["database"]] if options["database"] else list(connections)

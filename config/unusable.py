@@ -1,0 +1,42 @@
+"""A page or an API's answer for a database that can't be used, in the place of a traceback: not migrated yet, or away."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+
+from config.preflight import CanNotRun
+from messaging import databases
+
+COMMAND = "python manage.py migrate"
+
+
+class DatabaseMiddleware:
+    """Answers 503 where a view failed because a database lacks its tables."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not databases.lacks_tables(error):
+            return None
+        detail = f"{_what_lacks()} Type `{COMMAND}` in the project's folder."
+        if request.path.startswith("/api/"):
+            return JsonResponse({"reason": "not_migrated", "detail": detail}, status=503)
+        return HttpResponse(render_to_string("unusable.html", {"what": _what_lacks(), "command": COMMAND}), status=503)
+
+
+def _what_lacks() -> str:
+    """Which databases aren't up to date, as a sentence."""
+    from config import preparation  # it needs the apps, which aren't there yet where settings name this class
+
+    try:
+        found = list(preparation.pending())
+    except CanNotRun as reason:
+        return f"{reason}"
+    if not found:
+        return "A table is missing although every migration was applied."
+    return f"The database{'' if len(found) == 1 else 's'} {', '.join(found)} {'is' if len(found) == 1 else 'are'} not migrated yet."

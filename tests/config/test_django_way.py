@@ -1,0 +1,217 @@
+"""The project as a Django developer starts it, without make: `migrate`, `runserver`, `test`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from config.environment import ROOT
+from config.management.commands import test as test_command
+from messaging.cli import WrongUsage
+from tests.probes import wait_for
+from tests.running import Run, end, free_port, surroundings
+
+DATABASES = ("default", "users", "billing", "monolith")
+
+
+def manage(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=surroundings(folder, **environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def answer(run: Run, path: str) -> tuple[int, str]:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"http://127.0.0.1:{run.environment['PORT']}{path}", timeout=30) as page:
+            return page.status, page.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def lacking(folder: Path) -> list[str]:
+    """The databases that lack migrations."""
+    return [name for name in DATABASES if manage(folder, "migrate", "--check", "--database", name).returncode]
+
+
+def test_migrate_brings_every_database_up_to_date_and_says_so(tmp_path: Path) -> None:
+    done = manage(tmp_path, "migrate")
+
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("Database ")] == [f"{x}:" for x in DATABASES]
+    assert done.stdout.splitlines()[-1] == "Done with 4 databases: default, users, billing, monolith."
+    assert lacking(tmp_path) == []
+
+
+def test_migrate_with_a_database_named_leaves_the_others(tmp_path: Path) -> None:
+    assert manage(tmp_path, "migrate", "--database", "users").returncode == 0
+
+    assert manage(tmp_path, "migrate", "--check").returncode == 1
+    assert lacking(tmp_path) == ["default", "billing", "monolith"]
+
+
+def test_migrate_is_for_the_databases_of_this_process(tmp_path: Path) -> None:
+    done = manage(tmp_path, "migrate", CONTEXTS="billing")
+
+    assert done.stdout.splitlines()[-1] == "Done with 2 databases: default, billing."
+
+
+def test_migrate_says_in_a_sentence_which_database_is_away(tmp_path: Path) -> None:
+    url = f"postgres://me:very-secret@127.0.0.1:{free_port()}/users"
+    done = manage(tmp_path, "migrate", USERS_DATABASE_URL=url)
+
+    assert done.returncode == 3
+    assert "The database of users can't be used" in done.stderr
+    assert "very-secret" not in done.stderr
+
+
+def test_a_wrong_variable_is_a_sentence(tmp_path: Path) -> None:
+    done = manage(tmp_path, "migrate", CONTEXTS="shipping")
+
+    assert done.returncode == 2
+    assert done.stderr == "CONTEXTS names shipping, which is not a context. Known: users, billing, monolith.\n"
+
+
+@pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reloading", "not reloading"])
+def test_runserver_waits_for_migrate_then_runs_everything_and_stops_it(tmp_path: Path, reload: list[str]) -> None:
+    folder = tmp_path / "var"
+    run = Run(folder, "manage.py", "runserver", *reload)
+    try:
+        run.wait_for_line("Quit the server")
+        assert (
+            "Not migrated yet: default, users, billing, monolith. Type in another terminal: python manage.py migrate" in run.read()
+        )
+        for path in ("/", "/lab/", "/monolith/"):
+            code, page = answer(run, path)
+            assert code == 503
+            assert "python manage.py migrate" in page
+        assert "Everything runs" not in run.read()
+
+        assert manage(folder, "migrate").returncode == 0
+        run.wait_for_line("Everything runs")
+        for path in ("/", "/lab/", "/monolith/", "/chapters/3/"):
+            assert answer(run, path)[0] == 200
+        status = json.loads(manage(folder, "status", "--json", PORT=run.environment["PORT"]).stdout.splitlines()[-1])
+        assert {one["state"] for one in status["consumers"]} == {"live"}, status
+
+        run.process.send_signal(signal.SIGTERM)
+        assert run.wait_for_end() == 0
+        assert "stopped; your data stays" in run.printed
+        assert "Traceback" not in run.printed
+        assert run.processes() == []
+    finally:
+        end(run)
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Run]:
+    assert manage(tmp_path / "var", "migrate", "--verbosity", "0").returncode == 0
+    run = Run(tmp_path / "var", "manage.py", "runserver")
+    try:
+        run.wait_for_line("Everything runs")
+        yield run
+    finally:
+        end(run)
+
+
+def test_a_second_one_in_the_folder_is_refused_and_alone_it_starts(started: Run) -> None:
+    for command in (["runserver", str(free_port())], ["runserver", str(free_port()), "--noreload"]):
+        done = manage(started.folder, *command)
+        assert done.returncode == 3
+        assert "runs in this folder already" in done.stderr
+    beside = Run(started.folder, "manage.py", "runserver", "--alone", "--noreload")
+    try:
+        beside.wait_for_line("Quit the server")
+        assert answer(beside, "/")[0] == 200
+    finally:
+        beside.process.kill()
+        beside.process.wait()
+
+
+def test_a_killed_one_leaves_nothing_behind_not_even_the_web_server(started: Run) -> None:
+    web = psutil.Process(started.process.pid).children()
+    assert web
+    os.kill(started.process.pid, signal.SIGKILL)
+    wait_for(lambda: not started.processes(), timeout=40, what="everything to end", seen=started.processes)
+
+
+def test_alone_it_is_the_web_server_only(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    run = Run(folder, "manage.py", "runserver", "--alone", "--noreload")
+    try:
+        run.wait_for_line("Quit the server")
+        assert "Not migrated yet" in run.read()
+        assert manage(folder, "migrate").returncode == 0
+        assert answer(run, "/chapters/3/")[0] == 200
+        assert not (folder / "run").exists()
+        assert len(run.processes()) == 1
+    finally:
+        end(run)
+
+
+def test_a_busy_port_is_refused_before_anything_starts(started: Run, tmp_path: Path) -> None:
+    done = manage(tmp_path / "other", "runserver", PORT=started.environment["PORT"])
+
+    assert done.returncode == 3
+    assert f"Port {started.environment['PORT']} is in use" in done.stderr
+    assert "python manage.py runserver" in done.stderr
+
+
+def test_a_port_that_is_none_is_wrong_usage(tmp_path: Path) -> None:
+    done = manage(tmp_path, "runserver", PORT="abc")
+
+    assert done.returncode == 2
+    assert "PORT=abc is not a port" in done.stderr
+
+
+def test_test_hands_over_to_pytest(tmp_path: Path) -> None:
+    done = manage(tmp_path, "test", "--collect-only", "-q", "tests/test_contracts.py")
+
+    assert done.returncode == 0, done.stderr
+    assert "tests/test_contracts.py::" in done.stdout
+
+
+def test_test_says_which_command_runs_the_suite_where_pytest_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_command, "find_spec", lambda name: None)
+    with pytest.raises(WrongUsage, match="make test"):
+        test_command.Command().handle()
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [(["publish"], "relay users"), (["subscribe", "some.callback", "users.user.created.v1", "billing"], "celery -A config worker")],
+)
+def test_the_packages_own_relay_and_consumer_are_refused_with_the_reason(tmp_path: Path, words: list[str], instead: str) -> None:
+    done = manage(tmp_path, *words)
+
+    assert done.returncode == 3
+    assert instead in done.stderr
+    assert "`default` database" in done.stderr
+
+
+def test_with_a_context_named_the_packages_relay_runs_on_its_tables(tmp_path: Path) -> None:
+    assert manage(tmp_path / "var", "migrate", "--verbosity", "0").returncode == 0
+    run = Run(tmp_path / "var", "manage.py", "publish", "--database", "users")
+    try:
+        run.wait_for_line("Waiting for messages to be published")
+        run.process.send_signal(signal.SIGINT)
+        assert run.wait_for_end() == 0
+        assert "Traceback" not in run.printed
+    finally:
+        end(run)
