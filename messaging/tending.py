@@ -19,6 +19,7 @@ from messaging.client import Authority, BelowFloor, Denied, Unreachable
 from messaging.following import NotYet
 from messaging.models import Subscription
 from messaging.ownership import NotFollowing
+from messaging.texts import said
 
 log = logging.getLogger(__name__)
 State = Subscription.State
@@ -101,7 +102,7 @@ class Tending:
                 self._postpone(authority, watch, error)
             except Exception as error:
                 if databases.unusable(error):
-                    log.warning("%s: its database can't be used now: %s", self.consumer, databases.brief(error))
+                    log.warning("%s: its database can't be used now: %s", self.consumer, said(error))
                     connections[self.consumer].close()
                     watch.quiet_until = time.monotonic() + watch.pause
                     continue

@@ -14,6 +14,7 @@ from django.apps import apps
 from django.db import connections
 
 from messaging.ownership import MovedAway, Moving, writing
+from messaging.texts import said
 from monolith import services as monolith
 from users import services as users
 
@@ -83,7 +84,7 @@ class Application:
                 self.wrote[self.place] += 1
                 self._stop.wait(PACE)
         except Exception as error:
-            self.failed = f"{type(error).__name__}: {error}"
+            self.failed = said(error)
         finally:
             for place in PLACES:
                 connections[place].close()

@@ -7,10 +7,10 @@ from typing import Any
 
 from celery import current_app
 
-from messaging import databases
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, answering, checked_context, context_argument
 from messaging.relay import BATCH, Relay, Round
+from messaging.texts import said
 
 
 class Command(BaseCommand):
@@ -43,7 +43,7 @@ class Command(BaseCommand):
                     total.messages += done.messages
         except relay.sender.errors as error:
             raise Found(
-                f"Sent {total.sent} events, then the broker didn't answer: {databases.brief(error)}. "
+                f"Sent {total.sent} events, then the broker didn't answer: {said(error)}. "
                 "Nothing is lost; run it again when it is back."
             ) from error
         finally:
