@@ -9,7 +9,7 @@ from django.core.mail import send_mail
 from django.db import transaction
 
 from messaging.models import Repair
-from messaging.texts import kind
+from messaging.texts import kind, plural
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def _text(repair: Repair, using: str) -> str:
         ("What", f"{repair.kind} {using}"),
         ("Asked for", repair.window or "everything"),
         ("By", repair.done_by),
-        ("When", f"{repair.started_at:%Y-%m-%d %H:%M:%S} UTC, {took:.0f} seconds"),
+        ("When", f"{repair.started_at:%Y-%m-%d %H:%M:%S} UTC, {plural(round(took), 'second')}"),
         ("Consumers", ", ".join(repair.consumers) or "none"),
         ("Counts", ", ".join(f"{name}: {number}" for name, number in repair.counts.items()) or "none"),
         ("Result", repair.result),
