@@ -142,7 +142,8 @@ def _watched(cutover: Cutover, wanted: int) -> str:
     if cutover.source != Where.SHADOW:
         return f"Billing isn't in shadow, so old source and cache aren't compared. To do: cutover {DATABASE} --to shadow."
     if cutover.agreed < wanted:
-        return f"{cutover.agreed} of {plural(wanted, 'shadow read')} agreed so far. To do: generate_invoices reads every user."
+        agreed = f"{cutover.agreed} of {plural(wanted, 'shadow read')} agreed so far"
+        return f"{agreed}. To do: generate_invoices, which reads every user."
     return ""
 
 
