@@ -30,6 +30,7 @@ from billing.services import invoice_mark_overdue
 from messaging.admin import ReadOnlyAdmin, register
 from messaging.admin_base import cut, short
 from messaging.admin_cache import CacheAdmin
+from messaging.texts import plural
 
 DATABASE = "billing"
 register(
@@ -68,7 +69,7 @@ class CachedUserAdmin(CacheAdmin):
     @admin.display(ordering="received_at")
     def age(self, row: CachedUser) -> str:
         seconds = (timezone.now() - row.received_at).total_seconds()
-        return f"{max(0, int(seconds))} seconds" if seconds < 60 else timesince(row.received_at, depth=1)
+        return plural(max(0, int(seconds)), "second") if seconds < 60 else timesince(row.received_at, depth=1)
 
 
 class Review(admin.SimpleListFilter):
@@ -121,11 +122,11 @@ class InvoiceAdmin(ReadOnlyAdmin):
             except BillingError as error:
                 refusals.append(f"{str(invoice_id)[:8]}: {error}")
         if total:
-            self.message_user(request, f"{total} invoice{'' if total == 1 else 's'} marked overdue.", messages.SUCCESS)
+            self.message_user(request, f"{plural(total, 'invoice')} marked overdue.", messages.SUCCESS)
         for refusal in refusals[:MOST_REFUSALS]:
             self.message_user(request, refusal, messages.ERROR)
         if len(refusals) > MOST_REFUSALS:
-            self.message_user(request, f"{len(refusals) - MOST_REFUSALS} more were refused.", messages.ERROR)
+            self.message_user(request, f"{plural(len(refusals) - MOST_REFUSALS, 'more was', 'more were')} refused.", messages.ERROR)
 
 
 class Standing(admin.SimpleListFilter):

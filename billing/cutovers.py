@@ -17,6 +17,7 @@ from billing.sources import choice, reads
 from billing.sources.base import Source, Standing
 from messaging import reconcile
 from messaging.models import Subscription
+from messaging.texts import plural
 
 DATABASE, AUTHORITY = "billing", "users"
 #: Shadow reads that have to agree before the cache may answer.
@@ -141,7 +142,8 @@ def _watched(cutover: Cutover, wanted: int) -> str:
     if cutover.source != Where.SHADOW:
         return f"Billing isn't in shadow, so old source and cache aren't compared. To do: cutover {DATABASE} --to shadow."
     if cutover.agreed < wanted:
-        return f"{cutover.agreed} of {wanted} shadow reads agreed so far. To do: generate_invoices, which reads every user."
+        agreed = f"{cutover.agreed} of {plural(wanted, 'shadow read')} agreed so far"
+        return f"{agreed}. To do: generate_invoices, which reads every user."
     return ""
 
 
@@ -160,7 +162,7 @@ def _agreeing() -> str:
 
 
 def _counted(number: int) -> str:
-    return "1 shadow mismatch stands" if number == 1 else f"{number} shadow mismatches stand"
+    return plural(number, "shadow mismatch stands", "shadow mismatches stand")
 
 
 def _cached(mismatch: ShadowMismatch) -> Standing | None:

@@ -178,7 +178,7 @@ class Outbox(Published):
     class Meta:
         proxy = True
         verbose_name = "outbox event"
-        verbose_name_plural = "outbox"
+        verbose_name_plural = "outbox events"
 
     def __str__(self) -> str:
         return title(self.destination, self.body)
@@ -188,7 +188,7 @@ class Inbox(Received):
     class Meta:
         proxy = True
         verbose_name = "inbox event"
-        verbose_name_plural = "inbox"
+        verbose_name_plural = "inbox events"
 
     def __str__(self) -> str:
         return title(self.destination, self.headers)
@@ -204,7 +204,7 @@ class LedgerEntry(MessagingLedger):
     class Meta:
         proxy = True
         verbose_name = "ledger entry"
-        verbose_name_plural = "ledger"
+        verbose_name_plural = "ledger entries"
 
 
 class Consumer(MessagingConsumer):
@@ -231,5 +231,5 @@ class Repair(MessagingRepair):
 class Ownership(MessagingOwnership):
     class Meta:
         proxy = True
-        verbose_name = "ownership"
-        verbose_name_plural = "ownership"
+        verbose_name = "ownership entry"
+        verbose_name_plural = "ownership entries"

@@ -53,11 +53,10 @@ def database(variable: str, file_name: str) -> dict[str, Any]:
         url = f"sqlite:///{quote(str(VAR / file_name))}"
     try:
         settings: dict[str, Any] = dict(dj_database_url.parse(url))
-    except Exception as error:
+    except Exception:
         # The URL may hold a password, so it is not repeated here.
         raise ImproperlyConfigured(
-            f"{variable} is not a database URL ({type(error).__name__}). Use postgres://user:password@host:5432/name "
-            "or sqlite:////absolute/path.sqlite3."
+            f"{variable} is not a database URL. Use postgres://user:password@host:5432/name or sqlite:////absolute/path.sqlite3."
         ) from None
     engine = settings["ENGINE"]
     if engine == "django.db.backends.sqlite3":

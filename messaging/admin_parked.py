@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from messaging import handlers, parking
 from messaging.admin_base import ReadOnlyAdmin, cut, pretty, short, verbatim
 from messaging.models import Parked
+from messaging.texts import plural
 
 UNSETTLED = (Parked.State.RETRYING, Parked.State.PARKED)
 
@@ -130,4 +131,4 @@ class ParkedAdmin(ReadOnlyAdmin):
 
     def _say(self, request: HttpRequest, level: int, number: int, words: str) -> None:
         if number:
-            self.message_user(request, f"{number} message{'' if number == 1 else 's'} {words}", level)
+            self.message_user(request, f"{plural(number, 'message')} {words}", level)

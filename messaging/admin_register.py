@@ -18,6 +18,7 @@ from django.utils.timesince import timesince
 from messaging import grants
 from messaging.admin_base import ReadOnlyAdmin, pretty
 from messaging.models import Consumer, Incident, Repair, Subscription
+from messaging.texts import plural
 
 #: Kinds of drift, in the order that they are told.
 DRIFT = ("missing", "stale", "corrupt", "ghost", "ahead")
@@ -28,7 +29,7 @@ def since(moment: datetime | None, never: str) -> str:
     if moment is None:
         return never
     seconds = max(0, int((timezone.now() - moment).total_seconds()))
-    return f"{seconds} second{'' if seconds == 1 else 's'}" if seconds < 60 else timesince(moment, depth=1)
+    return plural(seconds, "second") if seconds < 60 else timesince(moment, depth=1)
 
 
 def ago(moment: datetime | None) -> str:

@@ -20,6 +20,7 @@ from messaging.differences import MOST_IDS
 from messaging.errors import MessagingError
 from messaging.models import Subscription
 from messaging.sending import Sender
+from messaging.texts import kind, said
 
 State = Subscription.State
 #: Beyond every position: asked for what is behind it, an authority says only where its head is.
@@ -255,4 +256,4 @@ def _speed(began: float, counting: _Counting) -> int:
 
 
 def _brief(error: BaseException) -> str:
-    return str(error).splitlines()[0][:200] if isinstance(error, BrokerError | OSError) and str(error) else type(error).__name__
+    return said(error)[:200] if isinstance(error, BrokerError | OSError) else kind(error)

@@ -3,18 +3,20 @@
 
 import json
 import re
+import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, SystemCheckError
 from django.db import DatabaseError, Error, IntegrityError, InterfaceError, connections
 
 from messaging import conf, databases, ownership
 from messaging.following import InTheWay, NotYet
 from messaging.ownership import NotFollowing
+from messaging.texts import said
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST = timedelta(days=36_500)
@@ -41,7 +43,28 @@ class Found(CommandError):
         super().__init__(message, returncode=1)
 
 
-class Command(BaseCommand):
+class PlainErrors(BaseCommand):
+    """A command that prints a refusal as a sentence."""
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        """What a guard refuses is `Refused` in every command, whether it has `answering` or not.
+
+        On the command line its sentence is printed, and the exit code is its own. Django would put the exception's class before
+        the sentence. `call_command` raises, and `--traceback` shows where from.
+        """
+        try:
+            with _guarded():
+                return super().execute(*args, **options)
+        except SystemCheckError:
+            raise  # Django formats it
+        except CommandError as error:
+            if not getattr(self, "_called_from_command_line", False) or options["traceback"]:
+                raise
+            self.stderr.write(str(error))
+            sys.exit(error.returncode)
+
+
+class Command(PlainErrors):
     """Base of the project's commands."""
 
     requires_system_checks: Any = []
@@ -50,11 +73,6 @@ class Command(BaseCommand):
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         parser.add_argument("--json", action="store_true", help="print one machine-readable object on the last line")
         return parser
-
-    def execute(self, *args: Any, **options: Any) -> Any:
-        """What a guard refuses is `Refused` in every command, whether it has `answering` or not."""
-        with _guarded():
-            return super().execute(*args, **options)
 
     def result(self, options: Mapping[str, Any], values: Mapping[str, Any], text: str) -> None:
         """Print the outcome: for a person, or as one line of JSON."""
@@ -122,7 +140,7 @@ def answering(*aliases: str) -> Iterator[None]:
         todo = "Bring it up to date: manage.py migrate --database NAME" if unmigrated else "Start it, and try again"
         if len(aliases) == 1:
             todo = todo.replace("NAME", where)
-        raise Refused(f"The database of {where} can't be used: {databases.brief(error)}. {todo}.") from error
+        raise Refused(f"The database of {where} can't be used: {said(error)}. {todo}.") from error
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from messaging import conf
 from messaging.errors import MessagingError
+from messaging.texts import kind
 
 #: Seconds to connect, and to wait for an answer beyond what a long poll asked for.
 CONNECT, ANSWER = 5.0, 30.0
@@ -178,5 +179,4 @@ def _plain(raw: bytes, encoding: str) -> bytes:
 
 def _brief(error: BaseException) -> str:
     reason = getattr(error, "reason", None) or error
-    text = str(reason).rpartition(": ")[2] or type(reason).__name__
-    return text[:200]
+    return (str(reason).rpartition(": ")[2] or kind(reason))[:200]

@@ -21,8 +21,3 @@ def unusable(error: BaseException) -> bool:
     if "syntax error" in str(error):  # SQLite has one class for this and for a database that is away
         return False
     return isinstance(error, OperationalError | InterfaceError) or lacks_tables(error)
-
-
-def brief(error: BaseException) -> str:
-    """The error's first line, without its full stop."""
-    return (next(iter(str(error).splitlines()), "") or type(error).__name__).rstrip(".")

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from messaging import conf
 from messaging.errors import InvalidEnvelope, UnknownHandler
+from messaging.texts import kind
 from messaging.tracing import Trace, tracing
 from messaging.upsert import Upserted
 
@@ -64,9 +65,7 @@ class Handler:
         except ValidationError:
             raise
         except Exception as error:  # without its text: it may hold what the event holds
-            raise InvalidEnvelope(
-                f"{self.reads.__name__} can't be lifted to the newest version: {type(error).__name__}."
-            ) from error
+            raise InvalidEnvelope(f"The event can't be lifted to the newest version: {kind(error)}.") from error
 
 
 @cache

@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from messaging.models import Incident
+from messaging.texts import plural
 
 #: Ids that are kept with an incident; the count goes on.
 MOST_SUBJECTS = 1000
@@ -17,7 +18,7 @@ def silent(consumer: str, authority: str, subjects: Sequence[str]) -> Incident |
     """Changes that only a pull brought: no event was ever recorded for them."""
     if not subjects:
         return None
-    return _grow(consumer, Incident.Kind.SILENT, authority, subjects, "{count} change{s} of {authority} came without an event.")
+    return _grow(consumer, Incident.Kind.SILENT, authority, subjects, "change", f"of {authority} came without an event.")
 
 
 def drift(consumer: str, authority: str, subjects: Sequence[str]) -> Incident | None:
@@ -28,8 +29,8 @@ def drift(consumer: str, authority: str, subjects: Sequence[str]) -> Incident | 
     known = _open(consumer, Incident.Kind.DRIFT, authority).first()
     if known is not None:
         known.subjects, known.count = [], 0  # what differs now, not all that ever did
-    text = "{count} row{s} of the copy of {authority}: not what the authority has."
-    return _grow(consumer, Incident.Kind.DRIFT, authority, subjects, text, known)
+    text = f"of the copy of {authority}: not what the authority has."
+    return _grow(consumer, Incident.Kind.DRIFT, authority, subjects, "row", text, known)
 
 
 def restored(consumer: str, authority: str, *, head: int, checkpoint: int) -> Incident | None:
@@ -54,7 +55,9 @@ def _open(consumer: str, kind: str, authority: str):  # type: ignore[no-untyped-
     return Incident.objects.using(consumer).filter(kind=kind, authority=authority, closed_at=None)
 
 
-def _grow(consumer: str, kind: str, authority: str, subjects: Sequence[str], text: str, known: Incident | None = None) -> Incident:
+def _grow(
+    consumer: str, kind: str, authority: str, subjects: Sequence[str], what: str, text: str, known: Incident | None = None
+) -> Incident:
     if known is None:
         found = _open(consumer, kind, authority)
         found.filter(last_seen_at__lt=timezone.now() - OVER).update(closed_at=timezone.now())
@@ -63,6 +66,6 @@ def _grow(consumer: str, kind: str, authority: str, subjects: Sequence[str], tex
     new = [subject for subject in dict.fromkeys(subjects) if subject not in kept]
     known.count += len(new)
     known.subjects = [*known.subjects, *new][:MOST_SUBJECTS]
-    known.summary = text.format(count=known.count, s="" if known.count == 1 else "s", authority=authority)
+    known.summary = f"{plural(known.count, what)} {text}"
     known.save(using=consumer)
     return known

@@ -69,8 +69,9 @@ def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, A
     found = {subject: Announced(version, bool(deleted)) for subject, version, deleted in marked}
     unknown = [subject for subject in wanted if subject not in found]
     if unknown:
+        more = f" (and {len(unknown) - 1} more)" if unknown[1:] else ""
         raise NothingToAnnounce(
-            f"{aggregate} {unknown[0]} (and {len(unknown) - 1} more) is not in the ledger of {using!r}. Write the row before its "
+            f"{aggregate} {unknown[0]}{more} is not in the ledger of {using!r}. Write the row before its "
             "event, in the same transaction, and mark its model with @track."
         )
     return found

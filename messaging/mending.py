@@ -17,6 +17,7 @@ from messaging.differences import KINDS, Search
 from messaging.following import make_way
 from messaging.handlers import Event
 from messaging.models import Repair, Subscription
+from messaging.texts import plural
 
 #: Rows that are mended in one transaction.
 BATCH = 500
@@ -152,7 +153,7 @@ def _announce(
         consumers=[consumer],
         owners=owners or [],
         counts=mended.counts,
-        result=f"{repaired} row{'' if repaired == 1 else 's'} repaired; still different: {remaining}.",
+        result=f"{plural(repaired, 'row')} repaired; still different: {remaining}.",
         started_at=started,
         by=by,
     )

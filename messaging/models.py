@@ -23,7 +23,7 @@ class Ledger(models.Model):
 
     class Meta:
         verbose_name = "ledger entry"
-        verbose_name_plural = "ledger"
+        verbose_name_plural = "ledger entries"
         # The id first: with the label first, which all rows share, PostgreSQL reads all of them to find a few hundred.
         constraints = [models.UniqueConstraint(fields=["aggregate_id", "aggregate"], name="messaging_ledger_aggregate")]
         indexes = [
@@ -211,8 +211,8 @@ class Ownership(models.Model):
     verified_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        verbose_name = "ownership"
-        verbose_name_plural = "ownership"
+        verbose_name = "ownership entry"
+        verbose_name_plural = "ownership entries"
         ordering = ["aggregate"]
 
     def __str__(self) -> str:

@@ -21,6 +21,7 @@ from messaging.contracts import DomainEvent, envelope
 from messaging.errors import OutsideTransaction
 from messaging.ids import uuid7
 from messaging.models import Ledger
+from messaging.texts import plural
 from messaging.upsert import insert_new
 
 #: django-outbox-pattern gives a row a day and skips it silently afterwards. An event that waits is still an event.
@@ -128,7 +129,9 @@ def _row(item: Record, version: int, trace: tracing.Trace, now: datetime) -> Pub
     )
     size = len(item.event.model_dump_json())
     if size > conf.LARGEST_EVENT:
-        raise ValueError(f"{item.event.wire} for {item.subject} has {size} bytes; an event may have {conf.LARGEST_EVENT}.")
+        raise ValueError(
+            f"{item.event.wire} for {item.subject} has {plural(size, 'byte')}; an event may have {conf.LARGEST_EVENT:,}."
+        )
     return Published(
         id=event_id,
         destination=item.event.wire,

@@ -12,7 +12,7 @@ from messaging import conf
 from messaging.contracts import Envelope
 from messaging.errors import InvalidEnvelope, UnknownHandler
 from messaging.handlers import Event, Handler, handler_for
-from messaging.texts import written
+from messaging.texts import plural, written
 
 #: Why a publisher's message isn't taken where it speaks for another one.
 FORGED = "Forged: it speaks for another context than the one that signed it."
@@ -58,7 +58,7 @@ def arrival(consumer: str, raw: Any, publishers: Collection[str] | None = None) 
     try:
         size = _size(raw)
         if size > conf.LARGEST_EVENT:
-            raise InvalidEnvelope(f"Too large: {size} bytes, {conf.LARGEST_EVENT} are allowed.")
+            raise InvalidEnvelope(f"Too large: {plural(size, 'byte')}, {conf.LARGEST_EVENT:,} are allowed.")
         event, handler = read(consumer, raw)
         if publishers is not None and (event.source not in publishers or not event.type.startswith(f"{event.source}.")):
             raise InvalidEnvelope(FORGED)

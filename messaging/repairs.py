@@ -9,6 +9,7 @@ from django.core.mail import send_mail
 from django.db import transaction
 
 from messaging.models import Repair
+from messaging.texts import kind, plural
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def _write(repair: Repair, using: str, addresses: list[str]) -> None:
         send_mail(f"[{using}] {repair.get_kind_display()}", _text(repair, using), None, addresses)
     except Exception as error:  # SMTP, network, an address that is none: the repair itself is done, whatever became of the mail
         log.exception("%s: the owners could not be told of repair %s", using, repair.pk)
-        note = f" The owners could not be told: {type(error).__name__}."
+        note = f" The owners could not be told: {kind(error)}."
         repair.result = f"{repair.result[: 300 - len(note)]}{note}"
         repair.save(using=using, update_fields=["result"])
 
@@ -76,7 +77,7 @@ def _text(repair: Repair, using: str) -> str:
         ("What", f"{repair.kind} {using}"),
         ("Asked for", repair.window or "everything"),
         ("By", repair.done_by),
-        ("When", f"{repair.started_at:%Y-%m-%d %H:%M:%S} UTC, {took:.0f} seconds"),
+        ("When", f"{repair.started_at:%Y-%m-%d %H:%M:%S} UTC, {plural(round(took), 'second')}"),
         ("Consumers", ", ".join(repair.consumers) or "none"),
         ("Counts", ", ".join(f"{name}: {number}" for name, number in repair.counts.items()) or "none"),
         ("Result", repair.result),

@@ -17,7 +17,7 @@ from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 from pydantic_core import to_json
 
-from messaging import copies, forecasts, ledger, steps
+from messaging import copies, forecasts, ledger, steps, texts
 from messaging.copies import Sendable
 from messaging.errors import MessagingError
 from messaging.models import Consumer, Ledger
@@ -93,7 +93,7 @@ def replay(
         if sender:
             sender.connect()
     except away as error:
-        raise BrokerAway(type(error).__name__) from error
+        raise BrokerAway(texts.said(error)) from error
     for batch, reached in _batches(authority, window, {wire for consumer in consumers for wire in consumer.types}):
         try:
             for consumer in consumers:
@@ -108,7 +108,7 @@ def replay(
                         done.outcomes[outcome] = done.outcomes.get(outcome, 0) + 1
                         watch(consumer.name, event, outcome)
         except away as error:
-            done.broken = f"{type(error).__name__}: {error}"[:200]
+            done.broken = texts.said(error)[:200]
             break
         done.events += len(batch)
         done.reached = reached

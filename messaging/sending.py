@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from messaging import signing
 from messaging.queues import DELIVER, HEARTBEAT, queue
+from messaging.texts import plural
 
 #: Messages in a queue from which on heartbeats stay away: its worker is behind or gone, and only the newest would count.
 MOST_WAITING = 100
@@ -64,7 +65,7 @@ class Sender:
 
     def send(self, queue_name: str, consumer: str, events: list[dict[str, Any]]) -> None:
         """One message with many events for one consumer. The queue is declared with it, so it is there whoever starts first."""
-        self._send(queue_name, DELIVER, {"consumer": consumer, "events": events}, f"{len(events)} events")
+        self._send(queue_name, DELIVER, {"consumer": consumer, "events": events}, plural(len(events), "event"))
 
     def heartbeat(self, queue_name: str, consumer: str, head: int, at: datetime) -> None:
         """The publisher's head at a time of its clock. None is added where nobody takes the older ones."""

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from messaging import conf, keys
 from messaging.copies import LARGEST_MESSAGE
 from messaging.errors import MessagingError
+from messaging.texts import plural
 
 #: The headers of a message that say who sent it, and prove it.
 PUBLISHER, SIGNATURE = "publisher", "signature"
@@ -64,7 +65,7 @@ def measure(body: Any) -> None:
     """Raises `Refused` for more than a relay sends."""
     size = len(body) if isinstance(body, bytes | bytearray | memoryview | str) else 0
     if size > LARGEST_BODY:
-        raise Refused(f"too large: {size} bytes, {LARGEST_BODY} are allowed.")
+        raise Refused(f"too large: {plural(size, 'byte')}, {LARGEST_BODY:,} are allowed.")
 
 
 def written(headers: Mapping[str, Any], body: Any) -> str:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from django.utils import timezone
 
 from messaging.models import Subscription
+from messaging.texts import plural
 
 UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
@@ -77,7 +78,7 @@ def described(consumer: str, authority: str) -> str:
     """The copy's age and lag as a sentence."""
     row = _subscription(consumer, authority)
     old, missing = age(row), behind(row)
-    lagging = f", and is {missing} position{'' if missing == 1 else 's'} behind" if missing else ""
+    lagging = f", and is {plural(missing, 'position')} behind" if missing else ""
     if old is None:
         return f"The age of the copy of {authority} isn't known: it was never confirmed to be caught up{lagging}."
     return f"The copy of {authority} was last confirmed to be caught up {in_words(old)} ago{lagging}."
@@ -90,7 +91,7 @@ def in_words(span: timedelta) -> str:
     for name, seconds in UNITS:
         number, rest = divmod(rest, seconds)
         if number or (name == "second" and not words):
-            words.append(f"{number} {name}{'' if number == 1 else 's'}")
+            words.append(plural(number, name))
     return " ".join(words[:2])
 
 

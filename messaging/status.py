@@ -15,6 +15,7 @@ from django_outbox_pattern.models import Published
 from messaging import conf, handlers, ownership, sequencer, staleness
 from messaging.errors import MessagingError
 from messaging.models import Consumer, Incident, Ledger, Parked, Subscription
+from messaging.texts import said
 
 #: The kinds of drift, in the order in which they are told; PostgreSQL keeps JSON's keys in one of its own.
 KINDS = ("missing", "stale", "corrupt", "ghost", "ahead")
@@ -186,5 +187,4 @@ def reading(using: str) -> Iterator[None]:
     try:
         yield
     except (DatabaseError, InterfaceError) as error:
-        lines = str(error).splitlines()
-        raise DatabaseUnreadable(f"The database of {using} can't be read: {lines[0] if lines else type(error).__name__}") from error
+        raise DatabaseUnreadable(f"The database of {using} can't be read: {said(error)}") from error

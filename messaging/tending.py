@@ -19,6 +19,7 @@ from messaging.client import Authority, BelowFloor, Denied, Unreachable
 from messaging.following import NotYet
 from messaging.models import Subscription
 from messaging.ownership import NotFollowing
+from messaging.texts import plural, said
 
 log = logging.getLogger(__name__)
 State = Subscription.State
@@ -101,7 +102,7 @@ class Tending:
                 self._postpone(authority, watch, error)
             except Exception as error:
                 if databases.unusable(error):
-                    log.warning("%s: its database can't be used now: %s", self.consumer, databases.brief(error))
+                    log.warning("%s: its database can't be used now: %s", self.consumer, said(error))
                     connections[self.consumer].close()
                     watch.quiet_until = time.monotonic() + watch.pause
                     continue
@@ -159,7 +160,10 @@ class Tending:
             pulled = pulling.catch_up(self.consumer, authority, client=watch.client)
             if pulled.applied:
                 log.warning(
-                    "%s: nothing comes by the broker; %d changes of %s by the feed", self.consumer, pulled.applied, authority
+                    "%s: nothing comes by the broker; %s of %s by the feed",
+                    self.consumer,
+                    plural(pulled.applied, "change"),
+                    authority,
                 )
 
     def _fill_holes(self, authority: str, watch: Watch, row: Subscription, overdue: int) -> None:
@@ -174,7 +178,7 @@ class Tending:
                     return
         finally:
             if applied:
-                log.warning("%s: pulled %d changes of %s that hadn't arrived", self.consumer, applied, authority)
+                log.warning("%s: pulled %s of %s that hadn't arrived", self.consumer, plural(applied, "change"), authority)
 
     def _report(self, authority: str, watch: Watch) -> None:
         """Tell the authority where we are; that also shows that it answers, and brings back a copy that counted as cut off."""

@@ -1,6 +1,8 @@
-"""Texts that any database takes, made from what arrived: PostgreSQL stores no NUL character, and UTF-8 has no lone surrogates."""
+"""Texts: what people read of an error and of a number; and what any database takes of what arrived, for PostgreSQL stores no NUL
+character, and UTF-8 has no lone surrogates."""
 
 import json
+import re
 from traceback import format_tb
 from typing import Any
 
@@ -15,6 +17,22 @@ class _Written(str):
 def safe(text: str) -> str:
     """The same text, with what can't be stored as an escape: `\\u0000`, `\\udc80`."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\u0000")
+
+
+def kind(error: BaseException) -> str:
+    """The sort of an error, in words: "key error" of a KeyError. The error's text isn't in it: that may hold personal data."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+
+
+def said(error: BaseException) -> str:
+    """What an error says to a person: its first line without the full stop; `kind` where it says nothing."""
+    return (next(iter(str(error).splitlines()), "").strip() or kind(error)).rstrip(".")
+
+
+def plural(number: int, noun: str, nouns: str = "") -> str:
+    """A number with its noun: "1 row", "2,400 rows". `nouns`: the plural where it isn't the noun with an s. Both may go on with a
+    verb: `plural(number, "row differs", "rows differ")`."""
+    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def error_line(error: BaseException) -> str:

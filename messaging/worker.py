@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 
 from messaging import conf, parking, signing
 from messaging.checks import publishers_are_known, registered_types_have_handlers
-from messaging.texts import error_line
+from messaging.texts import error_line, kind
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class ParkingConsumer(Consumer):
                 self._park(message, str(refused))
             except Exception as error:
                 log.warning("a message can't be handled", exc_info=True)
-                self._park(message, f"The message is not a valid task: {type(error).__name__}.")
+                self._park(message, f"The message is not a valid task: {kind(error)}.")
 
         return on_task_received
 
@@ -95,7 +95,7 @@ class ParkingConsumer(Consumer):
             message.reject_log_error(log, self.connection_errors, requeue=True)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        self._park(message, f"The message can't be read: {type(exc).__name__}.")
+        self._park(message, f"The message can't be read: {kind(exc)}.")
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         self._park(message, "The message is not a Celery task.")
@@ -104,7 +104,7 @@ class ParkingConsumer(Consumer):
         self._park(message, f"Nobody knows the task {(message.headers or {}).get('task')!r}.")
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
-        self._park(message, f"The message is not a valid task: {type(exc).__name__}.")
+        self._park(message, f"The message is not a valid task: {kind(exc)}.")
 
 
 class GuardedRequest(Request):
@@ -146,7 +146,7 @@ def _parking(execute: Any) -> Any:
                 if waiting._error_callback == self.on_failure:
                     waiting.discard()  # or the worker waits for its result when it is told to stop
             refused = isinstance(error, signing.Refused)
-            reason = str(error) if refused else f"The message can't be handed to a process: {type(error).__name__}."
+            reason = str(error) if refused else f"The message can't be handed to a process: {kind(error)}."
             if self.park(reason, self.request_dict if refused else None):
                 self.acknowledge()
             else:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from messaging.contracts import Moment
 from messaging.following import Follower, NotYet
 from messaging.handlers import Event
+from messaging.texts import plural
 from monolith.models import Invoice, User
 
 DATABASE = "monolith"
@@ -43,7 +44,8 @@ def users_are_there(events: Sequence[Event]) -> None:
     wanted = {event.data.user_id for event in events}
     missing = wanted - set(User.objects.using(DATABASE).filter(pk__in=wanted).values_list("pk", flat=True))
     if missing:
-        raise NotYet(f"{len(missing)} invoices' users aren't in the monolith yet, {min(missing)} for one.")
+        users = plural(len(missing), "user with an invoice isn't", "users with invoices aren't")
+        raise NotYet(f"{users} in the monolith yet, for one {min(missing)}.")
 
 
 USERS = Follower(

@@ -88,7 +88,7 @@ class LedgerEntry(MessagingLedger):
     class Meta:
         proxy = True
         verbose_name = "ledger entry"
-        verbose_name_plural = "ledger"
+        verbose_name_plural = "ledger entries"
 
 
 class Consumer(MessagingConsumer):
@@ -99,5 +99,5 @@ class Consumer(MessagingConsumer):
 class Ownership(MessagingOwnership):
     class Meta:
         proxy = True
-        verbose_name = "ownership"
-        verbose_name_plural = "ownership"
+        verbose_name = "ownership entry"
+        verbose_name_plural = "ownership entries"

@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from messaging import ledger
 from messaging.admin import ContextAdmin, register
 from messaging.admin_base import short
+from messaging.texts import plural
 from users import services
 from users.errors import UserError
 from users.models import Authority, Consumer, Inbox, Incident, LedgerEntry, Outbox, Ownership, ParkedMessage, Repair, User
@@ -155,11 +156,11 @@ class UserAdmin(ContextAdmin):
             except UserError as error:
                 refusals.append(f"{str(user_id)[:8]}: {error}")
         if total:
-            self.message_user(request, f"{total} user{'' if total == 1 else 's'} {done}.", messages.SUCCESS)
+            self.message_user(request, f"{plural(total, 'user')} {done}.", messages.SUCCESS)
         for refusal in refusals[:MOST_REFUSALS]:
             self.message_user(request, refusal, messages.ERROR)
         if len(refusals) > MOST_REFUSALS:
-            self.message_user(request, f"{len(refusals) - MOST_REFUSALS} more were refused.", messages.ERROR)
+            self.message_user(request, f"{plural(len(refusals) - MOST_REFUSALS, 'more was', 'more were')} refused.", messages.ERROR)
 
     # --- The admin's log lives in another database and is never erased, so it names users by id only ---
 

@@ -14,6 +14,7 @@ from django.apps import apps
 from django.db import connections
 
 from messaging.ownership import MovedAway, Moving, writing
+from messaging.texts import plural, said
 from monolith import services as monolith
 from users import services as users
 
@@ -61,7 +62,7 @@ class Application:
     def in_words(self) -> str:
         """ "120 writes at monolith, 30 at users; none waited longer than 40 ms"."""
         told = ", ".join(f"{number} at {place}" for place, number in self.wrote.items())
-        return f"{self.wrote.total()} writes: {told}; the longest wait was {self.held * 1000:.0f} ms"
+        return f"{plural(self.wrote.total(), 'write')}: {told}; the longest wait was {self.held * 1000:.0f} ms"
 
     def _run(self) -> None:
         since = None
@@ -83,7 +84,7 @@ class Application:
                 self.wrote[self.place] += 1
                 self._stop.wait(PACE)
         except Exception as error:
-            self.failed = f"{type(error).__name__}: {error}"
+            self.failed = said(error)
         finally:
             for place in PLACES:
                 connections[place].close()

@@ -13,6 +13,7 @@ from django_outbox_pattern.models import Published
 from billing.models import CachedUser, Invoice
 from messaging import ledger, staleness
 from messaging.models import Incident, Parked, Subscription
+from messaging.texts import plural
 from users.models import User
 from walkthrough.presentation import drift
 
@@ -38,12 +39,12 @@ def agree() -> bool:
 
 
 def in_words() -> str:
-    """How many differ, and how: "24 users, none differs", "3 of 24 differ: 2 stale, 1 missing"."""
+    """How many differ, and how: "24 users, none differs", "1 of 24 differs: 1 stale"."""
     found, number = differing(), User.objects.using("users").count()
     if not found:
-        return f"{number} users, none differs"
+        return f"{plural(number, 'user')}, none differs"
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(found.values()).most_common())
-    return f"{len(found)} of {number} differ: {kinds}"
+    return f"{len(found)} of {number} {'differs' if len(found) == 1 else 'differ'}: {kinds}"
 
 
 def active(limit: int) -> list[User]:

@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from billing.models import Invoice
 from messaging.models import Ledger
+from messaging.texts import plural
 from monolith.models import User as OldUser
 from users.models import User
 
@@ -33,6 +34,6 @@ def check() -> None:
         invoiced -= set(known.values_list("aggregate_id", flat=True))
     if invoiced:
         raise RealData(
-            f"The database of billing holds invoices to {len(invoiced)} users whom neither users nor the monolith ever had, so "
-            f"they weren't made up here; the walkthrough touches none. {ELSEWHERE}"
+            f"The database of billing holds invoices to {plural(len(invoiced), 'user')} whom neither users nor the monolith ever "
+            f"had, so they weren't made up here; the walkthrough touches none. {ELSEWHERE}"
         )

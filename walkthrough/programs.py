@@ -110,7 +110,7 @@ def _until(names: Iterable[str], reached: Callable[[str], bool], what: str) -> N
 def _ask(method: str, *arguments: Any) -> Any:
     try:
         return getattr(control().supervisor, method)(*arguments)
-    except UNREACHABLE as error:
+    except UNREACHABLE:
         raise SystemNotRunning(
-            f"The system isn't running ({type(error).__name__}). Start it with `make run`, in another terminal."
+            "The system isn't running. Start it: make run, or python manage.py runserver, in another terminal."
         ) from None

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from messaging.texts import plural
+
 #: Lines of a command's output that are kept; a longer one loses its middle.
 MOST_LINES = 60
 
@@ -90,4 +92,4 @@ def shortened(output: str) -> str:
     if len(lines) <= MOST_LINES:
         return "\n".join(lines)
     half = MOST_LINES // 2
-    return "\n".join([*lines[:half], f"… {len(lines) - 2 * half} lines …", *lines[-half:]])
+    return "\n".join([*lines[:half], f"… {plural(len(lines) - 2 * half, 'line')} …", *lines[-half:]])

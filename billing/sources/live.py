@@ -9,6 +9,7 @@ from billing import selectors
 from billing.errors import SourceAway
 from billing.models import Cutover
 from billing.sources.base import Adapter, Standing
+from messaging.texts import kind
 
 
 class Live:
@@ -59,7 +60,7 @@ class Live:
         try:
             yield
         except self.adapter.failures as error:
-            words = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+            words = " ".join(str(error).split()).rstrip(".") or kind(error)
             where = Cutover.Source(self.name).label
             raise SourceAway(f"Billing is down, because it reads users from {where}, and gets no answer: {words}.") from error
         finally:

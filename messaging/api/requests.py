@@ -12,6 +12,8 @@ from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 
+from messaging.texts import plural
+
 #: Bytes of JSON.
 LARGEST_BODY = 256 * 1024
 
@@ -22,7 +24,7 @@ class TooLarge(APIException):
     status_code = 413
 
     def __init__(self, limit: int) -> None:
-        super().__init__({"reason": "too_large", "detail": f"At most {limit} bytes of body. Ask in several requests."})
+        super().__init__({"reason": "too_large", "detail": f"At most {plural(limit, 'byte')} of body. Ask in several requests."})
 
 
 class Json(BaseParser):

@@ -27,11 +27,11 @@ def test_damage_is_seen_by_kind_and_repaired(page: Pages) -> None:
         expect(tab.locator(f"tr.drift.{kind} .tag", has_text=kind).first).to_be_visible(timeout=PATIENCE)
     page.keep("lab-drift")
     tab.click("#mend-repair")
-    expect(tab.locator("#said")).to_contain_text("3 are repaired", timeout=PATIENCE)
+    expect(tab.locator("#said")).to_contain_text("3 rows repaired", timeout=PATIENCE)
     for _ in range(2):
         with tab.expect_response("**/lab/live/**", timeout=PATIENCE):
             pass
-    expect(tab.locator("#said")).to_contain_text("3 are repaired")
+    expect(tab.locator("#said")).to_contain_text("3 rows repaired")
     expect(tab.locator("tr.drift")).to_have_count(0, timeout=PATIENCE)
     tab.click("#mend-everything")
     expect(tab.get_by_text("Nothing is switched to broken")).to_be_visible(timeout=PATIENCE)

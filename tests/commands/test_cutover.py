@@ -239,7 +239,7 @@ def test_it_shows_where_billing_stands(split):
     generate()
     text = cutover().out
     assert "Billing reads users from the old source, compared with the cache since 20" in text
-    assert "Answers are those of the monolith's tables. 23 shadow reads agreed, 20 are wanted." in text
+    assert "Answers are those of the monolith's tables. 23 shadow reads agreed; the gate asks for 20." in text
     assert "Shadow mismatches that stand: 1." in text
     assert "Before the cache may answer:\n- Fingerprints differ: 1 corrupt." in text
     repair()

@@ -49,7 +49,7 @@ def test_bills_active_users_once():
 
 def test_tells_a_person():
     cached("active")
-    assert "1 invoices issued for 2026-12" in call("generate_invoices", "--period", "2026-12").out
+    assert "1 invoice issued for 2026-12" in call("generate_invoices", "--period", "2026-12").out
 
 
 @pytest.mark.parametrize("period", ["2026-13", "November", "2026-11\n", "1999-01", ""])
@@ -99,7 +99,7 @@ def test_proceeds_where_told_to_and_says_how_old_the_copy_was():
     confirm(hours=1)
     ended = generate("--policy", "proceed")
     assert ended.code == 0
-    assert ended.out.startswith("1 invoices issued for 2026-11; 0 users skipped, 0 invoiced before. The copy of users was last")
+    assert ended.out.startswith("1 invoice issued for 2026-11; 0 users skipped, 0 invoiced before. The copy of users was last")
 
 
 def test_asks_where_told_to_and_holds_without_an_answer(settings):

@@ -152,12 +152,12 @@ def test_what_is_gone_is_said_and_the_rest_is_sent(waiting):
     Published.objects.using("users").order_by("added").first().delete()
     ended = call("replay", "users", "--since", began.isoformat(), "--json")
     assert (ended.code, ended.json["events"], ended.json["missing"]) == (1, 2, 1)
-    assert "1 aggregates last changed before" in ended.err
+    assert "1 aggregate last changed before" in ended.err
     assert "bootstrap" in ended.err
     assert len(waiting()) == 2
     everything = call("replay", "users")
     assert everything.code == 0
-    assert "1 aggregates last changed before" in everything.out
+    assert "1 aggregate last changed before" in everything.out
 
 
 def test_a_broker_that_is_away(waiting, monkeypatch, mailoutbox):

@@ -65,7 +65,7 @@ def test_a_mail_server_that_fails_is_noted_and_stops_nothing(silent, settings):
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     ended = call("republish", "users", "--json")
     assert (ended.code, ended.json["republished"]) == (0, 3)
-    assert Repair.objects.using("users").get().result.endswith("The owners could not be told: ConnectionRefusedError.")
+    assert Repair.objects.using("users").get().result.endswith("The owners could not be told: connection refused error.")
 
 
 @pytest.mark.parametrize(("context", "said"), [("shipping", "not a context"), ("billing", "shows no facts")])

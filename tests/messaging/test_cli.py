@@ -1,12 +1,27 @@
-"""What all commands share: durations, and databases that are away."""
+"""What all commands share: durations, databases that are away, and how a refusal is printed."""
 
+import re
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError, connections
 from django.db.utils import ConnectionHandler
 
+from config.environment import ROOT
 from messaging import cli
+from tests.running import surroundings
+
+CLASS_FIRST = re.compile(r"^(WrongUsage|Refused|Found|\w+Error): ", re.MULTILINE)
+
+
+def manage(folder, *words):
+    """A command as a person types it, on an empty folder."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *words], cwd=ROOT, env=surroundings(folder), capture_output=True, text=True, timeout=60
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,3 +86,44 @@ def test_a_database_that_is_away_is_named():
 def test_a_wrong_statement_stays_a_bug():
     with pytest.raises(DatabaseError, match="syntax error"), cli.answering("users"), connections["users"].cursor() as cursor:
         cursor.execute("SELEKT 1")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("tour --chapter 99", 2, "There is no chapter 99. There are: "),
+        ("tour --yes", 3, "The system isn't running. Start it: make run, or python manage.py runserver, in another terminal."),
+        ("catch_up nowhere --from users", 2, "'nowhere' is not a context of this process. Here: "),
+        ("check --database users", 3, "The database of users has no tables yet, "),
+        ("seed --users 1", 3, "The database of users can't be used: "),
+    ],
+)
+def test_a_command_line_that_is_refused_gets_a_sentence_and_its_exit_code(tmp_path, words, code, said):
+    done = manage(tmp_path, *words.split())
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith(said), done.stderr
+    assert not CLASS_FIRST.search(done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_traceback_shows_where_a_refusal_comes_from(tmp_path):
+    done = manage(tmp_path, "tour", "--chapter", "99", "--traceback")
+    assert "Traceback" in done.stderr
+    assert "messaging.cli.WrongUsage: There is no chapter 99." in done.stderr
+
+
+def test_a_call_from_code_raises():
+    with pytest.raises(cli.WrongUsage) as refused:
+        call_command("tour", chapter=99)
+    assert refused.value.returncode == 2
+
+
+def test_what_is_refused_inside_of_another_command_is_said_by_the_outer_one(capsys):
+    class Outer(cli.Command):
+        def handle(self, *args, **options):
+            call_command("tour", chapter=99)
+
+    with pytest.raises(SystemExit) as ended:
+        Outer().run_from_argv(["manage.py", "outer"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("There is no chapter 99.")

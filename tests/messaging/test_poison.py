@@ -122,10 +122,10 @@ def test_a_heartbeat_out_of_bounds_changes_nothing(bad):
 
 @pytest.mark.parametrize("raw", [b"no json", '[[], {"events": [{}]}, {}]', None, 7, []])
 def test_what_is_no_event_keeps_its_reason_when_it_is_retried(raw):
-    parked = parking.park_unreadable("billing", raw, "The message can't be read: DecodeError.")
+    parked = parking.park_unreadable("billing", raw, "The message can't be read: decode error.")
     again = parking.attempt("billing", parked.pk, by="somebody")
     assert again is not None
-    assert (again.state, again.reason, again.attempts) == ("parked", "The message can't be read: DecodeError.", 1)
+    assert (again.state, again.reason, again.attempts) == ("parked", "The message can't be read: decode error.", 1)
     assert not parking.retriable(again)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import OperationalError, connections
 from django.utils import timezone
 
+from messaging.texts import plural
 from monolith import reports, services
 from monolith.models import Invoice, User
 from monolith.seeding import last_month
@@ -33,7 +34,7 @@ def starts(stage: Stage) -> None:
     stage.check(
         f"The monolith is there, and {_last()} is invoiced",
         invoices == active > 0,
-        f"{users} users, {active} active, {invoices} invoices",
+        f"{plural(users, 'user')}, {active} active, {plural(invoices, 'invoice')}",
     )
 
 
@@ -47,15 +48,15 @@ def bill(stage: Stage) -> None:
     stage.check(
         "One statement bills every active user",
         len(statements) == 1 and issued == active,
-        f"{issued} invoices by {len(statements)} statement in {took * 1000:.0f} ms",
+        f"{plural(issued, 'invoice')} by {plural(len(statements), 'statement')} in {took * 1000:.0f} ms",
     )
     twice = services.generate_invoices(_this())
-    stage.check("Once more bills nobody twice", twice == 0, f"{twice} invoices")
+    stage.check("Once more bills nobody twice", twice == 0, plural(twice, "invoice"))
     statements.clear()
     with connections["monolith"].execute_wrapper(_noting(statements)):
         lines = reports.revenue_by_period_and_status()
     stage.rows("The report, with each user's status as it is now", ("month", "users", "invoices", "amount"), map(_line, lines))
-    stage.check("One statement answers it", len(statements) == 1 and bool(lines), f"{len(lines)} lines")
+    stage.check("One statement answers it", len(statements) == 1 and bool(lines), plural(len(lines), "line"))
 
 
 def signal(stage: Stage) -> None:
@@ -90,7 +91,7 @@ def migrate(stage: Stage) -> None:
     stage.check(
         "A run that waits, waits for the migration to end",
         issued > 0 and over > -PAGE,
-        f"{issued} invoices after {took:.1f} s; before, it took {normally * 1000:.0f} ms",
+        f"{plural(issued, 'invoice')} after {took:.1f} s; before, it took {normally * 1000:.0f} ms",
     )
 
 
@@ -101,7 +102,7 @@ def cascade(stage: Stage) -> None:
     after = _revenue(_last())
     stage.say(f"{user.name} asked to be deleted, and was. `on_delete=CASCADE` did the rest.")
     stage.rows(f"Revenue of {_last()}, a month that is closed", ("before", "after"), [(f"{before:.2f} EUR", f"{after:.2f} EUR")])
-    stage.check("Their invoices went along", gone == theirs > 0, f"{gone} invoices deleted")
+    stage.check("Their invoices went along", gone == theirs > 0, f"{plural(gone, 'invoice')} deleted")
     stage.check("And a closed month's revenue with them", after < before, f"{before - after:.2f} EUR less")
 
 

@@ -4,6 +4,7 @@ from django.apps import apps
 from django.db import connections, models
 
 from config import announcing
+from messaging.texts import plural
 from walkthrough import copying, resetting
 from walkthrough.chapter import Advice, Chapter, Kind, Listing, Step, TradeOff, Window
 from walkthrough.chapters.shared import LIST_TIES
@@ -33,13 +34,13 @@ def knots(stage: Stage) -> None:
     stage.check(
         "In the monolith the database ties each invoice to a user's row",
         tied["monolith.Invoice"].get("user_id") == "monolith_user",
-        f"{len(tied['monolith.Invoice'])} foreign key",
+        plural(len(tied["monolith.Invoice"]), "foreign key"),
     )
     kept = apps.get_model("billing.Invoice")._meta.get_field("user_id")
     stage.check(
         "Billing's table keeps the user's id as a value, tied to nothing",
         isinstance(kept, models.UUIDField) and not tied["billing.Invoice"],
-        f"{type(kept).__name__}, {len(tied['billing.Invoice'])} foreign keys",
+        f"{type(kept).__name__}, {plural(len(tied['billing.Invoice']), 'foreign key')}",
     )
 
 

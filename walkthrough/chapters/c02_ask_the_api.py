@@ -8,6 +8,7 @@ from django.core.management import call_command
 
 from billing.models import Invoice
 from billing.services import invoices_generate
+from messaging.texts import plural
 from users.models import User
 from walkthrough import apart, facts, resetting
 from walkthrough.chapter import Advice, Chapter, Kind, Listing, Step, TradeOff, Window
@@ -25,7 +26,11 @@ def starts(stage: Stage) -> None:
     stage.programs.stop("tend-billing")  # or the feed would fill a copy of users, which this chapter doesn't have yet
     _by_the_old_way(-1)
     stage.say("Billing has last month's invoices, so it knows whose they are. What these users may do now, only users can tell.")
-    stage.check("It has no copy of users", facts.copies() == 0, f"{facts.copies()} rows; {_known()} users by their invoices")
+    stage.check(
+        "It has no copy of users",
+        facts.copies() == 0,
+        f"{plural(facts.copies(), 'row')}; {plural(_known(), 'user')} by their invoices",
+    )
     apart.start(stage, API)
     ran = stage.manage("cutover", "billing", "--to", "api")
     stage.check("Billing reads users from that API", ran.code == 0, ran.last)
@@ -39,7 +44,9 @@ def run(stage: Stage) -> None:
     stage.check(
         "Everybody active has an invoice", found.code == 0 and found.json["issued"] == _active(), f"{found.json['issued']} issued"
     )
-    stage.check("It took a call for each user whom billing knows", calls == known, f"{calls} calls for {known} users")
+    stage.check(
+        "It took a call for each user whom billing knows", calls == known, f"{plural(calls, 'call')} for {plural(known, 'user')}"
+    )
 
 
 def more(stage: Stage) -> None:
@@ -52,7 +59,7 @@ def more(stage: Stage) -> None:
     stage.check(
         "Who joined isn't asked about: nobody told billing",
         len(joined) == MORE and found.json["calls"] == known and invoiced == 0,
-        f"{MORE} joined; {found.json['calls']} calls for {known} users as before, {invoiced} invoices for the new ones",
+        f"{MORE} joined; {plural(found.json['calls'], 'call')} for {plural(known, 'user')} as before, {plural(invoiced, 'invoice')} for the new ones",
     )
     _by_the_old_way(1)
     call_command("cutover", "billing", "--to", "api", stdout=io.StringIO())
@@ -63,7 +70,7 @@ def more(stage: Stage) -> None:
     stage.check(
         "Calls grow with the users whom billing knows",
         found.json["calls"] == known == stage.notes["known"] + MORE,
-        f"{found.json['calls']} calls for {known} users",
+        f"{plural(found.json['calls'], 'call')} for {plural(known, 'user')}",
     )
 
 
@@ -90,7 +97,7 @@ def down(stage: Stage) -> None:
         f"{found.json['issued']} issued, {found.json['held']} held",
     )
     kept = Invoice.objects.using("billing").count()
-    stage.check("Billing's own database was there all the time", kept > 0, f"it has {kept} invoices")
+    stage.check("Billing's own database was there all the time", kept > 0, f"it has {plural(kept, 'invoice')}")
 
 
 def again(stage: Stage) -> None:

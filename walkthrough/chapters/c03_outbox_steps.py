@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from billing.models import Invoice
+from messaging.texts import plural
 from users.services import user_reactivate, user_suspend
 from walkthrough import bombs, facts, queueing, resetting
 from walkthrough.record import Ran
@@ -29,7 +30,7 @@ def commit_first(stage: Stage) -> None:
     stage.check("Billing was never told", facts.differing() == {user_id: "stale"}, facts.in_words())
     stage.manage("generate_invoices", "--period", PERIOD)
     billed = Invoice.objects.using("billing").filter(user_id=user_id, period=PERIOD).exists()
-    stage.check("So it sends an invoice to a suspended user", billed, f"{Invoice.objects.using('billing').count()} invoices")
+    stage.check("So it sends an invoice to a suspended user", billed, plural(Invoice.objects.using("billing").count(), "invoice"))
 
 
 def send_first(stage: Stage) -> None:

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from billing.models import CachedUser
 from messaging.ids import uuid7
+from messaging.texts import plural
 from users.models import User
 from users.services import user_reactivate, user_suspend
 from walkthrough import facts, queueing, resetting
@@ -58,7 +59,7 @@ def storm(stage: Stage) -> None:
         for user_id in chosen:
             user_suspend(user_id=user_id, reason="the last word")
         number = len(chosen) * (2 * TIMES + 1)
-        stage.say(f"{number} events of three users; each was sent three times, each copy after a random wait of its own.")
+        stage.say(f"{plural(number, 'event')} of three users; each was sent three times, each copy after a random wait of its own.")
         stage.wait(lambda: facts.unsent() == 0)
     finally:
         stage.faults.mend_all()
@@ -69,7 +70,7 @@ def storm(stage: Stage) -> None:
         return sum(counted.values()) >= 3 * number
 
     seen = lambda: ", ".join(f"{value} {name}" for name, value in counted.items())  # noqa: E731
-    stage.eventually(f"All {3 * number} copies arrived", all_arrived, seen)
+    stage.eventually(f"All {plural(3 * number, 'copy', 'copies')} arrived", all_arrived, seen)
     stage.check("Second and third copies are counted, and do nothing", counted["duplicate"] == 2 * number, seen())
     stage.check("Some were overtaken by a newer event: obsolete, counted, ignored", counted["obsolete"] > 0, seen())
     stage.rows("Side by side", facts.SIDES, facts.side_by_side(chosen))

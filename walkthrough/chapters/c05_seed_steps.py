@@ -7,6 +7,7 @@ from messaging import lookup, reconcile
 from messaging.client import Authority, Denied
 from messaging.models import Subscription
 from messaging.reconcile import Comparison
+from messaging.texts import plural
 from users.models import User
 from users.services import user_suspend
 from walkthrough import bombs, facts, queueing, resetting
@@ -21,10 +22,10 @@ BOOTSTRAP = ("bootstrap", "billing", "--from", "users")
 
 def starts(stage: Stage) -> None:
     resetting.reset(users=USERS, copied=False)
-    stage.check("Users has its users, and no event of their past", facts.recorded() == 0, f"{_users()} users, 0 events")
+    stage.check("Users has its users, and no event of their past", facts.recorded() == 0, f"{plural(_users(), 'user')}, 0 events")
     row = facts.progress()
     new = row.state == Subscription.State.NEW and _copied() == 0
-    stage.check("Billing is new: it has no copy of anybody", new, f"state {row.state}, {_copied()} rows")
+    stage.check("Billing is new: it has no copy of anybody", new, f"state {row.state}, {plural(_copied(), 'row')}")
 
 
 def kill(stage: Stage) -> None:
@@ -35,12 +36,12 @@ def kill(stage: Stage) -> None:
     finally:
         bombs.defuse()
     stage.notes["changes"] = writing.changes
-    stage.say(f"Meanwhile users went on living: {writing.changes} changes, each with its event.")
+    stage.say(f"Meanwhile users went on living: {plural(writing.changes, 'change')}, each with its event.")
     stage.check(f"The process was killed when page {DIES_AT} of {USERS // PAGE} was in", ran.code == -9, f"exit code {ran.code}")
     row, enough = facts.progress(), DIES_AT * PAGE
     stage.check("The checkpoint stands after the last page", row.checkpoint >= enough, f"checkpoint {row.checkpoint}")
     half = enough <= _copied() < USERS and row.state == Subscription.State.BOOTSTRAPPING
-    stage.check("Billing has half a copy, and doesn't call it live", half, f"state {row.state}, {_copied()} rows")
+    stage.check("Billing has half a copy, and doesn't call it live", half, f"state {row.state}, {plural(_copied(), 'row')}")
     stage.notes["checkpoint"] = row.checkpoint
 
 
@@ -48,19 +49,19 @@ def resume(stage: Stage) -> None:
     with busy_users() as writing:
         ran, took = _timed(stage, *BOOTSTRAP, "--page-size", str(PAGE), "--json")
     changes = stage.notes["changes"] + writing.changes
-    stage.say(f"{writing.changes} more changes meanwhile.")
+    stage.say(f"{plural(writing.changes, 'more change')} meanwhile.")
     done = ran.json or {}
     left = USERS - stage.notes["checkpoint"] + changes
     again = bool(done.get("resumed")) and done["rows"] <= left
     stage.check(
         "It went on after its last page: what was left, and what has changed since",
         again,
-        f"{done.get('rows')} rows in {done.get('pages')} pages",
+        f"{plural(done.get('rows', 0), 'row')} in {plural(done.get('pages', 0), 'page')}",
     )
     live = done.get("state") == "live" and done.get("verdict") == "in_sync"
     stage.check("Fingerprints are equal, so the copy is live", live, f"{done.get('state')}, {done.get('verdict')}")
     found = _compared(stage, "API, its second half", took)
-    stage.check("What changed meanwhile is in it too", found.verdict == "in_sync", f"{_copied()} rows, {found.verdict}")
+    stage.check("What changed meanwhile is in it too", found.verdict == "in_sync", f"{plural(_copied(), 'row')}, {found.verdict}")
     closed = _refusal()
     stage.check("The beginning of the feed is closed again, by itself: 403", "403" in closed, closed)
 
@@ -71,20 +72,20 @@ def narrow(stage: Stage) -> None:
     stage.manage(*BOOTSTRAP, "--from-now")
     ran, took = _timed(stage, "import_suspended", "--json")
     suspended = User.objects.using("users").filter(status="suspended").count()
-    stage.check("Every suspended user is there", ran.json == {"imported": suspended}, f"{_copied()} of {_users()} users")
+    stage.check("Every suspended user is there", ran.json == {"imported": suspended}, f"{_copied()} of {plural(_users(), 'user')}")
     _compared(stage, "Narrow: the suspended ones", took)
     ran = stage.manage("generate_invoices", "--period", PERIOD, "--json")
     stage.check(
         "It misses the active ones: billing knows whom not to bill, and has nobody to bill",
         ran.code == 0 and ran.json["issued"] == 0,
-        f"{ran.json['issued']} invoices for {_users() - suspended} active users",
+        f"{plural(ran.json['issued'], 'invoice')} for {plural(_users() - suspended, 'active user')}",
     )
 
 
 def direct(stage: Stage) -> None:
     resetting.new_copy()
     ran, took = _timed(stage, "copy_directly", "--json")
-    stage.check("Every row is there", ran.json == {"copied": _users()}, f"{_copied()} rows")
+    stage.check("Every row is there", ran.json == {"copied": _users()}, plural(_copied(), "row"))
     found = _compared(stage, "Reading the other database", took)
     unproved = found.counts["stale"] == _users()
     stage.check("But no row has a version, so none can be proved to be right", unproved, _differing(found))
@@ -99,13 +100,13 @@ def year_later(stage: Stage) -> None:
     before = _copied()
     ran = stage.manage("copy_directly", "--year-later")
     stage.check("Billing's script breaks, for a change that was none of its business", ran.code == 1, ran.last)
-    stage.check("What it had copied stays as it is, and grows older", _copied() == before, f"{_copied()} rows")
+    stage.check("What it had copied stays as it is, and grows older", _copied() == before, plural(_copied(), "row"))
 
 
 def from_now(stage: Stage) -> None:
     resetting.new_copy()
     ran, took = _timed(stage, *BOOTSTRAP, "--from-now", "--json")
-    stage.check("Billing is live at once, with nothing", ran.json["state"] == "live" and _copied() == 0, f"{_copied()} rows")
+    stage.check("Billing is live at once, with nothing", ran.json["state"] == "live" and _copied() == 0, plural(_copied(), "row"))
     chosen = [user.pk for user in facts.active(6)]
     user_suspend(user_id=chosen[5], reason="from now on")
     stage.eventually("Who changes from now on comes by event", lambda: facts.copied_status(chosen[5]) == "suspended")
@@ -116,7 +117,7 @@ def from_now(stage: Stage) -> None:
     stage.check("Who is asked about is looked up, once", all(found) and client.round_trips == 5, f"5 questions, {each:.0f} ms each")
     for user_id in chosen[:5]:
         lookup.find("billing", "users", user_id, client=client)
-    stage.check("The second time billing knows", client.round_trips == 5, f"{client.round_trips} questions in all")
+    stage.check("The second time billing knows", client.round_trips == 5, f"{plural(client.round_trips, 'question')} in all")
     client.close()
     _compared(stage, "From now on, with lookups", took)
 
@@ -129,7 +130,9 @@ def keep(stage: Stage) -> None:
     done = ran.json or {}
     whole = done.get("verdict") == "in_sync" and _copied() == _users()
     stage.check(
-        "Opened for an hour and used, it gives the whole copy", whole, f"{_copied()} rows, {done.get('rows_per_second')} rows/s"
+        "Opened for an hour and used, it gives the whole copy",
+        whole,
+        f"{plural(_copied(), 'row')}, {done.get('rows_per_second')} rows/s",
     )
     _compared(stage, "API, in one go", took)
     closed_again = _refusal()

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from billing.models import CachedUser, Cutover, Invoice, ShadowMismatch
 from billing.services import invoices_generate
 from messaging import splitting
+from messaging.texts import plural
 from monolith.models import Invoice as OldInvoice
 from monolith.models import User as OldUser
 from users.models import User
@@ -75,7 +76,11 @@ def shadow(stage: Stage) -> None:
     stage.check(
         "The monolith decides, and the copy is asked the same", run.source == "shadow" and run.issued > 0, f"{run.issued} issued"
     )
-    stage.check("Both say the same of everybody", standing == 0 < agreed, f"{agreed} reads agree, {standing} don't")
+    stage.check(
+        "Both say the same of everybody",
+        standing == 0 < agreed,
+        f"{plural(agreed, 'read agrees', 'reads agree')}, {standing} against",
+    )
 
 
 def tamper(stage: Stage) -> None:
@@ -85,7 +90,11 @@ def tamper(stage: Stage) -> None:
     stage.say("In billing's database, somebody mends something by hand: one active user is suspended now, in the copy alone.")
     run = invoices_generate(period=facts.month(1))
     stage.rows("Shadow mismatches", ("user", "the monolith says", "the copy says"), map(_mismatch, _standing()))
-    stage.check("The shadow read sees it", _standing().filter(user_id=chosen).count() == 1, f"{_standing().count()} stands")
+    stage.check(
+        "The shadow read sees it",
+        _standing().filter(user_id=chosen).count() == 1,
+        plural(_standing().count(), "mismatch stands", "mismatches stand"),
+    )
     invoiced = Invoice.objects.using("billing").filter(user_id=chosen, period=facts.month(1)).exists()
     stage.check(
         "Nobody is harmed: the old source decided",
@@ -158,7 +167,7 @@ def _rows() -> list[tuple[str, int, int]]:
 
 
 def _found(ran: Ran) -> str:
-    return f"{ran.json['rows']} rows read, {ran.json['verdict']}" if ran.json else ran.last
+    return f"{plural(ran.json['rows'], 'row')} read, {ran.json['verdict']}" if ran.json else ran.last
 
 
 def _paused(ran: Ran) -> str:

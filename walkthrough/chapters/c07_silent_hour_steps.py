@@ -14,6 +14,7 @@ from django.utils import timezone
 from billing.models import CachedUser
 from messaging import ledger
 from messaging.models import Consumer, Incident
+from messaging.texts import plural
 from users.models import User
 from users.services import user_change_email, user_erase, user_reactivate, user_suspend
 from walkthrough import clock, facts, queueing, resetting
@@ -39,10 +40,10 @@ def silence(stage: Stage) -> None:
     ids = sorted(set(changed))
     stage.notes.update(changed=ids, twice=max(ids, key=changed.count))
     stage.say(
-        f"{len(changed)} changes to {len(ids)} users, spread over the last hour by a simulated clock. One of them was raw SQL. "
+        f"{plural(len(changed), 'change')} to {plural(len(ids), 'user')}, spread over the last hour by a simulated clock. One of them was raw SQL. "
         "Users' own pages show all of it."
     )
-    stage.check("No event was recorded", facts.recorded() == before[0], f"{facts.recorded() - before[0]} events")
+    stage.check("No event was recorded", facts.recorded() == before[0], plural(facts.recorded() - before[0], "event"))
     quiet = queueing.hands_are_empty("billing", "users") and facts.counts() == before[1]
     stage.check("Nothing reached billing's queue, nothing is parked", quiet and not facts.parked().exists(), _counted())
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([UUID(user_id) for user_id in ids]))
@@ -69,7 +70,7 @@ def notice(stage: Stage) -> None:
 
 def listed(stage: Stage) -> None:
     found = _ids(stage.manage("republish", "users", "--dry-run"))
-    stage.check("The ledger lists exactly the users that changed", found == stage.notes["changed"], f"{len(found)} users")
+    stage.check("The ledger lists exactly the users that changed", found == stage.notes["changed"], plural(len(found), "user"))
     head = ("user", "version", "announced", "changed at")
     stage.rows("Changes without an event", head, _unannounced())
 
@@ -81,14 +82,14 @@ def pull(stage: Stage) -> None:
     named = found is not None and sorted(found.subjects) == stage.notes["changed"]
     stage.check("An incident names each of them", named, found.summary if found else "no incident")
     repaired = CachedUser.objects.using("billing").filter(source="repair").count()
-    stage.check("Their rows say where they came from: a repair", repaired == len(stage.notes["changed"]), f"{repaired} rows")
+    stage.check("Their rows say where they came from: a repair", repaired == len(stage.notes["changed"]), plural(repaired, "row"))
 
 
 def republish(stage: Stage) -> None:
     number, before = len(stage.notes["changed"]), facts.counts()
     told = _ids(stage.manage("republish", "users"))
     each = told == stage.notes["changed"] and facts.recorded() == number
-    stage.check("Each of these users gets one event, with the present state", each, f"{facts.recorded()} events")
+    stage.check("Each of these users gets one event, with the present state", each, plural(facts.recorded(), "event"))
     left = ledger.unannounced("users").count()
     stage.check("Nothing is unannounced any more", left == 0, f"{left} in the ledger")
     stage.eventually(
@@ -104,7 +105,7 @@ def late(stage: Stage) -> None:
     before, rows = facts.counts(), _rows()
     queueing.send("billing", "users", originals)
     stage.say(
-        f"The {len(originals)} original events turn up after all, shuffled. Among them: a suspension that was taken back since."
+        f"The {plural(len(originals), 'original event')} turn up after all, shuffled. Among them: a suspension that was taken back since."
     )
     stage.eventually(
         "All of them are obsolete",

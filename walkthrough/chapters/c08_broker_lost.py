@@ -9,6 +9,7 @@ from django_outbox_pattern.models import Published, Received
 from billing.models import CachedUser
 from messaging import queues
 from messaging.tending import SILENCE
+from messaging.texts import plural
 from users.models import User
 from users.services import user_reactivate, user_suspend
 from walkthrough import facts, queueing, resetting
@@ -39,7 +40,9 @@ def lose(stage: Stage) -> None:
     stage.eventually(
         "The relay has sent them: nothing waits in the outbox", lambda: facts.unsent() == 0, lambda: f"{facts.unsent()} unsent"
     )
-    stage.check("They wait in the queue: nobody takes them", waiting() > 0, f"{waiting()} messages, heartbeats among them")
+    stage.check(
+        "They wait in the queue: nobody takes them", waiting() > 0, f"{plural(waiting(), 'message')}, heartbeats among them"
+    )
     queueing.lose()
     stage.programs.start("worker-billing")
     stage.say(
@@ -62,7 +65,9 @@ def work_on(stage: Stage) -> None:
         user_suspend(user_id=user_id, reason=REASONS[1])
     again = User.objects.using("users").filter(status="suspended").exclude(suspension_reason__in=REASONS).order_by("pk")[0]
     changed.append(user_reactivate(user_id=again.pk).pk)
-    stage.check("Every change is committed: users doesn't need the broker", len(changed) == MEANWHILE, f"{len(changed)} changes")
+    stage.check(
+        "Every change is committed: users doesn't need the broker", len(changed) == MEANWHILE, plural(len(changed), "change")
+    )
     stage.check("Their events are kept in the outbox", facts.unsent() == MEANWHILE, f"{facts.unsent()} unsent")
     stage.check("Billing knows of none of it", len(facts.differing()) == QUEUED + MEANWHILE, facts.in_words())
     stage.notes["meanwhile"] = [str(user_id) for user_id in changed]
@@ -81,7 +86,7 @@ def follow(stage: Stage) -> None:
     stage.check("The feed brought every one of them, no event did", pulled == len(changed), f"{pulled} of {len(changed)} pulled")
     stage.check("The outbox keeps what it couldn't send", facts.unsent() == MEANWHILE, f"{facts.unsent()} unsent")
     number = facts.incidents().count()
-    stage.check("Nobody is woken up: each change had its event, so this is no incident", number == 0, f"{number} incidents")
+    stage.check("Nobody is woken up: each change had its event, so this is no incident", number == 0, plural(number, "incident"))
 
 
 def back(stage: Stage) -> None:
@@ -90,7 +95,9 @@ def back(stage: Stage) -> None:
     stage.eventually("The outbox drains by itself", lambda: facts.unsent() == 0, lambda: f"{facts.unsent()} unsent", timeout=30)
     counted = lambda: {name: value - before[name] for name, value in facts.counts().items()}  # noqa: E731
     stage.eventually(
-        "The late events arrive", lambda: sum(counted().values()) >= MEANWHILE, lambda: f"{sum(counted().values())} events"
+        "The late events arrive",
+        lambda: sum(counted().values()) >= MEANWHILE,
+        lambda: plural(sum(counted().values()), "event"),
     )
     told = ", ".join(f"{value} {name}" for name, value in counted().items())
     stage.check(
@@ -99,7 +106,7 @@ def back(stage: Stage) -> None:
     compared = stage.manage("reconcile", "billing", "--from", "users")
     stage.check("Fingerprints are equal: nothing is lost", compared.code == 0, f"exit code {compared.code}")
     number = facts.incidents().count()
-    stage.check("And still there is no incident", number == 0, f"{number} incidents")
+    stage.check("And still there is no incident", number == 0, plural(number, "incident"))
 
 
 def waiting() -> int:

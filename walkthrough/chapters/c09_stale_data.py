@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 
 from billing.models import CachedUser, Invoice
 from messaging import staleness
+from messaging.texts import plural
 from users.services import user_suspend
 from walkthrough import facts, resetting
 from walkthrough.chapter import Advice, Chapter, Kind, Listing, Step, TradeOff, Window
@@ -21,7 +22,7 @@ OLD = timedelta(seconds=2)
 def starts(stage: Stage) -> None:
     resetting.reset()
     stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
-    stage.check("Nobody is invoiced yet", invoices().count() == 0, f"{invoices().count()} invoices")
+    stage.check("Nobody is invoiced yet", invoices().count() == 0, plural(invoices().count(), "invoice"))
 
 
 def unbound(stage: Stage) -> None:
@@ -33,7 +34,7 @@ def unbound(stage: Stage) -> None:
     ran = stage.manage("generate_invoices", "--period", "2026-09", "--max-staleness", "3650d")
     stage.check("Without a bound worth the name the run is content", ran.code == 0, f"exit code {ran.code}")
     wrong = invoices("2026-09").filter(user_id=late.pk)
-    stage.check(f"{late.name} is suspended, and got an invoice", wrong.count() == 1, f"{wrong.count()} invoice")
+    stage.check(f"{late.name} is suspended, and got an invoice", wrong.count() == 1, plural(wrong.count(), "invoice"))
     stage.notes["first"], stage.notes["name"] = str(late.pk), late.name
 
 
@@ -44,19 +45,23 @@ def hold(stage: Stage) -> None:
     told = all(words in ran.output for words in ("was last confirmed", "The accepted age is 2 seconds."))
     stage.check("It says how old the copy is, and what age is accepted", told, ran.last)
     number = invoices("2026-10").count()
-    stage.check("Nobody is invoiced, and nobody wrongly", number == 0, f"{number} invoices")
+    stage.check("Nobody is invoiced, and nobody wrongly", number == 0, plural(number, "invoice"))
 
 
 def ask(stage: Stage) -> None:
     words = "generate_invoices", "--period", "2026-10", "--max-staleness", BOUND, "--policy", "ask"
     away = stage.manage(*words, environment={"USERS_API_URL": NOWHERE})
     stage.check("Users doesn't answer: everybody is held, exit code 3", away.code == 3, f"exit code {away.code}")
-    stage.check("Still nobody is invoiced", invoices("2026-10").count() == 0, f"{invoices('2026-10').count()} invoices")
+    stage.check("Still nobody is invoiced", invoices("2026-10").count() == 0, plural(invoices("2026-10").count(), "invoice"))
     ran = stage.manage(*words)
     first, active = UUID(stage.notes["first"]), facts.active(1000)
     stage.check("Users answers: each user is looked up right before the decision", ran.code == 0, f"exit code {ran.code}")
     number = invoices("2026-10").count()
-    stage.check("Those who are active now are invoiced", number == len(active), f"{number} invoices, {len(active)} active users")
+    stage.check(
+        "Those who are active now are invoiced",
+        number == len(active),
+        f"{plural(number, 'invoice')}, {plural(len(active), 'active user')}",
+    )
     mine = invoices("2026-10").filter(user_id=first).count()
     stage.check(f"{stage.notes['name']} isn't: the answer came in time", mine == 0 and status(first) == "suspended", status(first))
     flagged = invoices("2026-09").filter(user_id=first).exclude(review_reason="").first()

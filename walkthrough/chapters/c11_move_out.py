@@ -5,6 +5,7 @@ import time
 from django.conf import settings
 from django.db import connections
 
+from messaging.texts import plural
 from users.models import User
 from users.services import user_suspend
 from walkthrough import apart, facts, resetting
@@ -29,13 +30,15 @@ def starts(stage: Stage) -> None:
     stage.programs.stop("tend-billing")
     stage.programs.start(TEND)
     apart.start(stage, API, WEB)
-    stage.check("Billing is new there: it has no copy of anybody", not facts.copies(), f"{facts.copies()} users known")
+    stage.check("Billing is new there: it has no copy of anybody", not facts.copies(), f"{plural(facts.copies(), 'user')} known")
 
 
 def strangers(stage: Stage) -> None:
     stage.rows("Who is where", ("context", "database"), [(name, _place(name)) for name in settings.CONTEXT_NAMES])
     places = {_place(name) for name in settings.CONTEXT_NAMES}
-    stage.check("Every context has a database of its own", len(places) == len(settings.CONTEXT_NAMES), f"{len(places)} databases")
+    stage.check(
+        "Every context has a database of its own", len(places) == len(settings.CONTEXT_NAMES), plural(len(places), "database")
+    )
     asked = [(name, path, apart.status(f"{apart.address(name)}{path}")) for name in (API, WEB) for path in PATHS]
     stage.rows("Who answers what", ("process", "path", "HTTP status"), asked)
     answers = [status for _, _, status in asked]

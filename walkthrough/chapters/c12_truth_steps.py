@@ -7,6 +7,7 @@ from django_outbox_pattern.models import Published, Received
 
 from billing.models import CachedUser
 from messaging.models import Consumer
+from messaging.texts import plural
 from users.models import User
 from users.services import user_suspend
 from walkthrough import facts, queueing, resetting
@@ -28,15 +29,17 @@ WAY = (
 
 def starts(stage: Stage) -> None:
     resetting.reset(copied=False)
-    stage.check("Users has its rows, and no event of its past", facts.recorded() == 0, f"{facts.recorded()} events recorded")
-    stage.check("Billing is new: its copy is empty", copies() == 0, f"{copies()} rows")
+    stage.check(
+        "Users has its rows, and no event of its past", facts.recorded() == 0, f"{plural(facts.recorded(), 'event')} recorded"
+    )
+    stage.check("Billing is new: its copy is empty", copies() == 0, plural(copies(), "row"))
 
 
 def seed(stage: Stage) -> None:
     ran = stage.manage("bootstrap", "billing", "--from", "users")
     stage.check("The new context is filled from the authority's feed, and proven equal", ran.code == 0, ran.last)
     stage.check("Row by row too", facts.agree(), facts.in_words())
-    stage.check("No history was needed: still not one event is recorded", facts.recorded() == 0, f"{facts.recorded()} events")
+    stage.check("No history was needed: still not one event is recorded", facts.recorded() == 0, plural(facts.recorded(), "event"))
     stage.check(
         "Nor did billing's people learn users' tables: it reads two fields",
         fields() == ["status", "status_since"],
@@ -55,7 +58,9 @@ def silence(stage: Stage) -> None:
         stage.faults.switch("publisher_bug", False)
     originals = stage.faults.suppressed()
     stage.check(
-        "Five users changed, and nobody was told", facts.recorded() == before, f"{facts.recorded() - before} events recorded"
+        "Five users changed, and nobody was told",
+        facts.recorded() == before,
+        f"{plural(facts.recorded() - before, 'event')} recorded",
     )
     stage.eventually("Billing has them all the same, by itself", facts.agree, facts.in_words)
     found = facts.incidents(kind="silent").first()
@@ -64,7 +69,9 @@ def silence(stage: Stage) -> None:
     again = stage.manage("republish", "users")
     number = facts.recorded() - before
     stage.check(
-        "For those who live on events alone, each is told now", again.code == 0 and number == SILENT, f"{number} events recorded"
+        "For those who live on events alone, each is told now",
+        again.code == 0 and number == SILENT,
+        f"{plural(number, 'event')} recorded",
     )
     _arrive_late(stage, originals)
     compared = stage.manage("reconcile", "billing", "--from", "users")
@@ -76,7 +83,7 @@ def _arrive_late(stage: Stage, originals: list[dict[str, Any]]) -> None:
     before = facts.counts()
     counted = lambda: {name: value - before[name] for name, value in facts.counts().items()}  # noqa: E731
     queueing.send("billing", "users", originals)
-    stage.say(f"Then the {len(originals)} events turn up after all that the publisher kept back.")
+    stage.say(f"Then the {plural(len(originals), 'event')} turn up after all that the publisher kept back.")
     stage.eventually(
         "They come too late, and do nothing: obsolete",
         lambda: counted() == {"applied": 0, "duplicate": 0, "obsolete": SILENT},
@@ -93,7 +100,7 @@ def without_stream(stage: Stage) -> None:
     stage.say(
         "Outbox, queue and inbox are empty, and billing's copy is deleted on top: nothing is left of anything that was ever announced."
     )
-    stage.check("Billing knows nobody", copies() == 0, f"{copies()} rows")
+    stage.check("Billing knows nobody", copies() == 0, plural(copies(), "row"))
     mended = stage.quietly("reconcile", "billing", "--from", "users", "--repair")
     whole = mended.code == 0 and copies() == number
     stage.check("`reconcile billing --from users --repair`: the rows give all of it back", whole, mended.last)
@@ -105,7 +112,7 @@ def without_row(stage: Stage) -> None:
     lost_id, name = lost.pk, lost.name
     User.objects.using("users").filter(pk=lost_id).delete()
     events = Published.objects.using("users").filter(body__subject=str(lost_id)).count()
-    stage.check(f"{name}'s row is deleted by hand. The stream knows nothing of it", events == 0, f"{events} events")
+    stage.check(f"{name}'s row is deleted by hand. The stream knows nothing of it", events == 0, plural(events, "event"))
     stage.eventually(
         "Billing follows: for the authority there is no such user any more",
         lambda: status(lost_id) == "erased",

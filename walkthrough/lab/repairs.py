@@ -7,6 +7,7 @@ from django.conf import settings
 
 from messaging import mending, parking, pulling, reconcile, republish
 from messaging.models import Parked
+from messaging.texts import plural
 from walkthrough import faults
 from walkthrough.lab import processes
 
@@ -40,7 +41,7 @@ def _repair() -> str:
     if found.verdict != "drift":
         return _in_words(found)
     mended = mending.repair("billing", "users", found, authority_wins=True)
-    return f"{_in_words(found)} {mended} {'is' if mended == 1 else 'are'} repaired; rows that were ahead too."
+    return f"{_in_words(found)} {plural(mended, 'row')} repaired; rows that were ahead too."
 
 
 def _retry() -> str:
@@ -54,15 +55,15 @@ def _retry() -> str:
     if not outcomes:
         return "Nothing is parked."
     rest = "" if applied == len(outcomes) else "; the rest waits for a person, in the admin"
-    return f"{applied} of {len(outcomes)} parked message{'' if len(outcomes) == 1 else 's'} applied{rest}."
+    return f"{applied} of {plural(len(outcomes), 'parked message')} applied{rest}."
 
 
 def _in_words(found: reconcile.Comparison) -> str:
     if found.error is not None:
         return f"Nothing can be said: {found.error}"
     kinds = ", ".join(f"{number} {kind}" for kind, number in found.counts.items() if number)
-    trips = f"{found.round_trips} round trip{'' if found.round_trips == 1 else 's'}, {found.bytes:,} bytes"
-    differ = "1 differs" if found.differing == 1 else f"{found.differing} differ"
+    trips = f"{plural(found.round_trips, 'round trip')}, {plural(found.bytes, 'byte')}"
+    differ = plural(found.differing, "row differs", "rows differ")
     return f"{differ}: {kinds} ({trips})." if found.differing else f"Equal, by fingerprints ({trips})."
 
 

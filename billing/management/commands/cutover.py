@@ -10,6 +10,7 @@ from billing.errors import CutoverRefused
 from billing.models import Cutover
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Refused, WrongUsage, answering
+from messaging.texts import plural
 
 
 class Command(BaseCommand):
@@ -69,7 +70,7 @@ def _lines(state: State, wanted: int) -> list[str]:
     lines = [f"Billing reads users from {_label(state)}{since}."]
     if cutover.source == Cutover.Source.SHADOW:
         old = Cutover.Source(cutover.old).label
-        lines.append(f"Answers are those of {old}. {cutover.agreed} shadow reads agreed, {wanted} are wanted.")
+        lines.append(f"Answers are those of {old}. {plural(cutover.agreed, 'shadow read')} agreed; the gate asks for {wanted}.")
     lines.append(f"Shadow mismatches that stand: {state.mismatches}.")
     if cutover.source != Cutover.Source.CACHE:
         lines.append("Before the cache may answer:" if state.lacks else "The gate to the cache is open: cutover billing --to cache")

@@ -11,6 +11,7 @@ from messaging.cli import Command as BaseCommand
 from messaging.cli import Refused, WrongUsage, answering, duration
 from messaging.console import progress_bar
 from messaging.staleness import Policy, in_words
+from messaging.texts import plural
 
 
 class Command(BaseCommand):
@@ -44,7 +45,7 @@ class Command(BaseCommand):
         values = {name: getattr(run, name) for name in names} | {"seconds": round(run.seconds, 3)}
         self.result(options, values, _in_words(run, options["period"]))
         if run.refused:
-            raise Refused(f"{run.held} users are held. {run.reason} {_todo(run, policy)}")
+            raise Refused(f"{plural(run.held, 'user is', 'users are')} held. {run.reason} {_todo(run, policy)}")
 
 
 def _expected() -> int | None:
@@ -66,7 +67,9 @@ def _again(who: str) -> str:
 
 
 def _in_words(run: Run, period: str) -> str:
-    text = f"{run.issued} invoices issued for {period}; {run.skipped} users skipped, {run.already} invoiced before"
+    text = (
+        f"{plural(run.issued, 'invoice')} issued for {period}; {plural(run.skipped, 'user')} skipped, {run.already} invoiced before"
+    )
     if run.refused:  # the reason follows as the error
         return f"{text}, {run.held} held.{_cost(run)}"
     return f"{text}. {run.reason}".rstrip() + _cost(run)
@@ -76,4 +79,4 @@ def _cost(run: Run) -> str:
     """What asking somebody else took; nothing where nobody was asked."""
     if not run.calls:
         return ""
-    return f" Read from {run.source}: {run.calls} call{'' if run.calls == 1 else 's'}, {run.seconds:.2f} s."
+    return f" Read from {run.source}: {plural(run.calls, 'call')}, {run.seconds:.2f} s."

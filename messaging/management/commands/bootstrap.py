@@ -10,6 +10,7 @@ from messaging.asking import asking, checked_page_size, checked_pair, consumer_a
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, answering
 from messaging.console import row_bar
+from messaging.texts import plural
 
 
 class Command(BaseCommand):
@@ -44,7 +45,7 @@ class Command(BaseCommand):
 
 def _text(consumer: str, authority: str, done: bootstrap.Bootstrapped) -> str:
     again = " (taken up again)" if done.resumed else ""
-    read = f"{done.rows} rows in {done.pages} page{'' if done.pages == 1 else 's'}{again}, {done.rows_per_second} rows/s"
+    read = f"{plural(done.rows, 'row')} in {plural(done.pages, 'page')}{again}, {done.rows_per_second} rows/s"
     what = {
         "in_sync": "fingerprints are equal",
         "drift": "fingerprints differ",

@@ -8,6 +8,7 @@ from messaging.asking import asking, checked_page_size, checked_pair, consumer_a
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Refused, answering
 from messaging.console import row_bar
+from messaging.texts import plural
 
 
 class Command(BaseCommand):
@@ -27,7 +28,6 @@ class Command(BaseCommand):
             done = pulling.catch_up(consumer, authority, page_size=size, progress=bar.advance)
             pulling.report(consumer, authority)
         values = {"applied": done.applied, "checkpoint": done.checkpoint, "head": done.head, "rows": done.rows}
-        text = (
-            f"{consumer} has everything of {authority} up to {done.checkpoint}: {done.rows} changes read, {done.applied} were new."
-        )
+        changes = plural(done.rows, "change")
+        text = f"{consumer} has everything of {authority} up to {done.checkpoint}: {changes} read, {done.applied} new."
         self.result(options, values, text)

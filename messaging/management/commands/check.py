@@ -7,11 +7,11 @@ from django.core.management.commands.check import Command as CheckCommand
 from django.db import connections
 
 from messaging import conf
-from messaging.cli import Refused, answering
+from messaging.cli import PlainErrors, Refused, answering
 from messaging.models import Consumer
 
 
-class Command(CheckCommand):
+class Command(PlainErrors, CheckCommand):
     def handle(self, *app_labels: Any, **options: Any) -> None:
         asked = options["databases"] or []
         with answering(*asked):

@@ -11,6 +11,7 @@ from messaging.cli import Command as BaseCommand
 from messaging.cli import WrongUsage, answering, checked_context, duration, lifetime
 from messaging.console import show
 from messaging.models import Consumer
+from messaging.texts import plural
 
 TOKEN_TTL, GRANT_TTL = "365d", "1h"
 
@@ -75,7 +76,7 @@ class Command(BaseCommand):
             raise WrongUsage(str(error)) from None
         token, file, said = self._token(authority, consumer, ttl, replace=options["new_token"])
         consumer.refresh_from_db(using=authority)
-        number = f"{len(consumer.types)} event type{'' if len(consumer.types) == 1 else 's'}"
+        number = plural(len(consumer.types), "event type")
         text = f"{name} gets {number} of {authority}, with the fields {', '.join(consumer.fields)}.\n{said}"
         self.result(options, {**_values(authority, consumer), "token": token, "token_file": file}, text)
 

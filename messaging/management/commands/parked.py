@@ -15,6 +15,7 @@ from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, WrongUsage, answering, checked_context, context_argument, moment
 from messaging.console import show
 from messaging.models import Parked
+from messaging.texts import plural
 
 UNSETTLED = (Parked.State.PARKED, Parked.State.RETRYING)
 
@@ -77,7 +78,8 @@ class Command(BaseCommand):
         rows = [Parked.objects.using(using).get(pk=parked_id) for parked_id in _known(using, options["ids"])]
         values = [{**_values(row), "traceback": row.traceback, "envelope": row.envelope, "raw": row.raw} for row in rows]
         text = "\n\n".join(
-            f"{row.pk}: {row} after {row.attempts} tries, arrived {row.arrived_at:%Y-%m-%d %H:%M:%S} UTC\n{row.reason}\n\n"
+            f"{row.pk}: {row} after {plural(row.attempts, 'try', 'tries')}, "
+            f"arrived {row.arrived_at:%Y-%m-%d %H:%M:%S} UTC\n{row.reason}\n\n"
             f"{row.traceback}\n{json.dumps(row.envelope, indent=2) if row.envelope is not None else row.raw}"
             for row in rows
         )

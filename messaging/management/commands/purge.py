@@ -10,6 +10,7 @@ from messaging.console import progress_bar
 from messaging.feed import floor
 from messaging.models import Consumer
 from messaging.retention import Purged, old, purge
+from messaging.texts import plural
 
 
 class Command(BaseCommand):
@@ -39,7 +40,8 @@ class Command(BaseCommand):
         }
         verb = "Would remove" if dry else "Removed"
         text = (
-            f"{verb} {done.outbox} outbox rows and {done.tombstones} tombstones of {authority}, older than {options['older_than']}."
+            f"{verb} {plural(done.outbox, 'outbox row')} and {plural(done.tombstones, 'tombstone')} of {authority}, "
+            f"older than {options['older_than']}."
         )
         self.result(options, values, "\n".join([text, *_why(authority, done, holders)]))
 
@@ -48,23 +50,24 @@ def _why(authority: str, done: Purged, holders: list[Consumer]) -> list[str]:
     """What was held back, in sentences that say what to do."""
     lines = []
     for one in holders:
-        held = f"{done.held[one.name]} rows stay because of {one.name}"
+        held = f"{plural(done.held[one.name], 'row stays', 'rows stay')} because of {one.name}"
         if one.checkpoint is None:
             lines.append(
-                f"{held}: it never reported a checkpoint, so it may need them all. Start it; or, if it won't come: "
+                f"{held}: it never reported a checkpoint, so it may need everything. Start it; or, if it won't come: "
                 f"consumers revoke {one.name} --from {authority}"
             )
         else:
-            lines.append(f"{held}: it is at {one.checkpoint} and hasn't passed them. They go once it has caught up.")
+            lines.append(f"{held}: it is at {one.checkpoint} and hasn't passed that. Once it has caught up, purge again.")
     if done.unsent:
-        lines.append(
-            f"{done.unsent} outbox rows stay because they weren't sent: relay {authority}, or see what failed in its admin."
-        )
+        stay = plural(done.unsent, "outbox row stays", "outbox rows stay")
+        lines.append(f"{stay}, not sent yet: relay {authority}, or see what failed in its admin.")
     if done.unannounced:
-        lines.append(f"{done.unannounced} tombstones stay because no event was recorded for them: republish {authority}")
+        stay = plural(done.unannounced, "tombstone stays", "tombstones stay")
+        lines.append(f"{stay} because no event was recorded: republish {authority}")
     if done.unclear:
+        stay = plural(done.unclear, "tombstone stays", "tombstones stay")
         lines.append(
-            f"{done.unclear} tombstones stay because their row was written to again, or others are protected by it. "
-            "Erase them anew, or remove what refers to them."
+            f"{stay} because the row was written to again, or another row refers to it. "
+            "Erase the user again, or delete the rows that refer to it."
         )
     return lines

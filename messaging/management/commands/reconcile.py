@@ -12,6 +12,7 @@ from messaging.cli import Found, WrongUsage, answering
 from messaging.client import Denied, Unreachable
 from messaging.console import progress_bar, show
 from messaging.reconcile import Comparison
+from messaging.texts import plural
 
 #: Rows that a person is shown.
 MOST_SHOWN = 50
@@ -76,16 +77,15 @@ class Command(BaseCommand):
             "rows": rows,
         }
         text = {
-            "in_sync": "Equal.",
-            "drift": f"{found.differing} row{' differs' if found.differing == 1 else 's differ'}.",
-            "unreachable": "Nothing can be said.",
+            "in_sync": "Equal",
+            "drift": plural(found.differing, "row differs", "rows differ"),
+            "unreachable": "Nothing can be said",
         }[found.verdict]
         if not options["json"]:
             self._tables(found, rows)
-            text += f" {repaired} are repaired." if options["repair"] else ""
-            trips = f"{found.round_trips} round trip{'' if found.round_trips == 1 else 's'}"
-            text += f" {trips}, {found.bytes:,} bytes."
-        self.result(options, values, text)
+            text += f", {repaired} repaired" if options["repair"] else ""
+            text += f". {plural(found.round_trips, 'round trip')}, {plural(found.bytes, 'byte')}"
+        self.result(options, values, f"{text}.")
 
     def _tables(self, found: Comparison, rows: list[dict[str, Any]]) -> None:
         if not found.differing:
@@ -114,12 +114,12 @@ def _words(values: dict[str, Any] | None) -> str:
 
 
 def _sentence(found: Comparison, left: int, repair: str, options: dict[str, Any]) -> str:
-    rows = "1 row" if left == 1 else f"{left} rows"
-    differ = f"{'still ' if options['repair'] else ''}differ{'s' if left == 1 else ''}"
+    still = " still" if options["repair"] else ""
+    differ = plural(left, f"row{still} differs", f"rows{still} differ")
     they, are = ("it", "is") if left == 1 else ("they", "are")
     if left == found.counts["ahead"]:
         why = f"{they} {are} ahead of the authority, which lost data. If it is right all the same"
-        return f"{rows} {differ}: {why}: {repair} --authority-wins"
+        return f"{differ}: {why}: {repair} --authority-wins"
     if not options["repair"]:
-        return f"{rows} {differ}. To set {'it' if left == 1 else 'them'} right: {repair}"
-    return f"{rows} {differ}: {they} changed meanwhile. Compare again: {repair}"
+        return f"{differ}. To set {'it' if left == 1 else 'them'} right: {repair}"
+    return f"{differ}: {they} changed meanwhile. Compare again: {repair}"

@@ -7,10 +7,10 @@ from typing import Any
 
 from celery import current_app
 
-from messaging import databases
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, answering, checked_context, context_argument
 from messaging.relay import BATCH, Relay, Round
+from messaging.texts import plural, said
 
 
 class Command(BaseCommand):
@@ -43,12 +43,16 @@ class Command(BaseCommand):
                     total.messages += done.messages
         except relay.sender.errors as error:
             raise Found(
-                f"Sent {total.sent} events, then the broker didn't answer: {databases.brief(error)}. "
+                f"Sent {plural(total.sent, 'event')}, then the broker didn't answer: {said(error)}. "
                 "Nothing is lost; run it again when it is back."
             ) from error
         finally:
             relay.sender.close()
         values = {"sent": total.sent, "failed": total.failed, "messages": total.messages}
-        self.result(options, values, f"Sent {total.sent} events in {total.messages} messages; {total.failed} can't be sent.")
+        self.result(
+            options,
+            values,
+            f"Sent {plural(total.sent, 'event')} in {plural(total.messages, 'message')}; {total.failed} can't be sent.",
+        )
         if total.failed:
-            raise Found(f"{total.failed} rows can't be sent; each says why in the outbox's admin list.")
+            raise Found(f"{plural(total.failed, 'row')} can't be sent; each says why in the outbox's admin list.")

@@ -17,6 +17,7 @@ from messaging.console import progress_bar, show
 from messaging.models import Consumer, Repair
 from messaging.replay import BrokerAway, Gap, Replayed, Window, count, gap, known_type, replay
 from messaging.sending import Sender
+from messaging.texts import plural
 
 #: Rows of the table that `--dry-run` shows.
 SHOWN = 50
@@ -78,10 +79,11 @@ class Command(BaseCommand):
             "oldest": unsendable.oldest,
         }
         outcomes = ", ".join(f"{name} {number}" for name, number in done.outcomes.items())
+        copies = plural(done.copies, "copy", "copies")
         if options["dry_run"]:
-            text = f"{done.events} events would be sent again, in {done.copies} copies: {outcomes}."
+            text = f"{plural(done.events, 'event')} would be sent again, in {copies}: {outcomes}."
         else:
-            text = f"Sent {done.events} events again, in {done.copies} copies. As far as can be told here: {outcomes}."
+            text = f"Sent {plural(done.events, 'event')} again, in {copies}. As far as can be told here: {outcomes}."
         missing = _missing(unsendable)
         # Without `--since` everything that is there was asked for; with it, a certain time, and that is incomplete.
         found = missing if window.since else ""
@@ -131,9 +133,9 @@ def _announce(
         consumers=sorted(done.touched),
         owners=[owner for consumer in consumers if consumer.name in done.touched for owner in consumer.owners],
         counts={"events": done.events, "copies": done.copies},
-        result=f"Sent {done.events} events again."
+        result=f"Sent {plural(done.events, 'event')} again."
         if not done.broken
-        else f"Ended early, after {done.events} events: {done.broken}",
+        else f"Ended early, after {plural(done.events, 'event')}: {done.broken}",
         started_at=began,
         by=getpass.getuser(),
     )
@@ -144,8 +146,8 @@ def _missing(unsendable: Gap) -> str:
         return ""
     kept = f"before {unsendable.oldest.isoformat()}, the oldest event that is kept" if unsendable.oldest else "and no event is kept"
     return (
-        f"What can't be sent: {unsendable.missing} aggregates last changed {kept}, and have no event here (purged, or entered "
-        "without one). A consumer gets them from the feed: catch_up, or bootstrap."
+        f"What can't be sent: {plural(unsendable.missing, 'aggregate')} last changed {kept}, with no event here "
+        "(purged, or entered without one). A consumer gets them from the feed: catch_up, or bootstrap."
     )
 
 

@@ -12,6 +12,7 @@ from messaging.cli import Found, WrongUsage, answering, checked_context, context
 from messaging.console import progress_bar
 from messaging.models import Repair
 from messaging.republish import NoFeed, Republished, count, missing, republish
+from messaging.texts import plural
 
 #: Ids that a person is shown; `--json` has them all.
 SHOWN = 50
@@ -37,7 +38,7 @@ class Command(BaseCommand):
 
     def _list(self, authority: str, options: dict[str, Any]) -> None:
         ids = list(missing(authority))
-        text = f"No event was recorded for {len(ids)} changes of {authority}{':' if ids else '.'}{_listed(ids)}"
+        text = f"No event was recorded for {plural(len(ids), 'change')} of {authority}{':' if ids else '.'}{_listed(ids)}"
         self.result(options, {"missing": ids, "republished": 0}, text)
 
     def _record(self, authority: str, options: dict[str, Any]) -> None:
@@ -47,13 +48,13 @@ class Command(BaseCommand):
         if done.count:
             self._announce(authority, done, started)
         values = {"missing": [*done.ids, *done.refused], "republished": done.count, "refused": done.refused}
-        text = f"Recorded {done.count} events of {authority} for changes that had none{':' if done.ids else '.'}{_listed(done.ids)}"
+        recorded = f"Recorded {plural(done.count, 'event')} of {authority} for {_changes(done)}"
+        text = f"{recorded}{':' if done.ids else '.'}{_listed(done.ids)}"
         self.result(options, values, text)
         if done.refused:
             first, reason = next(iter(done.refused.items()))
-            raise Found(
-                f"{len(done.refused)} can't be told, the first of them {first} ({reason}). Set their rows right, then again."
-            )
+            changes = plural(len(done.refused), "change")
+            raise Found(f"{changes} can't be announced, for one {first} ({reason}). Correct the row, then run it again.")
 
     def _announce(self, authority: str, done: Republished, started: Any) -> None:
         touched = registry.registered(authority)
@@ -64,10 +65,14 @@ class Command(BaseCommand):
             consumers=[consumer.name for consumer in touched],
             owners=[owner for consumer in touched for owner in consumer.owners],
             counts={"republished": done.count, "refused": len(done.refused)},
-            result=f"Recorded {done.count} events for changes that had none.",
+            result=f"Recorded {plural(done.count, 'event')} for {_changes(done)}.",
             started_at=started,
             by=getpass.getuser(),
         )
+
+
+def _changes(done: Republished) -> str:
+    return "a change that had none" if done.count == 1 else "changes that had none"
 
 
 def _listed(ids: list[str]) -> str:

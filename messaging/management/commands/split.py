@@ -15,6 +15,7 @@ from messaging.cli import Found, Refused, WrongUsage, answering, checked_context
 from messaging.console import row_bar
 from messaging.following import InTheWay, NotYet
 from messaging.splitting import Loaded, Side, Split
+from messaging.texts import plural
 
 LONGEST = "10s"
 
@@ -132,8 +133,9 @@ def _waited(split: Split) -> str:
 def _loaded(done: Loaded) -> str:
     what = {"in_sync": "fingerprints are equal", "drift": "fingerprints differ", "unreachable": "the comparison got no answer"}
     again = " (taken up again)" if done.resumed else ""
-    began = f" {done.began} rows that began in {done.follower} stay beside them." if done.began else ""
-    read = f"{done.rows} rows read{again}, {done.rows_per_second} rows/s"
+    stay = plural(done.began, f"row that began in {done.follower} stays", f"rows that began in {done.follower} stay")
+    began = f" {stay} beside them." if done.began else ""
+    read = f"{plural(done.rows, 'row')} read{again}, {done.rows_per_second} rows/s"
     return f"{done.follower} follows {done.owner}: {read}; {what[done.verdict]}.{began}"
 
 
@@ -145,7 +147,7 @@ def _standing(values: dict[str, Any]) -> str:
         return f"{context} owns its rows for good; {old} was retired."
     if owner is None:
         return f"The rows are between {old} and {context}: a hand-over was killed. To finish it: split {context}"
-    lag = "an unknown number of" if values["lag"] is None else values["lag"]
+    lag = "an unknown number of positions" if values["lag"] is None else plural(values["lag"], "position")
     verdict = f"; the last comparison said {values['verdict']}" if values["verdict"] else ""
     held = ", and its writers are held" if values["state"] == "moving" else ""
-    return f"{owner} owns the rows{held}. {values['follower']} follows ({values['following']}), {lag} positions behind{verdict}."
+    return f"{owner} owns the rows{held}. {values['follower']} follows ({values['following']}), {lag} behind{verdict}."

@@ -11,6 +11,7 @@ from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, checked_context, context_argument
 from messaging.compatibility import Change, sentences
 from messaging.registry import load_contracts
+from messaging.texts import plural
 
 #: What to do instead of a breaking change.
 INSTEAD = "Leave the type as it is, and publish a new version of it beside it (….v2) until no register lists the old one."
@@ -55,7 +56,7 @@ class Command(BaseCommand):
 
     def _check(self, context: str, folder: Path, changes: list[Change], options: dict[str, Any]) -> None:
         stale = contracts.stale(context, folder)
-        number = f"{len(stale)} file{'s' * (len(stale) != 1)}"
+        number = plural(len(stale), "file")
         text = f"{number} of {context} not as the code." if stale else "All as the code."
         self.result(options, {"stale": stale, "changes": [change.as_dict() for change in changes]}, text)
         if not stale:

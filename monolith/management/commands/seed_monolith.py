@@ -10,6 +10,7 @@ from django.utils import timezone
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, WrongUsage, answering
 from messaging.console import progress_bar
+from messaging.texts import plural
 from monolith import seeding, services
 
 
@@ -40,5 +41,5 @@ class Command(BaseCommand):
                 invoices = services.generate_invoices(period)
         except IntegrityError as error:
             raise Found("Somebody else wrote one of these users just now. What was saved before it stays; run it again.") from error
-        text = f"{done} users in the monolith; {invoices} invoices for {period}."
+        text = f"{plural(done, 'user')} in the monolith; {plural(invoices, 'invoice')} for {period}."
         self.result(options, {"users": done, "period": period, "invoices": invoices}, text)

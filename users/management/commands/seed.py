@@ -9,6 +9,7 @@ from django.db import IntegrityError
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, WrongUsage, answering
 from messaging.console import progress_bar
+from messaging.texts import plural
 from users import exports, seeding
 from users.models import User
 
@@ -55,7 +56,8 @@ class Command(BaseCommand):
             self.stderr.write(f"line {row.line}: {row.reason}")
         if export.bad and not options["skip_bad"]:
             self.result(options, {"users": 0, "suspended": 0, "events": 0, "bad": len(export.bad)}, "Nothing is imported.")
-            raise Found(f"{len(export.bad)} bad rows of {len(export.bad) + len(export.rows)}. Mend them, or add --skip-bad.")
+            rows = plural(len(export.bad), "bad row")
+            raise Found(f"{rows} of {len(export.bad) + len(export.rows)}. Correct the file, or add --skip-bad.")
         self._save((row.user() for row in export.rows), len(export.rows), len(export.bad), options)
 
     def _save(self, users: Any, total: int, bad: int, options: dict[str, Any]) -> None:
@@ -73,7 +75,8 @@ class Command(BaseCommand):
         except IntegrityError as error:
             raise Found("Somebody else wrote one of these users just now. What was saved before it stays; run it again.") from error
         events = done if options["with_events"] else 0
-        text = f"{done} users ({suspended} suspended), {f'{events} events' if events else 'without events'}."
+        recorded = plural(events, "event") if events else "without events"
+        text = f"{plural(done, 'user')} ({suspended} suspended), {recorded}."
         if bad:
-            text += f" {bad} bad rows left out."
+            text += f" {plural(bad, 'bad row')} left out."
         self.result(options, {"users": done, "suspended": suspended, "events": events, "bad": bad}, text)

@@ -8,6 +8,7 @@ from django.db import OperationalError, ProgrammingError
 
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found
+from messaging.texts import plural, said
 from walkthrough import direct
 
 
@@ -24,5 +25,5 @@ class Command(BaseCommand):
             try:
                 number = direct.copy_directly(table)
             except (OperationalError, ProgrammingError) as error:
-                raise Found(f"{table} can't be read: {str(error).splitlines()[0]}") from None
-        self.result(options, {"copied": number}, f"Copied {number} rows from {table}.")
+                raise Found(f"{table} can't be read: {said(error)}") from None
+        self.result(options, {"copied": number}, f"Copied {plural(number, 'row')} from {table}.")

@@ -4,6 +4,7 @@ from typing import Any
 
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Refused, answering
+from messaging.texts import plural
 from walkthrough import narrow
 
 
@@ -16,4 +17,4 @@ class Command(BaseCommand):
                 number = narrow.import_suspended(narrow.Users())
         except narrow.NotNow as reason:
             raise Refused(str(reason)) from None
-        self.result(options, {"imported": number}, f"Imported {number} suspended users.")
+        self.result(options, {"imported": number}, f"Imported {plural(number, 'suspended user')}.")

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, WrongUsage
+from messaging.texts import plural
 from walkthrough import playing, programs, terminal
 from walkthrough.chapter import Chapter
 from walkthrough.chapters import CHAPTERS
@@ -39,8 +40,7 @@ class Command(BaseCommand):
         self.result(
             options,
             values,
-            f"{len(chosen)} chapter{'' if len(chosen) == 1 else 's'}, {total} steps: "
-            + (f"{len(red)} failed." if red else "all green."),
+            f"{plural(len(chosen), 'chapter')}, {plural(total, 'step')}: " + (f"{len(red)} failed." if red else "all green."),
         )
         if red:
             raise Found(f"Not green: {', '.join(red)}.")

@@ -1,0 +1,77 @@
+"""Every list of the admin, with one row and with several: its number agrees with its noun."""
+
+import re
+import uuid
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import models
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from messaging.texts import plural
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+
+CONTEXTS = {"users", "billing", "monolith"}
+MODELS = [model for model in admin.site._registry if model._meta.app_label in CONTEXTS]
+
+
+def test_there_are_lists_of_every_context() -> None:
+    assert {model._meta.app_label for model in MODELS} == CONTEXTS
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_a_list_says_how_many_rows_of_what_it_has(client: Client, model: type[models.Model], number: int) -> None:
+    alias = admin.site._registry[model].using  # type: ignore[attr-defined]
+    for _ in range(number):
+        model._base_manager.using(alias).create(**filled(model, alias))
+    options = model._meta
+    html = client.get(reverse(f"admin:{options.app_label}_{options.model_name}_changelist")).content.decode()
+    found = re.search(r'class="paginator"[^>]*>(.*?)</(?:p|nav)>', html, re.DOTALL)
+    assert found
+    noun = str(options.verbose_name)
+    assert re.sub(r"<[^>]*>", "", found[1]).strip() == plural(number, noun, plural_of(noun))
+
+
+def plural_of(noun: str) -> str:
+    """English, by rule: no noun of this project has a plural of its own."""
+    if re.search(r"[^aeiou]y$", noun):
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if re.search(r"(s|sh|ch|x)$", noun) else f"{noun}s"
+
+
+def filled(model: type[models.Model], alias: str) -> dict[str, Any]:
+    """Values for every column that has none by itself, and a new one where a value stands once."""
+    found: dict[str, Any] = {}
+    for field in model._meta.concrete_fields:
+        unique = field.unique or any(field.name in getattr(one, "fields", ()) for one in model._meta.constraints)
+        if field.primary_key and isinstance(field, models.AutoField):
+            continue
+        if (field.has_default() and not unique) or field.null or (field.blank and not unique):
+            continue
+        if isinstance(field, models.ForeignKey):
+            related = field.related_model
+            found[field.name] = related._base_manager.using(alias).create(**filled(related, alias))  # type: ignore[union-attr]
+        else:
+            found[field.name] = value(field)
+    return found
+
+
+def value(field: models.Field) -> Any:
+    if isinstance(field, models.UUIDField):
+        return uuid.uuid4()
+    if isinstance(field, models.DateTimeField):
+        return timezone.now()
+    if isinstance(field, models.BooleanField):
+        return False
+    if isinstance(field, models.JSONField):
+        return {}
+    if isinstance(field, models.IntegerField):
+        return 1
+    if field.choices:
+        return field.choices[0][0]  # type: ignore[index]
+    return uuid.uuid4().hex[: min(field.max_length or 7, 20)]
