@@ -15,6 +15,7 @@ from config.environment import VAR
 from config.following import Terminal, tail
 from config.programs import Program
 from config.supervision import LOG, OUTPUT, Supervisor, log_of
+from messaging.texts import plural
 
 #: Seconds between two looks at the logs.
 LOGS = 0.1
@@ -42,7 +43,7 @@ def run(programs: Sequence[Program], url: str, login: tuple[str, str | None], st
     """
     terminal = Terminal([*((one.name, log_of(one.name)) for one in programs), ("supervisor", LOG / "supervisord.log")])
     starting = [one.name for one in programs if not one.on_demand]
-    say(f"starting {len(starting)} programs: {', '.join(starting)}")
+    say(f"starting {plural(len(starting), 'program')}: {', '.join(starting)}")
     apis.ADDRESS.write_text(f"{url}\n")  # commands beside this one find the API there
     supervisor = Supervisor(programs)
     watch = Watch(supervisor, url, login, starting, preparation.Seeding())

@@ -1,18 +1,20 @@
-"""A page or an API's answer for a database that can't be used, in the place of a traceback: not migrated yet, or away."""
+"""A page or an API's answer that says which database isn't migrated and what to type, in the place of a traceback."""
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
 from config.preflight import CanNotRun
 from messaging import databases
+from messaging.texts import plural
 
 COMMAND = "python manage.py migrate"
 
 
 class DatabaseMiddleware:
-    """Answers 503 where a view failed because a database lacks its tables."""
+    """Answers 503 where a view failed because a database lacks its tables. With DEBUG only: strangers needn't know."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -21,7 +23,7 @@ class DatabaseMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not databases.lacks_tables(error):
+        if not settings.DEBUG or not databases.lacks_tables(error):
             return None
         detail = f"{_what_lacks()} Type `{COMMAND}` in the project's folder."
         if request.path.startswith("/api/"):
@@ -39,4 +41,4 @@ def _what_lacks() -> str:
         return f"{reason}"
     if not found:
         return "A table is missing although every migration was applied."
-    return f"The database{'' if len(found) == 1 else 's'} {', '.join(found)} {'is' if len(found) == 1 else 'are'} not migrated yet."
+    return f"{plural(len(found), 'database is', 'databases are')} not migrated yet: {', '.join(found)}."

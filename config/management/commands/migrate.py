@@ -7,10 +7,11 @@ from django.core.management.commands import migrate
 from django.db import connections
 
 from config.preparation import place
-from messaging.cli import answering
+from messaging.cli import PlainErrors, answering
+from messaging.texts import plural
 
 
-class Command(migrate.Command):
+class EveryDatabase(migrate.Command):
     help = "Bring every database of this process up to date, one after the other; with --database only that one."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -33,7 +34,11 @@ class Command(migrate.Command):
                 self.stdout.write(self.style.MIGRATE_HEADING(f"Database {alias}: {place(alias)}"))
             super().handle(*args, **{**options, "database": alias})
         if says and len(chosen) > 1 and not options["plan"]:
-            self.stdout.write(self.style.SUCCESS(f"Done with {len(chosen)} databases: {', '.join(chosen)}."))
+            self.stdout.write(self.style.SUCCESS(f"Done with {plural(len(chosen), 'database')}: {', '.join(chosen)}."))
+
+
+class Command(PlainErrors, EveryDatabase):
+    pass
 
 
 def _chosen(options: dict[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 from config import preflight, preparation, programs, system
 from config.announcing import say
 from config.preflight import CanNotRun
+from messaging.cli import PlainErrors
 
 #: Addresses that mean "all", and where this machine reaches them.
 EVERYWHERE = {"0": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -25,7 +26,7 @@ EVERYWHERE = {"0": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S1
 LOOK = 1.0
 
 
-class Command(runserver.Command):
+class Command(PlainErrors, runserver.Command):
     help = (
         "Start the web server and, with DEBUG=1, the broker, relays, workers and all other programs beside it; Ctrl-C stops "
         "all of them. --alone starts the web server only."
