@@ -23,8 +23,6 @@ from messaging.sending import Sender
 from messaging.texts import kind, said
 
 State = Subscription.State
-#: Beyond every position: asked for what is behind it, an authority says only where its head is.
-BEYOND = 2**62
 #: Comparisons before a difference counts; between them what changed meanwhile is pulled.
 COMPARISONS = 3
 #: Pulls after one, until what had differed is there.
@@ -116,15 +114,15 @@ def _run(
     elif not from_now and _below_floor(client, row):
         row, live = _from_the_beginning(consumer, authority, client), False
     if from_now and not live and not resumed:
-        head = client.changes(BEYOND, limit=1).head
-        _update(consumer, authority, checkpoint=head, ahead=[], head=head, partial=True)
+        head = client.changes(pulling.BEYOND, limit=1).head
+        _update(consumer, authority, checkpoint=head, ahead=[], marks=None, head=head, partial=True)
         return _finished(consumer, authority, client, began, counting, resumed=False, verdict="from_now")
     if not live:
         if row.bootstrap_head is None:
             _update(consumer, authority, bootstrap_head=client.changes(row.checkpoint, limit=1, floor=row.floor).head)
         _update(consumer, authority, state=State.PAUSED if pause else State.BOOTSTRAPPING)
     steps.reach("bootstrap.begun")
-    head = client.changes(BEYOND, limit=1).head
+    head = client.changes(pulling.BEYOND, limit=1).head
     expecting(max(0, head - row.checkpoint))
     _read(consumer, authority, cache, client, head, page_size, counting, progress)
     steps.reach("bootstrap.read")
@@ -146,7 +144,7 @@ def _below_floor(client: Authority, row: Subscription) -> bool:
 
 def _from_the_beginning(consumer: str, authority: str, client: Authority) -> Subscription:
     client.changes(0, limit=1, until=0)  # refused, where bootstrap is closed, before anything is given up
-    _update(consumer, authority, state=State.NEW, checkpoint=0, ahead=[], bootstrap_head=None, partial=False)
+    _update(consumer, authority, state=State.NEW, checkpoint=0, ahead=[], marks=None, bootstrap_head=None, partial=False)
     return pulling.subscribed(consumer, authority)
 
 
@@ -172,8 +170,8 @@ def _read(
 ) -> None:
     """Pages up to the head."""
     row = pulling.subscribed(consumer, authority)
-    for since, page in pulling.pages(client, cache, row.checkpoint, page_size=page_size, until=head, floor=row.floor):
-        pulling.take(consumer, authority, cache, page, since=since, source="bootstrap")
+    for since, page, pairs in pulling.pages(client, cache, row, page_size=page_size, until=head):
+        pulling.take(consumer, authority, cache, page, since=since, source="bootstrap", pairs=pairs)
         counting.rows, counting.pages = counting.rows + len(page.results), counting.pages + 1
         progress(len(page.results))
 

@@ -34,6 +34,9 @@ class Page(TypedDict, Generic[Facts]):
     time: str
     results: list[Change[Facts]]
     floor: NotRequired[int]
+    mark: NotRequired[str]
+    refused: NotRequired[list[int]]
+    reported: NotRequired[int | None]
 
 
 def page_reader(authority: str, cache: Cache) -> Callable[[bytes], Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.utils import timezone
 
+from messaging import conf, history
 from messaging.errors import MessagingError
 from messaging.models import Subscription
 
@@ -42,10 +43,15 @@ def merge(checkpoint: int, ahead: Iterable[Sequence[int]], positions: Iterable[i
     return checkpoint, merged[:MOST_RANGES]
 
 
+def highest(row: Subscription) -> int:
+    """The highest position that a copy has, by its own record."""
+    return max([row.checkpoint, *(last for _, last in row.ahead)])
+
+
 def frontier(consumer: str, authority: str) -> int:
     """The highest position that was applied. What lies beyond it may still be on its way; what lies below was overtaken."""
     row = Subscription.objects.using(consumer).filter(pk=authority).first()
-    return 0 if row is None else max([row.checkpoint, *(last for _, last in row.ahead)])
+    return 0 if row is None else highest(row)
 
 
 def note_progress(row: Subscription, *, moved: bool) -> None:
@@ -72,19 +78,24 @@ def note_confirmed(row: Subscription, at: datetime, *, late: bool = False) -> No
 def advance(consumer: str, events: Sequence["Event"], outcome: "Outcome") -> None:
     """Count the outcome and move the checkpoint, in the caller's transaction and last in it: the row's lock lets the workers of one
     queue through one after the other, and only for these two statements. Raises `Paused` where a bootstrap holds the queue."""
-    by_source: dict[str, list[int]] = {}
+    by_source: dict[str, list[Event]] = {}
     for event in events:
         found = by_source.setdefault(event.source, [])
         if event.position is not None:
-            found.append(event.position)
-    for number, (source, positions) in enumerate(by_source.items()):
-        row = _locked(consumer, source)
+            found.append(event)
+    for number, (source, placed) in enumerate(by_source.items()):
+        row, positions = _locked(consumer, source), [event.position for event in placed if event.position is not None]
         if row.state == Subscription.State.PAUSED:
             raise Paused(f"{consumer} holds its queue until its bootstrap from {source} is done.")
         before = row.checkpoint
         row.checkpoint, row.ahead = merge(before, row.ahead, positions)
         row.head = max(row.head, row.checkpoint, *(last for _, last in row.ahead[-1:]))
         note_progress(row, moved=row.checkpoint > before)
+        marked = sorted(
+            (position, event.mark, event.previous_mark) for event, position in zip(placed, positions, strict=True) if event.mark
+        )
+        if conf.cache(consumer, source) is not None:  # who keeps no copy has no contact that could verify it
+            history.adopt(row, marked)
         if number == 0:
             row.applied, row.duplicate = row.applied + outcome.applied, row.duplicate + outcome.duplicate
             row.obsolete += outcome.obsolete
@@ -92,18 +103,21 @@ def advance(consumer: str, events: Sequence["Event"], outcome: "Outcome") -> Non
         row.save(using=consumer, update_fields=_MOVED)
 
 
-def hear(consumer: str, authority: str, head: int, at: datetime) -> None:
-    """A heartbeat: the authority's head at a time of its clock, by the same road as the events before it."""
+def hear(consumer: str, authority: str, head: int, at: datetime, mark: str = "") -> None:
+    """A heartbeat: the authority's head at a time of its clock, with its round's mark, by the same road as the events before it."""
     with transaction.atomic(using=consumer):
         row = _locked(consumer, authority)
         row.head, row.heartbeat_at = max(row.head, head), timezone.now()
-        if row.checkpoint >= head:
+        if row.checkpoint >= head and history.confirms(row, mark):
             note_confirmed(row, at, late=True)
         note_progress(row, moved=False)
         row.save(using=consumer, update_fields=["head", "heartbeat_at", "confirmed_at", "behind_since"])
 
 
-_MOVED = ["checkpoint", "ahead", "head", "behind_since", "applied", "duplicate", "obsolete", "last_event_at"]
+_MOVED = [
+    *("checkpoint", "ahead", "head", "behind_since", "applied", "duplicate", "obsolete", "last_event_at"),
+    *("marks", "doubt", "doubtful_since"),
+]
 
 
 def _locked(consumer: str, authority: str) -> Subscription:

@@ -41,13 +41,16 @@ class BelowFloor(MessagingError):
 @dataclass(frozen=True)
 class Page:
     """A page of the feed; `time` is the authority's, as ISO 8601. `results`: the changes, as they were read. `floor`: tombstones up
-    to this position may be gone; 0 where that wasn't asked."""
+    to this position may be gone; 0 where that wasn't asked. `mark`, `refused`, `reported`: see `history.Answer`."""
 
     head: int
     next: int
     time: str
     results: list[Any]
     floor: int = 0
+    mark: str | None = None
+    refused: Sequence[int] = ()
+    reported: int | None = None
 
 
 class Authority:
@@ -75,7 +78,8 @@ class Authority:
         read: Callable[[bytes], Any] = from_json,
         **report: Any,
     ) -> Page:
-        """Changes behind a position. `read` makes a page of its JSON. `report`: checkpoint, live; and floor, the one that is known.
+        """Changes behind a position. `read` makes a page of its JSON. `report`: checkpoint, live; floor, the one that is known;
+        marks, the pairs that the copy has, as `history.shown` tells them.
 
         Raises `Unreachable`, `Denied`, `BelowFloor`.
         """

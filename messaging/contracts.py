@@ -1,7 +1,8 @@
 """What an event is: the contract classes that publishers write, and the envelope that travels.
 
 The envelope is CloudEvents 1.0 in its JSON form (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md),
-with three extensions: `aggregateversion`, `correlationid`, `causationid`; `position` on copies that carry one; `repair` and
+with three extensions: `aggregateversion`, `correlationid`, `causationid`; `position`, `mark` and `markbefore` on copies that carry
+one; `repair` and
 `replay` on those that are not the first to tell.
 """
 
@@ -100,6 +101,10 @@ class Envelope(BaseModel):
         le=LARGEST,
         description="The change's place in the authority's feed, where it was still the latest when it was sent.",
     )
+    mark: str = Field(
+        default="", max_length=32, pattern=WITHOUT_NUL, description="The mark of the stamping round that gave out the position."
+    )
+    markbefore: str = Field(default="", max_length=32, pattern=WITHOUT_NUL, description="The mark of the round before that one.")
     repair: bool = Field(default=False, description="Recorded afterwards, for a change that no event had been recorded for.")
     replay: bool = Field(default=False, description="A recorded event that is sent again, with the id that it had.")
 

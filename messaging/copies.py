@@ -8,10 +8,12 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from messaging.contracts import Envelope
+from messaging.marks import Rounds
 from messaging.models import Consumer
 
 #: Bytes of events in one message; a batch that is longer becomes several.
 LARGEST_MESSAGE = 1024 * 1024
+NO_ROUNDS = Rounds()
 
 
 @dataclass(slots=True)
@@ -22,8 +24,8 @@ class Sendable:
     size: int
 
 
-def sort(rows: Sequence[tuple[Any, str, int | None]]) -> tuple[list[Sendable], list[tuple[Any, str]]]:
-    """(events that can be sent, rows that can't with the reason): one bad row holds nobody up."""
+def sort(rows: Sequence[tuple[Any, str, int | None]], rounds: Rounds = NO_ROUNDS) -> tuple[list[Sendable], list[tuple[Any, str]]]:
+    """(events that can be sent, rows that can't with the reason): one bad row holds nobody up. `rounds`: those of the positions."""
     good, bad = [], []
     for row_id, body, position in rows:
         event = from_json(body)
@@ -33,6 +35,8 @@ def sort(rows: Sequence[tuple[Any, str, int | None]]) -> tuple[list[Sendable], l
         else:
             if position is not None:
                 event["position"] = position
+                if known := rounds.of(position):
+                    event["mark"], event["markbefore"] = known.mark, known.previous
             good.append(Sendable(event, len(body)))
     return good, bad
 

@@ -31,6 +31,9 @@ class Event(NamedTuple):
     causation: str | None
     position: int | None
     data: Any
+    #: The marks of the position's round, and of the one before (`messaging.marks`); empty where the authority sent none.
+    mark: str = ""
+    previous_mark: str = ""
 
     @property
     def uuid(self) -> uuid.UUID:

@@ -34,21 +34,33 @@ def drift(consumer: str, authority: str, subjects: Sequence[str]) -> Incident | 
 
 
 def restored(consumer: str, authority: str, *, head: int, checkpoint: int) -> Incident | None:
-    """An authority whose head lies below what a consumer had of it before it asked: positions were lost, and are given out again.
+    """An authority of a release without marks whose head lies below what a consumer had of it before it asked: positions were lost,
+    and are given out again.
 
     The sign goes when the head has passed the checkpoint; what differs then is for the comparison to find.
     """
-    found = _open(consumer, Incident.Kind.RESTORED, authority)
     if head >= checkpoint:
-        found.update(closed_at=timezone.now())
+        settled(consumer, authority)
         return None
-    known = found.first() or Incident(kind=Incident.Kind.RESTORED, authority=authority)
-    known.summary = (
+    return set_back(
+        consumer,
+        authority,
         f"{authority} was set back: it is at position {head}, and this copy has it up to {checkpoint}. Until it has passed that "
-        f"again, only a comparison finds an event that is lost: reconcile {consumer} --from {authority}"
+        f"again, only a comparison finds an event that is lost: reconcile {consumer} --from {authority}",
     )
+
+
+def set_back(consumer: str, authority: str, summary: str) -> Incident:
+    """Either side was set back to an earlier state; `settled` ends it."""
+    known = _open(consumer, Incident.Kind.RESTORED, authority).first() or Incident(kind=Incident.Kind.RESTORED, authority=authority)
+    known.summary = summary[:300]
     known.save(using=consumer)
     return known
+
+
+def settled(consumer: str, authority: str) -> None:
+    """Close what `set_back` opened."""
+    _open(consumer, Incident.Kind.RESTORED, authority).update(closed_at=timezone.now())
 
 
 def _open(consumer: str, kind: str, authority: str):  # type: ignore[no-untyped-def]

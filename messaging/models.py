@@ -49,6 +49,18 @@ class Sequence(models.Model):
         return f"up to {self.head}"
 
 
+class Mark(models.Model):
+    """A stamping round's mark (`messaging.marks`): positions `first` to `position` were given out with it."""
+
+    position = models.BigIntegerField(primary_key=True, help_text="The last position of the round.")
+    first = models.BigIntegerField(help_text="Its first position.")
+    mark = models.CharField(max_length=16, help_text="Random: no other history has it.")
+    previous = models.CharField(max_length=16, blank=True, help_text="The mark of the round before it.")
+
+    def __str__(self) -> str:
+        return f"{self.mark} up to {self.position}"
+
+
 class Consumer(models.Model):
     """A registered reader of this authority. The register decides who gets a copy of which events, with which fields, and what
     retention may delete: one that never reported a checkpoint is infinitely behind, not absent."""
@@ -72,6 +84,9 @@ class Consumer(models.Model):
     )
     checkpoint = models.BigIntegerField(null=True, blank=True, help_text="The last checkpoint that it reported; empty: none yet.")
     reported_at = models.DateTimeField(null=True, blank=True, help_text="When it reported it.")
+    marks = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="Whether it knows of marks, so heartbeats carry them."
+    )
 
     class Meta:
         ordering = ["name"]
@@ -109,6 +124,17 @@ class Subscription(models.Model):
         db_default=0,
         help_text="The authority's floor when this copy was begun from 0: what was purged up to there, it need not know.",
     )
+    marks = models.JSONField(
+        null=True, blank=True, help_text="[position, mark, seam] of the rounds last applied; see `messaging.history`."
+    )
+    doubt = models.CharField(
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Why no decision may count this copy as fresh; empty: none.",
+    )
+    doubtful_since = models.DateTimeField(null=True, blank=True, help_text="Since when it is in doubt.")
     partial = models.BooleanField(default=False, help_text="Begun at the head, without the past: what is missing isn't drift.")
     owners = models.JSONField(default=list, blank=True, help_text="Who hears of repairs; from the authority's register.")
     drift = models.JSONField(null=True, blank=True, help_text="What the last comparison found, by kind.")
@@ -132,7 +158,7 @@ class Incident(models.Model):
     class Kind(models.TextChoices):
         SILENT = "silent", "Changes without an event"
         DRIFT = "drift", "Drift"
-        RESTORED = "restored", "Authority set back"
+        RESTORED = "restored", "Set back"
 
     kind = models.CharField(max_length=10, choices=Kind.choices)
     authority = models.CharField(max_length=50)

@@ -5,7 +5,7 @@ events may come in any order, and a page that comes twice changes nothing.
 """
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,15 +13,20 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import changes, checkpoints, conf, incidents, steps
+from messaging import changes, checkpoints, conf, history, incidents, steps
 from messaging.caches import Cache
 from messaging.client import Authority, Page
 from messaging.errors import MessagingError
+from messaging.marks import Pair
 from messaging.models import Subscription
 
 #: Rows a page where nobody says otherwise. With 1,000 a page waits too often for the record's lock and the commit (a fifth slower,
 #: beside live traffic); with 5,000 the authority's memory grows, and nothing gets faster.
 PAGE = 2000
+
+
+#: Beyond every position: asked for what is behind it, an authority says only where its head is.
+BEYOND = 2**62
 
 
 class NoCache(MessagingError):
@@ -66,40 +71,46 @@ def catch_up(
     rows = applied = 0
     row = subscribed(consumer, authority)
     checkpoint = head = row.checkpoint
-    for since, page in pages(asking, cache, checkpoint, page_size=page_size, until=until, floor=row.floor):
-        new, checkpoint = take(consumer, authority, cache, page, since=since, source=source)
+    for since, page, pairs in pages(asking, cache, row, page_size=page_size, until=until):
+        new, checkpoint = take(consumer, authority, cache, page, since=since, source=source, pairs=pairs)
         rows, applied, head = rows + len(page.results), applied + new, page.head
         progress(len(page.results))
     return Pulled(rows, applied, checkpoint, head)
 
 
 def pages(
-    client: Authority, cache: Cache, since: int, *, page_size: int, until: int | None = None, floor: int = 0
-) -> Iterator[tuple[int, Page]]:
-    """Pages from `since` to the head (or to `until`), each with the position that it was asked from, as the cache reads them. While
-    one is applied, the next is on its way.
+    client: Authority, cache: Cache, row: Subscription, *, page_size: int, until: int | None = None
+) -> Iterator[tuple[int, Page, list[Pair]]]:
+    """Pages from the copy's checkpoint to the head (or to `until`), as the cache reads them, each with the position that it was asked
+    from and the pairs that were shown for it. While one is applied, the next is on its way.
 
-    `floor`: the authority's when the copy was begun from 0. What was purged before it began it need not know, so it may go on below
-    that; without it, no copy of more than a page could be begun after a purge.
+    The copy's `floor` is the authority's when it was begun from 0. What was purged before it began it need not know, so it may go
+    on below that; without it, no copy of more than a page could be begun after a purge.
     """
     read = changes.page_reader(client.name, cache)
 
-    def ask(behind: int) -> Page:
-        return client.changes(behind, limit=page_size, until=until, read=read, floor=known)
+    def ask(behind: int, pairs: list[Pair]) -> Page:
+        return client.changes(behind, limit=page_size, until=until, read=read, floor=known, marks=spelled(pairs))
 
-    known = floor
+    since, known, pairs = row.checkpoint, row.floor, history.shown(row)
     with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(ask, since)
+        coming = ahead.submit(ask, since, pairs)
         while True:
             page = coming.result()
             known = page.floor if since == 0 else known
             more = page.next < (page.head if until is None else min(until, page.head))
+            then = [(page.next, page.mark)] if page.mark else []
             if more:
-                coming = ahead.submit(ask, page.next)
-            yield since, page
+                coming = ahead.submit(ask, page.next, then)
+            yield since, page, pairs
             if not more:
                 return
-            since = page.next
+            since, pairs = page.next, then
+
+
+def spelled(pairs: Sequence[Pair]) -> str:
+    """Pairs as the API takes them."""
+    return ",".join(f"{position}:{mark}" for position, mark in pairs)
 
 
 def report(consumer: str, authority: str, *, client: Authority | None = None, tell_live: bool = True) -> Subscription:
@@ -110,13 +121,24 @@ def report(consumer: str, authority: str, *, client: Authority | None = None, te
     """
     row, asking = subscribed(consumer, authority), client or Authority(authority, consumer)
     live = tell_live and row.state == Subscription.State.LIVE
-    at = row.checkpoint
-    page = asking.changes(at, limit=1, until=at, checkpoint=at, live=live or None, floor=row.floor)
-    # The checkpoint was read before the question, so an answer below it is no answer that was late.
-    incidents.restored(consumer, authority, head=page.head, checkpoint=row.checkpoint)
-    Subscription.objects.using(consumer).filter(pk=authority, head__lt=page.head).update(head=page.head)
-    row.head = max(row.head, page.head)
+    at, pairs = row.checkpoint, history.shown(row)
+    page = asking.changes(at, limit=1, until=at, checkpoint=at, live=live or None, floor=row.floor, marks=spelled(pairs))
+    if page.mark is None:
+        # The checkpoint was read before the question, so an answer below it is no answer that was late.
+        incidents.restored(consumer, authority, head=page.head, checkpoint=at)
+    with transaction.atomic(using=consumer):
+        row = Subscription.objects.using(consumer).select_for_update().get(pk=authority)
+        ours = history.contacted(row, answer(page), pairs, at, checkpoints.highest(row))
+        row.head = max(row.head, page.head)
+        if ours and row.checkpoint >= page.head:
+            checkpoints.note_confirmed(row, datetime.fromisoformat(page.time), late=True)
+        row.save(using=consumer, update_fields=["head", "confirmed_at", "marks", "doubt", "doubtful_since"])
     return row
+
+
+def answer(page: Page) -> history.Answer:
+    """What a page says of the pairs that were shown for it."""
+    return history.Answer(page.mark, page.refused, page.reported)
 
 
 def subscribed(consumer: str, authority: str) -> Subscription:
@@ -125,8 +147,10 @@ def subscribed(consumer: str, authority: str) -> Subscription:
     return row
 
 
-def take(consumer: str, authority: str, cache: Cache, page: Page, *, since: int, source: str) -> tuple[int, int]:
-    """Apply a page that was asked for from `since`; returns (rows applied, checkpoint). One transaction."""
+def take(
+    consumer: str, authority: str, cache: Cache, page: Page, *, since: int, source: str, pairs: Sequence[Pair] = ()
+) -> tuple[int, int]:
+    """Apply a page that was asked for from `since` while `pairs` were shown; returns (rows applied, checkpoint). One transaction."""
     taken = changes.events(authority, page.results, str(uuid.uuid4()))
     with transaction.atomic(using=consumer):
         applied = cache.apply(taken, source).applied if taken else frozenset()
@@ -138,7 +162,8 @@ def take(consumer: str, authority: str, cache: Cache, page: Page, *, since: int,
         row.head = max(row.head, page.head)
         row.floor = page.floor if since == 0 else row.floor
         row.heartbeat_at = timezone.now()
-        if row.checkpoint >= page.head:
+        ours = history.contacted(row, answer(page), pairs, page.next, checkpoints.highest(row))
+        if ours and row.checkpoint >= page.head:
             checkpoints.note_confirmed(row, datetime.fromisoformat(page.time))
         checkpoints.note_progress(row, moved=row.checkpoint > before)
         row.save(using=consumer)

@@ -49,6 +49,8 @@ def read(consumer: str, raw: Any) -> tuple[Event, Handler]:
         causation=envelope.causationid,
         position=envelope.position,
         data=data,
+        mark=envelope.mark,
+        previous_mark=envelope.markbefore,
     )
     return event, handler
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import incidents, parking, pulling
+from messaging import history, incidents, parking, pulling
 from messaging.caches import Cache
 from messaging.client import Authority, Denied, Unreachable
 from messaging.differences import KINDS, Difference, Search
@@ -47,12 +47,18 @@ def compare(
 ) -> Comparison:
     """Compare a consumer's copy with its authority; what is under way is no difference. `progress` is told of each round trip.
 
+    Where both are equal, a copy that was in doubt is so no more.
+
     Raises `NoCache`; an authority that doesn't answer, or refuses, is a verdict.
     """
     cache, asking = pulling.cache_of(consumer, authority), client or Authority(authority, consumer)
-    partial = pulling.subscribed(consumer, authority).partial
+    row = pulling.subscribed(consumer, authority)
+    partial, since = row.partial, row.doubtful_since
     found, bytes_, trips = Comparison(), asking.bytes, asking.round_trips
     try:
+        place = (
+            asking.changes(pulling.BEYOND, limit=1, marks="") if since else None
+        )  # before the comparison: it covers all up to there
         for page in Search(consumer, cache, asking, progress).pages():
             found.forgotten += [row.id for row in page if forgotten(cache, row)]
             drifted = [row for row in page if not forgotten(cache, row) and not (partial and row.kind == "missing")]
@@ -61,6 +67,8 @@ def compare(
             found.rows += [as_dict(row) for row in drifted[: max(0, MOST_KEPT - len(found.rows))]]
         found.verdict = "drift" if found.differing else "in_sync"
         note(consumer, authority, drift=found.counts, compared_at=timezone.now())
+        if since and place and found.verdict == "in_sync":
+            history.settle(consumer, authority, since, place.head, place.mark or "")
     except (Unreachable, Denied) as error:
         found.verdict, found.error = "unreachable", error
     finally:

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
-from messaging import copies, databases, engines, sequencer, steps
+from messaging import copies, databases, engines, marks, sequencer, steps
 from messaging.copies import LARGEST_MESSAGE
 from messaging.models import Consumer
 from messaging.sending import Sender
@@ -127,8 +127,11 @@ class Relay:
         now = timezone.now()  # before the head: whoever has everything up to it is as fresh as this
         sequencer.stamp_pending(self.using)
         head = sequencer.head(self.using)
+        round_ = marks.at(self.using, head)
         for consumer in Consumer.objects.using(self.using).exclude(queue=""):
-            self.sender.heartbeat(consumer.queue, consumer.name, head, now)
+            # Workers of a release without marks know no fourth word; who has shown marks is a newer one.
+            mark = round_.mark if round_ and consumer.marks else ""
+            self.sender.heartbeat(consumer.queue, consumer.name, head, now, mark)
         self.next_heartbeat = time.monotonic() + HEARTBEAT
 
     def run_once(self) -> Round:
@@ -141,7 +144,8 @@ class Relay:
             rows = engines.for_alias(self.using).claim(self.using, self.batch)
             if not rows:
                 return Round()
-            good, bad = copies.sort(rows)
+            known = marks.rounds(self.using, (position for _, _, position in rows if position is not None))
+            good, bad = copies.sort(rows, known)
             steps.reach("relay.claimed")
             done = Round(sent=len(good), failed=len(bad))
             for consumer in Consumer.objects.using(self.using):

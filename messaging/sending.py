@@ -67,11 +67,12 @@ class Sender:
         """One message with many events for one consumer. The queue is declared with it, so it is there whoever starts first."""
         self._send(queue_name, DELIVER, {"consumer": consumer, "events": events}, plural(len(events), "event"))
 
-    def heartbeat(self, queue_name: str, consumer: str, head: int, at: datetime) -> None:
-        """The publisher's head at a time of its clock. None is added where nobody takes the older ones."""
+    def heartbeat(self, queue_name: str, consumer: str, head: int, at: datetime, mark: str = "") -> None:
+        """The publisher's head at a time of its clock, with the mark of its round. None is added where nobody takes the older ones."""
         self.connect()
         if self._bound(queue_name).queue_declare().message_count < MOST_WAITING:
             values = {"consumer": consumer, "authority": self.publisher, "head": head, "at": at.isoformat()}
+            values |= {"mark": mark} if mark else {}
             self._send(queue_name, HEARTBEAT, values, "a heartbeat")
 
     def declare(self, queue_name: str) -> None:

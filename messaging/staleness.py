@@ -58,17 +58,21 @@ def heard(row: Subscription | None) -> int | None:
 
 
 def measured(consumer: str, authority: str) -> bool:
-    """Whether anything is known of the copy's age: it was confirmed once, or is known to be behind."""
+    """Whether anything is known of the copy's age: it was confirmed once, is known to be behind, or is in doubt."""
     row = _subscription(consumer, authority)
-    return row is not None and (row.confirmed_at is not None or row.head > row.checkpoint)
+    return row is not None and (row.confirmed_at is not None or row.head > row.checkpoint or bool(row.doubt))
 
 
 def doubt(consumer: str, authority: str, bound: timedelta) -> str:
     """Why a decision that accepts a copy of at most this age can't rely on this one, as a sentence; empty where it can.
 
-    A copy that was never confirmed is too old for every bound.
+    A copy that was never confirmed is too old for every bound. One in doubt can't be relied on whatever its age: part of it may be
+    of a history that its authority no longer has.
     """
-    old = staleness(consumer, authority)
+    row = _subscription(consumer, authority)
+    if row is not None and row.doubt:
+        return described(consumer, authority)
+    old = age(row)
     if old is not None and old <= bound:
         return ""
     return f"{described(consumer, authority)} The accepted age is {in_words(bound)}."
@@ -77,6 +81,8 @@ def doubt(consumer: str, authority: str, bound: timedelta) -> str:
 def described(consumer: str, authority: str) -> str:
     """The copy's age and lag as a sentence."""
     row = _subscription(consumer, authority)
+    if row is not None and row.doubt:
+        return f"The copy of {authority} is in doubt. {row.doubt} Compare them: reconcile {consumer} --from {authority}."
     old, missing = age(row), behind(row)
     lagging = f", and is {plural(missing, 'position')} behind" if missing else ""
     if old is None:

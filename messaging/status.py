@@ -32,7 +32,8 @@ class ConsumerState:
     `state`: the subscription's; new: nothing was heard yet; elsewhere: the consumer runs in another process. Only a copy can lag:
     where the consumer keeps none and only acts on events, `lag`, `staleness_seconds` and `drift` are None. `drift` is the number of
     rows that the last comparison found to differ, `drift_by_kind` what they were; None: never compared. `incidents`: open ones;
-    `restored`: what there is to say of an authority that was set back to a backup.
+    `restored`: what there is to say of a side that was set back to a backup; while the copy is in doubt for it, `state` is
+    "doubtful".
     """
 
     consumer: str
@@ -109,7 +110,7 @@ def _place(consumer: str, authority: str, row: Subscription | None, head: int | 
         return place
     age = staleness.age(row)
     return place | {
-        "state": row.state,
+        "state": "doubtful" if row.doubt else row.state,
         "lag": staleness.behind(row, head),
         "staleness_seconds": None if age is None else round(age.total_seconds(), 1),
         "drift": None if row.drift is None else sum(row.drift.get(kind, 0) for kind in KINDS),

@@ -19,6 +19,7 @@ from messaging.reading import FORGED
 
 log = logging.getLogger(__name__)
 HEAD: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=LARGEST)])
+MARK: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(max_length=32)])
 TIME: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
@@ -39,13 +40,13 @@ def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
 
 
 @shared_task(bind=True, name=HEARTBEAT, Request="messaging.worker:SignedRequest")
-def heartbeat(self: Task, *, consumer: str, authority: str, head: int, at: str) -> None:
+def heartbeat(self: Task, *, consumer: str, authority: str, head: int, at: str, mark: str = "") -> None:
     """An authority's sign of life. One that can't be noted is no loss: the next one says more."""
-    position, time_there = HEAD.validate_python(head), TIME.validate_python(at)
+    position, time_there, of_round = HEAD.validate_python(head), TIME.validate_python(at), MARK.validate_python(mark)
     if consumer not in conf.contexts():
         return
     if authority in signing.publishers(self.request.get(signing.VERIFIED)):
-        checkpoints.hear(consumer, authority, position, time_there)
+        checkpoints.hear(consumer, authority, position, time_there, of_round)
     else:
         said = json.dumps({"authority": authority, "head": head, "at": at})
         parking.park_refused(consumer, {"task": HEARTBEAT}, said, FORGED)

@@ -4,6 +4,7 @@ It is a process of its own and not a Celery task: it has to work when the broker
 """
 
 import logging
+import math
 import random
 import threading
 import time
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 from django.db import connections
 from django.utils import timezone
 
-from messaging import conf, databases, ownership, pulling, reconcile
+from messaging import conf, databases, history, incidents, ownership, pulling, reconcile
 from messaging.client import Authority, BelowFloor, Denied, Unreachable
 from messaging.following import NotYet
 from messaging.models import Subscription
@@ -32,6 +33,8 @@ GRACE = 3.0
 SILENCE = 8.0
 #: Seconds between two reports of the checkpoint to the authority, which are also the proof that it answers.
 REPORT = 30.0
+#: Seconds between two comparisons of a copy that is in doubt.
+DOUBTED = 30.0
 #: Seconds until an authority that didn't answer is asked again: doubling from the first to the last, with jitter.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
@@ -46,10 +49,12 @@ class Watch:
     reported: float = 0.0
     told_live: bool = False
     compared: float = field(default_factory=time.monotonic)
+    doubted: float = -math.inf
     asked: float = 0.0
     pause: float = FIRST_PAUSE
     quiet_until: float = 0.0
     arrived: deque[tuple[float, int]] = field(default_factory=deque)
+    told_new: bool = False
 
     def overdue(self, row: Subscription) -> int:
         """The highest position that had arrived `GRACE` ago: what is still missing below it has had its time to come.
@@ -119,11 +124,15 @@ class Tending:
         if row.bootstrap_head is not None or row.state == State.PAUSED:
             return  # a bootstrap is under way, and reads the same feed
         now = time.monotonic()
-        pull = self.pull and row.state != State.NEW  # what is new waits for its bootstrap
+        # What is new waits for its bootstrap; unless it heard of everything from the first position on, then only holes are missing.
+        pull = self.pull and (row.state != State.NEW or row.checkpoint > 0)
         if pull:
             self._fill(authority, watch, row)
-        if now - watch.reported >= REPORT or row.state in (State.NEW, State.UNREACHABLE):
-            self._report(authority, watch)
+        if now - watch.reported >= REPORT or row.state in (State.NEW, State.UNREACHABLE) or history.unverified(row):
+            row = self._report(authority, watch)
+        if row.doubt and now - watch.doubted >= DOUBTED:
+            watch.doubted = now
+            self._settle(authority, watch, row)
         if self.compare_every and now - watch.compared >= self.compare_every:
             watch.compared = now
             reconcile.watch(self.consumer, authority, client=watch.client, pull=pull)
@@ -180,7 +189,20 @@ class Tending:
             if applied:
                 log.warning("%s: pulled %s of %s that hadn't arrived", self.consumer, plural(applied, "change"), authority)
 
-    def _report(self, authority: str, watch: Watch) -> None:
+    def _settle(self, authority: str, watch: Watch, row: Subscription) -> None:
+        """Compare a copy that is in doubt: where both sides are equal, it is so no more."""
+        log.warning("%s: its copy of %s is in doubt: %s", self.consumer, authority, row.doubt)
+        found = reconcile.compare(self.consumer, authority, client=watch.client)
+        if found.verdict == "in_sync":
+            log.info("%s: its copy of %s is as its authority has it, and in doubt no more", self.consumer, authority)
+        elif found.verdict == "drift":
+            incidents.drift(self.consumer, authority, [row["id"] for row in found.rows])
+            log.warning(
+                "%s: %s of its copy of %s differ. Type: reconcile %s --from %s --repair",
+                *(self.consumer, counted(found.differing, "row"), authority, self.consumer, authority),
+            )
+
+    def _report(self, authority: str, watch: Watch) -> Subscription:
         """Tell the authority where we are; that also shows that it answers, and brings back a copy that counted as cut off."""
         row = pulling.report(self.consumer, authority, client=watch.client, tell_live=not watch.told_live)
         watch.reported = time.monotonic()
@@ -189,6 +211,13 @@ class Tending:
             log.info("%s: its copy of %s is live", self.consumer, authority)
             row = pulling.report(self.consumer, authority, client=watch.client, tell_live=not watch.told_live)
         watch.told_live = watch.told_live or row.state == State.LIVE
+        if row.state == State.NEW and not watch.told_new and row.checkpoint == 0:
+            watch.told_new = True
+            log.warning(
+                "%s: its copy of %s is new and lacks what was there before. Type: bootstrap %s --from %s",
+                *(self.consumer, authority, self.consumer, authority),
+            )
+        return row
 
     def _postpone(self, authority: str, watch: Watch, error: Exception) -> None:
         rows = Subscription.objects.using(self.consumer).filter(pk=authority, state=State.LIVE)

@@ -69,6 +69,13 @@ class ChangesQuery(serializers.Serializer[Any]):
         help_text="The `floor` that was told with `since=0`, when the consumer began its copy; 0 before. What was purged up to "
         "there it need not know.",
     )
+    marks = serializers.RegexField(
+        r"^([0-9]{1,19}:[0-9a-f]{1,32}(,[0-9]{1,19}:[0-9a-f]{1,32})*)?$",
+        required=False,
+        allow_blank=True,
+        max_length=12_000,
+        help_text="The positions that the consumer has with their marks, as `28:9f2c…,35:01ab…`; empty where it has none yet.",
+    )
 
 
 class RecordQuery(serializers.Serializer[Any]):
@@ -95,6 +102,22 @@ class Changes(serializers.Serializer[Any]):
         max_value=LAST_POSITION,
         required=False,
         help_text="Tombstones up to this position may be gone. It is told to who sent `floor`.",
+    )
+    mark = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        help_text="The mark of the position `next`, or of the head where that is lower; empty where it has none. Returned, as the "
+        "next two are, only when the request sent `marks`.",
+    )
+    refused = serializers.ListField(
+        child=serializers.IntegerField(min_value=0),
+        required=False,
+        help_text="Positions in `marks` that this authority didn't issue with their mark, or of which it can't tell any more.",
+    )
+    reported = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        help_text="With `checkpoint`: the highest one that the consumer had reported before; null: none.",
     )
 
 

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from messaging import conf, feed, fingerprints, grants, registry
+from messaging import conf, feed, fingerprints, grants, marks, registry
 from messaging.api import access, errors, requests, schema, shapes, throttling
 from messaging.api.compression import compressed
 from messaging.api.rendering import Json, Written
@@ -96,10 +96,25 @@ class ChangesView(ConsumerView):
         floor = feed.floor(self.alias)
         if 0 < since < floor and asked.get("floor", 0) < floor:
             raise errors.Gone("below_floor", "Tombstones that you didn't see are gone. Start from since=0.", floor=floor)
+        told: dict[str, Any] = {}
+        if "marks" in asked:
+            told = self.history(consumer, asked["marks"], min(page.next, page.head), reports="checkpoint" in asked)
         if "checkpoint" in asked:
             self.note(consumer, min(asked["checkpoint"], page.head), live=asked["live"])
-        told = {"head": page.head, "next": page.next, "time": page.time, "results": Written.list_of(page.results)}
+        told |= {"head": page.head, "next": page.next, "time": page.time, "results": Written.list_of(page.results)}
         return Response({**told, "floor": floor} if "floor" in asked else told)  # older consumers know four keys and no fifth
+
+    def history(self, consumer: Consumer, shown: str, position: int, *, reports: bool) -> dict[str, Any]:
+        """Whether this authority issued the pairs that a consumer shows, and the mark of the position that it gets."""
+        if not consumer.marks:
+            Consumer.objects.using(self.alias).filter(pk=consumer.pk).update(marks=True)
+        pairs = [(int(place), mark) for place, _, mark in (pair.partition(":") for pair in shown.split(",")) if mark]
+        issued = marks.at(self.alias, position)
+        return {
+            "mark": issued.mark if issued else "",
+            "refused": marks.refused(self.alias, pairs),
+            "reported": consumer.checkpoint if reports else None,
+        }
 
     def note(self, consumer: Consumer, checkpoint: int, *, live: bool) -> None:
         """What a consumer reports of itself. Nobody has more than there is: a checkpoint past the head would let retention delete

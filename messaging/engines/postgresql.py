@@ -150,7 +150,12 @@ def install_stamping(connection: BaseDatabaseWrapper) -> None:
                 )
                 UPDATE messaging_ledger l SET position = n.position FROM numbered n WHERE l.id = n.id;
                 GET DIAGNOSTICS given = ROW_COUNT;
-                UPDATE messaging_sequence SET head = before + given WHERE id = 1 AND given > 0;
+                IF given > 0 THEN
+                    UPDATE messaging_sequence SET head = before + given WHERE id = 1;
+                    INSERT INTO messaging_mark ("position", first, mark, previous)
+                    SELECT before + given, before + 1, left(replace(gen_random_uuid()::text, '-', ''), 16),
+                        coalesce((SELECT m.mark FROM messaging_mark m ORDER BY m."position" DESC LIMIT 1), '');
+                END IF;
                 RETURN given;
             END $body$""")
 

@@ -133,6 +133,12 @@ def stamp(using: str, limit: int) -> int:
         stamped = int(cursor.rowcount)  # -1 if the statement began with WITH: Python's sqlite3 goes by its first word
         if stamped:
             cursor.execute("UPDATE messaging_sequence SET head = head + %s WHERE id = 1", [stamped])
+            cursor.execute(
+                "INSERT INTO messaging_mark (position, first, mark, previous) "
+                "SELECT head, head - %s + 1, lower(hex(randomblob(8))), "
+                "coalesce((SELECT mark FROM messaging_mark ORDER BY position DESC LIMIT 1), '') FROM messaging_sequence",
+                [stamped],
+            )
         return stamped
 
 

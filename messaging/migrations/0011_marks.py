@@ -1,0 +1,62 @@
+"""Stamping rounds leave marks, and consumers keep them: how a database that was set back is noticed."""
+
+from django.db import migrations, models
+
+from messaging import engines
+
+
+def install(apps, schema_editor):
+    engines.for_alias(schema_editor.connection.alias).install_stamping(schema_editor.connection)
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("messaging", "0010_stamping"),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="Mark",
+            fields=[
+                (
+                    "position",
+                    models.BigIntegerField(help_text="The last position of the round.", primary_key=True, serialize=False),
+                ),
+                ("first", models.BigIntegerField(help_text="Its first position.")),
+                ("mark", models.CharField(help_text="Random: no other history has it.", max_length=16)),
+                ("previous", models.CharField(blank=True, help_text="The mark of the round before it.", max_length=16)),
+            ],
+        ),
+        migrations.AddField(
+            model_name="consumer",
+            name="marks",
+            field=models.BooleanField(
+                db_default=False, default=False, editable=False, help_text="Whether it knows of marks, so heartbeats carry them."
+            ),
+        ),
+        migrations.AddField(
+            model_name="subscription",
+            name="doubt",
+            field=models.CharField(
+                blank=True,
+                db_default="",
+                default="",
+                help_text="Why no decision may count this copy as fresh; empty: none.",
+                max_length=300,
+            ),
+        ),
+        migrations.AddField(
+            model_name="subscription",
+            name="doubtful_since",
+            field=models.DateTimeField(blank=True, help_text="Since when it is in doubt.", null=True),
+        ),
+        migrations.AddField(
+            model_name="subscription",
+            name="marks",
+            field=models.JSONField(
+                blank=True, help_text="[position, mark, seam] of the rounds last applied; see `messaging.history`.", null=True
+            ),
+        ),
+        # Programs of the last release call the same function, so their rounds leave marks as soon as it is replaced.
+        migrations.RunPython(install, migrations.RunPython.noop),
+    ]
