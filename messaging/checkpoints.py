@@ -45,7 +45,7 @@ def merge(checkpoint: int, ahead: Iterable[Sequence[int]], positions: Iterable[i
 
 def highest(row: Subscription) -> int:
     """The highest position that a copy has, by its own record."""
-    return max([row.checkpoint, *(last for _, last in row.ahead)])
+    return int(max([row.checkpoint, *(last for _, last in row.ahead)]))
 
 
 def frontier(consumer: str, authority: str) -> int:

@@ -96,8 +96,10 @@ def contacted(row: Subscription, answer: Answer, pairs: Sequence[Pair], at: int,
         row.marks = None
         return True
     if answer.refused:
-        place = min(answer.refused)
-        doubt(row, f"{row.authority} has another history than this copy, at position {place} or before: one of both was set back.")
+        refused = min(answer.refused)
+        doubt(
+            row, f"{row.authority} has another history than this copy, at position {refused} or before: one of both was set back."
+        )
         return False
     if answer.reported is not None and answer.reported > highest:
         doubt(row, f"This copy was set back: it has position {highest}, and had reported {answer.reported}.")

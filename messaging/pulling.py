@@ -81,8 +81,8 @@ def catch_up(
 def pages(
     client: Authority, cache: Cache, row: Subscription, *, page_size: int, until: int | None = None
 ) -> Iterator[tuple[int, Page, list[Pair]]]:
-    """Pages from the copy's checkpoint to the head (or to `until`), as the cache reads them, each with the position that it was asked
-    from and the pairs that were shown for it. While one is applied, the next is on its way.
+    """Pages from the copy's checkpoint to the head (or to `until`), as the cache reads them, each with the position that it was
+    asked from and the pairs that were shown for it. While one is applied, the next is on its way.
 
     The copy's `floor` is the authority's when it was begun from 0. What was purged before it began it need not know, so it may go
     on below that; without it, no copy of more than a page could be begun after a purge.
@@ -150,7 +150,7 @@ def subscribed(consumer: str, authority: str) -> Subscription:
 def take(
     consumer: str, authority: str, cache: Cache, page: Page, *, since: int, source: str, pairs: Sequence[Pair] = ()
 ) -> tuple[int, int]:
-    """Apply a page that was asked for from `since` while `pairs` were shown; returns (rows applied, checkpoint). One transaction."""
+    """Apply a page that was asked for from `since` with these `pairs`; returns (rows applied, checkpoint). One transaction."""
     taken = changes.events(authority, page.results, str(uuid.uuid4()))
     with transaction.atomic(using=consumer):
         applied = cache.apply(taken, source).applied if taken else frozenset()

@@ -52,8 +52,8 @@ def compare(
     Raises `NoCache`; an authority that doesn't answer, or refuses, is a verdict.
     """
     cache, asking = pulling.cache_of(consumer, authority), client or Authority(authority, consumer)
-    row = pulling.subscribed(consumer, authority)
-    partial, since = row.partial, row.doubtful_since
+    own = pulling.subscribed(consumer, authority)
+    partial, since = own.partial, own.doubtful_since
     found, bytes_, trips = Comparison(), asking.bytes, asking.round_trips
     try:
         place = (

@@ -68,7 +68,7 @@ class Sender:
         self._send(queue_name, DELIVER, {"consumer": consumer, "events": events}, plural(len(events), "event"))
 
     def heartbeat(self, queue_name: str, consumer: str, head: int, at: datetime, mark: str = "") -> None:
-        """The publisher's head at a time of its clock, with the mark of its round. None is added where nobody takes the older ones."""
+        """The publisher's head at a time of its clock, and its round's mark. None is added where nobody takes the older ones."""
         self.connect()
         if self._bound(queue_name).queue_declare().message_count < MOST_WAITING:
             values = {"consumer": consumer, "authority": self.publisher, "head": head, "at": at.isoformat()}

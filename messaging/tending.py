@@ -124,7 +124,7 @@ class Tending:
         if row.bootstrap_head is not None or row.state == State.PAUSED:
             return  # a bootstrap is under way, and reads the same feed
         now = time.monotonic()
-        # What is new waits for its bootstrap; unless it heard of everything from the first position on, then only holes are missing.
+        # What is new waits for its bootstrap, unless it heard of everything from the first position on: only holes are missing then.
         pull = self.pull and (row.state != State.NEW or row.checkpoint > 0)
         if pull:
             self._fill(authority, watch, row)
@@ -199,7 +199,7 @@ class Tending:
             incidents.drift(self.consumer, authority, [row["id"] for row in found.rows])
             log.warning(
                 "%s: %s of its copy of %s differ. Type: reconcile %s --from %s --repair",
-                *(self.consumer, counted(found.differing, "row"), authority, self.consumer, authority),
+                *(self.consumer, plural(found.differing, "row"), authority, self.consumer, authority),
             )
 
     def _report(self, authority: str, watch: Watch) -> Subscription:

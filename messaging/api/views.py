@@ -113,7 +113,8 @@ class ChangesView(ConsumerView):
         return {
             "mark": issued.mark if issued else "",
             "refused": marks.refused(self.alias, pairs),
-            "reported": consumer.checkpoint if reports else None,
+            # While a grant is open, it may begin anew.
+            "reported": consumer.checkpoint if reports and not consumer.bootstrap_open else None,
         }
 
     def note(self, consumer: Consumer, checkpoint: int, *, live: bool) -> None:

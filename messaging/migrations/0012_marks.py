@@ -11,7 +11,7 @@ def install(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("messaging", "0010_stamping"),
+        ("messaging", "0011_plural_names"),
     ]
 
     operations = [
@@ -55,6 +55,13 @@ class Migration(migrations.Migration):
             name="marks",
             field=models.JSONField(
                 blank=True, help_text="[position, mark, seam] of the rounds last applied; see `messaging.history`.", null=True
+            ),
+        ),
+        migrations.AlterField(
+            model_name="incident",
+            name="kind",
+            field=models.CharField(
+                choices=[("silent", "Changes without an event"), ("drift", "Drift"), ("restored", "Set back")], max_length=10
             ),
         ),
         # Programs of the last release call the same function, so their rounds leave marks as soon as it is replaced.
