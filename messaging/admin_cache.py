@@ -115,4 +115,6 @@ class CacheAdmin(ReadOnlyAdmin):
 def _kind(cache: Cache, key: str, authority: dict[str, Any] | None, own: dict[str, Any] | None) -> str:
     then = states.state_of(cache, key, authority)
     kind = states.kind_of(then, then, states.state_of(cache, key, own))
+    if states.erased_here(cache, own, authority):
+        return "erased_here"
     return "" if reconcile.forgotten(cache, Difference(key, kind, authority, own)) else kind

@@ -18,10 +18,8 @@ from django.utils.timesince import timesince
 from messaging import grants
 from messaging.admin_base import ReadOnlyAdmin, pretty
 from messaging.models import Consumer, Incident, Repair, Subscription
+from messaging.status import KINDS
 from messaging.texts import plural
-
-#: Kinds of drift, in the order that they are told.
-DRIFT = ("missing", "stale", "corrupt", "ghost", "ahead")
 
 
 def since(moment: datetime | None, never: str) -> str:
@@ -48,7 +46,7 @@ def counted(counts: Any) -> str:
     """{"missing": 2, "stale": 0} as "2 missing"."""
     if not isinstance(counts, dict):
         return str(counts)
-    kinds = [*(kind for kind in DRIFT if kind in counts), *sorted(set(counts) - set(DRIFT))]  # PostgreSQL keeps no order
+    kinds = [*(kind for kind in KINDS if kind in counts), *sorted(set(counts) - set(KINDS))]  # PostgreSQL keeps no order
     return ", ".join(f"{_grouped(counts[kind])}\xa0{kind}" for kind in kinds if counts[kind]) or "none"
 
 
@@ -107,14 +105,19 @@ class ConsumerAdmin(ReadOnlyAdmin):
 class SubscriptionAdmin(ReadOnlyAdmin):
     """How far this context got with each authority, and how sure that is."""
 
-    list_display = ("authority", "state", "checkpoint", "head", "lag", "staleness", "found", "compared", "event")
+    list_display = ("authority", "stands", "checkpoint", "head", "lag", "staleness", "found", "compared", "event")
     list_filter = ("state",)
     search_fields = ("authority",)
     fields = (
-        *("authority", "state", "checkpoint", "head", "lag", "beyond", "behind_since", "staleness", "confirmed_at"),
+        *("authority", "state", "doubt", "doubtful_since", "checkpoint", "head", "lag", "beyond", "behind_since", "staleness"),
+        "confirmed_at",
         *("heartbeat_at", "last_event_at", "found", "compared_at", "repaired_at", "applied", "duplicate", "obsolete", "addresses"),
     )
     readonly_fields = ("lag", "beyond", "staleness", "found", "addresses")
+
+    @admin.display(description="state", ordering="state")
+    def stands(self, row: Subscription) -> str:
+        return "Doubtful" if row.doubt else row.get_state_display()
 
     @admin.display(description="lag")
     def lag(self, row: Subscription) -> int:

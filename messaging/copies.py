@@ -34,11 +34,16 @@ def sort(rows: Sequence[tuple[Any, str, int | None]], rounds: Rounds = NO_ROUNDS
             bad.append((row_id, reason))
         else:
             if position is not None:
-                event["position"] = position
-                if known := rounds.of(position):
-                    event["mark"], event["markbefore"] = known.mark, known.previous
+                place(event, position, rounds)
             good.append(Sendable(event, len(body)))
     return good, bad
+
+
+def place(event: dict[str, Any], position: int, rounds: Rounds) -> None:
+    """Give an event its change's position in the feed, with the marks of the round that gave it out."""
+    event["position"] = position
+    if known := rounds.of(position):
+        event["mark"], event["markbefore"] = known.mark, known.previous
 
 
 def problem(event: Any) -> str:

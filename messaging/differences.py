@@ -19,7 +19,7 @@ from messaging.caches import Cache
 from messaging.client import Authority
 from messaging.states import State
 
-KINDS: Final = ("missing", "stale", "corrupt", "ghost", "ahead")
+KINDS: Final = ("missing", "stale", "corrupt", "ghost", "ahead", "erased_here")
 #: Parts that a range is cut into. The second cut of many rows is finer: where little differs here and there, it is the last that
 #: scans nearly everything (100 differences of 1,000,000 rows, spread out: 9 s, and 13 s by sixteen).
 PARTS, FINER = 16, 64
@@ -166,6 +166,8 @@ class Search:
             authority = None if record is None else states.values_of(self.cache, record)
             then = states.state_of(self.cache, key, authority)
             kind = states.kind_of(suspect.before, then, states.state_of(self.cache, key, row))
+            if states.erased_here(self.cache, row, authority):
+                kind = "erased_here"
             if kind in ("missing", "stale") and states.awaited(record, suspect.frontier, frontier):
                 kind = "moving"
             if kind == "moving":

@@ -24,7 +24,8 @@ class Feed:
     its erasure): field to value, or to `CHANGED_AT`; fields that aren't named are empty.
     `announces`: the event class that tells an aggregate's state, for `republish`: called with the facts, and whether it is the
     aggregate's first event. `keeps_gone`: whether a deleted aggregate counts as a row, with the data of `gone`, in fingerprints and
-    single records; where it doesn't, copies delete theirs, and the feed alone tells of the deletion.
+    single records; where it doesn't, copies delete theirs, and the feed alone tells of the deletion. `erase`: erases an aggregate
+    by its id, for `erase_again`.
     """
 
     model: type[models.Model]
@@ -32,6 +33,7 @@ class Feed:
     gone: Mapping[str, Any]
     announces: Callable[[DomainEvent, bool], type[DomainEvent]]
     keeps_gone: bool = True
+    erase: Callable[[str], object] | None = None
     fields: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:

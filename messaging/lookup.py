@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
 
-from messaging import changes, pulling
+from messaging import changes, pulling, states
 from messaging.caches import Cache
 from messaging.client import Authority, Denied, Unreachable
 from messaging.models import Unknown
@@ -29,10 +29,12 @@ FORGOTTEN, AT_A_TIME = timedelta(days=1), 100
 
 
 class Refreshed(NamedTuple):
-    """`applied`: rows of the cache that moved. `unknown`: ids that the authority doesn't know."""
+    """`applied`: rows of the cache that moved. `unknown`: ids that the authority doesn't know. `other`: ids of which the cache has
+    something else all the same; only looked for where the copy is in doubt."""
 
     applied: int
     unknown: frozenset[str]
+    other: frozenset[str]
 
 
 def find(
@@ -71,16 +73,20 @@ def find(
 def refresh(consumer: str, authority: str, ids: Sequence[Any], *, client: Authority) -> Refreshed:
     """Ask for the present state of these aggregates, 1,000 in one question, and apply what is newer than the cache's.
 
-    Rows that the authority doesn't know stay as they are. Raises `Unreachable`, `Denied`, `NoCache`; earlier answers stay.
+    Rows that the authority doesn't know stay as they are, and so do those that are newer: an event may have overtaken the answer.
+    Raises `Unreachable`, `Denied`, `NoCache`; earlier answers stay.
     """
-    cache = pulling.cache_of(consumer, authority)
+    cache, doubtful = pulling.cache_of(consumer, authority), bool(pulling.subscribed(consumer, authority).doubt)
+    other: set[str] = set()
     wanted = [str(_key(cache, value)) for value in ids]
     applied, known = 0, set()
     for start in range(0, len(wanted), MOST_IDS):
         records = client.records(wanted[start : start + MOST_IDS])
         applied += _apply(consumer, authority, cache, records)
         known |= {record["id"] for record in records}
-    return Refreshed(applied, frozenset(wanted) - known)
+        if doubtful:  # then what is newer may be of a history that is gone
+            other |= _differing(consumer, cache, records)
+    return Refreshed(applied, frozenset(wanted) - known, frozenset(other))
 
 
 @dataclass
@@ -112,7 +118,7 @@ class Asking:
             return set(ids)
         self._in_vain = 0
         self.asked, self.unknown = self.asked + len(ids), self.unknown + len(found.unknown)
-        return {value for value in ids if str(value) in found.unknown}
+        return {value for value in ids if str(value) in found.unknown | found.other}
 
     def told(self) -> list[str]:
         """What a person should know of it, in sentences; none where nothing was asked."""
@@ -132,6 +138,15 @@ def _apply(consumer: str, authority: str, cache: Cache, records: Sequence[Mappin
         return 0
     with transaction.atomic(using=consumer):
         return len(cache.apply(events, "lookup").applied)
+
+
+def _differing(consumer: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> set[str]:
+    own = states.own_rows(consumer, cache, [record["id"] for record in records])
+    return {
+        key
+        for key, wanted in ((record["id"], states.values_of(cache, record)) for record in records)
+        if states.state_of(cache, key, own.get(key)) != states.state_of(cache, key, wanted)
+    }
 
 
 def _key(cache: Cache, value: Any) -> Any:

@@ -47,7 +47,8 @@ def repair(
 
     Everything goes through the conditional upsert. A row with the authority's version and other content is taken out first, in the
     same transaction: the authority wins. A ghost is taken out, and kept with the repair's record. A row that is ahead means that
-    the authority lost data, and stays as it is unless `authority_wins`.
+    the authority lost data, and stays as it is unless `authority_wins`. A tombstone stays in any case: who is erased here and alive
+    at the authority was revived by a backup, and the authority erases them again (`erase_again`).
 
     The repair is announced to the owners; `by`: who repairs, and this process's user where nobody is named. Raises `Unreachable`,
     `Denied`; what was repaired before stays, and is announced.
@@ -57,7 +58,8 @@ def repair(
     try:
         reconcile.remove(consumer, authority, cache, comparison.forgotten)
         for rows in _batches(_pages(consumer, cache, asking, comparison)):
-            wanted = [row for row in rows if row["kind"] != "ahead" or authority_wins]
+            left = {"erased_here"} if authority_wins else {"erased_here", "ahead"}
+            wanted = [row for row in rows if row["kind"] not in left]
             if wanted:
                 _mend(consumer, authority, cache, asking, wanted, mended)
             progress(len(rows))
@@ -107,7 +109,7 @@ def _mend(consumer: str, authority: str, cache: Cache, client: Authority, rows: 
 
 def _stands_in_the_way(cache: Cache, row: dict[str, Any], own: dict[str, Any] | None, wanted: dict[str, Any] | None) -> bool:
     """Whether the row that is there has to go, because no upsert gets past it. One that moved since it was compared stays."""
-    if own is None:
+    if own is None or states.erased_here(cache, own, wanted):
         return False
     if wanted is None:
         return bool(row["kind"] == "ghost" and own["version"] == row["cache"]["version"])

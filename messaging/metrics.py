@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from messaging import conf
 from messaging.models import Subscription
-from messaging.status import KINDS, ConsumerState, consumer_states, outbox_states, reading
+from messaging.status import DOUBTFUL, KINDS, ConsumerState, consumer_states, outbox_states, reading
 
 
 class Contexts(Collector):
@@ -63,7 +63,7 @@ def _consumers(states: list[ConsumerState]) -> Iterator[Metric]:
                 family.add_metric(who, value)
         for kind in KINDS if state.drift_by_kind is not None else ():
             drift.add_metric([*who, kind], (state.drift_by_kind or {}).get(kind, 0))
-        for choice in Subscription.State.values:
+        for choice in (*Subscription.State.values, DOUBTFUL):
             state_is.add_metric([*who, choice], float(state.state == choice))
     yield from (*named.values(), drift, state_is)
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from messaging import changes, checkpoints, conf, history, incidents, steps
 from messaging.caches import Cache
-from messaging.client import Authority, Page
+from messaging.client import Authority, Denied, Page
 from messaging.errors import MessagingError
 from messaging.marks import Pair
 from messaging.models import Subscription
@@ -122,7 +122,12 @@ def report(consumer: str, authority: str, *, client: Authority | None = None, te
     row, asking = subscribed(consumer, authority), client or Authority(authority, consumer)
     live = tell_live and row.state == Subscription.State.LIVE
     at, pairs = row.checkpoint, history.shown(row)
-    page = asking.changes(at, limit=1, until=at, checkpoint=at, live=live or None, floor=row.floor, marks=spelled(pairs))
+    try:
+        page = asking.changes(at, limit=1, until=at, checkpoint=at, live=live or None, floor=row.floor, marks=spelled(pairs))
+    except Denied as error:
+        if at == 0 and error.reason == "bootstrap_closed":
+            _never_began(consumer, authority)
+        raise
     if page.mark is None:
         # The checkpoint was read before the question, so an answer below it is no answer that was late.
         incidents.restored(consumer, authority, head=page.head, checkpoint=at)
@@ -134,6 +139,19 @@ def report(consumer: str, authority: str, *, client: Authority | None = None, te
             checkpoints.note_confirmed(row, datetime.fromisoformat(page.time), late=True)
         row.save(using=consumer, update_fields=["head", "confirmed_at", "marks", "doubt", "doubtful_since"])
     return row
+
+
+def _never_began(consumer: str, authority: str) -> None:
+    """An authority that has closed the feed's beginning knows this copy as one that went live: most likely it was set back."""
+    with transaction.atomic(using=consumer):
+        row = Subscription.objects.using(consumer).select_for_update().get(pk=authority)
+        if row.checkpoint == 0:
+            history.doubt(
+                row,
+                f"It has nothing of {authority}, and its bootstrap was ended before: it was set back to before it, or closed. Type "
+                f"where {authority} runs: consumers open {consumer} --ttl 1h. Then: bootstrap {consumer} --from {authority}.",
+            )
+            row.save(using=consumer, update_fields=["doubt", "doubtful_since"])
 
 
 def answer(page: Page) -> history.Answer:

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import history, incidents, parking, pulling
+from messaging import history, incidents, parking, pulling, states
 from messaging.caches import Cache
 from messaging.client import Authority, Denied, Unreachable
 from messaging.differences import KINDS, Difference, Search
@@ -24,11 +24,13 @@ MOST_KEPT = 10_000
 
 @dataclass
 class Comparison:
-    """`verdict`: in_sync, drift or unreachable, which is never in_sync; `error` says why. `counts`: by kind, all five of them.
+    """`verdict`: in_sync, drift or unreachable, which is never in_sync; `error` says why. `counts`: by kind, all six of them.
     `rows`: {"id", "kind", "authority", "cache"}, the first `MOST_KEPT`. `bytes` crossed the wire in `round_trips`.
     `forgotten`: ids of tombstones that only the copy still has, because the authority purged them. They are no drift; the next
     repair or periodic look forgets them here too."""
 
+    consumer: str = ""
+    authority: str = ""
     verdict: str = "in_sync"
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -47,14 +49,14 @@ def compare(
 ) -> Comparison:
     """Compare a consumer's copy with its authority; what is under way is no difference. `progress` is told of each round trip.
 
-    Where both are equal, a copy that was in doubt is so no more.
+    Where both are equal, but for rows that are erased here, a copy that was in doubt is so no more.
 
     Raises `NoCache`; an authority that doesn't answer, or refuses, is a verdict.
     """
     cache, asking = pulling.cache_of(consumer, authority), client or Authority(authority, consumer)
     own = pulling.subscribed(consumer, authority)
     partial, since = own.partial, own.doubtful_since
-    found, bytes_, trips = Comparison(), asking.bytes, asking.round_trips
+    found, bytes_, trips = Comparison(consumer, authority), asking.bytes, asking.round_trips
     try:
         place = (
             asking.changes(pulling.BEYOND, limit=1, marks="") if since else None
@@ -66,8 +68,9 @@ def compare(
                 found.counts[row.kind] += 1
             found.rows += [as_dict(row) for row in drifted[: max(0, MOST_KEPT - len(found.rows))]]
         found.verdict = "drift" if found.differing else "in_sync"
+        settled = found.differing == found.counts["erased_here"]  # who is erased here is never decided on
         note(consumer, authority, drift=found.counts, compared_at=timezone.now())
-        if since and place and found.verdict == "in_sync":
+        if since and place and settled:
             history.settle(consumer, authority, since, place.head, place.mark or "")
     except (Unreachable, Denied) as error:
         found.verdict, found.error = "unreachable", error
@@ -112,10 +115,7 @@ def _lasting(before: Comparison, after: Comparison) -> Comparison:
 
 def forgotten(cache: Cache, row: Difference) -> bool:
     """Whether a ghost is a tombstone that the authority purged."""
-    if cache.tombstone is None or row.kind != "ghost" or row.cache is None:
-        return False
-    name, value = cache.tombstone
-    return bool(row.cache.get(name) == value)
+    return row.kind == "ghost" and states.is_tombstone(cache, row.cache)
 
 
 def remove(consumer: str, authority: str, cache: Cache, ids: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 from pydantic_core import to_json
 
-from messaging import copies, forecasts, ledger, steps, texts
+from messaging import copies, forecasts, ledger, marks, steps, texts
 from messaging.copies import Sendable
 from messaging.errors import MessagingError
 from messaging.models import Consumer, Ledger
@@ -190,10 +190,11 @@ def _sendable(authority: str, bodies: Sequence[dict[str, Any]]) -> list[Sendable
         else:
             events.append({**body, "replay": True})
     at = ledger.positions(authority, [_aggregate(event) for event in events])
+    rounds = marks.rounds(authority, (position for _, position in at.values() if position is not None))
     for event in events:
         version, position = at.get(_aggregate(event), (0, None))
         if position is not None and version == event["aggregateversion"]:
-            event["position"] = position
+            copies.place(event, position, rounds)
     return [Sendable(event, len(to_json(event))) for event in events]
 
 

@@ -44,6 +44,17 @@ def kind_of(before: State | None, then: State | None, own: State | None) -> str:
     return "corrupt" if before == then else "moving"
 
 
+def is_tombstone(cache: Cache, row: Mapping[str, Any] | None) -> bool:
+    """Whether a row says that its aggregate was erased."""
+    return row is not None and cache.tombstone is not None and bool(row.get(cache.tombstone[0]) == cache.tombstone[1])
+
+
+def erased_here(cache: Cache, own: Mapping[str, Any] | None, authority: Mapping[str, Any] | None) -> bool:
+    """Whether the copy knows as erased who is alive at the authority: a backup revived them. `authority` was read after `own`, so
+    no event can bring the two together."""
+    return is_tombstone(cache, own) and authority is not None and not is_tombstone(cache, authority)
+
+
 def own_rows(consumer: str, cache: Cache, ids: Sequence[str], *, lock: bool = False) -> dict[str, dict[str, Any]]:
     """The cache's rows of these ids: the version and the fields. `lock`: until the transaction ends nobody else writes them."""
     rows = cache.model._base_manager.using(consumer).filter(pk__in=ids).order_by("pk")

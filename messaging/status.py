@@ -18,7 +18,10 @@ from messaging.models import Consumer, Incident, Ledger, Parked, Subscription
 from messaging.texts import said
 
 #: The kinds of drift, in the order in which they are told; PostgreSQL keeps JSON's keys in one of its own.
-KINDS = ("missing", "stale", "corrupt", "ghost", "ahead")
+KINDS = ("missing", "stale", "corrupt", "ghost", "ahead", "erased_here")
+
+#: The state of a copy that is in doubt, whatever its subscription's.
+DOUBTFUL = "doubtful"
 
 
 class DatabaseUnreadable(MessagingError):
@@ -110,7 +113,7 @@ def _place(consumer: str, authority: str, row: Subscription | None, head: int | 
         return place
     age = staleness.age(row)
     return place | {
-        "state": "doubtful" if row.doubt else row.state,
+        "state": DOUBTFUL if row.doubt else row.state,
         "lag": staleness.behind(row, head),
         "staleness_seconds": None if age is None else round(age.total_seconds(), 1),
         "drift": None if row.drift is None else sum(row.drift.get(kind, 0) for kind in KINDS),

@@ -124,7 +124,7 @@ class Tending:
         if row.bootstrap_head is not None or row.state == State.PAUSED:
             return  # a bootstrap is under way, and reads the same feed
         now = time.monotonic()
-        # What is new waits for its bootstrap, unless it heard of everything from the first position on: only holes are missing then.
+        # What is new waits for its bootstrap, unless it heard of everything from the first position on: only holes are missing.
         pull = self.pull and (row.state != State.NEW or row.checkpoint > 0)
         if pull:
             self._fill(authority, watch, row)

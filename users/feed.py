@@ -1,8 +1,10 @@
 """What `users` shows of its users to other contexts."""
 
+from uuid import UUID
+
 from messaging.contracts import DomainEvent
 from messaging.feeds import CHANGED_AT, Feed
-from users import events
+from users import events, services
 from users.models import User
 
 
@@ -21,4 +23,5 @@ FEED = Feed(
     facts=events.UserFacts,
     gone={"status": "erased", "status_since": CHANGED_AT, "created_at": CHANGED_AT},
     announces=announces,
+    erase=lambda key: services.user_erase(user_id=UUID(key)),
 )

@@ -22,6 +22,7 @@ _WOULD = {
     "corrupt": "replace it by the authority's",
     "ghost": "remove it, and keep it with the repair",
     "ahead": "leave it: the authority lost data (--authority-wins replaces it)",
+    "erased_here": "leave it: the authority has to erase it again",
 }
 _MEANS = {
     "missing": "the authority has it, the copy doesn't",
@@ -29,6 +30,7 @@ _MEANS = {
     "corrupt": "the same version with other content",
     "ghost": "the authority doesn't know it",
     "ahead": "the copy's version is higher: the authority lost data",
+    "erased_here": "erased in the copy, alive again at the authority",
 }
 
 
@@ -117,6 +119,12 @@ def _sentence(found: Comparison, left: int, repair: str, options: dict[str, Any]
     still = " still" if options["repair"] else ""
     differ = plural(left, f"row{still} differs", f"rows{still} differ")
     they, are = ("it", "is") if left == 1 else ("they", "are")
+    if left == found.counts["erased_here"]:
+        file = f"reconcile {found.consumer} --from {found.authority} --json > erased.json"
+        return (
+            f"{differ}: {they} {are} erased here and alive at {found.authority}, which a backup revived. No repair lifts that. "
+            f"Write them down: {file}. And where {found.authority} runs: erase_again {found.authority} --from erased.json"
+        )
     if left == found.counts["ahead"]:
         why = f"{they} {are} ahead of the authority, which lost data. If it is right all the same"
         return f"{differ}: {why}: {repair} --authority-wins"

@@ -1,0 +1,75 @@
+"""`erase_again users --from erased.json`: erase whom a consumer knows as erased and a restored backup revived."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from messaging import conf, feed
+from messaging.cli import Command as BaseCommand
+from messaging.cli import WrongUsage, answering, checked_context, context_argument
+from messaging.texts import plural
+
+#: Ids that are looked up in one statement.
+BATCH = 500
+HOW = "Write it where the consumer runs: reconcile billing --from users --json > erased.json"
+
+
+class Command(BaseCommand):
+    help = "Erase again whom a consumer knows as erased and a backup revived here. Safe to repeat."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        context_argument(parser, "authority", "whose facts")
+        parser.add_argument(
+            "--from",
+            dest="file",
+            required=True,
+            metavar="FILE",
+            help="what `reconcile --json` printed at the consumer; -: standard input",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="list whom it would erase, and change nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        authority = checked_context(options["authority"])
+        shown = conf.feed(authority)
+        if shown is None or shown.erase is None:
+            raise WrongUsage(f"The feed of {authority} names no function that erases: Feed(erase=…).")
+        ids = _ids(options["file"])
+        alive: list[str] = []
+        known = 0
+        with answering(authority):
+            for start in range(0, len(ids), BATCH):
+                records = [json.loads(one) for one in feed.records(authority, shown, ids=ids[start : start + BATCH], fields=())]
+                known += len(records)
+                alive += [record["id"] for record in records if not record["deleted"]]
+            for key in alive:
+                if options["dry_run"]:
+                    self.stderr.write(f"would erase {key}")
+                else:
+                    shown.erase(key)
+        values = {
+            "erased": 0 if options["dry_run"] else len(alive),
+            "ids": alive,
+            "already": known - len(alive),
+            "unknown": len(ids) - known,
+        }
+        done = (
+            f"{plural(len(alive), 'aggregate')} {'would be' if options['dry_run'] else 'were' if len(alive) != 1 else 'was'} erased"
+        )
+        self.result(options, values, f"{done}; {values['already']} already erased, {values['unknown']} not known here.")
+
+
+def _ids(name: str) -> list[str]:
+    """The ids that the comparison called `erased_here`."""
+    try:
+        if name == "-":
+            text = sys.stdin.read()
+        else:
+            with open(name, encoding="utf-8") as file:
+                text = file.read()
+        found = json.loads(text.strip().splitlines()[-1])
+        return [str(row["id"]) for row in found["rows"] if row["kind"] == "erased_here"]
+    except OSError as error:
+        raise WrongUsage(f"{name} can't be read: {error.strerror}. {HOW}") from None
+    except (ValueError, LookupError, TypeError):
+        raise WrongUsage(f"{name} isn't what `reconcile --json` prints. {HOW}") from None

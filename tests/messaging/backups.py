@@ -1,0 +1,54 @@
+"""A context's database as it was: all rows of it are kept, and put back later as a restore from a backup does."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import apps
+from django.db import connections, models, transaction
+
+#: The tables of the plumbing, which triggers write to: put back last.
+PLUMBING = ("django_outbox_pattern", "messaging")
+
+
+class Backup:
+    """Takes a backup when it is made; `restore` puts it back."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self._rows = {model: self._read(model) for model in self._models()}
+
+    def restore(self) -> None:
+        with transaction.atomic(using=self.alias), connections[self.alias].cursor() as cursor:
+            for model in reversed(list(self._rows)):
+                cursor.execute(f'DELETE FROM "{model._meta.db_table}"')
+            for model, rows in self._rows.items():
+                if model._meta.app_label in PLUMBING:  # what the triggers wrote meanwhile
+                    cursor.execute(f'DELETE FROM "{model._meta.db_table}"')
+                columns = [f'"{field.column}"' for field in model._meta.local_concrete_fields]
+                places = ", ".join(["%s"] * len(columns))
+                for row in rows:
+                    cursor.execute(f'INSERT INTO "{model._meta.db_table}" ({", ".join(columns)}) VALUES ({places})', row)
+
+    def _models(self) -> list[type[models.Model]]:
+        found = [
+            model
+            for label in (self.alias, *PLUMBING)
+            for model in apps.get_app_config(label).get_models()
+            if not model._meta.proxy and model._meta.managed
+        ]
+        # A table that others point to stands before them; none here points to one that points on.
+        return sorted(
+            found,
+            key=lambda model: (model._meta.app_label in PLUMBING, any(field.is_relation for field in model._meta.local_fields)),
+        )
+
+    def _read(self, model: type[models.Model]) -> Sequence[Sequence[Any]]:
+        columns = ", ".join(self._selected(field) for field in model._meta.local_concrete_fields)
+        with connections[self.alias].cursor() as cursor:
+            cursor.execute(f'SELECT {columns} FROM "{model._meta.db_table}"')
+            return list(cursor.fetchall())
+
+    def _selected(self, field: "models.Field[Any, Any]") -> str:
+        """JSON as text: PostgreSQL's driver would make objects of it, which it doesn't take back as they are."""
+        text = isinstance(field, models.JSONField) and connections[self.alias].vendor == "postgresql"
+        return f'"{field.column}"::text' if text else f'"{field.column}"'

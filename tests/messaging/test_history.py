@@ -1,0 +1,427 @@
+"""Time goes backwards: a side that was set back is noticed at the next contact, and no decision counts the copy as fresh until a
+comparison has found both sides equal."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from billing.models import CachedUser, Invoice
+from billing.services import invoices_generate
+from messaging import bootstrap, checkpoints, copies, engines, inbox, marks, mending, pulling, reconcile, sequencer, staleness
+from messaging.client import Authority
+from messaging.models import Consumer, Incident, Mark, Subscription
+from messaging.status import consumer_states
+from messaging.tending import Tending
+from tests.commands.calling import call
+from tests.messaging.backups import Backup
+from users.models import User
+from users.seeding import demo_users, save
+from users.services import user_change_email, user_erase, user_suspend
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def tending(api):
+    """A live copy of five users, in step."""
+    save(demo_users(5), with_events=True)
+    found = Tending("billing", compare_every=0)
+    found.look()
+    deliver()
+    pulling.report("billing", "users")
+    heartbeat()
+    Subscription.objects.using("billing").update(state="live", heartbeat_at=timezone.now())
+    Consumer.objects.using("users").update(bootstrap_open=False)
+    assert staleness.doubt("billing", "users", MINUTE) == ""
+    return found
+
+
+def deliver() -> None:
+    """What relay, broker and worker do: stamp, claim, and hand over with the marks."""
+    sequencer.stamp_pending("users")
+    with transaction.atomic(using="users"):
+        rows = engines.for_alias("users").claim("users", 1000)
+    known = marks.rounds("users", (position for _, _, position in rows if position is not None))
+    good, bad = copies.sort(rows, known)
+    assert not bad
+    for message in copies.messages(good, Consumer.objects.using("users").get(pk="billing")):
+        inbox.receive("billing", message)
+
+
+def heartbeat() -> None:
+    sequencer.stamp_pending("users")
+    head = sequencer.head("users")
+    known = marks.at("users", head)
+    checkpoints.hear("billing", "users", head, timezone.now(), known.mark if known else "")
+
+
+def users() -> list[User]:
+    return list(User.objects.using("users").order_by("created_at", "id"))
+
+
+def copy() -> Subscription:
+    return Subscription.objects.using("billing").get(pk="users")
+
+
+def change(number: int) -> None:
+    for turn, user in enumerate(users()[:number]):
+        user_change_email(user_id=user.pk, email=f"{turn}.{timezone.now().timestamp()}@example.org")
+        sequencer.stamp_pending("users")
+
+
+def holds() -> bool:
+    """Whether a run that accepts a minute, and one that says nothing at all, issue nothing."""
+    runs = [invoices_generate(period="2026-11", max_staleness=MINUTE), invoices_generate(period="2026-11")]
+    assert Invoice.objects.using("billing").count() == sum(run.issued for run in runs)
+    return all(run.issued == 0 and run.refused and "in doubt" in run.reason for run in runs)
+
+
+def assert_doubtful() -> None:
+    assert copy().doubt
+    assert holds()
+    (state,) = [one for one in consumer_states() if (one.consumer, one.authority) == ("billing", "users")]
+    assert state.state == "doubtful"
+    assert state.restored == copy().doubt
+    assert Incident.objects.using("billing").get(kind="restored", closed_at=None).summary == copy().doubt
+
+
+def repaired() -> None:
+    found = reconcile.compare("billing", "users")
+    mending.repair("billing", "users", found, authority_wins=True)
+    assert reconcile.compare("billing", "users").verdict == "in_sync"
+
+
+def assert_well(tending: Tending) -> None:
+    """Confirmed again, and a change without an event is noticed at once."""
+    assert not copy().doubt
+    assert not Incident.objects.using("billing").filter(kind="restored", closed_at=None).exists()
+    tending.look()
+    heartbeat()
+    assert staleness.doubt("billing", "users", MINUTE) == ""
+    User.objects.using("users").filter(pk=users()[3].pk).update(status="suspended")
+    heartbeat()
+    assert staleness.lag("billing", "users") == 1
+    pulling.catch_up("billing", "users")
+    assert CachedUser.objects.using("billing").get(pk=users()[3].pk).status == "suspended"
+
+
+def test_an_authority_that_was_restored_is_noticed_at_the_next_contact(tending):
+    backup = Backup("users")
+    change(3)
+    deliver()
+    heartbeat()
+    backup.restore()
+    user_suspend(user_id=users()[0].pk, reason="late")
+    heartbeat()
+    before = copy().confirmed_at
+
+    pulling.report("billing", "users")
+    heartbeat()
+
+    assert copy().confirmed_at == before
+    assert_doubtful()
+    repaired()
+    assert_well(tending)
+
+
+def test_an_authority_that_was_restored_and_has_passed_its_old_head_is_noticed(tending):
+    """Its positions say nothing any more: the events come in order, and none is missing."""
+    backup = Backup("users")
+    change(2)
+    deliver()
+    backup.restore()
+    change(4)
+    deliver()
+    heartbeat()
+    assert copy().checkpoint >= copy().head
+    assert staleness.described("billing", "users")
+
+    pulling.report("billing", "users")
+
+    assert_doubtful()
+    repaired()
+    assert_well(tending)
+
+
+def test_a_failover_that_lost_the_last_commit_is_noticed_though_its_position_was_given_out_again(tending):
+    backup = Backup("users")
+    change(1)
+    deliver()
+    backup.restore()
+    change(1)
+    deliver()
+    pulling.report("billing", "users")
+
+    assert_doubtful()
+    repaired()
+    assert_well(tending)
+
+
+def test_a_restored_authority_is_noticed_by_a_pull_too(tending):
+    backup = Backup("users")
+    change(3)
+    deliver()
+    backup.restore()
+    User.objects.using("users").update(name="changed without an event")
+    pulling.catch_up("billing", "users")
+
+    assert_doubtful()
+
+
+def test_a_copy_that_was_restored_is_noticed_and_settled_by_the_comparison(tending):
+    backup = Backup("billing")
+    change(3)
+    deliver()
+    pulling.report("billing", "users")
+    backup.restore()
+
+    pulling.report("billing", "users")
+    assert_doubtful()
+    tending.look()  # pulls what it lacks
+    pulling.catch_up("billing", "users")
+    assert reconcile.compare("billing", "users").verdict == "in_sync"
+    assert_well(tending)
+
+
+def test_a_copy_that_was_set_back_to_before_its_bootstrap_is_no_unmeasured_one(api):
+    """A run that never measured its copy goes on. This one must not."""
+    save(demo_users(5), with_events=False)
+    backup = Backup("billing")
+    from config.celery import app
+
+    assert bootstrap.bootstrap("billing", "users", app).state == "live"
+    backup.restore()
+    Tending("billing", compare_every=0).look()
+
+    assert copy().state == "new"
+    assert_doubtful()
+
+
+def test_both_sides_restored_to_different_moments_are_noticed(tending):
+    of_users = Backup("users")
+    change(2)
+    deliver()
+    of_billing = Backup("billing")
+    change(3)
+    deliver()
+    pulling.report("billing", "users")
+    of_users.restore()
+    of_billing.restore()
+    change(1)
+    deliver()
+    pulling.report("billing", "users")
+
+    assert_doubtful()
+
+
+def test_tending_compares_a_doubtful_copy_at_once_and_goes_on_where_both_are_equal(tending):
+    backup = Backup("users")
+    user = users()[0]
+    user_change_email(user_id=user.pk, email="no@example.org")  # nothing that billing keeps
+    deliver()
+    backup.restore()
+    User.objects.using("users").filter(pk=user.pk).update(email="no@example.org")
+    tending.look()
+    pulling.report("billing", "users")
+    assert copy().doubt
+
+    tending.look()
+
+    assert_well(tending)
+
+
+def test_an_answer_that_is_lost_and_programs_that_work_at_a_time_cause_no_doubt(tending):
+    change(2)
+    client = Authority("users", "billing")
+    first = next(pulling.pages(client, pulling.cache_of("billing", "users"), copy(), page_size=10))
+    client.changes(copy().checkpoint, limit=1, checkpoint=copy().checkpoint, marks="")  # nobody hears the answer
+    deliver()
+    heartbeat()
+    since, page, pairs = first
+    pulling.take("billing", "users", pulling.cache_of("billing", "users"), page, since=since, source="repair", pairs=pairs)
+    change(1)
+    deliver()
+    pulling.report("billing", "users")
+    client.close()
+
+    assert not copy().doubt
+    heartbeat()
+    assert staleness.doubt("billing", "users", MINUTE) == ""
+
+
+def test_events_out_of_order_wait_for_the_next_contact_to_be_confirmed(tending):
+    change(3)
+    heartbeat()
+    Consumer.objects.using("users").filter(pk="billing").update(types=["users.user.suspended.v1"])
+    user_suspend(user_id=users()[4].pk, reason="here")
+    deliver()  # the rounds before it brought nothing
+    before = copy().confirmed_at
+    heartbeat()
+    assert copy().confirmed_at == before
+    tending.look()
+    pulling.catch_up("billing", "users")
+    assert not copy().doubt
+    heartbeat()
+    after = copy().confirmed_at
+    assert before is not None
+    assert after is not None
+    assert after > before
+
+
+def test_an_authority_of_the_last_release_shows_no_marks_and_causes_no_doubt(tending, monkeypatch):
+    changes = Authority.changes
+
+    def of_the_last_release(self, since, **asked):
+        asked.pop("marks", None)
+        return changes(self, since, **asked)
+
+    monkeypatch.setattr(Authority, "changes", of_the_last_release)
+    pulling.report("billing", "users")
+    checkpoints.hear("billing", "users", sequencer.head("users"), timezone.now())
+
+    assert not copy().doubt
+    assert copy().marks is None
+    assert staleness.doubt("billing", "users", MINUTE) == ""
+
+
+def test_a_consumer_of_the_last_release_gets_heartbeats_that_it_understands(api):
+    save(demo_users(1), with_events=True)
+    client = Authority("users", "billing")
+    client.changes(0, limit=1)
+    assert not Consumer.objects.using("users").get(pk="billing").marks
+    client.changes(0, limit=1, marks="")
+    client.close()
+    assert Consumer.objects.using("users").get(pk="billing").marks
+
+
+def test_each_round_leaves_a_mark_that_names_the_one_before(tending):
+    Mark.objects.using("users").all().delete()
+    for _ in range(3):
+        change(1)
+    rounds = list(Mark.objects.using("users").order_by("position"))
+    assert [one.first for one in rounds] == [one.position for one in rounds]
+    assert [one.previous for one in rounds[1:]] == [one.mark for one in rounds[:-1]]
+    assert len({one.mark for one in rounds}) == 3
+    assert marks.refused("users", [(rounds[1].position, rounds[1].mark), (rounds[1].position, rounds[0].mark), (10**9, "00")]) == [
+        rounds[1].position,
+        10**9,
+    ]
+
+
+def test_marks_below_every_reported_checkpoint_are_pruned(tending):
+    change(3)
+    deliver()
+    pulling.report("billing", "users")
+    marks.prune("users")
+    kept = Mark.objects.using("users").count()
+    pulling.report("billing", "users")
+    assert kept == 1
+    assert not copy().doubt
+
+
+def test_a_decision_that_asks_takes_no_row_of_a_history_that_is_gone(tending):
+    """The answer has the same version as the copy's row, so the upsert leaves that as it is."""
+    backup = Backup("users")
+    user = users()[0]
+    user_change_email(user_id=user.pk, email="lost@example.org")
+    deliver()
+    backup.restore()
+    user_suspend(user_id=user.pk, reason="after the restore")
+    sequencer.stamp_pending("users")
+    pulling.report("billing", "users")
+    assert copy().doubt
+    assert CachedUser.objects.using("billing").get(pk=user.pk).status == "active"
+
+    run = invoices_generate(period="2026-11", policy=staleness.Policy.ASK, max_staleness=MINUTE)
+
+    assert not Invoice.objects.using("billing").filter(user_id=user.pk).exists()
+    assert run.held == 1
+
+
+def revived(user: User) -> None:
+    """Back up users, erase one, let billing hear, restore users, write the user until the version passes the tombstone's."""
+    backup = Backup("users")
+    user_erase(user_id=user.pk)
+    deliver()
+    backup.restore()
+    for turn in range(4):
+        user_change_email(user_id=user.pk, email=f"back{turn}@example.org")
+    deliver()
+
+
+@pytest.mark.parametrize("authority_wins", [False, True])
+def test_no_repair_lifts_a_tombstone(tending, authority_wins):
+    user = users()[0]
+    revived(user)
+
+    found = reconcile.compare("billing", "users")
+    mending.repair("billing", "users", found, authority_wins=authority_wins)
+
+    assert CachedUser.objects.using("billing").get(pk=user.pk).status == "erased"
+    after = reconcile.compare("billing", "users")
+    assert (after.verdict, after.counts["erased_here"], after.differing) == ("drift", 1, 1)
+    (row,) = after.rows
+    assert (row["id"], row["kind"], row["authority"]["status"], row["cache"]["status"]) == (
+        *(str(user.pk), "erased_here"),
+        *("active", "erased"),
+    )
+
+
+def test_a_copy_that_differs_only_in_who_is_erased_here_is_in_doubt_no_more(tending):
+    revived(users()[0])
+    pulling.report("billing", "users")
+    assert copy().doubt
+    tending.look()
+    assert not copy().doubt
+    invoices_generate(period="2026-11")
+    assert not Invoice.objects.using("billing").filter(user_id=users()[0].pk).exists()
+
+
+def test_erase_again_erases_whom_a_consumer_knows_as_erased(tending, tmp_path):
+    user = users()[0]
+    revived(user)
+    listed = call("reconcile", "billing", "--from", "users", "--json")
+    assert listed.code == 1
+    file = tmp_path / "erased.json"
+    file.write_text(listed.out)
+
+    dry = call("erase_again", "users", "--from", str(file), "--dry-run", "--json")
+    assert json.loads(dry.out)["ids"] == [str(user.pk)]
+    assert users()[0].status == "active"
+    done = call("erase_again", "users", "--from", str(file), "--json")
+    assert json.loads(done.out)["erased"] == 1
+    assert User.objects.using("users").get(pk=user.pk).status == "erased"
+    again = json.loads(call("erase_again", "users", "--from", str(file), "--json").out)
+    assert (again["erased"], again["already"]) == (0, 1)
+    deliver()
+    assert reconcile.compare("billing", "users").counts["erased_here"] == 0
+
+
+@pytest.mark.parametrize("content", ["", "no JSON", "[]", '{"rows": 5}', '{"rows": [{"id": "x"}]}'])
+def test_erase_again_says_what_it_reads(tending, tmp_path, content):
+    file = tmp_path / "erased.json"
+    file.write_text(content)
+    done = call("erase_again", "users", "--from", str(file))
+    assert done.code == 2
+    assert "reconcile billing --from users --json" in done.err
+
+
+def test_tending_brings_a_new_copy_that_heard_of_everything_to_live(api):
+    """Its events were lost in between, so it would stay new for ever."""
+    save(demo_users(3), with_events=True)
+    deliver()
+    Subscription.objects.using("billing").update(state="new")
+    User.objects.using("users").update(name="without an event")
+    heartbeat()
+    row = copy()
+    assert (row.state, row.checkpoint, row.head) == ("new", 3, 6)
+    found = Tending("billing", compare_every=0)
+    Subscription.objects.using("billing").update(behind_since=timezone.now() - MINUTE)
+    found.look()
+    found.look()
+
+    assert (copy().state, copy().checkpoint) == ("live", 6)
