@@ -36,11 +36,13 @@ class Entry(NamedTuple):
 @dataclass(frozen=True)
 class Answer:
     """What an authority said of the pairs that it was shown. `mark`: that of the position which was asked for; None: it knows no
-    marks. `refused`: positions that it didn't issue so. `reported`: the checkpoint that the consumer had reported before."""
+    marks. `refused`: positions that it didn't issue so. `reported`: the checkpoint that the consumer had reported before. `head`:
+    its last position."""
 
     mark: str | None = None
     refused: Sequence[int] = ()
     reported: int | None = None
+    head: int | None = None
 
 
 def shown(row: Subscription) -> list[Pair]:
@@ -95,6 +97,9 @@ def contacted(row: Subscription, answer: Answer, pairs: Sequence[Pair], at: int,
     if answer.mark is None:  # a release without marks: as before there were any
         row.marks = None
         return True
+    if answer.head is not None and answer.head < at:
+        doubt(row, f"{row.authority} was set back: it is at position {answer.head}, and this copy has it up to {at}.")
+        return False
     if answer.refused:
         refused = min(answer.refused)
         doubt(

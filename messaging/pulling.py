@@ -156,7 +156,7 @@ def _never_began(consumer: str, authority: str) -> None:
 
 def answer(page: Page) -> history.Answer:
     """What a page says of the pairs that were shown for it."""
-    return history.Answer(page.mark, page.refused, page.reported)
+    return history.Answer(page.mark, page.refused, page.reported, page.head)
 
 
 def subscribed(consumer: str, authority: str) -> Subscription:

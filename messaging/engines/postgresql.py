@@ -154,7 +154,9 @@ def install_stamping(connection: BaseDatabaseWrapper) -> None:
                     UPDATE messaging_sequence SET head = before + given WHERE id = 1;
                     INSERT INTO messaging_mark ("position", first, mark, previous)
                     SELECT before + given, before + 1, left(replace(gen_random_uuid()::text, '-', ''), 16),
-                        coalesce((SELECT m.mark FROM messaging_mark m ORDER BY m."position" DESC LIMIT 1), '');
+                        coalesce((SELECT m.mark FROM messaging_mark m ORDER BY m."position" DESC LIMIT 1), '')
+                    ON CONFLICT ("position") DO UPDATE
+                    SET first = excluded.first, mark = excluded.mark, previous = excluded.previous;
                 END IF;
                 RETURN given;
             END $body$""")

@@ -134,7 +134,7 @@ def stamp(using: str, limit: int) -> int:
         if stamped:
             cursor.execute("UPDATE messaging_sequence SET head = head + %s WHERE id = 1", [stamped])
             cursor.execute(
-                "INSERT INTO messaging_mark (position, first, mark, previous) "
+                "INSERT OR REPLACE INTO messaging_mark (position, first, mark, previous) "
                 "SELECT head, head - %s + 1, lower(hex(randomblob(8))), "
                 "coalesce((SELECT mark FROM messaging_mark ORDER BY position DESC LIMIT 1), '') FROM messaging_sequence",
                 [stamped],

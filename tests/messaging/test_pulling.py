@@ -5,7 +5,7 @@ from django.db import connections
 from django.utils import timezone
 
 from billing.models import CachedUser
-from messaging import checkpoints, pulling, sequencer
+from messaging import checkpoints, marks, pulling, sequencer
 from messaging.client import Authority, Denied, Unreachable
 from messaging.models import Incident, Ledger, Subscription
 from users.models import User
@@ -111,7 +111,10 @@ def test_a_heartbeat_confirms_what_is_caught_up_and_starts_the_clock_of_a_hole(a
     pulled = pulling.catch_up("billing", "users")
     before = subscription().confirmed_at
     now = timezone.now()
+    mark = marks.at("users", pulled.head).mark
     checkpoints.hear("billing", "users", pulled.head, now)
+    assert subscription().confirmed_at == before  # of which history?
+    checkpoints.hear("billing", "users", pulled.head, now, mark)
     assert before is not None
     assert subscription().confirmed_at == now > before
     assert subscription().behind_since is None

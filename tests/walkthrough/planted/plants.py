@@ -77,8 +77,8 @@ def heartbeat_without_a_head(tasks: ModuleType) -> None:
     """`heartbeat`: a sign of life alone. Where the authority's head is, nobody hears."""
     real = tasks.checkpoints
 
-    def hear(consumer: str, authority: str, head: int, at: Any) -> None:
-        real.hear(consumer, authority, 0 if on("heartbeat_without_a_head") else head, at)
+    def hear(consumer: str, authority: str, head: int, at: Any, mark: str) -> None:
+        real.hear(consumer, authority, 0 if on("heartbeat_without_a_head") else head, at, mark)
 
     tasks.checkpoints = SimpleNamespace(**{**vars(real), "hear": hear})  # type: ignore[attr-defined]
 
