@@ -8,8 +8,10 @@ from walkthrough.chapters import chapter as by_number
 from walkthrough.now import Now
 from walkthrough.record import Check, Entry, Ran, Rows
 
-#: Seconds for which an outcome is shown, and those between two looks while a step runs and while none does.
-OUTCOME, BUSY, IDLE = 180, 1, 3
+#: Seconds for which an outcome is shown.
+OUTCOME = 180
+#: Between two looks of a page, while a step runs and while none does.
+BUSY, IDLE = "500ms", "3s"
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ def bar(state: Now | None) -> Bar | None:
     return Bar(look, chapter.number, name, button, state.seconds, _line(state.last) if state.running else "")
 
 
-def every(state: Now | None) -> int:
-    """Seconds until a page looks again."""
+def every(state: Now | None) -> str:
+    """The time until a page looks again."""
     return BUSY if state and state.running else IDLE
 
 

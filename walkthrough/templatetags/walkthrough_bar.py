@@ -16,7 +16,7 @@ def playing_bar(context: Context) -> dict[str, Any]:
     """`now`: what the page's steps were made from, where it has any; they are renewed when there is something newer."""
     if "now" not in context:
         return shown(now.look(), "")
-    return shown(context["now"], stamp(context["now"]), swapped=context.get("swapped", False))
+    return shown(context["now"], stamp(context["now"]), swapped=bool(context.get("swapped")))
 
 
 def stamp(state: now.Now | None) -> str:
