@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from config.environment import ROOT
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Pages
+from tests.probes import wait_for
 
 #: Milliseconds for what takes a look or two, and for a step.
 SOON, STEP = 15_000, 120_000
@@ -100,3 +101,20 @@ def test_a_step_of_the_terminal_is_seen_too_and_is_interrupted_when_its_process_
     tab.click("#play-stage")
     expect(tab.locator("#step-stage .act > .tag")).to_have_text("green", timeout=STEP)
     expect(tab.locator("#bar.green")).to_be_visible()
+
+
+def test_the_looks_of_an_open_page_are_no_lines_of_the_log(page: Pages) -> None:
+    log = page.run.folder / "log" / "web.log"
+    begun = log.stat().st_size
+    page.page.goto("/lab/")
+    with page.page.expect_response("**/lab/live/"), page.page.expect_response("**/playing/"):
+        pass
+    page.page.goto("/chapters/1/")
+    written = wait_for(
+        lambda: (found := log.read_bytes()[begun:].decode()) and "/chapters/1/" in found and found,
+        timeout=15,
+        what="the page's line",
+    )
+    assert "GET /lab/ " in str(written)
+    assert "GET /lab/live/" not in str(written)
+    assert "GET /playing/" not in str(written)

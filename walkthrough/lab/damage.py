@@ -109,7 +109,7 @@ DAMAGE = (
     Damage("corrupt", "Falsify one", "The same version, another status.", _tampering(_corrupt)),
     Damage("ghost", "Invent one", "A row of a user that there never was.", _ghost),
     Damage("ahead", "Put one ahead", "A version that the authority hasn't reached.", _tampering(_ahead)),
-    Damage("silent", "Write past the services", "Three users change by SQL, without an event.", _silent),
+    Damage("silent", "Write past the services", "Up to three users change by SQL, without an event.", _silent),
     Damage("flush", "Flush the queues", "What waits in the broker is lost.", _flush),
 )
 
