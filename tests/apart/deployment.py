@@ -21,8 +21,8 @@ PATIENCE = 40.0
 
 
 def programs(procfile: str) -> dict[str, str]:
-    """The lines of a Procfile: name to command."""
-    lines = (ROOT / procfile).read_text().splitlines()
+    """The lines of a Procfile in config/deploy: name to command."""
+    lines = (ROOT / "config" / "deploy" / procfile).read_text().splitlines()
     found = [LINE.match(line) for line in lines if line.strip() and not line.startswith("#")]
     assert all(found), f"{procfile} has a line that is no program."
     return {match[1]: match[2] for match in found if match}
