@@ -56,6 +56,21 @@ class Deployment:
         if "web" in (names or self.programs):
             wait_for(lambda: self.get("/healthz")[0] == 200, timeout=PATIENCE, what=f"{self.url} to answer", seen=self.tail)
 
+    def end(self, *names: str) -> None:
+        """Ask programs to end, and see that they do, with all of their processes."""
+        ending = {name: self.running.pop(name) for name in names}
+        for process in ending.values():
+            process.terminate()
+        for name, process in ending.items():
+            try:
+                process.wait(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise AssertionError(f"{name} didn't end within {PATIENCE:.0f} s of SIGTERM:\n{self.tail()}") from None
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+                raise AssertionError(f"{name} ended and left processes behind:\n{self.tail()}")
+
     def stop(self) -> None:
         """End everything, as a box that is switched off."""
         for name in list(self.running):
