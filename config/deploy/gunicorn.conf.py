@@ -1,6 +1,6 @@
 """The production web server: `gunicorn -c config/deploy/gunicorn.conf.py`, from the project's root. docs/production.md says how.
 
-It imports nothing of the project. gunicorn reads this file in its master process, and each worker starts as a copy of that. A module
+It imports nothing of the project. gunicorn reads this file in its master process, and each worker is a copy of that. A module
 that the master has loaded would stay the old one at every reload.
 """
 
