@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import shlex
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -317,3 +318,23 @@ def test_a_backup_comes_back_and_both_sides_agree(box: Box) -> None:
     assert box.manage("reconcile", "billing", "--from", "users", "--json")["verdict"] == "in_sync"
     box.manage("shell", "-v0", "-c", call)
     box.equal()
+
+
+def test_a_copy_of_sqlite_is_whole_while_somebody_writes(tmp_path: Path) -> None:
+    box = Deployment("Procfile", tmp_path / "var", CONTEXTS="users,billing")
+    box.manage("migrate", "-v0")
+    box.manage("seed", "--users", "20")
+    writer = sqlite3.connect(tmp_path / "var" / "users.sqlite3", isolation_level=None)
+    writer.execute("UPDATE users_user SET name = 'Committed'")
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("UPDATE users_user SET name = 'Not yet'")
+    for line in lines("On SQLite"):
+        here = line.replace("/srv/contexts", str(tmp_path))
+        subprocess.run(["bash", "-c", here], cwd=ROOT, env=box.environment, check=True, timeout=60)
+    writer.close()
+    assert {path.name for path in (tmp_path / "backup").iterdir()} == {"users.sqlite3", "billing.sqlite3", "django.sqlite3"}
+    copy = sqlite3.connect(tmp_path / "backup" / "users.sqlite3")
+    assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert copy.execute("SELECT name, count(*) FROM users_user GROUP BY name").fetchall() == [("Committed", 20)]
+    assert copy.execute("SELECT count(*) FROM messaging_ledger").fetchone() == (20,)
+    copy.close()
