@@ -55,8 +55,9 @@ test: .venv/.dev
 check: .venv/.dev
 	@failed=0; \
 	step() { echo "--- $$*"; "$$@" || { failed=1; bad="$$bad [$$*]"; }; }; \
-	deploy() { DEBUG=0 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
-		$(BIN)/python manage.py check --deploy --fail-level WARNING; }; \
+	deploy() ( export DEBUG=0 USERS_API_URL=https://here BILLING_API_URL=https://here MONOLITH_API_URL=https://here; \
+		export SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))'); \
+		$(BIN)/python manage.py collectstatic --noinput && $(BIN)/python manage.py check --deploy --fail-level WARNING ); \
 	step $(BIN)/ruff format --check .; \
 	step $(BIN)/ruff check .; \
 	step $(BIN)/mypy .; \
@@ -81,7 +82,7 @@ bench: .venv/.dev
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is written after its step succeeded, so an interrupted run is made good by the next one.
@@ -119,7 +120,7 @@ clean:
 .venv/.run: .venv/.made requirements.txt
 	@$(call install,requirements.txt,25)
 
-.venv/.dev: .venv/.made requirements.txt requirements-bench.txt requirements-dev.txt
+.venv/.dev: .venv/.made requirements.txt config/deploy/requirements.txt requirements-bench.txt requirements-dev.txt
 	@$(call install,requirements-dev.txt,120)
 
 define install
