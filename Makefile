@@ -25,7 +25,7 @@ help:
 	@echo "make test   the whole test suite, on SQLite and on PostgreSQL (ARGS=… goes to pytest)"
 	@echo "make check  format, lint, types, boundaries, Django's checks, missing migrations, known vulnerabilities"
 	@echo "make chaos  everything under random faults, then: is all right again? (SECONDS=180 SEED=… ENGINE=sqlite)"
-	@echo "make bench  ours beside its alternatives, a quarter of an hour (ARGS=--full: with a million users, an hour or so)"
+	@echo "make bench  ours beside its alternatives, a quarter of an hour into var/benchmarks (ARGS=--full: an hour or so)"
 	@echo "make clean  remove the virtual environment and all caches; the data in var/ stays"
 	@echo
 	@echo "PYTHON=/path/to/python chooses the Python for .venv (3.11 or newer)."
