@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from config import boundaries
 from messaging import conf
+from messaging.texts import plural
 
 
 @register(Tags.models, "boundaries")
@@ -34,7 +35,7 @@ def static_files_are_collected(**kwargs: Any) -> list[CheckMessage]:
     missing = [] if settings.DEBUG else Storage().not_collected()
     if not missing:
         return []
-    number = "1 static file was" if len(missing) == 1 else f"{len(missing)} static files were"
+    number = plural(len(missing), "static file was", "static files were")
     return [Error(f"{number} not collected, the first is {missing[0]}.", hint=COLLECT, id="config.E001")]
 
 

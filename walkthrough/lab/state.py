@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from messaging.texts import plural
 from walkthrough import faults
 from walkthrough.lab.processes import Process
 from walkthrough.presentation import Lane, Row
@@ -14,7 +15,11 @@ def broken(rows: Sequence[Row], lanes: Iterable[Lane], on: frozenset[str], runni
         *(fault.title for fault in faults.FAULTS if fault.name in on),
         *(f"{process.name} {process.word}" for process in running if not process.runs),
         *_differing([row.drift for row in rows if row.drift]),
-        *(f"{_messages(lane.parked)} parked at {lane.consumer}" for lane in lanes if lane.parked != "0"),
+        *(
+            f"{lane.parked} {'message' if lane.parked == '1' else 'messages'} parked at {lane.consumer}"
+            for lane in lanes
+            if lane.parked != "0"
+        ),
     ]
 
 
@@ -22,8 +27,4 @@ def _differing(kinds: list[str]) -> list[str]:
     if not kinds:
         return []
     counted = ", ".join(f"{number} {kind}" for kind, number in Counter(kinds).most_common())
-    return [f"{'1 row shown differs' if len(kinds) == 1 else f'{len(kinds)} rows shown differ'}: {counted}"]
-
-
-def _messages(number: str) -> str:
-    return "1 message" if number == "1" else f"{number} messages"
+    return [f"{plural(len(kinds), 'row shown differs', 'rows shown differ')}: {counted}"]
