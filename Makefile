@@ -25,7 +25,7 @@ help:
 	@echo "make test   the whole test suite, on SQLite and on PostgreSQL (ARGS=… goes to pytest)"
 	@echo "make check  format, lint, types, boundaries, Django's checks, missing migrations, known vulnerabilities"
 	@echo "make chaos  everything under random faults, then: is all right again? (SECONDS=180 SEED=… ENGINE=sqlite)"
-	@echo "make bench  ours beside its alternatives, a quarter of an hour (ARGS=--full: with a million users, an hour or so)"
+	@echo "make bench  ours beside its alternatives, a quarter of an hour into var/benchmarks (ARGS=--full: an hour or so)"
 	@echo "make clean  remove the virtual environment and all caches; the data in var/ stays"
 	@echo
 	@echo "PYTHON=/path/to/python chooses the Python for .venv (3.11 or newer)."
@@ -55,8 +55,9 @@ test: .venv/.dev
 check: .venv/.dev
 	@failed=0; \
 	step() { echo "--- $$*"; "$$@" || { failed=1; bad="$$bad [$$*]"; }; }; \
-	deploy() { DEBUG=0 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
-		$(BIN)/python manage.py check --deploy --fail-level WARNING; }; \
+	deploy() ( export DEBUG=0 USERS_API_URL=https://here BILLING_API_URL=https://here MONOLITH_API_URL=https://here; \
+		export SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))'); \
+		$(BIN)/python manage.py collectstatic --noinput && $(BIN)/python manage.py check --deploy --fail-level WARNING ); \
 	step $(BIN)/ruff format --check .; \
 	step $(BIN)/ruff check .; \
 	step $(BIN)/mypy .; \
@@ -81,7 +82,7 @@ bench: .venv/.dev
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is written after its step succeeded, so an interrupted run is made good by the next one.
@@ -119,7 +120,7 @@ clean:
 .venv/.run: .venv/.made requirements.txt
 	@$(call install,requirements.txt,25)
 
-.venv/.dev: .venv/.made requirements.txt requirements-bench.txt requirements-dev.txt
+.venv/.dev: .venv/.made requirements.txt config/deploy/requirements.txt requirements-bench.txt requirements-dev.txt
 	@$(call install,requirements-dev.txt,120)
 
 define install

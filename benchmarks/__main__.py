@@ -1,7 +1,8 @@
 """`make bench`: ours and its alternatives, part by part, in one run. `python -m benchmarks --help`.
 
-Results go to `benchmarks/results/` as JSON, and as a table to the terminal and to docs/benchmarks.md. Exit code 1 where a run
-failed or a margin was missed.
+Results go to `var/benchmarks/`: all runs as JSON, and a page with the table. `--publish` puts them into `benchmarks/results/`,
+docs/benchmarks.md and docs/scaling.md too. Exit code 1 where a run failed, or where a margin was missed that docs/benchmarks.md
+doesn't explain.
 """
 
 import argparse
@@ -23,7 +24,12 @@ from benchmarks import harness, machine, render
 from benchmarks.margins import margins
 from benchmarks.options import numbers
 from benchmarks.parts import SIZES, parts
+from benchmarks.publish import publish
 from benchmarks.surroundings import servers, templates
+from config.environment import VAR
+
+#: Runs of each measurement under which nothing is published.
+FEWEST = 3
 
 
 def main() -> int:
@@ -62,12 +68,13 @@ def main() -> int:
                 result["seconds"] = round(time.monotonic() - began)
                 path = _kept(result, options.results)  # after each part: an interrupted run leaves those that it did
     _show(console, result)
-    console.print(f"All runs: {path}")
-    if not options.no_docs:
-        render.PAGE.write_text(render.written(render.PAGE.read_text(), [path]))
-        console.print(f"The table is in {render.PAGE.relative_to(render.ROOT)} too.")
     failed = any("error" in run for part in result["parts"] for runs in part["cases"].values() for run in runs)
-    return 1 if failed or any(margin.reached is False for margin in margins(result)) else 0
+    console.print(f"All runs: {path}\nThe table: {_page(path)}", soft_wrap=True)
+    if options.publish and failed:
+        console.print("Not published: a run failed.")
+    elif options.publish:
+        console.print(f"Published: {', '.join(map(str, publish(path)))}", soft_wrap=True)
+    return 1 if failed or any(margin.failed for margin in margins(result)) else 0
 
 
 def _options() -> argparse.Namespace:
@@ -78,15 +85,17 @@ def _options() -> argparse.Namespace:
         "--tiny", dest="size", action="store_const", const="tiny", help="whether all of it runs: a minute, no figures"
     )
     parser.add_argument("--parts", type=lambda text: text.split(","), help=f"only these, of {','.join(names)}")
-    parser.add_argument("--runs", type=int, default=3, help="of each measurement, 3 by default")
+    parser.add_argument("--runs", type=int, default=FEWEST, help=f"of each measurement, {FEWEST} by default")
     parser.add_argument("--growth", type=numbers, help="more bootstraps of ours, as 1000000,5000000 users")
-    parser.add_argument("--results", type=Path, default=render.RESULTS, help="folder for the JSON")
-    parser.add_argument("--no-docs", action="store_true", help="leave docs/benchmarks.md as it is")
+    parser.add_argument("--results", type=Path, default=VAR / "benchmarks", help="folder for the JSON and the page")
+    parser.add_argument("--publish", action="store_true", help="put the results into benchmarks/results/ and docs/ too")
     parser.set_defaults(size="default")
     options = parser.parse_args()
     unknown = [name for name in options.parts or [] if name not in names]
     if unknown:
         parser.error(f"There is no part {unknown[0]!r}. Parts: {', '.join(names)}.")
+    if options.publish and (options.size == "tiny" or options.runs < FEWEST):
+        parser.error(f"--publish needs figures: no --tiny, and --runs {FEWEST} at least.")
     return options
 
 
@@ -103,6 +112,13 @@ def _kept(result: dict[str, Any], folder: Path) -> Path:
     return path
 
 
+def _page(path: Path) -> Path:
+    """The table on a page of its own, beside the runs."""
+    page = path.with_suffix(".md")
+    page.write_text(f"# Benchmarks of this machine\n\n{render.markdown([path], page.parent)}\n")
+    return page
+
+
 def _show(console: Console, result: dict[str, Any]) -> None:
     shown = Table("what", "ours", "beside it")
     for title, rows in render.table(result):
@@ -111,10 +127,11 @@ def _show(console: Console, result: dict[str, Any]) -> None:
             shown.add_row(what, ours, "\n".join(others))
         shown.add_section()
     console.print(shown)
-    reached = Table("margin", "to reach", "reached")
+    reached = Table("margin", "to reach", "reached", "")
     for margin in margins(result):
-        reached.add_row(*margin.words, style="red" if margin.reached is False else "")
-    console.print(reached)
+        reached.add_row(*margin.words, margin.verdict, style="red" if margin.failed else "")
+    if reached.rows:
+        console.print(reached)
 
 
 if __name__ == "__main__":

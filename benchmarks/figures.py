@@ -4,6 +4,8 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
+from messaging.texts import plural
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -27,7 +29,7 @@ class Figure:
             words.append(f"{mark}{self.median:,.{digits}f} ({low:,.{digits}f}–{high:,.{digits}f})")
         if self.errors:
             total = len(self.values) + len(self.errors)
-            words.append(f"{len(self.errors)} of {total} runs failed: {self.errors[0]}")
+            words.append(f"{len(self.errors)} of {plural(total, 'run')} failed: {self.errors[0]}")
         return "; ".join(words) or "not measured"
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from messaging.texts import plural
+
 #: Words of a failed command's output that are kept.
 TAIL = 600
 
@@ -64,7 +66,7 @@ def run(part: Part, runs: int, told: Callable[[str], None], advance: Callable[[]
         for step in part.steps:
             if step.once and round_:
                 continue
-            told(f"{part.title}: {step.case}, " + (f"{runs} runs" if step.once else f"run {round_ + 1} of {runs}"))
+            told(f"{part.title}: {step.case}, " + (plural(runs, "run") if step.once else f"run {round_ + 1} of {runs}"))
             result.cases[step.case] += _measured(step, runs)
             advance()
     result.seconds = round(time.monotonic() - began, 1)

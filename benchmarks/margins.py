@@ -1,4 +1,4 @@
-"""What ours must reach beside its alternatives, and whether it did."""
+"""What ours must reach beside its alternatives, whether it did, and which misses are known."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,6 +6,22 @@ from typing import Any
 
 from benchmarks import parts
 from benchmarks.figures import figure
+
+
+@dataclass(frozen=True)
+class Known:
+    """A margin that is missed for a reason that docs/benchmarks.md explains. `worst`: a value beyond it is a failure again."""
+
+    worst: float
+    reason: str
+
+
+#: By the margin's words. Measured before: 0.18 and 0.2 (docs/benchmarks.md, "Where a margin was missed").
+KNOWN = {
+    "bootstrap of 100,000 users, beside COPY": Known(
+        0.15, "COPY sends no page over HTTP, commits once and compares nothing; with 1,000,000 users the margin is reached"
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +41,28 @@ class Margin:
         return self.value <= self.bound if self.most else self.value >= self.bound
 
     @property
+    def known(self) -> Known | None:
+        """What the docs say of a miss; None where they say nothing, or where it is worse than they say."""
+        known = KNOWN.get(self.what)
+        if known is None or self.value is None:
+            return None
+        return known if (self.value <= known.worst if self.most else self.value >= known.worst) else None
+
+    @property
+    def failed(self) -> bool:
+        """Missed, and not as the docs explain."""
+        return self.reached is False and self.known is None
+
+    @property
+    def verdict(self) -> str:
+        """What a reader is told beside the value; empty where all is as it should be."""
+        if self.reached is None:
+            return ""
+        if self.reached:
+            return "reached: take it off the list in benchmarks/margins.py" if self.known else ""
+        return f"a known miss: {self.known.reason}" if self.known else "missed"
+
+    @property
     def words(self) -> tuple[str, str, str]:
         """What, the bound, the value."""
         value = "not measured" if self.value is None else f"{_short(self.value)}{self.unit}"
@@ -32,7 +70,9 @@ class Margin:
 
 
 def margins(result: dict[str, Any]) -> Iterator[Margin]:
-    """Of a result as `benchmarks/results/` has it."""
+    """Of a result as `benchmarks/results/` has it. A tiny run says nothing of them: it only shows that everything runs."""
+    if result.get("size") == "tiny":
+        return
 
     def median(part: str, case: str, path: str) -> float | None:
         return figure(result, part, case, path).median

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from benchmarks.harness import Measure, Part, Step
+from messaging.texts import plural
 
 OURS = "ours"
 PATTERN, OUTBOX, KEPT, COMMIT = (
@@ -192,7 +193,7 @@ def sequencer(size: Size) -> Part:
 def stages(size: Size) -> Part:
     command = ("benchmarks.stages", "--counts", ",".join(map(str, size.counts)), "--runs", "{runs}", "--json")
     measures = [
-        Measure(f"{stage}: {count:,} events, ms", {OURS: (OURS, f"{stage}.{count}")}, digits=2)
+        Measure(f"{stage}: {plural(count, 'event')}, ms", {OURS: (OURS, f"{stage}.{count}")}, digits=2)
         for stage in ("sequencer", "relay", "worker")
         for count in size.counts
     ]

@@ -1,12 +1,11 @@
-"""Writes the table of docs/benchmarks.md from results: `python -m benchmarks.render benchmarks/results/NAME.json …`.
+"""The table of results, as Markdown: on docs/benchmarks.md between two marks, and on the page of a run that isn't published.
 
-Of several, each part is taken from the first that has it. Without a name: those that the page cites, so that a change of this file
-changes the page. What stands between the two marks is written; the rest of the page is prose.
+Of several results, each part is taken from the first that has it.
 """
 
 import json
+import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,12 @@ from typing import Any
 from benchmarks.figures import figure
 from benchmarks.margins import margins
 from benchmarks.parts import OURS, Size, parts
+from messaging.texts import plural
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, RESULTS = ROOT / "docs" / "benchmarks.md", ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- written by benchmarks/render.py -->", "<!-- until here -->"
 CITED = re.compile(r"results/([\w.-]+\.json)")
-
-
-def main() -> None:
-    page = PAGE.read_text()
-    PAGE.write_text(written(page, [Path(word) for word in sys.argv[1:]] or cited(page)))
 
 
 def cited(page: str) -> list[Path]:
@@ -35,28 +30,41 @@ def cited(page: str) -> list[Path]:
 
 
 def together(paths: Sequence[Path]) -> dict[str, Any]:
-    """Results as one."""
+    """Results as one. Each part keeps the sizes at which it was measured."""
     first, *others = [json.loads(path.read_text()) for path in paths]
+    parts = {part["name"]: {**part, "sizes": first["sizes"]} for part in first["parts"]}
     for other in others:
-        known = {part["name"] for part in first["parts"]}
-        first["parts"] += [part for part in other["parts"] if part["name"] not in known]
-    return dict(first)
+        for part in other["parts"]:
+            parts.setdefault(part["name"], {**part, "sizes": other["sizes"]})
+    return {**first, "parts": list(parts.values())}
+
+
+def needed(paths: Sequence[Path]) -> list[Path]:
+    """Those of which some part is taken."""
+    told, found = set[str](), []
+    for path in paths:
+        names = {part["name"] for part in json.loads(path.read_text())["parts"]}
+        if names - told:
+            found.append(path)
+        told |= names
+    return found
 
 
 def written(page: str, paths: Sequence[Path]) -> str:
-    """The page with these results' table."""
+    """docs/benchmarks.md with these results' table."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{markdown(paths)}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{markdown(paths, PAGE.parent)}\n\n{END}{after}"
 
 
-def markdown(paths: Sequence[Path]) -> str:
+def markdown(paths: Sequence[Path], folder: Path) -> str:
+    """The table, for a page in `folder`: its links to the results are relative."""
     result, told = together(paths), set[str]()
     lines = []
     for path in paths:
         read = json.loads(path.read_text())
         names = {part["name"] for part in read["parts"]} - told
-        lines += [_origin(read, names, path.name), ""]
+        lines += [_origin(read, names, os.path.relpath(path, folder)), ""]
         told |= names
     lines += ["| what | ours | beside it |", "|---|---|---|"]
     for title, rows in table(result):
@@ -65,16 +73,18 @@ def markdown(paths: Sequence[Path]) -> str:
     lines += ["", "| margin | to reach | reached |", "|---|---|---|"]
     for margin in margins(result):
         what, bound, value = margin.words
-        lines.append(f"| {what} | {bound} | {value if margin.reached in (True, None) else f'**{value}, missed**'} |")
+        said = f"{value}, {margin.verdict}" if margin.verdict else value
+        lines.append(f"| {what} | {bound} | {f'**{said}**' if margin.failed else said} |")
     return "\n".join(lines)
 
 
 def table(result: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str, list[str]]]]]:
     """(title, rows of (what, ours, [who: value])) of each part that was measured."""
-    measured = {part["name"] for part in result["parts"]}
-    for part in parts(_size(result)):
-        if part.name not in measured:
+    for name in (part.name for part in parts(_size(result["sizes"]))):
+        measured = next((one for one in result["parts"] if one["name"] == name), None)
+        if measured is None:
             continue
+        part = next(one for one in parts(_size(measured.get("sizes", result["sizes"]))) if one.name == name)
         rows = []
         for measure in part.measures:
             figures = {
@@ -85,27 +95,23 @@ def table(result: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str, li
         yield part.title, rows
 
 
-def _size(result: dict[str, Any]) -> Size:
+def _size(sizes: dict[str, Any]) -> Size:
     """As it was measured."""
-    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in result["sizes"].items()}
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in sizes.items()}
     return Size(**given)
 
 
-def _origin(result: dict[str, Any], names: set[str], name: str) -> str:
+def _origin(result: dict[str, Any], names: set[str], link: str) -> str:
     """Where and when these parts of a result were measured."""
     machine = result["machine"]
     versions = ", ".join(f"{what} {number}" for what, number in machine["versions"].items())
     settings = ", ".join(f"{what} {value}" for what, value in machine["postgresql"].items() if what != "whose")
-    minutes = result["seconds"] / 60
-    titles = "; ".join(part.title for part in parts(_size(result)) if part.name in names)
+    minutes, runs = result["seconds"] / 60, plural(result["runs"], "run")
+    titles = "; ".join(part.title for part in parts(_size(result["sizes"])) if part.name in names)
     when = result["date"][:16].replace("T", " ")
     return (
-        f"{titles}: measured on {when} UTC at commit {result['commit']}, in {minutes:.0f} minutes: "
+        f"{titles}: measured on {when} UTC at commit {result['commit']}, in {plural(round(minutes), 'minute')}: "
         f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']} GB, load at the start "
-        f"{machine['load_at_start'][0]}. {versions}. PostgreSQL: {settings}. Median of {result['runs']} runs (lowest–highest). "
-        f"All runs: [results/{name}](../benchmarks/results/{name})."
+        f"{machine['load_at_start'][0]}. {versions}. PostgreSQL: {settings}. Median of {runs} (lowest–highest). "
+        f"All runs: [{Path(link).name}]({link})."
     )
-
-
-if __name__ == "__main__":
-    main()

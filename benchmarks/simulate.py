@@ -1,6 +1,6 @@
 """What can't be measured on one machine: many relays and workers, several sequencers, each with a core of its own.
 
-`python -m benchmarks.simulate` writes the table of docs/scaling.md, from the costs in the result that docs/benchmarks.md cites.
+The table of docs/scaling.md, from the costs in the result that docs/benchmarks.md cites (`benchmarks/publish.py`).
 Events come at random moments (Poisson). A stage takes all that wait, up to its batch, and is busy for `fixed + each × how many`;
 that is what the relay, the sequencer and the inbox do. What it leaves out: one PostgreSQL for all of them, locks between them, the
 network, and the relay's pauses. So it says where a stage ends for certain, and not that the whole gets as far.
@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks import render
 from benchmarks.figures import figure
+from messaging.texts import plural
 
 SEED = 1
 BASE = 100
@@ -42,14 +43,10 @@ class Layout:
 
     @property
     def words(self) -> str:
-        return f"{_many(self.sequencers, 'sequencer')}, {_many(self.relays, 'relay')}, {_many(self.workers, 'worker')}"
+        return f"{plural(self.sequencers, 'sequencer')}, {plural(self.relays, 'relay')}, {plural(self.workers, 'worker')}"
 
 
 LAYOUTS = (Layout(1, 1, 1), Layout(1, 4, 4), Layout(4, 16, 16), Layout(16, 64, 64))
-
-
-def main() -> None:
-    PAGE.write_text(written(PAGE.read_text(), render.together(render.cited(render.PAGE.read_text()))))
 
 
 def written(page: str, result: dict[str, Any]) -> str:
@@ -127,11 +124,3 @@ def _stage(arrivals: Sequence[float], servers: int, cost: Cost, chance: random.R
                 leaving[number] = free
             first = after
     return leaving
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,7 @@
 """Settings. All of them come from the environment, and every default runs with nothing installed beside Python."""
 
 import os
+from importlib.util import find_spec
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -26,6 +27,8 @@ CONTEXT_NAMES = [context.name for context in CHOSEN]
 DELIVERING = [context.name for context in CHOSEN if context.delivers]
 #: The walkthrough looks into every context, so it is there only where all of them are, and only to learn from.
 WALKTHROUGH = DEBUG and set(CONTEXT_NAMES) == set(contexts.CONTEXTS)
+#: Serves static files in production, where config/deploy/requirements.txt is installed.
+WHITENOISE = find_spec("whitenoise") is not None
 
 INSTALLED_APPS = [
     "config",  # first: where two apps have a command of one name, the first one's counts
@@ -48,6 +51,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.headers.security_headers",
     "django.middleware.security.SecurityMiddleware",
+    *(["whitenoise.middleware.WhiteNoiseMiddleware"] if WHITENOISE and not DEBUG else []),
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -97,7 +101,7 @@ USE_I18N = False
 USE_TZ = True
 FORMAT_MODULE_PATH = "config.formats"  # a setting alone is overruled by what Django knows of the language
 STATIC_URL = "static/"
-STATIC_ROOT = ROOT / "staticfiles"
+STATIC_ROOT = VAR / "static"
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -224,6 +228,11 @@ LOGGING = {
 }
 
 if not DEBUG:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "config.static_files.Storage"},
+    }
+    WHITENOISE_IMMUTABLE_FILE_TEST = r"\.[0-9a-f]{12}\."  # a name with its content's hash; by default WhiteNoise tries names out
     SECURE_SSL_REDIRECT = True
     # Whoever asks these is beside the process, behind whatever speaks HTTPS for it, and follows no redirect.
     SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]

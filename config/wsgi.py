@@ -1,8 +1,10 @@
 """The web process for a WSGI server."""
 
 import os
+import sys
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.servers.basehttp import WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
@@ -25,5 +27,9 @@ class Request(WSGIRequest):
 # what came before, and readers take 40 ms for that.
 WSGIRequestHandler.disable_nagle_algorithm = True
 
-application = get_wsgi_application()
+try:
+    application = get_wsgi_application()
+except ImproperlyConfigured as error:
+    print(error, file=sys.stderr)
+    sys.exit(3)  # gunicorn takes it as "can't start" and ends; after any other code it would start the next worker, for ever
 application.request_class = Request

@@ -42,7 +42,7 @@ def lab(page: Page) -> None:
         page.locator(seen).first.wait_for(timeout=60_000)
     page.screenshot(path=IMAGES / "lab.png")
     page.click("#mend-everything")
-    page.get_by_text("Nothing is switched to broken").wait_for(timeout=60_000)
+    page.get_by_text("Nothing is broken").wait_for(timeout=60_000)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from messaging.admin_register import counted
 from messaging.caches import Cache
 from messaging.client import Authority, Denied, Unreachable
 from messaging.differences import Difference
+from messaging.texts import plural
 
 #: Seconds that the list waits for the authority. It has to open without an answer, too.
 PATIENCE = 2.0
@@ -103,12 +104,11 @@ class CacheAdmin(ReadOnlyAdmin):
         except (Unreachable, Denied) as error:
             self.message_user(request, f"Not repaired to the end. {error}", messages.ERROR)
             return
-        self.message_user(request, f"{counted(found.counts)}: {repaired} repaired.", messages.SUCCESS)
+        self.message_user(request, f"{counted(found.counts)}: {plural(repaired, 'row')} repaired.", messages.SUCCESS)
         if left := found.differing - repaired:
             command = f"reconcile {self.using} --from {self.authority} --repair --authority-wins"
-            said = (
-                f"{left} left as they are. Rows that are ahead mean that {self.authority} lost data; to overwrite them: {command}"
-            )
+            rows = plural(left, "row is left as it is", "rows are left as they are")
+            said = f"{rows}. A row that is ahead means that {self.authority} lost data; to overwrite it: {command}"
             self.message_user(request, said, messages.WARNING)
 
 

@@ -7,7 +7,8 @@ class WalkthroughConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging import steps
-        from walkthrough import bombs, faults
+        from walkthrough import bombs, faults, quiet
 
         faults.install()
+        quiet.install()
         steps.listeners.append(bombs.listen)

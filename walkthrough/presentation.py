@@ -58,6 +58,13 @@ class Row:
         return str(self.id)[:8]
 
     @property
+    def called(self) -> str:
+        """What the table calls it, for a sentence."""
+        if self.user and self.user.name:
+            return self.user.name
+        return f"the {'erased' if self.user else 'unknown'} user {self.short_id}"
+
+    @property
     def actions(self) -> list[tuple[str, str]]:
         """(what the URL calls it, what the button says), only what the status allows."""
         status = self.user.status if self.user else ""

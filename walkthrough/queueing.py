@@ -3,7 +3,7 @@
 import shutil
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery import current_app
@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from config import broker
+from messaging import staleness
 from messaging.models import Subscription
 from messaging.queues import depth, queue
 from messaging.sending import Sender
@@ -18,6 +19,8 @@ from walkthrough import programs
 
 #: Seconds that a worker may take for what it has in hand.
 PATIENCE = 20.0
+#: The time of the heartbeat that only asks whether a worker is through. It confirms nothing.
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def embedded() -> bool:
@@ -64,14 +67,20 @@ def hands_are_empty(consumer: str, authority: str) -> bool:
     began, rows = timezone.now(), Subscription.objects.using(consumer).filter(pk=authority)
     sender = Sender(current_app, authority)
     with suppress(*sender.errors):
-        sender.heartbeat(consumer, consumer, 0, datetime(2000, 1, 1, tzinfo=UTC))
+        sender.heartbeat(consumer, consumer, 0, LONG_AGO)
     sender.close()
     limit = time.monotonic() + PATIENCE
-    while time.monotonic() < limit:
-        if rows.filter(heartbeat_at__gte=began).exists() and depth(current_app, consumer) == 0:
-            return True
+    through = False
+    while not through and time.monotonic() < limit:
         time.sleep(0.05)
-    return False
+        through = rows.filter(heartbeat_at__gte=began).exists() and depth(current_app, consumer) == 0
+    rows.filter(confirmed_at=LONG_AGO).update(confirmed_at=None)
+    return through
+
+
+def age(row: Subscription | None) -> timedelta | None:
+    """A copy's age. It has none where it was never confirmed, or only by the question of `hands_are_empty`."""
+    return None if row is None or row.confirmed_at == LONG_AGO else staleness.age(row)
 
 
 def send(consumer: str, authority: str, events: list[Any]) -> None:

@@ -55,12 +55,14 @@ _KINDS: dict[str, type[Entry]] = {"said": Said, "ran": Ran, "rows": Rows, "check
 
 @dataclass
 class Played:
-    """A step that was played: what it showed, how long it took, and what went wrong where it couldn't be played to its end."""
+    """A step that was played: what it showed, how long it took, and what went wrong where it couldn't be played to its end.
+    `interrupted`: its player died amid it."""
 
     step: str
     entries: list[Entry] = field(default_factory=list)
     seconds: float = 0.0
     error: str = ""
+    interrupted: bool = False
 
     @property
     def checks(self) -> list[Check]:

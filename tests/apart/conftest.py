@@ -17,6 +17,7 @@ import redis
 from config.embedded import broker as embedded
 from config.environment import ROOT
 from tests.apart.deployment import Deployment
+from tests.browser.conftest import chromium  # noqa: F401  (a fixture, for production's pages)
 from tests.delivery.conftest import pytest_runtest_makereport, registered, stack, valkey  # noqa: F401  (fixtures, for the upgrade)
 from tests.postgres import postgres
 

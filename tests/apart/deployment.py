@@ -21,8 +21,8 @@ PATIENCE = 40.0
 
 
 def programs(procfile: str) -> dict[str, str]:
-    """The lines of a Procfile: name to command."""
-    lines = (ROOT / procfile).read_text().splitlines()
+    """The lines of a Procfile in config/deploy: name to command."""
+    lines = (ROOT / "config" / "deploy" / procfile).read_text().splitlines()
     found = [LINE.match(line) for line in lines if line.strip() and not line.startswith("#")]
     assert all(found), f"{procfile} has a line that is no program."
     return {match[1]: match[2] for match in found if match}
@@ -55,6 +55,21 @@ class Deployment:
                 )
         if "web" in (names or self.programs):
             wait_for(lambda: self.get("/healthz")[0] == 200, timeout=PATIENCE, what=f"{self.url} to answer", seen=self.tail)
+
+    def end(self, *names: str) -> None:
+        """Ask programs to end, and see that they do, with all of their processes."""
+        ending = {name: self.running.pop(name) for name in names}
+        for process in ending.values():
+            process.terminate()
+        for name, process in ending.items():
+            try:
+                process.wait(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise AssertionError(f"{name} didn't end within {PATIENCE:.0f} s of SIGTERM:\n{self.tail()}") from None
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+                raise AssertionError(f"{name} ended and left processes behind:\n{self.tail()}")
 
     def stop(self) -> None:
         """End everything, as a box that is switched off."""

@@ -3,18 +3,16 @@ everything that they leave behind is searched: logs, queues, tables, pages, what
 
 import base64
 import html
-import http.client
 import re
 import secrets
 import shlex
 import subprocess
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import psycopg
@@ -27,6 +25,7 @@ from config.environment import ROOT
 from messaging import keys
 from tests.apart.conftest import PASSWORD, Server, _prepare, block
 from tests.apart.deployment import Deployment
+from tests.apart.front import https
 from tests.probes import wait_for
 
 pytestmark = pytest.mark.timeout(400)
@@ -35,40 +34,6 @@ EMAIL, NAME = "grace.planted@mail.example.org", "Grace Plantedname"
 #: However they are spelled: in JSON, in a row, in a list's short form.
 PERSON = re.compile(r"grace\.planted|plantedname", re.IGNORECASE)
 WEBS = ("/metrics", "/readyz", "/healthz", "/api/schema/", "/admin/", "/admin/login/", "/nowhere/")
-
-
-def https(port: int) -> ThreadingHTTPServer:
-    """What speaks HTTPS in front of a web server, and says so; here it only says so."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            behind = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-            try:
-                behind.request(self.command, self.path, body, {**dict(self.headers), "X-Forwarded-Proto": "https"})
-                found = behind.getresponse()
-                content = found.read()
-            except OSError:
-                self.send_error(502)
-                return
-            finally:
-                behind.close()
-            self.send_response(found.status)
-            for name, value in found.getheaders():
-                if name.lower() not in {"transfer-encoding", "connection", "content-length", "date", "server"}:
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = answer
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
 
 
 @dataclass

@@ -33,11 +33,14 @@ def environment():
 
 @pytest.mark.parametrize("part", PARTS, ids=[part.name for part in PARTS])
 def test_all_sides_of_a_part_run(part, environment, tmp_path):
-    words = ["--tiny", "--parts", part.name, "--runs", "1", "--no-docs", "--results", str(tmp_path)]
+    docs = {page: page.read_text() for page in (*(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks" / "results").iterdir())}
+    words = ["--tiny", "--parts", part.name, "--runs", "1", "--results", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=170
     )
+    assert done.returncode == 0, done.stdout + done.stderr
     (file,) = tmp_path.glob("*-tiny.json")
+    assert part.title in file.with_suffix(".md").read_text()
     result = json.loads(file.read_text())
     errors = {case: run["error"] for case, runs in result["parts"][0]["cases"].items() for run in runs if "error" in run}
     assert not errors, done.stdout + done.stderr
@@ -48,3 +51,4 @@ def test_all_sides_of_a_part_run(part, environment, tmp_path):
             assert measure.what in done.stdout.replace("\n", " ") or len(measure.what) > 20  # long ones are wrapped
     assert result["machine"]["cores"]
     assert all(number != "not installed" for number in result["machine"]["versions"].values()), result["machine"]["versions"]
+    assert {page: page.read_text() for page in docs} == docs

@@ -12,7 +12,7 @@ PATIENCE = 45_000
 
 def test_the_lab_is_accessible_and_fits(page: Pages) -> None:
     page.page.goto("/lab/")
-    expect(page.page.get_by_text("Nothing is switched to broken")).to_be_visible()
+    expect(page.page.get_by_text("Nothing is broken")).to_be_visible()
     assert_accessible(page.page)
     page.keep("lab")
 
@@ -34,7 +34,41 @@ def test_damage_is_seen_by_kind_and_repaired(page: Pages) -> None:
     expect(tab.locator("#said")).to_contain_text("3 rows repaired")
     expect(tab.locator("tr.drift")).to_have_count(0, timeout=PATIENCE)
     tab.click("#mend-everything")
-    expect(tab.get_by_text("Nothing is switched to broken")).to_be_visible(timeout=PATIENCE)
+    expect(tab.get_by_text("Nothing is broken")).to_be_visible(timeout=PATIENCE)
+
+
+def test_what_is_damaged_is_named_as_the_table_names_it_and_stands_in_the_state_line(page: Pages) -> None:
+    tab = page.page
+    tab.goto("/lab/")
+    tab.click("#stop-tend-billing")
+    expect(tab.locator(".broken")).to_contain_text("tend-billing stopped", timeout=PATIENCE)
+    for kind, words in (
+        ("missing", r"Billing's row of (.+) is gone"),
+        ("ghost", r"Billing knows a user (.+) that users never had"),
+    ):
+        tab.click(f"#damage-{kind}")
+        expect(tab.locator("#said")).to_have_text(re.compile(words), timeout=PATIENCE)
+        found = re.search(words, tab.locator("#said").inner_text())
+        assert found
+        expect(tab.locator(f"tr.drift.{kind}", has_text=found[1]).first).to_be_visible()
+    expect(tab.locator(".broken")).to_contain_text("2 rows shown differ: 1 ghost, 1 missing")
+    page.keep("lab-damage")
+    tab.click("#mend-everything")
+    expect(tab.get_by_text("Nothing is broken")).to_be_visible(timeout=PATIENCE)
+
+
+def test_the_charts_stay_readable_while_a_stage_is_set(page: Pages) -> None:
+    """A copy that was never confirmed has no age, whatever the walkthrough asks its worker."""
+    tab, chapter = page.page, page.context.new_page()
+    tab.goto("/lab/")
+    chapter.goto("/chapters/2/")
+    for _ in range(2):  # the second time from a copy that nothing has confirmed
+        chapter.click("#play-stage")
+        expect(chapter.locator("#bar.running")).to_be_visible()
+        expect(chapter.locator("#step-stage .act > .tag")).to_have_text("green", timeout=120_000)
+    with tab.expect_response("**/lab/live/**"):
+        pass
+    assert not re.search(r"day|\d{6}", tab.locator(".charts").inner_text()), tab.locator(".charts").inner_text()
 
 
 def test_a_stopped_relay_fills_the_outbox_and_a_started_one_empties_it(page: Pages) -> None:

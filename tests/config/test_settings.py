@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,11 @@ OURS = {
     "BILLING_DATABASE_URL", "CONTEXTS", "DATABASE_URL", "DEBUG", "MONOLITH_DATABASE_URL", "SECRET_KEY", "USERS_DATABASE_URL",
 }  # fmt: skip
 LONG_KEY = "a-key-for-this-test-only-" + "0123456789abcdefghijklmnopqrstuvwxyz"
+PRODUCTION = {
+    "DEBUG": "0",
+    "SECRET_KEY": LONG_KEY,
+    **{f"{name}_API_URL": "https://contexts.test" for name in ("USERS", "BILLING", "MONOLITH")},
+}
 DESCRIBE = """
 import django, json
 django.setup()
@@ -74,8 +80,10 @@ def test_production_refuses_to_start_without_a_secret_key() -> None:
     assert "SECRET_KEY is not set. With DEBUG=0 it has to be" in refusal(DEBUG="0")
 
 
-def test_production_passes_the_deployment_checks() -> None:
-    done = python("manage.py", "check", "--deploy", "--fail-level", "WARNING", DEBUG="0", SECRET_KEY=LONG_KEY)
+def test_production_passes_the_deployment_checks(tmp_path: Path) -> None:
+    production = {**PRODUCTION, "VAR_DIR": str(tmp_path)}
+    assert python("manage.py", "collectstatic", "--noinput", **production).returncode == 0
+    done = python("manage.py", "check", "--deploy", "--fail-level", "WARNING", **production)
 
     assert done.returncode == 0, done.stderr
     assert "no issues" in done.stdout

@@ -1,11 +1,17 @@
 """What a web server hands over before any view is asked."""
 
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from django.core.servers.basehttp import WSGIRequestHandler
 
+from config.environment import ROOT
 from config.wsgi import application
+from tests.running import free_port
 
 
 @pytest.mark.parametrize("content_type", ["application/json; a*=foo''x", "text/plain; charset=no-such-thing", ";;;=", "a" * 5000])
@@ -22,3 +28,21 @@ def test_a_content_type_that_cannot_be_read_is_no_error_of_ours(content_type):
 
 def test_the_development_server_sends_an_answers_second_piece_at_once():
     assert WSGIRequestHandler.disable_nagle_algorithm
+
+
+def test_the_production_server_says_in_a_sentence_why_it_does_not_start(tmp_path: Path) -> None:
+    """Two workers that find out at once end gunicorn with a traceback of its own."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("SECRET_KEY", "GUNICORN_CMD_ARGS")}
+    done = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", "config/deploy/gunicorn.conf.py"],
+        cwd=ROOT,
+        env={**environment, "DEBUG": "0", "PORT": str(free_port()), "VAR_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.splitlines()[-1].startswith("SECRET_KEY is not set. With DEBUG=0 it has to be: a long random string")
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.glob("run/*")) == []

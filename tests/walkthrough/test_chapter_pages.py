@@ -1,14 +1,25 @@
 """A chapter's page by real requests, where nothing runs: it reads, and its buttons say what is missing."""
 
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 from django.test import Client
 from django.utils.html import escape
 
-from walkthrough import playing
+from tests.probes import wait_for
+from walkthrough import bar, kept, now, playing
 from walkthrough.chapters import CHAPTERS
+from walkthrough.record import Check, Played, Said
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "FOLDER", tmp_path)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda one: one.slug)
@@ -31,16 +42,83 @@ def test_an_unknown_chapter_or_step_is_404(client: Client) -> None:
 def test_a_step_before_the_stage_is_set_is_refused(client: Client) -> None:
     chapter = CHAPTERS[0]
     address = f"/chapters/{chapter.number}/play/{chapter.steps[0].name}/"
-    (playing.FOLDER / "on-stage.json").unlink(missing_ok=True)
+    (kept.FOLDER / "on-stage.json").unlink(missing_ok=True)
     for headers in ({}, HTMX):
         response = client.post(address, headers=headers)
         assert response.status_code == 409
         assert "Set this chapter" in response.content.decode()
 
 
-def test_without_a_running_system_the_stage_says_what_to_start(client: Client) -> None:
+def test_with_htmx_the_answer_comes_at_once_and_the_steps_tell_how_it_ended(client: Client) -> None:
     chapter = CHAPTERS[0]
-    html = client.post(f"/chapters/{chapter.number}/play/stage/", headers=HTMX).content.decode()
+    address = f"/chapters/{chapter.number}/play/stage/"
+    html = client.post(address, headers=HTMX).content.decode()
+    assert 'hx-swap-oob="true"' in html  # the bar of the page says it too
+    html = ended(client)
     assert "Stopped half-way" in html
     assert "make run" in html
     assert ">red<" in html
+
+
+def test_without_htmx_the_answer_comes_when_the_step_is_through(client: Client) -> None:
+    response = client.post(f"/chapters/{CHAPTERS[0].number}/play/stage/", follow=True)
+    assert response.redirect_chain == [(f"/chapters/{CHAPTERS[0].number}/#step-stage", 302)]
+    assert "Stopped half-way" in response.content.decode()
+
+
+def ended(client: Client) -> str:
+    """The steps of the first chapter, when nothing is played any more."""
+    wait_for(lambda: not (found := now.look()) or not found.running, timeout=30, what="the step to end", seen=now.look)
+    return client.get(f"/chapters/{CHAPTERS[0].number}/now/").content.decode()
+
+
+@pytest.fixture
+def running() -> Iterator[Callable[[], None]]:
+    """A step of the first chapter is being played; what is given lets it show something more."""
+    step = Played(CHAPTERS[0].steps[0].name, [Said("It has begun.")])
+    with now.told(CHAPTERS[0].number, step) as note:
+
+        def more() -> None:
+            step.entries.append(Said("It goes on."))
+            note()
+
+        yield more
+
+
+def test_every_page_shows_the_step_that_runs_and_no_button_can_be_pressed(client: Client, running: Callable[[], None]) -> None:
+    first, second = CHAPTERS[:2]
+    for path in ("/", "/lab/", "/monolith/", f"/chapters/{second.number}/"):
+        html = client.get(path).content.decode()
+        assert f'href="/chapters/{first.number}/#step-{first.steps[0].name}"' in html, path
+        assert "It has begun." in html, path
+    for number in (first.number, second.number):
+        buttons = re.findall(r'<button id="play-[^>]*>', client.get(f"/chapters/{number}/").content.decode())
+        assert buttons
+        assert all(" disabled" in button for button in buttons)
+    page = client.get(f"/chapters/{first.number}/").content.decode()
+    assert "Playing …" in page
+
+
+def test_a_page_with_older_steps_is_told_to_ask_for_them(client: Client, running: Callable[[], None]) -> None:
+    def asked(html: str) -> str:
+        found = re.search(r'hx-get="(/playing/[^"]*)"', html)
+        assert found
+        return found[1]
+
+    page = asked(client.get(f"/chapters/{CHAPTERS[0].number}/").content.decode())
+    assert "HX-Trigger" not in client.get(page).headers
+    running()
+    answer = client.get(page)
+    assert answer.headers["HX-Trigger"] == "played"
+    assert "It goes on." in answer.content.decode()
+    assert asked(answer.content.decode()) == page  # and once more, until it has them
+    newer = asked(client.get(f"/chapters/{CHAPTERS[0].number}/now/").content.decode())
+    assert "HX-Trigger" not in client.get(newer).headers
+
+
+def test_what_came_of_a_step_is_shown_for_a_while(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    with now.told(CHAPTERS[0].number, Played("stage", [Check("The stage is set", True)])):
+        pass
+    assert '<span class="tag good">green</span>' in client.get("/playing/").content.decode()
+    monkeypatch.setattr(bar, "OUTCOME", -1)
+    assert "<p>" not in client.get("/playing/").content.decode()

@@ -1,5 +1,6 @@
 """The lab without a browser: what each damage does, what the chart draws, what the story tells, and what is refused."""
 
+import re
 import uuid
 from collections.abc import Iterator
 
@@ -9,16 +10,19 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue
-from messaging import parking, reading, sequencer
+from messaging import checkpoints, parking, reading, sequencer
 from messaging.inbox import receive
-from messaging.models import Parked
+from messaging.models import Parked, Subscription
 from tests.walkthrough.test_page import deliver, register_consumers
 from users.models import User
-from users.services import user_register, user_suspend
-from walkthrough import facts, faults
+from users.services import user_erase, user_register, user_suspend
+from walkthrough import facts, faults, queueing
+from walkthrough.lab import processes
 from walkthrough.lab.charts import chart
 from walkthrough.lab.history import Sample, sample
+from walkthrough.lab.processes import Process
 from walkthrough.lab.timeline import timeline
+from walkthrough.presentation import ROWS
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 HTMX = {"HX-Request": "true"}
@@ -55,6 +59,78 @@ def test_each_damage_is_the_drift_that_it_is_called(client: Client, user: User, 
     assert response.status_code == 200
     assert list(facts.differing().values()) == [kind]
     assert f">{kind}<" in response.content.decode()
+
+
+@pytest.mark.parametrize("kind", ["missing", "stale", "corrupt", "ahead", "silent"])
+def test_damage_names_the_row_as_the_table_does(client: Client, user: User, kind: str) -> None:
+    html = client.post(f"/lab/damage/{kind}/", headers=HTMX).content.decode()
+    said = html.partition('<div id="said"')[2].partition("</div>")[0]
+    assert "Ada" in said
+    assert str(user.pk)[:8] not in said
+    assert "None" not in said
+
+
+def test_damage_to_a_nameless_row_says_the_short_id_that_the_table_shows(client: Client, user: User) -> None:
+    user_erase(user_id=user.pk)
+    deliver("users", "billing")
+    html = client.post("/lab/damage/missing/", headers=HTMX).content.decode()
+    assert f"Billing&#x27;s row of the erased user {str(user.pk)[:8]} is gone." in html
+    assert f"<i>erased</i><small>{str(user.pk)[:8]}</small>" in html
+    ghost = client.post("/lab/damage/ghost/", headers=HTMX).content.decode()
+    found = re.search(r"Billing knows a user (\w{8})", ghost)
+    assert found
+    assert f"<i>unknown</i><small>{found[1]}</small>" in ghost
+
+
+def test_damage_hits_only_rows_that_the_table_shows(client: Client, user: User) -> None:
+    for number in range(ROWS):
+        newer = user_register(email=f"u{number}@example.org", name=f"U{number}")
+        user_suspend(user_id=newer.pk, reason="only Ada is active, and she isn't shown")
+    html = client.post("/lab/damage/silent/", headers=HTMX).content.decode()
+    assert "The table shows no active user." in html
+    assert User.objects.get(pk=user.pk).status == "active"
+    html = client.post("/lab/damage/missing/", headers=HTMX).content.decode()
+    assert "The table shows no row of billing" in html
+    assert CachedUser.objects.using("billing").filter(pk=user.pk).exists()
+
+
+def test_one_damage_after_the_other_hits_rows_that_are_in_step(client: Client, user: User) -> None:
+    user_register(email="bob@example.org", name="Bob")
+    deliver("users", "billing")
+    for kind in ("corrupt", "ahead"):
+        client.post(f"/lab/damage/{kind}/", headers=HTMX)
+    assert sorted(facts.differing().values()) == ["ahead", "corrupt"]
+
+
+def state(client: Client) -> str:
+    """The words of the state line."""
+    html = client.get("/lab/live/").content.decode()
+    line = html.partition('class="broken">')[2].partition("</p>")[0]
+    return " ".join(re.sub(r"<[^>]+>", " ", line).split())
+
+
+def test_the_state_line_is_green_only_where_nothing_is_wrong(client: Client, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = [Process("relay-users", "sends", "RUNNING")]
+    monkeypatch.setattr(processes, "processes", lambda: everything)
+    assert state(client) == "Nothing is broken"
+    CachedUser.objects.using("billing").update(status="suspended")
+    assert state(client) == "1 row shown differs: 1 corrupt"
+    client.post("/lab/damage/ghost/", headers=HTMX)
+    assert state(client) == "2 rows shown differ: 1 ghost, 1 corrupt"
+    receive("billing", ["no event"])
+    faults.switch("drop", True)
+    everything.append(Process("tend-billing", "pulls", "STOPPED"))
+    assert state(client) == (
+        "Drop deliveries tend-billing stopped 2 rows shown differ: 1 ghost, 1 corrupt 1 message parked at billing"
+    )
+
+
+def test_a_copy_that_only_the_walkthrough_s_question_confirmed_has_no_age(client: Client, user: User) -> None:
+    Subscription.objects.using("billing").filter(pk="users").update(confirmed_at=None)
+    checkpoints.hear("billing", "users", 0, queueing.LONG_AGO)
+    assert sample().staleness is None
+    assert "last confirmed never" not in (html := client.get("/lab/live/").content.decode())
+    assert "never confirmed" in html
 
 
 def test_a_write_past_the_services_has_no_event(client: Client, user: User) -> None:

@@ -11,7 +11,7 @@ from monolith import services as monolith
 from tests.walkthrough.test_page import deliver
 from users.models import User
 from users.services import user_erase, user_register
-from walkthrough import made_up, playing, resetting
+from walkthrough import kept, made_up, playing, resetting
 from walkthrough.chapters import CHAPTERS
 from walkthrough.record import Check, Played
 
@@ -65,10 +65,10 @@ def test_made_up_erased_and_deleted_users_and_their_invoices_are_not_real() -> N
 def test_no_step_is_played_on_real_data_though_the_stage_was_set_before() -> None:
     chapter = CHAPTERS[0]
     real_user()
-    playing.FOLDER.mkdir(parents=True, exist_ok=True)
-    playing._write(playing.FOLDER / "on-stage.json", {"chapter": chapter.number})
+    kept.FOLDER.mkdir(parents=True, exist_ok=True)
+    kept.write(kept.FOLDER / "on-stage.json", {"chapter": chapter.number})
     staged = Played(playing.SETTING, [Check("set", True)])
-    playing._write(playing._file(chapter), {"played": [staged.as_json()], "notes": {}})
+    kept.write(playing._file(chapter), {"played": [staged.as_json()], "notes": {}})
     done = playing.play(chapter, chapter.steps[0].name)
     assert "holds users with real addresses" in done.error
     assert not done.entries

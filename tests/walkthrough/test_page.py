@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.staticfiles import finders
@@ -61,9 +62,14 @@ def test_an_empty_page_says_what_to_do(client: Client) -> None:
 
 def test_the_files_it_needs_come_with_the_packages(client: Client) -> None:
     html = client.get("/").content.decode()
-    for name in ("walkthrough/style.css", "django_htmx/htmx-2.min.js"):
+    for name in ("walkthrough/style.css", "walkthrough/walkthrough.js", "django_htmx/htmx-2.min.js"):
         assert f"/static/{name}" in html
         assert finders.find(name)
+
+
+def test_with_debug_no_script_puts_an_answer_in_the_page_s_place(client: Client, settings: Any) -> None:
+    settings.DEBUG = True
+    assert "django-htmx.js" not in client.get("/").content.decode()
 
 
 def test_registering_writes_the_user_and_its_event(client: Client) -> None:
@@ -127,7 +133,9 @@ def test_with_htmx_the_same_post_answers_with_what_changed(client: Client, user:
 
 def test_a_post_without_its_token_is_refused(user: User) -> None:
     client = Client(enforce_csrf_checks=True)
-    assert client.post(f"/users/{user.pk}/erase/").status_code == 403
+    refused = client.post(f"/users/{user.pk}/erase/")
+    assert refused.status_code == 403
+    assert "Go back, reload the page, and send the form again." in refused.content.decode()
     token = client.get("/").cookies["csrftoken"].value
     assert client.post(f"/users/{user.pk}/erase/", {"csrfmiddlewaretoken": token}).status_code == 302
 

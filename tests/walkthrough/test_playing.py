@@ -1,11 +1,19 @@
 """Playing a chapter: one step after the other, by one player at a time, and what went wrong is kept."""
 
+import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from walkthrough import playing
+from config.environment import ROOT
+from messaging import tracing
+from tests.probes import wait_for
+from walkthrough import kept, now, playing
 from walkthrough.chapter import Chapter, Step
+from walkthrough.now import Now
 from walkthrough.playing import SETTING, CanNotPlay
 from walkthrough.record import Check, Entry, Said
 from walkthrough.stage import Stage
@@ -15,8 +23,9 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(playing, "FOLDER", tmp_path)
-    return tmp_path
+    found = tmp_path / "walkthrough"
+    monkeypatch.setattr(kept, "FOLDER", found)
+    return found
 
 
 def starts(stage: Stage) -> None:
@@ -39,7 +48,7 @@ def red(stage: Stage) -> None:
 
 
 def made(number: int, *runs: object) -> Chapter:
-    steps = tuple(Step(run.__name__, run.__name__.title(), "Does it.", run) for run in runs)  # type: ignore[attr-defined, arg-type]
+    steps = tuple(Step(run.__name__.replace("_", "-"), run.__name__.title(), "Does it.", run) for run in runs)  # type: ignore[attr-defined, arg-type]
     return Chapter(number, f"c{number}", "A chapter", "Why?", "s", "c", "w", starts, steps)
 
 
@@ -131,6 +140,111 @@ def test_while_a_step_is_played_nobody_else_plays_one() -> None:
     assert all("A step is being played" in reason for reason in refused)
     assert playing.progress(chapter).on_stage
     assert playing.play(made(2, fine), SETTING).green
+
+
+def test_a_step_begun_beside_is_seen_by_everybody_until_it_has_ended() -> None:
+    go_on, looks = threading.Event(), list[Now | None]()
+
+    def slow(stage: Stage) -> None:
+        stage.say("Half of it.")
+        looks.append(now.look())
+        stage.check("Somebody let it go on", go_on.wait(30))
+
+    chapter = made(1, slow)
+    playing.begin(chapter, SETTING)
+    through()
+    playing.begin(chapter, "slow")
+    running = now.look()
+    assert running is not None
+    assert (running.chapter, running.played.step, running.running) == (1, "slow", True)
+    with pytest.raises(CanNotPlay, match="A step is being played"):
+        playing.begin(chapter, SETTING)
+    wait_for(lambda: looks, timeout=10, what="the step's first entry")
+    assert looks[0] is not None
+    assert looks[0].last == Said("Half of it.")
+    assert looks[0].stamp != running.stamp
+    go_on.set()
+    ended = through()
+    assert ended.played.green
+    assert ended.played == playing.progress(chapter).of("slow")
+
+
+def through() -> Now:
+    found = wait_for(lambda: (last := now.look()) and not last.running and last, timeout=10, what="the step to end", seen=now.look)
+    assert found
+    return found
+
+
+def test_what_a_step_records_belongs_to_the_story_of_who_began_it() -> None:
+    found: list[str] = []
+
+    def records(stage: Stage) -> None:
+        found.append(tracing.current().correlation)
+
+    with tracing.tracing("a request's"):
+        playing.begin(made(1, fine), SETTING)
+        through()
+        chapter = Chapter(1, "c1", "t", "q", "s", "c", "w", records, (Step("fine", "Fine", "Does it.", fine),))
+        playing.begin(chapter, SETTING)
+    through()
+    assert found == ["a request's"]
+
+
+PLAYER = """
+from walkthrough import now
+from walkthrough.record import Played, Said
+with now.told(1, Played({step!r}, [Said("Half of it.")])):
+    print("begun", flush=True)
+    input()
+"""
+
+
+@pytest.mark.parametrize("step", [SETTING, "fine"])
+def test_a_step_whose_player_died_is_interrupted_and_the_stage_has_to_be_set_again(folder: Path, step: str) -> None:
+    chapter = made(1, fine)
+    playing.play(chapter, SETTING)
+    if step == SETTING:
+        playing._keep(chapter, playing.Progress())  # as a setting begins
+    process = subprocess.Popen(
+        [sys.executable, "-c", PLAYER.format(step=step)],
+        cwd=ROOT,
+        env={**os.environ, "VAR_DIR": str(folder.parent)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout
+        assert process.stdout.readline() == "begun\n"
+        running = now.look()
+        assert running is not None
+        assert running.running
+        process.kill()
+    last = now.look()
+    assert last is not None
+    assert (last.running, last.interrupted) == (False, True)
+    told = playing.progress(chapter).of(step)
+    assert told is not None
+    assert (told.error, told.green, told.entries) == (playing.INTERRUPTED, False, [Said("Half of it.")])
+    assert playing.following(chapter, playing.progress(chapter)) == SETTING
+    with pytest.raises(CanNotPlay, match=r"Set this chapter's stage first\."):
+        playing.play(chapter, "fine")
+    assert playing.play(chapter, SETTING).green
+    assert playing.play(chapter, "fine").green
+    assert all_of(chapter) == [SETTING, "fine"]
+
+
+def test_a_step_that_is_broken_off_by_ctrl_c_is_interrupted() -> None:
+    def broken_off(stage: Stage) -> None:
+        raise KeyboardInterrupt
+
+    chapter = made(1, broken_off)
+    playing.play(chapter, SETTING)
+    with pytest.raises(KeyboardInterrupt):
+        playing.play(chapter, "broken-off")
+    told = playing.progress(chapter).of("broken-off")
+    assert told is not None
+    assert told.interrupted
 
 
 def test_what_is_kept_and_broken_counts_as_not_played(folder: Path) -> None:

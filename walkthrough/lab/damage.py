@@ -1,5 +1,6 @@
 """Damage that is done once, by a button: billing's copy tampered with, a write past every service, a broker that forgets."""
 
+import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,11 +8,12 @@ from datetime import timedelta
 
 from django.db.models import F
 from django.utils import timezone
+from django.utils.text import get_text_list
 
 from billing.models import CachedUser
 from users.models import User
-from walkthrough import queueing
-from walkthrough.presentation import ROWS
+from walkthrough import presentation, queueing
+from walkthrough.presentation import Row
 
 
 @dataclass(frozen=True)
@@ -24,40 +26,51 @@ class Damage:
     run: Callable[[], str]
 
 
-def _copy() -> CachedUser | None:
-    """A row that the page shows, so that the damage is seen: one of the newest users'."""
-    newest = list(User.objects.using("users").values_list("pk", flat=True)[:ROWS])
-    return CachedUser.objects.using("billing").filter(pk__in=newest).order_by("?").first()
+class NothingToDamage(Exception):
+    """The table shows no row that this damage could be done to. The text may be shown."""
 
 
-def _tampering(change: Callable[[CachedUser], str]) -> Callable[[], str]:
+def _copy() -> Row:
+    """A row of the table in which billing has its copy, so that the damage is seen; one that is in step, where there is any."""
+    rows = [row for row in presentation.rows() if row.user and row.cache]
+    if not rows:
+        raise NothingToDamage("The table shows no row of billing that could be damaged.")
+    return random.choice([row for row in rows if not row.drift] or rows)
+
+
+def _tampering(change: Callable[[CachedUser, str], str]) -> Callable[[], str]:
+    """Do it to one of those rows, by the name that the table has for it."""
+
     def run() -> str:
         row = _copy()
-        return change(row) if row else "Billing has no row to tamper with."
+        assert row.cache  # noqa: S101  (chosen so)
+        return change(row.cache, row.called)
 
     return run
 
 
-def _missing(row: CachedUser) -> str:
+def _missing(row: CachedUser, called: str) -> str:
     row.delete(using="billing")
-    return f"Billing's row of {str(row.pk)[:8]} is gone."
+    return f"Billing's row of {called} is gone."
 
 
-def _stale(row: CachedUser) -> str:
-    other = "suspended" if row.status == "active" else "active"
-    CachedUser.objects.using("billing").filter(pk=row.pk).update(status=other, version=F("version") - 1)
-    return f"Billing's row of {str(row.pk)[:8]} is one version behind."
+def _stale(row: CachedUser, called: str) -> str:
+    CachedUser.objects.using("billing").filter(pk=row.pk).update(status=_other(row), version=F("version") - 1)
+    return f"Billing's row of {called} is one version behind."
 
 
-def _corrupt(row: CachedUser) -> str:
-    other = "suspended" if row.status == "active" else "active"
-    CachedUser.objects.using("billing").filter(pk=row.pk).update(status=other)
-    return f"Billing takes {str(row.pk)[:8]} for {other}, at the same version."
+def _corrupt(row: CachedUser, called: str) -> str:
+    CachedUser.objects.using("billing").filter(pk=row.pk).update(status=_other(row))
+    return f"Billing takes {called} for {_other(row)}, at the same version."
 
 
-def _ahead(row: CachedUser) -> str:
+def _other(row: CachedUser) -> str:
+    return "suspended" if row.status == "active" else "active"
+
+
+def _ahead(row: CachedUser, called: str) -> str:
     CachedUser.objects.using("billing").filter(pk=row.pk).update(version=F("version") + 5)
-    return f"Billing's row of {str(row.pk)[:8]} is five versions ahead: the authority seems to have lost data."
+    return f"Billing's row of {called} is five versions ahead: the authority seems to have lost data."
 
 
 def _ghost() -> str:
@@ -75,9 +88,14 @@ def _ghost() -> str:
 
 
 def _silent() -> str:
-    chosen = list(User.objects.using("users").filter(status="active").values_list("pk", flat=True)[:3])
-    User.objects.using("users").filter(pk__in=chosen).update(status="suspended", status_since=timezone.now())
-    return f"{len(chosen)} users were suspended by an UPDATE: no service, no event."
+    active = [row for row in presentation.rows() if row.user and row.user.status == "active"]
+    chosen = sorted(active, key=lambda row: bool(row.drift))[:3]
+    if not chosen:
+        raise NothingToDamage("The table shows no active user.")
+    ids = [row.id for row in chosen]
+    User.objects.using("users").filter(pk__in=ids).update(status="suspended", status_since=timezone.now())
+    were = "was" if len(chosen) == 1 else "were"
+    return f"{get_text_list([row.called for row in chosen], 'and')} {were} suspended by an UPDATE: no service, no event."
 
 
 def _flush() -> str:
@@ -91,7 +109,7 @@ DAMAGE = (
     Damage("corrupt", "Falsify one", "The same version, another status.", _tampering(_corrupt)),
     Damage("ghost", "Invent one", "A row of a user that there never was.", _ghost),
     Damage("ahead", "Put one ahead", "A version that the authority hasn't reached.", _tampering(_ahead)),
-    Damage("silent", "Write past the services", "Three users change by SQL, without an event.", _silent),
+    Damage("silent", "Write past the services", "Up to three users change by SQL, without an event.", _silent),
     Damage("flush", "Flush the queues", "What waits in the broker is lost.", _flush),
 )
 

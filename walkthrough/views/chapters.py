@@ -8,10 +8,11 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from walkthrough import listing, playing
+from walkthrough import listing, now, playing
 from walkthrough.chapter import Chapter, Kind, Step
 from walkthrough.chapters import CHAPTERS
 from walkthrough.chapters import chapter as by_number
+from walkthrough.templatetags.walkthrough_bar import shown, stamp
 
 SETTING = Step(
     playing.SETTING,
@@ -41,17 +42,18 @@ def chapter(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 def play(request: HttpRequest, number: int, step: str) -> HttpResponse:
-    """Play a step; with htmx the answer is the steps, else the page with the step in view."""
+    """Play a step. With htmx it goes on by itself, and the answer is the steps as they are now; else the answer comes when it is
+    through, and is the page with the step in view."""
     found = _found(number)
     if step != playing.SETTING and step not in {one.name for one in found.steps}:
         raise Http404(f"Chapter {number} has no step {step!r}.")
     refused, status = "", 200
     try:
-        playing.play(found, step)
+        (playing.begin if request.htmx else playing.play)(found, step)  # type: ignore[attr-defined]
     except playing.CanNotPlay as error:
         refused, status = str(error), 409
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "walkthrough/_steps.html", {"chapter": found, **_steps(found, refused)}, status=status)
+        return render(request, "walkthrough/_played.html", {"chapter": found, **_steps(found, refused)}, status=status)
     if refused:
         return render(
             request, "walkthrough/refused.html", {"chapter": found, "refused": refused, "chapters": CHAPTERS}, status=status
@@ -61,9 +63,22 @@ def play(request: HttpRequest, number: int, step: str) -> HttpResponse:
 
 @require_safe
 @never_cache
-def now(request: HttpRequest, number: int) -> HttpResponse:
-    """What the step that is being played has shown so far."""
-    return render(request, "walkthrough/_entries.html", {"entries": playing.now(_found(number))})
+def steps(request: HttpRequest, number: int) -> HttpResponse:
+    """The steps as they are now."""
+    found = _found(number)
+    return render(request, "walkthrough/_played.html", {"chapter": found, **_steps(found)})
+
+
+@require_safe
+@never_cache
+def bar(request: HttpRequest) -> HttpResponse:
+    """The bar of every page. `?steps=` is the stamp of the steps that the page shows: where they are older than what there is, the
+    page is told to ask for them."""
+    known, state = request.GET.get("steps", ""), now.look()
+    response = render(request, "walkthrough/_bar.html", shown(state, known))
+    if known and known != stamp(state):
+        response["HX-Trigger"] = "played"
+    return response
 
 
 def _found(number: int) -> Chapter:
@@ -74,14 +89,19 @@ def _found(number: int) -> Chapter:
 
 
 def _steps(chapter: Chapter, refused: str = "") -> dict[str, Any]:
+    state = now.look()  # before the rest, so that the steps are never older than what they are said to be
+    running = state if state and state.running else None
     found = playing.progress(chapter)
     following = playing.following(chapter, found)
-    steps = [
+    listed = [
         {
             "step": step,
             "played": found.of(step.name),
             "next": step.name == following,
             "setting": step is SETTING,
+            "running": running.played
+            if running and (running.chapter, running.played.step) == (chapter.number, step.name)
+            else None,
             "breaks": step.kind is Kind.BREAK,
             "mends": step.kind is Kind.MEND,
         }
@@ -89,9 +109,11 @@ def _steps(chapter: Chapter, refused: str = "") -> dict[str, Any]:
     ]
     played = [found.of(step.name) for step in chapter.steps]
     return {
-        "steps": steps,
+        "steps": listed,
+        "now": state,
+        "busy": running is not None,
         "on_stage": found.on_stage,
         "refused": refused,
-        "finished": all(played),
+        "finished": all(played) and not running,
         "green": all(one is not None and one.green for one in played),
     }

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,10 +16,10 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from messaging.errors import MessagingError
 from messaging.models import Subscription
-from messaging.staleness import age, in_words
-from walkthrough import faults, made_up, presentation, programs
+from messaging.staleness import in_words
+from walkthrough import faults, made_up, presentation, programs, queueing
 from walkthrough.chapters import CHAPTERS
-from walkthrough.lab import charts, damage, processes, repairs, timeline
+from walkthrough.lab import charts, damage, processes, repairs, state, timeline
 from walkthrough.lab.history import HISTORY
 
 #: What may be asked of each kind of switch; the URL names both.
@@ -29,7 +30,16 @@ ACTS: dict[str, Callable[[str, str], str]] = {
     "mend": lambda name, what: repairs.mend_everything() if name == "everything" else repairs.do(name),
 }
 #: Why something may not be possible just now; each says so in a sentence.
-EXPECTED = (MessagingError, made_up.RealData, programs.SystemNotRunning, programs.WouldNot, Error, BrokerError, OSError)
+EXPECTED = (
+    MessagingError,
+    made_up.RealData,
+    damage.NothingToDamage,
+    programs.SystemNotRunning,
+    programs.WouldNot,
+    Error,
+    BrokerError,
+    OSError,
+)
 
 
 @require_safe
@@ -78,25 +88,25 @@ def _switch(name: str, *, on: bool) -> str:
 def _live(request: HttpRequest) -> dict[str, Any]:
     samples, on = HISTORY.visit(), faults.switched_on()
     running = processes.processes()
-    stopped = [process for process in running if not process.runs]
     chosen = _chosen(request)
     row = Subscription.objects.using("billing").filter(pk="users").first()
+    rows, lanes = presentation.rows(), presentation.lanes()
     return {
-        "rows": presentation.rows(),
-        "lanes": presentation.lanes(),
+        "rows": rows,
+        "lanes": lanes,
         "faults": [{"fault": fault, "on": fault.name in on} for fault in faults.FAULTS],
         "processes": running,
         "damages": damage.DAMAGE,
         "mends": repairs.MENDS,
-        "broken": [fault.title for fault in faults.FAULTS if fault.name in on] + [f"{one.name} {one.word}" for one in stopped],
+        "broken": state.broken(rows, lanes, on, running),
         "charts": [
             charts.chart(
                 "Lag", samples, lambda one: float(one.lag), lambda number: f"{number:.0f} position{'' if number == 1 else 's'}"
             ),
-            charts.chart("Staleness", samples, lambda one: one.staleness, lambda number: f"{number:.0f} s"),
+            charts.chart("Staleness", samples, lambda one: one.staleness, lambda number: in_words(timedelta(seconds=number))),
         ],
         "state": row.state if row else "new",
-        "age": in_words(old) if row and (old := age(row)) is not None else "never confirmed",
+        "age": in_words(old) if (old := queueing.age(row)) is not None else "",
         "timeline": timeline.timeline(chosen) if chosen else None,
         "chosen": chosen,
     }

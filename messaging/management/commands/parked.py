@@ -99,11 +99,11 @@ class Command(BaseCommand):
         hopeless = sum(not row["retriable"] for row in outcomes)
         applied = sum(row["outcome"] == Parked.State.APPLIED for row in outcomes)
         values = {"applied": applied, "failed": failed, "outcomes": outcomes}
-        self.result(options, values, f"{applied} applied." if applied or not failed else "")
+        self.result(options, values, f"{plural(applied, 'message')} applied." if applied or not failed else "")
         if failed:
-            again = (
-                f"{failed - hopeless} of {len(outcomes)} failed again, and stay with the new reason." if failed > hopeless else ""
-            )
+            left = failed - hopeless
+            stay = "stays" if left == 1 else "stay"
+            again = f"{left} of {len(outcomes)} failed again, and {stay} with the new reason." if left else ""
             never = f"{hopeless} of {len(outcomes)} can't be retried, only discarded." if hopeless else ""
             raise Found(" ".join(filter(None, (again, never))))
 
@@ -114,7 +114,8 @@ class Command(BaseCommand):
         chosen, by = _chosen(using, options), getpass.getuser()
         done = [parked_id for parked_id in chosen if parking.discard(using, parked_id, by=by, note=note)]
         values = {"discarded": done, "untouched": [parked_id for parked_id in chosen if parked_id not in set(done)]}
-        text = f"{len(done)} discarded; they stay in the table, with your note." if done else "None discarded."
+        they = "it stays" if len(done) == 1 else "they stay"
+        text = f"{plural(len(done), 'message')} discarded; {they} in the table, with your note." if done else "None discarded."
         if values["untouched"]:
             text += f" Settled already, and left as they were: {', '.join(map(str, values['untouched']))}."
         self.result(options, values, text)

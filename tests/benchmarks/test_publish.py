@@ -1,0 +1,104 @@
+"""What a run of `make bench` leaves behind: the docs change only where that was asked for, and then all of them."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from benchmarks import publish, render, simulate
+from benchmarks.parts import SIZES
+from config.environment import ROOT
+
+PAGES = (render.PAGE, simulate.PAGE)
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """Both pages and the results in a folder laid out as the project's."""
+    docs, results = tmp_path / "docs", tmp_path / "benchmarks" / "results"
+    docs.mkdir()
+    shutil.copytree(render.RESULTS, results)
+    for page in PAGES:
+        shutil.copy(page, docs)
+    monkeypatch.setattr(render, "PAGE", docs / render.PAGE.name)
+    monkeypatch.setattr(render, "RESULTS", results)
+    monkeypatch.setattr(simulate, "PAGE", docs / simulate.PAGE.name)
+    return tmp_path
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """A run of one part, with other costs than the cited ones."""
+    cited = json.loads(render.cited(render.PAGE.read_text())[0].read_text())
+    part = next(one for one in cited["parts"] if one["name"] == "stages")
+    for run in part["cases"]["ours"]:
+        run["figures"]["relay"]["1"] *= 2
+    file = tmp_path / "2026-12-01T0000-default.json"
+    file.write_text(json.dumps({**cited, "size": "default", "sizes": asdict(SIZES["default"]), "parts": [part]}))
+    return file
+
+
+def test_what_is_published_leaves_pages_that_agree_with_their_results(copied, measured):
+    before = [page.read_text() for page in (render.PAGE, simulate.PAGE)]
+    publish.publish(measured)
+    benchmarks, scaling = (page.read_text() for page in (render.PAGE, simulate.PAGE))
+    assert benchmarks != before[0]
+    assert scaling != before[1]
+    assert render.written(benchmarks, render.cited(benchmarks)) == benchmarks
+    assert simulate.written(scaling, render.together(render.cited(benchmarks))) == scaling
+
+
+def test_parts_that_were_not_measured_keep_their_figures(copied, measured):
+    before = render.together(render.cited(render.PAGE.read_text()))
+    publish.publish(measured)
+    page = render.PAGE.read_text()
+    after = render.together(render.cited(page))
+    kept = lambda result: {one["name"]: one["cases"] for one in result["parts"] if one["name"] != "stages"}  # noqa: E731
+    assert kept(after) == kept(before)
+    assert "not measured" not in page
+
+
+def test_a_second_time_changes_nothing(copied, measured):
+    publish.publish(measured)
+    before = [page.read_text() for page in (render.PAGE, simulate.PAGE)]
+    publish.publish()
+    assert [page.read_text() for page in (render.PAGE, simulate.PAGE)] == before
+
+
+def test_where_one_page_can_not_be_made_none_is_written(copied, measured):
+    result = json.loads(measured.read_text())
+    for run in result["parts"][0]["cases"]["ours"]:
+        run["figures"] = {}
+    measured.write_text(json.dumps(result))
+    before = [page.read_text() for page in (render.PAGE, simulate.PAGE)]
+    with pytest.raises(SystemExit):
+        publish.publish(measured)
+    assert [page.read_text() for page in (render.PAGE, simulate.PAGE)] == before
+
+
+@pytest.mark.parametrize("words", [["--tiny"], ["--runs", "2"]])
+def test_what_has_no_figures_is_not_published(words, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--publish", "--results", str(tmp_path), *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2,
+        "python -m benchmarks: error: --publish needs figures: no --tiny, and --runs 3 at least.",
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_says_where_results_go():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "var/benchmarks/" in done.stdout
+    assert Path("docs/benchmarks.md").name in done.stdout

@@ -1,0 +1,47 @@
+"""The walkthrough as `manage.py migrate` and `manage.py runserver` start it: the same one as `make run`'s."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from config.environment import ROOT
+from tests.browser import test_chapters, test_playing, test_refusals
+from tests.browser.conftest import Pages
+from tests.browser.test_playing import held as held
+from tests.running import Run, end, surroundings
+from walkthrough.chapters import chapter
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Run]:
+    """In the place of `make run`, for every test of this file."""
+    with tempfile.TemporaryDirectory(prefix="django-way-", ignore_cleanup_errors=True) as folder:
+        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+        subprocess.run(migrate, cwd=ROOT, env=surroundings(Path(folder)), check=True, timeout=120)
+        run = Run(Path(folder), "manage.py", "runserver")
+        try:
+            run.wait_for_line("Everything runs", timeout=120)
+            yield run
+        finally:
+            end(run)
+
+
+@pytest.mark.timeout(400)
+def test_the_whole_of_chapter_3(page: Pages) -> None:
+    test_chapters.test_a_chapter_by_its_buttons(page, chapter(3))
+
+
+def test_a_refused_form_keeps_the_page(page: Pages) -> None:
+    test_refusals.test_a_registration_with_an_address_that_is_taken_keeps_the_page_and_what_was_typed(page)
+
+
+def test_a_login_in_a_second_tab_spoils_nothing(page: Pages) -> None:
+    test_refusals.test_a_login_in_another_tab_doesn_t_spoil_the_buttons_of_this_one(page)
+
+
+def test_a_refresh_amid_a_step_loses_nothing(page: Pages, held: Callable[[], None]) -> None:
+    test_playing.test_every_tab_shows_the_step_that_runs_and_how_it_ended(page, held)

@@ -1,0 +1,120 @@
+"""A step that runs is seen on every page and in every tab, whoever plays it, and whatever becomes of the page that began it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from config.environment import ROOT
+from tests.browser.accessibility import assert_accessible
+from tests.browser.conftest import Pages
+from tests.probes import wait_for
+
+#: Milliseconds for what takes a look or two, and for a step.
+SOON, STEP = 15_000, 120_000
+
+
+@pytest.fixture
+def held(page: Pages) -> Iterator[Callable[[], None]]:
+    """The setting of a stage doesn't get through until it may: it waits for billing's worker, which is frozen."""
+    worker = page.run.pid_of("worker-billing")
+
+    def go_on() -> None:
+        with suppress(ProcessLookupError):  # the setting doesn't wait for it for ever, and kills it then
+            os.kill(worker, signal.SIGCONT)
+
+    os.kill(worker, signal.SIGSTOP)
+    yield go_on
+    go_on()
+
+
+def runs(tab: Page) -> None:
+    """The chapter's page shows that its stage is being set."""
+    expect(tab.locator("#step-stage .playing")).to_contain_text("Playing …", timeout=SOON)
+    expect(tab.locator("[id^=play-]:not(:disabled)")).to_have_count(0)
+    expect(tab.locator("#step-stage .act > .tag")).to_have_count(0)
+
+
+def test_every_tab_shows_the_step_that_runs_and_how_it_ended(page: Pages, held: Callable[[], None]) -> None:
+    tab, before, elsewhere, lab = page.page, *(page.context.new_page() for _ in range(3))
+    for one, path in ((tab, "/chapters/0/"), (before, "/chapters/0/"), (elsewhere, "/"), (lab, "/lab/")):
+        one.goto(path)
+    tab.click("#play-stage")
+    runs(tab)
+    runs(before)
+    tab.reload()
+    runs(tab)
+    after = page.context.new_page()
+    after.goto("/chapters/0/")
+    runs(after)
+    other = page.context.new_page()
+    other.goto("/chapters/1/")
+    expect(other.locator("[id^=play-]:not(:disabled)")).to_have_count(0)
+    for one in (elsewhere, lab, other):
+        expect(one.locator("#bar.running a")).to_have_text("Chapter 0: Set the stage", timeout=SOON)
+        expect(one.locator("#bar .seconds")).to_have_text(re.compile(r"^\d+ s$"))
+    assert_accessible(tab)
+    page.keep("playing")
+    held()
+    for one in (tab, before, after):
+        expect(one.locator("#step-stage .act > .tag")).to_have_text("green", timeout=STEP)
+        expect(one.locator("#play-stage")).to_be_enabled()
+        expect(one.locator(".playing")).to_have_count(0)
+    for one in (elsewhere, lab, other, tab):
+        expect(one.locator("#bar.green a")).to_have_text("Chapter 0: Set the stage", timeout=SOON)
+    expect(other.locator("#play-stage")).to_be_enabled(timeout=SOON)
+    elsewhere.click("#bar a")
+    assert elsewhere.url.endswith("/chapters/0/#step-stage")
+    elsewhere.goto("/monolith/")
+    expect(elsewhere.locator("#bar.green")).to_be_visible()
+    page.page = elsewhere
+    page.keep("outcome")
+
+
+def test_a_step_of_the_terminal_is_seen_too_and_is_interrupted_when_its_process_dies(page: Pages, held: Callable[[], None]) -> None:
+    tab = page.page
+    tab.goto("/chapters/0/")
+    tour = subprocess.Popen(
+        [sys.executable, "manage.py", "tour", "--chapter", "0", "--yes"],
+        cwd=ROOT,
+        env=page.run.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    with tour:
+        expect(tab.locator("#bar.running")).to_be_visible(timeout=30_000)
+        runs(tab)
+        tour.kill()
+    expect(tab.locator("#bar.interrupted")).to_contain_text("Set the stage again.", timeout=SOON)
+    expect(tab.locator("#step-stage .act > .tag")).to_have_text("interrupted", timeout=SOON)
+    expect(tab.locator("#step-stage .notice")).to_contain_text("Set the stage again, and play from there.")
+    assert_accessible(tab)
+    page.keep("interrupted")
+    held()
+    tab.click("#play-stage")
+    expect(tab.locator("#step-stage .act > .tag")).to_have_text("green", timeout=STEP)
+    expect(tab.locator("#bar.green")).to_be_visible()
+
+
+def test_the_looks_of_an_open_page_are_no_lines_of_the_log(page: Pages) -> None:
+    log = page.run.folder / "log" / "web.log"
+    begun = log.stat().st_size
+    page.page.goto("/lab/")
+    with page.page.expect_response("**/lab/live/"), page.page.expect_response("**/playing/"):
+        pass
+    page.page.goto("/chapters/1/")
+    written = wait_for(
+        lambda: (found := log.read_bytes()[begun:].decode()) and "/chapters/1/" in found and found,
+        timeout=15,
+        what="the page's line",
+    )
+    assert "GET /lab/ " in str(written)
+    assert "GET /lab/live/" not in str(written)
+    assert "GET /playing/" not in str(written)

@@ -1,0 +1,200 @@
+"""What the server refuses, fails at or doesn't answer: the page stays, and says so in one notice."""
+
+import sqlite3
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+
+import pytest
+from playwright.sync_api import Error, Locator, Route, expect
+
+from config.environment import ROOT
+from tests.browser.accessibility import assert_accessible
+from tests.browser.conftest import Pages
+from tests.browser.test_pages import log_in
+
+PATIENCE = 30_000
+
+
+@contextmanager
+def refused(page: Pages) -> Iterator[Locator]:
+    """The page is still the same one afterwards. The browser's own lines about the answers are expected."""
+    page.page.evaluate("window.stays = true")
+    yield page.page.locator("#trouble")
+    assert page.page.evaluate("window.stays")
+    expect(page.page.locator("nav.top")).to_have_count(1)
+    expect(page.page.locator("h1")).to_have_count(1)
+    expect(page.page.locator("html")).to_have_attribute("lang", "en")
+    page.errors.clear()
+
+
+def press(page: Pages, action: str = "suspend") -> tuple[str, Locator]:
+    """Press the first button of that name; returns the user's id, and the row that has it from then on."""
+    button = page.page.locator(f"button.{action}").first
+    user_id = str(button.get_attribute("id")).removeprefix(f"{action}-")
+    button.click()
+    return user_id, page.page.locator("tbody tr", has=page.page.locator(f"[id$='-{user_id}']"))
+
+
+def test_a_registration_with_an_address_that_is_taken_keeps_the_page_and_what_was_typed(page: Pages) -> None:
+    tab = page.page
+    tab.goto("/")
+    taken = tab.locator(".who small").first.inner_text()
+    with refused(page) as trouble:
+        tab.fill("#register-email", taken)
+        tab.fill("#register-name", "Somebody Else")
+        tab.click("#register-button")
+        expect(tab.locator("#notice")).to_have_text("Not done. Another user has this e-mail address.")
+        expect(tab.locator("#register-name")).to_have_value("Somebody Else")
+        expect(tab.locator("#live tbody tr").first).to_be_visible()
+        expect(trouble).to_be_hidden()
+        page.keep("refused")
+
+
+def test_a_user_who_was_changed_or_is_gone_meanwhile_keeps_the_page(page: Pages) -> None:
+    tab = page.page
+    tab.goto("/")
+    tab.route("**/live/", lambda route: None)  # it isn't answered, so the page shows what was
+    old = tab.locator("button.suspend").first
+    path = str(tab.locator("form", has=old).first.get_attribute("action"))
+    assert page.context.request.get("/").ok
+    other = page.context.new_page()
+    other.goto("/")
+    other.click(f"#{old.get_attribute('id')}")
+    expect(other.locator("#notice")).to_contain_text("is suspended")
+    with refused(page) as trouble, tab.expect_response(f"**{path}") as answer:
+        old.click()
+        assert answer.value.status == 409
+        expect(tab.locator("#notice")).to_contain_text("Not done. Only an active user can be suspended")
+        expect(trouble).to_be_hidden()
+    form = tab.locator("form:has(button.suspend)").first
+    with refused(page) as trouble, tab.expect_response("**/suspend/") as answer:
+        unknown = f"/users/{uuid.uuid4()}/suspend/"
+        form.evaluate("(form, path) => { form.setAttribute('hx-post', path); htmx.process(form) }", unknown)
+        form.locator("button").click()
+        assert answer.value.status == 404
+        expect(tab.locator("#notice")).to_contain_text("Not done.")
+        expect(trouble).to_be_hidden()
+
+
+def test_a_look_that_is_under_way_takes_no_button_s_answer_away(page: Pages) -> None:
+    tab, held = page.page, list[Route]()
+    tab.goto("/")
+    with tab.expect_request("**/live/"):
+        tab.route("**/live/", lambda route: held.append(route))
+    old = page.context.request.get("/live/").text()
+    with tab.expect_request("**/suspend/"):
+        tab.route("**/suspend/", lambda route: held.append(route))
+        press(page)
+    look, pressed = held
+    with suppress(Error):  # the browser has given it up
+        look.fulfill(body=old, content_type="text/html")
+    tab.unroute("**/live/")
+    pressed.continue_()
+    expect(tab.locator("#notice")).to_contain_text("is suspended")
+
+
+def test_a_login_in_another_tab_doesn_t_spoil_the_buttons_of_this_one(page: Pages) -> None:
+    tab = page.page
+    tab.goto("/")
+    page.page = page.context.new_page()
+    log_in(page)
+    page.page = tab
+    _, row = press(page)
+    expect(row.locator(".status.suspended").first).to_be_visible(timeout=PATIENCE)
+    expect(tab.locator("#notice")).to_contain_text("is suspended")
+    assert page.errors == []
+
+
+def test_a_form_without_any_valid_token_is_a_notice_and_without_javascript_one_clear_page(page: Pages) -> None:
+    tab = page.page
+    tab.goto("/")
+    page.context.clear_cookies()
+    with refused(page) as trouble:
+        press(page)
+        expect(trouble).to_contain_text("Not done. The server refused the form (403).")
+        expect(tab.locator("#live tbody tr").first).to_be_visible()
+        assert_accessible(tab)
+        page.keep("trouble")
+        trouble.get_by_role("button").click()
+        expect(trouble).to_be_hidden()
+    assert page.context.browser
+    context = page.context.browser.new_context(java_script_enabled=False, base_url=page.address)
+    plain = context.new_page()
+    plain.goto("/")
+    context.clear_cookies()
+    plain.locator("button.suspend").first.click()
+    expect(plain.locator("h1")).to_have_text("Not done: the form was out of date")
+    expect(plain.locator("main")).to_contain_text("Go back, reload the page, and send the form again.")
+    for width in (1400, 420):
+        plain.set_viewport_size({"width": width, "height": 900})
+        plain.screenshot(path=ROOT / "var" / "screenshots" / f"csrf-{width}.png")
+    context.close()
+
+
+def test_a_whole_page_that_answers_a_button_is_told_and_never_put_into_the_page(page: Pages) -> None:
+    tab = page.page
+    tab.goto("/lab/")
+    for path, status in (("/nowhere/", "404"), ("/lab/live/", "405")):
+        with refused(page) as trouble:
+            form = tab.locator("form:has(#damage-flush)")
+            form.evaluate("(form, path) => { form.setAttribute('hx-post', path); htmx.process(form) }", path)
+            form.locator("button").click()
+            expect(trouble).to_contain_text(f"Not done. The server answered {status}.")
+        tab.reload()
+
+
+@pytest.fixture
+def broken(page: Pages) -> Iterator[None]:
+    """A table of billing's that the pages read is away."""
+
+    def rename(before: str, after: str) -> None:
+        with closing(sqlite3.connect(page.run.folder / "billing.sqlite3", timeout=30)) as database:
+            database.execute("PRAGMA legacy_alter_table=ON")
+            database.execute(f"ALTER TABLE {before} RENAME TO {after}")
+            database.commit()
+
+    rename("billing_cacheduser", "billing_away")
+    yield
+    rename("billing_away", "billing_cacheduser")
+
+
+def test_the_server_s_500_is_one_notice_that_goes_when_it_is_mended(page: Pages, request: pytest.FixtureRequest) -> None:
+    tab = page.page
+    tab.goto("/")
+    with refused(page) as trouble:
+        request.getfixturevalue("broken")
+        expect(trouble).to_contain_text("This page can’t be renewed. The server answered 500; its log says why.", timeout=PATIENCE)
+        press(page)
+        expect(trouble).to_contain_text("The server answered 500; its log says why. Reload the page", timeout=PATIENCE)
+        expect(trouble).to_have_count(1)
+        expect(tab.locator("#live tbody tr").first).to_be_visible()
+        page.keep("trouble-500")
+        trouble.get_by_role("button").click()
+
+
+def test_a_server_that_is_away_is_a_notice_that_goes_when_it_answers_again(page: Pages) -> None:
+    tab = page.page
+    tab.goto("/lab/")
+    with refused(page) as trouble:
+        supervisorctl(page, "stop")
+        expect(trouble).to_contain_text("The server doesn’t answer.", timeout=PATIENCE)
+        tab.click("#fault-drop")
+        expect(trouble).to_contain_text("Not done. The server doesn’t answer.")
+        expect(tab.locator("#fault-drop")).to_be_visible()
+        supervisorctl(page, "start")
+        expect(trouble).to_be_hidden(timeout=PATIENCE)
+        expect(tab.locator("#fault-drop")).to_have_attribute("aria-checked", "false")
+
+
+def supervisorctl(page: Pages, what: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(page.run.folder / "run" / "supervisord.conf"), what, "web"],
+        cwd=ROOT,
+        env={name: value for name, value in page.run.environment.items() if name != "VAR_DIR"},
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )

@@ -1,0 +1,30 @@
+"""What the walkthrough keeps between two steps: JSON files under `var/`, each replaced at once."""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from config.environment import VAR
+
+log = logging.getLogger(__name__)
+FOLDER = VAR / "walkthrough"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What the file holds; nothing where it isn't there or can't be read."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        log.warning("%s can't be read; it counts as empty", path.name)
+        return {}
+    return found
+
+
+def write(path: Path, values: dict[str, Any]) -> None:
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps(values, indent=1, default=str), encoding="utf-8")
+    draft.replace(path)

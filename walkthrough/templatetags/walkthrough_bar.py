@@ -1,0 +1,28 @@
+"""The bar, for the base template: pages of contexts have it too, and know nothing of it."""
+
+from typing import Any
+
+from django import template
+from django.template import Context
+
+from walkthrough import bar, now
+
+register = template.Library()
+NOTHING = "none"
+
+
+@register.inclusion_tag("walkthrough/_bar.html", takes_context=True)
+def playing_bar(context: Context) -> dict[str, Any]:
+    """`now`: what the page's steps were made from, where it has any; they are renewed when there is something newer."""
+    if "now" not in context:
+        return shown(now.look(), "")
+    return shown(context["now"], stamp(context["now"]), swapped=bool(context.get("swapped")))
+
+
+def stamp(state: now.Now | None) -> str:
+    return state.stamp if state else NOTHING
+
+
+def shown(state: now.Now | None, steps: str, *, swapped: bool = False) -> dict[str, Any]:
+    """What the bar's template needs. `steps`: the stamp of the steps that the page shows; empty where it shows none."""
+    return {"bar": bar.bar(state), "every": bar.every(state), "known": steps, "swapped": swapped}
