@@ -152,7 +152,9 @@ def test_a_cache_that_cannot_take_what_comes_does_not_end_the_tending(live, monk
 
 def test_an_authority_that_was_set_back_is_an_incident_until_a_comparison_has_found_both_equal(live):
     Subscription.objects.using("billing").update(checkpoint=8, head=8)
-    CachedUser.objects.using("billing").filter(pk=User.objects.using("users").first().pk).update(status="suspended")
+    CachedUser.objects.using("billing").filter(pk=CachedUser.objects.using("billing").order_by("pk")[0].pk).update(
+        status="suspended"
+    )
     live.look()
     incident = Incident.objects.using("billing").get(kind="restored", closed_at=None)
     assert incident.summary == "users was set back: it is at position 5, and this copy has it up to 8."

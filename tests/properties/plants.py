@@ -186,7 +186,7 @@ PLANTS = {
         (
             (
                 '    if registration["queue"]:',
-                '    client.changes(BEYOND, limit=1)\n    if registration["queue"]:',
+                '    client.changes(pulling.BEYOND, limit=1)\n    if registration["queue"]:',
             ),
         ),
         frozenset({BOUND}),
