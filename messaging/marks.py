@@ -11,10 +11,11 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Min
-
+from messaging import sequencer
 from messaging.models import Consumer, Mark
 
+#: Positions that are so far apart are looked up each by itself.
+CLOSE = 50
 #: (position, mark)
 Pair = tuple[int, str]
 
@@ -33,12 +34,22 @@ class Rounds:
 
 
 def rounds(using: str, positions: Iterable[int]) -> Rounds:
-    """The rounds that gave out these positions, and those between them. One indexed query."""
-    wanted = list(positions)
-    if not wanted:
-        return Rounds()
-    rows = Mark.objects.using(using)
-    return Rounds(list(rows.filter(position__gte=min(wanted), first__lte=max(wanted)).order_by("position")))
+    """The rounds that gave out these positions. One indexed query for those that lie close together, as those of a batch do."""
+    found: list[Mark] = []
+    for first, last in _runs(sorted(positions)):
+        found += Mark.objects.using(using).filter(position__gte=first, first__lte=last).order_by("position")
+    return Rounds(found)
+
+
+def _runs(positions: Sequence[int]) -> list[tuple[int, int]]:
+    """(first, last) of positions that lie close together; apart from them there may be millions of rounds."""
+    runs: list[tuple[int, int]] = []
+    for position in positions:
+        if runs and position - runs[-1][1] <= CLOSE:
+            runs[-1] = (runs[-1][0], position)
+        else:
+            runs.append((position, position))
+    return runs
 
 
 def at(using: str, position: int) -> Mark | None:
@@ -58,9 +69,11 @@ def refused(using: str, pairs: Iterable[Pair]) -> list[int]:
 
 
 def prune(using: str) -> int:
-    """Delete the marks below every consumer's checkpoint; returns how many. A consumer that never reported one holds none back: it
-    has no pair to show."""
-    lowest = Consumer.objects.using(using).aggregate(lowest=Min("checkpoint"))["lowest"]
-    if lowest is None:
+    """Delete the marks below the checkpoint of every consumer that shows any; returns how many. One that shows marks and has
+    reported no checkpoint yet is just being filled, and holds all of them back."""
+    checkpoints = list(Consumer.objects.using(using).filter(marks=True).values_list("checkpoint", flat=True))
+    known = [checkpoint for checkpoint in checkpoints if checkpoint is not None]
+    if len(known) < len(checkpoints):
         return 0
+    lowest = min(known, default=sequencer.head(using))
     return Mark.objects.using(using).filter(position__lt=lowest).delete()[0]

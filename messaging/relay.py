@@ -35,8 +35,8 @@ SPACING, WIDE_SPACING = 0.015, 0.1
 DENSE = 250
 #: Seconds over which events are counted for that: long enough that a few together aren't taken for many.
 WINDOW = 0.2
-#: Seconds between two heartbeats.
-HEARTBEAT = 2.0
+#: Seconds between two heartbeats, and between two looks for marks that nobody needs any more.
+HEARTBEAT, PRUNE = 2.0, 60.0
 #: Seconds between tries while broker or database are away: doubling from the first to the last, with jitter.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
@@ -88,7 +88,7 @@ class Relay:
     def __post_init__(self) -> None:
         self.sender = Sender(self.app, self.using)
         self.pace = Pace()
-        self.next_heartbeat = 0.0
+        self.next_heartbeat = self.next_prune = 0.0
 
     def run(self) -> None:
         """Send until stopped; wait for commits in between. Survives the loss of broker and database, and says so once."""
@@ -133,6 +133,9 @@ class Relay:
             mark = round_.mark if round_ and consumer.marks else ""
             self.sender.heartbeat(consumer.queue, consumer.name, head, now, mark)
         self.next_heartbeat = time.monotonic() + HEARTBEAT
+        if time.monotonic() >= self.next_prune:
+            marks.prune(self.using)
+            self.next_prune = time.monotonic() + PRUNE
 
     def run_once(self) -> Round:
         """One batch. Raises what broker or database raise; then nothing is marked, and the rows are sent again."""

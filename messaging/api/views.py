@@ -121,7 +121,6 @@ class ChangesView(ConsumerView):
         """What a consumer reports of itself. Nobody has more than there is: a checkpoint past the head would let retention delete
         what is still to come, and close the feed up to there."""
         registry.report_checkpoint(authority=self.alias, name=consumer.name, checkpoint=checkpoint)
-        marks.prune(self.alias)
         if live and consumer.bootstrap_open:
             try:
                 grants.close_bootstrap(authority=self.alias, name=consumer.name, position=checkpoint)

@@ -316,11 +316,24 @@ def test_marks_below_every_reported_checkpoint_are_pruned(tending):
     change(3)
     deliver()
     pulling.report("billing", "users")
-    marks.prune("users")
-    kept = Mark.objects.using("users").count()
+    assert marks.prune("users") > 0
+    assert Mark.objects.using("users").count() == 1
     pulling.report("billing", "users")
-    assert kept == 1
     assert not copy().doubt
+    Consumer.objects.using("users").update(checkpoint=None)  # one that is just being filled
+    change(2)
+    assert marks.prune("users") == 0
+
+
+def test_positions_far_apart_are_looked_up_without_the_rounds_between_them(tending, django_assert_num_queries):
+    Mark.objects.using("users").all().delete()
+    Mark.objects.using("users").bulk_create(
+        Mark(position=position, first=position, mark=f"{position:x}", previous=f"{position - 1:x}") for position in range(1, 301)
+    )
+    with django_assert_num_queries(2, using="users"):
+        found = marks.rounds("users", [300, 2, 1])
+    assert len(found.found) == 3
+    assert [one.mark if (one := found.of(position)) else None for position in (1, 2, 3, 300, 301)] == ["1", "2", None, "12c", None]
 
 
 def test_a_decision_that_asks_takes_no_row_of_a_history_that_is_gone(tending):

@@ -111,7 +111,9 @@ def test_a_heartbeat_confirms_what_is_caught_up_and_starts_the_clock_of_a_hole(a
     pulled = pulling.catch_up("billing", "users")
     before = subscription().confirmed_at
     now = timezone.now()
-    mark = marks.at("users", pulled.head).mark
+    round_ = marks.at("users", pulled.head)
+    assert round_ is not None
+    mark = round_.mark
     checkpoints.hear("billing", "users", pulled.head, now)
     assert subscription().confirmed_at == before  # of which history?
     checkpoints.hear("billing", "users", pulled.head, now, mark)
