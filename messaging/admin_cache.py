@@ -106,10 +106,15 @@ class CacheAdmin(ReadOnlyAdmin):
             return
         self.message_user(request, f"{counted(found.counts)}: {plural(repaired, 'row')} repaired.", messages.SUCCESS)
         if left := found.differing - repaired:
-            command = f"reconcile {self.using} --from {self.authority} --repair --authority-wins"
-            rows = plural(left, "row is left as it is", "rows are left as they are")
-            said = f"{rows}. A row that is ahead means that {self.authority} lost data; to overwrite it: {command}"
-            self.message_user(request, said, messages.WARNING)
+            said = [plural(left, "row is left as it is.", "rows are left as they are.")]
+            if found.counts["ahead"]:
+                command = f"reconcile {self.using} --from {self.authority} --repair --authority-wins"
+                said.append(f"A row that is ahead means that {self.authority} lost data; to overwrite it: {command}.")
+            if found.counts["erased_here"]:
+                said.append(
+                    f"A row that is erased here stays so; to erase it at {self.authority} again: erase_again {self.authority}."
+                )
+            self.message_user(request, " ".join(said), messages.WARNING)
 
 
 def _kind(cache: Cache, key: str, authority: dict[str, Any] | None, own: dict[str, Any] | None) -> str:

@@ -35,6 +35,7 @@ DRIFT = {
     "corrupt": "The same version, but other content.",
     "ghost": "Billing knows a user that the authority doesn't.",
     "ahead": "Billing's row is newer than the authority's: the authority lost data.",
+    "erased_here": "Erased at billing, alive again at the authority: a backup revived the user.",
 }
 
 
@@ -78,6 +79,8 @@ def drift(user: User | None, version: int | None, cache: CachedUser | None) -> s
         return "missing"
     if version is None:
         return "ghost"
+    if user is not None and cache.status == CachedUser.Status.ERASED and user.status != User.Status.ERASED:
+        return "erased_here"
     if cache.version != version:
         return "stale" if cache.version < version else "ahead"
     # A row that was deleted outside the services left only its version, as a tombstone.

@@ -29,13 +29,13 @@ def _quick(monkeypatch) -> None:
 def drifted(api) -> dict[str, str]:
     """Short id to how the row compares; one more user is missing."""
     Subscription.objects.using("billing").create(authority="users")
-    same, stale, corrupt, ahead, missing = authority_has(5)
+    same, stale, corrupt, ahead, revived, missing = authority_has(6)
     ghost = uuid.UUID(int=5)
     User.objects.using("users").filter(pk=stale).update(status="suspended")
     cache_has({key: (1, "active") for key in (same, stale, ghost)})
-    cache_has({corrupt: (1, "suspended"), ahead: (9, "active")})
+    cache_has({corrupt: (1, "suspended"), ahead: (9, "active"), revived: (3, "erased")})
     assert not CachedUser.objects.using("billing").filter(pk=missing).exists()
-    kinds = {same: "in step", stale: "stale", corrupt: "corrupt", ahead: "ahead", ghost: "ghost"}
+    kinds = {same: "in step", stale: "stale", corrupt: "corrupt", ahead: "ahead", ghost: "ghost", revived: "erased_here"}
     return {str(key)[:8]: kind for key, kind in kinds.items()}
 
 
@@ -53,19 +53,21 @@ def test_each_row_says_how_it_compares(client: Client, drifted: dict[str, str]) 
 
 def test_comparing_all_counts_what_is_missing_too_and_changes_nothing(client: Client, drifted: dict[str, str]) -> None:
     said = press(client, "compare").replace("\xa0", " ")
-    assert "Compared with users: 1 missing, 1 stale, 1 corrupt, 1 ghost, 1 ahead." in said
+    assert "Compared with users: 1 missing, 1 stale, 1 corrupt, 1 ghost, 1 ahead, 1 erased_here." in said
     assert compared(client) == drifted
     assert Subscription.objects.using("billing").get().drift == dict.fromkeys(differences.KINDS, 1)
 
 
 def test_repairing_leaves_what_is_ahead_and_says_who_did_it(client: Client, drifted: dict[str, str]) -> None:
     said = press(client, "repair")
-    assert "4 repaired" in said
+    assert "4 rows repaired" in said
     assert "reconcile billing --from users --repair --authority-wins" in said
-    assert sorted(compared(client).values()) == ["ahead", *["in step"] * 4]
+    assert "erase_again users" in said
+    assert sorted(compared(client).values()) == ["ahead", "erased_here", *["in step"] * 4]
     assert Repair.objects.using("billing").get().done_by == "root"
     assert "Equal to what users has" not in press(client, "compare")
     CachedUser.objects.using("billing").filter(version=9).update(version=1)
+    CachedUser.objects.using("billing").filter(status="erased").update(version=1, status="active")
     assert "Equal to what users has, by fingerprints." in press(client, "compare")
 
 

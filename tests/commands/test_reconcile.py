@@ -50,7 +50,7 @@ def test_drift_is_shown_by_kind_and_row_and_ends_with_1(ids):
     ended = call(*WORDS, "--json")
     assert ended.code == 1
     assert ended.json["verdict"] == "drift"
-    assert ended.json["counts"] == {"missing": 1, "stale": 0, "corrupt": 1, "ghost": 0, "ahead": 1}
+    assert ended.json["counts"] == {"missing": 1, "stale": 0, "corrupt": 1, "ghost": 0, "ahead": 1, "erased_here": 0}
     assert {row["id"]: row["kind"] for row in ended.json["rows"]} == {
         str(ids[0]): "missing",
         str(ids[1]): "corrupt",

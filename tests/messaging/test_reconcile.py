@@ -32,8 +32,8 @@ def execute(alias, sql, *parameters):
 
 
 def plant(ids):
-    """All five kinds, by SQL; returns id to kind."""
-    missing, stale, corrupt, ahead = ids[:4]
+    """All kinds, by SQL; returns id to kind. Of four ids, all but the last kind."""
+    missing, stale, corrupt, ahead, *rest = ids[:5]
     ghost = uuid.UUID(int=5)
     where = "UPDATE billing_cacheduser SET {} WHERE user_id = %s"
     execute("users", "UPDATE users_user SET status = 'suspended' WHERE id = %s", spelled("users", stale))
@@ -41,7 +41,10 @@ def plant(ids):
     execute("billing", where.format("status = 'suspended'"), spelled("billing", corrupt))
     execute("billing", where.format("version = 9"), spelled("billing", ahead))
     cache_has({ghost: (3, "active")})
-    return {str(missing): "missing", str(stale): "stale", str(corrupt): "corrupt", str(ahead): "ahead", str(ghost): "ghost"}
+    for revived in rest:
+        execute("billing", where.format("status = 'erased'"), spelled("billing", revived))
+    kinds = {missing: "missing", stale: "stale", corrupt: "corrupt", ahead: "ahead", ghost: "ghost"}
+    return {str(key): kind for key, kind in (kinds | dict.fromkeys(rest, "erased_here")).items()}
 
 
 def both(number):
@@ -71,7 +74,7 @@ def test_an_empty_copy_of_nothing_is_in_sync(api):
     assert found()[0].verdict == "in_sync"
 
 
-def test_all_five_kinds_are_named_with_both_values(api):
+def test_all_six_kinds_are_named_with_both_values(api):
     planted = plant(both(200))
     comparison, kinds = found()
     assert comparison.verdict == "drift"
@@ -87,28 +90,31 @@ def test_all_five_kinds_are_named_with_both_values(api):
     assert rows["ahead"]["cache"]["version"] == 9
 
 
-def test_repair_mends_four_kinds_and_leaves_what_is_ahead(api):
+def test_repair_mends_four_kinds_and_leaves_what_is_ahead_or_erased_here(api):
     planted = plant(both(100))
     Subscription.objects.using("billing").create(authority="users", owners=["owner@example.org"])
     comparison, _ = found()
     assert mending.repair("billing", "users", comparison) == 4
-    assert found()[1] == {key: kind for key, kind in planted.items() if kind == "ahead"}
+    assert found()[1] == {key: kind for key, kind in planted.items() if kind in ("ahead", "erased_here")}
     assert CachedUser.objects.using("billing").filter(source="repair").count() == 3
     entry = Repair.objects.using("billing").get()
     assert entry.kind == "reconcile"
-    assert {kind: entry.counts[kind] for kind in differences.KINDS} == {**dict.fromkeys(differences.KINDS, 1), "ahead": 0}
+    assert {kind: entry.counts[kind] for kind in differences.KINDS} == {
+        **dict.fromkeys(differences.KINDS, 1),
+        **{"ahead": 0, "erased_here": 0},
+    }
     assert [row["id"] for row in entry.counts["removed"]] == [str(uuid.UUID(int=5))]
     assert [letter.to for letter in mail.outbox] == [["owner@example.org"]]
     row = Subscription.objects.using("billing").get()
     assert row.repaired_at is not None
-    assert row.drift == {**dict.fromkeys(differences.KINDS, 0), "ahead": 1}
+    assert row.drift == {**dict.fromkeys(differences.KINDS, 0), "ahead": 1, "erased_here": 1}
 
 
 def test_the_authority_wins_over_what_is_ahead_only_when_told(api):
     plant(both(60))
     comparison, _ = found()
     assert mending.repair("billing", "users", comparison, authority_wins=True) == 5
-    assert found()[0].verdict == "in_sync"
+    assert set(found()[1].values()) == {"erased_here"}
 
 
 def test_an_erased_user_stays_erased_through_repair(api):
@@ -123,15 +129,15 @@ def test_an_erased_user_stays_erased_through_repair(api):
     assert found()[0].verdict == "in_sync"
 
 
-def test_a_stale_row_that_calls_itself_erased_is_mended_in_one_go(api):
-    """The upsert keeps what is erased: after it the row has the right version and the wrong status."""
+def test_a_row_that_calls_itself_erased_is_lifted_by_no_repair(api):
+    """Whatever made it a tombstone: nobody who asked to be erased may come back by a repair."""
     key = both(10)[0]
     User.objects.using("users").filter(pk=key).update(name="Again")
     CachedUser.objects.using("billing").filter(pk=key).update(status="erased")
     comparison, kinds = found()
-    assert kinds == {str(key): "stale"}
-    assert mending.repair("billing", "users", comparison) == 1
-    assert found()[0].verdict == "in_sync"
+    assert kinds == {str(key): "erased_here"}
+    assert mending.repair("billing", "users", comparison, authority_wins=True) == 0
+    assert found()[1] == kinds
 
 
 def test_what_is_under_way_is_no_drift(api, monkeypatch):

@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from messaging.errors import MessagingError
 from messaging.models import Subscription
 from messaging.staleness import in_words
+from messaging.status import DOUBTFUL
 from walkthrough import faults, made_up, presentation, programs, queueing
 from walkthrough.chapters import CHAPTERS
 from walkthrough.lab import charts, damage, processes, repairs, state, timeline
@@ -105,7 +106,7 @@ def _live(request: HttpRequest) -> dict[str, Any]:
             ),
             charts.chart("Staleness", samples, lambda one: one.staleness, lambda number: in_words(timedelta(seconds=number))),
         ],
-        "state": row.state if row else "new",
+        "state": (DOUBTFUL if row.doubt else row.state) if row else "new",
         "age": in_words(old) if (old := queueing.age(row)) is not None else "",
         "timeline": timeline.timeline(chosen) if chosen else None,
         "chosen": chosen,
