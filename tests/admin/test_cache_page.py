@@ -60,7 +60,7 @@ def test_comparing_all_counts_what_is_missing_too_and_changes_nothing(client: Cl
 
 def test_repairing_leaves_what_is_ahead_and_says_who_did_it(client: Client, drifted: dict[str, str]) -> None:
     said = press(client, "repair")
-    assert "4 repaired" in said
+    assert "4 rows repaired." in said
     assert "reconcile billing --from users --repair --authority-wins" in said
     assert sorted(compared(client).values()) == ["ahead", *["in step"] * 4]
     assert Repair.objects.using("billing").get().done_by == "root"
