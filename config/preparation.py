@@ -27,6 +27,7 @@ from config.announcing import say, shown
 from config.environment import VAR
 from config.preflight import REFUSED, WRONG_USAGE, CanNotRun
 from messaging import registry
+from messaging.texts import kind, plural
 
 PASSWORD_FILE = VAR / "admin-password"
 ADMIN = "admin"
@@ -66,7 +67,7 @@ def check_broker() -> None:
     except (KeyError, ImportError):
         raise CanNotRun(f"Nothing here speaks to {shown}. Use redis://… or amqp://…, or leave it unset.", WRONG_USAGE) from None
     except Exception as error:  # away, or a login refused: each transport has its own errors for it
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = " ".join(str(error).split()) or kind(error)
         if secret:
             why = why.replace(secret, "**")
         raise CanNotRun(
@@ -78,7 +79,7 @@ def check_broker() -> None:
 def migrate() -> Iterator[str]:
     """Bring every database up to date; say which ones needed it."""
     for alias, steps in pending().items():
-        yield f"database {alias}: {steps} migration{'' if steps == 1 else 's'}"
+        yield f"database {alias}: {plural(steps, 'migration')}"
         call_command("migrate", database=alias, verbosity=0, interactive=False)
 
 

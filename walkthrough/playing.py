@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import connections
 
+from messaging.texts import kind
 from walkthrough import kept, made_up, now, programs
 from walkthrough.chapter import Chapter
 from walkthrough.record import Entry, Played
@@ -129,7 +130,7 @@ def _perform(chapter: Chapter, found: Progress, done: Played, note: Callable[[],
         done.error = str(error)
     except Exception as error:  # the page says so; a half-played step is no green one
         log.exception("chapter %d, %s", chapter.number, done.step)
-        done.error = f"{type(error).__name__}: {error}"
+        done.error = f"{kind(error)}: {error}"
     done.seconds = round(time.monotonic() - began, 1)
     found.played.append(done)
 

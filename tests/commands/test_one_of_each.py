@@ -19,8 +19,7 @@ from users.services import user_erase, user_register
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 NOUNS = (
-    "aggregates bytes calls changes copies events files invoices messages pages positions reads rows tombstones tries trips "
-    "types users"
+    "aggregates bytes calls changes copies events files invoices messages pages positions reads rows tombstones tries trips users"
 )
 PLURAL = re.compile(rf"\b1 (\w+ )?({NOUNS.replace(' ', '|')})\b(?!/s)|\b1 (\w+ )+(are|differ|have|stay|stand|were)\b")
 

@@ -108,7 +108,7 @@ def test_an_error_in_a_step_is_kept_and_not_green() -> None:
     chapter = made(1, wrong, fine)
     playing.play(chapter, SETTING)
     done = playing.play(chapter, "wrong")
-    assert (done.error, done.green) == ("ValueError: in the middle", False)
+    assert (done.error, done.green) == ("value error: in the middle", False)
     kept = playing.progress(chapter).of("wrong")
     assert kept is not None
     assert kept == done

@@ -18,6 +18,7 @@ from messaging.errors import MessagingError
 from messaging.models import Subscription
 from messaging.staleness import in_words
 from messaging.status import DOUBTFUL
+from messaging.texts import said as said_by
 from walkthrough import faults, made_up, presentation, programs, queueing
 from walkthrough.chapters import CHAPTERS
 from walkthrough.lab import charts, damage, processes, repairs, state, timeline
@@ -68,7 +69,7 @@ def act(request: HttpRequest, kind: str, name: str, what: str = "do") -> HttpRes
     except KeyError:
         raise Http404(f"There is no {kind} {name!r}, or it can't {what}.") from None
     except EXPECTED as error:
-        said, refused = str(error) or type(error).__name__, True
+        said, refused = f"{said_by(error)}.", True
     if request.htmx:  # type: ignore[attr-defined]
         return answer(request, said, refused=refused)
     (messages.error if refused else messages.success)(request, said)
