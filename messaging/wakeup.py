@@ -3,8 +3,8 @@
 PostgreSQL delivers NOTIFY with the commit. On SQLite a byte in a named pipe does, written after the commit; each byte wakes one of
 the relays that wait, which is all it takes. Whoever misses a wake-up looks again after `POLL` seconds.
 
-Behind a pooler that gives each transaction another server connection LISTEN is accepted, and nothing ever arrives. So a waiter sends
-itself a notification first; where that doesn't come, it says so once, and only looks.
+Behind a pooler that gives each transaction another server connection LISTEN is accepted, and nothing ever arrives. So a waiter
+sends itself a notification first; where that doesn't come, it says so once, and only looks.
 """
 
 import logging
