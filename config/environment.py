@@ -1,10 +1,11 @@
 """What the environment says, read in one place. Every variable has a default that needs nothing installed."""
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -52,7 +53,8 @@ def database(variable: str, file_name: str) -> dict[str, Any]:
             VAR.mkdir(parents=True, exist_ok=True)
         url = f"sqlite:///{quote(str(VAR / file_name))}"
     try:
-        settings: dict[str, Any] = dict(dj_database_url.parse(url))
+        one, several = _hosts(url)
+        settings: dict[str, Any] = {**dj_database_url.parse(one), **several}
     except Exception:
         # The URL may hold a password, so it is not repeated here.
         raise ImproperlyConfigured(
@@ -67,4 +69,24 @@ def database(variable: str, file_name: str) -> dict[str, Any]:
         raise ImproperlyConfigured(f"{variable}: {engine} is not supported. Use PostgreSQL or SQLite.")
     else:  # a connection costs more than most requests that it serves
         settings |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+        options = settings.setdefault("OPTIONS", {})
+        if several:  # of several servers one takes writes, and after a failover it is another one
+            options.setdefault("target_session_attrs", "read-write")
+        if str(options.pop("disable_server_side_cursors", "")).lower() in {"1", "true"}:  # behind a pooler, see docs/databases.md
+            settings["DISABLE_SERVER_SIDE_CURSORS"] = True
     return settings
+
+
+def _hosts(url: str) -> tuple[str, dict[str, str]]:
+    """The URL with its first host only, and Django's settings for all where there are several: host:port,host:port. Python reads no
+    URL with two ports."""
+    parts = urlsplit(url)
+    login, at, places = parts.netloc.rpartition("@")
+    if "," not in places:
+        return url, {}
+    found = [re.fullmatch(r"\[?([^\[\]]+?)\]?(?::(\d+))?", place) for place in places.split(",")]
+    hosts, ports = zip(*((match[1], match[2] or "5432") for match in found if match), strict=True)
+    if len(hosts) != len(found):
+        raise ValueError("a host can't be read")
+    first = parts._replace(netloc=f"{login}{at}{places.split(',')[0]}").geturl()
+    return first, {"HOST": ",".join(hosts), "PORT": ",".join(ports)}

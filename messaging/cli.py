@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, SystemCheckError
-from django.db import DatabaseError, Error, IntegrityError, InterfaceError, connections
+from django.db import DatabaseError, IntegrityError, InterfaceError
 
 from messaging import conf, databases, ownership
+from messaging.errors import DatabaseAway
 from messaging.following import InTheWay, NotYet
 from messaging.ownership import NotFollowing
 from messaging.texts import said
@@ -132,12 +133,16 @@ def answering(*aliases: str) -> Iterator[None]:
     try:
         with _guarded():
             yield
+    except DatabaseAway as error:
+        raise Refused(f"{error}. Try again later.") from error
     except (DatabaseError, InterfaceError) as error:
         if not databases.unusable(error):
             raise
         unmigrated = databases.lacks_tables(error)
         where = " or ".join(aliases) if unmigrated or len(aliases) == 1 else _away(aliases)
         todo = "Bring it up to date: manage.py migrate --database NAME" if unmigrated else "Start it, and try again"
+        if databases.is_read_only(error):
+            todo = "It takes no writes now, as a standby. Name the primary in its URL, or try again later"
         if len(aliases) == 1:
             todo = todo.replace("NAME", where)
         raise Refused(f"The database of {where} can't be used: {said(error)}. {todo}.") from error
@@ -157,12 +162,6 @@ def _guarded() -> Iterator[None]:
 
 
 def _away(aliases: tuple[str, ...]) -> str:
-    """Those of these databases that don't answer."""
-    away = []
-    for alias in aliases:
-        try:
-            with connections[alias].cursor() as cursor:
-                cursor.execute("SELECT 1")
-        except Error:
-            away.append(alias)
+    """Those of these databases that take nothing."""
+    away = [alias for alias in aliases if not databases.takes_writes(alias)]
     return " and ".join(away or aliases)

@@ -17,5 +17,9 @@ class InvalidEnvelope(MessagingError):
     """What arrived is not an event that this consumer can read. Trying again can't help."""
 
 
+class DatabaseAway(MessagingError):
+    """The consumer's database doesn't answer, or takes nothing, so nothing could be kept: the message has to stay in the queue."""
+
+
 class UnknownHandler(MessagingError):
     """No handler is listed for an event type."""

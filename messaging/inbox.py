@@ -12,25 +12,22 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.utils import timezone
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Received
 
-from messaging import checkpoints, handlers, parking, steps
-from messaging.errors import MessagingError
+from messaging import checkpoints, databases, handlers, parking, steps
+from messaging.errors import DatabaseAway
 from messaging.ids import uuid7
 from messaging.outbox import NEVER
 from messaging.reading import Arrival, arrival
+from messaging.texts import said
 from messaging.upsert import insert_new
 
 log = logging.getLogger(__name__)
 #: How often a batch is tried again after a passing database error (a deadlock, a lock timeout, a dropped connection).
 TRIES = 3
-
-
-class DatabaseAway(MessagingError):
-    """The consumer's database doesn't answer, or takes nothing, so nothing could be kept: the message has to stay in the queue."""
 
 
 @dataclass(frozen=True)
@@ -79,18 +76,25 @@ def _halving(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:
 def _keep(consumer: str, arrivals: Sequence[Arrival], failure: Exception) -> Outcome:
     try:
         return _take(consumer, arrivals, failure)
-    except (OperationalError, InterfaceError) as error:
+    except (DatabaseError, InterfaceError) as error:
+        if not databases.passing(error):
+            raise
         # It reads and doesn't write: a full disk, or read-only. So it wasn't the handler, and parking waits for room too.
-        raise DatabaseAway(f"{consumer}'s database takes nothing: {error}") from error
+        raise DatabaseAway(f"{consumer}'s database takes nothing: {said(error)}") from error
 
 
 def _persistently(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:
     for attempt in range(1, TRIES + 1):
         try:
             return _take(consumer, arrivals)
-        except (OperationalError, InterfaceError) as error:
+        except (DatabaseError, InterfaceError) as error:
+            if not databases.passing(error):
+                raise
+            away = databases.is_away(consumer, error)
             if not _answers(consumer):
-                raise DatabaseAway(f"{consumer}'s database doesn't answer: {error}") from error
+                raise DatabaseAway(f"{consumer}'s database doesn't answer: {said(error)}") from error
+            if attempt == TRIES and away:
+                raise DatabaseAway(f"{consumer}'s database takes nothing: {said(error)}") from error
             if attempt == TRIES:
                 raise  # the database is well, so it is the handler
             time.sleep(random.uniform(0.01, 0.1) * attempt)
@@ -102,7 +106,7 @@ def _answers(using: str) -> bool:
     try:
         with connections[using].cursor() as cursor:
             cursor.execute("SELECT 1")
-    except (OperationalError, InterfaceError):
+    except (DatabaseError, InterfaceError):
         return False
     return True
 

@@ -1,14 +1,36 @@
-"""One at a time: a lock that its holder can't leave behind, because it goes with the holder's connection or process."""
+"""One at a time, across machines: a lease, which is a row with an owner and an end, in the context's own database.
+
+Not a lock of the database's session: behind a pooler that gives each transaction another server connection, it is taken on one of
+them and given back on another, and stays held for ever (https://www.pgbouncer.org/features.html).
+
+Who holds a lease renews it; who is killed can't, and it ends by itself. On the same machine nobody has to wait for that: a file is
+locked too, which the system unlocks with the process, so the next one here knows that the last one is gone.
+"""
 
 import fcntl
-import hashlib
+import logging
+import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import TextIO
 
-from django.db import connections
+from django.db import DatabaseError, IntegrityError, InterfaceError, connections
+from django.db.models import ExpressionWrapper, Q
+from django.db.models.fields import DateTimeField
+from django.db.models.functions import Now
 
-from messaging import conf
+from messaging import conf, databases
 from messaging.errors import MessagingError
+from messaging.models import Lease
+
+log = logging.getLogger(__name__)
+
+#: How long a lease lasts, and the seconds after which it is renewed.
+LASTS = timedelta(seconds=60)
+RENEWED = 15.0
+_ENDS = ExpressionWrapper(Now() + LASTS, output_field=DateTimeField())
 
 
 class Held(MessagingError):
@@ -16,29 +38,96 @@ class Held(MessagingError):
 
 
 @contextmanager
-def exclusive(using: str, name: str) -> Iterator[None]:
-    """Hold the lock `name` of a context's database; raises `Held` at once where another process has it.
+def exclusive(using: str, purpose: str) -> Iterator[None]:
+    """Hold the lease of a context for a purpose; raises `Held` at once where somebody else has it.
 
-    On PostgreSQL an advisory lock of the session, so it holds across machines. SQLite is one machine's, and so is a locked file.
+    Must be entered outside a transaction. The lease is its holder's until it ends by the database's clock: who can't reach the
+    database for that long goes on without it. So what is done behind it has to be safe beside another who does the same; the lease
+    saves them from doing it twice.
     """
-    connection = connections[using]
-    if connection.vendor == "postgresql":
-        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
-            if not cursor.fetchone()[0]:
-                raise Held(name)
+    name, owner = f"{using}: {purpose}", secrets.token_hex(8)
+    with _file(using, purpose) as machine:
+        if not _taken(using, name, owner, machine):
+            raise Held(name)
+        done = threading.Event()
+        renewing = threading.Thread(target=_renew, args=(using, name, owner, done), daemon=True)
+        renewing.start()
         try:
             yield
         finally:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+            done.set()
+            renewing.join()
+            _release(using, name, owner)
+
+
+def _taken(using: str, name: str, owner: str, machine: str) -> bool:
+    leases = Lease.objects.using(using)
+    free = leases.filter(Q(ends__lt=Now()) | Q(machine=machine), name=name)
+    if free.update(owner=owner, machine=machine, ends=_ENDS):
+        return True
+    try:
+        leases.create(name=name, owner=owner, machine=machine, ends=_ENDS)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _renew(using: str, name: str, owner: str, done: threading.Event) -> None:
+    try:
+        while not done.wait(RENEWED):
+            try:
+                if not Lease.objects.using(using).filter(name=name, owner=owner).update(ends=_ENDS):
+                    log.warning("%s is done by somebody else too: our lease had ended", name)
+                    return
+            except (DatabaseError, InterfaceError) as error:
+                if not databases.passing(error):
+                    raise
+                connections[using].close()  # the next try has a connection of its own, and the lease lasts for some of them
+    finally:
+        connections[using].close()
+
+
+def _release(using: str, name: str, owner: str) -> None:
+    try:
+        Lease.objects.using(using).filter(name=name, owner=owner).delete()
+    except (DatabaseError, InterfaceError) as error:
+        if not databases.passing(error):
+            raise
+        connections[using].close()  # it ends by itself
+
+
+@contextmanager
+def _file(using: str, purpose: str) -> Iterator[str]:
+    """Lock this machine's file of the lease; gives what the machine is called in the row. Raises `Held`.
+
+    That is a random word in the file: who has locked the file that holds it knows that nobody else does. Where no file can be
+    written it is a word that nobody else has, and a killed holder's lease has to end by itself.
+    """
+    try:
+        file = _opened(using, purpose)
+    except OSError:
+        yield secrets.token_hex(16)
         return
-    folder = conf.wake_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{using}-{name}.lock").open("w") as file:
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Held(name) from None
-        yield
+            raise Held(purpose) from None
+        yield _word(file)
+
+
+def _opened(using: str, purpose: str) -> TextIO:
+    folder = conf.wake_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / f"{using}-{purpose}.lock").open("a+")
+    file.seek(0)
+    return file
+
+
+def _word(file: TextIO) -> str:
+    known = file.read(32).strip()
+    if not known:
+        known = secrets.token_hex(16)
+        file.write(known)
+        file.flush()
+    return known

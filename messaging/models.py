@@ -245,6 +245,18 @@ class Ownership(models.Model):
         return f"{self.aggregate}: {self.owner}, {self.state}"
 
 
+class Lease(models.Model):
+    """Who does something of which there is to be one at a time (`messaging/locking.py`), and until when nobody else may."""
+
+    name = models.CharField(max_length=150, primary_key=True, help_text="The context and what is done: billing: bootstrap-users.")
+    owner = models.CharField(max_length=32, help_text="A random word of the holder's.")
+    machine = models.CharField(max_length=32, help_text="A random word of the holder's lock file.")
+    ends = models.DateTimeField(help_text="When it ends unless it is renewed, by the database's clock.")
+
+    def __str__(self) -> str:
+        return f"{self.name} until {self.ends}"
+
+
 class Parked(models.Model):
     """A message that could not be handled: waiting for its next try, or parked for a person. Never dropped."""
 

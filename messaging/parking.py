@@ -13,8 +13,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import conf, handlers, reading, signing
-from messaging.errors import InvalidEnvelope
+from messaging import conf, databases, handlers, reading, signing
+from messaging.errors import DatabaseAway, InvalidEnvelope
 from messaging.models import Parked
 from messaging.queues import DELIVER
 from messaging.texts import error_line, safe, storable, traced, written
@@ -75,7 +75,7 @@ def attempt(using: str, parked_id: int, *, by: str = "") -> Parked | None:
 
     Returns the row as it is afterwards: applied, waiting for its next try, or parked. None where another worker has it in hand,
     or it is settled already. A person's try (`by`) of a parked event that fails again leaves it parked. What is no event
-    (`retriable`) stays as it is, with its reason.
+    (`retriable`) stays as it is, with its reason. Raises what the database raises while it takes nothing; no try is counted then.
     """
     with transaction.atomic(using=using):
         rows = Parked.objects.using(using).select_for_update(skip_locked=True)
@@ -99,6 +99,8 @@ def attempt(using: str, parked_id: int, *, by: str = "") -> Parked | None:
             parked.state, parked.reason, parked.next_attempt_at = State.PARKED, _one_line(str(error)), None
             parked.attempts += 1
         except Exception as error:
+            if isinstance(error, DatabaseAway) or databases.is_away(using, error):
+                raise
             _failed(parked, error, once_more=not by)
         else:
             parked.state, parked.next_attempt_at = State.APPLIED, None

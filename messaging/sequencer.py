@@ -8,12 +8,18 @@ that order too. So whoever sees position p can see everything below it.
 Neither broker nor relay is needed: whoever reads the feed stamps first what is pending.
 """
 
-from django.db import connections
+import random
+import time
+from types import ModuleType
 
-from messaging import engines
+from django.db import DatabaseError, connections
+
+from messaging import databases, engines
 from messaging.models import Sequence
 
 BATCH = 2000
+#: How often a round is tried that others were in the way of: under a strict isolation level, the second of two stampers fails.
+TRIES = 5
 
 
 def stamp_pending(using: str, *, batch: int = BATCH, limit: int | None = None) -> int:
@@ -26,11 +32,22 @@ def stamp_pending(using: str, *, batch: int = BATCH, limit: int | None = None) -
     engine, total = engines.for_alias(using), 0
     while limit is None or total < limit:
         wanted = batch if limit is None else min(batch, limit - total)
-        stamped = engine.stamp(using, wanted)
+        stamped = _stamped(engine, using, wanted)
         total += stamped
         if stamped < wanted:
             break
     return total
+
+
+def _stamped(engine: ModuleType, using: str, wanted: int) -> int:
+    for attempt in range(1, TRIES):
+        try:
+            return int(engine.stamp(using, wanted))
+        except DatabaseError as error:
+            if not databases.collided(error):
+                raise
+            time.sleep(random.uniform(0.0, 0.02) * attempt)
+    return int(engine.stamp(using, wanted))
 
 
 def head(using: str) -> int:

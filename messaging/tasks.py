@@ -4,20 +4,27 @@ import json
 import logging
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
+from django.db import DatabaseError, InterfaceError
 from pydantic import Field, TypeAdapter
 
-from messaging import checkpoints, conf, inbox, parking, signing
+from messaging import checkpoints, conf, databases, inbox, outages, parking, signing
 from messaging.contracts import LARGEST, Moment
-from messaging.errors import MessagingError
+from messaging.errors import DatabaseAway, MessagingError
 from messaging.queues import DELIVER, HEARTBEAT
 from messaging.reading import FORGED
+from messaging.texts import said
 
 log = logging.getLogger(__name__)
+#: Seconds that a message is held before it goes back to its queue, at least and at most: a broken database isn't hammered, and the
+#: broker's patience is longer.
+PAUSE = (0.5, 1.5)
 HEAD: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=LARGEST)])
 MARK: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(max_length=32)])
 TIME: TypeAdapter[datetime] = TypeAdapter(Moment)
@@ -30,12 +37,15 @@ def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
         raise MessagingError(f"Addressed to {consumer!r}, which this process is not.")  # parked by `DeliveryRequest`
     try:
         outcome = inbox.receive(consumer, events, publishers=signing.publishers(self.request.get(signing.VERIFIED)))
-    except (inbox.DatabaseAway, checkpoints.Paused) as error:
-        # Nothing could be kept, so the message goes back. The pause keeps a broken database from being hammered, and is
-        # shorter than the broker's patience.
-        log.warning("%s", error)
-        time.sleep(random.uniform(0.5, 1.5))
+    except (DatabaseAway, checkpoints.Paused) as error:
+        # Nothing could be kept, so the message goes back.
+        if isinstance(error, DatabaseAway):
+            outages.began(log, consumer, "messages stay in the queue", error)
+        else:
+            log.warning("%s", error)
+        time.sleep(random.uniform(*PAUSE))
         raise Reject(str(error), requeue=True) from error
+    outages.ended(log, consumer)
     log.info("%s: %s", consumer, outcome)
 
 
@@ -46,16 +56,33 @@ def heartbeat(self: Task, *, consumer: str, authority: str, head: int, at: str, 
     if consumer not in conf.contexts():
         return
     if authority in signing.publishers(self.request.get(signing.VERIFIED)):
-        checkpoints.hear(consumer, authority, position, time_there, of_round)
+        with _waiting(consumer):
+            checkpoints.hear(consumer, authority, position, time_there, of_round)
     else:
-        said = json.dumps({"authority": authority, "head": head, "at": at})
-        parking.park_refused(consumer, {"task": HEARTBEAT}, said, FORGED)
+        body = json.dumps({"authority": authority, "head": head, "at": at})
+        with _waiting(consumer):
+            parking.park_refused(consumer, {"task": HEARTBEAT}, body, FORGED)
 
 
 @shared_task(name="messaging.retry_due")
 def retry_due(*, consumer: str) -> None:
     """Try again the failed events whose time has come."""
-    for parked_id in parking.due(consumer):
-        parked = parking.attempt(consumer, parked_id)
-        if parked is not None:
-            log.info("%s: retried %s: %s", consumer, parked.event_type, parked.state)
+    with _waiting(consumer):
+        for parked_id in parking.due(consumer):
+            parked = parking.attempt(consumer, parked_id)
+            if parked is not None:
+                log.info("%s: retried %s: %s", consumer, parked.event_type, parked.state)
+
+
+@contextmanager
+def _waiting(consumer: str) -> Iterator[None]:
+    """Around work that comes again by itself: while the database takes nothing it is left for the next time."""
+    try:
+        yield
+    except (DatabaseError, InterfaceError, DatabaseAway) as error:
+        if not (isinstance(error, DatabaseAway) or databases.takes_nothing(error)):
+            raise
+        databases.let_go()
+        outages.began(log, consumer, "its database takes nothing", said(error))
+    else:
+        outages.ended(log, consumer)

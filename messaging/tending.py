@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from django.db import connections
 from django.utils import timezone
 
-from messaging import conf, databases, history, incidents, ownership, pulling, reconcile
+from messaging import conf, databases, history, incidents, outages, ownership, pulling, reconcile
 from messaging.client import Authority, BelowFloor, Denied, Unreachable
 from messaging.following import NotYet
 from messaging.models import Subscription
@@ -97,25 +97,35 @@ class Tending:
             if time.monotonic() < watch.quiet_until:
                 continue
             try:
-                if conf.caches(self.consumer)[authority].follows:
-                    self._follow(authority, watch)
-                else:
-                    self._tend(authority, watch)
-            except (NotFollowing, NotYet):
-                pass  # handed over just now; or its other feed has to bring something first
-            except (Unreachable, Denied, BelowFloor) as error:
-                self._postpone(authority, watch, error)
+                self._attend(authority, watch)
             except Exception as error:
                 if databases.unusable(error):
-                    log.warning("%s: its database can't be used now: %s", self.consumer, said(error))
-                    connections[self.consumer].close()
-                    watch.quiet_until = time.monotonic() + watch.pause
+                    self._wait(watch, error)
                     continue
                 # A cache that can't take what comes: the next look may bring what it can, and other copies need their looks.
                 log.exception("%s: its copy of %s can't be tended now", self.consumer, authority)
                 self._rest(watch)
             else:
-                watch.pause = FIRST_PAUSE
+                outages.ended(log, self.consumer)
+
+    def _attend(self, authority: str, watch: Watch) -> None:
+        try:
+            if conf.caches(self.consumer)[authority].follows:
+                self._follow(authority, watch)
+            else:
+                self._tend(authority, watch)
+        except (NotFollowing, NotYet):
+            pass  # handed over just now; or its other feed has to bring something first
+        except (Unreachable, Denied, BelowFloor) as error:
+            self._postpone(authority, watch, error)
+        else:
+            watch.pause = FIRST_PAUSE
+
+    def _wait(self, watch: Watch, error: Exception) -> None:
+        """The consumer's database can't be used now: neither what is pulled nor that an authority is away can be noted."""
+        outages.began(log, self.consumer, "its database can't be used", said(error))
+        connections[self.consumer].close()
+        watch.quiet_until = time.monotonic() + watch.pause
 
     def _tend(self, authority: str, watch: Watch) -> None:
         row = pulling.subscribed(self.consumer, authority)

@@ -2,10 +2,15 @@
 
 PostgreSQL delivers NOTIFY with the commit. On SQLite a byte in a named pipe does, written after the commit; each byte wakes one of
 the relays that wait, which is all it takes. Whoever misses a wake-up looks again after `POLL` seconds.
+
+Behind a pooler that gives each transaction another server connection LISTEN is accepted, and nothing ever arrives. So a waiter
+sends itself a notification first; where that doesn't come, it says so once, and only looks.
 """
 
+import logging
 import os
 import select
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +21,10 @@ from django.db import connections, transaction
 from messaging import conf
 from messaging.engines.postgresql import NOTIFY_CHANNEL
 
+log = logging.getLogger(__name__)
+
+#: Seconds that a waiter's own notification may take.
+HEARD = 2.0
 #: The fallback: seconds until a relay looks without having been woken.
 POLL = 1.0
 
@@ -58,6 +67,7 @@ class Waiter:
         )
         self._descriptor: int | None = None
         self._listening: Any = None
+        self._hears = True
         if connections[using].vendor != "postgresql":
             self._open_pipe()  # now, so that a commit before the first wait isn't missed
 
@@ -94,7 +104,31 @@ class Waiter:
             with connection.cursor() as cursor:
                 cursor.execute(f"LISTEN {NOTIFY_CHANNEL}")
             self._listening = raw
+            self._try_listening(raw)
             return  # what was committed before LISTEN sent us nothing: look first
+        if not self._hears:
+            time.sleep(seconds)
+            return
         with connection.wrap_database_errors:
             for _ in raw.notifies(timeout=seconds, stop_after=1):
                 pass
+
+    def _try_listening(self, raw: Any) -> None:
+        """Find out whether what another connection notifies of arrives here."""
+        connection, heard = connections[self.using], False
+        with connection.wrap_database_errors:
+            other = connection.get_new_connection(connection.get_connection_params())
+            try:
+                other.autocommit = True
+                other.execute(f"NOTIFY {NOTIFY_CHANNEL}")
+            finally:
+                other.close()
+            for _ in raw.notifies(timeout=HEARD, stop_after=1):
+                heard = True
+        if self._hears and not heard:
+            log.warning(
+                "%s: no commit wakes the relay, because LISTEN doesn't work on this connection: it looks every %g s. "
+                "A pooler has to pool sessions for it; or give the relay a database URL that leads to the server itself.",
+                *(self.using, POLL),
+            )
+        self._hears = heard

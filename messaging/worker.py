@@ -1,6 +1,8 @@
 """What Celery's worker must do differently for nothing to be lost: by default it acknowledges what it can't read."""
 
 import logging
+import random
+import time
 from collections.abc import Mapping
 from functools import wraps
 from typing import Any
@@ -10,17 +12,20 @@ from celery.exceptions import TaskRevokedError
 from celery.signals import worker_init
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
-from django.db import InterfaceError, OperationalError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 
-from messaging import conf, parking, signing
+from messaging import conf, databases, outages, parking, signing
 from messaging.checks import publishers_are_known, registered_types_have_handlers
-from messaging.texts import error_line, kind
+from messaging.texts import error_line, kind, said
 
 log = logging.getLogger(__name__)
 
 # Told to stop, Celery on Redis gives back to the queue what it handed to a pool process and heard nothing of yet. Nobody reads what
 # that process then says, and it waits for a reader for 30 s: as long as most platforms wait before they kill. Tries, each 0.1 s.
 pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30
+
+#: Seconds before a message that couldn't be parked goes back to its queue, at least and at most: it comes again at once.
+PAUSE = (0.5, 1.5)
 
 
 def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
@@ -34,11 +39,16 @@ def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None
             parking.park_unreadable(context, body, reason)
         else:
             parking.park_refused(context, headers, body, reason)
-    except Exception:
-        log.exception("a message for %s could not be parked; it goes back to the queue", context)
+    except Exception as error:
+        if databases.takes_nothing(error):
+            outages.began(log, context, "what can't be read isn't parked and goes back to the queue", said(error))
+        else:
+            log.exception("a message for %s could not be parked; it goes back to the queue", context)
+        time.sleep(random.uniform(*PAUSE))
         return False
     finally:
         connections[context].close()  # this is the worker's main process; its children must not inherit a connection
+    outages.ended(log, context)
     log.warning("%s: parked a message: %s", context, reason)
     return True
 
@@ -50,7 +60,9 @@ def refuse_without_handlers(**kwargs: Any) -> None:
     problems = [*publishers_are_known(None, databases=conf.contexts())]
     try:
         problems += registered_types_have_handlers(None, databases=conf.contexts())
-    except (OperationalError, InterfaceError) as error:
+    except (DatabaseError, InterfaceError) as error:
+        if not databases.unusable(error):
+            raise
         log.warning("the register can't be read now, so the handlers aren't checked: %s", error)
     finally:
         connections.close_all()  # the pool's processes must not inherit a connection

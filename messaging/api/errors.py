@@ -4,6 +4,7 @@ Where the input is wrong, `fields` says which field and by which rule: `{"since"
 list goes by its path (`ids.3`), the input as a whole by `input`.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -14,9 +15,13 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
+from messaging import databases
+from messaging.texts import said
+
 #: Of the fields that are wrong so many are named: an answer must not be many times as long as what was asked.
 MOST_FIELDS = 20
 
+log = logging.getLogger(__name__)
 _REASONS = {
     400: "bad_request",
     401: "no_token",
@@ -48,10 +53,23 @@ class Gone(APIException):
         self.detail = {"reason": reason, "detail": detail, **more}  # APIException's own way makes text of every number
 
 
+class Unavailable(APIException):
+    """503: the database takes nothing now, or others kept being in the way. The same question, later, may be answered."""
+
+    status_code, wait = 503, 1
+
+    def __init__(self) -> None:
+        super().__init__({"reason": "database_unavailable", "detail": "The database takes nothing now. Ask again in a moment."})
+
+
 def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """`REST_FRAMEWORK["EXCEPTION_HANDLER"]`. None for what is a bug of ours: Django logs it, and answers 500 without a trace."""
     if isinstance(error, SuspiciousOperation):  # as Django has it: too many parameters, for one
         error = ParseError("The request is malformed, or has too many parameters.")
+    if databases.takes_nothing(error) or databases.collided(error):
+        log.warning("a question can't be answered now: %s", said(error))
+        databases.let_go()
+        error = Unavailable()
     response = exception_handler(error, context)
     if response is None:
         return None

@@ -6,6 +6,7 @@ Mounted by a context's `api/urls.py`: `path("", include(urls("users")))`.
 import time
 from typing import Any
 
+from django.db import transaction
 from django.urls import URLPattern, path, re_path
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import AuthenticationFailed, NotFound
@@ -189,13 +190,21 @@ class ElsewhereView(APIView):
 
 
 def urls(authority: str) -> list[URLPattern]:
-    """The URLs of an authority's API, to be included under `/api/<authority>/`."""
+    """The URLs of an authority's API, to be included under `/api/<authority>/`.
+
+    A host's `ATOMIC_REQUESTS` doesn't hold for them: a feed stamps what was committed, in transactions of its own, and a long poll
+    would keep one open for as long as it waits.
+    """
     if conf.feed(authority) is None:
         return []
+
+    def view(kind: type[ConsumerView]) -> Any:
+        return transaction.non_atomic_requests(using=conf.alias(authority))(kind.as_view(authority=authority))
+
     return [
-        path("changes/", ChangesView.as_view(authority=authority), name=f"{authority}-changes"),
-        path("fingerprints/", FingerprintsView.as_view(authority=authority), name=f"{authority}-fingerprints"),
-        path("registration/", RegistrationView.as_view(authority=authority), name=f"{authority}-registration"),
-        path("<str:aggregate_id>/", RecordView.as_view(authority=authority), name=f"{authority}-record"),
+        path("changes/", view(ChangesView), name=f"{authority}-changes"),
+        path("fingerprints/", view(FingerprintsView), name=f"{authority}-fingerprints"),
+        path("registration/", view(RegistrationView), name=f"{authority}-registration"),
+        path("<str:aggregate_id>/", view(RecordView), name=f"{authority}-record"),
         re_path("", ElsewhereView.as_view()),
     ]

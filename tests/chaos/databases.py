@@ -51,6 +51,15 @@ class Databases:
         with psycopg.connect(url._replace(path="/postgres").geturl(), autocommit=True, connect_timeout=10) as connection:
             return len(connection.execute(query, [url.path.lstrip("/")]).fetchall())  # type: ignore[call-overload]
 
+    def read_only(self, context: str, whether: bool) -> int:
+        """Let a context's database take no writes, as a server that was demoted, or take them again. Connections are cut, for a
+        server restarts for that; returns how many. PostgreSQL only."""
+        url = urlsplit(self._url(context))
+        change = "SET default_transaction_read_only = on" if whether else "RESET default_transaction_read_only"
+        with psycopg.connect(url._replace(path="/postgres").geturl(), autocommit=True, connect_timeout=10) as connection:
+            connection.execute(f'ALTER DATABASE "{url.path[1:]}" {change}')
+        return self.cut(context, half=False)
+
     def _url(self, context: str) -> str:
         return self.urls[f"{context.upper()}_DATABASE_URL"]
 

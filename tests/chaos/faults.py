@@ -39,6 +39,8 @@ class Faults:
             Switch("clock", fault.target).remove()
         elif fault.kind == "disk full":
             Switch("full", fault.target).remove()
+        elif fault.kind == "read only":
+            self.databases.read_only(fault.target, False)
         elif fault.kind == "bomb":
             if self.bomb is not fault:
                 return ""
@@ -96,6 +98,9 @@ class Faults:
     def _disk_full(self, fault: Fault) -> str:
         Switch("full", fault.target).write("1")
         return f"{fault.seconds:.1f} s"
+
+    def _read_only(self, fault: Fault) -> str:
+        return f"{self.databases.read_only(fault.target, True)} connections cut, {fault.seconds:.1f} s"
 
     def _away(self, fault: Fault) -> str:
         for name in _of(fault.target):

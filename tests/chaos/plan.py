@@ -50,7 +50,7 @@ STEPS = (-3600.0, -60.0, 60.0, 3600.0)
 LOSES = {"flush": 1, "drop": 1, "delay": 1, "reorder": 1, "forget": 1, "clock": 2}
 #: … and these may not.
 KEEPS = {"kill": 5, "bomb": 4, "stop": 3, "broker killed": 1, "broker restarted": 1, "duplicate": 1}
-ONLY = {"postgresql": {"cut": 3}, "sqlite": {"disk full": 2}}
+ONLY = {"postgresql": {"cut": 3, "read only": 2}, "sqlite": {"disk full": 2}}
 #: What people and timers do meanwhile.
 COMMANDS = {"bootstrap": 1, "reconcile": 1, "catch_up": 1, "purge": 1, "republish": 1}
 
@@ -72,6 +72,7 @@ LENGTHS = {
     "forget": (1.0, 4.0),
     "clock": (2.0, 8.0),
     "disk full": (0.5, 3.0),
+    "read only": (1.0, 5.0),
     "bomb": (4.0, 4.0),
 }
 SHORTEST = 0.5
@@ -132,7 +133,7 @@ def _aimed(chance: random.Random, kind: str, bombs: Bombs) -> tuple[str, str]:
         return chance.choice((*PROGRAMS, "broker")), ""
     if kind == "clock":
         return chance.choice(PROGRAMS), str(chance.choice(STEPS))
-    if kind in ("cut", "disk full"):
+    if kind in ("cut", "disk full", "read only"):
         return chance.choice(("users", "billing")), chance.choice(("all", "half")) if kind == "cut" else ""
     return TARGETS[kind], ""
 

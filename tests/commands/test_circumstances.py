@@ -10,6 +10,7 @@ import secrets
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager, nullcontext
 from urllib.parse import urlsplit
 
 import psycopg
@@ -80,6 +81,15 @@ CODES = {
         "status --json": 1,
         "check --database users --database billing": 3,
     },
+    "the databases take no writes": {
+        **{
+            line: 3
+            for line in COMMANDS
+            if line.startswith(("consumers", "seed", "bootstrap", "catch_up", "reconcile", "purge"))
+            or line in ("relay users --once", "replay users", "republish users")
+        },
+        "consumers list": 0,
+    },
     "the broker is stopped": {
         "bootstrap billing --from users": 3,
         "relay users --once": 1,
@@ -94,6 +104,7 @@ SAYS = {
     "the web server is stopped": ("Start it (make run), or say where it is",),
     "the users' database is away": ("The database of users can't be", "users at http"),
     "billing's database is away": ("The database of billing can't be",),
+    "the databases take no writes": ("It takes no writes now, as a standby.",),
     "the broker is stopped": ("The broker doesn't answer", "then the broker didn't answer"),
 }
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -132,6 +143,24 @@ def migrated(databases, tmp_path_factory):
     lines = ["migrate -v0", *(f"migrate --database {name} -v0" for name in contexts), COMMANDS[0]]
     assert [ended["code"] for ended in run(lines, environment)] == [0] * len(lines)
     return environment
+
+
+@contextmanager
+def no_writes(environment):
+    """The contexts' databases take no writes, as after a failover."""
+    names = [urlsplit(environment[variable]).path[1:] for variable in ("USERS_DATABASE_URL", "BILLING_DATABASE_URL")]
+    for name in names:
+        on_server("ALTER DATABASE {} SET default_transaction_read_only = on", name)
+    try:
+        yield
+    finally:
+        for name in names:
+            on_server("ALTER DATABASE {} RESET default_transaction_read_only", name)
+
+
+def on_server(statement, name):
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
 def surroundings(urls, var):
@@ -176,6 +205,10 @@ def away(environment):
 def ended(request, databases, tmp_path_factory):
     """How each command ended in the circumstance that the test names."""
     circumstance = request.param
+    if circumstance == "the databases take no writes" and os.environ["USERS_DATABASE_URL"].startswith("sqlite"):
+        pytest.skip(
+            "a SQLite file can't be made read-only for a process that runs as root; tests/messaging/test_databases.py has it"
+        )
     if circumstance == "nothing is migrated":
         environment = surroundings(databases(), tmp_path_factory.mktemp("var")) | {"USERS_API_TOKEN": "of-an-earlier-life"}
     else:
@@ -184,13 +217,17 @@ def ended(request, databases, tmp_path_factory):
         environment["USERS_DATABASE_URL"] = away(environment)
     if circumstance == "billing's database is away":
         environment["BILLING_DATABASE_URL"] = away(environment)
+    if circumstance == "the databases take no writes":
+        run(COMMANDS[:1], environment)
     if circumstance == "the broker is stopped":
         environment["CELERY_BROKER_URL"] = NOWHERE
     if circumstance == "the web server is stopped":
         return circumstance, dict(zip(COMMANDS, run(COMMANDS, environment), strict=True))
+    forbidden = no_writes(environment) if circumstance == "the databases take no writes" else nullcontext()
     server = serve(environment)
     try:
-        return circumstance, dict(zip(COMMANDS, run(COMMANDS, environment), strict=True))
+        with forbidden:
+            return circumstance, dict(zip(COMMANDS, run(COMMANDS, environment), strict=True))
     finally:
         server.terminate()
         server.wait(timeout=10)

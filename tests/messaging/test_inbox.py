@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from billing import handlers as billing_handlers
 from billing.models import CachedUser
 from messaging import checkpoints, handlers, inbox, parking
+from messaging.errors import DatabaseAway
 from messaging.inbox import Outcome
 from messaging.models import Parked, Subscription
 
@@ -219,7 +220,7 @@ def test_without_its_database_nothing_is_taken(monkeypatch):
 
     monkeypatch.setattr(inbox, "insert_new", away)
     monkeypatch.setattr(inbox, "_answers", lambda using: False)
-    with pytest.raises(inbox.DatabaseAway):
+    with pytest.raises(DatabaseAway):
         receive(envelope(uuid.uuid4(), 1))
 
 
@@ -236,7 +237,7 @@ def test_on_a_full_disk_nothing_is_parked_and_the_message_comes_again():
     connection_created.connect(fill)
     connections["billing"].close()
     try:
-        with pytest.raises(inbox.DatabaseAway):
+        with pytest.raises(DatabaseAway):
             receive(*message)
     finally:
         connection_created.disconnect(fill)

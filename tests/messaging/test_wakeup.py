@@ -1,0 +1,78 @@
+"""What wakes a relay, and what it does where nothing can."""
+
+import threading
+
+import pytest
+from django.db import connections, transaction
+
+from messaging import wakeup
+from messaging.wakeup import Waiter
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+
+
+@pytest.fixture
+def postgresql():
+    if connections["users"].vendor != "postgresql":
+        pytest.skip("LISTEN is PostgreSQL's")
+
+
+@pytest.fixture
+def pooled_listen(postgresql):
+    """LISTEN as behind a pooler: accepted, and the connection that is used next doesn't listen."""
+
+    def execute(run, sql, *arguments):
+        done = run(sql, *arguments)
+        if sql.startswith("LISTEN"):
+            run("UNLISTEN *", *arguments)
+        return done
+
+    with connections["users"].execute_wrapper(execute):
+        yield
+
+
+def commit():
+    """From another connection, as other processes do."""
+
+    def write():
+        with transaction.atomic(using="users"):
+            wakeup.wake("users")
+        connections["users"].close()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+
+
+def test_a_commit_wakes_a_waiter(postgresql, caplog):
+    waiter = Waiter("users")
+    waiter.wait()  # the first one only listens
+    commit()
+    waiter.wait(60)
+    waiter.close()
+    assert not caplog.records
+
+
+def test_where_listening_is_in_vain_it_is_said_once_and_the_waiter_looks(pooled_listen, caplog, monkeypatch):
+    monkeypatch.setattr(wakeup, "HEARD", 0.1)
+    waiter = Waiter("users")
+    for _ in range(2):
+        waiter.wait()
+        waiter.wait(0.01)
+        connections["users"].close()
+    (record,) = caplog.records
+    assert "no commit wakes the relay, because LISTEN doesn't work on this connection: it looks every 1 s." in record.getMessage()
+
+
+def test_it_is_tried_again_with_each_connection(postgresql, caplog, monkeypatch):
+    monkeypatch.setattr(wakeup, "HEARD", 0.1)
+    waiter = Waiter("users")
+    with connections["users"].execute_wrapper(lambda run, sql, *rest: run("UNLISTEN *" if "LISTEN" in sql else sql, *rest)):
+        waiter.wait()
+    assert len(caplog.records) == 1
+    connections["users"].close()
+    monkeypatch.setattr(wakeup, "HEARD", 30.0)
+    waiter.wait()
+    commit()
+    waiter.wait(60)
+    assert len(caplog.records) == 1
