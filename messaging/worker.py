@@ -75,7 +75,12 @@ class ParkingConsumer(Consumer):
 
         def on_task_received(message: Any) -> Any:
             try:
+                message.delivery_info["routing_key"] = self._queue_of(message)
+                if refused := getattr(message, "refused", ""):
+                    return self._park(message, refused)
                 signing.measure(message.body)  # before it is read
+                if "task" not in message.headers:  # Celery would look for it in the body, before anybody vouched for that
+                    return self.on_unknown_message(None, message)
                 return handle(message)
             except self.connection_errors:
                 raise
@@ -86,6 +91,13 @@ class ParkingConsumer(Consumer):
                 self._park(message, f"The message is not a valid task: {type(error).__name__}.")
 
         return on_task_received
+
+    def _queue_of(self, message: Any) -> str:
+        """The queue that a message came from: its context. With an exchange of their own, senders write any routing key."""
+        for name, tag in self.task_consumer._active_tags.items():
+            if tag == message.delivery_info.get("consumer_tag"):
+                return str(name)
+        return str(message.delivery_info.get("routing_key", ""))
 
     def _park(self, message: Any, reason: str) -> None:
         context = (message.delivery_info or {}).get("routing_key", "")
