@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
+from celery.signals import worker_init
 from pydantic import Field, TypeAdapter
 
 from messaging import checkpoints, conf, inbox, parking, signing
@@ -20,6 +21,14 @@ from messaging.reading import FORGED
 log = logging.getLogger(__name__)
 HEAD: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=LARGEST)])
 TIME: TypeAdapter[datetime] = TypeAdapter(Moment)
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def refuse_to_start(sender: Any, **kwargs: Any) -> None:
+    """What a worker checks as it starts. This module is there by then, and that one isn't: Celery loads it with its consumer."""
+    from messaging import worker
+
+    worker.refuse_to_start(sender.app)
 
 
 @shared_task(bind=True, name=DELIVER, Request="messaging.worker:DeliveryRequest")

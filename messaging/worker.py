@@ -6,13 +6,13 @@ from functools import wraps
 from typing import Any
 
 from billiard import pool
+from celery import Celery
 from celery.exceptions import TaskRevokedError
-from celery.signals import worker_init
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
-from messaging import conf, parking, signing
+from messaging import conf, parking, queues, signing
 from messaging.checks import publishers_are_known, registered_types_have_handlers
 from messaging.texts import error_line
 
@@ -43,10 +43,13 @@ def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None
     return True
 
 
-@worker_init.connect  # type: ignore[untyped-decorator]
-def refuse_without_handlers(**kwargs: Any) -> None:
-    """A worker that gets types that nobody handles, or can't check who sent them, doesn't start: better an error now than parked
-    messages later."""
+def refuse_to_start(app: Celery) -> None:
+    """A worker that gets types that nobody handles, can't check who sent them, or has a queue of another type, doesn't start:
+    better an error now than parked messages later."""
+    if wrong := queues.check_types(app, [name for name in app.amqp.queues.consume_from if name in conf.contexts()]):
+        for sentence in wrong:
+            log.error("%s", sentence)
+        raise SystemExit(3)
     problems = [*publishers_are_known(None, databases=conf.contexts())]
     try:
         problems += registered_types_have_handlers(None, databases=conf.contexts())

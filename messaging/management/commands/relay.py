@@ -9,7 +9,8 @@ from celery import current_app
 
 from messaging import databases
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, answering, checked_context, context_argument
+from messaging.cli import Found, Refused, answering, checked_context, context_argument
+from messaging.queues import OtherType
 from messaging.relay import BATCH, Relay, Round
 
 
@@ -41,6 +42,8 @@ class Command(BaseCommand):
                         break
                     total.sent, total.failed = total.sent + done.sent, total.failed + done.failed
                     total.messages += done.messages
+        except OtherType as error:
+            raise Refused(f"{error} Nothing is lost; {total.sent} events were sent.") from None
         except relay.sender.errors as error:
             raise Found(
                 f"Sent {total.sent} events, then the broker didn't answer: {databases.brief(error)}. "
