@@ -206,7 +206,7 @@ CELERY_BEAT_SCHEDULE = {
     }
     for name in DELIVERING
 }
-CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # in memory: what ticks each second has no past worth a file
+CELERY_BEAT_SCHEDULER = "messaging.scheduler:Scheduler"
 
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.logs.Hiding"
 LOGGING = {

@@ -114,8 +114,8 @@ def wake_folder() -> Path:
 
 
 def queue_type() -> str:
-    """The type that queues have on RabbitMQ, classic or quorum."""
-    return str(_setting("QUEUE_TYPE"))
+    """The type that queues have on RabbitMQ, classic or quorum. Classic, where the project doesn't say."""
+    return str(settings.MESSAGING.get("QUEUE_TYPE", "classic"))
 
 
 def retry_delays() -> list[float]:

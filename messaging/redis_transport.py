@@ -146,7 +146,7 @@ class QoS(redis.QoS):
             return super().append(message, delivery_tag)
         queue, item = self.channel.fetched
         noted = dumps([message._raw, "", queue])
-        with _refusals_as_outage(), self.channel.conn_or_acquire() as client:
+        with self.channel.conn_or_acquire() as client:
             keys = _fetching(queue), self.unacked_index_key, self.unacked_key
             client.eval(NOTE, len(keys), *keys, item, time(), delivery_tag, noted)
         virtual.QoS.append(self, message, delivery_tag)
@@ -257,6 +257,11 @@ class Channel(redis.Channel):
             self.fetched = queue, item
             self.connection._deliver(_payload(item, size, queue), queue)  # notes it as unacknowledged
             return True
+        except ResponseError as error:
+            self.say(error)
+            self.client.connection.disconnect()  # another server may be the one by now
+            self._resting = True
+            raise redis.Empty() from error
         finally:
             self._in_poll, self.fetched = None, None
             self._flush_brpop_reauth()
@@ -267,11 +272,6 @@ class Channel(redis.Channel):
         except self.connection_errors:
             self.client.connection.disconnect()
             raise
-        except ResponseError as error:
-            self.say(error)
-            self.client.connection.disconnect()  # another server may be the one by now
-            self._resting = True
-            raise redis.Empty() from error
         if self._said:
             log.info("the broker takes again what is sent to it")
             self._said = ""

@@ -10,6 +10,7 @@ from celery import Celery
 from celery.exceptions import TaskRevokedError
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
+from celery.worker.state import maybe_shutdown
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
 from messaging import conf, parking, queues, signing
@@ -21,6 +22,18 @@ log = logging.getLogger(__name__)
 # Told to stop, Celery on Redis gives back to the queue what it handed to a pool process and heard nothing of yet. Nobody reads what
 # that process then says, and it waits for a reader for 30 s: as long as most platforms wait before they kill. Tries, each 0.1 s.
 pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30
+
+
+#: Celery's loggers that tell of the connection, and its line about each message that was in hand as it broke.
+TALKATIVE = (
+    "celery.worker.consumer.consumer",
+    "celery.worker.consumer.connection",
+    "celery.worker.request",
+    "kombu.transport.redis",
+)
+UNACKNOWLEDGED = ("Couldn't ack", "Couldn't reject")
+#: Seconds between two tries to reach the broker, at most.
+LONGEST_PAUSE = 5
 
 
 def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
@@ -64,7 +77,42 @@ def refuse_to_start(app: Celery) -> None:
 
 
 class ParkingConsumer(Consumer):
-    """Parks messages that aren't tasks, that name an unknown task, or that can't be read or handed to the pool."""
+    """Parks messages that aren't tasks, that name an unknown task, or that can't be read or handed to the pool.
+
+    And says in two lines that the broker is away, and is back. Celery says it at each try, some of it with a traceback.
+    """
+
+    _away = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in TALKATIVE:
+            logging.getLogger(name).addFilter(self._worth_a_line)
+
+    def ensure_connected(self, conn: Any) -> Any:
+        def failed(error: BaseException, interval: float) -> None:
+            self._say_away(error)
+
+        limit = self.app.conf.broker_connection_max_retries
+        connected = conn.ensure_connection(failed, limit, interval_max=LONGEST_PAUSE, callback=maybe_shutdown)
+        self.first_connection_attempt = False
+        if self._away:
+            log.info("the broker answers again")
+        self._away = False
+        return connected
+
+    def on_connection_error_after_connected(self, exc: BaseException) -> None:
+        self._say_away(exc)
+        super().on_connection_error_after_connected(exc)
+
+    def _say_away(self, error: BaseException) -> None:
+        if not self._away:
+            log.warning("the broker doesn't answer, trying again until it does: %s", error_line(error))
+        self._away = True
+
+    def _worth_a_line(self, record: logging.LogRecord) -> bool:
+        """Whether one of Celery's lines says something that nobody said yet. What can't be acknowledged now comes again."""
+        return not self._away and not str(record.msg).startswith(UNACKNOWLEDGED)
 
     def update_strategies(self) -> None:
         for task in self.app.tasks.values():
