@@ -10,8 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from config import sockets
 from config.environment import VAR
+from messaging.queues import TYPES
 
 FOLDER = VAR / "broker"
 #: Redis keys of the messages in workers' hands, and of their index.
@@ -44,6 +47,14 @@ def url() -> str:
 def is_embedded() -> bool:
     """Whether this project starts the broker itself."""
     return not os.environ.get("CELERY_BROKER_URL") and embedded_server() is not None
+
+
+def queue_type() -> str:
+    """The type of the queues on RabbitMQ: `QUEUE_TYPE`, else classic."""
+    text = os.environ.get("QUEUE_TYPE", "").strip().lower() or TYPES[0]
+    if text not in TYPES:
+        raise ImproperlyConfigured(f"QUEUE_TYPE={text!r} is no type of queue. Use {' or '.join(TYPES)}.")
+    return text
 
 
 def transport_options(broker_url: str) -> dict[str, Any]:

@@ -160,6 +160,8 @@ MESSAGING = {
     "ACCEPT_UNSIGNED": keys.unsigned(),
     # Where a relay waits for a wake-up when its database can't notify (SQLite).
     "WAKE_FOLDER": VAR / "wake",
+    # The type of the queues on RabbitMQ: classic, or quorum, which is copied to a cluster's other nodes.
+    "QUEUE_TYPE": broker.queue_type(),
     # Seconds before each retry of a handler that failed; each is jittered. After the last one the event is parked.
     "RETRY_DELAYS": [1, 4, 16],
 }
@@ -195,7 +197,7 @@ CELERY_WORKER_CONSUMER = "messaging.worker:ParkingConsumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_CREATE_MISSING_QUEUES = False
-CELERY_TASK_QUEUES = [queue(name) for name in DELIVERING]
+CELERY_TASK_QUEUES = [queue(name, broker.queue_type()) for name in DELIVERING]
 CELERY_TASK_DEFAULT_QUEUE = CONTEXT_NAMES[0]
 CELERY_TASK_DEFAULT_EXCHANGE = ""  # the broker's own: there is none to declare, so a broker's user needs no leave to
 # The scheduler only says "look whether something is due"; a tick nobody took in time is worth nothing.

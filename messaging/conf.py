@@ -113,6 +113,11 @@ def wake_folder() -> Path:
     return Path(_setting("WAKE_FOLDER"))
 
 
+def queue_type() -> str:
+    """The type that queues have on RabbitMQ, classic or quorum. Classic, where the project doesn't say."""
+    return str(settings.MESSAGING.get("QUEUE_TYPE", "classic"))
+
+
 def retry_delays() -> list[float]:
     """Seconds to wait before each new try of a handler that failed."""
     return [float(delay) for delay in _setting("RETRY_DELAYS")]

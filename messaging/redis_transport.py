@@ -1,51 +1,139 @@
-# kombu has no types.
-# mypy: disable-error-code="no-untyped-call,misc,assignment,no-any-return"
-"""kombu's Redis transport, without the moment in which it loses a message.
+# kombu and redis have no types that fit.
+# mypy: disable-error-code="no-untyped-call,misc,assignment,no-any-return,type-arg"
+"""kombu's Redis transport, without the moments in which it loses a message, opens what it shouldn't, or stops for good.
 
 kombu takes a message with BRPOP and notes it as unacknowledged afterwards; a worker that is killed in between takes the message
-with it, and the kill test in tests/delivery saw it happen. So here the message moves to a list of its own with BLMOVE, in one
-step, and leaves that list when it is noted. What stays there longer than the visibility timeout goes back to the queue; a
-message that comes twice is nothing to the inbox.
+with it, and the kill test in tests/delivery saw it happen. So here the message moves to a list of its own, in one step, and leaves
+that list when it is noted. What stays there longer than the visibility timeout goes back to the queue; a message that comes twice
+is nothing to the inbox.
+
+Each step is a script that first takes something away. Redis at its `maxmemory` refuses whatever may need memory, MULTI among it;
+but in a script only up to the first write (`scriptVerifyOOM` in its source), and to take away needs none. So a full broker is
+drained.
 """
 
+import binascii
+import logging
 import uuid
+from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from time import monotonic
+from contextlib import contextmanager
+from time import monotonic, time
 from typing import Any
 
 from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
-from kombu.utils.json import loads
+from kombu.utils.json import dumps, loads
+from redis.exceptions import ConnectionError as BrokerAway
+from redis.exceptions import ResponseError
 
-from messaging import steps
+from messaging import frames, steps
 
-#: Put a message back unless somebody else just did: one step, so that a crash can't come between.
+log = logging.getLogger(__name__)
+
+#: From the first of these queues that holds an item to its list of what is being fetched; of a larger one only the beginning.
+TAKE = """
+for number = 1, #KEYS, 2 do
+    local item = redis.call('rpop', KEYS[number])
+    if item then
+        local size = #item
+        if size > tonumber(ARGV[1]) then item = string.sub(item, 1, tonumber(ARGV[2])) end
+        redis.call('lpush', KEYS[number + 1], item)
+        return {KEYS[number], item, size}
+    end
+end
+"""
+#: From there to what is unacknowledged.
+NOTE = """
+redis.call('lrem', KEYS[1], 1, ARGV[1])
+redis.call('zadd', KEYS[2], ARGV[2], ARGV[3])
+redis.call('hset', KEYS[3], ARGV[3], ARGV[4])
+"""
+ACKNOWLEDGE = "redis.call('zrem', KEYS[1], ARGV[1]) redis.call('hdel', KEYS[2], ARGV[1])"
+#: Put back to a queue what is unacknowledged, or is being fetched, unless somebody else just did: one step, so that a crash can't
+#: come between.
+RESTORE = """
+redis.call('zrem', KEYS[1], ARGV[1])
+if redis.call('hdel', KEYS[2], ARGV[1]) == 1 then redis.call(ARGV[2], KEYS[3], ARGV[3]) end
+"""
 GIVE_BACK = "if redis.call('lrem', KEYS[1], 1, ARGV[1]) == 1 then redis.call('rpush', KEYS[2], ARGV[1]) end"
+
+#: A key that nobody writes. To read it waits, on a server that takes nothing too.
+REST = "contexts.rest"
+#: Milliseconds of such a wait: where several queues are asked, and where the broker is full or refuses.
+BETWEEN, LONGER = 100, 500
+#: Seconds. An answer that says "nothing" earlier than this didn't wait: Redis is full.
+SOON = 0.1
+#: Lists and entries in a frame. Ours have a few dozen; a list costs a hundred times what it takes in JSON.
+MOST_PARTS = 10_000
 
 
 def _fetching(queue: str) -> str:
     return f"{queue}.fetching"
 
 
-def _message(item: bytes, queue: str) -> dict[str, Any]:
-    """What kombu put into the list; anything else as a message that can't be read, which `worker.ParkingConsumer` parks. kombu
-    would raise, which ends the worker, and the item would meet the next one."""
-    with suppress(ValueError, TypeError, KeyError, RecursionError):
-        found = loads(bytes_to_str(item))
-        if isinstance(found["properties"]["delivery_info"], dict) and "delivery_tag" in found["properties"]:
-            return dict(found)
-    return {
-        "body": item.decode("utf-8", "backslashreplace"),
-        "content-type": "application/octet-stream",
-        "content-encoding": "utf-8",
+def _payload(item: bytes, size: int, queue: str) -> dict[str, Any]:
+    """What kombu makes a message of: all of it from us, but for a body, headers and two names that are as a relay writes them.
+
+    Anything else becomes a message that is `refused` with a reason, for `worker.ParkingConsumer` to park. kombu would raise, which
+    ends the worker, and the item would meet the next one; or take the sender's word for where a message is from, and how it is
+    opened.
+    """
+    found, refused = _read(item, size)
+    kept = {} if refused else found
+    payload = {
+        "body": found["body"] if "refused" in found else item[: frames.KEPT].decode("utf-8", "backslashreplace"),
+        "content-type": frames.CONTENT_TYPE,
+        "content-encoding": frames.CONTENT_ENCODING,
         "headers": {},
+        **{name: kept[name] for name in ("body", "headers") if name in kept},
         "properties": {
             "delivery_tag": str(uuid.uuid4()),
             "delivery_info": {"exchange": "", "routing_key": queue},
-            "body_encoding": None,
+            "body_encoding": None if refused else "base64",
+            "priority": 0,
         },
     }
+    if not refused and isinstance(found["properties"].get("correlation_id"), str):
+        payload["properties"]["correlation_id"] = found["properties"]["correlation_id"]
+    return {**payload, "refused": refused} if refused else payload
+
+
+def _read(item: bytes, size: int) -> tuple[dict[str, Any], str]:
+    """A frame, and why it isn't opened."""
+    if size > frames.LARGEST_FRAME:
+        return {}, frames.too_large(size)
+    if item.count(b"[") + item.count(b"{") + item.count(b",") > MOST_PARTS:
+        return {}, "Not opened: its frame has more parts than any of ours."
+    try:
+        found = loads(bytes_to_str(item))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return {}, "Not opened: it is no frame of kombu's."
+    if not isinstance(found, dict):
+        return {}, "Not opened: it is no frame of kombu's."
+    if isinstance(found.get("refused"), str) and isinstance(found.get("body"), str):
+        return found, found["refused"]  # one that couldn't be parked, and comes again
+    properties = found.get("properties")
+    if not isinstance(properties, dict):
+        return {}, "Not opened: it is no frame of kombu's."
+    if properties.get("body_encoding") != "base64":
+        return {}, "Not opened: its body isn't in base64."
+    reason = frames.objection(found.get("content-type"), found.get("content-encoding"), found.get("headers"))
+    if reason:
+        return {}, reason
+    try:
+        b64decode(found["body"], validate=True)
+    except (KeyError, TypeError, ValueError, binascii.Error):
+        return {}, "Not opened: its body isn't in base64."
+    return found, ""
+
+
+class Message(virtual.Message):
+    """A message that knows why it isn't to be opened."""
+
+    def __init__(self, payload: dict[str, Any], channel: Any = None, **kwargs: Any) -> None:
+        self.refused: str = payload.get("refused", "")
+        super().__init__(payload, channel=channel, **kwargs)
 
 
 class QoS(redis.QoS):
@@ -53,68 +141,147 @@ class QoS(redis.QoS):
     hand; and where one may be in hand it never asks for another, so it never notices that its connection is dead. Not counted any
     more, it asks, and connects anew. Where the broker still has the message, it comes again."""
 
+    def append(self, message: Any, delivery_tag: Any) -> None:
+        if self.channel.fetched is None:
+            return super().append(message, delivery_tag)
+        queue, item = self.channel.fetched
+        noted = dumps([message._raw, "", queue])
+        with self.channel.conn_or_acquire() as client:
+            keys = _fetching(queue), self.unacked_index_key, self.unacked_key
+            client.eval(NOTE, len(keys), *keys, item, time(), delivery_tag, noted)
+        virtual.QoS.append(self, message, delivery_tag)
+
     def ack(self, delivery_tag: Any) -> None:
-        with self._letting_go(delivery_tag):
-            super().ack(delivery_tag)
+        with self._letting_go(delivery_tag), self.channel.conn_or_acquire() as client:
+            client.eval(ACKNOWLEDGE, 2, self.unacked_index_key, self.unacked_key, delivery_tag)
+        virtual.QoS.ack(self, delivery_tag)
 
     def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
+        if not requeue:
+            return self.ack(delivery_tag)
         with self._letting_go(delivery_tag):
-            super().reject(delivery_tag, requeue=requeue)
+            self.restore_by_tag(delivery_tag, leftmost=True)
+        virtual.QoS.ack(self, delivery_tag)
 
     @contextmanager
     def _letting_go(self, delivery_tag: Any) -> Iterator[None]:
         try:
-            yield
+            with _refusals_as_outage():
+                yield
         except self.channel.connection_errors:
             virtual.QoS.ack(self, delivery_tag)
             raise
 
-    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
-        super().restore_visible(*args, **kwargs)
-        self.channel.give_back_stale()
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        with self.channel.conn_or_acquire(client) as connected:
+            noted = connected.hget(self.unacked_key, tag)
+            item, queue = _noted(noted, self.channel.active_queues)
+            keys = self.unacked_index_key, self.unacked_key, queue
+            connected.eval(RESTORE, len(keys), *keys, tag, "lpush" if leftmost else "rpush", item)
+
+    def restore_visible(self, start: int = 0, num: int | None = 10, interval: int = 10) -> None:
+        """Put back what workers took and never acknowledged. A server that refuses gets asked again, a second later."""
+        try:
+            with self.channel.conn_or_acquire() as client:
+                overdue = time() - self.visibility_timeout
+                for tag in client.zrange(self.unacked_index_key, 0, overdue, byscore=True, offset=start, num=num or -1):
+                    self.restore_by_tag(tag, client)
+            self.channel.give_back_stale()
+        except ResponseError as error:
+            self.channel.say(error)
+
+
+def _noted(noted: bytes | None, queues: Any) -> tuple[Any, str]:
+    """What to put back, and where. Nobody but workers writes there; what they didn't is parked by them."""
+    try:
+        payload, _, queue = loads(bytes_to_str(noted or b"null"))
+        payload["headers"]["redelivered"] = payload["properties"]["delivery_info"]["redelivered"] = True
+        return dumps(payload), str(queue)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return noted or b"", next(iter(queues), "")
+
+
+@contextmanager
+def _refusals_as_outage() -> Iterator[None]:
+    """A server that was demoted, or can't write to its disk, is as good as away: Celery knows what to do then."""
+    try:
+        yield
+    except ResponseError as error:
+        raise BrokerAway(str(error)) from error
 
 
 class Channel(redis.Channel):
     QoS = QoS
+    Message = Message
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._moving: str | None = None
+        self._taking: tuple[str, ...] = ()
+        self._resting = False
+        self._said = ""
+        #: The item that becomes a message, and its queue.
+        self.fetched: tuple[str, bytes] | None = None
         self._seen: dict[tuple[str, bytes], float] = {}
         super().__init__(*args, **kwargs)
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
-        if len(queues) != 1 or self.global_keyprefix:
-            # BLMOVE waits for one list. Our workers have one queue each; anything else gets kombu's own way.
-            self._moving = None
+        if not queues or self.global_keyprefix:
+            self._taking = ()
             super()._brpop_start(**({} if timeout is None else {"timeout": timeout}))
             return
-        self._moving = queues[0]
-        self._in_poll = self.client.connection
+        self._taking = tuple(queues)
+        connection = self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
-        wait = self.brpop_timeout if timeout is None else timeout
-        self.client.connection.send_command("BLMOVE", self._moving, _fetching(self._moving), "RIGHT", "LEFT", wait or 0)
+        wait: tuple[Any, ...] = ("BLMOVE", queues[0], queues[0], "RIGHT", "RIGHT", timeout or self.brpop_timeout or 0)
+        if self._resting or len(queues) > 1:
+            wait = ("XREAD", "BLOCK", LONGER if self._resting else BETWEEN, "STREAMS", REST, "$")
+        keys = [key for queue in queues for key in (queue, _fetching(queue))]
+        take = "EVAL", TAKE, len(keys), *keys, frames.LARGEST_FRAME, frames.KEPT
+        # To move an item to where it is waits for one, and its answer, which nobody wants, may be as large as somebody made the
+        # item. A full server refuses it at once, and that isn't heard either: what follows takes from there too.
+        connection.send_packed_command(connection.pack_commands([("CLIENT", "REPLY", "SKIP"), wait, take]))
 
     def _brpop_read(self, **options: Any) -> bool:
-        queue, self._moving = self._moving, None
-        if queue is None:
+        queues, self._taking = self._taking, ()
+        if not queues:
             return bool(super()._brpop_read(**options))
         try:
-            try:
-                item = self.client.parse_response(self.client.connection, "BLMOVE", **options)
-            except self.connection_errors:
-                self.client.connection.disconnect()
-                raise
-            if not item:
+            taken = self._answer(**options)
+            if not taken:
+                self._resting = monotonic() - (self._brpop_sent_at or 0.0) < SOON
                 raise redis.Empty()
+            self._resting = False
+            queue, item, size = bytes_to_str(taken[0]), taken[1], int(taken[2])
             steps.reach("redis.fetched")
-            self.connection._deliver(_message(item, queue), queue)  # notes it as unacknowledged
-            with self.conn_or_acquire() as client:
-                client.lrem(_fetching(queue), 1, item)
+            self._queue_cycle.rotate(queue)
+            self.fetched = queue, item
+            self.connection._deliver(_payload(item, size, queue), queue)  # notes it as unacknowledged
             return True
+        except ResponseError as error:
+            self.say(error)
+            self.client.connection.disconnect()  # another server may be the one by now
+            self._resting = True
+            raise redis.Empty() from error
         finally:
-            self._in_poll = None
+            self._in_poll, self.fetched = None, None
             self._flush_brpop_reauth()
+
+    def _answer(self, **options: Any) -> Any:
+        try:
+            answer = self.client.parse_response(self.client.connection, "EVAL", **options)
+        except self.connection_errors:
+            self.client.connection.disconnect()
+            raise
+        if self._said:
+            log.info("the broker takes again what is sent to it")
+            self._said = ""
+        return answer
+
+    def say(self, error: ResponseError) -> None:
+        """Say why the broker refuses, once until it doesn't."""
+        if not self._said:
+            log.warning("the broker refuses, asking until it doesn't: %s", error)
+        self._said = str(error)
 
     def give_back_stale(self) -> None:
         """Return to its queue what a killed worker fetched and never noted."""

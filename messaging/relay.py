@@ -23,6 +23,7 @@ from django_outbox_pattern.models import Published
 from messaging import copies, databases, engines, marks, sequencer, steps
 from messaging.copies import LARGEST_MESSAGE
 from messaging.models import Consumer
+from messaging.queues import OtherType
 from messaging.sending import Sender
 from messaging.wakeup import Waiter
 
@@ -170,4 +171,6 @@ class Relay:
 
 
 def _brief(error: BaseException) -> str:
+    if isinstance(error, OtherType):
+        return str(error)
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:300]

@@ -8,7 +8,7 @@ from kombu import Producer
 from kombu.exceptions import OperationalError as BrokerError
 
 from messaging import signing
-from messaging.queues import DELIVER, HEARTBEAT, queue
+from messaging.queues import DELIVER, HEARTBEAT, OtherType, other_type, queue
 from messaging.texts import plural
 
 #: Messages in a queue from which on heartbeats stay away: its worker is behind or gone, and only the newest would count.
@@ -46,6 +46,7 @@ class Sender:
         self.errors: tuple[type[BaseException], ...] = (
             BrokerError,
             OSError,
+            OtherType,
             *probe.connection_errors,
             *probe.channel_errors,
         )
@@ -69,34 +70,39 @@ class Sender:
 
     def heartbeat(self, queue_name: str, consumer: str, head: int, at: datetime, mark: str = "") -> None:
         """The publisher's head at a time of its clock, and its round's mark. None is added where nobody takes the older ones."""
-        self.connect()
-        if self._bound(queue_name).queue_declare().message_count < MOST_WAITING:
+        if self._declared(queue_name).message_count < MOST_WAITING:
             values = {"consumer": consumer, "authority": self.publisher, "head": head, "at": at.isoformat()}
             values |= {"mark": mark} if mark else {}
             self._send(queue_name, HEARTBEAT, values, "a heartbeat")
 
     def declare(self, queue_name: str) -> None:
         """Make sure that the queue is there."""
-        self.connect()
-        self._bound(queue_name).declare()
+        self._declared(queue_name)
 
-    def _bound(self, queue_name: str) -> Any:
-        return queue(queue_name).bind(self._connection.default_channel)
+    def _declared(self, queue_name: str) -> Any:
+        self.connect()
+        try:
+            return queue(queue_name).bind(self._connection.default_channel).queue_declare()
+        except self.errors as error:
+            raise other_type(error, queue_name) or error from None
 
     def _send(self, queue_name: str, task: str, kwargs: dict[str, Any], shown: str) -> None:
         self.connect()
         self._returned.clear()
-        self.app.send_task(
-            task,
-            kwargs=kwargs,
-            queue=queue(queue_name),
-            producer=self._producer,
-            retry=False,  # the relay tries again itself: it knows what is marked and what isn't
-            mandatory=True,
-            # Celery would put a print of the arguments into the headers; ours are long, and personal.
-            argsrepr="()",
-            kwargsrepr=shown,
-        )
+        try:
+            self.app.send_task(
+                task,
+                kwargs=kwargs,
+                queue=queue(queue_name),
+                producer=self._producer,
+                retry=False,  # the relay tries again itself: it knows what is marked and what isn't
+                mandatory=True,
+                # Celery would put a print of the arguments into the headers; ours are long, and personal.
+                argsrepr="()",
+                kwargsrepr=shown,
+            )
+        except self.errors as error:
+            raise other_type(error, queue_name) or error from None
         if self._returned:
             # Somebody deleted the queue. With a new connection it is declared anew.
             raise Unroutable(f"No queue took the message: {self._returned[0]}")

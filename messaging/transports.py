@@ -3,9 +3,14 @@ sixth of the time in which a command starts."""
 
 from kombu.transport import TRANSPORT_ALIASES
 
-KOMBUS, OURS = "kombu.transport.redis:Transport", "messaging.redis_transport:Transport"
+#: kombu's transports, and what we put in their place.
+OURS = {
+    "kombu.transport.redis:Transport": "messaging.redis_transport:Transport",
+    "kombu.transport.pyamqp:Transport": "messaging.amqp_transport:Transport",
+    "kombu.transport.pyamqp:SSLTransport": "messaging.amqp_transport:SSLTransport",
+}
 
 
 def install() -> None:
-    """Make every Redis URL use ours."""
-    TRANSPORT_ALIASES.update({alias: OURS for alias, path in TRANSPORT_ALIASES.items() if path == KOMBUS})
+    """Make every URL of Redis and RabbitMQ use ours."""
+    TRANSPORT_ALIASES.update({alias: OURS[path] for alias, path in TRANSPORT_ALIASES.items() if path in OURS})

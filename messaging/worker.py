@@ -8,13 +8,14 @@ from functools import wraps
 from typing import Any
 
 from billiard import pool
+from celery import Celery
 from celery.exceptions import TaskRevokedError
-from celery.signals import worker_init
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
+from celery.worker.state import maybe_shutdown
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 
-from messaging import conf, databases, outages, parking, signing
+from messaging import conf, databases, outages, parking, queues, signing
 from messaging.checks import publishers_are_known, registered_types_have_handlers
 from messaging.texts import error_line, kind, said
 
@@ -26,6 +27,18 @@ pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30
 
 #: Seconds before a message that couldn't be parked goes back to its queue, at least and at most: it comes again at once.
 PAUSE = (0.5, 1.5)
+
+
+#: Celery's loggers that tell of the connection, and its line about each message that was in hand as it broke.
+TALKATIVE = (
+    "celery.worker.consumer.consumer",
+    "celery.worker.consumer.connection",
+    "celery.worker.request",
+    "kombu.transport.redis",
+)
+UNACKNOWLEDGED = ("Couldn't ack", "Couldn't reject")
+#: Seconds between two tries to reach the broker, at most.
+LONGEST_PAUSE = 5
 
 
 def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
@@ -53,10 +66,13 @@ def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None
     return True
 
 
-@worker_init.connect  # type: ignore[untyped-decorator]
-def refuse_without_handlers(**kwargs: Any) -> None:
-    """A worker that gets types that nobody handles, or can't check who sent them, doesn't start: better an error now than parked
-    messages later."""
+def refuse_to_start(app: Celery) -> None:
+    """A worker that gets types that nobody handles, can't check who sent them, or has a queue of another type, doesn't start:
+    better an error now than parked messages later."""
+    if wrong := queues.check_types(app, [name for name in app.amqp.queues.consume_from if name in conf.contexts()]):
+        for sentence in wrong:
+            log.error("%s", sentence)
+        raise SystemExit(3)
     problems = [*publishers_are_known(None, databases=conf.contexts())]
     try:
         problems += registered_types_have_handlers(None, databases=conf.contexts())
@@ -73,7 +89,42 @@ def refuse_without_handlers(**kwargs: Any) -> None:
 
 
 class ParkingConsumer(Consumer):
-    """Parks messages that aren't tasks, that name an unknown task, or that can't be read or handed to the pool."""
+    """Parks messages that aren't tasks, that name an unknown task, or that can't be read or handed to the pool.
+
+    And says in two lines that the broker is away, and is back. Celery says it at each try, some of it with a traceback.
+    """
+
+    _away = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in TALKATIVE:
+            logging.getLogger(name).addFilter(self._worth_a_line)
+
+    def ensure_connected(self, conn: Any) -> Any:
+        def failed(error: BaseException, interval: float) -> None:
+            self._say_away(error)
+
+        limit = self.app.conf.broker_connection_max_retries
+        connected = conn.ensure_connection(failed, limit, interval_max=LONGEST_PAUSE, callback=maybe_shutdown)
+        self.first_connection_attempt = False
+        if self._away:
+            log.info("the broker answers again")
+        self._away = False
+        return connected
+
+    def on_connection_error_after_connected(self, exc: BaseException) -> None:
+        self._say_away(exc)
+        super().on_connection_error_after_connected(exc)
+
+    def _say_away(self, error: BaseException) -> None:
+        if not self._away:
+            log.warning("the broker doesn't answer, trying again until it does: %s", error_line(error))
+        self._away = True
+
+    def _worth_a_line(self, record: logging.LogRecord) -> bool:
+        """Whether one of Celery's lines says something that nobody said yet. What can't be acknowledged now comes again."""
+        return not self._away and not str(record.msg).startswith(UNACKNOWLEDGED)
 
     def update_strategies(self) -> None:
         for task in self.app.tasks.values():
@@ -87,7 +138,12 @@ class ParkingConsumer(Consumer):
 
         def on_task_received(message: Any) -> Any:
             try:
+                message.delivery_info["routing_key"] = self._queue_of(message)
+                if refused := getattr(message, "refused", ""):
+                    return self._park(message, refused)
                 signing.measure(message.body)  # before it is read
+                if "task" not in message.headers:  # Celery would look for it in the body, before anybody vouched for that
+                    return self.on_unknown_message(None, message)
                 return handle(message)
             except self.connection_errors:
                 raise
@@ -98,6 +154,13 @@ class ParkingConsumer(Consumer):
                 self._park(message, f"The message is not a valid task: {kind(error)}.")
 
         return on_task_received
+
+    def _queue_of(self, message: Any) -> str:
+        """The queue that a message came from: its context. With an exchange of their own, senders write any routing key."""
+        for name, tag in self.task_consumer._active_tags.items():
+            if tag == message.delivery_info.get("consumer_tag"):
+                return str(name)
+        return str(message.delivery_info.get("routing_key", ""))
 
     def _park(self, message: Any, reason: str) -> None:
         context = (message.delivery_info or {}).get("routing_key", "")

@@ -1,6 +1,7 @@
 """Each kind of fault: how it begins and how it ends. All of them are real: signals to real processes, a broker that loses its data,
 connections that the server cuts, deliveries that the relay drops."""
 
+import psutil
 import redis
 
 from config.broker import socket_path
@@ -41,6 +42,8 @@ class Faults:
             Switch("full", fault.target).remove()
         elif fault.kind == "read only":
             self.databases.read_only(fault.target, False)
+        elif fault.kind == "broker full":
+            return self._limit(0)
         elif fault.kind == "bomb":
             if self.bomb is not fault:
                 return ""
@@ -78,6 +81,20 @@ class Faults:
 
     def _broker_restarted(self, fault: Fault) -> str:
         return self.fleet.terminate("broker")
+
+    def _broker_full(self, fault: Fault) -> str:
+        if any(process.status() == psutil.STATUS_STOPPED for process in self.fleet.family("broker")):
+            return "not done: it is stopped, and would hear of it too late"
+        return self._limit(1) or f"{fault.seconds:.1f} s"
+
+    def _limit(self, memory: int) -> str:
+        """Beyond this the broker takes nothing. One that is started anew has no limit."""
+        try:
+            with redis.Redis(unix_socket_path=str(socket_path()), socket_timeout=1) as client:
+                client.config_set("maxmemory", memory)
+        except redis.RedisError as error:
+            return f"didn't answer ({type(error).__name__})"
+        return ""
 
     def _flush(self, fault: Fault) -> str:
         try:

@@ -49,14 +49,14 @@ STEPS = (-3600.0, -60.0, 60.0, 3600.0)
 #: Kind to how often it is in the deck. These may lose what is under way …
 LOSES = {"flush": 1, "drop": 1, "delay": 1, "reorder": 1, "forget": 1, "clock": 2}
 #: … and these may not.
-KEEPS = {"kill": 5, "bomb": 4, "stop": 3, "broker killed": 1, "broker restarted": 1, "duplicate": 1}
+KEEPS = {"kill": 5, "bomb": 4, "stop": 3, "broker killed": 1, "broker restarted": 1, "broker full": 1, "duplicate": 1}
 ONLY = {"postgresql": {"cut": 3, "read only": 2}, "sqlite": {"disk full": 2}}
 #: What people and timers do meanwhile.
 COMMANDS = {"bootstrap": 1, "reconcile": 1, "catch_up": 1, "purge": 1, "republish": 1}
 
 #: The target of kinds that have only one.
 TARGETS = {
-    **dict.fromkeys(("flush", "broker killed", "broker restarted"), "broker"),
+    **dict.fromkeys(("flush", "broker killed", "broker restarted", "broker full"), "broker"),
     **dict.fromkeys(("drop", "delay", "reorder", "duplicate"), "relays"),
     **dict.fromkeys(("forget", "purge", "republish"), "users"),
     **dict.fromkeys(("bootstrap", "reconcile", "catch_up"), "billing"),
@@ -73,6 +73,7 @@ LENGTHS = {
     "clock": (2.0, 8.0),
     "disk full": (0.5, 3.0),
     "read only": (1.0, 5.0),
+    "broker full": (2.0, 8.0),
     "bomb": (4.0, 4.0),
 }
 SHORTEST = 0.5

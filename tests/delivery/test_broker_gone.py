@@ -31,11 +31,11 @@ def test_after_an_acknowledgement_that_failed_the_next_message_is_taken(valkey, 
         with Consumer(channel, [bound], on_message=taken.append, prefetch_count=1, accept=["json"]):
             connection.drain_events(timeout=5)
 
-            def gone(delivery_tag):
+            def gone(*arguments):
                 raise ConnectionResetError("the broker is gone")
 
             with monkeypatch.context() as patch:
-                patch.setattr(channel.qos, "_remove_from_indices", gone)
+                patch.setattr(redis.Redis, "eval", gone)
                 getattr(taken[0], settle)(log, connection.connection_errors)
             assert taken[0].acknowledged is False
             try:

@@ -8,7 +8,8 @@ from typing import Any
 from celery import current_app
 
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, answering, checked_context, context_argument
+from messaging.cli import Found, Refused, answering, checked_context, context_argument
+from messaging.queues import OtherType
 from messaging.relay import BATCH, Relay, Round
 from messaging.texts import plural, said
 
@@ -41,6 +42,8 @@ class Command(BaseCommand):
                         break
                     total.sent, total.failed = total.sent + done.sent, total.failed + done.failed
                     total.messages += done.messages
+        except OtherType as error:
+            raise Refused(f"{error} Nothing is lost; {total.sent} events were sent.") from None
         except relay.sender.errors as error:
             raise Found(
                 f"Sent {plural(total.sent, 'event')}, then the broker didn't answer: {said(error)}. "
