@@ -140,5 +140,5 @@ def _clean_email(email: str) -> str:
 def _must_be_free(email: str, but_for: User | None = None) -> None:
     """Addresses that differ by case alone are one address, though each is kept as it was typed: mail to both goes to one person."""
     same = User.objects.using(DATABASE).annotate(spelled=Lower("email")).filter(spelled=email.lower())
-    if same.exclude(pk=but_for.pk if but_for else None).exists():
+    if (same.exclude(pk=but_for.pk) if but_for else same).exists():
         raise InvalidUser("Another user has this e-mail address.")
