@@ -85,7 +85,7 @@ def transport_options(broker_url: str) -> dict[str, Any]:
     if scheme == "filesystem":
         queues = FOLDER / "messages"
         for folder in (queues, FOLDER / "control", FOLDER / "processed"):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return {
             "data_folder_in": str(queues),
             "data_folder_out": str(queues),

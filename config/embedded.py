@@ -57,7 +57,7 @@ def start_broker(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
 
     It ends when the process's `stdin` is closed, by `terminate()` too, and when this process dies.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = folder / "server.log"
     with log.open("ab") as output:
         process = subprocess.Popen(tethered(*server_command(folder)), stdin=subprocess.PIPE, stdout=output, stderr=output)

@@ -50,7 +50,7 @@ def database(variable: str, file_name: str) -> dict[str, Any]:
     url = os.environ.get(variable)
     if not url:
         with suppress(OSError):  # `make run` says it in a sentence; SQLite says it at the first statement
-            VAR.mkdir(parents=True, exist_ok=True)
+            VAR.mkdir(mode=0o700, parents=True, exist_ok=True)
         url = f"sqlite:///{quote(str(VAR / file_name))}"
     try:
         one, several = _hosts(url)

@@ -32,7 +32,7 @@ def check_folder() -> None:
     """`var/` is there and takes files."""
     try:
         for folder in (VAR, RUN, VAR / "log", VAR / "broker"):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
     except OSError as error:

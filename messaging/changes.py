@@ -1,42 +1,19 @@
 """An authority's changes as a consumer takes them: from the API's JSON straight to events with the consumer's own facts."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Generic, NotRequired, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
+from django.core.exceptions import ValidationError as InvalidValue
+from django.db import DataError
+from pydantic import BaseModel, FailFast, TypeAdapter, ValidationError
 
+from messaging.answers import Change, Page
 from messaging.caches import Cache
-from messaging.client import Unreachable
+from messaging.client import Unreachable, misread
 from messaging.handlers import Event
-
-Facts = TypeVar("Facts")
-
-
-class Change(TypedDict, Generic[Facts]):
-    """One of them, with what is read of it."""
-
-    id: str
-    version: int
-    position: int | None
-    time: datetime
-    announced: bool
-    data: Facts
-
-
-class Page(TypedDict, Generic[Facts]):
-    """See `client.Page`."""
-
-    head: int
-    next: int
-    time: str
-    results: list[Change[Facts]]
-    floor: NotRequired[int]
-    mark: NotRequired[str]
-    refused: NotRequired[list[int]]
-    reported: NotRequired[int | None]
+from messaging.texts import kind
 
 
 def page_reader(authority: str, cache: Cache) -> Callable[[bytes], Any]:
@@ -83,6 +60,16 @@ def events(authority: str, changes: Sequence[Change[Any]], correlation: str) -> 
     ]
 
 
+@contextmanager
+def applying(authority: str) -> Iterator[None]:
+    """Around writing what an authority told: a value that the consumer's database can't hold, as a text that is too long or a NUL
+    character, is the authority's fault, and not the program's. Raises `Unreachable` for it."""
+    try:
+        yield
+    except (DataError, InvalidValue, OverflowError) as error:
+        raise Unreachable(f"{authority} answered with a value that can't be stored here: {kind(error)}.") from error
+
+
 def _lift(cache: Cache, found: Sequence[Change[Any]]) -> None:
     """Where the feed has an older version's fields still: what the cache's `apply` knows, in their place."""
     if cache.lifts is not None:
@@ -91,19 +78,20 @@ def _lift(cache: Cache, found: Sequence[Change[Any]]) -> None:
 
 
 def _wrong(authority: str, cache: Cache, error: ValidationError) -> Unreachable:
-    if any(problem["type"] == "json_invalid" for problem in error.errors(include_input=False, include_url=False)):
-        return Unreachable(f"{authority} answered with something that isn't JSON.")
-    return Unreachable(
-        f"{authority}'s records lack what this cache reads ({', '.join(cache.fields)}). "
-        "Is the consumer registered with these fields? See: consumers list"
-    )
+    problems = error.errors(include_input=False, include_url=False, include_context=False)
+    if any("data" in problem["loc"] for problem in problems):
+        return Unreachable(
+            f"{authority}'s records lack what this cache reads ({', '.join(cache.fields)}). "
+            "Is the consumer registered with these fields? See: consumers list"
+        )
+    return misread(authority, error)
 
 
 @lru_cache(maxsize=32)
 def _pages(reads: type[BaseModel]) -> TypeAdapter[Any]:
-    return TypeAdapter(Page[reads])  # type: ignore[valid-type]
+    return TypeAdapter(Page[Change[reads]])  # type: ignore[valid-type]
 
 
 @lru_cache(maxsize=32)
 def _changes(reads: type[BaseModel]) -> TypeAdapter[Any]:
-    return TypeAdapter(list[Change[reads]])  # type: ignore[valid-type]
+    return TypeAdapter(Annotated[list[Change[reads]], FailFast()])  # type: ignore[valid-type, arg-type]

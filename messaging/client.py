@@ -1,6 +1,5 @@
 """A consumer's way to an authority's API: one connection, kept open, with the consumer's token."""
 
-import gzip
 import json
 import random
 import time
@@ -10,11 +9,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import urllib3
+from pydantic import ValidationError
 from pydantic_core import from_json
 
-from messaging import conf
+from messaging import answers, conf
 from messaging.errors import MessagingError
-from messaging.texts import kind
+from messaging.texts import kind, printable
 
 #: Seconds to connect, and to wait for an answer beyond what a long poll asked for.
 CONNECT, ANSWER = 5.0, 30.0
@@ -24,6 +24,10 @@ PATIENCE = 60.0
 
 class Unreachable(MessagingError):
     """The authority doesn't answer, or answers with an error of its own. Its own state; never "in sync"."""
+
+
+class TooLarge(Unreachable):
+    """The answer is larger than this consumer reads. Where it was of many rows, fewer may fit."""
 
 
 class Denied(MessagingError):
@@ -56,17 +60,20 @@ class Page:
 class Authority:
     """An authority's API, as one of its consumers sees it. Counts what crosses the wire: `bytes` (bodies) and `round_trips`.
 
-    `patience`: seconds that an answer may take, without what a long poll asked for."""
+    `patience`: seconds until an answer begins, without what a long poll asked for. In all it may take twice as long, and have
+    `answers.LARGEST_ANSWER` bytes; past either it is `Unreachable`."""
 
     def __init__(self, name: str, consumer: str, *, patience: float = ANSWER) -> None:
         self.name, self.consumer, self.patience = name, consumer, patience
         self.url, token = conf.api_url(name), conf.api_token(consumer, name)
         self.bytes = self.round_trips = 0
+        self._most: int | None = None  # rows in a page, where larger pages were too large
         self._pool = urllib3.PoolManager(
             maxsize=2,
             retries=False,
             headers={"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"} if token else {"Accept-Encoding": "gzip"},
         )
+        self._pool.pool_classes_by_scheme = answers.POOLS
 
     def changes(
         self,
@@ -75,7 +82,7 @@ class Authority:
         limit: int = 1000,
         until: int | None = None,
         wait: int = 0,
-        read: Callable[[bytes], Any] = from_json,
+        read: Callable[[bytes], Any] = answers.PAGE.validate_json,
         **report: Any,
     ) -> Page:
         """Changes behind a position. `read` makes a page of its JSON. `report`: checkpoint, live; floor, the one that is known;
@@ -83,41 +90,72 @@ class Authority:
 
         Raises `Unreachable`, `Denied`, `BelowFloor`.
         """
-        asked = {"since": since, "limit": limit, "until": until, "wait": wait or None, **report}
-        given = {name: value for name, value in asked.items() if value is not None}
-        return Page(**self._ask("GET", "changes/", given, wait=wait, read=read))
+        while True:
+            limit = min(limit, self._most or limit)
+            asked = {"since": since, "limit": limit, "until": until, "wait": wait or None, **report}
+            given = {name: value for name, value in asked.items() if value is not None}
+            try:
+                page = Page(**self._ask("GET", "changes/", given, wait=wait, read=read))
+            except TooLarge:
+                if limit == 1:
+                    raise
+                self._most = max(1, limit // 4)  # rows may be large
+            else:
+                break
+        end = page.head if until is None else min(until, page.head)
+        if page.next > max(since, page.head) or page.next <= since < end:
+            raise Unreachable(
+                f"{self.name} answered a page behind position {since} that goes on at {page.next}, "
+                f"and says that it is at {page.head}."
+            )
+        return page
 
     def fingerprints(self, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
         """For each list of bounds the fingerprints between them."""
-        return list(self._ask("POST", "fingerprints/", {"ranges": ranges})["fingerprints"])
+        found = self._ask("POST", "fingerprints/", {"ranges": ranges}, read=answers.MEASURED.validate_json)["fingerprints"]
+        if [len(texts) for texts in found] != [len(bounds) - 1 for bounds in ranges]:
+            raise Unreachable(f"{self.name} answered with other ranges than it was asked for.")
+        return list(found)
 
     def rows(self, ranges: Sequence[Sequence[str]]) -> list[list[list[Any]]]:
-        """For each [from, to) its rows: [id, version, hash]."""
-        return list(self._ask("POST", "fingerprints/", {"rows": ranges})["rows"])
+        """For each [from, to) its rows by id: (id, version, hash)."""
+        found = self._ask("POST", "fingerprints/", {"rows": ranges}, read=answers.LISTED.validate_json)["rows"]
+        if len(found) != len(ranges) or not all(_lies_in(between, rows) for between, rows in zip(ranges, found, strict=True)):
+            raise Unreachable(f"{self.name} answered with other ranges than it was asked for.")
+        return list(found)
 
     def records(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """The present state of these aggregates; unknown ones are left out."""
-        return list(self._ask("POST", "fingerprints/", {"ids": ids})["records"])
+        try:
+            found = self._ask("POST", "fingerprints/", {"ids": ids}, read=answers.RECORDS.validate_json)["records"]
+        except TooLarge:
+            if len(ids) == 1:
+                raise
+            half = len(ids) // 2
+            return self.records(ids[:half]) + self.records(ids[half:])
+        wanted = set(ids)
+        return [record for record in found if record["id"] in wanted]
 
     def record(self, aggregate_id: str) -> dict[str, Any] | None:
         """One aggregate; None where the authority doesn't know it."""
         try:
-            return dict(self._ask("GET", f"{aggregate_id}/", {}))
+            found = dict(self._ask("GET", f"{aggregate_id}/", {}, read=answers.RECORD.validate_json))
         except Denied as error:
             if error.reason == "unknown_id":
                 return None
             raise
+        if found["id"] != aggregate_id:
+            raise Unreachable(f"{self.name} answered with another record than it was asked for.")
+        return found
 
     def registration(self) -> dict[str, Any]:
         """The consumer's own entry in the register."""
-        return dict(self._ask("GET", "registration/", {}))
+        return dict(self._ask("GET", "registration/", {}, read=answers.REGISTRATION.validate_json))
 
     def close(self) -> None:
         self._pool.clear()
 
-    def _ask(
-        self, method: str, path: str, asked: Mapping[str, Any], wait: int = 0, read: Callable[[bytes], Any] = from_json
-    ) -> Any:
+    def _ask(self, method: str, path: str, asked: Mapping[str, Any], *, read: Callable[[bytes], Any], wait: int = 0) -> Any:
         """Asks again where the authority says when to (429), for `PATIENCE` seconds in all."""
         ends = time.monotonic() + PATIENCE
         while True:
@@ -130,6 +168,7 @@ class Authority:
     def _answer(self, method: str, path: str, asked: Mapping[str, Any], wait: int) -> tuple[int, Mapping[str, str], bytes]:
         url = f"{self.url}/api/{self.name}/{path}"
         body = json.dumps(asked, separators=(",", ":")).encode() if method == "POST" else None
+        began = time.monotonic()
         try:
             answer = self._pool.request(
                 method,
@@ -140,27 +179,41 @@ class Authority:
                 timeout=urllib3.Timeout(connect=min(CONNECT, self.patience), read=self.patience + wait),
                 preload_content=False,
             )
-            raw = answer.read(decode_content=False)
+            raw = answers.whole(answer)
             answer.release_conn()
+        except answers.TooLarge:
+            answer.close()
+            raise self._too_large() from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unreachable(f"{self.name} doesn't answer at {self.url}: {_brief(error)}") from None
+            late = time.monotonic() - began >= 2 * (self.patience + wait)
+            why = f"its answer takes longer than {2 * (self.patience + wait):g} s" if late else _brief(error)
+            raise Unreachable(f"{self.name} doesn't answer at {self.url}: {why}") from None
         self.round_trips += 1
         self.bytes += len(raw) + len(body or b"")
         return answer.status, answer.headers, raw
 
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"{self.name} at {self.url} answered with more than {answers.LARGEST_ANSWER // 1024**2} MiB.")
+
     def _content(self, status: int, headers: Mapping[str, str], raw: bytes, read: Callable[[bytes], Any]) -> Any:
+        encoding = headers.get("Content-Encoding", "")
         try:
-            content = (read if status == 200 else from_json)(_plain(raw, headers.get("Content-Encoding", "")))
-        except (ValueError, OSError):
+            plain = answers.plain(raw, encoding)
+            if status == 200:
+                return read(plain)
+            content = from_json(plain)
+        except answers.TooLarge:
+            raise self._too_large() from None
+        except ValidationError as error:
+            raise misread(self.name, error) from None
+        except ValueError:
             raise Unreachable(f"{self.name} at {self.url} answered {status} with something that isn't JSON.") from None
-        if status == 200:
-            return content
         known = content if isinstance(content, dict) else {}
-        detail = str(known.get("detail") or content)[:300]
+        detail = printable(str(known.get("detail") or content)[:300])
         if status == 410:
             raise BelowFloor(detail)
         if status in (400, 401, 403, 404):
-            raise Denied(str(known.get("reason", "bad_request")), f"{self.name} refuses ({status}): {detail}")
+            raise Denied(printable(str(known.get("reason", "bad_request"))[:50]), f"{self.name} refuses ({status}): {detail}")
         raise Unreachable(f"{self.name} at {self.url} answered {status}{' (too many requests)' if status == 429 else ''}.")
 
 
@@ -171,16 +224,27 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
-def _plain(raw: bytes, encoding: str) -> bytes:
-    if encoding != "gzip":
-        return raw
-    return gzip.decompress(raw)
+def misread(authority: str, error: ValidationError) -> Unreachable:
+    """What is wrong with an answer that isn't of its shape. The values stay out: they may be personal data."""
+    problems = error.errors(include_input=False, include_url=False, include_context=False)
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        return Unreachable(f"{authority} answered with something that isn't JSON.")
+    first = problems[0]
+    where = printable(".".join(map(str, first["loc"]))) or "the whole"
+    return Unreachable(f"{authority} answered with what this consumer can't read, at {where}: {first['msg']}.")
+
+
+def _lies_in(between: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+    """Whether rows are within [low, high) and in ascending order. Told the same rows again, a comparison would never end."""
+    low, high = between
+    ids = [key for key, *_ in rows]
+    return all(low <= key and (not high or key < high) for key in ids) and ids == sorted(set(ids))
 
 
 def _brief(error: BaseException) -> str:
     reason = getattr(error, "reason", None) or error
-    return (str(reason).rpartition(": ")[2] or kind(reason))[:200]
+    return printable((str(reason).rpartition(": ")[2] or kind(reason))[:200])

@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
+from messaging.conf import LARGEST_EVENT
 from messaging.contracts import Envelope
 from messaging.marks import Rounds
 from messaging.models import Consumer
+from messaging.texts import plural
 
 #: Bytes of events in one message; a batch that is longer becomes several.
 LARGEST_MESSAGE = 1024 * 1024
+#: Bytes of an event beside its data.
+ENVELOPE = 4 * 1024
 NO_ROUNDS = Rounds()
 
 
@@ -28,8 +32,12 @@ def sort(rows: Sequence[tuple[Any, str, int | None]], rounds: Rounds = NO_ROUNDS
     """(events that can be sent, rows that can't with the reason): one bad row holds nobody up. `rounds`: those of the positions."""
     good, bad = [], []
     for row_id, body, position in rows:
-        event = from_json(body)
-        reason = problem(event)
+        try:
+            event = from_json(body, allow_inf_nan=False)
+        except ValueError as error:  # the databases take JSON that is nested deeper, and SQLite lone surrogates
+            bad.append((row_id, f"Not JSON that can be sent: {error}"))
+            continue
+        reason = problem(event) or (too_large(event) if len(body) > LARGEST_EVENT else "")
         if reason:
             bad.append((row_id, reason))
         else:
@@ -54,6 +62,14 @@ def problem(event: Any) -> str:
         places = ", ".join(".".join(map(str, found["loc"])) or "body" for found in error.errors(include_input=False))
         return f"Not a valid envelope: {places}"
     return ""
+
+
+def too_large(event: Any) -> str:
+    """Why an event is too large to send; empty where it isn't. A database may keep one in more bytes than it has."""
+    size = len(to_json(event))
+    return (
+        f"Too large: {plural(size, 'byte')}, {LARGEST_EVENT + ENVELOPE:,} are allowed." if size > LARGEST_EVENT + ENVELOPE else ""
+    )
 
 
 def messages(rows: Sequence[Sendable], consumer: Consumer, largest: int = LARGEST_MESSAGE) -> Iterator[list[dict[str, Any]]]:

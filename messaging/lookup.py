@@ -136,7 +136,7 @@ def _apply(consumer: str, authority: str, cache: Cache, records: Sequence[Mappin
     events = changes.events(authority, changes.read(authority, cache, records), str(uuid.uuid4()))
     if not events:
         return 0
-    with transaction.atomic(using=consumer):
+    with changes.applying(authority), transaction.atomic(using=consumer):
         return len(cache.apply(events, "lookup").applied)
 
 

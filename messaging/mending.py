@@ -92,7 +92,7 @@ def _mend(consumer: str, authority: str, cache: Cache, client: Authority, rows: 
     told = changes.read(authority, cache, list(records.values()))
     news = {event.subject: event for event in changes.events(authority, told, str(uuid.uuid4()))}
     values = {key: states.values_of(cache, record) for key, record in records.items()}
-    with transaction.atomic(using=consumer):
+    with changes.applying(authority), transaction.atomic(using=consumer):
         _apply(cache, news.values())
         own = states.own_rows(consumer, cache, [row["id"] for row in rows], lock=True)
         over = [row["id"] for row in rows if _stands_in_the_way(cache, row, own.get(row["id"]), values.get(row["id"]))]

@@ -171,7 +171,8 @@ def take(
     """Apply a page that was asked for from `since` with these `pairs`; returns (rows applied, checkpoint). One transaction."""
     taken = changes.events(authority, page.results, str(uuid.uuid4()))
     with transaction.atomic(using=consumer):
-        applied = cache.apply(taken, source).applied if taken else frozenset()
+        with changes.applying(authority):
+            applied = cache.apply(taken, source).applied if taken else frozenset()
         steps.reach("pull.applied")
         row = Subscription.objects.using(consumer).select_for_update().get(pk=authority)
         before = row.checkpoint

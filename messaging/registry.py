@@ -4,7 +4,7 @@ Its tokens are in `tokens`, its bootstrap grants in `grants`; their functions ar
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
@@ -35,6 +35,8 @@ __all__ = [
     "keep_token",
     "load_contracts",
     "may_read",
+    "must_be_published",
+    "needed",
     "open_bootstrap",
     "prolong_token",
     "register_consumer",
@@ -72,7 +74,7 @@ def register_consumer(
     types, fields = sorted(set(types)), sorted(set(fields))
     if not NAME.fullmatch(name):
         raise InvalidConsumer(f"{name!r} can't be a consumer's name: small letters, digits and _, at most 50, a letter first.")
-    _must_be_published(authority, types, fields)
+    must_be_published(authority, types, fields)
     values: dict[str, Any] = {"queue": name, "types": types, "fields": fields}
     if owners is not None:
         values["owners"] = _addresses(owners)
@@ -124,6 +126,19 @@ def wanted(consumer: str, authority: str) -> tuple[list[str], list[str]] | None:
     return sorted(table), sorted(fields)
 
 
+def needed(consumer: str, authority: str) -> list[str]:
+    """The fields without which a consumer of this process can't read an authority's events or its feed; none where it runs
+    elsewhere."""
+    if consumer not in conf.contexts():
+        return []
+    readers = [handler.reads for wire, handler in handlers.table(consumer).items() if wire.startswith(f"{authority}.")]
+    cache = conf.cache(consumer, authority)
+    kept = set(cache.fields) if cache else set()
+    readers += [cache.reads] if cache else []
+    required = {field.alias or name for reads in readers for name, field in reads.model_fields.items() if field.is_required()}
+    return sorted(required | kept)
+
+
 def load_contracts(context: str) -> None:
     """Import a context's events, so that `DomainEvent.registry` knows them."""
     app = apps.get_app_config(context)
@@ -141,7 +156,8 @@ def _addresses(owners: Iterable[str]) -> list[str]:
     return addresses
 
 
-def _must_be_published(authority: str, types: list[str], fields: list[str]) -> None:
+def must_be_published(authority: str, types: Sequence[str], fields: Sequence[str]) -> None:
+    """Raises `InvalidConsumer` for types and fields that the authority doesn't publish, and where there are none."""
     load_contracts(authority)
     published = {wire: event for wire, event in contracts.DomainEvent.registry.items() if event.source() == authority}
     unknown = [wire for wire in types if wire not in published]

@@ -186,7 +186,12 @@ def _sendable(authority: str, bodies: Sequence[dict[str, Any]]) -> list[Sendable
     for body in bodies:
         reason = copies.problem(body)
         if reason:
-            log.error("%s: event %s can't be sent again: %s", authority, body.get("id"), reason)
+            log.error(
+                "%s: event %s can't be sent again: %s",
+                authority,
+                body.get("id") if isinstance(body, dict) else "without an id",
+                reason,
+            )
         else:
             events.append({**body, "replay": True})
     at = ledger.positions(authority, [_aggregate(event) for event in events])

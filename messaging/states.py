@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from messaging import fingerprints
 from messaging.caches import Cache
-from messaging.client import Denied
+from messaging.client import Denied, Unreachable
 
 
 class State(NamedTuple):
@@ -65,12 +65,22 @@ def own_rows(consumer: str, cache: Cache, ids: Sequence[str], *, lock: bool = Fa
 
 
 def values_of(cache: Cache, record: Mapping[str, Any]) -> dict[str, Any]:
-    """The authority's record as the row of a cache would be. Raises `Denied` where the consumer is registered for other fields."""
+    """The authority's record as the row of a cache would be. Raises `Denied` where the consumer is registered for other fields,
+    `Unreachable` for values of another kind than the fields have."""
     data = record["data"]
     if set(data) != set(cache.fields):
         given, kept = ", ".join(sorted(data)), ", ".join(sorted(cache.fields))
         raise Denied("other_fields", f"The consumer is registered for {given}, and its cache keeps {kept}: register what it keeps.")
-    return {"version": record["version"], **{name: data[name] for name in cache.fields}}
+    values = {"version": record["version"], **{name: data[name] for name in cache.fields}}
+    try:
+        if any(isinstance(value, list | dict) for value in values.values()):
+            raise TypeError
+        fingerprints.hash_of(cache, record["id"], values)
+    except (TypeError, ValueError, AttributeError):
+        raise Unreachable(
+            f"The authority answered with values of another kind than {', '.join(sorted(cache.fields))} have."
+        ) from None
+    return values
 
 
 def state_of(cache: Cache, key: str, row: Mapping[str, Any] | None) -> State | None:

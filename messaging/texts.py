@@ -8,6 +8,8 @@ from typing import Any
 
 #: How deep a value may be nested that is stored as JSON. Python's own reader and writer give up at less than 1,000.
 DEEPEST = 100
+#: Characters that steer a terminal, or the direction in which it writes, and aren't seen.
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class _Written(str):
@@ -17,6 +19,11 @@ class _Written(str):
 def safe(text: str) -> str:
     """The same text, with what can't be stored as an escape: `\\u0000`, `\\udc80`."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\u0000")
+
+
+def printable(text: str) -> str:
+    """The same text, with its control characters as escapes: what another program said must not steer a person's terminal."""
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], safe(text))
 
 
 def kind(error: BaseException) -> str:

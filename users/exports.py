@@ -1,16 +1,22 @@
 """Real users from a CSV file, as Django's `auth_user` table is exported."""
 
+import codecs
 import csv
+import io
 import re
+import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -41,7 +47,7 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A good row. Smaller than a `User`: a whole file of them is held at a time."""
+    """A good row."""
 
     line: int
     id: uuid.UUID
@@ -60,55 +66,122 @@ class Row:
 
 @dataclass(frozen=True)
 class Export:
-    """What a file holds: the good rows, and the bad ones by line."""
+    """What a file holds: the good rows, and the bad ones by line. They wait in a scratch database on disk, so that a large file
+    takes no more memory than a small one, and one that comes through a pipe is read once."""
 
-    rows: list[Row]
-    bad: list[BadRow]
+    scratch: sqlite3.Connection
+
+    @property
+    def good(self) -> int:
+        """How many rows can become users."""
+        return self._count("good")
+
+    @property
+    def bad(self) -> int:
+        return self._count("bad")
+
+    def rows(self, behind: int = 0) -> Iterator[Row]:
+        """The good rows behind a line."""
+        statement = "SELECT line, id, email, name, active, joined FROM good WHERE line > ? ORDER BY line"
+        found = self.scratch.execute(statement, [behind])
+        for line, key, email, name, active, joined in found:
+            yield Row(line, uuid.UUID(key), email, name, bool(active), datetime.fromisoformat(joined))
+
+    def bad_rows(self) -> Iterator[BadRow]:
+        return (BadRow(*found) for found in self.scratch.execute("SELECT line, reason FROM bad ORDER BY line"))
+
+    def refuse(self, line: int, reason: str) -> None:
+        self.scratch.execute("DELETE FROM good WHERE line = ?", [line])
+        self.scratch.execute("INSERT INTO bad VALUES (?, ?)", [line, reason])
+
+    def add(self, row: Row) -> None:
+        """Raises `_Bad` where another line has its id or its address."""
+        spelled = row.email.lower()
+        for what, column, value in (("id", "id", row.id.hex), ("e-mail address", "spelled", spelled)):
+            other = self.scratch.execute(f"SELECT line FROM good WHERE {column} = ?", [value]).fetchone()
+            if other:
+                raise _Bad(f"its {what} is that of line {other[0]}")
+        values = (row.line, row.id.hex, spelled, row.email, row.name, row.active, row.joined.isoformat())
+        self.scratch.execute("INSERT INTO good VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+    def _count(self, table: str) -> int:
+        return int(self.scratch.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
-def read_export(path: Path) -> Export:
+@contextmanager
+def read_export(path: Path) -> Iterator[Export]:
     """Read and check a whole file, against itself and against the users that are there. Raises `UnreadableExport`."""
+    with closing(sqlite3.connect("")) as scratch:  # the empty name: a file that nobody else sees, and that goes with the connection
+        scratch.execute("CREATE TABLE good (line INTEGER PRIMARY KEY, id UNIQUE, spelled UNIQUE, email, name, active, joined)")
+        scratch.execute("CREATE TABLE bad (line INTEGER PRIMARY KEY, reason)")
+        export = Export(scratch)
+        _read(path, export)
+        _refuse_taken(export)
+        yield export
+
+
+def _read(path: Path, export: Export) -> None:
+    reader = None
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
-            _check_columns(reader.fieldnames)
-            export = _read_rows(reader)
+        with path.open("rb") as binary:
+            _check_encoding(binary, path)
+            with io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(file, strict=True)
+                reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
+                _check_columns(reader.fieldnames)
+                _read_rows(reader, export)
     except OSError as error:
         raise UnreadableExport(f"{path} can't be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise UnreadableExport(f"{path} is not CSV in UTF-8: {error}.") from error
-    rows, bad = _without_taken(export.rows)
-    return Export(rows, sorted([*export.bad, *bad], key=lambda row: row.line))
+    except csv.Error as error:
+        if "field larger than" in str(error):
+            where = f"Line {reader.line_num}" if reader else "The first line"
+            raise UnreadableExport(
+                f"{where} of {path} has a value of more than {csv.field_size_limit():,} characters. "
+                'Is a quotation mark (") left open there?'
+            ) from error
+        raise UnreadableExport(f"{path} is not CSV in UTF-8: {error}.") from error
 
 
-def _check_columns(names: Iterable[str]) -> None:
-    there = set(names)
-    missing = [name for name in ("id", "email") if name not in there]
-    if "name" not in there and not {"first_name", "last_name"} <= there:
+def _check_encoding(binary: io.BufferedReader, path: Path) -> None:
+    """UTF-16, as a spreadsheet exports "Unicode text": by its mark, or by the zero that every second byte of plain letters is."""
+    start = binary.peek(64)[:64]
+    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\x00" in start:
+        raise UnreadableExport(f"{path} is not CSV in UTF-8: it is UTF-16. Export it as UTF-8.")
+
+
+def _check_columns(names: Sequence[str]) -> None:
+    if len(names) == 1:
+        for mark, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+            if mark in names[0]:
+                raise UnreadableExport(f"The file's columns are parted by {called}. Export it with commas.")
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise UnreadableExport(f"The file has the column {', '.join(twice)} more than once. Which one counts? Remove the other.")
+    missing = [name for name in ("id", "email") if name not in names]
+    if "name" not in names and not {"first_name", "last_name"} <= set(names):
         missing.append("name")
     if missing:
         raise UnreadableExport(f"The file has no column {', '.join(missing)}. Its first line must name the columns: {COLUMNS}.")
 
 
-def _read_rows(reader: "csv.DictReader[str]") -> Export:
-    rows: list[Row] = []
-    bad: list[BadRow] = []
-    lines: dict[object, int] = {}  # where an id or an address was first
+def _read_rows(reader: "csv.DictReader[str]", export: Export) -> None:
     for record in reader:
+        if not any(_texts(record)):
+            continue  # spreadsheets leave empty rows behind the last one
         # A quoted value may hold line breaks; the row's line is its first.
         line = reader.line_num - sum(value.count("\n") for value in record.values() if isinstance(value, str))
         try:
-            row = _row(line, record)
-            for what, value in (("id", row.id), ("e-mail address", row.email)):
-                if value in lines:
-                    raise _Bad(f"its {what} is that of line {lines[value]}")
+            export.add(_row(line, record))
         except _Bad as error:
-            bad.append(BadRow(line, str(error)))
-        else:
-            lines[row.id] = lines[row.email] = line
-            rows.append(row)
-    return Export(rows, bad)
+            export.refuse(line, str(error))
+
+
+def _texts(record: dict[str, Any]) -> Iterator[str]:
+    """The values, without blanks around them; those that are too many too."""
+    for value in record.values():
+        yield from (text.strip() for text in (value if isinstance(value, list) else [value or ""]))
 
 
 def _row(line: int, record: dict[str, str]) -> Row:
@@ -151,15 +224,14 @@ def _name(values: dict[str, str]) -> str:
 
 
 def _active(values: dict[str, str]) -> bool:
-    if "status" in values:
-        status = values["status"].lower()
-        if status not in {"active", "suspended"}:
-            raise _Bad(f"status {status[:50]!r} is neither active nor suspended")
-        return status == "active"
-    flag = values.get("is_active", "true").lower()
-    if flag not in YES | NO:
+    status, flag = values.get("status", "").lower(), values.get("is_active", "").lower()
+    if "status" in values and status not in {"active", "suspended"}:
+        raise _Bad(f"status {status[:50]!r} is neither active nor suspended")
+    if "is_active" in values and flag not in YES | NO:
         raise _Bad(f"is_active {flag[:50]!r} is neither true nor false")
-    return flag in YES
+    if status and flag and (status == "active") != (flag in YES):
+        raise _Bad(f"its status is {status} and its is_active {flag}, which contradict each other")
+    return status == "active" if status else flag not in NO
 
 
 def _joined(values: dict[str, str]) -> datetime:
@@ -175,20 +247,16 @@ def _joined(values: dict[str, str]) -> datetime:
     return joined if joined.tzinfo else joined.replace(tzinfo=UTC)
 
 
-def _without_taken(rows: list[Row]) -> tuple[list[Row], list[BadRow]]:
-    """The rows whose id and address no user has, and the others."""
-    free: list[Row] = []
-    bad: list[BadRow] = []
-    remaining: Iterator[Row] = iter(rows)
-    while batch := list(islice(remaining, BATCH)):
+def _refuse_taken(export: Export) -> None:
+    """Refuse the rows whose id or address a user has."""
+    last = 0
+    while batch := list(islice(export.rows(behind=last), BATCH)):
         ids = known(row.id for row in batch)
-        users = User.objects.using(DATABASE).filter(email__in=[row.email for row in batch])
-        emails = set(users.values_list("email", flat=True))
+        users = User.objects.using(DATABASE).annotate(spelled=Lower("email"))
+        emails = set(users.filter(spelled__in=[row.email.lower() for row in batch]).values_list("spelled", flat=True))
         for row in batch:
             if row.id in ids:
-                bad.append(BadRow(row.line, "a user with its id is there already, or was there once"))
-            elif row.email in emails:
-                bad.append(BadRow(row.line, "another user has its e-mail address"))
-            else:
-                free.append(row)
-    return free, bad
+                export.refuse(row.line, "a user with its id is there already, or was there once")
+            elif row.email.lower() in emails:
+                export.refuse(row.line, "another user has its e-mail address")
+        last = batch[-1].line

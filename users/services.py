@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from messaging import outbox
+from messaging.texts import safe
 from users import events
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser
 from users.models import User
@@ -19,7 +21,7 @@ Status = User.Status
 
 def user_register(*, email: str, name: str) -> User:
     """Register a user. Raises `InvalidUser` for an address that isn't one, or that another user has."""
-    email, name = _clean_email(email), " ".join(name.split())
+    email, name = _clean_email(email), _clean_text(name)
     if not name or len(name) > 200:
         raise InvalidUser("A name is needed, of at most 200 characters.")
     with transaction.atomic(using=DATABASE):
@@ -31,7 +33,7 @@ def user_register(*, email: str, name: str) -> User:
 
 def user_suspend(*, user_id: uuid.UUID, reason: str) -> User:
     """Suspend an active user. Raises `TransitionNotAllowed` for a suspended or erased one."""
-    reason = " ".join(reason.split())
+    reason = _clean_text(reason)
     if not reason or len(reason) > 200:
         raise InvalidUser("A suspension needs a reason, of at most 200 characters.")
     with transaction.atomic(using=DATABASE):
@@ -65,7 +67,7 @@ def user_change_email(*, user_id: uuid.UUID, email: str) -> User:
             raise TransitionNotAllowed("An erased user has no e-mail address to change.")
         if user.email == email:
             return user
-        _must_be_free(email)
+        _must_be_free(email, but_for=user)
         user.email = email
         user.save(using=DATABASE)
         _announce(user, events.UserEmailChanged)
@@ -118,8 +120,14 @@ def _event(user: User, kind: type[events.UserFacts]) -> events.UserFacts:
     )
 
 
+def _clean_text(text: str) -> str:
+    if safe(text) != text:
+        raise InvalidUser("A text can't hold NUL characters or lone surrogates: no database keeps them.")
+    return " ".join(text.split())
+
+
 def _clean_email(email: str) -> str:
-    email = email.strip()
+    email = _clean_text(email)
     try:
         validate_email(email)
     except ValidationError:
@@ -129,6 +137,8 @@ def _clean_email(email: str) -> str:
     return email
 
 
-def _must_be_free(email: str) -> None:
-    if User.objects.using(DATABASE).filter(email=email).exists():
+def _must_be_free(email: str, but_for: User | None = None) -> None:
+    """Addresses that differ by case alone are one address, though each is kept as it was typed: mail to both goes to one person."""
+    same = User.objects.using(DATABASE).annotate(spelled=Lower("email")).filter(spelled=email.lower())
+    if (same.exclude(pk=but_for.pk) if but_for else same).exists():
         raise InvalidUser("Another user has this e-mail address.")

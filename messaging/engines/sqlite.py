@@ -99,13 +99,15 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
         )
         rows = sorted(cursor.fetchall(), key=itemgetter(2, 0))  # RETURNING knows no order
         cursor.execute(
-            "SELECT event.key, l.position FROM json_each(%s) AS event JOIN messaging_ledger l "
-            "ON l.aggregate_id = event.value ->> 'subject' AND l.version = event.value ->> 'aggregateversion' "
-            "AND event.value ->> 'type' LIKE l.aggregate || '.%%'",
-            [f"[{','.join(body for _, body, _ in rows)}]"],
+            # Read from each row by itself: what is written by hand may be no object, or nested so deep that no list could hold it.
+            "SELECT p.id, l.position FROM json_each(%s) AS claimed CROSS JOIN published p ON p.id = claimed.value "
+            "CROSS JOIN messaging_ledger l "
+            "ON l.aggregate_id = p.body ->> '$.subject' AND l.version = p.body ->> '$.aggregateversion' "
+            "AND p.body ->> '$.type' LIKE l.aggregate || '.%%'",
+            [json.dumps([row_id for row_id, _, _ in rows])],
         )
         positions = dict(cursor.fetchall())
-    return [(row_id, body, positions.get(number)) for number, (row_id, body, _) in enumerate(rows)]
+    return [(row_id, body, positions.get(row_id)) for row_id, body, _ in rows]
 
 
 def install_stamping(connection: BaseDatabaseWrapper) -> None:

@@ -106,12 +106,12 @@ def later(seconds: str) -> tuple[int, dict[str, str], bytes]:
     return 429, {"Retry-After": seconds}, b'{"reason": "throttled", "detail": "Later."}'
 
 
-FINE: tuple[int, dict[str, str], bytes] = (200, {}, b'{"name": "billing"}')
+FINE: tuple[int, dict[str, str], bytes] = (200, {}, b'{"queue": "billing", "owners": []}')
 
 
 def test_the_client_comes_again_when_it_may(authority: Any) -> None:
     authority.answers += [later("1"), later("1"), FINE]
-    assert authority.registration() == {"name": "billing"}
+    assert authority.registration() == {"queue": "billing", "owners": []}
     first, second, third = authority.asked
     assert second - first >= 1
     assert third - second >= 1

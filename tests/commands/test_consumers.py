@@ -26,12 +26,12 @@ def test_registers_what_the_consumer_reads():
 
 def test_registering_again_changes_the_entry():
     call("consumers", "register", "billing", "--to", "users")
-    words = ("--types", "users.user.erased.v1", "--fields", "status, email")
+    words = ("--types", "users.user.erased.v1", "--fields", "status, status_since, email")
     ended = call("consumers", "register", "billing", "--to", "users", *words)
     assert ended.code == 0
     assert "billing gets 1 event type of users" in ended.out
     consumer = Consumer.objects.using("users").get()
-    assert (consumer.types, consumer.fields) == (["users.user.erased.v1"], ["email", "status"])
+    assert (consumer.types, consumer.fields) == (["users.user.erased.v1"], ["email", "status", "status_since"])
 
 
 def test_a_consumer_elsewhere_says_what_it_wants():
@@ -57,6 +57,14 @@ def test_wrong_words_enter_nothing(words, said):
     ended = call("consumers", "register", *words)
     assert ended.code == 2
     assert said in ended.err
+    assert not Consumer.objects.using("users").exists()
+
+
+def test_a_consumer_of_this_process_gets_no_less_than_it_reads():
+    """Without a field that its reader needs, every copy would be parked, and no page of the feed could be read."""
+    ended = call("consumers", "register", "billing", "--to", "users", "--fields", "status,email")
+    assert ended.code == 2
+    assert "billing can't read copies without status_since" in ended.err
     assert not Consumer.objects.using("users").exists()
 
 

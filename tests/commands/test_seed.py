@@ -1,11 +1,15 @@
 """`seed`: made-up users, and those of an export."""
 
+import tracemalloc
+from pathlib import Path
+
 import pytest
 from django_outbox_pattern.models import Published
 
 from messaging import ledger
 from messaging.models import Ledger
 from tests.commands.calling import call
+from users import exports
 from users.models import User
 from users.services import user_erase, user_register
 
@@ -150,6 +154,15 @@ def test_bad_rows_can_be_left_out(export):
         (b"", "no column id, email, name"),
         (b"id,email,name\n1,\xff@example.org,Ann\n", "is not CSV in UTF-8"),
         (b'id,email,name\n1,"a@example.org', "is not CSV in UTF-8"),
+        (b"id,email,name,Email\n1,a@example.org,Ann,b@example.org\n", "the column email more than once"),
+        (b"id;email;name\n1;a@example.org;Ann\n", "parted by semicolons"),
+        (b"id\temail\tname\n1\ta@example.org\tAnn\n", "parted by tabs"),
+        ("id,email,name\n1,a@example.org,Ann\n".encode("utf-16"), "it is UTF-16"),
+        ("id,email,name\n1,a@example.org,Ann\n".encode("utf-16-be"), "it is UTF-16"),
+        (
+            b'id,email,name\n1,a@example.org,"Ann\n' + b"x\n" * 70_000,
+            "has a value of more than 131,072 characters. Is a quotation mark",
+        ),
     ],
 )
 def test_a_file_that_is_no_export(tmp_path, content, said):
@@ -158,3 +171,43 @@ def test_a_file_that_is_no_export(tmp_path, content, said):
     ended = call("seed", "--csv", str(path))
     assert ended.code == 2
     assert said in ended.err
+
+
+def test_empty_rows_are_passed_over(export):
+    """Spreadsheets leave them behind the last one."""
+    path = export("1,a@example.org,Ann,Lee,t,\n\n  \n,,,,,\n , ,,\t,,\n,,,,,,,,\n")
+    assert call("seed", "--csv", path, "--json").json == {"users": 1, "suspended": 0, "events": 0, "bad": 0}
+
+
+@pytest.mark.parametrize(("status", "flag", "bad"), [("active", "f", 1), ("suspended", "true", 1), ("Suspended", "0", 0)])
+def test_a_status_and_a_flag_that_contradict_each_other_are_a_bad_row(export, status, flag, bad):
+    ended = call("seed", "--csv", export(f"1,a@example.org,Ann,{status},{flag}\n", "id,email,name,status,is_active\n"), "--json")
+    assert ended.json["bad"] == bad
+    assert ("contradict each other" in ended.err) == bool(bad)
+
+
+def test_addresses_that_differ_by_case_alone_are_one_address(export):
+    user_register(email="Taken@example.org", name="Taken")
+    ended = call("seed", "--csv", export("1,a@example.org,A,B,t,\n2,A@Example.org,A,B,t,\n3,TAKEN@example.org,C,D,t,\n"))
+    assert ended.code == 1
+    assert "line 3: its e-mail address is that of line 2" in ended.err
+    assert "line 4: another user has its e-mail address" in ended.err
+
+
+def test_the_rows_of_a_large_file_are_not_held_in_memory(export):
+    """Nor the bad ones."""
+
+    def peak(rows):
+        lines = (f"{number},u{number}@example.org,A,B,{'t' if number % 2 else 'perhaps'},\n" for number in range(rows))
+        path = export("".join(lines))
+        tracemalloc.start()
+        try:
+            with exports.read_export(Path(path)) as found:
+                assert (found.good, found.bad) == (rows // 2, rows // 2)
+                assert sum(1 for _ in found.rows()) + sum(1 for _ in found.bad_rows()) == rows
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(100)  # what is imported and cached once
+    assert peak(12_000) < peak(3_000) + 1024 * 1024

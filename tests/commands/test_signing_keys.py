@@ -1,5 +1,7 @@
 """`signing_keys`: public keys are printed, signing keys never; a new one comes beside the old one."""
 
+import resource
+
 import pytest
 
 from messaging import keys
@@ -45,3 +47,24 @@ def test_keys_of_the_environment_are_changed_there(settings):
 
 def test_another_context_is_no_choice():
     assert call("signing_keys", "mallory").code == 2
+
+
+@pytest.mark.parametrize("action", ["add", "switch", "forget"])
+def test_a_disk_that_takes_no_more_leaves_the_keys_as_they_were(folder, action):
+    call("signing_keys", "users", "add")
+    before = (folder / "users").read_text()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # as a full disk: no file takes more than ten bytes
+    try:
+        ended = call("signing_keys", "users", action)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (ended.code, "The keys of users can't be kept" in ended.err) == (3, True)
+    assert [file.name for file in folder.iterdir()] == ["users"]
+    assert (folder / "users").read_text() == before
+
+
+@pytest.mark.parametrize("content", ["", "not a key"])
+def test_a_file_without_a_key_is_told(folder, content):
+    (folder / "users").write_text(content)
+    assert call("signing_keys", "users").code == 3

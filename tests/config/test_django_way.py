@@ -215,3 +215,17 @@ def test_with_a_context_named_the_packages_relay_runs_on_its_tables(tmp_path: Pa
         assert "Traceback" not in run.printed
     finally:
         end(run)
+
+
+def test_nobody_else_of_the_machine_reads_what_is_in_var(tmp_path: Path) -> None:
+    """Its databases hold names and addresses; those of an older release were open to all, and are closed at the next start."""
+    folder = tmp_path / "var"
+    assert manage(folder, "migrate").returncode == 0
+    files = sorted(folder.glob("*.sqlite3*"))
+    assert len(files) >= len(DATABASES)
+    assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o600"}
+    assert oct(folder.stat().st_mode & 0o777) == "0o700"
+    for path in files:
+        path.chmod(0o644)
+    assert manage(folder, "seed", "--users", "1").returncode == 0
+    assert oct((folder / "users.sqlite3").stat().st_mode & 0o777) == "0o600"

@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 from celery import current_app
+from django.db import DataError, connections
 from django_outbox_pattern.models import Published
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -14,7 +15,7 @@ from messaging.models import Consumer
 from messaging.queues import queue
 from messaging.relay import Relay
 from tests.probes import wait_for
-from users.services import user_register, user_suspend
+from users.services import user_erase, user_register, user_suspend
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -86,6 +87,82 @@ def test_one_bad_row_is_marked_with_its_error_and_the_others_are_sent(relay, inb
     assert bad.status == -1
     assert "Not a valid envelope" in bad.headers["error"]
     assert len(inboxes("mail")) == 1
+
+
+def _deep(levels):
+    return "[" * levels + "]" * levels
+
+
+#: What JSON columns take and no event is.
+BY_HAND = {
+    "a text": '"hello"',
+    "an event in a text": json.dumps(json.dumps({"subject": "x"})),
+    "a number": "5",
+    "null": "null",
+    "a list": "[{}]",
+    "no data": '{"subject": 5, "type": [], "aggregateversion": {}, "data": null}',
+    "nested 300 deep": f'{{"data": {_deep(300)}}}',
+    "nested 999 deep": _deep(999),
+    "a number of 5,000 digits": f'{{"data": {"9" * 5000}}}',
+}
+
+
+def _write_by_hand(body):
+    row = uuid.uuid4()
+    Published.objects.using("users").create(id=row, destination="users.user.created.v1", body={})
+    with connections["users"].cursor() as cursor:
+        stored = row if connections["users"].vendor == "postgresql" else row.hex
+        cursor.execute("UPDATE published SET body = %s WHERE id = %s", [body, stored])
+    return row
+
+
+@pytest.mark.parametrize("body", BY_HAND.values(), ids=BY_HAND.keys())
+def test_a_row_that_was_written_by_hand_holds_nobody_up(relay, inboxes, body):
+    first = user_register(email="ada@example.org", name="Ada")
+    row = _write_by_hand(body)
+    user_register(email="bob@example.org", name="Bob")
+    done = relay.run_once()
+    assert (done.sent, done.failed) == (2, 1)
+    refused = Published.objects.using("users").defer("body").get(pk=row)
+    assert refused.status == -1
+    assert refused.headers["error"].startswith(("Not a valid envelope", "Not JSON that can be sent"))
+    (message,) = inboxes("mail")
+    assert [event["position"] for event in message["events"]] == [1, 2]
+    user_erase(user_id=first.pk)
+
+
+def test_a_lone_surrogate_holds_nobody_up(relay, inboxes):
+    if connections["users"].vendor == "postgresql":
+        with pytest.raises(DataError):
+            _write_by_hand('{"data": "\\ud800"}')
+        return
+    user_register(email="ada@example.org", name="Ada")
+    row = _write_by_hand('{"data": "\\ud800"}')
+    assert relay.run_once().failed == 1
+    assert "Not JSON that can be sent" in Published.objects.using("users").get(pk=row).headers["error"]
+    assert len(inboxes("mail")) == 1
+
+
+def test_an_event_too_large_for_any_consumer_is_refused_and_a_long_spelling_is_not(relay, inboxes):
+    """No broker has to take what every worker parks. SQLite keeps a letter in up to twelve bytes."""
+    user_register(email="ada@example.org", name="Ada")
+    waiting_row = Published.objects.using("users").get()
+    waiting_row.body["data"]["name"] = "\U0001f600" * 12_000
+    waiting_row.save(using="users", update_fields=["body"])
+    assert relay.run_once().sent == 1
+    large = {**waiting_row.body, "id": "large", "more": "x" * 70_000}
+    row = _write_by_hand(json.dumps(large))
+    assert relay.run_once().failed == 1
+    assert "Too large" in Published.objects.using("users").get(pk=row).headers["error"]
+
+
+def test_an_erasure_passes_over_rows_that_were_written_by_hand(relay, inboxes):
+    user = user_register(email="ada@example.org", name="Ada")
+    for data in ("null", "[]", '"Ada"'):
+        _write_by_hand(f'{{"subject": "{user.pk}", "data": {data}}}')
+    _write_by_hand(f'{{"subject": "{user.pk}"}}')
+    user_erase(user_id=user.pk)
+    assert relay.run_once().failed == 4
 
 
 def test_what_the_broker_did_not_take_stays_in_the_outbox(relay, inboxes, monkeypatch):

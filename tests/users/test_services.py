@@ -122,3 +122,28 @@ def test_an_overdue_invoice_suspends_and_names_its_cause(user):
     assert (row.status, row.suspension_reason) == ("suspended", "overdue")
     told = Published.objects.using("users").filter(destination="users.user.suspended.v1")
     assert [(one.body["causationid"], one.body["correlationid"]) for one in told] == [("overdue-1", "story")]
+
+
+@pytest.mark.parametrize("text", ["Ada\x00", "\x00", "Ada \ud800", "\udfff"])
+def test_a_text_that_no_database_keeps_is_refused_in_a_sentence(user, text):
+    with pytest.raises(InvalidUser, match="NUL characters or lone surrogates"):
+        user_register(email="bob@example.org", name=text)
+    with pytest.raises(InvalidUser, match="NUL characters or lone surrogates"):
+        user_suspend(user_id=user.pk, reason=text)
+    for address in (f"{text}@example.org", f"ada@{text}example.org"):
+        with pytest.raises(InvalidUser):
+            user_register(email=address, name="Bob")
+        with pytest.raises(InvalidUser):
+            user_change_email(user_id=user.pk, email=address)
+    assert User.objects.using("users").get().name == "Ada Lovelace"
+
+
+def test_addresses_that_differ_by_case_alone_are_one_address(user):
+    bob = user_register(email="Bob@Example.org", name="Bob")
+    assert bob.email == "Bob@Example.org"
+    for address in ("ADA@example.org", "ada@EXAMPLE.org", "bob@example.org"):
+        with pytest.raises(InvalidUser, match="Another user has this e-mail address"):
+            user_register(email=address, name="Eve")
+    with pytest.raises(InvalidUser, match="Another user has this e-mail address"):
+        user_change_email(user_id=bob.pk, email="Ada@example.org")
+    assert user_change_email(user_id=bob.pk, email="bob@example.org").email == "bob@example.org"

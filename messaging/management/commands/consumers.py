@@ -64,6 +64,13 @@ class Command(BaseCommand):
             types = own[0] if types is None else types
             fields = own[1] if fields is None else fields
         try:
+            registry.must_be_published(authority, types, fields)
+            lacking = [field for field in registry.needed(name, authority) if field not in fields]
+            if lacking:
+                raise WrongUsage(
+                    f"{name} can't read copies without {', '.join(lacking)}. Add {'it' if len(lacking) == 1 else 'them'} to "
+                    "--fields, or leave --fields out: then it gets what it reads."
+                )
             consumer = registry.register_consumer(
                 authority=authority,
                 name=name,

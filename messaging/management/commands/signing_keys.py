@@ -3,6 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from messaging import conf, keys
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Refused, WrongUsage, checked_context, context_argument
@@ -29,7 +31,18 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        context, action = checked_context(options["context"]), options["action"]
+        context = checked_context(options["context"])
+        try:
+            self._act(context, options)
+        except OSError as error:
+            raise Refused(
+                f"The keys of {context} can't be kept in {keys.file_of(context)}: {error.strerror}. They are as they were."
+            ) from error
+        except ImproperlyConfigured as error:
+            raise Refused(str(error)) from error
+
+    def _act(self, context: str, options: dict[str, Any]) -> None:
+        action = options["action"]
         variable = f"{context.upper()}_PUBLIC_KEYS"
         if action != "show" and conf.signing_keys(context):
             raise Refused(

@@ -49,16 +49,19 @@ class Command(BaseCommand):
         if options["suspended"] is not None or options["random_seed"] is not None:
             raise WrongUsage("--suspended and --random-seed go with --users.")
         try:
-            export = exports.read_export(options["csv"])
+            with answering("users"), exports.read_export(options["csv"]) as export:
+                self._import_rows(export, options)
         except exports.UnreadableExport as error:
             raise WrongUsage(str(error)) from None
-        for row in export.bad:
+
+    def _import_rows(self, export: exports.Export, options: dict[str, Any]) -> None:
+        for row in export.bad_rows():
             self.stderr.write(f"line {row.line}: {row.reason}")
-        if export.bad and not options["skip_bad"]:
-            self.result(options, {"users": 0, "suspended": 0, "events": 0, "bad": len(export.bad)}, "Nothing is imported.")
-            rows = plural(len(export.bad), "bad row")
-            raise Found(f"{rows} of {len(export.bad) + len(export.rows)}. Correct the file, or add --skip-bad.")
-        self._save((row.user() for row in export.rows), len(export.rows), len(export.bad), options)
+        good, bad = export.good, export.bad
+        if bad and not options["skip_bad"]:
+            self.result(options, {"users": 0, "suspended": 0, "events": 0, "bad": bad}, "Nothing is imported.")
+            raise Found(f"{plural(bad, 'bad row')} of {bad + good}. Correct the file, or add --skip-bad.")
+        self._save((row.user() for row in export.rows()), good, bad, options)
 
     def _save(self, users: Any, total: int, bad: int, options: dict[str, Any]) -> None:
         suspended = done = 0
