@@ -46,8 +46,8 @@ def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> N
         ours = app_config.label in {tracked.model._meta.app_label, "messaging"}
         if not ours or not router.allow_migrate_model(using, tracked.model):
             continue
-        tables = connections[using].introspection.table_names()
-        if tracked.table in tables and Ledger._meta.db_table in tables:
+        exists = engines.for_alias(using).table_exists
+        if all(exists(connections[using], table) for table in (tracked.table, Ledger._meta.db_table)):
             install(using, tracked)
 
 

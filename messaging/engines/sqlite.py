@@ -9,7 +9,7 @@ from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
-from messaging.engines.shape import Tracked
+from messaging.engines.shape import Tracked, identifier, literal
 
 _NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
@@ -27,10 +27,33 @@ def _moves(tracked: Tracked, key: str, deleted: str) -> str:
     """The statement that moves an aggregate's version."""
     return f"""
         INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
-        VALUES ('{tracked.label}', {key}, 1, 0, {deleted}, {_NOW})
+        VALUES ({literal(tracked.label)}, {key}, 1, 0, {deleted}, {_NOW})
         ON CONFLICT (aggregate, aggregate_id) DO UPDATE
         SET version = version + 1, position = NULL, deleted = max(deleted, excluded.deleted), changed_at = excluded.changed_at;
     """
+
+
+def table_exists(connection: BaseDatabaseWrapper, table: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = %s", [table.replace('"', "")])
+        return cursor.fetchone() is not None
+
+
+def triggers(connection: BaseDatabaseWrapper, table: str, prefix: str) -> list[tuple[str, str]]:
+    """(name, SQL) of the triggers on a table whose names begin so."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s AND substr(name, 1, %s) = %s",
+            [table.replace('"', ""), len(prefix), prefix],
+        )
+        return list(cursor.fetchall())
+
+
+def drop_triggers(connection: BaseDatabaseWrapper, table: str, prefix: str) -> None:
+    """Drop the triggers on a table whose names begin so. A renamed table keeps those of its old name, and each would count."""
+    with connection.cursor() as cursor:
+        for name, _ in triggers(connection, table, prefix):
+            cursor.execute(f'DROP TRIGGER "{name}"')
 
 
 def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
@@ -43,7 +66,8 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
     old, new = _key(tracked, "OLD"), _key(tracked, "NEW")
     written = _moves(tracked, new, tracked.tombstone_sql("NEW", "0"))
     gone = _moves(tracked, old, "1")
-    name, table, key = f"messaging_ledger_{tracked.table}", tracked.table, tracked.key_column
+    key = tracked.key_column
+    drop_triggers(connection, tracked.table, "messaging_ledger_")
     with connection.cursor() as cursor:
         for suffix, event, condition, body in (
             ("insert", "INSERT", "", written),
@@ -51,19 +75,14 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
             ("rekey", "UPDATE", f'WHEN OLD."{key}" <> NEW."{key}"', gone),
             ("delete", "DELETE", "", gone),
         ):
-            cursor.execute(f"DROP TRIGGER IF EXISTS {name}_{suffix}")
-            cursor.execute(f'CREATE TRIGGER {name}_{suffix} AFTER {event} ON "{table}" {condition} BEGIN {body} END')
+            name = identifier(f"{tracked.trigger}_{suffix}")
+            cursor.execute(f'CREATE TRIGGER "{name}" AFTER {event} ON {tracked.quoted} {condition} BEGIN {body} END')
     return fresh
 
 
 def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
     """Whether writes to the model go unnoticed."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s AND name LIKE 'messaging_ledger_%%'",
-            [tracked.table],
-        )
-        return bool(cursor.fetchone()[0] < 4)
+    return len(triggers(connection, tracked.table, "messaging_ledger_")) < 4
 
 
 def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
@@ -71,8 +90,8 @@ def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"""
             INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
-            SELECT '{tracked.label}', {_key(tracked, "t")}, 1, 1, {tracked.tombstone_sql("t", "0")}, {_NOW}
-            FROM "{tracked.table}" t WHERE true ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
+            SELECT {literal(tracked.label)}, {_key(tracked, "t")}, 1, 1, {tracked.tombstone_sql("t", "0")}, {_NOW}
+            FROM {tracked.quoted} t WHERE true ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
 
 
 def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, bool]]:
