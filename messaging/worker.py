@@ -13,7 +13,7 @@ from celery.worker.request import Request
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
 from messaging import conf, parking, signing
-from messaging.checks import publishers_are_known, registered_types_have_handlers
+from messaging.checks import ledger_triggers_are_there, publishers_are_known, registered_types_have_handlers
 from messaging.texts import error_line, kind
 
 log = logging.getLogger(__name__)
@@ -46,12 +46,13 @@ def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None
 @worker_init.connect  # type: ignore[untyped-decorator]
 def refuse_without_handlers(**kwargs: Any) -> None:
     """A worker that gets types that nobody handles, or can't check who sent them, doesn't start: better an error now than parked
-    messages later."""
+    messages later. Nor does one whose writes the ledger wouldn't count."""
     problems = [*publishers_are_known(None, databases=conf.contexts())]
     try:
         problems += registered_types_have_handlers(None, databases=conf.contexts())
+        problems += ledger_triggers_are_there(None, databases=conf.contexts())
     except (OperationalError, InterfaceError) as error:
-        log.warning("the register can't be read now, so the handlers aren't checked: %s", error)
+        log.warning("the register can't be read now, so neither handlers nor triggers are checked: %s", error)
     finally:
         connections.close_all()  # the pool's processes must not inherit a connection
     for problem in problems:

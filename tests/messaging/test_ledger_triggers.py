@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.apps.registry import Apps
+from django.core.management import call_command
 from django.db import DatabaseError, connections, models
 
 from messaging import engines, ledger
@@ -14,9 +15,10 @@ from messaging.engines import guards
 from messaging.engines.guards import Guard
 from messaging.engines.shape import Tracked
 from messaging.models import Ledger, Ownership
+from messaging.worker import refuse_without_handlers
 from users.models import User
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["users"])
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 
 def raw(statement: str, *parameters: Any) -> None:
@@ -230,3 +232,27 @@ def test_a_guard_asks_the_ledgers_schema_whoever_writes() -> None:
             raw("DROP OWNED BY only_writes")
             raw("DROP ROLE only_writes")
         assert tracked.model._base_manager.using("users").count() == 1
+
+
+def drop_the_triggers() -> None:
+    connection = connections["users"]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("DROP TRIGGER messaging_ledger_users_user ON users_user")
+        else:
+            cursor.execute("DROP TRIGGER messaging_ledger_users_user_update")
+
+
+def test_migrate_installs_what_is_missing_and_is_not_stopped_by_the_check() -> None:
+    drop_the_triggers()
+    call_command("migrate", database="users", skip_checks=False, verbosity=0)
+    assert ledger_triggers_are_there(None, databases=["users"]) == []
+
+
+def test_a_worker_refuses_to_start_without_the_triggers(caplog: pytest.LogCaptureFixture) -> None:
+    refuse_without_handlers()
+    drop_the_triggers()
+    with pytest.raises(SystemExit) as refused:
+        refuse_without_handlers()
+    assert refused.value.code == 3
+    assert "users.user has no ledger trigger. Run `migrate --database users`." in caplog.text
