@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.apps.registry import Apps
 from django.core.management import call_command
+from django.core.management.sql import emit_pre_migrate_signal
 from django.db import DatabaseError, connections, models
 
 from messaging import engines, ledger
@@ -256,3 +257,73 @@ def test_a_worker_refuses_to_start_without_the_triggers(caplog: pytest.LogCaptur
         refuse_without_handlers()
     assert refused.value.code == 3
     assert "users.user has no ledger trigger. Run `migrate --database users`." in caplog.text
+
+
+@contextmanager
+def during_migrate(using: str) -> Iterator[None]:
+    emit_pre_migrate_signal(verbosity=0, interactive=False, db=using)
+    yield
+    ledger.keep_no_longer(using)
+
+
+def sqlite_only() -> None:
+    if connections["users"].vendor != "sqlite":
+        pytest.skip("only SQLite has INSERT OR REPLACE, and alters a table by making it anew")
+
+
+UNIQUE = "CREATE TABLE uniques (id integer PRIMARY KEY, status varchar(10) NOT NULL UNIQUE, pair integer, UNIQUE (pair, status))"
+
+
+def test_what_insert_or_replace_removes_is_a_deletion() -> None:
+    sqlite_only()
+    with tracked_table("uniques", create=UNIQUE):
+        raw("INSERT INTO uniques VALUES (1, 'a', 1), (2, 'b', 1)")
+        raw("INSERT OR REPLACE INTO uniques VALUES (3, 'a', 1)")
+        assert entries() == [("1", 2, True), ("2", 1, False), ("3", 1, False)]
+        raw("INSERT OR REPLACE INTO uniques VALUES (3, 'b', 1)")  # the same key, and another row's name
+        assert entries() == [("1", 2, True), ("2", 2, True), ("3", 2, False)]
+        raw("INSERT INTO uniques VALUES (4, 'd', 1)")
+        raw("UPDATE OR REPLACE uniques SET status = 'd' WHERE id = 3")
+        assert entries() == [("1", 2, True), ("2", 2, True), ("3", 3, False), ("4", 2, True)]
+
+
+def test_what_is_not_replaced_is_no_deletion() -> None:
+    """The statement is refused, does nothing, or updates the row that was in its way."""
+    sqlite_only()
+    with tracked_table("uniques", create=UNIQUE):
+        raw("INSERT INTO uniques VALUES (1, 'a', 1), (2, 'b', 1)")
+        with pytest.raises(DatabaseError, match="UNIQUE"):
+            raw("INSERT INTO uniques VALUES (3, 'a', 1)")
+        raw("INSERT OR IGNORE INTO uniques VALUES (3, 'a', 1)")
+        raw("INSERT INTO uniques VALUES (3, 'a', 1) ON CONFLICT (status) DO UPDATE SET pair = 2")
+        raw("UPDATE OR IGNORE uniques SET status = 'a' WHERE id = 2")
+        raw("INSERT INTO uniques VALUES (4, 'd', 1)")
+        assert entries() == [("1", 2, False), ("2", 1, False), ("4", 1, False)]
+
+
+def test_a_table_that_is_made_anew_keeps_counting_at_once() -> None:
+    """A data migration behind an AlterField runs before `migrate` installs the triggers."""
+    sqlite_only()
+    with tracked_table("altered") as tracked:
+        guard = Guard("things.thing", "altered", "users", "billing")
+        guards.for_alias("users").install(connections["users"], guard)
+        tracked.model(id=1, status="new").save(using="users")
+        with during_migrate("users"):
+            with connections["users"].schema_editor() as editor:
+                wider = models.CharField(max_length=20, null=True)
+                wider.set_attributes_from_name("status")
+                wider.model = tracked.model
+                editor.alter_field(tracked.model, tracked.model._meta.concrete_fields[1], wider)
+            raw("UPDATE altered SET status = 'old'")
+        assert entries() == [("1", 2, False)]
+        assert guards.for_alias("users").there(connections["users"], guard)
+
+
+def test_triggers_that_no_longer_fit_their_table_are_left_out_until_the_end_of_migrate() -> None:
+    sqlite_only()
+    with tracked_table("altered") as tracked:
+        with during_migrate("users"):
+            with connections["users"].schema_editor() as editor:
+                editor._remake_table(tracked.model, delete_field=tracked.model._meta.concrete_fields[1])  # type: ignore[attr-defined]
+            raw("INSERT INTO altered (id) VALUES (1)")
+        assert engines.for_alias("users").trigger_missing(connections["users"], tracked)
