@@ -58,6 +58,20 @@ def table_exists(connection: BaseDatabaseWrapper, table: str) -> bool:
         return bool(cursor.fetchone()[0])
 
 
+#: The time of a change.
+NOW = "clock_timestamp()"
+
+
+def spelled(tracked: Tracked, row: str) -> str:
+    """A row's key as the ledger spells it."""
+    return f'{row}."{tracked.key_column}"::text'
+
+
+def matches(tracked: Tracked, row: str, spelled_key: str) -> str:
+    """The row is the one that the ledger spells so."""
+    return f"{spelled(tracked, row)} = {spelled_key}"
+
+
 def _trigger_names(tracked: Tracked) -> tuple[str, str]:
     return identifier(tracked.trigger), identifier(f"{tracked.trigger}_truncate")
 

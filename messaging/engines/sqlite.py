@@ -12,10 +12,11 @@ from pydantic_core import to_json
 
 from messaging.engines.shape import Tracked, identifier, literal
 
-_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+#: The time of a change.
+NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 
-def _key(tracked: Tracked, row: str) -> str:
+def spelled(tracked: Tracked, row: str) -> str:
     """The key as events spell it. Django keeps a UUID in SQLite as 32 digits without its dashes."""
     column = f'{row}."{tracked.key_column}"'
     if not isinstance(tracked.key, models.UUIDField):
@@ -24,9 +25,15 @@ def _key(tracked: Tracked, row: str) -> str:
     return " || '-' || ".join(parts)
 
 
+def matches(tracked: Tracked, row: str, spelled_key: str) -> str:
+    """The row is the one that the ledger spells so; along the key's index."""
+    stored = f"replace({spelled_key}, '-', '')" if isinstance(tracked.key, models.UUIDField) else spelled_key
+    return f'{row}."{tracked.key_column}" = {stored}'
+
+
 def _moves(tracked: Tracked, key: str, deleted: str) -> str:
     """The statement that moves an aggregate's version."""
-    return _moved(f"VALUES ({literal(tracked.label)}, {key}, 1, 0, {deleted}, {_NOW})")
+    return _moved(f"VALUES ({literal(tracked.label)}, {key}, 1, 0, {deleted}, {NOW})")
 
 
 def _moved(rows: str) -> str:
@@ -86,8 +93,8 @@ def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
 def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tuple[str, str, str]]:
     """Name to (event, condition, body)."""
     key = tracked.key_column
-    written = _moves(tracked, _key(tracked, "NEW"), tracked.tombstone_sql("NEW", "0"))
-    gone = _moves(tracked, _key(tracked, "OLD"), "1")
+    written = _moves(tracked, spelled(tracked, "NEW"), tracked.tombstone_sql("NEW", "0"))
+    gone = _moves(tracked, spelled(tracked, "OLD"), "1")
     wanted = {
         "insert": ("AFTER INSERT", "", written),
         "update": ("AFTER UPDATE", "", written),
@@ -108,10 +115,10 @@ def _replacing(tracked: Tracked, unique: list[list[str]]) -> dict[str, tuple[str
     forget = f"DELETE FROM messaging_replaced WHERE aggregate = {label};"
     note = (
         f"{forget} INSERT INTO messaging_replaced (aggregate, aggregate_id, row_key) "
-        f'SELECT {label}, {_key(tracked, "t")}, t."{key}" FROM {tracked.quoted} t WHERE ({in_the_way})'
+        f'SELECT {label}, {spelled(tracked, "t")}, t."{key}" FROM {tracked.quoted} t WHERE ({in_the_way})'
     )
     removed = _moved(
-        f"SELECT aggregate, aggregate_id, 1, 0, 1, {_NOW} FROM messaging_replaced r WHERE aggregate = {label} "
+        f"SELECT aggregate, aggregate_id, 1, 0, 1, {NOW} FROM messaging_replaced r WHERE aggregate = {label} "
         f'AND NOT EXISTS (SELECT 1 FROM {tracked.quoted} t WHERE t."{key}" = r.row_key)'
     )
     noted = f"WHEN EXISTS (SELECT 1 FROM messaging_replaced WHERE aggregate = {label})"
@@ -185,7 +192,7 @@ def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"""
             INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
-            SELECT {literal(tracked.label)}, {_key(tracked, "t")}, 1, 1, {tracked.tombstone_sql("t", "0")}, {_NOW}
+            SELECT {literal(tracked.label)}, {spelled(tracked, "t")}, 1, 1, {tracked.tombstone_sql("t", "0")}, {NOW}
             FROM {tracked.quoted} t WHERE true ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
 
 
