@@ -1,5 +1,5 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class MessagingConfig(AppConfig):
@@ -9,5 +9,6 @@ class MessagingConfig(AppConfig):
     def ready(self) -> None:
         from messaging import checks, checks_feed, ledger, splits  # noqa: F401  (checks register themselves)
 
+        pre_migrate.connect(ledger.keep_during_migrate, dispatch_uid="messaging.ledger.keep")
         post_migrate.connect(ledger.install_after_migrate, dispatch_uid="messaging.ledger.install")
         post_migrate.connect(splits.guard_after_migrate, dispatch_uid="messaging.splits.guard")

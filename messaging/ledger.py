@@ -12,6 +12,7 @@ from django.db import connections, models, router, transaction
 
 from messaging import engines
 from messaging.engines.shape import Tracked
+from messaging.engines.sqlite import KeptTriggers
 from messaging.errors import NothingToAnnounce
 from messaging.models import Ledger
 
@@ -40,14 +41,32 @@ def install(using: str, tracked: Tracked) -> None:
             engine.backfill(connection, tracked)
 
 
+#: Databases that a `migrate` is at work on, and what keeps their triggers meanwhile.
+_KEPT: dict[str, KeptTriggers] = {}
+
+
+def keep_during_migrate(using: str, **kwargs: Any) -> None:
+    """Before `migrate`: see that a SQLite table that is made anew keeps its triggers."""
+    if connections[using].vendor == "sqlite" and using not in _KEPT:
+        _KEPT[using] = KeptTriggers()
+        connections[using].execute_wrappers.append(_KEPT[using])
+
+
+def keep_no_longer(using: str) -> None:
+    kept = _KEPT.pop(using, None)
+    if kept in connections[using].execute_wrappers:
+        connections[using].execute_wrappers.remove(kept)
+
+
 def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> None:
     """After `migrate`: install the triggers of this app's tracked models on this database, once both tables are there."""
+    keep_no_longer(using)
     for tracked in TRACKED.values():
         ours = app_config.label in {tracked.model._meta.app_label, "messaging"}
         if not ours or not router.allow_migrate_model(using, tracked.model):
             continue
-        tables = connections[using].introspection.table_names()
-        if tracked.table in tables and Ledger._meta.db_table in tables:
+        exists = engines.for_alias(using).table_exists
+        if all(exists(connections[using], table) for table in (tracked.table, Ledger._meta.db_table)):
             install(using, tracked)
 
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from pydantic import ValidationError
 
-from messaging import conf, ledger, outbox, steps, tracing
+from messaging import conf, ledger, outbox, steps, tracing, unseen
 from messaging.errors import MessagingError
 from messaging.feeds import Feed
 from messaging.models import Ledger
@@ -43,6 +43,16 @@ def missing(authority: str) -> Iterator[str]:
     return rows.order_by("id").values_list("aggregate_id", flat=True).iterator(chunk_size=BATCH)
 
 
+def preview(authority: str) -> list[str]:
+    """Ids of the aggregates that `republish` would record an event for, those included that no trigger saw. Changes nothing.
+    Raises `NoFeed`."""
+    with transaction.atomic(using=authority):
+        unseen.enter(authority, _feed(authority))
+        ids = list(missing(authority))
+        transaction.set_rollback(True, using=authority)
+    return ids
+
+
 def count(authority: str) -> int:
     """How many those are."""
     return _unannounced(authority, _feed(authority)).count()
@@ -57,6 +67,7 @@ def republish(authority: str, *, progress: Callable[[int], None] = lambda done: 
     the writer's transaction instead of ours; with one row in hand there is nobody to wait for us in turn.
     """
     feed, done = _feed(authority), Republished()
+    unseen.enter(authority, feed)
     # All of them are one story: whoever looks at one event finds the others by its correlation id.
     with tracing.tracing(str(uuid.uuid4())):
         for waiting in (False, True):

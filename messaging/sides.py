@@ -107,7 +107,7 @@ class Authority(Side):
     def __init__(self, authority: str, feed: Feed, fields: Sequence[str]) -> None:
         super().__init__(authority)
         engine, tracked = self.engine, feed.tracked
-        self.table, self.key = f'"{tracked.table}"', f't."{tracked.key_column}"'
+        self.table, self.key = tracked.quoted, f't."{tracked.key_column}"'
         self.label = feed.label
         #: The entries that count as rows.
         self.counted = "" if feed.keeps_gone else " AND NOT l.deleted"

@@ -38,7 +38,7 @@ def _told(authority: str, feed: Feed, fields: Sequence[str], where: str, paramet
     matches = words.matches(f't."{feed.tracked.key_column}"', "l.aggregate_id")
     statement = f"""
         SELECT l.position, CAST({_change(authority, feed, fields)} AS text)
-        FROM (SELECT * FROM messaging_ledger WHERE aggregate = %s AND {where}) l {words.looked_up(feed.tracked.table, matches)}
+        FROM (SELECT * FROM messaging_ledger WHERE aggregate = %s AND {where}) l {words.looked_up(feed.tracked.quoted, matches)}
         ORDER BY l.position"""
     words.teach(authority)
     with connections[authority].cursor() as cursor:

@@ -16,7 +16,7 @@ from celery.worker.state import maybe_shutdown
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 
 from messaging import conf, databases, outages, parking, queues, signing
-from messaging.checks import publishers_are_known, registered_types_have_handlers
+from messaging.checks import ledger_triggers_are_there, publishers_are_known, registered_types_have_handlers
 from messaging.texts import error_line, kind, said
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None
 
 def refuse_to_start(app: Celery) -> None:
     """A worker that gets types that nobody handles, can't check who sent them, or has a queue of another type, doesn't start:
-    better an error now than parked messages later."""
+    better an error now than parked messages later. Nor does one whose writes the ledger wouldn't count."""
     if wrong := queues.check_types(app, [name for name in app.amqp.queues.consume_from if name in conf.contexts()]):
         for sentence in wrong:
             log.error("%s", sentence)
@@ -76,10 +76,11 @@ def refuse_to_start(app: Celery) -> None:
     problems = [*publishers_are_known(None, databases=conf.contexts())]
     try:
         problems += registered_types_have_handlers(None, databases=conf.contexts())
+        problems += ledger_triggers_are_there(None, databases=conf.contexts())
     except (DatabaseError, InterfaceError) as error:
         if not databases.unusable(error):
             raise
-        log.warning("the register can't be read now, so the handlers aren't checked: %s", error)
+        log.warning("the register can't be read now, so neither handlers nor triggers are checked: %s", error)
     finally:
         connections.close_all()  # the pool's processes must not inherit a connection
     for problem in problems:

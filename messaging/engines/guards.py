@@ -10,8 +10,13 @@ from dataclasses import dataclass
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from messaging.engines import postgresql, sqlite
+from messaging.engines.shape import identifier, literal, quoted_table
+
 #: What a refusal begins with; `messaging.ownership` knows it by that.
 MARK = "messaging.ownership:"
+#: What the names of guards begin with.
+PREFIX = "messaging_guard_"
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,12 @@ class Guard:
 
     @property
     def name(self) -> str:
-        return f"messaging_guard_{self.table}"
+        return identifier(f"{PREFIX}{self.table}")
+
+    @property
+    def quoted(self) -> str:
+        """The table as SQL."""
+        return quoted_table(self.table)
 
     @property
     def moving(self) -> str:
@@ -39,42 +49,44 @@ class Guard:
 class PostgreSQL:
     def install(self, connection: BaseDatabaseWrapper, guard: Guard) -> None:
         """Put the guard on the table. Waits for the writers in flight: their rows were written while anybody might."""
+        ownership = postgresql.qualified(connection, "messaging_ownership")
+        function = f'{ownership.removesuffix(".messaging_ownership")}."{guard.name}"'
         with connection.cursor() as cursor:
             # The advisory lock: a hand-over waits until this writer has committed, and the next writer waits behind the hand-over.
             # FOR SHARE: this writer reads the row as the hand-over before it left it, whatever its own snapshot says. A statement's
             # trigger, so it costs one look a statement.
-            cursor.execute(f"""
-                CREATE OR REPLACE FUNCTION {guard.name}() RETURNS trigger LANGUAGE plpgsql AS $body$
+            postgresql.create_function(
+                connection,
+                function,
+                f"""
                 DECLARE o record;
                 BEGIN
                     PERFORM pg_advisory_xact_lock_shared({_number(guard.label)});
-                    SELECT owner, state, until INTO o FROM messaging_ownership WHERE aggregate = '{guard.label}' FOR SHARE;
+                    SELECT owner, state, until INTO o FROM {ownership} WHERE aggregate = {literal(guard.label)} FOR SHARE;
                     IF NOT FOUND THEN RETURN NULL; END IF;
-                    IF coalesce(current_setting('messaging.following', true), '') = '{guard.label}' THEN
-                        IF o.owner <> '{guard.own}' THEN RETURN NULL; END IF;
-                    ELSIF o.owner = '{guard.own}' AND (o.state = 'settled' OR o.until <= clock_timestamp()) THEN
+                    IF coalesce(current_setting('messaging.following', true), '') = {literal(guard.label)} THEN
+                        IF o.owner <> {literal(guard.own)} THEN RETURN NULL; END IF;
+                    ELSIF o.owner = {literal(guard.own)} AND (o.state = 'settled' OR o.until <= clock_timestamp()) THEN
                         RETURN NULL;
                     END IF;
                     IF o.state = 'moving' THEN
-                        RAISE EXCEPTION '{guard.moving}' USING ERRCODE = 'integrity_constraint_violation';
+                        RAISE EXCEPTION {literal(guard.moving)} USING ERRCODE = 'integrity_constraint_violation';
                     END IF;
-                    RAISE EXCEPTION '{guard.moved}' USING ERRCODE = 'integrity_constraint_violation';
-                END $body$""")
-            cursor.execute(
-                f'CREATE OR REPLACE TRIGGER {guard.name} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "{guard.table}" '
-                f"FOR EACH STATEMENT EXECUTE FUNCTION {guard.name}()"
+                    RAISE EXCEPTION {literal(guard.moved)} USING ERRCODE = 'integrity_constraint_violation';
+                END """,
             )
+            cursor.execute(
+                f'CREATE OR REPLACE TRIGGER "{guard.name}" BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {guard.quoted} '
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
+            )
+        postgresql.drop_other_triggers(connection, guard.table, PREFIX, [guard.name])
 
     def remove(self, connection: BaseDatabaseWrapper, guard: Guard) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f'DROP TRIGGER IF EXISTS {guard.name} ON "{guard.table}"')
-            cursor.execute(f"DROP FUNCTION IF EXISTS {guard.name}()")
+        postgresql.drop_other_triggers(connection, guard.table, PREFIX, [])
 
     def there(self, connection: BaseDatabaseWrapper, guard: Guard) -> bool:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s)", [guard.name, f'"{guard.table}"']
-            )
+            cursor.execute("SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s)", [guard.name, guard.quoted])
             return cursor.fetchone() is not None
 
     def lock(self, using: str, label: str, seconds: float) -> None:
@@ -114,26 +126,23 @@ class SQLite:
     now = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
     def install(self, connection: BaseDatabaseWrapper, guard: Guard) -> None:
+        self.remove(connection, guard)
         with connection.cursor() as cursor:
-            self.remove(connection, guard)
             for event in ("INSERT", "UPDATE", "DELETE"):
                 cursor.execute(f"""
-                    CREATE TRIGGER {guard.name}_{event.lower()} BEFORE {event} ON "{guard.table}" BEGIN
-                        SELECT CASE WHEN state = 'moving' THEN RAISE(ABORT, '{guard.moving}') ELSE RAISE(ABORT, '{guard.moved}') END
-                        FROM messaging_ownership WHERE aggregate = '{guard.label}' AND CASE
-                            WHEN following THEN owner = '{guard.own}'
-                            ELSE owner <> '{guard.own}' OR (state = 'moving' AND coalesce(until > {self.now}, true)) END;
+                    CREATE TRIGGER "{identifier(f"{PREFIX}{guard.table}_{event.lower()}")}" BEFORE {event} ON {guard.quoted} BEGIN
+                        SELECT CASE WHEN state = 'moving' THEN RAISE(ABORT, {literal(guard.moving)})
+                            ELSE RAISE(ABORT, {literal(guard.moved)}) END
+                        FROM messaging_ownership WHERE aggregate = {literal(guard.label)} AND CASE
+                            WHEN following THEN owner = {literal(guard.own)}
+                            ELSE owner <> {literal(guard.own)} OR (state = 'moving' AND coalesce(until > {self.now}, true)) END;
                     END""")
 
     def remove(self, connection: BaseDatabaseWrapper, guard: Guard) -> None:
-        with connection.cursor() as cursor:
-            for event in ("insert", "update", "delete"):
-                cursor.execute(f"DROP TRIGGER IF EXISTS {guard.name}_{event}")
+        sqlite.drop_triggers(connection, guard.table, PREFIX)
 
     def there(self, connection: BaseDatabaseWrapper, guard: Guard) -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name LIKE %s", [f"{guard.name}_%"])
-            return bool(cursor.fetchone()[0] == 3)
+        return len(sqlite.triggers(connection, guard.table, PREFIX)) == 3
 
     def lock(self, using: str, label: str, seconds: float) -> None:
         """The transaction is immediate, so it has the only write lock already."""

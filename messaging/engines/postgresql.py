@@ -8,64 +8,145 @@ from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
-from messaging.engines.shape import Tracked
+from messaging.engines.shape import Tracked, identifier, literal, quoted_table
 
 NOTIFY_CHANNEL = "messaging_outbox"
 
 
-def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
-    """Create or replace the ledger's trigger; True where there was none before."""
-    table, key, name = tracked.table, tracked.key_column, f"messaging_ledger_{tracked.table}"
+#: How a trigger's function is declared. It runs with the rights of the role that migrated: a writer needs none on the ledger.
+#: Its search path is fixed, so a writer's own path and temporary tables change nothing.
+DEFINED = "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
+
+
+def qualified(connection: BaseDatabaseWrapper, table: str) -> str:
+    """A table, quoted where that is needed, as SQL with its schema."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = %s::regclass", [name, f'"{table}"'])
-        fresh = cursor.fetchone() is None
+        cursor.execute(
+            "SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE c.oid = to_regclass(%s)",
+            [table],
+        )
+        return str(cursor.fetchone()[0])
+
+
+def create_function(connection: BaseDatabaseWrapper, function: str, body: str) -> None:
+    """Create or replace a trigger's function. Only its owner may make triggers with it: it has the owner's rights."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE OR REPLACE FUNCTION {function}() {DEFINED} AS $body${body}$body$")
+        cursor.execute(f"REVOKE ALL ON FUNCTION {function}() FROM PUBLIC")
+
+
+def drop_other_triggers(connection: BaseDatabaseWrapper, table: str, prefix: str, keep: Sequence[str]) -> None:
+    """Drop the triggers on a table that call a function with this prefix, but for those to keep, and functions that none calls
+    then. A renamed table keeps its triggers, and each would count."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT format('%%I', t.tgname), p.oid, p.oid::regprocedure::text FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
+            "WHERE t.tgrelid = to_regclass(%s) AND t.tgparentid = 0 AND starts_with(p.proname, %s) AND t.tgname <> ALL(%s)",
+            [quoted_table(table), prefix, list(keep)],
+        )
+        for trigger, number, function in cursor.fetchall():
+            cursor.execute(f"DROP TRIGGER {trigger} ON {quoted_table(table)}")
+            cursor.execute("SELECT 1 FROM pg_trigger WHERE tgfoid = %s", [number])
+            if cursor.fetchone() is None:
+                cursor.execute(f"DROP FUNCTION {function}")
+
+
+def table_exists(connection: BaseDatabaseWrapper, table: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [quoted_table(table)])
+        return bool(cursor.fetchone()[0])
+
+
+#: The time of a change.
+NOW = "clock_timestamp()"
+
+
+def spelled(tracked: Tracked, row: str) -> str:
+    """A row's key as the ledger spells it."""
+    return f'{row}."{tracked.key_column}"::text'
+
+
+def matches(tracked: Tracked, row: str, spelled_key: str) -> str:
+    """The row is the one that the ledger spells so."""
+    return f"{spelled(tracked, row)} = {spelled_key}"
+
+
+def _trigger_names(tracked: Tracked) -> tuple[str, str]:
+    return identifier(tracked.trigger), identifier(f"{tracked.trigger}_truncate")
+
+
+def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
+    """Create or replace the ledger's triggers; True where one was missing before."""
+    table, key = tracked.quoted, tracked.key_column
+    fresh = trigger_missing(connection, tracked)
+    rows, truncate = _trigger_names(tracked)
+    ledger = qualified(connection, "messaging_ledger")
+    schema = ledger.removesuffix(".messaging_ledger")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)", [table])
+        partitioned = cursor.fetchone()[0]
+        # A row that changes its partition is deleted in one and inserted in the other, and is there when the triggers run.
+        moved = f"""
+                IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM {qualified(connection, table)} t WHERE t."{key}" = OLD."{key}") THEN
+                    RETURN NULL;
+                END IF;"""
         # A changed key is an erasure of the old one. The upsert takes the ledger row's lock, so two writers of one aggregate
         # queue here (they already queued at the aggregate's own row) and no version is given out twice.
-        cursor.execute(f"""
-            CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $body$
-            BEGIN
+        create_function(
+            connection,
+            f'{schema}."{rows}"',
+            f"""
+            BEGIN{moved if partitioned else ""}
                 IF TG_OP <> 'INSERT' AND (TG_OP = 'DELETE' OR OLD."{key}" <> NEW."{key}") THEN
-                    INSERT INTO messaging_ledger AS l (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
-                    VALUES ('{tracked.label}', OLD."{key}"::text, 1, 0, true, clock_timestamp())
+                    INSERT INTO {ledger} AS l (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
+                    VALUES (TG_ARGV[0], OLD."{key}"::text, 1, 0, true, clock_timestamp())
                     ON CONFLICT (aggregate, aggregate_id) DO UPDATE
                     SET version = l.version + 1, position = NULL, deleted = true, changed_at = excluded.changed_at;
                 END IF;
                 IF TG_OP <> 'DELETE' THEN
-                    INSERT INTO messaging_ledger AS l (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
-                    VALUES ('{tracked.label}', NEW."{key}"::text, 1, 0, {tracked.tombstone_sql("NEW", "false")}, clock_timestamp())
+                    INSERT INTO {ledger} AS l (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
+                    VALUES (TG_ARGV[0], NEW."{key}"::text, 1, 0, {tracked.tombstone_sql("NEW", "false")}, clock_timestamp())
                     ON CONFLICT (aggregate, aggregate_id) DO UPDATE
                     SET version = l.version + 1, position = NULL, deleted = l.deleted OR excluded.deleted,
                         changed_at = excluded.changed_at;
                 END IF;
                 RETURN NULL;
-            END $body$""")
+            END """,
+        )
         cursor.execute(
-            f'CREATE OR REPLACE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON "{table}" FOR EACH ROW EXECUTE FUNCTION {name}()'
+            f'CREATE OR REPLACE TRIGGER "{rows}" AFTER INSERT OR UPDATE OR DELETE ON {table} '
+            f'FOR EACH ROW EXECUTE FUNCTION {schema}."{rows}"({literal(tracked.label)})'
         )
         # TRUNCATE fires no row trigger, and is a write path like any other.
-        cursor.execute(f"""
-            CREATE OR REPLACE FUNCTION {name}_truncate() RETURNS trigger LANGUAGE plpgsql AS $body$
+        create_function(
+            connection,
+            f'{schema}."{truncate}"',
+            f"""
             BEGIN
-                UPDATE messaging_ledger
+                UPDATE {ledger}
                 SET version = version + 1, position = NULL, deleted = true, changed_at = clock_timestamp()
-                WHERE aggregate = '{tracked.label}' AND NOT deleted;
+                WHERE aggregate = TG_ARGV[0] AND NOT deleted;
                 RETURN NULL;
-            END $body$""")
-        cursor.execute(
-            f'CREATE OR REPLACE TRIGGER {name}_truncate AFTER TRUNCATE ON "{table}" '
-            f"FOR EACH STATEMENT EXECUTE FUNCTION {name}_truncate()"
+            END """,
         )
+        cursor.execute(
+            f'CREATE OR REPLACE TRIGGER "{truncate}" AFTER TRUNCATE ON {table} '
+            f'FOR EACH STATEMENT EXECUTE FUNCTION {schema}."{truncate}"({literal(tracked.label)})'
+        )
+    drop_other_triggers(connection, tracked.table, "messaging_ledger_", [rows, truncate])
     return fresh
 
 
 def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
-    """Whether writes to the model go unnoticed: the trigger isn't there, or somebody disabled it."""
+    """Whether writes to the model go unnoticed: one of the triggers isn't there, or somebody disabled it."""
+    names = _trigger_names(tracked)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s) AND tgenabled IN ('O', 'A')",
-            [f"messaging_ledger_{tracked.table}", f'"{tracked.table}"'],
+            "SELECT count(*) FROM pg_trigger WHERE tgname = ANY(%s) AND tgrelid = to_regclass(%s) AND tgenabled IN ('O', 'A')",
+            [list(names), tracked.quoted],
         )
-        return cursor.fetchone() is None
+        return bool(cursor.fetchone()[0] < len(names))
 
 
 def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
@@ -73,8 +154,9 @@ def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"""
             INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
-            SELECT '{tracked.label}', "{tracked.key_column}"::text, 1, 1, {tracked.tombstone_sql("t", "false")}, clock_timestamp()
-            FROM "{tracked.table}" t ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
+            SELECT {literal(tracked.label)}, "{tracked.key_column}"::text, 1, 1, {tracked.tombstone_sql("t", "false")},
+                clock_timestamp()
+            FROM {tracked.quoted} t ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
 
 
 def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, bool]]:

@@ -1,9 +1,31 @@
 """What the engines need to know of a tracked model."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
+
+#: PostgreSQL cuts longer names off without an error, and two that were cut can be one.
+LONGEST_NAME = 63
+
+
+def identifier(name: str) -> str:
+    """A name for something in the database: as given, or beyond the longest with a hash of the whole name at its end."""
+    plain = name.replace('"', "")
+    if len(plain.encode()) <= LONGEST_NAME:
+        return plain
+    return f"{plain.encode()[:46].decode(errors='ignore')}_{hashlib.sha256(plain.encode()).hexdigest()[:16]}"
+
+
+def quoted_table(table: str) -> str:
+    """A model's `db_table` as SQL. Both ways to name a schema there are known: `"schema"."table"` and `schema"."table`."""
+    return table if table.startswith('"') and table.endswith('"') else f'"{table}"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 @dataclass(frozen=True)
@@ -23,6 +45,16 @@ class Tracked:
         return self.model._meta.db_table
 
     @property
+    def quoted(self) -> str:
+        """The table as SQL."""
+        return quoted_table(self.table)
+
+    @property
+    def trigger(self) -> str:
+        """The name of its trigger; others of the same table begin with it."""
+        return f"messaging_ledger_{self.table}"
+
+    @property
     def key(self) -> "models.Field[Any, Any]":
         return self.model._meta.pk
 
@@ -36,5 +68,4 @@ class Tracked:
             return never
         field, value = self.tombstone
         column = self.model._meta.get_field(field).column  # type: ignore[union-attr]  # a plain field, no reverse relation
-        quoted = value.replace("'", "''")
-        return f"({row}.\"{column}\" = '{quoted}')"
+        return f'({row}."{column}" = {literal(value)})'

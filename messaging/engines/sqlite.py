@@ -1,20 +1,22 @@
 """SQLite 3.35 and newer. Its transactions are immediate here, so a transaction holds the one write lock from its start."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from django.db import connections, models, transaction
+from django.db import OperationalError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
-from messaging.engines.shape import Tracked
+from messaging.engines.shape import Tracked, identifier, literal
 
-_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+#: The time of a change.
+NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 
-def _key(tracked: Tracked, row: str) -> str:
+def spelled(tracked: Tracked, row: str) -> str:
     """The key as events spell it. Django keeps a UUID in SQLite as 32 digits without its dashes."""
     column = f'{row}."{tracked.key_column}"'
     if not isinstance(tracked.key, models.UUIDField):
@@ -23,47 +25,166 @@ def _key(tracked: Tracked, row: str) -> str:
     return " || '-' || ".join(parts)
 
 
+def matches(tracked: Tracked, row: str, spelled_key: str) -> str:
+    """The row is the one that the ledger spells so; along the key's index."""
+    stored = f"replace({spelled_key}, '-', '')" if isinstance(tracked.key, models.UUIDField) else spelled_key
+    return f'{row}."{tracked.key_column}" = {stored}'
+
+
 def _moves(tracked: Tracked, key: str, deleted: str) -> str:
     """The statement that moves an aggregate's version."""
+    return _moved(f"VALUES ({literal(tracked.label)}, {key}, 1, 0, {deleted}, {NOW})")
+
+
+def _moved(rows: str) -> str:
     return f"""
         INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
-        VALUES ('{tracked.label}', {key}, 1, 0, {deleted}, {_NOW})
+        {rows}
         ON CONFLICT (aggregate, aggregate_id) DO UPDATE
         SET version = version + 1, position = NULL, deleted = max(deleted, excluded.deleted), changed_at = excluded.changed_at;
     """
 
 
+def table_exists(connection: BaseDatabaseWrapper, table: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = %s", [table.replace('"', "")])
+        return cursor.fetchone() is not None
+
+
+def triggers(connection: BaseDatabaseWrapper, table: str, prefix: str) -> list[tuple[str, str]]:
+    """(name, SQL) of the triggers on a table whose names begin so."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s AND substr(name, 1, %s) = %s",
+            [table.replace('"', ""), len(prefix), prefix],
+        )
+        return list(cursor.fetchall())
+
+
+def drop_triggers(connection: BaseDatabaseWrapper, table: str, prefix: str) -> None:
+    """Drop the triggers on a table whose names begin so. A renamed table keeps those of its old name, and each would count."""
+    with connection.cursor() as cursor:
+        for name, _ in triggers(connection, table, prefix):
+            cursor.execute(f'DROP TRIGGER "{name}"')
+
+
 def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
-    """Create or replace the ledger's triggers; True where there were none before.
+    """Create or replace the ledger's triggers; True where one was missing before.
 
     Django alters a SQLite table by making it anew, and its triggers go with the old one. That is why this runs after every
-    `migrate` and not in a migration.
+    `migrate` and not in a migration; `KeptTriggers` bridges the time until then.
     """
     fresh = trigger_missing(connection, tracked)
-    old, new = _key(tracked, "OLD"), _key(tracked, "NEW")
-    written = _moves(tracked, new, tracked.tombstone_sql("NEW", "0"))
-    gone = _moves(tracked, old, "1")
-    name, table, key = f"messaging_ledger_{tracked.table}", tracked.table, tracked.key_column
+    drop_triggers(connection, tracked.table, "messaging_ledger_")
     with connection.cursor() as cursor:
-        for suffix, event, condition, body in (
-            ("insert", "INSERT", "", written),
-            ("update", "UPDATE", "", written),
-            ("rekey", "UPDATE", f'WHEN OLD."{key}" <> NEW."{key}"', gone),
-            ("delete", "DELETE", "", gone),
-        ):
-            cursor.execute(f"DROP TRIGGER IF EXISTS {name}_{suffix}")
-            cursor.execute(f'CREATE TRIGGER {name}_{suffix} AFTER {event} ON "{table}" {condition} BEGIN {body} END')
+        # What OR REPLACE may be about to remove; empty but during a statement.
+        cursor.execute("CREATE TABLE IF NOT EXISTS messaging_replaced (aggregate TEXT, aggregate_id TEXT, row_key)")
+        for name, (event, condition, body) in _triggers(connection, tracked).items():
+            cursor.execute(f'CREATE TRIGGER "{name}" {event} ON {tracked.quoted} {condition} BEGIN {body} END')
     return fresh
 
 
 def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
-    """Whether writes to the model go unnoticed."""
+    """Whether writes to the model go unnoticed: one of the triggers isn't there."""
+    there = {name for name, _ in triggers(connection, tracked.table, "messaging_ledger_")}
+    return not there.issuperset(_triggers(connection, tracked))
+
+
+def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tuple[str, str, str]]:
+    """Name to (event, condition, body)."""
+    key = tracked.key_column
+    written = _moves(tracked, spelled(tracked, "NEW"), tracked.tombstone_sql("NEW", "0"))
+    gone = _moves(tracked, spelled(tracked, "OLD"), "1")
+    wanted = {
+        "insert": ("AFTER INSERT", "", written),
+        "update": ("AFTER UPDATE", "", written),
+        "rekey": ("AFTER UPDATE", f'WHEN OLD."{key}" <> NEW."{key}"', gone),
+        "delete": ("AFTER DELETE", "", gone),
+    }
+    unique = _unique(connection, tracked)
+    if unique:
+        wanted |= _replacing(tracked, unique)
+    return {identifier(f"{tracked.trigger}_{suffix}"): trigger for suffix, trigger in wanted.items()}
+
+
+def _replacing(tracked: Tracked, unique: list[list[str]]) -> dict[str, tuple[str, str, str]]:
+    """OR REPLACE removes the rows in its way, and SQLite fires no delete trigger for them. They are noted before the write, when
+    nobody can tell yet whether it will replace them, be refused, or update them; after it, those that are gone were removed."""
+    key, label = tracked.key_column, literal(tracked.label)
+    in_the_way = " OR ".join("(" + " AND ".join(f't."{column}" = NEW."{column}"' for column in columns) + ")" for columns in unique)
+    forget = f"DELETE FROM messaging_replaced WHERE aggregate = {label};"
+    note = (
+        f"{forget} INSERT INTO messaging_replaced (aggregate, aggregate_id, row_key) "
+        f'SELECT {label}, {spelled(tracked, "t")}, t."{key}" FROM {tracked.quoted} t WHERE ({in_the_way})'
+    )
+    removed = _moved(
+        f"SELECT aggregate, aggregate_id, 1, 0, 1, {NOW} FROM messaging_replaced r WHERE aggregate = {label} "
+        f'AND NOT EXISTS (SELECT 1 FROM {tracked.quoted} t WHERE t."{key}" = r.row_key)'
+    )
+    noted = f"WHEN EXISTS (SELECT 1 FROM messaging_replaced WHERE aggregate = {label})"
+    return {
+        "replacing_insert": ("BEFORE INSERT", "", f"{note};"),
+        "replaced_insert": ("AFTER INSERT", noted, f"{removed} {forget}"),
+        "replacing_update": ("BEFORE UPDATE", "", f'{note} AND t."{key}" <> OLD."{key}";'),
+        "replaced_update": ("AFTER UPDATE", noted, f"{removed} {forget}"),
+    }
+
+
+def _unique(connection: BaseDatabaseWrapper, tracked: Tracked) -> list[list[str]]:
+    """The columns of each unique index by which another row can be in the way. Partial and expression indexes aren't followed."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s AND name LIKE 'messaging_ledger_%%'",
-            [tracked.table],
+            "SELECT l.name, i.name FROM pragma_index_list(%s) l JOIN pragma_index_info(l.name) i "
+            'WHERE l."unique" AND NOT l.partial '
+            "ORDER BY l.name, i.seqno",
+            [tracked.table.replace('"', "")],
         )
-        return bool(cursor.fetchone()[0] < 4)
+        found: dict[str, list[str]] = {}
+        for index, column in cursor.fetchall():
+            found.setdefault(index, []).append(column)
+    return [columns for columns in found.values() if None not in columns and tracked.key_column not in columns]
+
+
+class KeptTriggers:
+    """An execute wrapper for a `migrate`: a table of Django's making anew gets its triggers back at once, so that a data migration
+    behind it is counted. Those that no longer fit the table are left out; `migrate` installs the new ones when it ends."""
+
+    def __init__(self) -> None:
+        self.dropped: dict[str, list[tuple[str, str]]] = {}
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        connection = context["connection"]
+        if isinstance(sql, str) and (drop := _DROP.fullmatch(sql)):
+            kept = triggers(connection, drop["table"], "messaging_")
+            if kept:
+                self.dropped[drop["table"]] = kept
+        result = execute(sql, params, many, context)
+        if isinstance(sql, str) and (renamed := _RENAME.fullmatch(sql)):
+            self._restore(connection, renamed["table"])
+        return result
+
+    def _restore(self, connection: BaseDatabaseWrapper, table: str) -> None:
+        with connection.cursor() as cursor:
+            for name, sql in self.dropped.pop(table, []):
+                cursor.execute(sql)
+                try:
+                    for statement in _each_write(connection, table):
+                        cursor.execute(f"EXPLAIN {statement}")
+                except OperationalError:
+                    cursor.execute(f'DROP TRIGGER "{name}"')
+
+
+#: What Django's schema editor says when it makes a table anew.
+_DROP = re.compile(r'DROP TABLE "(?P<table>[^"]+)"')
+_RENAME = re.compile(r'ALTER TABLE "new__(?P<table>[^"]+)" RENAME TO "(?P=table)"')
+
+
+def _each_write(connection: BaseDatabaseWrapper, table: str) -> tuple[str, str, str]:
+    """A statement of each kind, which are for reading only: SQLite reads a trigger's body with the statement that fires it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pragma_table_info(%s) LIMIT 1", [table])
+        (column,) = cursor.fetchone()
+    return f'INSERT INTO "{table}" DEFAULT VALUES', f'UPDATE "{table}" SET "{column}" = "{column}"', f'DELETE FROM "{table}"'
 
 
 def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
@@ -71,8 +192,8 @@ def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"""
             INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
-            SELECT '{tracked.label}', {_key(tracked, "t")}, 1, 1, {tracked.tombstone_sql("t", "0")}, {_NOW}
-            FROM "{tracked.table}" t WHERE true ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
+            SELECT {literal(tracked.label)}, {spelled(tracked, "t")}, 1, 1, {tracked.tombstone_sql("t", "0")}, {NOW}
+            FROM {tracked.quoted} t WHERE true ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
 
 
 def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, bool]]:

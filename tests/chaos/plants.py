@@ -28,7 +28,7 @@ def naive_position(postgresql: ModuleType) -> None:
             cursor.execute("SELECT pg_get_functiondef(%s::regproc)", [f"messaging_ledger_{tracked.table}"])
             (text,) = cursor.fetchone()
             text = text.replace("deleted, changed_at)", "deleted, changed_at, position)")
-            text = text.replace("clock_timestamp())", "clock_timestamp(), nextval('naive_position'))")
+            text = text.replace("clock_timestamp())", "clock_timestamp(), nextval('public.naive_position'))")
             cursor.execute(text.replace("position = NULL", "position = excluded.position"))
         return bool(fresh)
 

@@ -58,7 +58,9 @@ def _postgresql(name: str) -> list[str]:
     table, moments, condition, body = _watches(
         name, json="NEW.body->>'{key}'", text="NEW.user_id::text", now="extract(epoch FROM clock_timestamp())", true="true"
     )
-    function = f"CREATE FUNCTION chaos_{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NULL; END $$"
+    # With a path of its own: the ledger's trigger, in which it runs, has a narrow one.
+    declared = "RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT"
+    function = f"CREATE FUNCTION chaos_{name}() {declared} AS $$ BEGIN {body} RETURN NULL; END $$"
     trigger = (
         f"CREATE TRIGGER chaos_{name} AFTER {' OR '.join(moments)} ON {table} "
         f"FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION chaos_{name}()"

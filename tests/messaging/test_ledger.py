@@ -123,7 +123,7 @@ def test_the_check_reports_a_missing_trigger():
 
     assert ledger_triggers_are_there(None, databases=["users"]) == []
     drop_triggers()
-    assert [finding.id for finding in ledger_triggers_are_there(None, databases=["users"])] == ["messaging.E002"]
+    assert [finding.id for finding in ledger_triggers_are_there(None, databases=["users"])] == ["messaging.W003"]
     ledger.install("users", ledger.TRACKED["users.user"])
 
 

@@ -38,7 +38,7 @@ def test_a_planted_bug_breaks_its_invariant(system: System, name: str) -> None:
 NAIVE = """
     CREATE SEQUENCE planted;
     CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $body$
-        BEGIN NEW.position := nextval('planted'); RETURN NEW; END $body$;
+        BEGIN NEW.position := nextval('public.planted'); RETURN NEW; END $body$;
     CREATE TRIGGER planted BEFORE INSERT OR UPDATE OF version ON messaging_ledger FOR EACH ROW EXECUTE FUNCTION planted();
 """
 #: The function `messaging_stamp` has this once, and gets that for it.

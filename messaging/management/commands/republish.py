@@ -11,7 +11,7 @@ from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, WrongUsage, answering, checked_context, context_argument
 from messaging.console import progress_bar
 from messaging.models import Repair
-from messaging.republish import NoFeed, Republished, count, missing, republish
+from messaging.republish import NoFeed, Republished, count, preview, republish
 from messaging.texts import plural
 
 #: Ids that a person is shown; `--json` has them all.
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             raise WrongUsage(str(error)) from None
 
     def _list(self, authority: str, options: dict[str, Any]) -> None:
-        ids = list(missing(authority))
+        ids = preview(authority)
         text = f"No event was recorded for {plural(len(ids), 'change')} of {authority}{':' if ids else '.'}{_listed(ids)}"
         self.result(options, {"missing": ids, "republished": 0}, text)
 

@@ -1,0 +1,90 @@
+"""Changes that no trigger saw: rows written while triggers were off, as in a restore that disables them or as a replica.
+
+The ledger is compared with the rows, and what the last event of a change says with what the row says. What differs gets a new
+version, as if it was written now. An event that retention has deleted can't be compared; a consumer's comparison finds that row.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from django.db import connections, models, transaction
+from django.utils import timezone
+from django_outbox_pattern.models import Published
+
+from messaging import engines
+from messaging.engines.shape import Tracked, literal
+from messaging.feeds import Feed
+from messaging.models import Ledger
+
+BATCH = 1000
+
+
+def enter(authority: str, feed: Feed) -> None:
+    """Enter all of them in the ledger. Safe to repeat, and beside writers."""
+    with transaction.atomic(using=authority):
+        _enter_rows(authority, feed.tracked)
+        _enter_gone(authority, feed.tracked)
+    bodies = Published.objects.using(authority).filter(destination__startswith=f"{feed.label}.").values_list("body", flat=True)
+    newest_first = bodies.order_by("-added", "-id").iterator(chunk_size=BATCH)
+    while batch := list(islice(newest_first, BATCH)):
+        _enter_changed(authority, feed, batch)
+
+
+def _enter_rows(authority: str, tracked: Tracked) -> None:
+    """Rows without an entry."""
+    engine, label = engines.for_alias(authority), literal(tracked.label)
+    spelled = engine.spelled(tracked, "t")
+    with connections[authority].cursor() as cursor:
+        cursor.execute(f"""
+            INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
+            SELECT {label}, {spelled}, 1, 0, {tracked.tombstone_sql("t", "false")}, {engine.NOW} FROM {tracked.quoted} t
+            WHERE NOT EXISTS (SELECT 1 FROM messaging_ledger l WHERE l.aggregate = {label} AND l.aggregate_id = {spelled})
+            ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
+
+
+def _enter_gone(authority: str, tracked: Tracked) -> None:
+    """Entries whose row is gone, or a tombstone. A writer that came in between has moved the version, and counted it itself."""
+    engine = engines.for_alias(authority)
+    with connections[authority].cursor() as cursor:
+        cursor.execute(f"""
+            UPDATE messaging_ledger SET version = seen.version + 1, position = NULL, deleted = true, changed_at = {engine.NOW}
+            FROM (
+                SELECT l.id, l.version FROM messaging_ledger l
+                LEFT JOIN {tracked.quoted} t ON {engine.matches(tracked, "t", "l.aggregate_id")}
+                WHERE l.aggregate = {literal(tracked.label)} AND NOT l.deleted
+                AND (t."{tracked.key_column}" IS NULL OR {tracked.tombstone_sql("t", "false")})
+            ) AS seen WHERE messaging_ledger.id = seen.id AND messaging_ledger.version = seen.version""")
+
+
+def _enter_changed(authority: str, feed: Feed, bodies: list[dict[str, Any]]) -> None:
+    """Rows that say something else than the event of their present version."""
+    last = {(body["subject"], body["aggregateversion"]): body["data"] for body in bodies}
+    entries = Ledger.objects.using(authority).filter(
+        aggregate=feed.label,
+        aggregate_id__in={subject for subject, _ in last},
+        announced_version=models.F("version"),
+        deleted=False,
+    )
+    for entry, row in _with_rows(authority, feed, list(entries)):
+        told = last.get((entry.aggregate_id, entry.version))
+        if told is not None and _differs(feed, row, told):
+            unmoved = Ledger.objects.using(authority).filter(pk=entry.pk, version=entry.version)
+            unmoved.update(version=entry.version + 1, position=None, changed_at=timezone.now())
+
+
+def _with_rows(authority: str, feed: Feed, entries: list[Ledger]) -> Iterator[tuple[Ledger, models.Model]]:
+    key = feed.tracked.key
+    rows = feed.model._base_manager.using(authority).in_bulk([key.to_python(entry.aggregate_id) for entry in entries])
+    for entry in entries:
+        row = rows.get(key.to_python(entry.aggregate_id))
+        if row is not None:
+            yield entry, row
+
+
+def _differs(feed: Feed, row: models.Model, told: Mapping[str, Any]) -> bool:
+    try:
+        facts = feed.facts(**{name: getattr(row, name) for name in feed.fields}).model_dump(mode="json")
+    except ValueError:
+        return True  # republish says why it can't be told
+    return any(name in told and told[name] != value for name, value in facts.items())

@@ -1,0 +1,66 @@
+"""Writes that no trigger saw, as a restore without triggers makes them, are found by `republish`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from messaging.models import Ledger
+from messaging.republish import missing, republish
+from tests.commands.calling import call
+from users.models import User
+from users.services import user_register, user_suspend
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+
+
+@contextmanager
+def unseen(how: str) -> Iterator[Any]:
+    """No trigger on the table sees what is written meanwhile: a replica's role, a restore that disables them, or none at all."""
+    connection = connections["users"]
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'users_user'")
+            triggers = cursor.fetchall()
+            for name, _ in triggers:
+                cursor.execute(f"DROP TRIGGER {name}")
+            yield cursor
+            for _, sql in triggers:
+                cursor.execute(sql)
+        elif how == "replica":
+            cursor.execute("SET session_replication_role = replica")
+            yield cursor
+            cursor.execute("RESET session_replication_role")
+        else:
+            cursor.execute("ALTER TABLE users_user DISABLE TRIGGER ALL")
+            yield cursor
+            cursor.execute("ALTER TABLE users_user ENABLE TRIGGER ALL")
+
+
+def entry(user: User) -> tuple[int, int, bool]:
+    found = Ledger.objects.using("users").get(aggregate_id=str(user.pk))
+    return found.version, found.announced_version, found.deleted
+
+
+@pytest.mark.parametrize("how", ["replica", "disabled"])
+def test_republish_finds_what_no_trigger_saw(how: str) -> None:
+    kept, gone, changed, erased = (user_register(email=f"{name}@example.org", name=name) for name in ("k", "g", "c", "e"))
+    user_suspend(user_id=changed.pk, reason="test")
+    with unseen(how):
+        new = User.objects.using("users").create(email="n@example.org", name="n")
+        User.objects.using("users").filter(pk=gone.pk)._raw_delete("users")
+        User.objects.using("users").filter(pk=erased.pk).update(status="erased", email="", name="")
+        User.objects.using("users").filter(pk=changed.pk).update(status="active", suspension_reason="")
+    expected = {str(user.pk) for user in (new, gone, changed, erased)}
+    done = call("republish", "users", "--dry-run", "--json").json
+    assert set(done["missing"]) == expected
+    assert set(missing("users")) == set()  # --dry-run has entered nothing
+    assert set(republish("users").ids) == expected
+    assert entry(kept) == (1, 1, False)
+    assert entry(new) == (1, 1, False)
+    assert entry(gone) == (2, 2, True)
+    assert entry(erased) == (2, 2, True)
+    assert entry(changed) == (3, 3, False)
+    assert republish("users").ids == []
