@@ -10,13 +10,14 @@ from django.core.management import call_command
 from django.core.management.sql import emit_pre_migrate_signal
 from django.db import DatabaseError, connections, models
 
+from config.celery import app
 from messaging import engines, ledger
 from messaging.checks import ledger_triggers_are_there
 from messaging.engines import guards
 from messaging.engines.guards import Guard
 from messaging.engines.shape import Tracked
 from messaging.models import Ledger, Ownership
-from messaging.worker import refuse_without_handlers
+from messaging.worker import refuse_to_start
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -251,10 +252,10 @@ def test_migrate_installs_what_is_missing_and_is_not_stopped_by_the_check() -> N
 
 
 def test_a_worker_refuses_to_start_without_the_triggers(caplog: pytest.LogCaptureFixture) -> None:
-    refuse_without_handlers()
+    refuse_to_start(app)
     drop_the_triggers()
     with pytest.raises(SystemExit) as refused:
-        refuse_without_handlers()
+        refuse_to_start(app)
     assert refused.value.code == 3
     assert "users.user has no ledger trigger. Run `migrate --database users`." in caplog.text
 
