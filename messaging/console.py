@@ -10,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from messaging.texts import printable
+
 #: Columns where there is no terminal to ask: nothing a script or a log gets should be broken early.
 WIDTH = 160
 
@@ -17,6 +19,11 @@ WIDTH = 160
 def show(stream: Any, table: Table) -> None:
     """Print a table to a command's `self.stdout`: as wide as the terminal, or as `COLUMNS` says where there is none."""
     Console(file=cast(IO[str], stream), width=None if stream.isatty() or "COLUMNS" in os.environ else WIDTH).print(table)
+
+
+def shown(value: Any) -> Text:
+    """A value as a table's cell: what another program said must neither steer the terminal nor be read as Rich's markup."""
+    return Text(printable(str(value)))
 
 
 @contextmanager

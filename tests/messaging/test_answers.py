@@ -280,3 +280,13 @@ def test_what_an_authority_says_does_not_steer_a_terminal(authority):
     refused = call("catch_up", "billing", "--from", "users").err
     assert refused.isprintable()
     assert "red \\x1b[31m\\r\\n\\x07\\u202e\\x9b2J text" in refused
+
+
+@pytest.mark.parametrize("value", ["\x1b[2J\x9b31m", "[/bold] [red]"])
+def test_what_a_table_shows_of_an_authority_does_not_steer_a_terminal_either(authority, value):
+    row = CachedUser.objects.using("billing").latest("user_id")
+    CachedUser.objects.using("billing").filter(pk=row.pk).update(status=value[:10])
+    ended = call("reconcile", "billing", "--from", "users")
+    assert ended.code == 1
+    assert ended.out.replace("\n", "").isprintable()
+    assert value[:10].isprintable() is (value[:10] in ended.out)

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.utils import timezone
-from rich.markup import escape
 from rich.table import Table
 
 from messaging import parking
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, WrongUsage, answering, checked_context, context_argument, moment
-from messaging.console import show
+from messaging.console import show, shown
 from messaging.models import Parked
 from messaging.texts import plural
 
@@ -69,7 +68,7 @@ class Command(BaseCommand):
             table = Table("id", "state", "type", "subject", "reason", "age")
             for row in values:
                 cells = [row[name] for name in ("id", "state", "type", "subject", "reason")]
-                table.add_row(*(escape(str(cell)) for cell in cells), _age(row["age_seconds"]))
+                table.add_row(*(shown(cell) for cell in cells), _age(row["age_seconds"]))
             show(self.stdout, table)
 
     def _show(self, using: str, options: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from messaging.asking import asking, checked_pair, consumer_and_authority
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, WrongUsage, answering
 from messaging.client import Denied, Unreachable
-from messaging.console import progress_bar, show
+from messaging.console import progress_bar, show, shown
 from messaging.reconcile import Comparison
 from messaging.texts import plural
 
@@ -101,7 +101,8 @@ class Command(BaseCommand):
         table = Table(whole_id, "kind", "authority", "copy", *would, title="Rows", title_justify="left")
         for row in rows[:MOST_SHOWN]:
             last = [row["would"]] if would else []
-            table.add_row(row["id"], row["kind"], _words(row["authority"]), _words(row["cache"]), *last)
+            cells = (row["id"], row["kind"], _words(row["authority"]), _words(row["cache"]), *last)
+            table.add_row(*(shown(cell) for cell in cells))
         show(self.stdout, table)
         if found.differing > MOST_SHOWN:
             self.stdout.write(f"… and {found.differing - MOST_SHOWN} more (--json has the first {reconcile.MOST_KEPT:,}).")

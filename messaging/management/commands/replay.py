@@ -7,13 +7,12 @@ from typing import Any
 
 from celery import current_app
 from django.utils import timezone
-from rich.markup import escape
 from rich.table import Table
 
 from messaging import conf, contracts, registry, repairs
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, WrongUsage, answering, checked_context, context_argument, moment
-from messaging.console import progress_bar, show
+from messaging.console import progress_bar, show, shown
 from messaging.models import Consumer, Repair
 from messaging.replay import BrokerAway, Gap, Replayed, Window, count, gap, known_type, replay
 from messaging.sending import Sender
@@ -163,5 +162,5 @@ def _table(rows: list[tuple[str, dict[str, Any], str]]) -> Table:
     )
     for consumer, event, outcome in rows:
         cells = event["time"], event["type"], event["subject"], event["aggregateversion"], consumer, outcome
-        table.add_row(*(escape(str(cell)) for cell in cells))
+        table.add_row(*(shown(cell) for cell in cells))
     return table
