@@ -1,5 +1,7 @@
-"""A page or an API's answer that says which database isn't migrated and what to type, in the place of a traceback."""
+"""What is answered where a database can't be used, in the place of a traceback: that it takes nothing now, or that it isn't
+migrated and what to type."""
 
+import logging
 from collections.abc import Callable
 
 from django.conf import settings
@@ -8,13 +10,15 @@ from django.template.loader import render_to_string
 
 from config.preflight import CanNotRun
 from messaging import databases
-from messaging.texts import plural
+from messaging.texts import plural, said
 
+log = logging.getLogger(__name__)
 COMMAND = "python manage.py migrate"
 
 
 class DatabaseMiddleware:
-    """Answers 503 where a view failed because a database lacks its tables. With DEBUG only: strangers needn't know."""
+    """Answers 503 where a view failed because a database takes nothing now, or lacks its tables. The latter with DEBUG only:
+    strangers needn't know."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -23,6 +27,11 @@ class DatabaseMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if databases.takes_nothing(error):
+            log.warning("%s can't be answered now: %s", request.path, said(error))
+            databases.let_go()
+            text = "The database takes nothing now. Try again in a moment.\n"
+            return HttpResponse(text, content_type="text/plain; charset=utf-8", status=503, headers={"Retry-After": "1"})
         if not settings.DEBUG or not databases.lacks_tables(error):
             return None
         detail = f"{_what_lacks()} Type `{COMMAND}` in the project's folder."

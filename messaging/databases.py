@@ -54,14 +54,14 @@ def is_read_only(error: BaseException) -> bool:
 
 def is_away(using: str, error: BaseException) -> bool:
     """Whether it is this context's database that takes nothing now: a handler may ask another one."""
-    return takes_nothing(error) and connections[using].errors_occurred
+    return takes_nothing(error) and not takes_writes(using)
 
 
 def let_go() -> None:
-    """Close this thread's connections that had an error. One that was kept may lead to a server that was demoted, which answers
-    and takes no writes; a new one leads to where the primary is now."""
+    """Close this thread's connections after one took nothing. One that was kept may lead to a server that was demoted,
+    which answers and takes no writes; a new one leads to where the primary is now. Django forgets which one it was."""
     for connection in connections.all(initialized_only=True):
-        if connection.errors_occurred and not connection.in_atomic_block:
+        if not connection.in_atomic_block:
             connection.close()
 
 

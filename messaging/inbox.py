@@ -90,10 +90,9 @@ def _persistently(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:
         except (DatabaseError, InterfaceError) as error:
             if not databases.passing(error):
                 raise
-            away = databases.is_away(consumer, error)
             if not _answers(consumer):
                 raise DatabaseAway(f"{consumer}'s database doesn't answer: {said(error)}") from error
-            if attempt == TRIES and away:
+            if attempt == TRIES and databases.is_away(consumer, error):
                 raise DatabaseAway(f"{consumer}'s database takes nothing: {said(error)}") from error
             if attempt == TRIES:
                 raise  # the database is well, so it is the handler
