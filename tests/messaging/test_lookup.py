@@ -173,9 +173,9 @@ def test_refresh_applies_what_is_newer_and_tells_what_is_unknown(client):
     cached(pk=second.pk).delete()
     nobody = uuid.uuid4()
     asked = [*(row.pk for row in users), nobody]
-    assert lookup.refresh("billing", "users", asked, client=client) == (2, {str(nobody)})
+    assert lookup.refresh("billing", "users", asked, client=client) == (2, {str(nobody)}, frozenset())
     assert set(cached(source="lookup").values_list("pk", "status")) == {(first.pk, "suspended"), (second.pk, "active")}
-    assert lookup.refresh("billing", "users", asked, client=client) == (0, {str(nobody)})
+    assert lookup.refresh("billing", "users", asked, client=client) == (0, {str(nobody)}, frozenset())
 
 
 def test_refresh_asks_a_thousand_at_a_time(client):
@@ -184,7 +184,7 @@ def test_refresh_asks_a_thousand_at_a_time(client):
     assert lookup.refresh("billing", "users", ids, client=client).applied == 2100
     assert client.round_trips == 3
     assert cached(source="lookup").count() == 2100
-    assert lookup.refresh("billing", "users", [], client=client) == (0, frozenset())
+    assert lookup.refresh("billing", "users", [], client=client) == (0, frozenset(), frozenset())
     assert client.round_trips == 3
 
 

@@ -229,7 +229,7 @@ class Pool:
         return SimpleNamespace(
             status=response.status_code,
             headers=response.headers,
-            read=lambda decode_content: response.content,
+            stream=lambda size, decode_content: iter([response.content]),
             release_conn=lambda: None,
         )
 
