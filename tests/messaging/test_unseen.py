@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 from billing.models import CachedUser
@@ -86,3 +88,17 @@ def test_a_comparison_finds_what_no_trigger_saw(api: Any, monkeypatch: pytest.Mo
     assert call("reconcile", "billing", "--from", "users", "--repair", "--json").code == 0
     statuses = dict(CachedUser.objects.using("billing").values_list("pk", "status"))
     assert [statuses[key] for key in (new, gone, changed, erased)] == ["active", "erased", "suspended", "erased"]
+
+
+def test_loaddata_moves_versions_and_records_no_event(tmp_path: Path) -> None:
+    """Also into a ledger that knows nothing: the rows then begin at version 1."""
+    user = user_register(email="l@example.org", name="l")
+    fixture = tmp_path / "users.json"
+    call_command("dumpdata", "users.user", database="users", output=str(fixture), verbosity=0)
+    call_command("loaddata", str(fixture), database="users", verbosity=0)
+    assert entry(user) == (2, 1, False)
+    User.objects.using("users").filter(pk=user.pk)._raw_delete("users")
+    Ledger.objects.using("users").all().delete()
+    call_command("loaddata", str(fixture), database="users", verbosity=0)
+    assert entry(user) == (1, 0, False)
+    assert republish("users").ids == [str(user.pk)]
