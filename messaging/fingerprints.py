@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 
-from messaging import hashing, sides
+from messaging import hashing, sides, unseen
 from messaging.caches import Cache
 from messaging.feeds import Feed
 from messaging.upsert import column
@@ -36,7 +36,10 @@ class Measured(NamedTuple):
 
 
 def of_authority(authority: str, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[str]]:
-    """For each list of bounds the fingerprints between them, over every aggregate of the feed, tombstones too."""
+    """For each list of bounds the fingerprints between them, over every aggregate of the feed, tombstones too.
+    Where all of them are asked for, which is how a comparison begins, rows are entered in the ledger that no trigger saw."""
+    if any((bounds[0], bounds[-1]) == ("", "") for bounds in ranges):
+        unseen.enter_rows(authority, feed)
     return [[part.text for part in parts] for parts in _measured(sides.Authority(authority, feed, fields), ranges)]
 
 

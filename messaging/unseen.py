@@ -6,9 +6,10 @@ version, as if it was written now. An event that retention has deleted can't be 
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from types import ModuleType
 from typing import Any
 
-from django.db import connections, models, transaction
+from django.db import connections, models
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
@@ -22,39 +23,48 @@ BATCH = 1000
 
 def enter(authority: str, feed: Feed) -> None:
     """Enter all of them in the ledger. Safe to repeat, and beside writers."""
-    with transaction.atomic(using=authority):
-        _enter_rows(authority, feed.tracked)
-        _enter_gone(authority, feed.tracked)
+    enter_rows(authority, feed)
     bodies = Published.objects.using(authority).filter(destination__startswith=f"{feed.label}.").values_list("body", flat=True)
     newest_first = bodies.order_by("-added", "-id").iterator(chunk_size=BATCH)
     while batch := list(islice(newest_first, BATCH)):
         _enter_changed(authority, feed, batch)
 
 
-def _enter_rows(authority: str, tracked: Tracked) -> None:
-    """Rows without an entry."""
-    engine, label = engines.for_alias(authority), literal(tracked.label)
-    spelled = engine.spelled(tracked, "t")
+def enter_rows(authority: str, feed: Feed) -> None:
+    """Enter rows without an entry, and entries whose row is gone or a tombstone. It looks first, since SQLite locks writers out for
+    as long as a statement looks that may write."""
+    engine, tracked = engines.for_alias(authority), feed.tracked
+    without_entry, without_row = _without_entry(tracked, engine), _without_row(tracked, engine)
     with connections[authority].cursor() as cursor:
-        cursor.execute(f"""
-            INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
-            SELECT {label}, {spelled}, 1, 0, {tracked.tombstone_sql("t", "false")}, {engine.NOW} FROM {tracked.quoted} t
-            WHERE NOT EXISTS (SELECT 1 FROM messaging_ledger l WHERE l.aggregate = {label} AND l.aggregate_id = {spelled})
-            ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
+        if _any(cursor, without_entry):
+            cursor.execute(f"""
+                INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
+                {without_entry} ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
+        if _any(cursor, without_row):
+            # A writer that came in between has moved the version, and counted its change itself.
+            cursor.execute(f"""
+                UPDATE messaging_ledger SET version = seen.version + 1, position = NULL, deleted = true, changed_at = {engine.NOW}
+                FROM ({without_row}) AS seen WHERE messaging_ledger.id = seen.id AND messaging_ledger.version = seen.version""")
 
 
-def _enter_gone(authority: str, tracked: Tracked) -> None:
-    """Entries whose row is gone, or a tombstone. A writer that came in between has moved the version, and counted it itself."""
-    engine = engines.for_alias(authority)
-    with connections[authority].cursor() as cursor:
-        cursor.execute(f"""
-            UPDATE messaging_ledger SET version = seen.version + 1, position = NULL, deleted = true, changed_at = {engine.NOW}
-            FROM (
-                SELECT l.id, l.version FROM messaging_ledger l
-                LEFT JOIN {tracked.quoted} t ON {engine.matches(tracked, "t", "l.aggregate_id")}
-                WHERE l.aggregate = {literal(tracked.label)} AND NOT l.deleted
-                AND (t."{tracked.key_column}" IS NULL OR {tracked.tombstone_sql("t", "false")})
-            ) AS seen WHERE messaging_ledger.id = seen.id AND messaging_ledger.version = seen.version""")
+def _any(cursor: Any, query: str) -> bool:
+    cursor.execute(f"SELECT EXISTS ({query})")
+    return bool(cursor.fetchone()[0])
+
+
+def _without_entry(tracked: Tracked, engine: ModuleType) -> str:
+    label, spelled = literal(tracked.label), engine.spelled(tracked, "t")
+    return f"""
+        SELECT {label}, {spelled}, 1, 0, {tracked.tombstone_sql("t", "false")}, {engine.NOW} FROM {tracked.quoted} t
+        WHERE NOT EXISTS (SELECT 1 FROM messaging_ledger l WHERE l.aggregate = {label} AND l.aggregate_id = {spelled})"""
+
+
+def _without_row(tracked: Tracked, engine: ModuleType) -> str:
+    return f"""
+        SELECT l.id, l.version FROM messaging_ledger l
+        LEFT JOIN {tracked.quoted} t ON {engine.matches(tracked, "t", "l.aggregate_id")}
+        WHERE l.aggregate = {literal(tracked.label)} AND NOT l.deleted
+        AND (t."{tracked.key_column}" IS NULL OR {tracked.tombstone_sql("t", "false")})"""
 
 
 def _enter_changed(authority: str, feed: Feed, bodies: list[dict[str, Any]]) -> None:

@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
+from billing.models import CachedUser
+from messaging import differences
 from messaging.models import Ledger
 from messaging.republish import missing, republish
 from tests.commands.calling import call
+from tests.messaging.rows import authority_has, cache_has
 from users.models import User
 from users.services import user_register, user_suspend
 
@@ -64,3 +69,36 @@ def test_republish_finds_what_no_trigger_saw(how: str) -> None:
     assert entry(erased) == (2, 2, True)
     assert entry(changed) == (3, 3, False)
     assert republish("users").ids == []
+
+
+@pytest.mark.parametrize("how", ["replica", "disabled"])
+def test_a_comparison_finds_what_no_trigger_saw(api: Any, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(differences, "SETTLE", 0.02)
+    gone, changed, erased, *_ = keys = authority_has(5)
+    cache_has({key: (1, "active") for key in keys})
+    with unseen(how):
+        new = User.objects.using("users").create(email="n@example.org", name="n").pk
+        rows = User.objects.using("users")
+        rows.filter(pk=gone)._raw_delete("users")
+        rows.filter(pk=changed).update(status="suspended")
+        rows.filter(pk=erased).update(status="erased", email="", name="")
+    found = call("reconcile", "billing", "--from", "users", "--json")
+    assert found.code == 1
+    assert {row["id"] for row in found.json["rows"]} == {str(key) for key in (new, gone, changed, erased)}
+    assert call("reconcile", "billing", "--from", "users", "--repair", "--json").code == 0
+    statuses = dict(CachedUser.objects.using("billing").values_list("pk", "status"))
+    assert [statuses[key] for key in (new, gone, changed, erased)] == ["active", "erased", "suspended", "erased"]
+
+
+def test_loaddata_moves_versions_and_records_no_event(tmp_path: Path) -> None:
+    """Also into a ledger that knows nothing: the rows then begin at version 1."""
+    user = user_register(email="l@example.org", name="l")
+    fixture = tmp_path / "users.json"
+    call_command("dumpdata", "users.user", database="users", output=str(fixture), verbosity=0)
+    call_command("loaddata", str(fixture), database="users", verbosity=0)
+    assert entry(user) == (2, 1, False)
+    User.objects.using("users").filter(pk=user.pk)._raw_delete("users")
+    Ledger.objects.using("users").all().delete()
+    call_command("loaddata", str(fixture), database="users", verbosity=0)
+    assert entry(user) == (1, 0, False)
+    assert republish("users").ids == [str(user.pk)]
