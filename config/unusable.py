@@ -34,6 +34,7 @@ class DatabaseMiddleware:
             return HttpResponse(text, content_type="text/plain; charset=utf-8", status=503, headers={"Retry-After": "1"})
         if not settings.DEBUG or not databases.lacks_tables(error):
             return None
+        log.warning("%s can't be answered: %s", request.path, said(error))
         detail = f"{_what_lacks()} Type `{COMMAND}` in the project's folder."
         if request.path.startswith("/api/"):
             return JsonResponse({"reason": "not_migrated", "detail": detail}, status=503)
