@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from messaging.signing import LARGEST_BODY
+from messaging.texts import plural
 
 #: What every message of ours has.
 CONTENT_TYPE, CONTENT_ENCODING = "application/json", "utf-8"
@@ -32,7 +33,7 @@ def objection(content_type: Any, content_encoding: Any, headers: Any) -> str:
 
 def too_large(size: int) -> str:
     """The reason for a frame that is larger than any of a relay's."""
-    return f"Not opened: {size} bytes, {LARGEST_FRAME} are allowed."
+    return f"Not opened: {plural(size, 'byte')}, {LARGEST_FRAME:,} are allowed."
 
 
 def _shown(value: Any) -> str:

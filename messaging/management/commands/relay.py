@@ -43,7 +43,7 @@ class Command(BaseCommand):
                     total.sent, total.failed = total.sent + done.sent, total.failed + done.failed
                     total.messages += done.messages
         except OtherType as error:
-            raise Refused(f"{error} Nothing is lost; {total.sent} events were sent.") from None
+            raise Refused(f"{error} Nothing is lost; {plural(total.sent, 'event was', 'events were')} sent.") from None
         except relay.sender.errors as error:
             raise Found(
                 f"Sent {plural(total.sent, 'event')}, then the broker didn't answer: {said(error)}. "
