@@ -34,8 +34,9 @@ run: .venv/.run
 	@exec $(BIN)/python -m config.up
 
 # Four at a time, for most tests wait more than they work: both engines, and in two parts what has no engine, because it starts the
-# whole system, brings its own databases, or reads settings or prose. What those beside SQLite's say is printed behind it.
-WALKED := tests/browser tests/docs tests/walkthrough/test_planted.py
+# whole system, brings its own databases or brokers, or reads settings or prose. What those beside SQLite's say is printed behind it.
+WALKED := tests/browser tests/docs tests/walkthrough/test_planted.py \
+	$(addprefix tests/delivery/,test_frames.py test_outage.py test_queue_types.py)
 ALONE := tests/apart tests/benchmarks tests/chaos tests/config
 ONCE := $(WALKED) $(ALONE)
 test: .venv/.dev
