@@ -14,9 +14,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import sockets
 from config.environment import VAR
-from messaging.queues import TYPES
 
 FOLDER = VAR / "broker"
+#: The types of queues on RabbitMQ, as `messaging.queues.TYPES` has them; not imported, because this module needs no Django app.
+QUEUE_TYPES = ("classic", "quorum")
 #: Redis keys of the messages in workers' hands, and of their index.
 IN_HAND = ("contexts.unacked", "contexts.unacked_index")
 
@@ -51,9 +52,9 @@ def is_embedded() -> bool:
 
 def queue_type() -> str:
     """The type of the queues on RabbitMQ: `QUEUE_TYPE`, else classic."""
-    text = os.environ.get("QUEUE_TYPE", "").strip().lower() or TYPES[0]
-    if text not in TYPES:
-        raise ImproperlyConfigured(f"QUEUE_TYPE={text!r} is no type of queue. Use {' or '.join(TYPES)}.")
+    text = os.environ.get("QUEUE_TYPE", "").strip().lower() or QUEUE_TYPES[0]
+    if text not in QUEUE_TYPES:
+        raise ImproperlyConfigured(f"QUEUE_TYPE={text!r} is no type of queue. Use {' or '.join(QUEUE_TYPES)}.")
     return text
 
 

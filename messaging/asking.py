@@ -43,7 +43,9 @@ def asking(consumer: str, authority: str) -> Iterator[None]:
     try:
         yield
     except Unreachable as error:
-        raise Refused(f"{str(error).rstrip('.')}. Start it (make run), or say where it is: {authority.upper()}_API_URL=http://…") from None
+        raise Refused(
+            f"{str(error).rstrip('.')}. Start it (make run), or say where it is: {authority.upper()}_API_URL=http://…"
+        ) from None
     except Denied as error:
         todo = _todo(error.reason, consumer, authority)
         raise Refused(f"{str(error).removesuffix('.')}. {todo}" if todo else str(error)) from None

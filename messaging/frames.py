@@ -7,7 +7,7 @@ A worker that decompresses whatever says that it is compressed makes gigabytes o
 from collections.abc import Mapping
 from typing import Any
 
-from messaging.signing import LARGEST_BODY
+from messaging.limits import LARGEST_BODY
 from messaging.texts import plural
 
 #: What every message of ours has.

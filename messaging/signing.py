@@ -13,16 +13,14 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 
 from messaging import conf, keys
-from messaging.copies import LARGEST_MESSAGE
 from messaging.errors import MessagingError
+from messaging.limits import LARGEST_BODY as LARGEST_BODY
 from messaging.texts import plural
 
 #: The headers of a message that say who sent it, and prove it.
 PUBLISHER, SIGNATURE = "publisher", "signature"
 #: What a worker's main process tells the one that does the work: the publisher, when it has checked.
 VERIFIED = "verified"
-#: Bytes of a body. A relay's messages are shorter: JSON makes three bytes of one at most.
-LARGEST_BODY = 4 * LARGEST_MESSAGE
 
 
 class Refused(MessagingError):
