@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from messaging.bootstrap import AlreadyRunning, BrokerAway
 from messaging.cli import Refused, WrongUsage, checked_context, context_argument
-from messaging.client import BelowFloor, Denied, Unreachable
+from messaging.client import BelowFloor, Denied, NotNow, Unreachable
 from messaging.pulling import NoCache, cache_of
 
 
@@ -42,6 +42,8 @@ def asking(consumer: str, authority: str) -> Iterator[None]:
     gc.set_threshold(100_000, 20)
     try:
         yield
+    except NotNow as error:
+        raise Refused(str(error)) from None
     except Unreachable as error:
         raise Refused(
             f"{str(error).rstrip('.')}. Start it (make run), or say where it is: {authority.upper()}_API_URL=http://…"

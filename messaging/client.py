@@ -26,6 +26,10 @@ class Unreachable(MessagingError):
     """The authority doesn't answer, or answers with an error of its own. Its own state; never "in sync"."""
 
 
+class NotNow(Unreachable):
+    """The authority is there, says that it can't answer now, and why (503)."""
+
+
 class TooLarge(Unreachable):
     """The answer is larger than this consumer reads. Where it was of many rows, fewer may fit."""
 
@@ -214,6 +218,8 @@ class Authority:
             raise BelowFloor(detail)
         if status in (400, 401, 403, 404):
             raise Denied(printable(str(known.get("reason", "bad_request"))[:50]), f"{self.name} refuses ({status}): {detail}")
+        if status == 503 and "detail" in known:
+            raise NotNow(f"{self.name} at {self.url} can't answer now ({status}): {detail}")
         raise Unreachable(f"{self.name} at {self.url} answered {status}{' (too many requests)' if status == 429 else ''}.")
 
 

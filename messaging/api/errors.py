@@ -58,8 +58,9 @@ class Unavailable(APIException):
 
     status_code, wait = 503, 1
 
-    def __init__(self) -> None:
-        super().__init__({"reason": "database_unavailable", "detail": "The database takes nothing now. Ask again in a moment."})
+    def __init__(self, cause: Exception) -> None:
+        what = "takes no writes now, as a standby" if databases.is_read_only(cause) else "takes nothing now"
+        super().__init__({"reason": "database_unavailable", "detail": f"The database {what}. Ask again in a moment."})
 
 
 def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -69,7 +70,7 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
     if databases.takes_nothing(error) or databases.collided(error):
         log.warning("a question can't be answered now: %s", said(error))
         databases.let_go()
-        error = Unavailable()
+        error = Unavailable(error)
     response = exception_handler(error, context)
     if response is None:
         return None

@@ -96,12 +96,27 @@ def test_a_look_that_is_under_way_takes_no_button_s_answer_away(page: Pages) -> 
     expect(tab.locator("#notice")).to_contain_text("is suspended")
 
 
+def test_a_look_amid_a_press_does_not_take_the_button_away(page: Pages) -> None:
+    tab = page.page
+    tab.goto("/")
+    button = tab.locator("button.suspend").first
+    button.hover()
+    tab.mouse.down()
+    for _ in range(2):
+        with tab.expect_response("**/live/") as look:
+            look.value.finished()
+    tab.wait_for_function("!document.querySelector('.htmx-request')")
+    tab.mouse.up()
+    expect(tab.locator("#notice")).to_contain_text("is suspended")
+
+
 def test_a_login_in_another_tab_doesn_t_spoil_the_buttons_of_this_one(page: Pages) -> None:
     tab = page.page
     tab.goto("/")
     page.page = page.context.new_page()
     log_in(page)
     page.page = tab
+    tab.bring_to_front()
     _, row = press(page)
     expect(row.locator(".status.suspended").first).to_be_visible(timeout=PATIENCE)
     expect(tab.locator("#notice")).to_contain_text("is suspended")

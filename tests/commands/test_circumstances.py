@@ -104,7 +104,7 @@ SAYS = {
     "the web server is stopped": ("Start it (make run), or say where it is",),
     "the users' database is away": ("The database of users can't be", "users at http"),
     "billing's database is away": ("The database of billing can't be",),
-    "the databases take no writes": ("It takes no writes now, as a standby.",),
+    "the databases take no writes": ("It takes no writes now, as a standby.", "The database takes no writes now, as a standby."),
     "the broker is stopped": ("The broker doesn't answer", "then the broker didn't answer"),
 }
 NOWHERE = "redis://127.0.0.1:1/0"

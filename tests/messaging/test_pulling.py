@@ -6,8 +6,11 @@ from django.utils import timezone
 
 from billing.models import CachedUser
 from messaging import checkpoints, marks, pulling, sequencer
+from messaging.asking import asking
+from messaging.cli import Refused
 from messaging.client import Authority, Denied, Unreachable
 from messaging.models import Incident, Ledger, Subscription
+from tests.read_only import read_only
 from users.models import User
 from users.seeding import demo_users, save
 from users.services import user_erase, user_suspend
@@ -124,3 +127,11 @@ def test_a_heartbeat_confirms_what_is_caught_up_and_starts_the_clock_of_a_hole(a
     assert subscription().confirmed_at == now
     assert subscription().behind_since is not None
     assert subscription().head == pulled.head + 2
+
+
+def test_an_authority_that_can_not_answer_now_says_why_and_nobody_is_told_to_start_it(api):
+    seeded(3)
+    with read_only("users"), pytest.raises(Refused) as refused, asking("billing", "users"):
+        pulling.catch_up("billing", "users")
+    assert "can't answer now (503): The database takes no writes now, as a standby. Ask again in a moment." in str(refused.value)
+    assert "Start it" not in str(refused.value)

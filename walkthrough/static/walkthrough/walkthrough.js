@@ -34,6 +34,12 @@
     for (const looking of document.querySelectorAll("[hx-get].htmx-request")) htmx.trigger(looking, "htmx:abort");
   });
 
+  // A click is a press and a release on the same button. One that is made anew in between would get neither.
+  let pressing = false;
+  for (const [name, is] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false], ["dragend", false]]) {
+    document.addEventListener(name, () => { pressing = is; }, true);
+  }
+
   // A part of a page is HTML without a document around it. Anything else comes from Django or from a middleware.
   function isPart(xhr) {
     const type = xhr.getResponseHeader("Content-Type") || "";
@@ -58,6 +64,7 @@
     for (const [key, trouble] of troubles) if (trouble.away) troubles.delete(key); // it answers again
     if (isPart(xhr)) {
       troubles.delete(keyOf(requestConfig));
+      if (pressing && requestConfig.verb === "get") detail.shouldSwap = false;
     } else {
       detail.shouldSwap = false;
       troubles.set(keyOf(requestConfig), { text: sentence(xhr, requestConfig.verb !== "get") });
