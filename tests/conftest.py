@@ -21,6 +21,15 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
         connection.settings_dict["TEST"]["DEPENDENCIES"] = []
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[None]:
+    """A password's hash takes a quarter of a second by design, and half of the time of the admin's tests."""
+    from django.test import override_settings
+
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _contexts_keep_to_their_own_databases() -> Iterator[None]:
     """Invariant 12, at run time. It only listens, so tests without a database may have it too."""
