@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from django.core.exceptions import ImproperlyConfigured
 
 from config import apis, broker, contexts, keys
-from config.environment import ROOT, VAR, database, flag, number
+from config.environment import VAR, database, flag, number
 from messaging.queues import queue
 
 DEBUG = flag("DEBUG", default=True)
@@ -31,7 +31,7 @@ WALKTHROUGH = DEBUG and set(CONTEXT_NAMES) == set(contexts.CONTEXTS)
 WHITENOISE = find_spec("whitenoise") is not None
 
 INSTALLED_APPS = [
-    "config",  # first: where two apps have a command of one name, the first one's counts
+    "config",  # first: where two apps have a command or a template of one name, the first one's counts
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -69,7 +69,6 @@ WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [ROOT / "config" / "templates"],  # before the apps' own: it extends a page of the admin's
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

@@ -30,6 +30,7 @@ def test_it_names_the_login_and_the_file_with_the_password(file: Path, settings:
     file.write_text("open-sesame\n")
     html = page()
     assert "Log in as <code>admin</code>. The password is in the file <code>var/admin-password</code>." in html
+    assert html.count("Log in as") == 1
     assert "open-sesame" not in html
     assert str(environment.ROOT) not in html
 
