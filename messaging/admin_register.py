@@ -102,18 +102,32 @@ class ConsumerAdmin(ReadOnlyAdmin):
         return ago(row.reported_at)
 
 
+class Stands(admin.SimpleListFilter):
+    """The state of a subscription, where a copy in doubt is doubtful whatever it was before."""
+
+    title, parameter_name = "state", "stands"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [*((value, str(label)) for value, label in Subscription.State.choices), ("doubtful", "Doubtful")]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        if self.value() == "doubtful":
+            return queryset.exclude(doubt="")
+        return queryset.filter(state=self.value(), doubt="") if self.value() else queryset
+
+
 class SubscriptionAdmin(ReadOnlyAdmin):
     """How far this context got with each authority, and how sure that is."""
 
     list_display = ("authority", "stands", "checkpoint", "head", "lag", "staleness", "found", "compared", "event")
-    list_filter = ("state",)
+    list_filter = (Stands,)
     search_fields = ("authority",)
     fields = (
-        *("authority", "state", "doubt", "doubtful_since", "checkpoint", "head", "lag", "beyond", "behind_since", "staleness"),
+        *("authority", "stands", "doubt", "doubtful_since", "checkpoint", "head", "lag", "beyond", "behind_since", "staleness"),
         "confirmed_at",
         *("heartbeat_at", "last_event_at", "found", "compared_at", "repaired_at", "applied", "duplicate", "obsolete", "addresses"),
     )
-    readonly_fields = ("lag", "beyond", "staleness", "found", "addresses")
+    readonly_fields = ("stands", "lag", "beyond", "staleness", "found", "addresses")
 
     @admin.display(description="state", ordering="state")
     def stands(self, row: Subscription) -> str:

@@ -49,13 +49,16 @@ def test_a_subscription_s_place_age_and_drift(client: Client) -> None:
     counts = {"missing": 2, "stale": 0, "corrupt": 1, "ghost": 0, "ahead": 0}
     confirmed = timezone.now() - timedelta(minutes=5, seconds=1)
     rows.update(state="live", checkpoint=11, drift=counts, confirmed_at=confirmed, ahead=[[13, 15], [17, 17]])
-    (row,) = listed(client, "billing_authority", state__exact="live")
+    (row,) = listed(client, "billing_authority", stands="live")
     assert (row["stands"], row["lag"], row["found"]) == ("Live", "0", "2 missing, 1 corrupt")
     assert row["staleness"] == "5 minutes"
     assert "13 to 15, 17 to 17" in page(client, "billing_authority", "users")
     rows.update(doubt="users was set back.", doubtful_since=timezone.now())
-    assert listed(client, "billing_authority")[0]["stands"] == "Doubtful"
-    assert "users was set back." in page(client, "billing_authority", "users")
+    assert listed(client, "billing_authority", stands="doubtful")[0]["stands"] == "Doubtful"
+    assert listed(client, "billing_authority", stands="live") == []
+    shown = page(client, "billing_authority", "users")
+    assert "users was set back." in shown
+    assert "Live" not in re.sub(r"(?s).*<main|</main>.*", "", shown)
     rows.update(drift=dict.fromkeys(counts, 0))
     assert listed(client, "billing_authority")[0]["found"] == "none"
 

@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Iterator
+from html import unescape as html_unescape
 
 import pytest
 from django.test import Client
@@ -123,6 +124,14 @@ def test_the_state_line_is_green_only_where_nothing_is_wrong(client: Client, use
     assert state(client) == (
         "Drop deliveries tend-billing stopped 2 rows shown differ: 1 ghost, 1 corrupt 1 message parked at billing"
     )
+
+
+def test_a_copy_in_doubt_stands_in_the_state_line_with_its_reason(client: Client, user: User) -> None:
+    Subscription.objects.using("billing").filter(pk="users").update(doubt="users was set back: it is at position 21.")
+    assert "Billing's copy is in doubt" in html_unescape(state(client))
+    page = html_unescape(client.get("/lab/live/").content.decode())
+    assert "Billing's copy: doubtful" in page
+    assert "users was set back: it is at position 21. No decision counts it as fresh" in page
 
 
 def test_a_copy_that_only_the_walkthrough_s_question_confirmed_has_no_age(client: Client, user: User) -> None:

@@ -9,9 +9,10 @@ from walkthrough.lab.processes import Process
 from walkthrough.presentation import Lane, Row
 
 
-def broken(rows: Sequence[Row], lanes: Iterable[Lane], on: frozenset[str], running: Iterable[Process]) -> list[str]:
-    """Faults that are on, processes that don't run, rows that differ, messages that are parked; a few words each."""
+def broken(rows: Sequence[Row], lanes: Iterable[Lane], on: frozenset[str], running: Iterable[Process], doubt: str) -> list[str]:
+    """A few words on each: a copy in doubt, faults that are on, processes that don't run, rows that differ, parked messages."""
     return [
+        *(["Billing's copy is in doubt"] if doubt else []),
         *(fault.title for fault in faults.FAULTS if fault.name in on),
         *(f"{process.name} {process.word}" for process in running if not process.runs),
         *_differing([row.drift for row in rows if row.drift]),

@@ -100,7 +100,7 @@ def _live(request: HttpRequest) -> dict[str, Any]:
         "processes": running,
         "damages": damage.DAMAGE,
         "mends": repairs.MENDS,
-        "broken": state.broken(rows, lanes, on, running),
+        "broken": state.broken(rows, lanes, on, running, row.doubt if row else ""),
         "charts": [
             charts.chart(
                 "Lag", samples, lambda one: float(one.lag), lambda number: f"{number:.0f} position{'' if number == 1 else 's'}"
@@ -108,6 +108,7 @@ def _live(request: HttpRequest) -> dict[str, Any]:
             charts.chart("Staleness", samples, lambda one: one.staleness, lambda number: in_words(timedelta(seconds=number))),
         ],
         "state": (DOUBTFUL if row.doubt else row.state) if row else "new",
+        "doubt": row.doubt if row else "",
         "age": in_words(old) if (old := queueing.age(row)) is not None else "",
         "timeline": timeline.timeline(chosen) if chosen else None,
         "chosen": chosen,
