@@ -8,6 +8,7 @@ import lzma
 import struct
 import uuid
 import zlib
+from functools import cache
 from pathlib import Path
 
 import amqp
@@ -30,10 +31,19 @@ GIGABYTE = 1024**3
 PLAIN = {"content_type": "application/json", "content_encoding": "utf-8"}
 
 
-def bomb(compressor):
-    """A gigabyte of zeros, compressed piece by piece."""
-    piece = bytes(16 * 1024 * 1024)
-    return b"".join(compressor.compress(piece) for _ in range(GIGABYTE // len(piece))) + compressor.flush()
+PIECE = bytes(16 * 1024 * 1024)
+PIECES = GIGABYTE // len(PIECE)
+
+
+@cache
+def bomb(compression):
+    """A gigabyte of zeros. Two of the formats may hold one stream after the other, so there one piece is compressed once."""
+    if compression == "bzip2":
+        return bz2.compress(PIECE) * PIECES
+    if compression == "xz":
+        return lzma.compress(PIECE) * PIECES
+    compressor = zlib.compressobj()
+    return b"".join(compressor.compress(PIECE) for _ in range(PIECES)) + compressor.flush()
 
 
 def resident(process):
@@ -67,16 +77,9 @@ def check(stack, worker, number):
     return parked()
 
 
-COMPRESSED = {
-    "application/x-gzip": lambda: bomb(zlib.compressobj()),
-    "bzip2": lambda: bomb(bz2.BZ2Compressor()),
-    "xz": lambda: bomb(lzma.LZMACompressor()),
-}
-
-
-@pytest.mark.parametrize("compression", COMPRESSED)
+@pytest.mark.parametrize("compression", ["application/x-gzip", "bzip2", "xz"])
 def test_a_compressed_message_is_parked_unopened(stack, broker, compression):
-    body = COMPRESSED[compression]()
+    body = bomb(compression)
     assert len(body) < signing.LARGEST_BODY
     put(broker, body, {"task": DELIVER, "id": "1", "compression": compression})
     worker = stack.worker("billing")
