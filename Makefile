@@ -37,8 +37,8 @@ run: .venv/.run
 # whole system, brings its own databases or brokers, or reads settings or prose. What is about brokers alone runs where both brokers
 # are. What those beside SQLite's say is printed behind it.
 BROKERS := $(addprefix tests/delivery/,test_frames.py test_outage.py test_queue_types.py)
-WALKED := tests/browser tests/docs tests/walkthrough/test_planted.py
-ALONE := tests/apart tests/benchmarks tests/chaos tests/config
+WALKED := tests/browser tests/benchmarks tests/docs tests/walkthrough/test_planted.py
+ALONE := tests/apart tests/chaos tests/config
 ONCE := $(WALKED) $(ALONE)
 test: .venv/.dev
 	@folder=$$(mktemp -d); beside=; bad=; \

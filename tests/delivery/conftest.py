@@ -41,8 +41,8 @@ def valkey():
 
 
 def brokers():
-    """SQLite goes with the embedded broker, as `make run` has them. RabbitMQ is tested on PostgreSQL, where one answers: what a broker
-    does with a message doesn't depend on the engine."""
+    """SQLite goes with the embedded broker, as `make run` has them. RabbitMQ goes with PostgreSQL, where one answers: what it does
+    with a message doesn't depend on the engine."""
     if os.environ["USERS_DATABASE_URL"].startswith("sqlite"):
         return ["valkey"]
     return ["valkey", pytest.param("rabbitmq", marks=pytest.mark.skipif(not rabbitmq_answers(), reason="no RabbitMQ"))]

@@ -81,12 +81,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         end(found.run)
 
 
-@pytest.mark.parametrize("number", sorted({number for number, _, _ in RED}))
-def test_without_a_plant_the_chapter_is_green(stage: Stage, number: int) -> None:
-    """In a terminal; all of them are walked by their buttons in tests/browser."""
-    done = stage.tour("--chapter", str(number))
+def test_without_a_plant_a_chapter_is_green(stage: Stage) -> None:
+    """In a terminal; all of them are walked by their buttons in tests/browser, and red ones are asked for the check that failed."""
+    done = stage.tour("--chapter", "4")
     assert done.returncode == 0, done.stdout[-6000:]
-    assert f"1 chapter, {len(by_number(number).steps) + 1} steps: all green." in done.stdout
+    assert f"1 chapter, {len(by_number(4).steps) + 1} steps: all green." in done.stdout
 
 
 @pytest.mark.parametrize(("number", "plant", "claim"), RED, ids=[f"{number}-{plant}" for number, plant, _ in RED])
