@@ -49,8 +49,8 @@ def compare(
 ) -> Comparison:
     """Compare a consumer's copy with its authority; what is under way is no difference. `progress` is told of each round trip.
 
-    Where both are equal, an incident of drift is over. Where they are but for rows that are erased here, a copy that was in doubt is
-    so no more.
+    Where both are equal, an incident of drift is over. Where they are but for rows that are erased here, a copy that was in doubt
+    is so no more.
 
     Raises `NoCache`; an authority that doesn't answer, or refuses, is a verdict.
     """

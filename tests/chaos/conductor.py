@@ -25,8 +25,8 @@ from tests.chaos.plan import COMMANDS, WRITERS, Fault, losing_until, schedule
 SETTLING, PREPARING = 60.0, 120.0
 #: Seconds between two looks.
 LOOK = 0.05
-#: Seconds after which somebody looks whether the copy is in doubt.
-ATTENDED = 3.0
+#: Seconds between two looks at a copy since a side was set back, and for how long it is compared with what it says of itself.
+ATTENDED, WATCHED = 1.5, 60.0
 #: Seconds from the last fault that loses something until nothing may be lost: a message that was just sent is in nobody's hands.
 MARGIN = 2.0
 
@@ -90,6 +90,7 @@ class Conductor:
         self.commands = Commands(self.fleet, self.databases, time.monotonic())
         self.losing_ended = self.looked = 0.0
         self.wrong_clocks: list[tuple[float, float]] = []
+        self.untrue: list[str] = []
 
     def run(self) -> None:
         try:
@@ -143,8 +144,12 @@ class Conductor:
         seconds = self.outcome.seconds
         began = self.commands.began = time.monotonic()
         plan = schedule(self.outcome.seed, seconds, self.databases.engine)
+        now = time.time()
+        # Ahead, a head counts as told when it is heard; a program that only hears it can't make it younger than that.
         self.wrong_clocks = [
-            (time.time() + fault.at, time.time() + fault.at + fault.seconds) for fault in plan if fault.kind == "clock"
+            (now + fault.at, now + fault.at + fault.seconds)
+            for fault in plan
+            if fault.kind == "clock" and fault.target in ("relay-users", "web") and float(fault.how) > 0
         ]
         # (when, order, what): a fault begins, and one that lasts puts its end here.
         todo: list[tuple[float, int, bool, Fault]] = [(fault.at, number, True, fault) for number, fault in enumerate(plan)]
@@ -188,10 +193,12 @@ class Conductor:
             self.commands.put_right()
 
     def _attend(self) -> None:
-        """Somebody looks now and then whether the copy is in doubt, since a side was set back: what was sent before that may still
-        arrive after it was put right."""
+        """Since a side was set back, look now and then whether the copy is what it says of itself. And a person looks whether it is
+        in doubt: what was sent before may still arrive after it was put right."""
         if self.databases.losses and time.monotonic() - self.looked > ATTENDED:
             self.looked = time.monotonic()
+            if time.time() - self.databases.losses[-1].over < WATCHED:
+                self.untrue += self._asked(lambda: verdict.copy_was_fresh(self.databases, self.wrong_clocks), [])
             if not self.commands.putting_right() and self._asked(lambda: verdict.in_doubt(self.databases), []):
                 self.commands.put_right()
 
@@ -214,8 +221,9 @@ class Conductor:
         self.outcome.settled_seconds = round(time.monotonic() - began, 1)
         for claim, check in {**verdict.SETTLES, **verdict.HOLDS}.items():
             self.outcome.checks[claim] = check(self.databases)
-        decided, wrong = verdict.decisions(self.databases, self.wrong_clocks)
+        decided, wrong = verdict.invoices_were_fresh(self.databases, self.wrong_clocks)
         self.outcome.checks["no invoice called a copy fresh that wasn't"] = wrong
+        self.outcome.checks["nor did the copy itself, after a side was set back"] = self.untrue
         done = self.commands.once("compare", "reconcile", "billing", "--from", "users", "--json")
         self.outcome.checks["reconcile says so too"] = [] if done.code == 0 else [f"exit code {done.code}: {done.said[-400:]}"]
         self._count(number, decided)

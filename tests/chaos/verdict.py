@@ -6,6 +6,7 @@ was set back to a backup is lost by definition (`Databases.losses`), and nothing
 
 import json
 import math
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -227,63 +228,80 @@ class History:
     stamped: dict[str, list[tuple[float, int]]]
 
 
-@dataclass(frozen=True)
-class Decision:
-    """An invoice by a copy that called itself fresh: the version of the user it was decided on, why the copy was in doubt, as of when
-    it was caught up, and whether it knew that something in it may be of another history."""
+class Claim(NamedTuple):
+    """What billing's copy said of itself at a moment: as of when it was caught up, why it was in doubt, and whether it knew that
+    something in it may be of another history."""
 
-    user: str
-    version: int
-    doubt: str
     confirmed_at: float
+    doubt: str
     unverified: bool
     at: float
 
 
-def decisions(databases: Databases, wrong_clocks: Sequence[tuple[float, float]]) -> tuple[int, list[str]]:
-    """How many invoices by a copy that called itself fresh were looked into, and those of them for which it wasn't: it lacked a
-    change from before the moment as of which it said that it was caught up; or it had a row that the authority didn't have any more.
+def copy_was_fresh(databases: Databases, wrong_clocks: Sequence[tuple[float, float]]) -> list[str]:
+    """Of what billing's copy says of itself now: what isn't true of its rows.
 
-    A copy that was confirmed before the authority was set back may be relied on as far as the decision allows. `wrong_clocks`: from
-    when to when some program's was; what is confirmed then proves nothing.
+    Every change from before the moment as of which it is caught up is in it, and each of its rows is what the authority had under
+    that version. Of whom it knows as erased nothing is decided. `wrong_clocks`: from when to when one that tells heads was ahead.
     """
-    histories, unsure = _histories(databases), [(first - 1, last + UNDER_WAY) for first, last in wrong_clocks]
-    backs = [(loss.began, loss.over) for loss in _losses(databases, "users")]
-    looked_into, wrong = 0, []
-    for made in _decisions(databases):
-        asked = bool(made.doubt)  # then the policy was to ask, and the authority's answer decided
-        as_of = made.at - STOPPED if asked else made.confirmed_at
-        if any(first <= as_of <= last for first, last in unsure) or as_of > made.at + 1:
-            continue
-        if any(as_of <= over and began <= made.at for began, over in backs):
-            continue
-        looked_into += 1
-        history = next(history for until, history in histories if made.at < until)
-        versions = history.versions.get(made.user, {})
-        newest = max((version for at, version in history.stamped.get(made.user, []) if at <= as_of), default=0)
-        if not asked and newest > made.version:
-            wrong.append(f"{made}: version {newest} was in the feed before")
-        elif not made.unverified and versions.get(made.version) != "active":
-            wrong.append(f"{made}: the authority had {versions}")
-    return looked_into, wrong
+    at = time.time()
+    rows = databases.rows(
+        "billing",
+        "SELECT confirmed_at, doubt, marks, user_id, version, status FROM messaging_subscription, billing_cacheduser "
+        "WHERE authority = 'users'",
+    )
+    if not rows:
+        return []
+    confirmed_at, doubt, marks = rows[0][:3]
+    claim, ours = _claim(confirmed_at, doubt, marks, at), {key(row[3]): (row[4], row[5]) for row in rows}
+    if claim.doubt or _proves_nothing(databases, claim, claim.confirmed_at, wrong_clocks):
+        return []
+    history, wrong = _histories(databases)[-1][1], []
+    for user in history.versions:
+        version, status = ours.get(user, (0, ""))
+        if status != "erased":
+            wrong += _untrue(history, claim, user, version, status)
+    return wrong
 
 
-def _decisions(databases: Databases) -> list[Decision]:
+def invoices_were_fresh(databases: Databases, wrong_clocks: Sequence[tuple[float, float]]) -> tuple[int, list[str]]:
+    """How many invoices by a copy that called itself fresh were looked into, and those of them for which it wasn't."""
+    histories, number = _histories(databases), 0
+    wrong: list[str] = []
     rows = set(databases.rows("billing", "SELECT * FROM chaos_decisions"))
     for loss in _losses(databases, "billing"):
         rows.update(loss.rows["chaos_decisions"])
-    return [
-        Decision(
-            key(user),
-            version,
-            doubt,
-            moment(confirmed_at).timestamp() if confirmed_at else 0.0,
-            any(seam for _, _, seam in json.loads(marks or "null") or []),
-            at,
-        )
-        for user, version, staleness, doubt, confirmed_at, marks, at in rows
-        if not staleness
-    ]
+    for user, version, staleness, doubt, confirmed_at, marks, at in rows:
+        claim = _claim(confirmed_at, doubt, marks, at)
+        # In doubt, the policy was to ask, and the authority's answer decided.
+        as_of = at - STOPPED if doubt else claim.confirmed_at
+        if staleness or _proves_nothing(databases, claim, as_of, wrong_clocks):
+            continue
+        history = next(history for until, history in histories if at < until)
+        wrong, number = wrong + _untrue(history, claim, key(user), version, "active"), number + 1
+    return number, wrong
+
+
+def _claim(confirmed_at: Any, doubt: str, marks: Any, at: float) -> Claim:
+    entries = json.loads(marks) if isinstance(marks, str) else marks
+    return Claim(moment(confirmed_at).timestamp() if confirmed_at else 0.0, doubt, any(seam for *_, seam in entries or []), at)
+
+
+def _proves_nothing(databases: Databases, claim: Claim, as_of: float, wrong_clocks: Sequence[tuple[float, float]]) -> bool:
+    """Whether it relies on a confirmation from before the authority was set back, as far as it may; or of a wrong clock."""
+    before = any(as_of <= loss.over and loss.began <= claim.at for loss in _losses(databases, "users"))
+    unsure = any(first - 1 <= as_of <= last + UNDER_WAY for first, last in wrong_clocks)
+    return before or unsure or as_of > claim.at + 1
+
+
+def _untrue(history: History, claim: Claim, user: str, version: int, status: str) -> list[str]:
+    versions = history.versions.get(user, {})
+    newest = max((number for at, number in history.stamped.get(user, []) if at <= claim.confirmed_at), default=0)
+    if newest > version and not claim.doubt and (version or versions[newest] != "erased"):
+        return [f"{claim} {user} {version} {status}: version {newest} was in the feed before"]
+    if version and not claim.unverified and versions.get(version) != status:
+        return [f"{claim} {user} {version} {status}: the authority had {versions}"]
+    return []
 
 
 def _histories(databases: Databases) -> list[tuple[float, History]]:
