@@ -115,21 +115,32 @@ class Commands:
             file = self.fleet.logs / "erased.json"
             file.write_text(printed[-1])
             self.once("erase-again", "erase_again", "users", "--from", str(file), "--json")
-        return compared.code == 0
+        try:
+            ((state,),) = self.databases.rows("billing", "SELECT state FROM messaging_subscription WHERE authority = 'users'")
+        except self.databases.errors:
+            return False  # billing's database is away just now
+        if state != "live" and not self._bootstrapping.locked():
+            self._filled()
+        return compared.code == 0 and state == "live"
 
     def _bootstrap(self) -> None:
-        """A second bootstrap of billing, from the beginning; typed again until it has gone through. A report that billing is live,
-        sent before its copy was reset and late, closes the grant again: then what the refusal says is done."""
+        """A second bootstrap of billing, from the beginning; typed again until it has gone through."""
         with self._bootstrapping:
             self._open()
             try:
                 self.databases.execute("billing", ANEW)
             except self.databases.errors:
                 return  # billing's database is away just now
-            while not self.stopping and (done := self.once("bootstrap", *LINES["bootstrap"])).code != 0:
-                if "Open it: consumers open billing" in done.said:
-                    self._open()
+            while not self.stopping and not self._filled():
                 time.sleep(0.3)
+
+    def _filled(self) -> bool:
+        """A report that billing is live, sent before its copy was reset and late, closes the grant again; and a backup may be of a time
+        before it was closed. Then what the refusal says is done."""
+        done = self.once("bootstrap", *LINES["bootstrap"])
+        if done.code and "Open it: consumers open billing" in done.said:
+            self._open()
+        return done.code == 0
 
     def _open(self) -> None:
         self.once("consumers", "consumers", "open", "billing", "--to", "users", "--json")
