@@ -135,8 +135,8 @@ class Commands:
                 time.sleep(0.3)
 
     def _filled(self) -> bool:
-        """A report that billing is live, sent before its copy was reset and late, closes the grant again; and a backup may be of a time
-        before it was closed. Then what the refusal says is done."""
+        """One bootstrap. A report that billing is live, sent before its copy was reset and late, closes the grant; and a backup of
+        billing may be from before its end. Then what the refusal says is done."""
         done = self.once("bootstrap", *LINES["bootstrap"])
         if done.code and "Open it: consumers open billing" in done.said:
             self._open()
