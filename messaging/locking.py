@@ -45,7 +45,7 @@ def exclusive(using: str, purpose: str) -> Iterator[None]:
     database for that long goes on without it. So what is done behind it has to be safe beside another who does the same; the lease
     saves them from doing it twice.
     """
-    name, owner = f"{using}: {purpose}", secrets.token_hex(8)
+    name, owner = _name(using, purpose), secrets.token_hex(8)
     with _file(using, purpose) as machine:
         if not _taken(using, name, owner, machine):
             raise Held(name)
@@ -58,6 +58,15 @@ def exclusive(using: str, purpose: str) -> Iterator[None]:
             done.set()
             renewing.join()
             _release(using, name, owner)
+
+
+def held(using: str, purpose: str) -> bool:
+    """Whether somebody has that lease now; of who was killed, until it ends."""
+    return Lease.objects.using(using).filter(name=_name(using, purpose), ends__gte=Now()).exists()
+
+
+def _name(using: str, purpose: str) -> str:
+    return f"{using}: {purpose}"
 
 
 def _taken(using: str, name: str, owner: str, machine: str) -> bool:

@@ -49,7 +49,8 @@ def compare(
 ) -> Comparison:
     """Compare a consumer's copy with its authority; what is under way is no difference. `progress` is told of each round trip.
 
-    Where both are equal, but for rows that are erased here, a copy that was in doubt is so no more.
+    Where both are equal, an incident of drift is over. Where they are but for rows that are erased here, a copy that was in doubt
+    is so no more.
 
     Raises `NoCache`; an authority that doesn't answer, or refuses, is a verdict.
     """
@@ -70,6 +71,8 @@ def compare(
         found.verdict = "drift" if found.differing else "in_sync"
         settled = found.differing == found.counts["erased_here"]  # who is erased here is never decided on
         note(consumer, authority, drift=found.counts, compared_at=timezone.now())
+        if not found.differing:
+            incidents.drift(consumer, authority, [])
         if since and place and settled:
             history.settle(consumer, authority, since, place.head, place.mark or "")
     except (Unreachable, Denied) as error:
@@ -82,7 +85,7 @@ def compare(
 
 
 def watch(consumer: str, authority: str, *, client: Authority | None = None, pull: bool = False) -> Comparison:
-    """Compare without repairing: drift opens an incident, or goes on with it, and equality closes it. An authority that doesn't
+    """Compare without repairing: drift opens an incident, or goes on with it. An authority that doesn't
     answer changes neither; a copy that was begun without the past isn't compared.
 
     `pull`: what differs is pulled first, and counts only if it differs in the same way afterwards. Where relay or worker die time

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from django.db import connections
 from django.utils import timezone
 
-from messaging import conf, databases, history, incidents, outages, ownership, pulling, reconcile
+from messaging import conf, databases, history, incidents, locking, outages, ownership, pulling, reconcile
 from messaging.client import Authority, BelowFloor, Denied, Unreachable
 from messaging.following import NotYet
 from messaging.models import Subscription
@@ -55,6 +55,7 @@ class Watch:
     quiet_until: float = 0.0
     arrived: deque[tuple[float, int]] = field(default_factory=deque)
     told_new: bool = False
+    told_left: bool = False
 
     def overdue(self, row: Subscription) -> int:
         """The highest position that had arrived `GRACE` ago: what is still missing below it has had its time to come.
@@ -132,7 +133,9 @@ class Tending:
         if row.bootstrap_head is not None or row.state in (State.NEW, State.PAUSED):
             watch.told_live = False
         if row.bootstrap_head is not None or row.state == State.PAUSED:
+            self._left(authority, watch)
             return  # a bootstrap is under way, and reads the same feed
+        watch.told_left = False
         now = time.monotonic()
         # What is new waits for its bootstrap, unless it heard of everything from the first position on: only holes are missing.
         pull = self.pull and (row.state != State.NEW or row.checkpoint > 0)
@@ -146,6 +149,16 @@ class Tending:
         if self.compare_every and now - watch.compared >= self.compare_every:
             watch.compared = now
             reconcile.watch(self.consumer, authority, client=watch.client, pull=pull)
+
+    def _left(self, authority: str, watch: Watch) -> None:
+        """A bootstrap that nobody runs was killed; or this side was set back to a moment amid it, and nobody remembers."""
+        if watch.told_left or locking.held(self.consumer, f"bootstrap-{authority}"):
+            return
+        watch.told_left = True
+        log.warning(
+            "%s: a bootstrap from %s was begun, and nobody runs it. Type: bootstrap %s --from %s",
+            *(self.consumer, authority, self.consumer, authority),
+        )
 
     def _follow(self, authority: str, watch: Watch) -> None:
         """A context's own rows, while another one owns them: no events come, so its feed is read at each look. Most of the time

@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from tests.chaos.databases import Databases
 from tests.chaos.fleet import Fleet
@@ -11,6 +12,8 @@ from tests.chaos.plan import PURGED_AFTER
 
 #: Seconds that a command may take.
 PATIENCE = 60.0
+#: Seconds until a person acts on what they see.
+THOUGHT = 3.0
 LINES = {
     "bootstrap": ("bootstrap", "billing", "--from", "users", "--page-size", "200", "--json"),
     "reconcile": ("reconcile", "billing", "--from", "users", "--repair", "--json"),
@@ -51,6 +54,8 @@ class Commands:
         self._numbers = itertools.count(1)
         self._threads: list[threading.Thread] = []
         self._bootstrapping = threading.Lock()
+        self._called = threading.Event()
+        self._person: threading.Thread | None = None
 
     def start(self, name: str) -> str:
         """Start one; it goes on by itself."""
@@ -67,27 +72,75 @@ class Commands:
 
     def once(self, name: str, *arguments: str) -> Done:
         """Run one to its end."""
+        return self._ran(name, *arguments)[0]
+
+    def _ran(self, name: str, *arguments: str) -> tuple[Done, str]:
+        """The same, with all that it printed."""
         began = time.monotonic()
         code, said = self.fleet.run(f"{name}-{next(self._numbers)}", *arguments, timeout=PATIENCE)
-        done = Done(
-            round(began - self.began, 1), name, code, round(time.monotonic() - began, 1), "Traceback (most" in said, said[-2000:]
-        )
+        took = round(time.monotonic() - began, 1)
+        done = Done(round(began - self.began, 1), name, code, took, "Traceback (most" in said, said[-2000:])
         self.done.append(done)
-        return done
+        return done, said
+
+    def put_right(self) -> None:
+        """A side was set back, or the copy is in doubt since one was: do what docs/production.md says, until nothing differs."""
+        self._called.set()
+        if not self.putting_right():
+            self._person = threading.Thread(target=self._put_right, name="person", daemon=True)
+            self._threads.append(self._person)
+            self._person.start()
+
+    def putting_right(self) -> bool:
+        return self._person is not None and self._person.is_alive()
+
+    def _put_right(self) -> None:
+        while self._called.is_set() and not self.stopping:
+            time.sleep(THOUGHT)
+            self._called.clear()
+            if not self._equal_again():
+                self._called.set()
+
+    def _equal_again(self) -> bool:
+        """The steps once; True where nothing differs after them."""
+        pair = ("billing", "--from", "users")
+        lost = [loss.taken for loss in self.databases.losses if loss.context == "users"]
+        if lost:
+            since = datetime.fromtimestamp(min(lost), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            self.once("replay", "replay", "billing", "--to", "users", "--since", since, "--json")
+        self.once("repair", "reconcile", *pair, "--repair", *(["--authority-wins"] if lost else []), "--json")
+        compared, said = self._ran("compare", "reconcile", *pair, "--json")
+        printed = [line for line in said.splitlines() if line.startswith("{")]  # without what it said beside that
+        if compared.code == 1 and printed:
+            file = self.fleet.logs / "erased.json"
+            file.write_text(printed[-1])
+            self.once("erase-again", "erase_again", "users", "--from", str(file), "--json")
+        try:
+            ((state,),) = self.databases.rows("billing", "SELECT state FROM messaging_subscription WHERE authority = 'users'")
+        except self.databases.errors:
+            return False  # billing's database is away just now
+        if state != "live" and not self._bootstrapping.locked():
+            self._filled()
+        return compared.code == 0 and state == "live"
 
     def _bootstrap(self) -> None:
-        """A second bootstrap of billing, from the beginning; typed again until it has gone through. A report that billing is live,
-        sent before its copy was reset and late, closes the grant again: then what the refusal says is done."""
+        """A second bootstrap of billing, from the beginning; typed again until it has gone through."""
         with self._bootstrapping:
             self._open()
             try:
                 self.databases.execute("billing", ANEW)
             except self.databases.errors:
                 return  # billing's database is away just now
-            while not self.stopping and (done := self.once("bootstrap", *LINES["bootstrap"])).code != 0:
-                if "Open it: consumers open billing" in done.said:
-                    self._open()
+            while not self.stopping and not self._filled():
                 time.sleep(0.3)
+
+    def _filled(self) -> bool:
+        """One bootstrap. A report that billing is live, sent before its copy was reset and late, closes the grant; and a backup of
+        billing may be from before its end. Then what the refusal says is done."""
+        done = self.once("bootstrap", *LINES["bootstrap"])
+        if done.code and "Open it: consumers open billing" in done.said:
+            self._open()
+        return done.code == 0
 
     def _open(self) -> None:
         self.once("consumers", "consumers", "open", "billing", "--to", "users", "--json")

@@ -25,6 +25,8 @@ from tests.chaos.plan import COMMANDS, WRITERS, Fault, losing_until, schedule
 SETTLING, PREPARING = 60.0, 120.0
 #: Seconds between two looks.
 LOOK = 0.05
+#: Seconds between two looks at a copy since a side was set back, and for how long it is compared with what it says of itself.
+ATTENDED, WATCHED = 1.5, 60.0
 #: Seconds from the last fault that loses something until nothing may be lost: a message that was just sent is in nobody's hands.
 MARGIN = 2.0
 
@@ -86,7 +88,9 @@ class Conductor:
         self.fleet = Fleet(environment, logs, random.Random(outcome.seed))
         self.faults = Faults(self.fleet, self.databases)
         self.commands = Commands(self.fleet, self.databases, time.monotonic())
-        self.losing_ended = 0.0
+        self.losing_ended = self.looked = 0.0
+        self.wrong_clocks: list[tuple[float, float]] = []
+        self.untrue: list[str] = []
 
     def run(self) -> None:
         try:
@@ -96,6 +100,7 @@ class Conductor:
         finally:
             self.commands.stopping = True
             self.fleet.end()
+            self.databases.forget_backups()
             self.outcome.commands = self.commands.done
             self.outcome.unasked = dict(Counter(f"{name} ({code})" for name, code in self.fleet.unasked))
 
@@ -138,11 +143,16 @@ class Conductor:
     def _torture(self) -> None:
         seconds = self.outcome.seconds
         began = self.commands.began = time.monotonic()
-        # (when, order, what): a fault begins, and one that lasts puts its end here.
-        todo: list[tuple[float, int, bool, Fault]] = [
-            (fault.at, number, True, fault)
-            for number, fault in enumerate(schedule(self.outcome.seed, seconds, self.databases.engine))
+        plan = schedule(self.outcome.seed, seconds, self.databases.engine)
+        now = time.time()
+        # Ahead, a head counts as told when it is heard; a program that only hears it can't make it younger than that.
+        self.wrong_clocks = [
+            (now + fault.at, now + fault.at + fault.seconds)
+            for fault in plan
+            if fault.kind == "clock" and fault.target in ("relay-users", "web") and float(fault.how) > 0
         ]
+        # (when, order, what): a fault begins, and one that lasts puts its end here.
+        todo: list[tuple[float, int, bool, Fault]] = [(fault.at, number, True, fault) for number, fault in enumerate(plan)]
         heapify(todo)
         number, turn = len(todo), losing_until(seconds)
         while (now := time.monotonic() - began) < seconds:
@@ -158,6 +168,7 @@ class Conductor:
             if not self.losing_ended and now >= turn:
                 self.losing_ended = time.time() + MARGIN
             self.fleet.keep()
+            self._attend()
             self.progress(now, f"{len(self.outcome.faults)} faults")
             time.sleep(LOOK)
         for _, _, begins, fault in sorted(todo):
@@ -178,6 +189,18 @@ class Conductor:
         note = self.faults.end(fault)
         if note:
             self.outcome.faults.append(Entry(round(now, 1), f"{fault.kind}, end", fault.target, note))
+        if fault.kind == "set back" and note:
+            self.commands.put_right()
+
+    def _attend(self) -> None:
+        """Since a side was set back, look now and then whether the copy is what it says of itself. And a person looks whether it is
+        in doubt: what was sent before may still arrive after it was put right."""
+        if self.databases.losses and time.monotonic() - self.looked > ATTENDED:
+            self.looked = time.monotonic()
+            if time.time() - self.databases.losses[-1].over < WATCHED:
+                self.untrue += self._asked(lambda: verdict.copy_was_fresh(self.databases, self.wrong_clocks), [])
+            if not self.commands.putting_right() and self._asked(lambda: verdict.in_doubt(self.databases), []):
+                self.commands.put_right()
 
     def _settle(self) -> None:
         """No faults and no writers any more; everything else runs."""
@@ -198,9 +221,12 @@ class Conductor:
         self.outcome.settled_seconds = round(time.monotonic() - began, 1)
         for claim, check in {**verdict.SETTLES, **verdict.HOLDS}.items():
             self.outcome.checks[claim] = check(self.databases)
+        decided, wrong = verdict.invoices_were_fresh(self.databases, self.wrong_clocks)
+        self.outcome.checks["no invoice called a copy fresh that wasn't"] = wrong
+        self.outcome.checks["nor did the copy itself, after a side was set back"] = self.untrue
         done = self.commands.once("compare", "reconcile", "billing", "--from", "users", "--json")
         self.outcome.checks["reconcile says so too"] = [] if done.code == 0 else [f"exit code {done.code}: {done.said[-400:]}"]
-        self._count(number)
+        self._count(number, decided)
 
     def _writing(self) -> bool:
         return any(map(self.fleet.runs, WRITERS)) or self.commands.busy()
@@ -223,9 +249,10 @@ class Conductor:
             for _ in range(10):
                 self.fleet.keep()
                 time.sleep(LOOK)
+            self._attend()
             self.progress(self.outcome.seconds, "waiting until all is right again")
 
-    def _count(self, lost: int) -> None:
+    def _count(self, lost: int, decided: int) -> None:
         one = lambda context, query: (self.databases.rows(context, query) or [(0,)])[0]  # noqa: E731
         applied, duplicate, obsolete = one("billing", "SELECT applied, duplicate, obsolete FROM messaging_subscription")
         self.outcome.counts = {
@@ -233,6 +260,7 @@ class Conductor:
             "changes": int(one("users", "SELECT sum(version) FROM messaging_ledger")[0] or 0),
             "events": sum(one(context, "SELECT count(*) FROM chaos_events")[0] for context in ("users", "billing")),
             "invoices": one("billing", "SELECT count(*) FROM billing_invoice")[0],
+            "invoices by a fresh copy": decided,
             "overdue": len(verdict.events(self.databases, "billing", verdict.OVERDUE)),
             "erased": one("users", "SELECT count(*) FROM chaos_erased")[0],
             "applied": applied,

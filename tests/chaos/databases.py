@@ -1,9 +1,11 @@
 """SQL on a run's databases, past Django and past `messaging`: what judges the system uses nothing of it."""
 
 import sqlite3
+import time
 import uuid
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,28 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+#: What the run's own triggers wrote down (`watch`), per context.
+WATCHED = {
+    "users": ("chaos_versions", "chaos_stamps", "chaos_events"),
+    "billing": ("chaos_decisions", "chaos_events"),
+}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A context's database was set back to a backup of the time `taken`; that `began` and was `over`, in seconds since the epoch.
+    `rows`: table to what the run's own tables held right before."""
+
+    context: str
+    taken: float
+    began: float
+    over: float
+    rows: dict[str, list[tuple[Any, ...]]]
+
 
 class Databases:
-    """The databases of `users` and `billing`: files in `folder`, or those of `urls` (variable to URL)."""
+    """The databases of `users` and `billing`: files in `folder`, or those of `urls` (variable to URL). `losses`: what was lost by
+    setting them back, in its order."""
 
     #: What a statement may raise while a database is under a fault.
     errors = (psycopg.Error, sqlite3.Error)
@@ -22,6 +43,8 @@ class Databases:
         self.folder = folder
         self.urls = urls
         self.engine = "postgresql" if urls else "sqlite"
+        self.losses: list[Loss] = []
+        self._taken: dict[str, float] = {}
 
     def rows(self, context: str, sql: str) -> list[tuple[Any, ...]]:
         """What a query finds."""
@@ -45,23 +68,105 @@ class Databases:
 
     def cut(self, context: str, *, half: bool) -> int:
         """Terminate the connections to a context's database, or about half of them; returns how many. PostgreSQL only."""
-        url = urlsplit(self._url(context))
-        some = " AND random() < 0.5" if half else ""
-        query = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid(){some}"
-        with psycopg.connect(url._replace(path="/postgres").geturl(), autocommit=True, connect_timeout=10) as connection:
-            return len(connection.execute(query, [url.path.lstrip("/")]).fetchall())  # type: ignore[call-overload]
+        with self._server() as server:
+            return _cut(server, self._name(context), " AND random() < 0.5" if half else "")
 
     def read_only(self, context: str, whether: bool) -> int:
         """Let a context's database take no writes, as a server that was demoted, or take them again. Connections are cut, for a
         server restarts for that; returns how many. PostgreSQL only."""
-        url = urlsplit(self._url(context))
         change = "SET default_transaction_read_only = on" if whether else "RESET default_transaction_read_only"
-        with psycopg.connect(url._replace(path="/postgres").geturl(), autocommit=True, connect_timeout=10) as connection:
-            connection.execute(f'ALTER DATABASE "{url.path[1:]}" {change}')
+        with self._server() as server:
+            server.execute(f'ALTER DATABASE "{self._name(context)}" {change}')
         return self.cut(context, half=False)
 
+    def back_up(self, context: str) -> None:
+        """Keep a context's database as it is now. PostgreSQL copies a whole one while nobody is in it, so connections are cut."""
+        taken, backup = time.time(), f"{context}-backup"
+        if self.urls:
+            with self._server() as server, _closed(server, self._name(context)):
+                server.execute(f'CREATE DATABASE "{self._name(backup)}" TEMPLATE "{self._name(context)}"')
+        else:
+            self._copy(context, backup)
+        self._taken[context] = taken
+
+    def put_back(self, context: str) -> Loss:
+        """Set a context's database back to its backup. On PostgreSQL the two change places, and connections are cut; on SQLite the
+        file's content is replaced in one transaction, and nobody may write meanwhile."""
+        began, lost, backup = time.time(), f"{context}-lost", f"{context}-backup"
+        if self.urls:
+            name, gone = self._name(context), self._name(lost)
+            with self._server() as server:
+                with _closed(server, name), server.transaction():
+                    server.execute(f'ALTER DATABASE "{name}" RENAME TO "{gone}"')
+                    server.execute(f'ALTER DATABASE "{self._name(backup)}" RENAME TO "{name}"')
+                over = time.time()
+                server.execute(f'ALTER DATABASE "{gone}" ALLOW_CONNECTIONS true')
+                rows = self._watched(context, lost)
+                server.execute(f'DROP DATABASE "{gone}"')
+        else:
+            self._copy(context, lost)
+            self._copy(backup, context)
+            over, rows = time.time(), self._watched(context, lost)
+        loss = Loss(context, self._taken.pop(context), began, over, rows)
+        self.losses.append(loss)
+        return loss
+
+    def free(self, context: str) -> bool:
+        """Whether nobody holds the lock for writing. SQLite only."""
+        with closing(sqlite3.connect(self.folder / f"{context}.sqlite3", timeout=0)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+        return True
+
+    def forget_backups(self) -> None:
+        """Drop backups that nobody puts back any more: on a server of somebody's they would stay."""
+        if self.urls and self._taken:
+            with self._server() as server:
+                for context in self._taken:
+                    server.execute(f'DROP DATABASE IF EXISTS "{self._name(f"{context}-backup")}"')
+
+    def _watched(self, context: str, lost: str) -> dict[str, list[tuple[Any, ...]]]:
+        return {table: self.rows(lost, f"SELECT * FROM {table}") for table in WATCHED[context]}
+
+    def _copy(self, source: str, target: str) -> None:
+        """SQLite: one file's content into another, which others may have open."""
+        with (
+            closing(sqlite3.connect(self.folder / f"{source}.sqlite3")) as one,
+            closing(sqlite3.connect(self.folder / f"{target}.sqlite3")) as other,
+        ):
+            one.backup(other)
+
+    @contextmanager
+    def _server(self) -> "Iterator[psycopg.Connection[Any]]":
+        url = urlsplit(self._url("users"))._replace(path="/postgres").geturl()
+        with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+            yield connection
+
+    def _name(self, context: str) -> str:
+        return urlsplit(self._url(context)).path[1:]
+
     def _url(self, context: str) -> str:
-        return self.urls[f"{context.upper()}_DATABASE_URL"]
+        """Of a context's database; `users-lost` is what `users` lost."""
+        context, dash, kept = context.partition("-")
+        return self.urls[f"{context.upper()}_DATABASE_URL"] + dash.replace("-", "_") + kept
+
+
+@contextmanager
+def _closed(server: "psycopg.Connection[Any]", name: str) -> Iterator[None]:
+    """A database of PostgreSQL in which nobody is: connections are cut, and none is let in."""
+    server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    try:
+        _cut(server, name)
+        yield
+    finally:
+        server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+
+def _cut(server: "psycopg.Connection[Any]", name: str, some: str = "") -> int:
+    query = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid(){some}"
+    return len(server.execute(query, [name]).fetchall())
 
 
 def key(value: Any) -> str:

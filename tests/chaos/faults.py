@@ -1,5 +1,9 @@
 """Each kind of fault: how it begins and how it ends. All of them are real: signals to real processes, a broker that loses its data,
-connections that the server cuts, deliveries that the relay drops."""
+connections that the server cuts, databases that are set back to a backup, deliveries that the relay drops."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import psutil
 import redis
@@ -12,6 +16,8 @@ from tests.chaos.plan import Fault
 from walkthrough import bombs
 from walkthrough import faults as lab
 
+#: Seconds in which a program that was amid a write goes on with it.
+PAUSE = 0.02
 #: The lab's switches, by our names.
 SWITCHES = {"drop": "drop", "delay": "delay", "reorder": "reorder", "duplicate": "duplicate", "forget": "publisher_bug"}
 
@@ -23,6 +29,7 @@ class Faults:
         self.fleet = fleet
         self.databases = databases
         self.bomb: Fault | None = None
+        self.kept: set[Fault] = set()
 
     def begin(self, fault: Fault) -> str:
         if fault.kind in SWITCHES:
@@ -44,6 +51,8 @@ class Faults:
             self.databases.read_only(fault.target, False)
         elif fault.kind == "broker full":
             return self._limit(0)
+        elif fault.kind == "set back":
+            return self._put_back(fault)
         elif fault.kind == "bomb":
             if self.bomb is not fault:
                 return ""
@@ -118,6 +127,34 @@ class Faults:
 
     def _read_only(self, fault: Fault) -> str:
         return f"{self.databases.read_only(fault.target, True)} connections cut, {fault.seconds:.1f} s"
+
+    def _set_back(self, fault: Fault) -> str:
+        self.databases.back_up(fault.target)
+        self.kept.add(fault)
+        return f"a backup of it, put back after {fault.seconds:.1f} s"
+
+    def _put_back(self, fault: Fault) -> str:
+        if fault not in self.kept:
+            return ""
+        with self._at_rest(fault.target) if self.databases.engine == "sqlite" else nullcontext():
+            loss = self.databases.put_back(fault.target)
+        return f"to {loss.over - loss.taken:.1f} s before"
+
+    @contextmanager
+    def _at_rest(self, context: str) -> Iterator[None]:
+        """All programs stand still, and none of them amid a write: SQLite's lock would be held until it goes on."""
+        names = list(self.fleet.members)
+        while True:
+            for name in names:
+                self.fleet.stop(name)
+            try:
+                if self.databases.free(context):
+                    yield
+                    return
+            finally:
+                for name in names:
+                    self.fleet.resume(name)
+            time.sleep(PAUSE)
 
     def _away(self, fault: Fault) -> str:
         for name in _of(fault.target):

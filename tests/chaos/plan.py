@@ -1,7 +1,8 @@
 """What will happen, and when: made of the seed alone, so the same seed, length and engine give the same plan.
 
 The run has two parts. In the first everything happens. In the second nothing happens that may lose a message (a flush, a delivery
-that is dropped, or held in the memory of a relay that may die): there at-least-once delivery has to hold without a repair.
+that is dropped, or held in the memory of a relay that may die, a database that is set back to a backup): there at-least-once
+delivery has to hold without a repair.
 """
 
 import random
@@ -20,6 +21,10 @@ PURGED_AFTER = 20
 #: How long a consumer is away: longer than that, so that a retention that goes by age alone would harm it. `purge` begins so long
 #: before it is back.
 AWAY, PURGE = 40.0, 8.0
+
+#: Seconds from a backup until its database is set back to it, at least and at most; from one such fault to the next; and those that
+#: are left of the first part then, in which it is noticed and repaired.
+KEPT, NEXT, NOTICED = (5.0, 12.0), (30.0, 45.0), 8.0
 
 RELAYS = ("relay-users", "relay-billing")
 WORKERS = ("worker-users", "worker-billing")
@@ -102,7 +107,7 @@ def schedule(seed: int, seconds: float, engine: str) -> list[Fault]:
     keeps = {**KEEPS, **ONLY[engine], **COMMANDS}
     first = _dealt(chance, {**keeps, **LOSES}, BOMBS, 1.0, turn, turn - 1.0)
     second = _dealt(chance, keeps, DELIVERY_BOMBS, turn + 2.0, seconds, seconds)
-    return sorted([*first, *second, *_absences(chance, turn)], key=lambda fault: fault.at)
+    return sorted([*first, *second, *_absences(chance, turn), *_restores(chance, turn)], key=lambda fault: fault.at)
 
 
 def _dealt(chance: random.Random, kinds: dict[str, int], bombs: Bombs, start: float, end: float, over: float) -> Iterator[Fault]:
@@ -146,3 +151,14 @@ def _absences(chance: random.Random, turn: float) -> Iterator[Fault]:
         yield Fault(round(at, 2), "away", "billing", AWAY)
         yield Fault(round(at + AWAY - PURGE, 2), "purge", "users")
         at += AWAY + chance.uniform(50.0, 90.0)
+
+
+def _restores(chance: random.Random, turn: float) -> Iterator[Fault]:
+    """Either side in turn is set back to a backup of some seconds before."""
+    sides = ["users", "billing"]
+    chance.shuffle(sides)
+    at = chance.uniform(8.0, 18.0)
+    while at + (lasts := chance.uniform(*KEPT)) + NOTICED < turn:
+        yield Fault(round(at, 2), "set back", sides[0], round(lasts, 2))
+        sides.reverse()
+        at += chance.uniform(*NEXT)

@@ -1,5 +1,4 @@
-"""Bugs for a run to find: each takes out what a guarantee rests on, in every process of the system. docs/chaos.md says which one is
-found how."""
+"""Bugs for a run to find: each takes out what a guarantee rests on, in every process of the system."""
 
 from types import ModuleType
 from typing import Any
@@ -75,6 +74,13 @@ def purge_by_age(retention: ModuleType) -> None:
     retention._behind = lambda *arguments: []  # type: ignore[attr-defined]
 
 
+def heads_alone(history: ModuleType) -> None:
+    """A head that the copy has reached confirms it, whatever history it is of: nobody notices that a side was set back."""
+    history.doubt = lambda row, reason: None  # type: ignore[attr-defined]
+    history.confirms = lambda row, mark: True  # type: ignore[attr-defined]
+    history.contacted = lambda *answer: True  # type: ignore[attr-defined]
+
+
 #: A plant's name to the modules that it bends.
 PLANTS: dict[str, dict[str, Bend]] = {
     "no version guard": {"messaging.upsert": no_version_guard},
@@ -82,4 +88,5 @@ PLANTS: dict[str, dict[str, Bend]] = {
     "ack before commit": {"config.settings": ack_before_commit},
     "tombstone dropped": {"billing.caches": tombstone_dropped},
     "purge by age": {"messaging.retention": purge_by_age},
+    "heads alone": {"messaging.history": heads_alone},
 }

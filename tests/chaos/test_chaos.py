@@ -79,13 +79,19 @@ def test_the_same_seed_gives_the_same_plan_with_every_kind_in_it(engine: str) ->
     plan = schedule(7, 180, engine)
     assert plan == schedule(7, 180, engine)
     assert plan != schedule(8, 180, engine)
-    assert {fault.kind for fault in plan} == {*KEEPS, *LOSES, *ONLY[engine], *COMMANDS, "away"}
+    assert {fault.kind for fault in plan} == {*KEEPS, *LOSES, *ONLY[engine], *COMMANDS, "away", "set back"}
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("seed", range(20))
+def test_in_three_minutes_either_side_is_set_back(seed: int, engine: str) -> None:
+    assert {fault.target for fault in schedule(seed, 180, engine) if fault.kind == "set back"} == {"users", "billing"}
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_in_its_second_part_nothing_loses_a_message(seed: int) -> None:
     turn = losing_until(300)
     for fault in schedule(seed, 300, "sqlite"):
-        if fault.kind in (*LOSES, "away"):
+        if fault.kind in (*LOSES, "away", "set back"):
             assert fault.at + fault.seconds <= turn
         assert fault.at < 300

@@ -1,16 +1,20 @@
 """Is all right again? By SQL on both databases, past Django, past `messaging` and past its fingerprints.
 
-Each check is a function that returns what speaks against it, in words; nothing means that it holds.
+Each check is a function that returns what speaks against it, in words; nothing means that it holds. What a database lost when it
+was set back to a backup is lost by definition (`Databases.losses`), and nothing else may be.
 """
 
 import json
+import math
+import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
-from tests.chaos.databases import Databases, key, moment
+from tests.chaos.databases import Databases, Loss, key, moment
 from tests.chaos.writer import payer
 from walkthrough import faults as lab
 
@@ -18,6 +22,9 @@ OVERDUE, SUSPENDED, ISSUED = "billing.invoice.overdue.v1", "users.user.suspended
 
 #: Seconds since the copy was last confirmed to be caught up: a few heartbeats.
 CONFIRMED = 10.0
+#: Seconds for which a program may stand still between the authority's answer and its decision; and for which a heartbeat may be on
+#: its way, so that a clock that was wrong when it left shows that much later.
+STOPPED, UNDER_WAY = 10.0, 20.0
 
 
 class Known(NamedTuple):
@@ -86,7 +93,7 @@ def copy_knows_its_age(databases: Databases) -> list[str]:
     """Billing counts itself as caught up, as of now: not of an hour ago, and not of one that is still to come."""
     head = (databases.rows("users", "SELECT head FROM messaging_sequence") or [(0,)])[0][0]
     query = "SELECT state, checkpoint, ahead, confirmed_at FROM messaging_subscription WHERE authority = 'users'"
-    wrong = []
+    wrong = in_doubt(databases)
     for state, checkpoint, ahead, confirmed_at in databases.rows("billing", query):
         if (state, checkpoint) != ("live", head) or json.loads(ahead if isinstance(ahead, str) else json.dumps(ahead)):
             wrong.append(f"billing is {state} at {checkpoint}, with {ahead} beyond it; users' head is {head}")
@@ -96,6 +103,17 @@ def copy_knows_its_age(databases: Databases) -> list[str]:
     return wrong
 
 
+def in_doubt(databases: Databases) -> list[str]:
+    """Why billing's copy is in doubt."""
+    return [row[0] for row in databases.rows("billing", "SELECT doubt FROM messaging_subscription WHERE doubt <> ''")]
+
+
+def nothing_is_open(databases: Databases) -> list[str]:
+    """No incident of a side that was set back, or of drift, waits for anybody."""
+    query = "SELECT kind, summary FROM messaging_incident WHERE closed_at IS NULL AND kind IN ('restored', 'drift')"
+    return [f"{kind}: {summary}" for kind, summary in databases.rows("billing", query)]
+
+
 def overdue_once(databases: Databases) -> list[str]:
     """Each `InvoiceOverdue` is in users' inbox once."""
     inbox = Counter(row[0].rpartition(":")[2] for row in databases.rows("users", "SELECT msg_id FROM received"))
@@ -103,11 +121,13 @@ def overdue_once(databases: Databases) -> list[str]:
 
 
 def payers_are_suspended_once(databases: Databases) -> list[str]:
-    """Two writes and no more: created, suspended. And the suspension names its cause."""
+    """Two writes and no more: created, suspended. And the suspension names its cause, which billing may have lost since."""
     causes = {event.id: event for event in events(databases, "users", SUSPENDED)}
     forgotten = {
         event.get("causationid") for event in lab.suppressed()
     }  # a publisher with a bug: the change is there, its event isn't
+    lost = {event.id for loss in _losses(databases, "billing") for event in _of(loss.rows["chaos_events"], OVERDUE)}
+    before = {event.subject for event in causes.values() if event.causation in lost}
     by_cause = defaultdict(list)
     for event in causes.values():
         by_cause[event.causation].append(event)
@@ -119,8 +139,10 @@ def payers_are_suspended_once(databases: Databases) -> list[str]:
             wrong.append(f"{overdue.id} suspended {len(effects)} times")
         if any(effect.subject != user or effect.correlation != overdue.correlation for effect in effects):
             wrong.append(f"{overdue.id} is named as the cause of another story")
-        if payer(user) and (not (effects or overdue.id in forgotten) or known[user][:2] != (2, "suspended")):
-            wrong.append(f"{overdue.id}: payer {user} is {known[user]}, after {len(effects)} suspensions")
+        if not payer(user) or (user not in known and _losses(databases, "users")):
+            continue
+        if not (effects or overdue.id in forgotten or user in before) or known[user][:2] != (2, "suspended"):
+            wrong.append(f"{overdue.id}: payer {user} is {known.get(user)}, after {len(effects)} suspensions")
     return wrong
 
 
@@ -146,8 +168,18 @@ def late_suspensions_are_flagged(databases: Databases) -> list[str]:
 
 
 def nothing_went_back(databases: Databases) -> list[str]:
-    """No version in the copy ever fell, and nobody who was erased there was anything else again."""
-    return [f"{key(user)}: {was} became {became}" for user, was, became in databases.rows("billing", "SELECT * FROM chaos_back")]
+    """No version in the copy ever fell, but from one that the authority lost; and nobody who was erased there was anything else
+    again."""
+    gone, histories = set(), _histories(databases)
+    for (_, before), (_, after) in pairwise(histories):
+        gone |= before.written - after.written
+    lost = {(user, version) for user, version, _, _ in gone}
+    wrong = []
+    for user, was, became in databases.rows("billing", "SELECT * FROM chaos_back"):
+        (version, status), (_, now) = was.split(), became.split()
+        if (status == "erased" and now != "erased") or (key(user), int(version)) not in lost:
+            wrong.append(f"{key(user)}: {was} became {became}")
+    return wrong
 
 
 def erased_stay_erased(databases: Databases) -> list[str]:
@@ -172,19 +204,133 @@ def positions_are_dense(databases: Databases) -> list[str]:
 
 
 def repairs_found_nothing_strange(databases: Databases) -> list[str]:
-    """Nobody tampered with a copy, so none had other content, a user nobody knows, or one of the future. Being late is allowed."""
+    """Nobody tampered with a copy, so none had other content, a user nobody knows, or one of the future, until a side was set back.
+    Being late is allowed."""
+    first = min((loss.began for loss in databases.losses), default=math.inf)
     wrong = []
-    for kind, counts in databases.rows("billing", "SELECT kind, counts FROM messaging_repair"):
+    for kind, counts, at in databases.rows("billing", "SELECT kind, counts, finished_at FROM messaging_repair"):
         found: dict[str, Any] = json.loads(counts) if isinstance(counts, str) else counts
-        wrong += [f"a {kind} found {found[name]} rows {name}" for name in ("corrupt", "ghost", "ahead") if found.get(name)]
-    restored = "SELECT summary FROM messaging_incident WHERE kind = 'restored'"
-    return wrong + [row[0] for row in databases.rows("billing", restored)]
+        strange = [name for name in ("corrupt", "ghost", "ahead", "erased_here") if found.get(name)]
+        if moment(at).timestamp() < first:
+            wrong += [f"a {kind} found {found[name]} rows {name}" for name in strange]
+    # The second bootstrap takes the copy's record back to the beginning by hand (`commands.ANEW`), and that is noticed as well.
+    restored = "SELECT summary, opened_at FROM messaging_incident WHERE kind = 'restored' AND summary NOT LIKE 'It has nothing of%'"
+    return wrong + [summary for summary, at in databases.rows("billing", restored) if moment(at).timestamp() < first]
+
+
+@dataclass
+class History:
+    """What the authority was until it was set back, or is now. `written`: (user, version, status, when). `versions`: user to
+    version to status. `stamped`: user to (when, version)."""
+
+    written: set[tuple[str, int, str, float]]
+    versions: dict[str, dict[int, str]]
+    stamped: dict[str, list[tuple[float, int]]]
+
+
+class Claim(NamedTuple):
+    """What billing's copy said of itself at a moment: as of when it was caught up, why it was in doubt, and whether it knew that
+    something in it may be of another history."""
+
+    confirmed_at: float
+    doubt: str
+    unverified: bool
+    at: float
+
+
+def copy_was_fresh(databases: Databases, wrong_clocks: Sequence[tuple[float, float]]) -> list[str]:
+    """Of what billing's copy says of itself now: what isn't true of its rows.
+
+    Every change from before the moment as of which it is caught up is in it, and each of its rows is what the authority had under
+    that version. Of whom it knows as erased nothing is decided. `wrong_clocks`: from when to when one that tells heads was ahead.
+    """
+    at = time.time()
+    rows = databases.rows(
+        "billing",
+        "SELECT confirmed_at, doubt, marks, user_id, version, status FROM messaging_subscription, billing_cacheduser "
+        "WHERE authority = 'users'",
+    )
+    if not rows:
+        return []
+    confirmed_at, doubt, marks = rows[0][:3]
+    claim, ours = _claim(confirmed_at, doubt, marks, at), {key(row[3]): (row[4], row[5]) for row in rows}
+    if claim.doubt or _proves_nothing(databases, claim, claim.confirmed_at, wrong_clocks):
+        return []
+    history, wrong = _histories(databases)[-1][1], []
+    for user in history.versions:
+        version, status = ours.get(user, (0, ""))
+        if status != "erased":
+            wrong += _untrue(history, claim, user, version, status)
+    return wrong
+
+
+def invoices_were_fresh(databases: Databases, wrong_clocks: Sequence[tuple[float, float]]) -> tuple[int, list[str]]:
+    """How many invoices by a copy that called itself fresh were looked into, and those of them for which it wasn't."""
+    histories, number = _histories(databases), 0
+    wrong: list[str] = []
+    rows = set(databases.rows("billing", "SELECT * FROM chaos_decisions"))
+    for loss in _losses(databases, "billing"):
+        rows.update(loss.rows["chaos_decisions"])
+    for user, version, staleness, doubt, confirmed_at, marks, at in rows:
+        claim = _claim(confirmed_at, doubt, marks, at)
+        # In doubt, the policy was to ask, and the authority's answer decided.
+        as_of = at - STOPPED if doubt else claim.confirmed_at
+        if staleness or _proves_nothing(databases, claim, as_of, wrong_clocks):
+            continue
+        history = next(history for until, history in histories if at < until)
+        wrong, number = wrong + _untrue(history, claim, key(user), version, "active"), number + 1
+    return number, wrong
+
+
+def _claim(confirmed_at: Any, doubt: str, marks: Any, at: float) -> Claim:
+    entries = json.loads(marks) if isinstance(marks, str) else marks
+    return Claim(moment(confirmed_at).timestamp() if confirmed_at else 0.0, doubt, any(seam for *_, seam in entries or []), at)
+
+
+def _proves_nothing(databases: Databases, claim: Claim, as_of: float, wrong_clocks: Sequence[tuple[float, float]]) -> bool:
+    """Whether it relies on a confirmation from before the authority was set back, as far as it may; or of a wrong clock."""
+    before = any(as_of <= loss.over and loss.began <= claim.at for loss in _losses(databases, "users"))
+    unsure = any(first - 1 <= as_of <= last + UNDER_WAY for first, last in wrong_clocks)
+    return before or unsure or as_of > claim.at + 1
+
+
+def _untrue(history: History, claim: Claim, user: str, version: int, status: str) -> list[str]:
+    versions = history.versions.get(user, {})
+    newest = max((number for at, number in history.stamped.get(user, []) if at <= claim.confirmed_at), default=0)
+    if newest > version and not claim.doubt and (version or versions[newest] != "erased"):
+        return [f"{claim} {user} {version} {status}: version {newest} was in the feed before"]
+    if version and not claim.unverified and versions.get(version) != status:
+        return [f"{claim} {user} {version} {status}: the authority had {versions}"]
+    return []
+
+
+def _histories(databases: Databases) -> list[tuple[float, History]]:
+    """The authority's histories, one behind the other, each with when it ended."""
+    found = [(loss.began, _history(loss.rows["chaos_versions"], loss.rows["chaos_stamps"])) for loss in _losses(databases, "users")]
+    tables = ("chaos_versions", "chaos_stamps")
+    return [*found, (math.inf, _history(*(databases.rows("users", f"SELECT * FROM {table}") for table in tables)))]
+
+
+def _history(versions: Sequence[tuple[Any, ...]], stamps: Sequence[tuple[Any, ...]]) -> History:
+    history = History({(*row,) for row in versions}, defaultdict(dict), defaultdict(list))
+    for user, version, status, _ in versions:
+        history.versions[user][version] = status
+    for _, user, version, at in stamps:
+        history.stamped[user].append((at, version))
+    return history
+
+
+def _losses(databases: Databases, context: str) -> list[Loss]:
+    return [loss for loss in databases.losses if loss.context == context]
 
 
 def events(databases: Databases, context: str, wire: str) -> list[Event]:
     """All that were ever recorded of a type."""
-    rows = databases.rows(context, "SELECT type, id, subject, causation, correlation, at FROM chaos_events")
-    return [Event(*rest) for kind, *rest in rows if kind == wire]
+    return _of(databases.rows(context, "SELECT * FROM chaos_events"), wire)
+
+
+def _of(rows: Sequence[tuple[Any, ...]], wire: str) -> list[Event]:
+    return [Event(event, *rest) for event, kind, *rest in rows if kind == wire]
 
 
 def lost(databases: Databases, since: float) -> tuple[int, list[str]]:
@@ -203,6 +349,7 @@ SETTLES: dict[str, Check] = {
     "billing knows that it is caught up, and as of when": copy_knows_its_age,
     "both outboxes are empty": outboxes_are_empty,
     "nothing is parked": nothing_is_parked,
+    "no incident of a restore or of drift is open": nothing_is_open,
     "each overdue invoice reached users once": overdue_once,
 }
 #: What may never have been otherwise.

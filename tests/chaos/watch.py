@@ -2,8 +2,10 @@
 
 from tests.chaos.databases import Databases
 
-#: Every position that was given out, in both contexts.
-STAMPS = "CREATE TABLE chaos_stamps (position BIGINT NOT NULL)"
+#: Every position that was given out, in both contexts: to which version, and when.
+STAMPS = "CREATE TABLE chaos_stamps (position BIGINT NOT NULL, about TEXT, version BIGINT, at DOUBLE PRECISION)"
+#: Every version that a user ever had at the authority.
+VERSIONS = "CREATE TABLE chaos_versions (user_id TEXT, version BIGINT, status TEXT, at DOUBLE PRECISION)"
 #: Every event that was recorded, also those that are purged since; `at` by the database's clock.
 EVENTS = (
     "CREATE TABLE chaos_events (id TEXT, type TEXT, subject TEXT, causation TEXT, correlation TEXT, at DOUBLE PRECISION NOT NULL)"
@@ -13,6 +15,11 @@ SEEN = "CREATE TABLE chaos_seen (user_id TEXT PRIMARY KEY, version BIGINT NOT NU
 BACK = "CREATE TABLE chaos_back (user_id TEXT, was TEXT, became TEXT)"
 #: Every user who was ever erased or deleted at the authority.
 ERASED = "CREATE TABLE chaos_erased (user_id TEXT PRIMARY KEY)"
+#: Every invoice, with the version of the user that it was decided on, and what the copy said of itself at that moment.
+DECISIONS = (
+    "CREATE TABLE chaos_decisions "
+    "(user_id TEXT, version BIGINT, staleness TEXT, doubt TEXT, confirmed_at TEXT, marks TEXT, at DOUBLE PRECISION)"
+)
 
 _NOTE_BACK = """
     INSERT INTO chaos_back (user_id, was, became)
@@ -26,20 +33,43 @@ _NOTE_BACK = """
 def install(databases: Databases) -> None:
     """Make the tables and triggers, once the databases are migrated."""
     make = _postgresql if databases.engine == "postgresql" else _sqlite
-    users = [STAMPS, EVENTS, ERASED, *make("stamps"), *make("events"), *make("erased")]
-    billing = [STAMPS, EVENTS, SEEN, BACK, *make("stamps"), *make("events"), *make("back")]
+    users = [STAMPS, EVENTS, ERASED, VERSIONS, *(one for name in ("stamps", "events", "erased", "versions") for one in make(name))]
+    billing = [
+        STAMPS,
+        EVENTS,
+        SEEN,
+        BACK,
+        DECISIONS,
+        *(one for name in ("stamps", "events", "back", "decisions") for one in make(name)),
+    ]
     databases.execute("users", users)
     databases.execute("billing", billing)
 
 
 #: What to note: the table that is watched, at what, under which condition, and the statements.
-def _watches(name: str, *, json: str, text: str, now: str, true: str) -> tuple[str, tuple[str, ...], str, str]:
+def _watches(name: str, *, json: str, text: str, key: str, now: str, true: str) -> tuple[str, tuple[str, ...], str, str]:
     if name == "stamps":
         return (
             "messaging_ledger",
             ("INSERT", "UPDATE OF position"),
             "NEW.position IS NOT NULL",
-            "INSERT INTO chaos_stamps (position) VALUES (NEW.position);",
+            f"INSERT INTO chaos_stamps VALUES (NEW.position, NEW.aggregate_id, NEW.version, {now});",
+        )
+    if name == "versions":
+        status = f"CASE WHEN NEW.deleted = {true} THEN 'erased' ELSE (SELECT status FROM users_user WHERE id = {key}) END"
+        return (
+            "messaging_ledger",
+            ("INSERT", "UPDATE OF version"),
+            "NEW.aggregate = 'users.user'",
+            f"INSERT INTO chaos_versions VALUES (NEW.aggregate_id, NEW.version, {status}, {now});",
+        )
+    if name == "decisions":
+        return (
+            "billing_invoice",
+            ("INSERT",),
+            true,
+            f"INSERT INTO chaos_decisions SELECT {text}, NEW.user_version, NEW.staleness, doubt, CAST(confirmed_at AS TEXT), "
+            f"CAST(marks AS TEXT), {now} FROM messaging_subscription WHERE authority = 'users';",
         )
     if name == "events":
         picked = ", ".join(json.format(key=key) for key in ("id", "type", "subject", "causationid", "correlationid"))
@@ -56,7 +86,12 @@ def _watches(name: str, *, json: str, text: str, now: str, true: str) -> tuple[s
 
 def _postgresql(name: str) -> list[str]:
     table, moments, condition, body = _watches(
-        name, json="NEW.body->>'{key}'", text="NEW.user_id::text", now="extract(epoch FROM clock_timestamp())", true="true"
+        name,
+        json="NEW.body->>'{key}'",
+        text="NEW.user_id::text",
+        key="NEW.aggregate_id::uuid",
+        now="extract(epoch FROM clock_timestamp())",
+        true="true",
     )
     # With a path of its own: the ledger's trigger, in which it runs, has a narrow one.
     declared = "RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT"
@@ -70,7 +105,12 @@ def _postgresql(name: str) -> list[str]:
 
 def _sqlite(name: str) -> list[str]:
     table, moments, condition, body = _watches(
-        name, json="json_extract(NEW.body, '$.{key}')", text="NEW.user_id", now="(julianday('now') - 2440587.5) * 86400", true="1"
+        name,
+        json="json_extract(NEW.body, '$.{key}')",
+        text="NEW.user_id",
+        key="replace(NEW.aggregate_id, '-', '')",
+        now="(julianday('now') - 2440587.5) * 86400",
+        true="1",
     )
     return [
         f"CREATE TRIGGER chaos_{name}_{number} AFTER {moment} ON {table} WHEN {condition} BEGIN {body} END"

@@ -276,6 +276,20 @@ def test_the_watch_opens_an_incident_and_closes_it(api):
     assert incident.closed_at is not None
 
 
+def test_any_comparison_that_finds_both_equal_ends_the_incident(api):
+    """A person who repairs and looks again isn't told of it for as long as the next periodic look takes."""
+    ids = both(20)
+    CachedUser.objects.using("billing").filter(pk=ids[0]).delete()
+    reconcile.watch("billing", "users")
+    assert reconcile.compare("billing", "users").verdict == "drift"
+    incident = Incident.objects.using("billing").get()
+    assert incident.closed_at is None
+    mending.repair("billing", "users", found()[0])
+    assert reconcile.compare("billing", "users").verdict == "in_sync"
+    incident.refresh_from_db(using="billing")
+    assert incident.closed_at is not None
+
+
 # --- Any two sets of rows ------------------------------------------------------------------------------------------------
 
 #: id to (version, status); few bits, so that ids lie close together and meet.

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from billing.models import CachedUser
-from messaging import checkpoints, grants, pulling, sequencer, tending
+from messaging import checkpoints, grants, locking, pulling, sequencer, tending
 from messaging.client import Authority
 from messaging.models import Consumer, Incident, Subscription
 from messaging.tending import Tending
@@ -100,6 +100,19 @@ def test_what_is_new_waits_for_its_bootstrap(live):
     live.look()
     assert not CachedUser.objects.using("billing").exists()
     assert subscription().state == "new"
+
+
+def test_a_bootstrap_that_nobody_runs_any_more_is_told_once(live, caplog):
+    """It was killed; or billing was set back to a backup that was taken amid it, and nobody remembers."""
+    said = "bootstrap billing --from users"
+    Subscription.objects.using("billing").update(state="bootstrapping", bootstrap_head=5)
+    with locking.exclusive("billing", "bootstrap-users"):
+        live.look()
+    assert said not in caplog.text
+    live.look()
+    live.look()
+    assert caplog.text.count(said) == 1
+    assert subscription().state == "bootstrapping"
 
 
 def test_a_copy_that_events_filled_from_the_first_on_is_live(live):
