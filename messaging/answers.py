@@ -17,7 +17,7 @@ from typing_extensions import TypedDict  # pydantic asks for this one before Pyt
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from messaging.contracts import LARGEST, WITHOUT_NUL, Moment
+from messaging.contracts import LARGEST, MARK, WITHOUT_NUL, Moment
 
 #: Bytes of an answer, on the wire and unpacked.
 LARGEST_ANSWER = 32 * 1024 * 1024
@@ -59,7 +59,7 @@ class Page(TypedDict, Generic[Facts]):
     time: Time
     results: Annotated[list[Facts], FailFast()]  # a list of all that is wrong with an answer may be larger than the answer
     floor: NotRequired[Position]
-    mark: NotRequired[Annotated[str, Field(max_length=64, pattern=WITHOUT_NUL)]]
+    mark: NotRequired[Annotated[str, Field(max_length=32, pattern=MARK)]]
     refused: NotRequired[Annotated[list[Position], FailFast()]]
     reported: NotRequired[Position | None]
 

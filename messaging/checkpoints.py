@@ -4,7 +4,7 @@ Copies carry the position of their change. The checkpoint moves over what is con
 until the hole is filled.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -75,9 +75,10 @@ def note_confirmed(row: Subscription, at: datetime, *, late: bool = False) -> No
         row.confirmed_at = min(at, now)
 
 
-def advance(consumer: str, events: Sequence["Event"], outcome: "Outcome") -> None:
+def advance(consumer: str, events: Sequence["Event"], outcome: "Outcome", moved: Container[str]) -> None:
     """Count the outcome and move the checkpoint, in the caller's transaction and last in it: the row's lock lets the workers of one
-    queue through one after the other, and only for these two statements. Raises `Paused` where a bootstrap holds the queue."""
+    queue through one after the other, and only for these two statements. `moved`: the ids of those events that changed something.
+    Raises `Paused` where a bootstrap holds the queue."""
     by_source: dict[str, list[Event]] = {}
     for event in events:
         found = by_source.setdefault(event.source, [])
@@ -91,11 +92,8 @@ def advance(consumer: str, events: Sequence["Event"], outcome: "Outcome") -> Non
         row.checkpoint, row.ahead = merge(before, row.ahead, positions)
         row.head = max(row.head, row.checkpoint, *(last for _, last in row.ahead[-1:]))
         note_progress(row, moved=row.checkpoint > before)
-        marked = sorted(
-            (position, event.mark, event.previous_mark) for event, position in zip(placed, positions, strict=True) if event.mark
-        )
-        if conf.cache(consumer, source) is not None:  # who keeps no copy has no contact that could verify it
-            history.adopt(row, marked)
+        # What came late and changed nothing says nothing of the copy, and the authority may have pruned its mark.
+        _adopt(row, [event for event in placed if event.id in moved or (event.position or 0) > before])
         if number == 0:
             row.applied, row.duplicate = row.applied + outcome.applied, row.duplicate + outcome.duplicate
             row.obsolete += outcome.obsolete
@@ -103,12 +101,25 @@ def advance(consumer: str, events: Sequence["Event"], outcome: "Outcome") -> Non
         row.save(using=consumer, update_fields=_MOVED)
 
 
+def note_late(consumer: str, event: "Event") -> None:
+    """An event was applied long after it arrived: the copy has something of its round, too. In the caller's transaction."""
+    row = _locked(consumer, event.source)
+    _adopt(row, [event])
+    row.save(using=consumer, update_fields=["marks", "doubt", "doubtful_since"])
+
+
+def _adopt(row: Subscription, events: Sequence["Event"]) -> None:
+    """Who keeps no copy has no contact that could verify it."""
+    if conf.cache(str(row._state.db), row.authority) is not None:
+        history.adopt(row, [(event.position, event.mark, event.previous_mark) for event in events if event.position and event.mark])
+
+
 def hear(consumer: str, authority: str, head: int, at: datetime, mark: str = "") -> None:
     """A heartbeat: the authority's head at a time of its clock, with its round's mark, by the same road as the events before it."""
     with transaction.atomic(using=consumer):
         row = _locked(consumer, authority)
         row.head, row.heartbeat_at = max(row.head, head), timezone.now()
-        if row.checkpoint >= head and history.confirms(row, mark):
+        if row.checkpoint >= head and history.confirms(row, mark, head=head, highest=highest(row)):
             note_confirmed(row, at, late=True)
         note_progress(row, moved=False)
         row.save(using=consumer, update_fields=["head", "heartbeat_at", "confirmed_at", "behind_since"])

@@ -24,6 +24,8 @@ WIRE_TYPE = re.compile(r"[a-z]+\.[a-z]+\.[a-z_]+\.v[1-9][0-9]*")
 LARGEST = 2**63 - 1
 #: PostgreSQL stores no NUL character.
 WITHOUT_NUL = r"^[^\x00]*$"
+#: A stamping round's mark, as an authority takes it back.
+MARK = r"^[0-9a-f]*$"
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -102,9 +104,9 @@ class Envelope(BaseModel):
         description="The change's place in the authority's feed, where it was still the latest when it was sent.",
     )
     mark: str = Field(
-        default="", max_length=32, pattern=WITHOUT_NUL, description="The mark of the stamping round that gave out the position."
+        default="", max_length=32, pattern=MARK, description="The mark of the stamping round that gave out the position."
     )
-    markbefore: str = Field(default="", max_length=32, pattern=WITHOUT_NUL, description="The mark of the round before that one.")
+    markbefore: str = Field(default="", max_length=32, pattern=MARK, description="The mark of the round before that one.")
     repair: bool = Field(default=False, description="Recorded afterwards, for a change that no event had been recorded for.")
     replay: bool = Field(default=False, description="A recorded event that is sent again, with the id that it had.")
 

@@ -36,6 +36,9 @@ def sort(rows: Sequence[tuple[Any, str, int | None]], rounds: Rounds = NO_ROUNDS
         except ValueError as error:  # the databases take JSON that is nested deeper, and SQLite lone surrogates
             bad.append((row_id, f"Not JSON that can be sent: {error}"))
             continue
+        if isinstance(event, dict):
+            for ours in ("position", "mark", "markbefore"):  # whoever wrote a row by hand doesn't know them
+                event.pop(ours, None)
         reason = problem(event) or (too_large(event) if len(body) > LARGEST_EVENT else "")
         if reason:
             bad.append((row_id, reason))

@@ -86,14 +86,21 @@ def handler_for(context: str, event_type: str) -> Handler:
         raise UnknownHandler(f"{context} lists no handler for {event_type}.") from None
 
 
-def run(handler: Handler, events: Sequence[Event]) -> int:
-    """Apply the events; returns how many of them were obsolete."""
+def run(handler: Handler, events: Sequence[Event]) -> tuple[int, set[str]]:
+    """Apply the events; returns (how many of them were obsolete, the ids of those that may have changed something)."""
     if not handler.each:
-        outcome = handler.apply(events)
-        return outcome.obsolete if outcome else 0
-    obsolete = 0
+        return _run(handler, events)
+    obsolete, moved = 0, set[str]()
     for event in events:
         with event.tracing():
-            outcome = handler.apply([event])
-        obsolete += outcome.obsolete if outcome else 0
-    return obsolete
+            old, new = _run(handler, [event])
+        obsolete, moved = obsolete + old, moved | new
+    return obsolete, moved
+
+
+def _run(handler: Handler, events: Sequence[Event]) -> tuple[int, set[str]]:
+    outcome = handler.apply(events)
+    if outcome is None:
+        return 0, {event.id for event in events}
+    applied = {str(key) for key in outcome.applied}
+    return outcome.obsolete, {event.id for event in events if event.subject in applied}

@@ -1,15 +1,16 @@
 """Which of an authority's histories a copy has, on the consumer's side: the marks (`messaging.marks`) of what it applied.
 
-`Subscription.marks` lists rounds, [position, mark, seam], in the order in which something of them was applied. A round that names
-the one before it in the list as its predecessor continues it; any other one begins behind a *seam*, and so may be of another
-history. Each contact shows the last round before each seam, and the last of all. Where the authority issued all of them, there is
-one history and no seam any more; else the copy is *doubtful*, and no decision counts it as fresh until a comparison has found both
-sides equal.
+`Subscription.marks` lists rounds, [position, mark, mark of the round before, verified], by position. A history is a line: a round
+is known to belong to it where the authority said so at a contact, or where it is the predecessor of such a round. Rounds that go
+on from the highest of these continue the line. Any other one may be of another history, and waits for a contact. Each contact shows
+the end of the line and of every run beside it. Where the authority issued all of them, there is one history; else the copy is
+*doubtful*, and no decision counts it as fresh until a comparison has found both sides equal.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 from django.db import transaction
@@ -21,16 +22,21 @@ from messaging.models import Subscription
 
 #: Rounds that are kept, so that a heartbeat which comes behind later rounds is still known.
 KEPT = 16
-#: Rounds that are kept where seams don't allow fewer. Past that the copy can't be verified any more.
-MOST = 200
+#: Rounds that are kept where what isn't verified doesn't allow fewer. Past that the copy can't be verified any more: a web server
+#: takes no longer line than their pairs make.
+MOST = 100
+#: Seconds since the last message within which a heartbeat may have been overtaken by what came behind it.
+OVERTAKEN_SECONDS = 2.0
 
 
 class Entry(NamedTuple):
-    """A round of which something was applied: its highest position that was, its mark, whether it doesn't follow the one before."""
+    """A round of which something was applied: its highest position that was, its mark, that of the round before it (empty where it
+    isn't known), and whether the authority said that it issued it."""
 
     position: int
     mark: str
-    seam: bool
+    previous: str
+    verified: bool
 
 
 @dataclass(frozen=True)
@@ -47,45 +53,37 @@ class Answer:
 
 def shown(row: Subscription) -> list[Pair]:
     """The pairs to show at a contact."""
-    entries = _entries(row)
-    last = [index for index, entry in enumerate(entries) if index + 1 == len(entries) or entries[index + 1].seam]
-    return [(entries[index].position, entries[index].mark) for index in last]
+    line, beside = _runs(_entries(row))
+    return [(run[-1].position, run[-1].mark) for run in ([line, *beside] if line else beside)]
 
 
 def unverified(row: Subscription) -> bool:
     """Whether something was applied of which it isn't known that it belongs to the same history."""
-    return any(entry.seam for entry in _entries(row))
+    return bool(_runs(_entries(row))[1])
 
 
 def adopt(row: Subscription, rounds: Iterable[tuple[int, str, str]]) -> None:
-    """Note (position, mark, mark of the round before) of what was applied, in ascending order. The caller saves the row."""
+    """Note (position, mark, mark of the round before) of what was applied. The caller saves the row."""
     if row.doubt:
         return  # until a comparison has found both sides equal
-    entries = _entries(row)
+    entries = {entry.mark: entry for entry in _entries(row)}
     for position, mark, previous in rounds:
-        place = next((index for index in reversed(range(len(entries))) if entries[index].mark == mark), None)
-        if place is not None:
-            entries[place] = entries[place]._replace(position=max(entries[place].position, position))
-        elif any(entry.position == position for entry in entries):
-            doubt(row, f"{row.authority} gave out position {position} twice, so it was set back.")
-            return
-        else:
-            entries.append(Entry(position, mark, bool(entries) and entries[-1].mark != previous))
-    while len(entries) > KEPT and not entries[1].seam:
-        del entries[0]
-    if len(entries) > MOST:
-        doubt(row, f"Too much came from {row.authority} without a contact to verify it.")
-        return
-    _keep(row, entries)
+        known = entries.get(mark) or Entry(position, mark, previous, False)
+        entries[mark] = known._replace(position=max(known.position, position), previous=known.previous or previous)
+    _keep(row, entries.values())
 
 
-def confirms(row: Subscription, mark: str) -> bool:
-    """Whether a heartbeat with this mark speaks of the history that this copy has. Without marks on either side it is trusted."""
+def confirms(row: Subscription, mark: str, *, head: int, highest: int) -> bool:
+    """Whether a heartbeat with this mark speaks of the history that this copy has, up to `highest`. Without marks on either side it
+    is trusted. A heartbeat of less than the copy has may have been overtaken by what came behind it; where nothing came just now,
+    the authority may have lost what the copy has beyond it."""
     if row.doubt:
         return False
     entries = _entries(row)
     if not entries:
         return True
+    if head < highest and (row.last_event_at is None or timezone.now() - row.last_event_at > timedelta(seconds=OVERTAKEN_SECONDS)):
+        return False
     return not unverified(row) and any(entry.mark == mark for entry in entries)
 
 
@@ -109,20 +107,13 @@ def contacted(row: Subscription, answer: Answer, pairs: Sequence[Pair], at: int,
     if answer.reported is not None and answer.reported > highest:
         doubt(row, f"This copy was set back: it has position {highest}, and had reported {answer.reported}.")
         return False
-    entries = _entries(row)
     known = {mark for _, mark in pairs}
-    verified = max((index for index, entry in enumerate(entries) if entry.mark in known), default=-1)
-    # All up to there is one history. What was applied during the contact keeps its seams.
-    entries = [entry._replace(seam=entry.seam and index > verified) for index, entry in enumerate(entries)]
-    place = next((index for index, entry in enumerate(entries) if entry.mark == answer.mark), None)
-    if place is not None:
-        entries[place] = Entry(max(entries[place].position, at), answer.mark, False)
-    elif answer.mark and (verified >= 0 or not pairs) and (verified < 0 or at > entries[verified].position):
-        entries.insert(verified + 1, Entry(at, answer.mark, False))
-        if verified < 0 and len(entries) > 1:
-            entries[1] = entries[1]._replace(seam=True)
-    _keep(row, entries)
-    return not unverified(row)
+    entries = {entry.mark: entry._replace(verified=entry.verified or entry.mark in known) for entry in _entries(row)}
+    if answer.mark:
+        place = entries.get(answer.mark) or Entry(at, answer.mark, "", True)
+        entries[answer.mark] = place._replace(position=max(place.position, at), verified=True)
+    _keep(row, entries.values())
+    return not row.doubt and not unverified(row)
 
 
 def doubt(row: Subscription, reason: str) -> None:
@@ -141,15 +132,61 @@ def settle(consumer: str, authority: str, since: datetime, head: int, mark: str)
             return False
         row.doubt, row.doubtful_since, row.behind_since = "", None, None
         row.checkpoint, row.head, row.ahead = head, head, []
-        row.marks = [[head, mark, False]] if mark else None
+        row.marks = [[head, mark, "", True]] if mark else None
         row.save(using=consumer)
         incidents.settled(consumer, authority)
     return True
+
+
+def _runs(entries: Sequence[Entry]) -> tuple[list[Entry], list[list[Entry]]]:
+    """(the line of rounds that belong to one history, runs beside it of which that isn't known). Each run is a chain.
+
+    Where nothing was verified yet, the lowest round begins the line.
+    """
+    line = [entry for entry in entries if entry.verified] or list(entries[:1])
+    beside: list[list[Entry]] = []
+    for entry in entries:
+        if entry.verified or entry is line[0]:
+            continue
+        run = next((run for run in [line, *beside] if run[-1].mark == entry.previous), None)
+        if run is None:
+            beside.append([entry])
+        else:
+            run.append(entry)
+    return line, beside
 
 
 def _entries(row: Subscription) -> list[Entry]:
     return [Entry(*entry) for entry in row.marks or []]
 
 
-def _keep(row: Subscription, entries: Sequence[Entry]) -> None:
-    row.marks = [list(entry) for entry in entries] or None
+def _keep(row: Subscription, found: Iterable[Entry]) -> None:
+    """Keep rounds by position. The predecessor of a verified round is verified, too."""
+    kept: list[Entry] = []
+    proven: set[str] = set()
+    for entry in sorted(found, key=lambda entry: entry.position, reverse=True):
+        if kept and kept[-1].position == entry.position:
+            doubt(row, f"{row.authority} gave out position {entry.position} twice, so it was set back.")
+            return
+        verified = entry.verified or entry.mark in proven
+        if verified:
+            proven.add(entry.previous)
+        kept.append(entry._replace(verified=verified))
+    kept = _fewer(kept[::-1])
+    if len(kept) > MOST:
+        doubt(row, f"Too much came from {row.authority} without a contact to verify it.")
+        return
+    row.marks = [list(entry) for entry in kept] or None
+
+
+def _fewer(entries: list[Entry]) -> list[Entry]:
+    """Without the lowest that are more than `KEPT`: of a chain the end is enough, and of what is verified the highest."""
+    left = {entry.mark: entry for entry in entries}
+    line, beside = _runs(entries)
+    spare = [pair for run in [line, *beside] for pair in pairwise(run) if pair[1].verified or not pair[0].verified]
+    spare.sort(key=lambda pair: pair[0].position)
+    for lower, upper in spare[: max(0, len(entries) - KEPT)]:
+        previous = left.pop(lower.mark).previous
+        if not upper.verified:
+            left[upper.mark] = left[upper.mark]._replace(previous=previous)
+    return list(left.values())

@@ -117,6 +117,7 @@ def _take(consumer: str, arrivals: Sequence[Arrival], failure: Exception | None 
         steps.reach("inbox.deduplicated")
         fresh = {item.key: item for item in arrivals if item.key in new}  # a message may hold one event twice
         parked = obsolete = 0
+        moved: set[str] = set()
         batches: dict[int, tuple[handlers.Handler, list[handlers.Event]]] = {}
         for item in fresh.values():
             if item.event is None or item.handler is None:
@@ -128,13 +129,14 @@ def _take(consumer: str, arrivals: Sequence[Arrival], failure: Exception | None 
             else:
                 batches.setdefault(id(item.handler.apply), (item.handler, []))[1].append(item.event)
         for handler, events in batches.values():
-            obsolete += handlers.run(handler, events)
+            old, new_ids = handlers.run(handler, events)
+            obsolete, moved = obsolete + old, moved | new_ids
         steps.reach("inbox.handled")
         outcome = Outcome(len(fresh) - parked - obsolete, len(arrivals) - len(fresh), obsolete, parked)
         # What waits for its retry isn't applied: its place stays a hole, which shows as lag, and which the feed may fill.
         waiting = parking.unsettled(consumer, [item.event.id for item in arrivals if item.event and item.key not in new])
         done = [item.event for item in arrivals if item.event and failure is None and item.event.id not in waiting]
-        checkpoints.advance(consumer, done, outcome)
+        checkpoints.advance(consumer, done, outcome, moved)
         steps.reach("inbox.before_commit")
     steps.reach("inbox.committed")
     return outcome

@@ -11,6 +11,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from django.db.models import Subquery, Value
+from django.db.models.functions import Coalesce
+
 from messaging import sequencer
 from messaging.models import Consumer, Mark
 
@@ -37,7 +40,9 @@ def rounds(using: str, positions: Iterable[int]) -> Rounds:
     """The rounds that gave out these positions. One indexed query for those that lie close together, as those of a batch do."""
     found: list[Mark] = []
     for first, last in _runs(sorted(positions)):
-        found += Mark.objects.using(using).filter(position__gte=first, first__lte=last).order_by("position")
+        above = Mark.objects.using(using).filter(position__gte=last).order_by("position").values("position")[:1]
+        upto = Coalesce(Subquery(above), Value(last))  # the last round may end beyond what was asked for
+        found += Mark.objects.using(using).filter(position__gte=first, position__lte=upto).order_by("position")
     return Rounds(found)
 
 

@@ -125,7 +125,7 @@ class Subscription(models.Model):
         help_text="The authority's floor when this copy was begun from 0: what was purged up to there, it need not know.",
     )
     marks = models.JSONField(
-        null=True, blank=True, help_text="[position, mark, seam] of the rounds last applied; see `messaging.history`."
+        null=True, blank=True, help_text="[position, mark, mark before, verified] of the rounds applied; see `messaging.history`."
     )
     doubt = models.CharField(
         max_length=300,

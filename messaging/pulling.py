@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -71,10 +72,14 @@ def catch_up(
     rows = applied = 0
     row = subscribed(consumer, authority)
     checkpoint = head = row.checkpoint
-    for since, page, pairs in pages(asking, cache, row, page_size=page_size, until=until):
-        new, checkpoint = take(consumer, authority, cache, page, since=since, source=source, pairs=pairs)
-        rows, applied, head = rows + len(page.results), applied + new, page.head
-        progress(len(page.results))
+    try:
+        for since, page, pairs in pages(asking, cache, row, page_size=page_size, until=until):
+            new, checkpoint = take(consumer, authority, cache, page, since=since, source=source, pairs=pairs)
+            rows, applied, head = rows + len(page.results), applied + new, page.head
+            progress(len(page.results))
+    finally:
+        if client is None:
+            asking.close()
     return Pulled(rows, applied, checkpoint, head)
 
 
@@ -117,13 +122,28 @@ def report(consumer: str, authority: str, *, client: Authority | None = None, te
     """Tell the authority up to where the consumer has everything; returns the consumer's record, with the head it heard.
 
     A copy that is live says so, which ends its bootstrap's grant. `tell_live` is False where it was said since that bootstrap:
-    once more would end a grant that was opened for the next one. Raises `Unreachable`, `Denied`, `BelowFloor`.
+    once more would end a grant that was opened for the next one. What the authority hears lets it forget marks; so a copy of which
+    it isn't known that it is of one history is verified first, and one in doubt reports nothing. Raises `Unreachable`, `Denied`,
+    `BelowFloor`.
     """
     row, asking = subscribed(consumer, authority), client or Authority(authority, consumer)
-    live = tell_live and row.state == Subscription.State.LIVE
-    at, pairs = row.checkpoint, history.shown(row)
     try:
-        page = asking.changes(at, limit=1, until=at, checkpoint=at, live=live or None, floor=row.floor, marks=spelled(pairs))
+        if history.unverified(row) or row.doubt:
+            row = _contact(row, consumer, asking, tell=False, live=False)
+        if not history.unverified(row) and not row.doubt:
+            row = _contact(row, consumer, asking, tell=True, live=tell_live and row.state == Subscription.State.LIVE)
+    finally:
+        if client is None:
+            asking.close()
+    return row
+
+
+def _contact(row: Subscription, consumer: str, client: Authority, *, tell: bool, live: bool) -> Subscription:
+    """Ask the authority how this copy stands; `tell`: with what it has."""
+    authority, at, pairs = row.authority, row.checkpoint, history.shown(row)
+    told: dict[str, Any] = {"checkpoint": at, "live": live or None} if tell else {}
+    try:
+        page = client.changes(at, limit=1, until=at, floor=row.floor, marks=spelled(pairs), **told)
     except Denied as error:
         if at == 0 and error.reason == "bootstrap_closed":
             _never_began(consumer, authority)

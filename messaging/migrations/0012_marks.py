@@ -54,7 +54,9 @@ class Migration(migrations.Migration):
             model_name="subscription",
             name="marks",
             field=models.JSONField(
-                blank=True, help_text="[position, mark, seam] of the rounds last applied; see `messaging.history`.", null=True
+                blank=True,
+                help_text="[position, mark, mark before, verified] of the rounds applied; see `messaging.history`.",
+                null=True,
             ),
         ),
         migrations.AlterField(

@@ -3,15 +3,31 @@ comparison has found both sides equal."""
 
 import json
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
+from pydantic import ValidationError
 
 from billing.models import CachedUser, Invoice
 from billing.services import invoices_generate
-from messaging import bootstrap, checkpoints, copies, engines, inbox, marks, mending, pulling, reconcile, sequencer, staleness
-from messaging.client import Authority
+from messaging import (
+    bootstrap,
+    checkpoints,
+    copies,
+    engines,
+    history,
+    inbox,
+    marks,
+    mending,
+    pulling,
+    reconcile,
+    sequencer,
+    staleness,
+)
+from messaging.client import Authority, Unreachable
+from messaging.contracts import Envelope
 from messaging.models import Consumer, Incident, Mark, Subscription
 from messaging.status import consumer_states
 from messaging.tending import Tending
@@ -286,6 +302,151 @@ def test_an_authority_of_the_last_release_shows_no_marks_and_causes_no_doubt(ten
     assert not copy().doubt
     assert copy().marks is None
     assert staleness.doubt("billing", "users", MINUTE) == ""
+
+
+def arrive(*numbers: int) -> None:
+    """Hand over messages of which each brings one round, in this order."""
+    sequencer.stamp_pending("users")
+    with transaction.atomic(using="users"):
+        rows = sorted(engines.for_alias("users").claim("users", 1000), key=lambda row: row[2])
+    good, _ = copies.sort(rows, marks.rounds("users", [position for _, _, position in rows]))
+    consumer = Consumer.objects.using("users").get(pk="billing")
+    for number in numbers:
+        for message in copies.messages([good[number]], consumer):
+            inbox.receive("billing", message)
+
+
+def reported(rounds: int = 3) -> None:
+    """What `tend` and the relay do when nothing happens for a while."""
+    for _ in range(rounds):
+        pulling.report("billing", "users")
+        marks.prune("users")
+
+
+def assert_fresh() -> None:
+    assert copy().doubt == ""
+    heartbeat()
+    assert staleness.doubt("billing", "users", MINUTE) == ""
+
+
+def test_rounds_out_of_order_and_pruned_cause_no_doubt(tending):
+    change(4)
+    arrive(3, 1, 0, 2)
+    reported()
+    assert_fresh()
+
+
+def test_a_message_that_comes_again_long_after_its_round_was_pruned_causes_no_doubt(tending):
+    change(1)
+    sequencer.stamp_pending("users")
+    with transaction.atomic(using="users"):
+        rows = engines.for_alias("users").claim("users", 1000)
+    good, _ = copies.sort(rows, marks.rounds("users", [position for _, _, position in rows]))
+    (first,) = copies.messages(good, Consumer.objects.using("users").get(pk="billing"))
+    inbox.receive("billing", first)
+    for _ in range(5):
+        change(4)
+        deliver()
+        reported(1)
+    inbox.receive("billing", first)
+    reported()
+    assert_fresh()
+
+
+def test_what_the_feed_brought_before_the_broker_did_causes_no_doubt(tending):
+    """A worker was away; meanwhile the pull brought all of it, and the authority pruned. It takes some of what waited."""
+    change(5)
+    pulling.catch_up("billing", "users")
+    heartbeat()
+    sequencer.stamp_pending("users")
+    with transaction.atomic(using="users"):
+        rows = sorted(engines.for_alias("users").claim("users", 1000), key=lambda row: row[2])
+    good, _ = copies.sort(rows, marks.rounds("users", [position for _, _, position in rows]))
+    consumer = Consumer.objects.using("users").get(pk="billing")
+    waiting = [message for row in good[::2] for message in copies.messages([row], consumer)]
+    reported()
+    for message in waiting:
+        inbox.receive("billing", message)
+    reported()
+    assert_fresh()
+
+
+def test_an_answer_that_was_lost_lets_no_mark_go_that_is_still_to_be_shown(tending, monkeypatch):
+    change(4)
+    arrive(3, 1)
+    changes = Authority.changes
+
+    def lost(self, *args, **asked):
+        changes(self, *args, **asked)
+        raise Unreachable("its answer was lost")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Authority, "changes", lost)
+        with pytest.raises(Unreachable):
+            pulling.report("billing", "users")
+    marks.prune("users")
+    pulling.catch_up("billing", "users")
+    reported()
+    assert_fresh()
+
+
+def test_a_heartbeat_of_a_restored_authority_confirms_nothing(tending):
+    """Its last round is one that the copy has. Only a heartbeat that was overtaken just now speaks of an earlier moment."""
+    backup = Backup("users")
+    change(3)
+    deliver()
+    heartbeat()
+    backup.restore()
+    long_ago = timezone.now() - 2 * MINUTE
+    Subscription.objects.using("billing").filter(pk="users").update(confirmed_at=long_ago, last_event_at=long_ago)
+    heartbeat()
+    assert copy().confirmed_at == long_ago
+    assert staleness.doubt("billing", "users", MINUTE)
+
+
+def test_what_was_applied_during_a_contact_is_shown_at_the_next_one(tending):
+    """Rounds of a lost history and of the new one arrive while a page is under way that ends at the new one."""
+    row = copy()
+    last = history.Entry(*row.marks[-1])
+    history.adopt(row, [(last.position + 1, "aa", last.mark), (last.position + 2, "bb", "cc")])
+    answered = history.Answer("bb", (), None, last.position + 2)
+    assert not history.contacted(row, answered, [(last.position, last.mark)], last.position + 2, last.position + 2)
+    assert (last.position + 1, "aa") in history.shown(row)
+
+
+def test_many_rounds_in_a_row_wait_for_no_contact(tending):
+    row = copy()
+    last = history.Entry(*row.marks[-1])
+    names = [last.mark, *(f"{number:04x}" for number in range(300))]
+    for number, (before, mark) in enumerate(pairwise(names), start=1):
+        history.adopt(row, [(last.position + number, mark, before)])
+    assert not row.doubt
+    assert not history.unverified(row)
+    assert history.shown(row) == [(last.position + 300, names[-1])]
+    assert len(row.marks) == history.KEPT
+
+
+def test_what_somebody_wrote_into_an_outbox_row_is_no_mark(tending):
+    change(1)
+    with transaction.atomic(using="users"):
+        ((row_id, body, _),) = engines.for_alias("users").claim("users", 1)
+    forged = {**json.loads(body), "position": 3, "mark": "zz!", "markbefore": "zz!"}
+    good, bad = copies.sort([(row_id, json.dumps(forged), None)])
+    assert not bad
+    assert not {"position", "mark", "markbefore"} & good[0].event.keys()
+    with pytest.raises(ValidationError):
+        Envelope.model_validate(forged)
+
+
+def test_a_copy_in_doubt_reports_no_checkpoint(tending):
+    row = copy()
+    history.doubt(row, "It was set back.")
+    row.save()
+    before = Consumer.objects.using("users").get(pk="billing").checkpoint
+    change(2)
+    deliver()
+    pulling.report("billing", "users")
+    assert Consumer.objects.using("users").get(pk="billing").checkpoint == before
 
 
 def test_a_consumer_of_the_last_release_gets_heartbeats_that_it_understands(api):
