@@ -56,6 +56,7 @@ class Watch:
     arrived: deque[tuple[float, int]] = field(default_factory=deque)
     told_new: bool = False
     told_left: bool = False
+    doubt_pause: float = DOUBTED
 
     def overdue(self, row: Subscription) -> int:
         """The highest position that had arrived `GRACE` ago: what is still missing below it has had its time to come.
@@ -143,7 +144,7 @@ class Tending:
             self._fill(authority, watch, row)
         if now - watch.reported >= REPORT or row.state in (State.NEW, State.UNREACHABLE) or history.unverified(row):
             row = self._report(authority, watch)
-        if row.doubt and now - watch.doubted >= DOUBTED:
+        if row.doubt and now - watch.doubted >= watch.doubt_pause:
             watch.doubted = now
             self._settle(authority, watch, row)
         if self.compare_every and now - watch.compared >= self.compare_every:
@@ -213,16 +214,28 @@ class Tending:
                 log.warning("%s: pulled %s of %s that hadn't arrived", self.consumer, plural(applied, "change"), authority)
 
     def _settle(self, authority: str, watch: Watch, row: Subscription) -> None:
-        """Compare a copy that is in doubt: where both sides are equal, it is so no more."""
+        """Compare a copy that is in doubt: where both sides are equal, it is so no more. Until somebody repairs what differs, it is
+        compared again at growing distances: a comparison reads both sides whole."""
         log.warning("%s: its copy of %s is in doubt: %s", self.consumer, authority, row.doubt)
         found = reconcile.compare(self.consumer, authority, client=watch.client)
-        if found.verdict == "in_sync":
+        watch.doubt_pause = min(2 * watch.doubt_pause, max(DOUBTED, self.compare_every))
+        if not pulling.subscribed(self.consumer, authority).doubt:
+            watch.doubt_pause = DOUBTED
             log.info("%s: its copy of %s is as its authority has it, and in doubt no more", self.consumer, authority)
-        elif found.verdict == "drift":
-            incidents.drift(self.consumer, authority, [row["id"] for row in found.rows])
+        if found.verdict != "drift":
+            return
+        incidents.drift(self.consumer, authority, [row["id"] for row in found.rows])
+        erased = found.counts["erased_here"]
+        if erased:
+            log.warning(
+                "%s: %s erased here and not at %s. Type here: reconcile %s --from %s --json > FILE. "
+                "Then there: erase_again %s --from FILE",
+                *(self.consumer, plural(erased, "row is", "rows are"), authority, self.consumer, authority, authority),
+            )
+        if found.differing > erased:
             log.warning(
                 "%s: %s of its copy of %s differ. Type: reconcile %s --from %s --repair",
-                *(self.consumer, plural(found.differing, "row"), authority, self.consumer, authority),
+                *(self.consumer, plural(found.differing - erased, "row"), authority, self.consumer, authority),
             )
 
     def _report(self, authority: str, watch: Watch) -> Subscription:

@@ -2,6 +2,7 @@
 comparison has found both sides equal."""
 
 import json
+import math
 from datetime import timedelta
 from itertools import pairwise
 
@@ -599,3 +600,35 @@ def test_tending_brings_a_new_copy_that_heard_of_everything_to_live(api):
     found.look()
 
     assert (copy().state, copy().checkpoint) == ("live", 6)
+
+
+def test_tending_says_what_to_type_where_only_erased_rows_differ_and_compares_less_and_less_often(tending, caplog):
+    caplog.set_level("INFO", "messaging.tending")
+    backup = Backup("users")
+    user = users()[0]
+    user_erase(user_id=user.pk)
+    deliver()
+    backup.restore()
+    pulling.report("billing", "users")
+    assert copy().doubt
+
+    tending.look()
+
+    assert not copy().doubt
+    assert "in doubt no more" in caplog.text
+    assert "erase_again users --from FILE" in caplog.text
+    assert "--repair" not in caplog.text
+
+    backup.restore()
+    User.objects.using("users").filter(pk=users()[2].pk).update(status="suspended")
+    row = copy()
+    history.doubt(row, "It was set back.")
+    row.save()
+    watch = tending._watches["users"]
+    tending.compare_every = 300.0
+    for pause in (60.0, 120.0):
+        watch.doubted, watch.compared = 0.0, math.inf
+        tending.look()
+        assert copy().doubt
+        assert watch.doubt_pause == pause
+    assert "Type: reconcile billing --from users --repair" in caplog.text
