@@ -148,7 +148,8 @@ def _unique(connection: BaseDatabaseWrapper, tracked: Tracked) -> list[list[str]
 
 class KeptTriggers:
     """An execute wrapper for a `migrate`: a table of Django's making anew gets its triggers back at once, so that a data migration
-    behind it is counted. Those that no longer fit the table are left out; `migrate` installs the new ones when it ends."""
+    behind it is counted. And SQLite drops no column while any trigger names it, so triggers step aside for that. Those that no
+    longer fit are left out; `migrate` installs the new ones when it ends."""
 
     def __init__(self) -> None:
         self.dropped: dict[str, list[tuple[str, str]]] = {}
@@ -159,10 +160,27 @@ class KeptTriggers:
             kept = triggers(connection, drop["table"], "messaging_")
             if kept:
                 self.dropped[drop["table"]] = kept
-        result = execute(sql, params, many, context)
+        aside = self._put_aside(connection) if isinstance(sql, str) and _DROP_COLUMN.match(sql) else ()
+        try:
+            result = execute(sql, params, many, context)
+        finally:
+            for table in aside:
+                self._restore(connection, table)
         if isinstance(sql, str) and (renamed := _RENAME.fullmatch(sql)):
             self._restore(connection, renamed["table"])
         return result
+
+    def _put_aside(self, connection: BaseDatabaseWrapper) -> list[str]:
+        """Drop all our triggers, also those of other tables: their statements may name the column. Returns their tables."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT DISTINCT tbl_name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 10) = 'messaging_'"
+            )
+            tables = [table for (table,) in cursor.fetchall()]
+        for table in tables:
+            self.dropped[table] = triggers(connection, table, "messaging_")
+            drop_triggers(connection, table, "messaging_")
+        return tables
 
     def _restore(self, connection: BaseDatabaseWrapper, table: str) -> None:
         with connection.cursor() as cursor:
@@ -177,6 +195,7 @@ class KeptTriggers:
 
 #: What Django's schema editor says when it makes a table anew.
 _DROP = re.compile(r'DROP TABLE "(?P<table>[^"]+)"')
+_DROP_COLUMN = re.compile(r"\s*ALTER\s+TABLE\s+\S+\s+DROP\s+COLUMN\b", re.IGNORECASE)
 _RENAME = re.compile(r'ALTER TABLE "new__(?P<table>[^"]+)" RENAME TO "(?P=table)"')
 
 

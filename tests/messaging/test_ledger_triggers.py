@@ -8,7 +8,7 @@ import pytest
 from django.apps.registry import Apps
 from django.core.management import call_command
 from django.core.management.sql import emit_pre_migrate_signal
-from django.db import DatabaseError, connections, models
+from django.db import DatabaseError, connections, models, transaction
 
 from config.celery import app
 from messaging import engines, ledger
@@ -318,6 +318,36 @@ def test_a_table_that_is_made_anew_keeps_counting_at_once() -> None:
             raw("UPDATE altered SET status = 'old'")
         assert entries() == [("1", 2, False)]
         assert guards.for_alias("users").there(connections["users"], guard)
+
+
+@pytest.mark.parametrize("column", ["status", "other"])
+def test_a_column_may_go_though_triggers_stand(column: str) -> None:
+    """SQLite drops no column that a trigger names: here the field of the tombstone, or one that none of them knows."""
+    sqlite_only()
+    with tracked_table("altered") as tracked:
+        raw("ALTER TABLE altered ADD COLUMN other integer")
+        raw("INSERT INTO altered (id, status) VALUES (1, 'new')")
+        with during_migrate("users"):
+            raw(f'ALTER TABLE "altered" DROP COLUMN "{column}"')
+            User.objects.using("users").create(email="beside@example.org", name="Beside")
+            raw("UPDATE altered SET id = id")
+        assert entries() == [("1", 1 if column == "status" else 2, False)]
+        assert Ledger.objects.using("users").filter(aggregate="users.user").count() == 1
+        assert engines.for_alias("users").trigger_missing(connections["users"], tracked) == (column == "status")
+
+
+def test_a_column_of_the_ledger_may_go_too() -> None:
+    """As when its migration is undone. The triggers that name it are left out."""
+    sqlite_only()
+    with during_migrate("users"), pytest.raises(Undone), transaction.atomic(using="users"):
+        raw('ALTER TABLE "messaging_ledger" DROP COLUMN "erased"')
+        assert engines.for_alias("users").trigger_missing(connections["users"], ledger.TRACKED["users.user"])
+        raise Undone
+    assert not engines.for_alias("users").trigger_missing(connections["users"], ledger.TRACKED["users.user"])
+
+
+class Undone(Exception):
+    """Rolls a transaction back."""
 
 
 def test_triggers_that_no_longer_fit_their_table_are_left_out_until_the_end_of_migrate() -> None:
