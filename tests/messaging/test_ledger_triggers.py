@@ -11,13 +11,15 @@ from django.core.management.sql import emit_pre_migrate_signal
 from django.db import DatabaseError, connections, models, transaction
 
 from config.celery import app
-from messaging import engines, ledger
+from messaging import engines, ledger, unseen
 from messaging.checks import ledger_triggers_are_there
 from messaging.engines import guards
 from messaging.engines.guards import Guard
 from messaging.engines.shape import Tracked
+from messaging.feeds import Feed
 from messaging.models import Ledger, Ownership
 from messaging.worker import refuse_to_start
+from users.events import UserErased
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -180,6 +182,31 @@ def test_a_row_that_changes_its_partition_is_no_erasure() -> None:
         raw("DELETE FROM parted WHERE id = 1")
         raw("UPDATE parted SET id = 9, status = 'new' WHERE id = 2")  # moves, and is another
         assert entries() == [("1", 3, True), ("2", 3, True), ("3", 1, False), ("9", 1, False)]
+
+
+@pytest.mark.parametrize(
+    "statement", ["TRUNCATE parted_old", "ALTER TABLE parted DETACH PARTITION parted_old", "DROP TABLE parted_old"]
+)
+def test_rows_that_go_with_their_partition_are_found_by_comparing(statement: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No trigger sees it. `republish` and each comparison begin with this look; an attached partition's rows are found, too."""
+    postgresql_only()
+    with tracked_table("parted", create=PARTITIONED) as tracked:
+        monkeypatch.setitem(ledger.TRACKED, tracked.label, tracked)
+        feed = Feed(model=tracked.model, facts=UserErased, gone={}, announces=lambda facts, first: UserErased)
+        raw("CREATE TABLE parted_new PARTITION OF parted FOR VALUES IN ('new')")
+        raw("CREATE TABLE parted_old PARTITION OF parted FOR VALUES IN ('old')")
+        ledger.install("users", tracked)
+        raw("INSERT INTO parted VALUES (1, 'new'), (2, 'old')")
+        raw(statement)
+        assert entries() == [("1", 1, False), ("2", 1, False)]
+        unseen.enter_rows("users", feed)
+        assert entries() == [("1", 1, False), ("2", 2, True)]
+        raw("DROP TABLE IF EXISTS parted_old")
+        raw("CREATE TABLE parted_old AS SELECT 2 AS id, 'old'::varchar(10) AS status")
+        raw("ALTER TABLE parted_old ALTER id SET NOT NULL, ALTER status SET NOT NULL")
+        raw("ALTER TABLE parted ATTACH PARTITION parted_old FOR VALUES IN ('old')")
+        unseen.enter_rows("users", feed)
+        assert entries() == [("1", 1, False), ("2", 3, False)]
 
 
 def test_what_an_older_release_installed_is_replaced() -> None:
