@@ -41,10 +41,12 @@ def apply_users(events: Sequence[Event], source: str) -> Upserted:
                 "source": source,
                 "authority_time": event.time,
                 "received_at": now,
+                "deleted": event.deleted,
             }
             for event in events
         ],
         final=("status", "erased"),
+        deleted="deleted",
         using=DATABASE,
     )
     _flag_late_invoices([event for event in events if event.data.status != "active" and event.subject in outcome.applied])
@@ -112,6 +114,7 @@ CACHES = {
         reads=UserFacts,
         apply=apply_users,
         tombstone=("status", "erased"),
+        deleted="deleted",
     ),
     "monolith_invoices": INVOICES.cache(MonolithInvoice),
 }

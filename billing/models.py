@@ -37,6 +37,12 @@ class CachedUser(models.Model):
     source = models.CharField(max_length=10, choices=Source.choices)
     authority_time = models.DateTimeField(help_text="When the change happened, by the authority's clock.")
     received_at = models.DateTimeField(help_text="When it arrived here.")
+    deleted = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="The user's row was deleted and not erased: one with this id may come again.",
+    )
 
     class Meta:
         verbose_name = "cached user"

@@ -42,13 +42,13 @@ class Change(TypedDict, Generic[Facts]):
     position: Position | None
     time: Moment
     announced: bool
+    deleted: bool
+    erased: NotRequired[bool]  # an authority of an earlier release doesn't tell one from the other
     data: Facts
 
 
 class Record(Change[dict[str, Any]]):
     """The same, before its data is read."""
-
-    deleted: bool
 
 
 class Page(TypedDict, Generic[Facts]):

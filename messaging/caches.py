@@ -27,6 +27,8 @@ class Cache:
     lookup), writes them by `upsert_newer`, and does what follows from them. The same function serves events.
 
     `tombstone`: the (field, value) of an erased row. One that the authority has purged is forgotten here too, and is no drift.
+    `deleted`: a boolean field of the model, which `apply` fills with `Event.deleted` and names to `upsert_newer`. Where it is true
+    the row was deleted and not erased: a new row with its id takes its place. Without the field none does.
 
     `follows`: the model is the consumer's own, and a copy only while another context owns the facts (`messaging.following`).
     `owned`: does what was left undone while the rows were another's; called when the context owns them, more than once.
@@ -39,6 +41,7 @@ class Cache:
     apply: Callable[[Sequence[Event], str], Upserted]
     version: str = "version"
     tombstone: tuple[str, str] | None = None
+    deleted: str = ""
     lifts: Callable[[Any], BaseModel] | None = None
     follows: bool = False
     owned: Callable[[], None] = nothing

@@ -55,6 +55,7 @@ def events(authority: str, changes: Sequence[Change[Any]], correlation: str) -> 
             causation=None,
             position=change["position"],
             data=change["data"],
+            deleted=change["deleted"] and not change.get("erased", True),
         )
         for change in changes
     ]

@@ -2,8 +2,7 @@
 
 The envelope is CloudEvents 1.0 in its JSON form (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md),
 with three extensions: `aggregateversion`, `correlationid`, `causationid`; `position`, `mark` and `markbefore` on copies that carry
-one; `repair` and
-`replay` on those that are not the first to tell.
+one; `deleted` where the row was deleted and not erased; `repair` and `replay` on those that are not the first to tell.
 """
 
 import json
@@ -107,6 +106,9 @@ class Envelope(BaseModel):
         default="", max_length=32, pattern=MARK, description="The mark of the stamping round that gave out the position."
     )
     markbefore: str = Field(default="", max_length=32, pattern=MARK, description="The mark of the round before that one.")
+    deleted: bool = Field(
+        default=False, description="The row was deleted, and not erased: a later event may tell of a new one with its id."
+    )
     repair: bool = Field(default=False, description="Recorded afterwards, for a change that no event had been recorded for.")
     replay: bool = Field(default=False, description="A recorded event that is sent again, with the id that it had.")
 

@@ -6,7 +6,7 @@ here). They are only written while they are somebody else's, which the guard see
 owner's rows pass through in an order of its own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,8 +50,9 @@ class Follower:
     `unique`: fields that must be unique together, and what makes room where another copied row still has their values (its own
     newer change is on its way): a function of that row's key to the values that are put in its place. `more`: values that a new
     row needs beside the fields that move; those named in `once` stay as they are in a row that is there. `gone`: whether a change
-    says that the row was deleted; it is deleted here too. `ready`: looks at changes before they are written, and raises `NotYet`.
-    `owned`: see `Cache`.
+    says that the row was deleted; it is deleted here too. `final`: the (field, value) of an erased row, which stays one; where the
+    owner's row was only deleted, a new one with its id takes its place. `ready`: looks at changes before they are written, and
+    raises `NotYet`. `owned`: see `Cache`.
     """
 
     using: str
@@ -95,13 +96,16 @@ class Follower:
             removed = self._delete(deleted)
             self.ready(changed)
             self._make_room(changed)
+            ended = self._ended(changed)
             done = upsert_newer(
                 self.model,
-                [self._row(event) for event in changed],
+                [self._row(event, ended) for event in changed],
                 version=self.version,
-                final=self.final,
                 once=self.once,
                 using=self.using,
+            )
+            ledger.note_only_deleted(
+                self.using, self.label, {event.subject for event in changed if event.deleted and event.subject not in ended}
             )
             written = done.applied | removed
             if written:
@@ -119,6 +123,16 @@ class Follower:
         rows = self.model._base_manager.using(self.using).filter(pk__in=[event.uuid for event in events])
         have = dict(rows.order_by("pk").select_for_update().values_list("pk", self.version))
         return [event for event in events if event.version > have.get(event.uuid, 0)]
+
+    def _ended(self, events: Sequence[Event]) -> set[str]:
+        """Those that were erased, here or by one of these events, and stay it. The own ledger tells who was only deleted."""
+        if self.final is None:
+            return set()
+        name, value = self.final
+        told = {event.subject for event in events if getattr(event.data, name) == value and not event.deleted}
+        rows = self.model._base_manager.using(self.using).filter(pk__in=[event.uuid for event in events], **{name: value})
+        here = {str(key) for key in rows.values_list("pk", flat=True)}
+        return told | (here - ledger.only_deleted(self.using, self.label, here))
 
     def _delete(self, events: Sequence[Event]) -> frozenset[Any]:
         return take_out(self.model, self.using, [event.uuid for event in events]) if events else frozenset()
@@ -141,8 +155,10 @@ class Follower:
     def _held(self, data: Any) -> tuple[Any, ...]:
         return tuple(getattr(data, name) for name in self.unique)
 
-    def _row(self, event: Event) -> Row:
+    def _row(self, event: Event, ended: Collection[str]) -> Row:
         columns = {column(self.model, name).name: getattr(event.data, name) for name in self.fields}
+        if self.final and event.subject in ended:
+            columns[self.final[0]] = self.final[1]
         return {"id": event.uuid, **columns, **self.more(event), self.version: event.version}
 
 

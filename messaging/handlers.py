@@ -34,6 +34,8 @@ class Event(NamedTuple):
     #: The marks of the position's round, and of the one before (`messaging.marks`); empty where the authority sent none.
     mark: str = ""
     previous_mark: str = ""
+    #: It tells a tombstone, and of a row that was deleted and not erased: one with the same id may come.
+    deleted: bool = False
 
     @property
     def uuid(self) -> uuid.UUID:

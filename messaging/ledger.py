@@ -23,7 +23,8 @@ TRACKED: dict[str, Tracked] = {}
 def track(*, tombstone: tuple[str, str] | None = None) -> Callable[[type[M]], type[M]]:
     """Class decorator: keep a ledger for this model.
 
-    `tombstone`: the (field, value) that means the aggregate is erased, as ("status", "erased"). Once a tombstone, always one.
+    `tombstone`: the (field, value) that means the aggregate is erased, as ("status", "erased"). Once erased, always erased. A
+    deleted row leaves a tombstone, too; one that is inserted with its id again lives, and its versions go on.
     """
 
     def decorate(model: type[M]) -> type[M]:
@@ -65,16 +66,26 @@ def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> N
         ours = app_config.label in {tracked.model._meta.app_label, "messaging"}
         if not ours or not router.allow_migrate_model(using, tracked.model):
             continue
-        exists = engines.for_alias(using).table_exists
-        if all(exists(connections[using], table) for table in (tracked.table, Ledger._meta.db_table)):
+        if engines.for_alias(using).table_exists(connections[using], tracked.table) and _has_ledger(using):
             install(using, tracked)
 
 
+def _has_ledger(using: str) -> bool:
+    """Whether the ledger is there as this release knows it. It isn't after a `migrate messaging` to an earlier one, whose own
+    `migrate` installs its triggers."""
+    if not engines.for_alias(using).table_exists(connections[using], Ledger._meta.db_table):
+        return False
+    with connections[using].cursor() as cursor:
+        there = {column.name for column in connections[using].introspection.get_table_description(cursor, Ledger._meta.db_table)}
+    return there.issuperset(field.column for field in Ledger._meta.concrete_fields)
+
+
 class Announced(NamedTuple):
-    """An aggregate's current version, and whether it is a tombstone."""
+    """An aggregate's current version, whether it is a tombstone, and whether it was erased."""
 
     version: int
     deleted: bool
+    erased: bool
 
 
 def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, Announced]:
@@ -85,7 +96,7 @@ def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, A
     """
     wanted = sorted(set(subjects))
     marked = engines.for_alias(using).announce(using, aggregate, wanted)
-    found = {subject: Announced(version, bool(deleted)) for subject, version, deleted in marked}
+    found = {subject: Announced(version, bool(deleted), bool(erased)) for subject, version, deleted, erased in marked}
     unknown = [subject for subject in wanted if subject not in found]
     if unknown:
         more = f" (and {len(unknown) - 1} more)" if unknown[1:] else ""
@@ -99,6 +110,17 @@ def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, A
 def baseline(using: str, aggregate: str, subjects: Iterable[str]) -> int:
     """Take these aggregates' changes as announced long ago: their history is gone. Returns how many there were."""
     return len(announce(using, aggregate, subjects))
+
+
+def only_deleted(using: str, aggregate: str, subjects: Iterable[str]) -> set[str]:
+    """Those that are tombstones and were not erased."""
+    entries = Ledger.objects.using(using).filter(aggregate=aggregate, deleted=True, erased=False)
+    return set(entries.filter(aggregate_id__in=list(subjects)).values_list("aggregate_id", flat=True))
+
+
+def note_only_deleted(using: str, aggregate: str, subjects: Iterable[str]) -> None:
+    """Note that these were not erased, though the row was written as a tombstone: it is a copy of one that its owner deleted."""
+    Ledger.objects.using(using).filter(aggregate=aggregate, aggregate_id__in=list(subjects)).update(erased=False)
 
 
 def unannounced(using: str, aggregate: str | None = None) -> models.QuerySet[Ledger]:

@@ -18,7 +18,10 @@ class Ledger(models.Model):
     version = models.BigIntegerField(help_text="+1 at every write.")
     announced_version = models.BigIntegerField(default=0, help_text="The highest version that an event was recorded for.")
     position = models.BigIntegerField(null=True, unique=True, help_text="Place in the feed; empty until it is stamped.")
-    deleted = models.BooleanField(default=False, help_text="A tombstone. It stays one, whatever is written later.")
+    deleted = models.BooleanField(default=False, help_text="A tombstone: the row was erased or deleted.")
+    erased = models.BooleanField(
+        default=False, db_default=False, help_text="It was erased. It stays a tombstone, whatever is written later."
+    )
     changed_at = models.DateTimeField(help_text="When the last change was written, by the database's clock.")
 
     class Meta:

@@ -72,8 +72,10 @@ def record_many(records: Sequence[Record], *, using: str, repair: bool = False) 
     trace, now = tracing.current(), timezone.now()
     rows = []
     for item in records:
-        version, deleted = announced[item.event.aggregate(), str(item.subject)]
+        version, deleted, erased = announced[item.event.aggregate(), str(item.subject)]
         rows.append(_row(_as_tombstone(item, using) if deleted else item, version, trace, now))
+        if deleted and not erased:
+            rows[-1].body["deleted"] = True
     if repair:
         for row in rows:
             row.body["repair"] = True

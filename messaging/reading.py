@@ -51,6 +51,7 @@ def read(consumer: str, raw: Any) -> tuple[Event, Handler]:
         data=data,
         mark=envelope.mark,
         previous_mark=envelope.markbefore,
+        deleted=envelope.deleted,
     )
     return event, handler
 

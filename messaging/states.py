@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from messaging import fingerprints
+from messaging import fingerprints, ledger
 from messaging.caches import Cache
 from messaging.client import Denied, Unreachable
 
@@ -51,17 +51,31 @@ def is_tombstone(cache: Cache, row: Mapping[str, Any] | None) -> bool:
 
 def erased_here(cache: Cache, own: Mapping[str, Any] | None, authority: Mapping[str, Any] | None) -> bool:
     """Whether the copy knows as erased who is alive at the authority: a backup revived them. `authority` was read after `own`, so
-    no event can bring the two together."""
-    return is_tombstone(cache, own) and authority is not None and not is_tombstone(cache, authority)
+    no event can bring the two together. One that was only deleted may be alive again."""
+    return (
+        own is not None
+        and is_tombstone(cache, own)
+        and not own.get("deleted")
+        and authority is not None
+        and not is_tombstone(cache, authority)
+    )
 
 
 def own_rows(consumer: str, cache: Cache, ids: Sequence[str], *, lock: bool = False) -> dict[str, dict[str, Any]]:
-    """The cache's rows of these ids: the version and the fields. `lock`: until the transaction ends nobody else writes them."""
+    """The cache's rows of these ids: the version, the fields, and `deleted` in a tombstone of a row that was only deleted. `lock`:
+    until the transaction ends nobody else writes them."""
     rows = cache.model._base_manager.using(consumer).filter(pk__in=ids).order_by("pk")
+    only_deleted: set[str] = set()
     if cache.follows:
         rows = rows.filter(**{f"{cache.version}__gt": 0})  # what began here is no copy
-    found = (rows.select_for_update() if lock else rows).values_list(cache.key, cache.version, *cache.fields)
-    return {str(key): {"version": version, **dict(zip(cache.fields, rest, strict=True))} for key, version, *rest in found}
+        only_deleted = ledger.only_deleted(consumer, cache.model._meta.label_lower, ids)
+    names = cache.version, *cache.fields, *([cache.deleted] if cache.deleted else [])
+    found = {}
+    for key, version, *rest in (rows.select_for_update() if lock else rows).values_list(cache.key, *names):
+        row = found[str(key)] = {"version": version, **dict(zip(cache.fields, rest, strict=False))}
+        if str(key) in only_deleted or (cache.deleted and rest[-1]):
+            row["deleted"] = True
+    return found
 
 
 def values_of(cache: Cache, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def _change(authority: str, feed: Feed, fields: Sequence[str]) -> str:
             "version": "l.version",
             "position": "l.position",
             "deleted": words.json_boolean("l.deleted"),
+            "erased": words.json_boolean("l.erased"),
             "time": changed_at,
             "announced": words.json_boolean("l.announced_version >= l.version"),
             "data": words.json_either(gone_sql(feed.tracked), words.json_object(gone), words.json_object(known)),

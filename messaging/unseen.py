@@ -31,20 +31,21 @@ def enter(authority: str, feed: Feed) -> None:
 
 
 def enter_rows(authority: str, feed: Feed) -> None:
-    """Enter rows without an entry, and entries whose row is gone or a tombstone. It looks first, since SQLite locks writers out for
-    as long as a statement looks that may write."""
+    """Enter rows without an entry, and entries that say another thing than their row: that it is there, or that it isn't. It looks
+    first, since SQLite locks writers out for as long as a statement looks that may write."""
     engine, tracked = engines.for_alias(authority), feed.tracked
-    without_entry, without_row = _without_entry(tracked, engine), _without_row(tracked, engine)
+    without_entry, wrong = _without_entry(tracked, engine), _wrong(tracked, engine)
     with connections[authority].cursor() as cursor:
         if _any(cursor, without_entry):
             cursor.execute(f"""
-                INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
+                INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
                 {without_entry} ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
-        if _any(cursor, without_row):
+        if _any(cursor, wrong):
             # A writer that came in between has moved the version, and counted its change itself.
             cursor.execute(f"""
-                UPDATE messaging_ledger SET version = seen.version + 1, position = NULL, deleted = true, changed_at = {engine.NOW}
-                FROM ({without_row}) AS seen WHERE messaging_ledger.id = seen.id AND messaging_ledger.version = seen.version""")
+                UPDATE messaging_ledger SET version = seen.version + 1, position = NULL, deleted = seen.deleted,
+                    erased = seen.erased, changed_at = {engine.NOW}
+                FROM ({wrong}) AS seen WHERE messaging_ledger.id = seen.id AND messaging_ledger.version = seen.version""")
 
 
 def _any(cursor: Any, query: str) -> bool:
@@ -53,18 +54,19 @@ def _any(cursor: Any, query: str) -> bool:
 
 
 def _without_entry(tracked: Tracked, engine: ModuleType) -> str:
-    label, spelled = literal(tracked.label), engine.spelled(tracked, "t")
+    label, spelled, erased = literal(tracked.label), engine.spelled(tracked, "t"), tracked.tombstone_sql("t", "false")
     return f"""
-        SELECT {label}, {spelled}, 1, 0, {tracked.tombstone_sql("t", "false")}, {engine.NOW} FROM {tracked.quoted} t
+        SELECT {label}, {spelled}, 1, 0, {erased}, {erased}, {engine.NOW} FROM {tracked.quoted} t
         WHERE NOT EXISTS (SELECT 1 FROM messaging_ledger l WHERE l.aggregate = {label} AND l.aggregate_id = {spelled})"""
 
 
-def _without_row(tracked: Tracked, engine: ModuleType) -> str:
+def _wrong(tracked: Tracked, engine: ModuleType) -> str:
+    erased = f"coalesce({tracked.tombstone_sql('t', 'false')}, false)"
+    gone = f'(t."{tracked.key_column}" IS NULL OR {erased})'
     return f"""
-        SELECT l.id, l.version FROM messaging_ledger l
+        SELECT l.id, l.version, {gone} AS deleted, {erased} AS erased FROM messaging_ledger l
         LEFT JOIN {tracked.quoted} t ON {engine.matches(tracked, "t", "l.aggregate_id")}
-        WHERE l.aggregate = {literal(tracked.label)} AND NOT l.deleted
-        AND (t."{tracked.key_column}" IS NULL OR {tracked.tombstone_sql("t", "false")})"""
+        WHERE l.aggregate = {literal(tracked.label)} AND NOT l.erased AND l.deleted <> {gone}"""
 
 
 def _enter_changed(authority: str, feed: Feed, bodies: list[dict[str, Any]]) -> None:

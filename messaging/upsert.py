@@ -47,6 +47,7 @@ def upsert_newer(
     *,
     version: str = "version",
     final: tuple[str, str] | None = None,
+    deleted: str = "",
     once: Sequence[str] = (),
     using: str,
 ) -> Upserted:
@@ -54,7 +55,8 @@ def upsert_newer(
 
     `rows`: field name to value, the same names in each, the primary key and `version` among them; a UUID may be given as text. Of
     several rows for one key the newest counts. `final`: a (field, value) that no later row changes again, as ("status", "erased");
-    the version still moves. `once`: fields that a new row gets and an update leaves alone.
+    the version still moves. `deleted`: a boolean field beside it; where it is true the authority's row was deleted and not erased,
+    and a later row may change it. `once`: fields that a new row gets and an update leaves alone.
     """
     newest: dict[str, Mapping[str, Any]] = {}
     key = column(model, "pk")
@@ -66,18 +68,22 @@ def upsert_newer(
         known = newest.setdefault(spelled(row[key.name]), row)
         if row[version] > known[version]:
             newest[spelled(row[key.name])] = row
-        if final and row[final[0]] == final[1]:
+        if final and row[final[0]] == final[1] and not (deleted and row[deleted]):
             ended.add(spelled(row[key.name]))
     if not newest:
         return Upserted(frozenset(), 0)
     if final:
-        newest.update({value: {**newest[value], final[0]: final[1]} for value in ended})
+        stays = {final[0]: final[1], **({deleted: False} if deleted else {})}
+        newest.update({value: {**newest[value], **stays} for value in ended})
     # One order for all workers, so that two batches over the same rows can't hold each other up (deadlock).
     ordered = [newest[value] for value in sorted(newest)]
     fields = _fields(model, ordered)
     table, version_column = model._meta.db_table, _quoted(column(model, version), using)
+    ended_there = _ended(table, final, deleted, model, using)
     assignments = [
-        _assignment(field, table, final, model, using) for field in fields if field is not key and field.name not in once
+        _assignment(field, table, ended_there if final and field.name in (final[0], deleted) else "", using)
+        for field in fields
+        if field is not key and field.name not in once
     ]
     conflict = (
         f"ON CONFLICT ({_quoted(key, using)}) DO UPDATE SET {', '.join(assignments)} "
@@ -94,14 +100,20 @@ def _spelled_uuid(value: Any) -> str:
     return text.lower() if len(text) == 36 else str(uuid.UUID(text))
 
 
-def _assignment(
-    field: "models.Field[Any, Any]", table: str, final: tuple[str, str] | None, model: type[models.Model], using: str
-) -> str:
-    column = _quoted(field, using)
-    if final and field.name == final[0]:
-        value = final[1].replace("'", "''").replace("%", "%%")
-        return f'{column} = CASE WHEN "{table}".{column} = \'{value}\' THEN "{table}".{column} ELSE excluded.{column} END'
-    return f"{column} = excluded.{column}"
+def _ended(table: str, final: tuple[str, str] | None, deleted: str, model: type[models.Model], using: str) -> str:
+    """The condition under which the row that is there stays what it is."""
+    if final is None:
+        return ""
+    value = final[1].replace("'", "''").replace("%", "%%")
+    says_so = f"\"{table}\".{_quoted(column(model, final[0]), using)} = '{value}'"
+    return f'{says_so} AND NOT "{table}".{_quoted(column(model, deleted), using)}' if deleted else says_so
+
+
+def _assignment(field: "models.Field[Any, Any]", table: str, unless: str, using: str) -> str:
+    name = _quoted(field, using)
+    if unless:
+        return f'{name} = CASE WHEN {unless} THEN "{table}".{name} ELSE excluded.{name} END'
+    return f"{name} = excluded.{name}"
 
 
 def _write(

@@ -86,7 +86,10 @@ class Change(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     version = serializers.IntegerField(min_value=1)
     position = serializers.IntegerField(min_value=1, max_value=LAST_POSITION, allow_null=True, help_text="null: not stamped yet.")
-    deleted = serializers.BooleanField(help_text="A tombstone: erased for good.")
+    deleted = serializers.BooleanField(help_text="A tombstone: it was erased or deleted.")
+    erased = serializers.BooleanField(
+        help_text="It was erased, for good. What was only deleted may come again, with a higher version."
+    )
     time = serializers.DateTimeField(help_text="When it changed last, by the authority's clock.")
     announced = serializers.BooleanField(help_text="Whether an event was recorded for this version.")
     data = serializers.DictField(help_text="The consumer's fields, as the authority's contracts describe them; no others.")

@@ -91,7 +91,7 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
                 IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM {qualified(connection, table)} t WHERE t."{key}" = OLD."{key}") THEN
                     RETURN NULL;
                 END IF;"""
-        # A changed key is an erasure of the old one. The upsert takes the ledger row's lock, so two writers of one aggregate
+        # A changed key is a deletion of the old one. The upsert takes the ledger row's lock, so two writers of one aggregate
         # queue here (they already queued at the aggregate's own row) and no version is given out twice.
         create_function(
             connection,
@@ -105,11 +105,12 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
                     SET version = l.version + 1, position = NULL, deleted = true, changed_at = excluded.changed_at;
                 END IF;
                 IF TG_OP <> 'DELETE' THEN
-                    INSERT INTO {ledger} AS l (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
-                    VALUES (TG_ARGV[0], NEW."{key}"::text, 1, 0, {tracked.tombstone_sql("NEW", "false")}, clock_timestamp())
+                    INSERT INTO {ledger} AS l (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
+                    VALUES (TG_ARGV[0], NEW."{key}"::text, 1, 0, {tracked.tombstone_sql("NEW", "false")},
+                        {tracked.erasure_sql("false")}, clock_timestamp())
                     ON CONFLICT (aggregate, aggregate_id) DO UPDATE
-                    SET version = l.version + 1, position = NULL, deleted = l.deleted OR excluded.deleted,
-                        changed_at = excluded.changed_at;
+                    SET version = l.version + 1, position = NULL, deleted = l.erased OR excluded.deleted,
+                        erased = l.erased OR excluded.erased, changed_at = excluded.changed_at;
                 END IF;
                 RETURN NULL;
             END """,
@@ -151,20 +152,20 @@ def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
 
 def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
     """Enter rows older than the ledger: version 1, and taken as announced, because their history is gone."""
+    erased = tracked.tombstone_sql("t", "false")
     with connection.cursor() as cursor:
         cursor.execute(f"""
-            INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
-            SELECT {literal(tracked.label)}, "{tracked.key_column}"::text, 1, 1, {tracked.tombstone_sql("t", "false")},
-                clock_timestamp()
+            INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
+            SELECT {literal(tracked.label)}, "{tracked.key_column}"::text, 1, 1, {erased}, {erased}, clock_timestamp()
             FROM {tracked.quoted} t ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
 
 
-def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, bool]]:
-    """Mark the current versions as announced; returns (id, version, whether it is a tombstone)."""
+def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, bool, bool]]:
+    """Mark the current versions as announced; returns (id, version, whether it is a tombstone, whether it was erased)."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             "UPDATE messaging_ledger SET announced_version = version WHERE aggregate = %s AND aggregate_id = ANY(%s) "
-            "RETURNING aggregate_id, version, deleted",
+            "RETURNING aggregate_id, version, deleted, erased",
             [aggregate, list(ids)],
         )
         return list(cursor.fetchall())

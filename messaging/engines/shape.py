@@ -69,3 +69,9 @@ class Tracked:
         field, value = self.tombstone
         column = self.model._meta.get_field(field).column  # type: ignore[union-attr]  # a plain field, no reverse relation
         return f'({row}."{column}" = {literal(value)})'
+
+    def erasure_sql(self, never: str) -> str:
+        """The SQL condition under which an update erases. One of a tombstone is no erasure: a copy holds the tombstones of rows
+        that were only deleted, too."""
+        was_one = f'({self.tombstone_sql("OLD", never)} AND OLD."{self.key_column}" = NEW."{self.key_column}")'
+        return f"({self.tombstone_sql('NEW', never)} AND NOT coalesce({was_one}, {never}))"

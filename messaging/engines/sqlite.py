@@ -31,17 +31,18 @@ def matches(tracked: Tracked, row: str, spelled_key: str) -> str:
     return f'{row}."{tracked.key_column}" = {stored}'
 
 
-def _moves(tracked: Tracked, key: str, deleted: str) -> str:
+def _moves(tracked: Tracked, key: str, deleted: str, erased: str) -> str:
     """The statement that moves an aggregate's version."""
-    return _moved(f"VALUES ({literal(tracked.label)}, {key}, 1, 0, {deleted}, {NOW})")
+    return _moved(f"VALUES ({literal(tracked.label)}, {key}, 1, 0, {deleted}, {erased}, {NOW})")
 
 
 def _moved(rows: str) -> str:
     return f"""
-        INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
+        INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
         {rows}
         ON CONFLICT (aggregate, aggregate_id) DO UPDATE
-        SET version = version + 1, position = NULL, deleted = max(deleted, excluded.deleted), changed_at = excluded.changed_at;
+        SET version = version + 1, position = NULL, deleted = max(erased, excluded.deleted), erased = max(erased, excluded.erased),
+            changed_at = excluded.changed_at;
     """
 
 
@@ -93,11 +94,11 @@ def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
 def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tuple[str, str, str]]:
     """Name to (event, condition, body)."""
     key = tracked.key_column
-    written = _moves(tracked, spelled(tracked, "NEW"), tracked.tombstone_sql("NEW", "0"))
-    gone = _moves(tracked, spelled(tracked, "OLD"), "1")
+    new, tombstone = spelled(tracked, "NEW"), tracked.tombstone_sql("NEW", "0")
+    gone = _moves(tracked, spelled(tracked, "OLD"), "1", "0")
     wanted = {
-        "insert": ("AFTER INSERT", "", written),
-        "update": ("AFTER UPDATE", "", written),
+        "insert": ("AFTER INSERT", "", _moves(tracked, new, tombstone, tombstone)),
+        "update": ("AFTER UPDATE", "", _moves(tracked, new, tombstone, tracked.erasure_sql("0"))),
         "rekey": ("AFTER UPDATE", f'WHEN OLD."{key}" <> NEW."{key}"', gone),
         "delete": ("AFTER DELETE", "", gone),
     }
@@ -118,7 +119,7 @@ def _replacing(tracked: Tracked, unique: list[list[str]]) -> dict[str, tuple[str
         f'SELECT {label}, {spelled(tracked, "t")}, t."{key}" FROM {tracked.quoted} t WHERE ({in_the_way})'
     )
     removed = _moved(
-        f"SELECT aggregate, aggregate_id, 1, 0, 1, {NOW} FROM messaging_replaced r WHERE aggregate = {label} "
+        f"SELECT aggregate, aggregate_id, 1, 0, 1, 0, {NOW} FROM messaging_replaced r WHERE aggregate = {label} "
         f'AND NOT EXISTS (SELECT 1 FROM {tracked.quoted} t WHERE t."{key}" = r.row_key)'
     )
     noted = f"WHEN EXISTS (SELECT 1 FROM messaging_replaced WHERE aggregate = {label})"
@@ -147,7 +148,8 @@ def _unique(connection: BaseDatabaseWrapper, tracked: Tracked) -> list[list[str]
 
 class KeptTriggers:
     """An execute wrapper for a `migrate`: a table of Django's making anew gets its triggers back at once, so that a data migration
-    behind it is counted. Those that no longer fit the table are left out; `migrate` installs the new ones when it ends."""
+    behind it is counted. And SQLite drops no column while any trigger names it, so triggers step aside for that. Those that no
+    longer fit are left out; `migrate` installs the new ones when it ends."""
 
     def __init__(self) -> None:
         self.dropped: dict[str, list[tuple[str, str]]] = {}
@@ -158,10 +160,27 @@ class KeptTriggers:
             kept = triggers(connection, drop["table"], "messaging_")
             if kept:
                 self.dropped[drop["table"]] = kept
-        result = execute(sql, params, many, context)
+        aside = self._put_aside(connection) if isinstance(sql, str) and _DROP_COLUMN.match(sql) else ()
+        try:
+            result = execute(sql, params, many, context)
+        finally:
+            for table in aside:
+                self._restore(connection, table)
         if isinstance(sql, str) and (renamed := _RENAME.fullmatch(sql)):
             self._restore(connection, renamed["table"])
         return result
+
+    def _put_aside(self, connection: BaseDatabaseWrapper) -> list[str]:
+        """Drop all our triggers, also those of other tables: their statements may name the column. Returns their tables."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT DISTINCT tbl_name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 10) = 'messaging_'"
+            )
+            tables = [table for (table,) in cursor.fetchall()]
+        for table in tables:
+            self.dropped[table] = triggers(connection, table, "messaging_")
+            drop_triggers(connection, table, "messaging_")
+        return tables
 
     def _restore(self, connection: BaseDatabaseWrapper, table: str) -> None:
         with connection.cursor() as cursor:
@@ -176,6 +195,7 @@ class KeptTriggers:
 
 #: What Django's schema editor says when it makes a table anew.
 _DROP = re.compile(r'DROP TABLE "(?P<table>[^"]+)"')
+_DROP_COLUMN = re.compile(r"\s*ALTER\s+TABLE\s+\S+\s+DROP\s+COLUMN\b", re.IGNORECASE)
 _RENAME = re.compile(r'ALTER TABLE "new__(?P<table>[^"]+)" RENAME TO "(?P=table)"')
 
 
@@ -189,19 +209,21 @@ def _each_write(connection: BaseDatabaseWrapper, table: str) -> tuple[str, str, 
 
 def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
     """Enter rows older than the ledger: version 1, and taken as announced, because their history is gone."""
+    erased = tracked.tombstone_sql("t", "0")
     with connection.cursor() as cursor:
         cursor.execute(f"""
-            INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
-            SELECT {literal(tracked.label)}, {spelled(tracked, "t")}, 1, 1, {tracked.tombstone_sql("t", "0")}, {NOW}
+            INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
+            SELECT {literal(tracked.label)}, {spelled(tracked, "t")}, 1, 1, {erased}, {erased}, {NOW}
             FROM {tracked.quoted} t WHERE true ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
 
 
-def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, bool]]:
-    """Mark the current versions as announced; returns (id, version, whether it is a tombstone)."""
+def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, bool, bool]]:
+    """Mark the current versions as announced; returns (id, version, whether it is a tombstone, whether it was erased)."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             "UPDATE messaging_ledger SET announced_version = version "
-            "WHERE aggregate = %s AND aggregate_id IN (SELECT value FROM json_each(%s)) RETURNING aggregate_id, version, deleted",
+            "WHERE aggregate = %s AND aggregate_id IN (SELECT value FROM json_each(%s)) "
+            "RETURNING aggregate_id, version, deleted, erased",
             [aggregate, json.dumps(list(ids))],
         )
         return list(cursor.fetchall())

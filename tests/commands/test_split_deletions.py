@@ -30,6 +30,52 @@ def test_an_erased_and_a_deleted_user_are_tombstones_on_both_sides():
     assert Moved.objects.using("users").get(pk=deleted_id).email == ""
 
 
+@pytest.mark.parametrize("how", ["deleted", "erased"])
+def test_who_was_deleted_comes_again_through_the_follower_and_who_was_erased_does_not(how):
+    """`users` follows the monolith, and its own ledger says to its consumers what happened there."""
+    (user,) = people(1)
+    call("split", "users")
+    rows = User.objects.using("monolith").filter(pk=user.pk)
+    if how == "erased":
+        rows.update(status="erased", email="", name="")
+    rows._raw_delete("monolith")
+    follow("users")
+    entry = Ledger.objects.using("users").get(aggregate_id=str(user.pk))
+    assert (Moved.objects.using("users").get(pk=user.pk).status, entry.deleted) == ("erased", True)
+    User.objects.using("monolith").bulk_create([User(id=user.pk, email="again@example.org", name="Again")])
+    follow("users")
+    entry.refresh_from_db()
+    assert Moved.objects.using("users").get(pk=user.pk).status == ("erased" if how == "erased" else "active")
+    assert (entry.deleted, entry.erased) == (how == "erased", how == "erased")
+    assert call("split", "users", "--json").json["verdict"] == "in_sync"
+
+
+def test_an_invoice_whose_id_is_used_again_comes_again():
+    (invoice,) = bill(people(1))
+    call("split", "billing")
+    Invoice.objects.using("monolith").filter(pk=invoice.pk)._raw_delete("monolith")
+    follow("billing")
+    assert not BillingInvoice.objects.using("billing").exists()
+    Invoice.objects.using("monolith").bulk_create([invoice])
+    follow("billing")
+    assert equal_invoices()
+    assert not Ledger.objects.using("billing").get(aggregate_id=str(invoice.pk)).deleted
+
+
+def test_a_repair_that_lets_the_owner_win_keeps_a_deletion_a_deletion():
+    (user,) = people(1)
+    call("split", "users")
+    User.objects.using("monolith").filter(pk=user.pk)._raw_delete("monolith")
+    follow("users")
+    with ownership.following("users", "users.user"):
+        Moved.objects.using("users").update(name="Tampered")
+    assert call("reconcile", "users", "--from", "monolith", "--repair").code == 0
+    assert Moved.objects.using("users").get().name == ""
+    User.objects.using("monolith").bulk_create([User(id=user.pk, email="again@example.org", name="Again")])
+    follow("users")
+    assert Moved.objects.using("users").get().status == "active"
+
+
 def test_a_deleted_invoice_is_deleted_in_the_copy_and_its_month_is_free_again():
     user, other = people(2)
     old, _ = bill([user, other])

@@ -408,7 +408,7 @@ def test_a_heartbeat_of_a_restored_authority_confirms_nothing(tending):
 def test_what_was_applied_during_a_contact_is_shown_at_the_next_one(tending):
     """Rounds of a lost history and of the new one arrive while a page is under way that ends at the new one."""
     row = copy()
-    last = history.Entry(*row.marks[-1])
+    last = history.Entry(*(row.marks or [])[-1])
     history.adopt(row, [(last.position + 1, "aa", last.mark), (last.position + 2, "bb", "cc")])
     answered = history.Answer("bb", (), None, last.position + 2)
     assert not history.contacted(row, answered, [(last.position, last.mark)], last.position + 2, last.position + 2)
@@ -417,14 +417,14 @@ def test_what_was_applied_during_a_contact_is_shown_at_the_next_one(tending):
 
 def test_many_rounds_in_a_row_wait_for_no_contact(tending):
     row = copy()
-    last = history.Entry(*row.marks[-1])
+    last = history.Entry(*(row.marks or [])[-1])
     names = [last.mark, *(f"{number:04x}" for number in range(300))]
     for number, (before, mark) in enumerate(pairwise(names), start=1):
         history.adopt(row, [(last.position + number, mark, before)])
     assert not row.doubt
     assert not history.unverified(row)
     assert history.shown(row) == [(last.position + 300, names[-1])]
-    assert len(row.marks) == history.KEPT
+    assert len(row.marks or []) == history.KEPT
 
 
 def test_what_somebody_wrote_into_an_outbox_row_is_no_mark(tending):

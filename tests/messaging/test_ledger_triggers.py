@@ -8,16 +8,18 @@ import pytest
 from django.apps.registry import Apps
 from django.core.management import call_command
 from django.core.management.sql import emit_pre_migrate_signal
-from django.db import DatabaseError, connections, models
+from django.db import DatabaseError, connections, models, transaction
 
 from config.celery import app
-from messaging import engines, ledger
+from messaging import engines, ledger, unseen
 from messaging.checks import ledger_triggers_are_there
 from messaging.engines import guards
 from messaging.engines.guards import Guard
 from messaging.engines.shape import Tracked
+from messaging.feeds import Feed
 from messaging.models import Ledger, Ownership
 from messaging.worker import refuse_to_start
+from users.events import UserErased
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -182,6 +184,31 @@ def test_a_row_that_changes_its_partition_is_no_erasure() -> None:
         assert entries() == [("1", 3, True), ("2", 3, True), ("3", 1, False), ("9", 1, False)]
 
 
+@pytest.mark.parametrize(
+    "statement", ["TRUNCATE parted_old", "ALTER TABLE parted DETACH PARTITION parted_old", "DROP TABLE parted_old"]
+)
+def test_rows_that_go_with_their_partition_are_found_by_comparing(statement: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No trigger sees it. `republish` and each comparison begin with this look; an attached partition's rows are found, too."""
+    postgresql_only()
+    with tracked_table("parted", create=PARTITIONED) as tracked:
+        monkeypatch.setitem(ledger.TRACKED, tracked.label, tracked)
+        feed = Feed(model=tracked.model, facts=UserErased, gone={}, announces=lambda facts, first: UserErased)
+        raw("CREATE TABLE parted_new PARTITION OF parted FOR VALUES IN ('new')")
+        raw("CREATE TABLE parted_old PARTITION OF parted FOR VALUES IN ('old')")
+        ledger.install("users", tracked)
+        raw("INSERT INTO parted VALUES (1, 'new'), (2, 'old')")
+        raw(statement)
+        assert entries() == [("1", 1, False), ("2", 1, False)]
+        unseen.enter_rows("users", feed)
+        assert entries() == [("1", 1, False), ("2", 2, True)]
+        raw("DROP TABLE IF EXISTS parted_old")
+        raw("CREATE TABLE parted_old AS SELECT 2 AS id, 'old'::varchar(10) AS status")
+        raw("ALTER TABLE parted_old ALTER id SET NOT NULL, ALTER status SET NOT NULL")
+        raw("ALTER TABLE parted ATTACH PARTITION parted_old FOR VALUES IN ('old')")
+        unseen.enter_rows("users", feed)
+        assert entries() == [("1", 1, False), ("2", 3, False)]
+
+
 def test_what_an_older_release_installed_is_replaced() -> None:
     """The rows' trigger of a table of 38 to 46 characters had its name, and the one for TRUNCATE a name that was cut off."""
     postgresql_only()
@@ -318,6 +345,36 @@ def test_a_table_that_is_made_anew_keeps_counting_at_once() -> None:
             raw("UPDATE altered SET status = 'old'")
         assert entries() == [("1", 2, False)]
         assert guards.for_alias("users").there(connections["users"], guard)
+
+
+@pytest.mark.parametrize("column", ["status", "other"])
+def test_a_column_may_go_though_triggers_stand(column: str) -> None:
+    """SQLite drops no column that a trigger names: here the field of the tombstone, or one that none of them knows."""
+    sqlite_only()
+    with tracked_table("altered") as tracked:
+        raw("ALTER TABLE altered ADD COLUMN other integer")
+        raw("INSERT INTO altered (id, status) VALUES (1, 'new')")
+        with during_migrate("users"):
+            raw(f'ALTER TABLE "altered" DROP COLUMN "{column}"')
+            User.objects.using("users").create(email="beside@example.org", name="Beside")
+            raw("UPDATE altered SET id = id")
+        assert entries() == [("1", 1 if column == "status" else 2, False)]
+        assert Ledger.objects.using("users").filter(aggregate="users.user").count() == 1
+        assert engines.for_alias("users").trigger_missing(connections["users"], tracked) == (column == "status")
+
+
+def test_a_column_of_the_ledger_may_go_too() -> None:
+    """As when its migration is undone. The triggers that name it are left out."""
+    sqlite_only()
+    with during_migrate("users"), pytest.raises(Undone), transaction.atomic(using="users"):
+        raw('ALTER TABLE "messaging_ledger" DROP COLUMN "erased"')
+        assert engines.for_alias("users").trigger_missing(connections["users"], ledger.TRACKED["users.user"])
+        raise Undone
+    assert not engines.for_alias("users").trigger_missing(connections["users"], ledger.TRACKED["users.user"])
+
+
+class Undone(Exception):
+    """Rolls a transaction back."""
 
 
 def test_triggers_that_no_longer_fit_their_table_are_left_out_until_the_end_of_migrate() -> None:

@@ -52,6 +52,7 @@ def test_every_kind_of_row_is_told_as_the_feed_has_it(fields):
             "version": entry.version,
             "position": entry.position,
             "deleted": entry.deleted,
+            "erased": entry.erased,
             "announced": entry.announced_version >= entry.version,
         }
 

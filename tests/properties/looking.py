@@ -225,7 +225,7 @@ class Looking:
         self._checkpoint(copy, rows)
         holds(COPY, rows == copy.rows, f"{copy.name} has {_differing(rows, copy.rows)}")
         self.seen[copy.name] = rows
-        copy.erased |= {key for key, (_, kept) in rows.items() if kept == copy.gone} - copy.tampered
+        copy.erased |= {key for key, (version, _) in rows.items() if _erased(model, key, version)} - copy.tampered
         strange = [
             (key, row)
             for key, row in rows.items()
@@ -243,6 +243,11 @@ class Looking:
             version = rows[key][0] if key in rows else 0
             passed = f"{copy.name} at {at.checkpoint}, {at.ahead} passed {entry.position}, where {key} is at {entry.version}"
             holds(HOLES, version >= entry.version, f"{passed}; it has {version}")
+
+
+def _erased(model: Authority, key: str, version: int) -> bool:
+    """Whether who has this version knows of an erasure. A row that was only deleted may come again."""
+    return key in model.users and 0 < model.users[key].erased_at <= version
 
 
 def _was_told(copy: Copy, user: Aggregate, row: tuple[int, Any]) -> bool:

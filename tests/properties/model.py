@@ -77,12 +77,14 @@ class Given(NamedTuple):
 
 @dataclass
 class Aggregate:
-    """A user at the authority. `row`: None where it was deleted. `told`: version to what was to be told of it then."""
+    """A user at the authority. `row`: None where it was deleted. `told`: version to what was to be told of it then.
+    `erased_at`: the version that erased it, after which no row with its id lives; 0: none did."""
 
     row: Facts | None = None
     version: int = 0
     announced: int = 0
     deleted: bool = False
+    erased_at: int = 0
     told: dict[int, Facts] = field(default_factory=dict)
 
     @property
@@ -113,7 +115,9 @@ class Authority:
         user = self.users.setdefault(key, Aggregate())
         user.version += 1
         user.row = row
-        user.deleted = user.deleted or row is None or row.status == "erased"
+        if row is not None and row.status == "erased":
+            user.erased_at = user.erased_at or user.version
+        user.deleted = row is None or bool(user.erased_at)
         user.told[user.version] = user.facts
 
     def record(self, key: str, kind: str) -> None:

@@ -145,7 +145,7 @@ PLANTS = {
     "tombstone_forgotten_by_the_ledger": Plant(
         "a write to an erased row makes it a living one again",
         "messaging.engines.sqlite:_moved",
-        (("deleted = max(deleted, excluded.deleted)", "deleted = excluded.deleted"),),
+        (("deleted = max(erased, excluded.deleted)", "deleted = excluded.deleted"),),
         frozenset({LEDGER, ERASED}),
         trigger=True,
     ),

@@ -28,6 +28,7 @@ class Contact(models.Model):
     version = models.BigIntegerField()
     source = models.CharField(max_length=10)
     received_at = models.DateTimeField()
+    deleted = models.BooleanField(default=False)
 
     objects: ClassVar[Any] = models.Manager()
 
@@ -57,10 +58,11 @@ def apply_contacts(events: Sequence[Event], source: str) -> Upserted:
             "version": event.version,
             "source": source,
             "received_at": now,
+            "deleted": event.deleted,
         }
         for event in events
     ]
-    return upsert_newer(Contact, rows, final=("email", ""), using=NAME)
+    return upsert_newer(Contact, rows, final=("email", ""), deleted="deleted", using=NAME)
 
 
 def apply_user_changes(events: Sequence[Event]) -> Upserted:
@@ -87,6 +89,7 @@ CACHES = {
         reads=Reachable,
         apply=apply_contacts,
         tombstone=("email", ""),
+        deleted="deleted",
     ),
 }
 HANDLERS = {
