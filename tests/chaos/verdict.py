@@ -123,11 +123,11 @@ def overdue_once(databases: Databases) -> list[str]:
 def payers_are_suspended_once(databases: Databases) -> list[str]:
     """Two writes and no more: created, suspended. And the suspension names its cause, which billing may have lost since."""
     causes = {event.id: event for event in events(databases, "users", SUSPENDED)}
-    forgotten = {
-        event.get("causationid") for event in lab.suppressed()
-    }  # a publisher with a bug: the change is there, its event isn't
+    # A publisher with a bug: the change is there, its event isn't.
+    forgotten = {event.get("causationid"): event["subject"] for event in lab.suppressed()}
     lost = {event.id for loss in _losses(databases, "billing") for event in _of(loss.rows["chaos_events"], OVERDUE)}
     before = {event.subject for event in causes.values() if event.causation in lost}
+    before |= {subject for cause, subject in forgotten.items() if cause in lost}
     by_cause = defaultdict(list)
     for event in causes.values():
         by_cause[event.causation].append(event)
