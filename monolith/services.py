@@ -33,7 +33,7 @@ DIALECTS = {
 
 def register(*, email: str, name: str) -> User:
     """A new user. Raises `ValidationError` for an address that isn't one, or that another user has."""
-    user = User(email=email.strip(), name=" ".join(name.split()))
+    user = User(email=email.strip().lower(), name=" ".join(name.split()))
     _must_be_filled(user)
     user.full_clean()
     user.save()
@@ -58,7 +58,7 @@ def reactivate(user: User) -> None:
 
 def change_email(user: User, email: str) -> None:
     """Give a user another address."""
-    user.email = email.strip()
+    user.email = email.strip().lower()
     _must_be_filled(user)
     user.full_clean()
     user.save()

@@ -16,7 +16,6 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -96,13 +95,12 @@ class Export:
 
     def add(self, row: Row) -> None:
         """Raises `_Bad` where another line has its id or its address."""
-        spelled = row.email.lower()
-        for what, column, value in (("id", "id", row.id.hex), ("e-mail address", "spelled", spelled)):
+        for what, column, value in (("id", "id", row.id.hex), ("e-mail address", "email", row.email)):
             other = self.scratch.execute(f"SELECT line FROM good WHERE {column} = ?", [value]).fetchone()
             if other:
                 raise _Bad(f"its {what} is that of line {other[0]}")
-        values = (row.line, row.id.hex, spelled, row.email, row.name, row.active, row.joined.isoformat())
-        self.scratch.execute("INSERT INTO good VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        values = (row.line, row.id.hex, row.email, row.name, row.active, row.joined.isoformat())
+        self.scratch.execute("INSERT INTO good VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def _count(self, table: str) -> int:
         return int(self.scratch.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
@@ -112,7 +110,7 @@ class Export:
 def read_export(path: Path) -> Iterator[Export]:
     """Read and check a whole file, against itself and against the users that are there. Raises `UnreadableExport`."""
     with closing(sqlite3.connect("")) as scratch:  # the empty name: a file that nobody else sees, and that goes with the connection
-        scratch.execute("CREATE TABLE good (line INTEGER PRIMARY KEY, id UNIQUE, spelled UNIQUE, email, name, active, joined)")
+        scratch.execute("CREATE TABLE good (line INTEGER PRIMARY KEY, id UNIQUE, email UNIQUE, name, active, joined)")
         scratch.execute("CREATE TABLE bad (line INTEGER PRIMARY KEY, reason)")
         export = Export(scratch)
         _read(path, export)
@@ -204,7 +202,7 @@ def _id(values: dict[str, str]) -> uuid.UUID:
 
 
 def _email(values: dict[str, str]) -> str:
-    email = values["email"]
+    email = values["email"].lower()
     try:
         validate_email(email)
     except ValidationError:
@@ -252,11 +250,11 @@ def _refuse_taken(export: Export) -> None:
     last = 0
     while batch := list(islice(export.rows(behind=last), BATCH)):
         ids = known(row.id for row in batch)
-        users = User.objects.using(DATABASE).annotate(spelled=Lower("email"))
-        emails = set(users.filter(spelled__in=[row.email.lower() for row in batch]).values_list("spelled", flat=True))
+        users = User.objects.using(DATABASE).filter(email__in=[row.email for row in batch])
+        emails = set(users.values_list("email", flat=True))
         for row in batch:
             if row.id in ids:
                 export.refuse(row.line, "a user with its id is there already, or was there once")
-            elif row.email.lower() in emails:
+            elif row.email in emails:
                 export.refuse(row.line, "another user has its e-mail address")
         last = batch[-1].line

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
-from django.db.models.functions import Lower
 from django.utils import timezone
 
 from messaging import outbox
@@ -127,7 +126,8 @@ def _clean_text(text: str) -> str:
 
 
 def _clean_email(email: str) -> str:
-    email = _clean_text(email)
+    """In lower case: mail to addresses that differ by case alone goes to one person, and so the database takes one of them."""
+    email = _clean_text(email).lower()
     try:
         validate_email(email)
     except ValidationError:
@@ -138,7 +138,6 @@ def _clean_email(email: str) -> str:
 
 
 def _must_be_free(email: str, but_for: User | None = None) -> None:
-    """Addresses that differ by case alone are one address, though each is kept as it was typed: mail to both goes to one person."""
-    same = User.objects.using(DATABASE).annotate(spelled=Lower("email")).filter(spelled=email.lower())
+    same = User.objects.using(DATABASE).filter(email=email)
     if (same.exclude(pk=but_for.pk) if but_for else same).exists():
         raise InvalidUser("Another user has this e-mail address.")

@@ -188,10 +188,16 @@ def test_a_status_and_a_flag_that_contradict_each_other_are_a_bad_row(export, st
 
 def test_addresses_that_differ_by_case_alone_are_one_address(export):
     user_register(email="Taken@example.org", name="Taken")
-    ended = call("seed", "--csv", export("1,a@example.org,A,B,t,\n2,A@Example.org,A,B,t,\n3,TAKEN@example.org,C,D,t,\n"))
+    ended = call(
+        "seed",
+        "--csv",
+        export("1,a@example.org,A,B,t,\n2,A@Example.org,A,B,t,\n3,TAKEN@example.org,C,D,t,\n4,a@BÜCHER.example,C,D,t,\n"),
+    )
     assert ended.code == 1
     assert "line 3: its e-mail address is that of line 2" in ended.err
     assert "line 4: another user has its e-mail address" in ended.err
+    assert not call("seed", "--csv", export("4,a@BÜCHER.example,C,D,t,\n")).code
+    assert "line 2: another user has its e-mail address" in call("seed", "--csv", export("5,A@bücher.example,C,D,t,\n")).err
 
 
 def test_the_rows_of_a_large_file_are_not_held_in_memory(export):

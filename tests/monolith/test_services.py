@@ -35,6 +35,15 @@ def test_active_users_are_invoiced_once_and_by_one_statement():
     assert all(invoice.issued_at.tzinfo for invoice in november)
 
 
+def test_addresses_that_differ_by_case_alone_are_one_address():
+    assert services.register(email="Ada@Example.org", name="Ada").email == "ada@example.org"
+    with pytest.raises(ValidationError, match="email"):
+        services.register(email="ADA@example.org", name="Eve")
+    bob = register("Bob")
+    with pytest.raises(ValidationError, match="email"):
+        services.change_email(bob, "ADA@example.org")
+
+
 def test_two_runs_at_once_issue_each_invoice_once():
     for number in range(30):
         register(f"User{number}")
