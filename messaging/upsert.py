@@ -53,13 +53,13 @@ def upsert_newer(
     """Insert rows, or update those whose version is lower than the given one, in one statement.
 
     `rows`: field name to value, the same names in each, the primary key and `version` among them; a UUID may be given as text. Of
-    several rows for one key the newest counts. `final`: a (field, value) that no later row changes again, as ("status", "erased");
-    the version still moves. `once`: fields that a new row gets and an update leaves alone.
+    several rows for one key the newest counts. `final`: the (field, value) of a row that no later one brings back, as ("status",
+    "erased"): of a later row without that value only the version is taken. `once`: fields that a new row gets and an update leaves alone.
     """
     newest: dict[str, Mapping[str, Any]] = {}
     key = column(model, "pk")
     spelled = _spelled_uuid if isinstance(key, models.UUIDField) else str
-    ended: set[str] = set()  # where the newest isn't the one that ends it
+    ended: dict[str, Mapping[str, Any]] = {}  # where the newest isn't the one that ends it
     given = 0
     for row in rows:
         given += 1
@@ -67,17 +67,21 @@ def upsert_newer(
         if row[version] > known[version]:
             newest[spelled(row[key.name])] = row
         if final and row[final[0]] == final[1]:
-            ended.add(spelled(row[key.name]))
+            ended[spelled(row[key.name])] = row
     if not newest:
         return Upserted(frozenset(), 0)
     if final:
-        newest.update({value: {**newest[value], final[0]: final[1]} for value in ended})
+        for value, row in ended.items():
+            if newest[value][final[0]] != final[1]:
+                newest[value] = {**row, version: newest[value][version]}
     # One order for all workers, so that two batches over the same rows can't hold each other up (deadlock).
     ordered = [newest[value] for value in sorted(newest)]
     fields = _fields(model, ordered)
     table, version_column = model._meta.db_table, _quoted(column(model, version), using)
     assignments = [
-        _assignment(field, table, final, model, using) for field in fields if field is not key and field.name not in once
+        _assignment(field, table, final if field.name != version else None, model, using)
+        for field in fields
+        if field is not key and field.name not in once
     ]
     conflict = (
         f"ON CONFLICT ({_quoted(key, using)}) DO UPDATE SET {', '.join(assignments)} "
@@ -97,11 +101,12 @@ def _spelled_uuid(value: Any) -> str:
 def _assignment(
     field: "models.Field[Any, Any]", table: str, final: tuple[str, str] | None, model: type[models.Model], using: str
 ) -> str:
-    column = _quoted(field, using)
-    if final and field.name == final[0]:
-        value = final[1].replace("'", "''").replace("%", "%%")
-        return f'{column} = CASE WHEN "{table}".{column} = \'{value}\' THEN "{table}".{column} ELSE excluded.{column} END'
-    return f"{column} = excluded.{column}"
+    name = _quoted(field, using)
+    if final is None:
+        return f"{name} = excluded.{name}"
+    ends, value = _quoted(column(model, final[0]), using), final[1].replace("'", "''").replace("%", "%%")
+    ended = f"\"{table}\".{ends} = '{value}' AND excluded.{ends} <> '{value}'"
+    return f'{name} = CASE WHEN {ended} THEN "{table}".{name} ELSE excluded.{name} END'
 
 
 def _write(

@@ -201,6 +201,30 @@ def test_a_copy_that_was_set_back_to_before_its_bootstrap_is_no_unmeasured_one(a
     assert_doubtful()
 
 
+def test_an_authority_that_was_set_back_to_before_a_repair_is_noticed(tending):
+    """What a repair brought is beyond the copy's checkpoint, so no position of it tells."""
+    backup = Backup("users")
+    user_change_email(user_id=users()[0].pk, email="beyond@example.org")
+    user_suspend(user_id=users()[0].pk, reason="beyond")
+    repaired()
+    backup.restore()
+    pulling.report("billing", "users")
+
+    assert_doubtful()
+
+
+def test_an_authority_that_was_set_back_to_before_it_was_asked_is_noticed(tending):
+    backup = Backup("users")
+    user_suspend(user_id=users()[0].pk, reason="asked")
+    invoices_generate(period="2026-10", policy=staleness.Policy.ASK, max_staleness=timedelta(0))
+    assert CachedUser.objects.using("billing").get(pk=users()[0].pk).status == "suspended"
+    backup.restore()
+    Invoice.objects.using("billing").all().delete()
+    pulling.report("billing", "users")
+
+    assert_doubtful()
+
+
 def test_both_sides_restored_to_different_moments_are_noticed(tending):
     of_users = Backup("users")
     change(2)
