@@ -103,6 +103,15 @@ def advance(consumer: str, events: Sequence["Event"], outcome: "Outcome") -> Non
         row.save(using=consumer, update_fields=_MOVED)
 
 
+def adopt(consumer: str, event: "Event") -> None:
+    """Note the mark of an event that was applied at its retry, in the caller's transaction: its authority may have been set back
+    since it came. Its place stays a hole, which the feed has filled or will."""
+    if event.mark and event.position is not None and conf.cache(consumer, event.source) is not None:
+        row = _locked(consumer, event.source)
+        history.adopt(row, [(event.position, event.mark, event.previous_mark)])
+        row.save(using=consumer, update_fields=["marks", "doubt", "doubtful_since"])
+
+
 def hear(consumer: str, authority: str, head: int, at: datetime, mark: str = "") -> None:
     """A heartbeat: the authority's head at a time of its clock, with its round's mark, by the same road as the events before it."""
     with transaction.atomic(using=consumer):

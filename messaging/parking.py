@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import conf, databases, handlers, reading, signing
+from messaging import checkpoints, conf, databases, handlers, reading, signing
 from messaging.errors import DatabaseAway, InvalidEnvelope
 from messaging.models import Parked
 from messaging.queues import DELIVER
@@ -95,6 +95,7 @@ def attempt(using: str, parked_id: int, *, by: str = "") -> Parked | None:
                 else:
                     event, handler = reading.read(using, arrived)
                     handlers.run(handler, [event])
+                    checkpoints.adopt(using, event)
         except (InvalidEnvelope, signing.Refused) as error:
             parked.state, parked.reason, parked.next_attempt_at = State.PARKED, _one_line(str(error)), None
             parked.attempts += 1

@@ -54,7 +54,8 @@ def upsert_newer(
 
     `rows`: field name to value, the same names in each, the primary key and `version` among them; a UUID may be given as text. Of
     several rows for one key the newest counts. `final`: the (field, value) of a row that no later one brings back, as ("status",
-    "erased"): of a later row without that value only the version is taken. `once`: fields that a new row gets and an update leaves alone.
+    "erased"): of a later row without that value only the version is taken. `once`: fields that a new row gets and an update leaves
+    alone.
     """
     newest: dict[str, Mapping[str, Any]] = {}
     key = column(model, "pk")

@@ -10,7 +10,20 @@ from django.utils import timezone
 
 from billing.models import CachedUser, Invoice
 from billing.services import invoices_generate
-from messaging import bootstrap, checkpoints, copies, engines, inbox, marks, mending, pulling, reconcile, sequencer, staleness
+from messaging import (
+    bootstrap,
+    checkpoints,
+    copies,
+    engines,
+    inbox,
+    marks,
+    mending,
+    parking,
+    pulling,
+    reconcile,
+    sequencer,
+    staleness,
+)
 from messaging.client import Authority
 from messaging.models import Consumer, Incident, Mark, Subscription
 from messaging.status import consumer_states
@@ -220,6 +233,25 @@ def test_an_authority_that_was_set_back_to_before_it_was_asked_is_noticed(tendin
     assert CachedUser.objects.using("billing").get(pk=users()[0].pk).status == "suspended"
     backup.restore()
     Invoice.objects.using("billing").all().delete()
+    pulling.report("billing", "users")
+
+    assert_doubtful()
+
+
+def test_an_event_that_is_applied_at_its_retry_is_of_the_history_that_it_came_from(tending, monkeypatch):
+    from billing import handlers
+
+    backup = Backup("users")
+    user_suspend(user_id=users()[0].pk, reason="not now")
+    with monkeypatch.context() as patch:
+        patch.setattr(handlers.HANDLERS["users.user.suspended.v1"].apply, "__code__", (lambda events: 1 / 0).__code__)
+        deliver()
+    backup.restore()
+    pulling.report("billing", "users")
+    assert not copy().doubt
+    (waiting,) = parking.due("billing", timezone.now() + MINUTE)
+    parking.attempt("billing", waiting)
+    assert CachedUser.objects.using("billing").get(pk=users()[0].pk).status == "suspended"
     pulling.report("billing", "users")
 
     assert_doubtful()
