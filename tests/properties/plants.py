@@ -218,6 +218,7 @@ PLANTS = {
         "messaging.retention:_sent",
         (("status=StatusChoice.SUCCEEDED, ", ""),),
         frozenset({KEPT}),
+        story="what_was_pulled_and_never_sent_is_purged",
     ),
     "final_ignored": Plant(
         "a later version undoes an erasure in the copy",

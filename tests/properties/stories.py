@@ -88,6 +88,15 @@ def a_copy_is_killed_below_the_floor(tell: Telling) -> None:
     tell.bootstrapped(second.NAME)
 
 
+def what_was_pulled_and_never_sent_is_purged(tell: Telling) -> None:
+    """Everybody has passed it, and its event still waits in the outbox."""
+    tell.begin_with(1)
+    tell.write("suspend", FIRST)
+    tell.pulled("billing")
+    tell.report("billing")
+    tell.purge("", 1)
+
+
 def what_failed_is_tried_again_after_the_purge(tell: Telling) -> None:
     """An event fails and waits; its user is erased, everybody passes that, and the tombstone is purged and forgotten."""
     tell.begin_with(1)
@@ -201,6 +210,7 @@ STORIES: dict[str, Callable[[Telling], None]] = {
         an_erased_row_is_written_to_and_pulled,
         a_copy_is_begun_long_after_a_purge,
         a_copy_is_killed_below_the_floor,
+        what_was_pulled_and_never_sent_is_purged,
         what_failed_is_tried_again_after_the_purge,
         an_overdue_invoice_comes_twice,
         a_worker_dies_between_its_two_writes,
