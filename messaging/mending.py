@@ -89,6 +89,7 @@ def _batches(pages: Iterable[list[dict[str, Any]]]) -> Iterator[list[dict[str, A
 
 def _mend(consumer: str, authority: str, cache: Cache, client: Authority, rows: Sequence[dict[str, Any]], mended: _Mended) -> None:
     records = {record["id"]: record for record in client.records([row["id"] for row in rows])}
+    pulling.vouch(consumer, authority, client)
     told = changes.read(authority, cache, list(records.values()))
     news = {event.subject: event for event in changes.events(authority, told, str(uuid.uuid4()))}
     values = {key: states.values_of(cache, record) for key, record in records.items()}

@@ -161,6 +161,17 @@ def _contact(row: Subscription, consumer: str, client: Authority, *, tell: bool,
     return row
 
 
+def vouch(consumer: str, authority: str, client: Authority) -> None:
+    """Note the mark of the authority's head, after answers that carry none, as records: an authority that is set back to before
+    them is then noticed, though no position of the copy tells. Raises as `report` does."""
+    pairs = history.shown(subscribed(consumer, authority))
+    page = client.changes(BEYOND, limit=1, marks=spelled(pairs))
+    with transaction.atomic(using=consumer):
+        row = Subscription.objects.using(consumer).select_for_update().get(pk=authority)
+        history.contacted(row, answer(page), pairs, page.head, checkpoints.highest(row))
+        row.save(using=consumer, update_fields=["marks", "doubt", "doubtful_since"])
+
+
 def _never_began(consumer: str, authority: str) -> None:
     """An authority that has closed the feed's beginning knows this copy as one that went live: most likely it was set back."""
     with transaction.atomic(using=consumer):

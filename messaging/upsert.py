@@ -54,34 +54,37 @@ def upsert_newer(
     """Insert rows, or update those whose version is lower than the given one, in one statement.
 
     `rows`: field name to value, the same names in each, the primary key and `version` among them; a UUID may be given as text. Of
-    several rows for one key the newest counts. `final`: a (field, value) that no later row changes again, as ("status", "erased");
-    the version still moves. `deleted`: a boolean field beside it; where it is true the authority's row was deleted and not erased,
-    and a later row may change it. `once`: fields that a new row gets and an update leaves alone.
+    several rows for one key the newest counts. `final`: the (field, value) of a row that no later one brings back, as ("status",
+    "erased"): of a later row without that value only the version is taken. `deleted`: a boolean field beside it; where it is true
+    the authority's row was deleted and not erased, and a later row may take its place. `once`: fields that a new row gets and an
+    update leaves alone.
     """
     newest: dict[str, Mapping[str, Any]] = {}
     key = column(model, "pk")
     spelled = _spelled_uuid if isinstance(key, models.UUIDField) else str
-    ended: set[str] = set()  # where the newest isn't the one that ends it
+    ended: dict[str, Mapping[str, Any]] = {}  # where the newest isn't the one that ends it
     given = 0
+
+    def ends(row: Mapping[str, Any]) -> bool:
+        return final is not None and row[final[0]] == final[1] and not (deleted and row[deleted])
+
     for row in rows:
         given += 1
         known = newest.setdefault(spelled(row[key.name]), row)
         if row[version] > known[version]:
             newest[spelled(row[key.name])] = row
-        if final and row[final[0]] == final[1] and not (deleted and row[deleted]):
-            ended.add(spelled(row[key.name]))
+        if ends(row):
+            ended[spelled(row[key.name])] = row
     if not newest:
         return Upserted(frozenset(), 0)
-    if final:
-        stays = {final[0]: final[1], **({deleted: False} if deleted else {})}
-        newest.update({value: {**newest[value], **stays} for value in ended})
+    newest.update({value: {**row, version: newest[value][version]} for value, row in ended.items() if not ends(newest[value])})
     # One order for all workers, so that two batches over the same rows can't hold each other up (deadlock).
     ordered = [newest[value] for value in sorted(newest)]
     fields = _fields(model, ordered)
     table, version_column = model._meta.db_table, _quoted(column(model, version), using)
-    ended_there = _ended(table, final, deleted, model, using)
+    stays = _stays(table, final, deleted, model, using)
     assignments = [
-        _assignment(field, table, ended_there if final and field.name in (final[0], deleted) else "", using)
+        _assignment(field, table, stays if field.name != version else "", using)
         for field in fields
         if field is not key and field.name not in once
     ]
@@ -100,13 +103,18 @@ def _spelled_uuid(value: Any) -> str:
     return text.lower() if len(text) == 36 else str(uuid.UUID(text))
 
 
-def _ended(table: str, final: tuple[str, str] | None, deleted: str, model: type[models.Model], using: str) -> str:
-    """The condition under which the row that is there stays what it is."""
+def _stays(table: str, final: tuple[str, str] | None, deleted: str, model: type[models.Model], using: str) -> str:
+    """The condition under which a row that is there has ended, and the later one doesn't say so again."""
     if final is None:
         return ""
     value = final[1].replace("'", "''").replace("%", "%%")
-    says_so = f"\"{table}\".{_quoted(column(model, final[0]), using)} = '{value}'"
-    return f'{says_so} AND NOT "{table}".{_quoted(column(model, deleted), using)}' if deleted else says_so
+
+    def ended(row: str) -> str:
+        says_so = f"{row}.{_quoted(column(model, final[0]), using)} = '{value}'"
+        return f"({says_so} AND NOT {row}.{_quoted(column(model, deleted), using)})" if deleted else says_so
+
+    there = ended(f'"{table}"')
+    return f"{there} AND NOT {ended('excluded')}"
 
 
 def _assignment(field: "models.Field[Any, Any]", table: str, unless: str, using: str) -> str:

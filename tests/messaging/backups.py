@@ -13,9 +13,10 @@ PLUMBING = ("django_outbox_pattern", "messaging")
 class Backup:
     """Takes a backup when it is made; `restore` puts it back."""
 
-    def __init__(self, alias: str) -> None:
+    def __init__(self, alias: str, models: Sequence[type[models.Model]] = ()) -> None:
+        """`models`: whose rows, beside the plumbing's; else the context's own."""
         self.alias = alias
-        self._rows = {model: self._read(model) for model in self._models()}
+        self._rows = {model: self._read(model) for model in self._models(models)}
 
     def restore(self) -> None:
         with transaction.atomic(using=self.alias), connections[self.alias].cursor() as cursor:
@@ -29,13 +30,10 @@ class Backup:
                 for row in rows:
                     cursor.execute(f'INSERT INTO "{model._meta.db_table}" ({", ".join(columns)}) VALUES ({places})', row)
 
-    def _models(self) -> list[type[models.Model]]:
-        found = [
-            model
-            for label in (self.alias, *PLUMBING)
-            for model in apps.get_app_config(label).get_models()
-            if not model._meta.proxy and model._meta.managed
-        ]
+    def _models(self, own: Sequence[type[models.Model]]) -> list[type[models.Model]]:
+        labels = PLUMBING if own else (self.alias, *PLUMBING)
+        known = [*own, *(model for label in labels for model in apps.get_app_config(label).get_models())]
+        found = [model for model in known if not model._meta.proxy and model._meta.managed]
         # A table that others point to stands before them; none here points to one that points on.
         return sorted(
             found,

@@ -22,6 +22,7 @@ from messaging import (
     inbox,
     marks,
     mending,
+    parking,
     pulling,
     reconcile,
     sequencer,
@@ -215,6 +216,49 @@ def test_a_copy_that_was_set_back_to_before_its_bootstrap_is_no_unmeasured_one(a
     Tending("billing", compare_every=0).look()
 
     assert copy().state == "new"
+    assert_doubtful()
+
+
+def test_an_authority_that_was_set_back_to_before_a_repair_is_noticed(tending):
+    """What a repair brought is beyond the copy's checkpoint, so no position of it tells."""
+    backup = Backup("users")
+    user_change_email(user_id=users()[0].pk, email="beyond@example.org")
+    user_suspend(user_id=users()[0].pk, reason="beyond")
+    repaired()
+    backup.restore()
+    pulling.report("billing", "users")
+
+    assert_doubtful()
+
+
+def test_an_authority_that_was_set_back_to_before_it_was_asked_is_noticed(tending):
+    backup = Backup("users")
+    user_suspend(user_id=users()[0].pk, reason="asked")
+    invoices_generate(period="2026-10", policy=staleness.Policy.ASK, max_staleness=timedelta(0))
+    assert CachedUser.objects.using("billing").get(pk=users()[0].pk).status == "suspended"
+    backup.restore()
+    Invoice.objects.using("billing").all().delete()
+    pulling.report("billing", "users")
+
+    assert_doubtful()
+
+
+def test_an_event_that_is_applied_at_its_retry_is_of_the_history_that_it_came_from(tending, monkeypatch):
+    from billing import handlers
+
+    backup = Backup("users")
+    user_suspend(user_id=users()[0].pk, reason="not now")
+    with monkeypatch.context() as patch:
+        patch.setattr(handlers.HANDLERS["users.user.suspended.v1"].apply, "__code__", (lambda events: 1 / 0).__code__)
+        deliver()
+    backup.restore()
+    pulling.report("billing", "users")
+    assert not copy().doubt
+    (waiting,) = parking.due("billing", timezone.now() + MINUTE)
+    parking.attempt("billing", waiting)
+    assert CachedUser.objects.using("billing").get(pk=users()[0].pk).status == "suspended"
+    pulling.report("billing", "users")
+
     assert_doubtful()
 
 

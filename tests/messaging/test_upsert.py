@@ -72,3 +72,17 @@ def test_an_update_takes_the_newer_one():
     assert (done.applied, done.obsolete) == ({first}, 1)
     rows = CachedUser.objects.using("billing").values_list("user_id", "version", "status")
     assert set(rows) == {(first, 3, "suspended"), (second, 2, "active")}
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_what_is_final_keeps_all_that_it_says(together):
+    """Somebody whom a backup revived is told of with name and address again; a tombstone takes nothing of that but the version."""
+    alive = {**row("Ada", "back"), "origin_version": 8}
+    gone = {**alive, "email": "", "name": "", "status": "erased", "origin_version": 7}
+    for rows in [[gone, alive]] if together else [[gone], [alive]]:
+        upsert_newer(User, rows, version="origin_version", final=("status", "erased"), using="users")
+    found = User.objects.using("users").get(pk=alive["id"])
+    assert (found.status, found.email, found.name, found.origin_version) == ("erased", "", "", 8)
+    assert upsert_newer(
+        User, [{**gone, "origin_version": 9}], version="origin_version", final=("status", "erased"), using="users"
+    ).applied

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from messaging import bootstrap, grants, mending, pulling, reconcile
-from messaging.client import BelowFloor
+from messaging.client import BelowFloor, Denied
 from messaging.tending import Tending
 from tests.properties import looking
 from tests.properties.model import EQUAL, KEPT, Broken, Copy, holds
@@ -43,7 +43,7 @@ class Copying(Story):
         copy = self.copies[name]
         if not copy.registered:
             return
-        if copy.partial_to or copy.live:
+        if copy.partial_to or copy.live or copy.set_back:
             grants.open_bootstrap(authority="users", name=name, ttl=HOUR)
         self.system.bootstrapping = name
         work = partial(bootstrap.bootstrap, name, "users", current_app, from_now=from_now, pause=pause, page_size=page_size)
@@ -59,7 +59,8 @@ class Copying(Story):
             copy.partial_to = 0
         copy.live = after.state == "live"
         self._settle(copy)
-        if through and away is None and done.verdict != "from_now" and not (copy.tampered or copy.partial_to):
+        strange = copy.tampered or copy.partial_to or self._strayed(copy, copy.rows) or self._revived(copy)
+        if through and away is None and done.verdict != "from_now" and not strange:
             holds(EQUAL, done.verdict == "in_sync", f"a bootstrap of {name} ended with {done}: {self._differing(copy)}")
             holds(EQUAL, not self._differing(copy), f"bootstrapped, {name} has {self._differing(copy)}")
 
@@ -73,29 +74,42 @@ class Copying(Story):
                 lambda: pulling.catch_up(name, "users", page_size=page_size), crash, turn=turn, away=away
             )
         except BelowFloor:
-            holds(KEPT, not copy.live, f"{name} is live, and tombstones are gone that it never saw")
+            holds(KEPT, not copy.live or self.backups, f"{name} is live, and tombstones are gone that it never saw")
+            return
+        except Denied:
+            holds(KEPT, self.backups, f"{name} is refused")  # it was begun once, and knows nothing of it
             return
         self._settle(copy)
-        if through:
+        self._noticed(copy)
+        if through and not copy.unsure:
             at = looking.place(self.system, name)
             holds(EQUAL, at.checkpoint == done.checkpoint == done.head, f"{name} pulled up to {at.checkpoint} of {done}")
             if not copy.tampered:
-                left = self._differing(copy, pulled=True)
+                left = self._differing(copy, pulled=True).keys() - self._strayed(copy, copy.rows) - self._revived(copy)
                 holds(EQUAL, not left, f"after a pull {name} has {left}")
 
     @precondition(lambda self: any(copy.live for copy in self.copies.values()))
     @rule(name=NAMES)
     def tend(self, name: str) -> None:
         """One look of what keeps a copy whole by itself."""
-        if self.copies[name].live:
+        if self.copies[name].live and self.copies[name].registered:
             tending = Tending(name, compare_every=1e-9)
             tending.look()
             self._settle(self.copies[name])
 
     @rule(name=NAMES)
     def report(self, name: str) -> None:
-        if self.copies[name].live:
-            pulling.report(name, "users")
+        copy = self.copies[name]
+        if copy.registered and (copy.live or copy.set_back):
+            try:
+                pulling.report(name, "users")
+            except (BelowFloor, Denied):
+                holds(KEPT, self.backups, f"{name} is refused")
+            else:
+                self._noticed(copy)
+
+    def _noticed(self, copy: Copy) -> None:
+        """After a contact (`restoring`)."""
 
     @rule(name=NAMES, away=AWAY, authority_wins=st.booleans())
     def repair(self, name: str, away: int | None, authority_wins: bool) -> None:
@@ -114,10 +128,15 @@ class Copying(Story):
 
         through, found = self.system.run(work, away=away)
         if through and found.verdict != "unreachable":
-            holds(EQUAL, found.differing == len(before), f"a comparison of {copy.name} found {found.counts} instead of {before}")
+            kinds = {row["id"]: row["kind"] for row in found.rows}
+            # What was told in a history that is gone may differ in what the model doesn't keep.
+            lost = {key for key, _, _ in self.authority.lost}
+            strange = {key for key in kinds.keys() ^ before.keys() if key not in kinds or key not in lost}
+            holds(EQUAL, not strange, f"a comparison of {copy.name} found {kinds} instead of {before}")
             self._settle(copy)
-            copy.tampered &= {row["id"] for row in found.rows if row["kind"] == "ahead"} if not authority_wins else set()
-            left = {key for key in self._differing(copy) if key not in copy.tampered}
+            ahead = {key for key, kind in kinds.items() if kind == "ahead"} if not authority_wins else set()
+            copy.tampered &= ahead
+            left = set(self._differing(copy)) - ahead - self._revived(copy)
             holds(EQUAL, not left, f"repaired, {copy.name} still differs in {left}")
         else:
             self._settle(copy)

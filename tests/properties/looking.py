@@ -4,9 +4,11 @@ import json
 import uuid
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connections
+from django.utils import timezone
 
 from tests.properties import second
 from tests.properties.model import (
@@ -20,7 +22,6 @@ from tests.properties.model import (
     LEDGER,
     ONCE,
     SENT,
-    Aggregate,
     Authority,
     Copy,
     Facts,
@@ -58,6 +59,8 @@ class Place:
     checkpoint: int
     ahead: list[list[int]]
     partial: bool
+    doubt: str = ""
+    confirmed_at: datetime | None = None
 
     def covers(self, position: int) -> bool:
         return position <= self.checkpoint or any(first <= position <= last for first, last in self.ahead)
@@ -83,9 +86,11 @@ def copied(system: System, name: str) -> Rows:
 
 
 def place(system: System, name: str) -> Place:
-    sql = "SELECT state, checkpoint, ahead, partial FROM messaging_subscription WHERE authority = 'users'"
-    for state, checkpoint, ahead, partial in system.rows(name, sql):
-        return Place(state, checkpoint, json.loads(ahead) if isinstance(ahead, str) else ahead, bool(partial))
+    sql = "SELECT state, checkpoint, ahead, partial, doubt, confirmed_at FROM messaging_subscription WHERE authority = 'users'"
+    for state, checkpoint, ahead, partial, doubt, confirmed in system.rows(name, sql):
+        ranges = json.loads(ahead) if isinstance(ahead, str) else ahead
+        at = confirmed.replace(tzinfo=UTC) if confirmed else None  # SQLite's has none
+        return Place(state, checkpoint, ranges, bool(partial), doubt, at)
     return NOWHERE
 
 
@@ -124,18 +129,27 @@ def given(event: dict[str, Any]) -> Given:
 
 
 class Looking:
-    """Compares, and remembers what it saw last."""
+    """Compares, and remembers what it saw last. `changed_at`: when the authority's rows were seen to be others than before."""
 
     def __init__(self, system: System) -> None:
         self.system = system
         self.sent: set[str] = set()
         self.seen: dict[str, Rows] = {name: {} for name in COPIES}
+        self.places = dict.fromkeys(COPIES, NOWHERE)
+        self.doubted = dict.fromkeys(COPIES, False)
+        self.versions: dict[str, tuple[int, Any]] = {}
+        self.changed_at = timezone.now()
         self.read()
 
     def read(self) -> None:
         """The authority's side as it is now."""
         self.outbox, self.ledger = outbox(self.system), ledger(self.system)
         self.head = sum(number for (number,) in self.system.rows("users", "SELECT head FROM messaging_sequence"))
+        rows = self.system.rows("users", "SELECT id, status, email, name FROM users_user")
+        self.rows = {same_id(key): Facts(*rest) for key, *rest in rows}
+        versions = {key: (entry.version, self.rows.get(key)) for key, entry in self.ledger.items()}
+        if versions != self.versions:
+            self.versions, self.changed_at = versions, timezone.now()
 
     def effects(self) -> None:
         """What an event caused, it caused once."""
@@ -154,10 +168,8 @@ class Looking:
     def authority(self, model: Authority) -> None:
         """Rows, versions, what is announced, positions, the outbox."""
         self._positions(model)
-        sql = "SELECT id, status, email, name FROM users_user"
-        rows = {same_id(key): Facts(*rest) for key, *rest in self.system.rows("users", sql)}
         expected = {key: user.row for key, user in model.users.items() if user.row is not None}
-        holds(LEDGER, rows == expected, f"the rows are {rows}, and should be {expected}")
+        holds(LEDGER, self.rows == expected, f"the rows are {self.rows}, and should be {expected}")
         self._outbox(model)
         lines = {key: (entry.version, entry.announced, entry.deleted) for key, entry in self.ledger.items()}
         wanted = {key: (user.version, user.announced, user.deleted) for key, user in model.users.items()}
@@ -210,37 +222,42 @@ class Looking:
             holds(SENT, not lost, f"{lost} never went to {copy.name}")
         self.sent |= done
 
-    def copy(self, model: Authority, copy: Copy) -> None:
-        """A copy's rows and its checkpoint."""
+    def copy(self, model: Authority, copy: Copy, strayed: set[str]) -> None:
+        """A copy's rows and its checkpoint. `strayed`: ids of which it has something of a history that is gone."""
         rows, before = copied(self.system, copy.name), self.seen[copy.name]
         for key in rows.keys() & copy.erased:
             holds(ERASED, rows[key][1] == copy.gone, f"{copy.name} has {key} as {rows[key]}")
         for key, (version, kept) in before.items():
-            if key in copy.tampered:
+            if key in copy.tampered or key in strayed:
                 continue
             if key not in rows:
                 holds(FORWARD, key in model.purged and kept == copy.gone, f"{copy.name} lost {key}, which it had at {version}")
                 continue
             holds(FORWARD, rows[key][0] >= version, f"{copy.name} has {key} at {rows[key][0]}, and had it at {version}")
-        self._checkpoint(copy, rows)
+        at = self.places[copy.name] = place(self.system, copy.name)
+        copy.unsure &= bool(at.doubt) or not self.doubted[copy.name]  # a comparison found both sides equal
+        self.doubted[copy.name] = bool(at.doubt)
+        if not copy.unsure:
+            self._checkpoint(copy, at, rows)
         holds(COPY, rows == copy.rows, f"{copy.name} has {_differing(rows, copy.rows)}")
         self.seen[copy.name] = rows
         copy.erased |= {key for key, (version, _) in rows.items() if _erased(model, key, version)} - copy.tampered
         strange = [
             (key, row)
             for key, row in rows.items()
-            if key not in copy.tampered and key in model.users and not _was_told(copy, model.users[key], row)
+            if key not in copy.tampered and key in model.users and not _was_told(copy, model, key, row)
         ]
         holds(COPY, not strange, f"{copy.name} has what was never committed: {strange}")
 
-    def _checkpoint(self, copy: Copy, rows: Rows) -> None:
-        at = place(self.system, copy.name)
+    def _checkpoint(self, copy: Copy, at: Place, rows: Rows) -> None:
         top = max([at.checkpoint, *(last for _, last in at.ahead)])
         holds(HOLES, top <= self.head, f"{copy.name} has everything up to {top}, and the head is {self.head}")
         for key, entry in self.ledger.items():
             if entry.position is None or entry.position <= copy.partial_to or key in copy.tampered or not at.covers(entry.position):
                 continue
-            version = rows[key][0] if key in rows else 0
+            version, kept = rows.get(key, (0, None))
+            if kept == copy.gone and not entry.deleted:
+                continue  # erased here
             passed = f"{copy.name} at {at.checkpoint}, {at.ahead} passed {entry.position}, where {key} is at {entry.version}"
             holds(HOLES, version >= entry.version, f"{passed}; it has {version}")
 
@@ -250,9 +267,14 @@ def _erased(model: Authority, key: str, version: int) -> bool:
     return key in model.users and 0 < model.users[key].erased_at <= version
 
 
-def _was_told(copy: Copy, user: Aggregate, row: tuple[int, Any]) -> bool:
+def _was_told(copy: Copy, model: Authority, key: str, row: tuple[int, Any]) -> bool:
     version, kept = row
-    return version in user.told and kept in (copy.keeps(user.told[version]), copy.keeps(emptied(user.told[version])))
+    told = model.users[key].told
+    found = {told[version]} if version in told else set()
+    found |= {facts for lost, at, facts in model.lost if (lost, at) == (key, version)}
+    if kept == copy.gone and any(lost == key and copy.keeps(facts) == kept for lost, _, facts in model.lost):
+        return True  # erased here, and revived there
+    return any(kept in (copy.keeps(facts), copy.keeps(emptied(facts))) for facts in found)
 
 
 def _differing(rows: Rows, expected: Rows) -> str:

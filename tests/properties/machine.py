@@ -9,26 +9,28 @@ import random
 import sys
 
 from django.db import transaction
+from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
-from messaging import ledger
+from messaging import feed, ledger, staleness
 from tests.properties import looking
 from tests.properties.copying import Copying
 from tests.properties.keeping import Keeping
-from tests.properties.model import EQUAL, GONE, Copy, Facts, holds
+from tests.properties.model import EQUAL, FRESH, GONE, Copy, Facts, holds
+from tests.properties.restoring import Restoring
 from tests.properties.road import Road
 from users.models import User
 
 
-class Life(Road, Copying, Keeping):
+class Life(Restoring, Road, Copying, Keeping):
     """One story."""
 
-    @initialize(before=st.integers(0, 3), known=st.booleans(), begun=st.booleans(), seed=st.integers(0, 999))
-    def begin(self, before: int, known: bool, begun: bool, seed: int) -> None:
+    @initialize(before=st.integers(0, 3), known=st.booleans(), begun=st.booleans(), seed=st.integers(0, 999), unlucky=st.booleans())
+    def begin(self, before: int, known: bool, begun: bool, seed: int, unlucky: bool = False) -> None:
         """Users who are older than any event, and billing: registered or not, begun or not."""
         self.system.reset()
-        self.chance = random.Random(seed)
+        self.chance, self.unlucky = random.Random(seed), unlucky
         self.system.register("users", "billing")
         with transaction.atomic(using="users"):
             users = [User(email=self._address(), name="Old") for _ in range(before)]
@@ -41,6 +43,8 @@ class Life(Road, Copying, Keeping):
             self.register("billing")
         if begun:
             self.bootstrap("billing", 2, "", 1, False, False, None)
+        if unlucky:
+            self.back_up(("users", *looking.COPIES))
 
     def teardown(self) -> None:
         if sys.exc_info()[0] is None:  # hypothesis comes here after a failure too
@@ -60,17 +64,40 @@ class Life(Road, Copying, Keeping):
             if not sent:
                 break
         for copy in self.copies.values():
-            if not copy.registered:
+            if not copy.registered and not (copy.live and self.backups):
                 continue
-            if copy.live:
+            self.register(copy.name)  # a backup may be older than that
+            if copy.live and not self._below_floor(copy):
                 self.catch_up(copy.name, 3, "", 1, None)
             else:
                 self.bootstrap(copy.name, 3, "", 1, False, False, None)
             self.check()
             self._repair(copy, None, authority_wins=True)
             self.check()
+        self._converge()
+
+    def _converge(self) -> None:
+        """What a comparison can't settle by itself: who is erased here is erased again, everywhere."""
+        begun = [copy for copy in self.copies.values() if looking.place(self.system, copy.name).state == "live"]
+        for copy in begun:
+            self.erase_again(copy.name)
+            self.check()
+        for copy in begun:
+            self.catch_up(copy.name, 3, "", 1, None)
+            self.check()
+            self._repair(copy, None, authority_wins=True)
+            self.check()
             holds(EQUAL, not self._differing(copy), f"repaired, {copy.name} has {self._differing(copy)}")
             self._equal_by_sql(copy)
+            self.tend(copy.name)
+            self.report(copy.name)
+            self.check()
+            doubt = staleness.doubt(copy.name, "users", timezone.now() - self.looking.changed_at)
+            holds(FRESH, not doubt, f"all is well, and {copy.name} isn't confirmed: {doubt}")
+
+    def _below_floor(self, copy: Copy) -> bool:
+        """Whether it was set back to where tombstones are gone since; then it begins again."""
+        return copy.set_back and looking.place(self.system, copy.name).checkpoint < feed.floor("users")
 
     def _arrive_all(self) -> None:
         for name, messages in self.flying.items():

@@ -8,6 +8,7 @@ of it with what SQL says after every step.
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 FORWARD: Final = "a copy's version never goes back"
@@ -22,7 +23,12 @@ ONCE: Final = "an effect happens once"
 COUNTED: Final = "what is no newer is counted as that, and changes nothing"
 KEPT: Final = "nothing goes that somebody hasn't passed"
 BOUND: Final = "the queue is there before the feed is read"
+FRESH: Final = "no decision counts a copy as fresh that differs"
+NOTICED: Final = "a contact tells what was set back"
 EQUAL: Final = "in the end every copy is what its authority's rows are"
+
+
+LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Broken(AssertionError):
@@ -98,7 +104,8 @@ class Refused(Exception):
 
 @dataclass
 class Authority:
-    """What was committed. `recorded`: events in the order in which they were; their ids are learnt from the outbox."""
+    """What was committed. `recorded`: events in the order in which they were; their ids are learnt from the outbox. `lost`: what
+    was told in histories that ended with a restore."""
 
     users: dict[str, Aggregate] = field(default_factory=dict)
     recorded: list[Told] = field(default_factory=list)
@@ -106,6 +113,7 @@ class Authority:
     places: dict[int, tuple[str, int]] = field(default_factory=dict)
     purged: set[str] = field(default_factory=set)
     purged_events: set[str] = field(default_factory=set)
+    lost: set[tuple[str, int, Facts]] = field(default_factory=set)
 
     def begun(self) -> "Authority":
         """A copy, for a transaction: it takes the original's place where that commits."""
@@ -178,6 +186,8 @@ class Copy:
     """What a consumer was given. `keeps`: what it keeps of the facts. `rows`: id to (version, that).
 
     `partial_to`: begun at that position, without what lies before. `tampered`: ids whose row somebody bent by hand, until a repair.
+    `set_back`: to a backup, once. `unsure`: it may have something of a history that its authority has no more;
+    `strayed`: ids of rows of which it is known, and when the last of them came.
     `received`: ids of events whose effects are there, or that wait for their retry (`waiting`, id to event).
     """
 
@@ -193,6 +203,10 @@ class Copy:
     begun: bool = False
     live: bool = False
     partial_to: int = 0
+    set_back: bool = False
+    unsure: bool = False
+    strayed: set[str] = field(default_factory=set)
+    strayed_at: datetime = LONG_AGO
 
     @property
     def gone(self) -> Any:

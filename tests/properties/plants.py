@@ -15,7 +15,23 @@ from types import FunctionType
 import pytest
 
 from messaging import ledger
-from tests.properties.model import BOUND, COMMITTED, COPY, COUNTED, DENSE, EQUAL, ERASED, FORWARD, HOLES, KEPT, LEDGER, ONCE, SENT
+from tests.properties.model import (
+    BOUND,
+    COMMITTED,
+    COPY,
+    COUNTED,
+    DENSE,
+    EQUAL,
+    ERASED,
+    FORWARD,
+    FRESH,
+    HOLES,
+    KEPT,
+    LEDGER,
+    NOTICED,
+    ONCE,
+    SENT,
+)
 from users.models import User
 
 
@@ -202,11 +218,12 @@ PLANTS = {
         "messaging.retention:_sent",
         (("status=StatusChoice.SUCCEEDED, ", ""),),
         frozenset({KEPT}),
+        story="what_was_pulled_and_never_sent_is_purged",
     ),
     "final_ignored": Plant(
         "a later version undoes an erasure in the copy",
         "messaging.upsert:_assignment",
-        (("if final and field.name == final[0]:", "if False:"),),
+        (("if final is None:", "if True:"),),
         frozenset(),
         seen_by="tests.messaging.test_inbox:test_erasure_wins_over_whatever_comes_later",
     ),
@@ -229,6 +246,20 @@ PLANTS = {
         (("return rows.update(", "return rows.none().update("),),
         frozenset({ERASED, COPY}),
         story="what_failed_is_tried_again_after_the_purge",
+    ),
+    "marks_not_compared": Plant(
+        "an authority takes every mark for one of its own, so nothing is ever in doubt",
+        "messaging.marks:refused",
+        (("if known is None or known.mark != mark:", "if False:"),),
+        frozenset({FRESH, NOTICED}),
+        story="an_authority_is_set_back_and_passes_its_old_head",
+    ),
+    "repair_lifts_a_tombstone": Plant(
+        "who is erased here and alive there counts as any other row that differs",
+        "messaging.states:erased_here",
+        (("return is_tombstone(cache, own) and authority", "return False and authority"),),
+        frozenset({ERASED, COPY}),
+        story="an_erased_user_is_revived_by_a_backup",
     ),
     "floor_in_a_bootstrap": Plant(
         "a new copy is refused in the middle of its bootstrap, for tombstones that it never had",

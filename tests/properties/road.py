@@ -103,6 +103,7 @@ class Road(Writing):
             for parked in parking.due(name, timezone.now() + timedelta(days=1)):
                 parking.attempt(name, parked)
         for copy in self.copies.values():
+            copy.unsure |= not copy.waiting.keys() <= self.authority.events.keys()
             for event in list(copy.waiting):
                 copy.apply(copy.waiting.pop(event))
         for event in list(self.waiting):
@@ -139,6 +140,7 @@ class Road(Writing):
         else:
             given = {event["id"]: looking.given(event) for event in message.events}  # of one that is in it twice the last
             expected = self.copies[name].take(given, order)
+            self.copies[name].unsure |= not given.keys() <= self.authority.events.keys()
             if through and not poison:
                 self.counted.append((name, (outcome.applied, outcome.duplicate, outcome.obsolete), expected))
         return through
@@ -159,8 +161,7 @@ class Road(Writing):
     def bill(self, which: int) -> None:
         """A month's invoices, decided by the copy alone; one of them isn't paid in time."""
         active = sorted(key for key, (_, status) in self.copies["billing"].rows.items() if status == "active")
-        number = self.system.number()
-        period = f"20{number // 12 % 100:02}-{number % 12 + 1:02}"
+        period = self._period()
         run = billing.invoices_generate(period=period, policy=Policy.PROCEED)
         holds(ONCE, run.issued == len(active), f"{run.issued} invoices for {len(active)} active users")
         if active:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from messaging.staleness import Policy
 from tests.properties import second
 from tests.properties.machine import Life
 from tests.properties.system import System
@@ -87,6 +88,15 @@ def a_copy_is_killed_below_the_floor(tell: Telling) -> None:
     tell.bootstrapped(second.NAME)
 
 
+def what_was_pulled_and_never_sent_is_purged(tell: Telling) -> None:
+    """Everybody has passed it, and its event still waits in the outbox."""
+    tell.begin_with(1)
+    tell.write("suspend", FIRST)
+    tell.pulled("billing")
+    tell.report("billing")
+    tell.purge("", 1)
+
+
 def what_failed_is_tried_again_after_the_purge(tell: Telling) -> None:
     """An event fails and waits; its user is erased, everybody passes that, and the tombstone is purged and forgotten."""
     tell.begin_with(1)
@@ -142,6 +152,56 @@ def a_slow_writer_commits_behind_a_quick_one(tell: Telling) -> None:
         tell.pulled("billing")
 
 
+def an_authority_is_set_back_and_passes_its_old_head(tell: Telling) -> None:
+    """What was suspended in the history that is gone is active, and its position is another change's."""
+    tell.begin_with(2)
+    tell.back_up(("users",))
+    tell.write("suspend", FIRST)
+    tell.send()
+    tell.arrive()
+    tell.report("billing")
+    tell.set_back(("users",), 0)
+    tell.write("register", FIRST)
+    tell.write("register", FIRST)
+    tell.pulled("billing")
+    tell.decide(Policy.HOLD)
+
+
+def an_erased_user_is_revived_by_a_backup(tell: Telling) -> None:
+    """And written to until no version tells."""
+    tell.begin_with(1)
+    tell.register(second.NAME)
+    tell.bootstrapped(second.NAME)
+    tell.back_up(("users",))
+    tell.write("erase", FIRST)
+    tell.pulled("billing")
+    tell.pulled(second.NAME)
+    tell.set_back(("users",), 0)
+    for what in ("change_email", "suspend", "reactivate"):
+        tell.write(what, FIRST)
+    for name in ("billing", second.NAME):
+        tell.repair(name, None, True)
+        tell.tend(name)
+        tell.pulled(name)
+    tell.decide(Policy.ASK)
+
+
+def both_sides_are_set_back(tell: Telling) -> None:
+    """Each to a moment of its own: the copy to the later one."""
+    tell.begin_with(3)
+    tell.back_up(("users",))
+    tell.write("suspend", FIRST)
+    tell.pulled("billing")
+    tell.back_up(("billing",))
+    tell.write("reactivate", FIRST)
+    tell.pulled("billing")
+    tell.set_back(("users", "billing"), 0)
+    tell.write("change_email", FIRST)
+    tell.heartbeat()
+    tell.report("billing")
+    tell.decide(None)
+
+
 #: Name to story.
 STORIES: dict[str, Callable[[Telling], None]] = {
     told.__name__: told
@@ -150,11 +210,15 @@ STORIES: dict[str, Callable[[Telling], None]] = {
         an_erased_row_is_written_to_and_pulled,
         a_copy_is_begun_long_after_a_purge,
         a_copy_is_killed_below_the_floor,
+        what_was_pulled_and_never_sent_is_purged,
         what_failed_is_tried_again_after_the_purge,
         an_overdue_invoice_comes_twice,
         a_worker_dies_between_its_two_writes,
         a_late_event_comes_behind_a_newer_one,
         a_slow_writer_commits_behind_a_quick_one,
+        an_authority_is_set_back_and_passes_its_old_head,
+        an_erased_user_is_revived_by_a_backup,
+        both_sides_are_set_back,
     )
 }
 

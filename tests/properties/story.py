@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from tests.properties import looking, second
-from tests.properties.model import COUNTED, GONE, ONCE, Authority, Copy, Refused, holds
+from tests.properties.model import COUNTED, GONE, ONCE, Authority, Copy, Refused, emptied, holds
 from tests.properties.system import QUEUES, Message, System
 
 NAMES = st.sampled_from(["billing", second.NAME])
@@ -38,6 +38,9 @@ class Story(RuleBasedStateMachine):
         self.slow = "", GONE
         self.counted: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
         self.chance = random.Random(0)
+        self.unlucky = False
+        self.backups: dict[str, list[Any]] = {}
+        self.histories = 1
 
     @invariant()
     def check(self) -> None:
@@ -57,18 +60,23 @@ class Story(RuleBasedStateMachine):
             self.ever[name] += [message for message in messages if message.events]
         self.looking.sending(self.authority, list(self.copies.values()))
         for copy in self.copies.values():
-            self.looking.copy(self.authority, copy)
+            self.looking.copy(self.authority, copy, self._strayed(copy, self.looking.seen[copy.name]))
         for name, counted, expected in self.counted:  # last: a wrong row says more than a wrong count
             holds(COUNTED, counted == expected, f"{name} counted {counted} as (applied, duplicate, obsolete), not {expected}")
         self.counted.clear()
+        self._fresh()
+
+    def _fresh(self) -> None:
+        """What is said to be fresh is (`restoring`)."""
 
     def _settle(self, copy: Copy) -> None:
         """Take into the model what a pull or a repair may have done: to each row, what the authority has now, or nothing. Anything
         else stays for the invariants to find. Rows that somebody bent may be put back, or taken out."""
-        rows = looking.copied(self.system, copy.name)
+        rows, strayed = looking.copied(self.system, copy.name), self._strayed(copy, copy.rows)
         for key in copy.rows.keys() | rows.keys():
             old, new, user = copy.rows.get(key), rows.get(key), self.authority.users.get(key)
-            bent = key in copy.tampered
+            bent = key in copy.tampered or key in strayed
+            gone = old is not None and old[1] == copy.gone and key not in copy.tampered
             if bent and old != new:
                 self.looking.seen[copy.name].pop(key, None)
             if new is None:
@@ -76,8 +84,10 @@ class Story(RuleBasedStateMachine):
                     del copy.rows[key]
                     if user is None:  # and nothing that waits may bring it back
                         copy.waiting = {event: given for event, given in copy.waiting.items() if given.subject != key}
-            elif user is not None and new == (user.version, copy.keeps(user.facts)) and (bent or old is None or old[0] < new[0]):
-                copy.rows[key] = new
+            elif user is not None:
+                there = user.version, copy.gone if gone else copy.keeps(user.facts)
+                if new == there and (bent or old is None or old[0] < new[0]):
+                    copy.rows[key] = new
 
     def _differing(self, copy: Copy, *, pulled: bool = False) -> dict[str, tuple[Any, Any]]:
         """Where a copy isn't what the authority's rows are: id to (there, here). `pulled`: only what a pull should have brought. A
@@ -95,6 +105,30 @@ class Story(RuleBasedStateMachine):
                 continue  # a tombstone that the authority has purged; it is forgotten in time
             found[key] = there, here
         return found
+
+    def _strayed(self, copy: Copy, rows: looking.Rows) -> set[str]:
+        """The ids of rows of a copy that are of a history that is gone."""
+        return {key for key, row in rows.items() if self.authority.lost and not self._of_this_history(copy, key, *row)}
+
+    def _of_this_history(self, copy: Copy, key: str, version: int, kept: Any) -> bool:
+        user = self.authority.users.get(key)
+        if user is None:
+            return key in self.authority.purged and bool(kept == copy.gone)
+        facts = user.told.get(version)
+        return facts is not None and kept in (copy.keeps(facts), copy.keeps(emptied(facts)), copy.gone)
+
+    def _erased_here(self, copy: Copy, key: str) -> bool:
+        user = self.authority.users.get(key)
+        return user is not None and copy.rows.get(key, (0, None))[1] == copy.gone != copy.keeps(user.facts)
+
+    def _revived(self, copy: Copy) -> set[str]:
+        """The ids of rows that are erased in a copy, and that a backup brought back at the authority."""
+        return {key for key in copy.rows if self._erased_here(copy, key)}
+
+    def _period(self) -> str:
+        """A month that nobody was billed for."""
+        number = self.system.number()
+        return f"20{number // 12 % 100:02}-{number % 12 + 1:02}"
 
     def _suspend(self, key: str) -> None:
         """What an overdue invoice does to its user."""

@@ -7,9 +7,10 @@ out. A crash is an exception that nobody catches, raised at one of `messaging.st
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
@@ -32,8 +33,8 @@ from users.models import User
 HOUR = timedelta(hours=1)
 #: Alias to its tables, in an order in which they can be emptied: the ledger last, for the triggers note what is deleted.
 PLUMBING = (
-    *("published", "received", "messaging_consumer", "messaging_subscription", "messaging_sequence", "messaging_incident"),
-    *("messaging_repair", "messaging_parked", "messaging_ledger"),
+    *("published", "received", "messaging_consumer", "messaging_subscription", "messaging_sequence", "messaging_mark"),
+    *("messaging_incident", "messaging_repair", "messaging_parked", "messaging_ledger"),
 )
 TABLES = {
     "users": ("users_user", *PLUMBING),
@@ -80,6 +81,7 @@ class System:
         self.queues = {name: queue(name).bind(self.channel) for name in QUEUES}
         self.beside: Any = None
         self.browser = Client(raise_request_exception=True)
+        self.web: ThreadPoolExecutor | None = None
 
     def reset(self) -> None:
         """Everything is empty and well."""
@@ -210,7 +212,18 @@ class System:
             raise Broken(BOUND, f"{self.bootstrapping} reads {url}")
         parts = urlsplit(url)
         path, kind = f"{parts.path}?{parts.query}" if parts.query else parts.path, "application/json" if body else ""
-        return self.browser.generic(method, path, body or b"", content_type=kind, headers=headers)
+        ask = partial(self.browser.generic, method, path, body or b"", content_type=kind, headers=headers)
+        return self.web.submit(ask).result() if self.web else ask()
+
+    @contextmanager
+    def answering_apart(self) -> Iterator[None]:
+        """A context's own code asks: what answers must not be called by it, for none touches another one's database."""
+        with ThreadPoolExecutor(1) as self.web:
+            try:
+                yield
+            finally:
+                self.web.submit(connections.close_all).result()
+        self.web = None
 
 
 class Pool:
