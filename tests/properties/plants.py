@@ -146,6 +146,7 @@ PLANTS = {
             ),
         ),
         frozenset({HOLES}),
+        story="a_pull_dies_behind_its_first_page",
     ),
     "erasure_deletes_the_row": Plant(
         "the copy deletes an erased row and keeps no tombstone",
@@ -222,7 +223,7 @@ PLANTS = {
     ),
     "final_ignored": Plant(
         "a later version undoes an erasure in the copy",
-        "messaging.upsert:_assignment",
+        "messaging.upsert:_stays",
         (("if final is None:", "if True:"),),
         frozenset(),
         seen_by="tests.messaging.test_inbox:test_erasure_wins_over_whatever_comes_later",
@@ -230,7 +231,7 @@ PLANTS = {
     "final_ignored_in_a_message": Plant(
         "a later version undoes an erasure in the same message",
         "messaging.upsert:upsert_newer",
-        (("    if final:\n", "    if False:\n"),),
+        (("        if ends(row):\n", "        if False:\n"),),
         frozenset(),
         seen_by="tests.messaging.test_inbox:test_erasure_wins_over_what_comes_with_it",
     ),
@@ -257,7 +258,7 @@ PLANTS = {
     "repair_lifts_a_tombstone": Plant(
         "who is erased here and alive there counts as any other row that differs",
         "messaging.states:erased_here",
-        (("return is_tombstone(cache, own) and authority", "return False and authority"),),
+        (("own is not None", "False"),),
         frozenset({ERASED, COPY}),
         story="an_erased_user_is_revived_by_a_backup",
     ),

@@ -113,6 +113,12 @@ def what_failed_is_tried_again_after_the_purge(tell: Telling) -> None:
     tell.retry()
 
 
+def a_pull_dies_behind_its_first_page(tell: Telling) -> None:
+    tell.begin_with(2)
+    tell.write("suspend", FIRST)
+    tell.catch_up("billing", 10, "pull.committed", 1, None)
+
+
 def an_overdue_invoice_comes_twice(tell: Telling) -> None:
     """Its user was made active again in between, and stays it."""
     tell.begin_with(1)
@@ -207,6 +213,7 @@ STORIES: dict[str, Callable[[Telling], None]] = {
     told.__name__: told
     for told in (
         the_newest_comes_first_in_a_message,
+        a_pull_dies_behind_its_first_page,
         an_erased_row_is_written_to_and_pulled,
         a_copy_is_begun_long_after_a_purge,
         a_copy_is_killed_below_the_floor,
