@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -79,6 +81,20 @@ def test_migrate_says_in_a_sentence_which_database_is_away(tmp_path: Path) -> No
     assert done.returncode == 3
     assert "The database of users can't be used" in done.stderr
     assert "very-secret" not in done.stderr
+
+
+def test_a_migration_that_fails_says_where_and_not_that_the_database_lacks_migrations(tmp_path: Path) -> None:
+    assert manage(tmp_path, "migrate", "monolith", "0001", "--database", "monolith").returncode == 0
+    with closing(sqlite3.connect(tmp_path / "monolith.sqlite3")) as database:
+        database.execute("ALTER TABLE monolith_user RENAME COLUMN name TO label")
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate"], cwd=ROOT, env=surroundings(tmp_path), capture_output=True, text=True, timeout=120
+    )
+
+    assert done.returncode == 1
+    assert "no such column" in done.stderr
+    assert "can't be used" not in done.stderr
+    assert "monolith.0002_names_on_invoices" in done.stdout
 
 
 def test_a_wrong_variable_is_a_sentence(tmp_path: Path) -> None:
