@@ -63,14 +63,14 @@ class Box(Deployment):
             "@localhost:5432/": f"@{place.hostname}:{place.port}/",
             "redis://localhost:6379/3": broker,
             "https://contexts.example.org": f"http://127.0.0.1:{self.proxy.server_port}",
-            "SECRET_KEY=change-me": f"SECRET_KEY={secrets.token_urlsafe(50)}",
-            "PORT=8000": f"PORT={self.port}",
+            "SECRET_KEY='change-me'": f"SECRET_KEY='{secrets.token_urlsafe(50)} $HOME & \\ # \"'",
+            "PORT='8000'": f"PORT='{self.port}'",
             ".venv/bin/pip": f"{sys.executable} -m pip",
             ".venv/bin": str(Path(sys.executable).parent),
         }
         variables, unit = listings("Install", "ini")
         (folder / "contexts.env").write_text(self.here(variables))
-        self.environment |= dict(line.split("=", 1) for line in self.here(variables).splitlines())
+        self.environment |= dict(line.split("=", 1) for line in shlex.split(self.here(variables)))
         self.environment["PATH"] = os.pathsep.join([str(tools()), self.environment["PATH"]])
         self.environment["PIP_NO_INDEX"] = "1"  # all of it is installed, else the suite wouldn't run
         self.url = f"http://127.0.0.1:{self.port}"
@@ -94,7 +94,9 @@ class Box(Deployment):
                 assert self.get(line.rpartition("$PORT")[2])[0] == 200, self.tail()
             elif line.startswith("umask "):
                 self.umask = line
-            elif line != "python3 -m venv .venv":  # the suite's own stands for it
+            elif line.startswith("install "):
+                self.shell(line.replace("-o contexts -g contexts ", ""))  # of whoever runs the suite
+            elif not line.startswith(("useradd ", "python3 -m venv ")):  # the suite's own stand for them
                 self.shell(line)
 
     def shell(self, line: str) -> str:
@@ -184,6 +186,16 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 
 def test_every_command_of_the_page_is_run_here() -> None:
     assert [section for section in SECTIONS if listings(section, "sh")] == RUN
+
+
+def test_what_the_programs_write_is_their_user_s_only(box: Box) -> None:
+    assert box.unit["User"] == "contexts"
+    assert {oct((box.folder / name).stat().st_mode & 0o777) for name in ("var", "backup")} == {"0o700"}
+
+
+def test_the_shell_reads_the_variables_as_they_were_meant(box: Box) -> None:
+    """Whatever a password has in it. In single quotes systemd takes all of it literally too."""
+    assert box.shell('. /etc/contexts.env && printf %s "$SECRET_KEY"') == box.environment["SECRET_KEY"]
 
 
 def test_a_change_flows_to_billing_and_monitors_see_it(box: Box) -> None:
@@ -336,6 +348,7 @@ def test_a_copy_of_sqlite_is_whole_while_somebody_writes(tmp_path: Path) -> None
     writer.execute("UPDATE users_user SET name = 'Committed'")
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("UPDATE users_user SET name = 'Not yet'")
+    (tmp_path / "backup").mkdir()
     here = "".join(listings("On SQLite", "sh")).replace("/srv/contexts", str(tmp_path))
     for _ in ("the first night", "the second night"):
         subprocess.run(["bash", "-e", "-c", here], cwd=ROOT, env=box.environment, check=True, timeout=60)
