@@ -313,7 +313,6 @@ def test_an_upgrade_beside_traffic_fails_no_request_and_loses_no_event(box: Box)
 def test_everything_stops_and_starts_again(box: Box) -> None:
     box.run("What a restart loses")
     assert box.running == {}
-    assert not (box.folder / "var" / "run" / "web.pid").exists()
     box.systemctl_start(*box.programs)
     box.equal()
 
