@@ -17,6 +17,7 @@ import pytest
 
 from config.environment import ROOT
 from config.management.commands import test as test_command
+from config.management.commands.runserver import Beside
 from messaging.cli import WrongUsage
 from tests.probes import wait_for
 from tests.running import Run, end, free_port, surroundings
@@ -160,6 +161,33 @@ def test_a_second_one_in_the_folder_is_refused_and_alone_it_starts(started: Run)
         beside.process.wait()
 
 
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Puts the handlers of this process back afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_second_signal_hurries_the_end_and_cuts_nothing_off(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    ended: list[int] = []
+
+    class Programs(Beside):
+        def _run(self) -> None:
+            wait_for(lambda: self.asked == 1, timeout=10, what="the first one")
+            os.kill(os.getpid(), number)
+            wait_for(lambda: self.asked == 2, timeout=10, what="the second one")
+            ended.append(self.asked)
+
+    monkeypatch.setenv("PORT", "8000")
+    with Programs("http://127.0.0.1:8000/", 8000):
+        pass
+    assert ended == [2]
+
+
 def test_a_killed_one_leaves_nothing_behind_not_even_the_web_server(started: Run) -> None:
     web = psutil.Process(started.process.pid).children()
     assert web
@@ -219,6 +247,13 @@ def test_the_packages_own_relay_and_consumer_are_refused_with_the_reason(tmp_pat
     assert done.returncode == 3
     assert instead in done.stderr
     assert "`default` database" in done.stderr
+
+
+def test_with_a_context_named_the_package_s_options_are_its_own(tmp_path: Path) -> None:
+    done = manage(tmp_path, "subscribe", "--database", "users", "some.callback", "--help")
+
+    assert done.returncode == 0, done.stderr
+    assert "A dotted module path" in done.stdout
 
 
 def test_with_a_context_named_the_packages_relay_runs_on_its_tables(tmp_path: Path) -> None:
