@@ -26,7 +26,7 @@ from config import broker
 from config.announcing import say, shown
 from config.environment import VAR
 from config.preflight import REFUSED, WRONG_USAGE, CanNotRun
-from messaging import registry
+from messaging import databases, registry
 from messaging.texts import kind, plural
 
 PASSWORD_FILE = VAR / "admin-password"
@@ -58,9 +58,7 @@ def check_broker() -> None:
         connection = Connection(url, connect_timeout=5, transport_options={"socket_connect_timeout": 5})
         secret, shown = connection.password, connection.as_uri()
     except (KombuError, ValueError, KeyError, ImportError):  # not repeated here: it may hold a password
-        raise CanNotRun(
-            "CELERY_BROKER_URL is not a broker's URL. Use redis://… or amqp://…, or leave it unset.", WRONG_USAGE
-        ) from None
+        raise CanNotRun(NO_URL, WRONG_USAGE) from None
     try:
         with connection:
             connection.ensure_connection(max_retries=1, interval_start=0.5, timeout=8)
@@ -165,7 +163,8 @@ def seed() -> Iterator[str]:
 class Seeding:
     """Demo users, made at the first start and only when messages arrive: events that wait for a worker to start look late.
 
-    Call it again and again; it says True when there is nothing left to do.
+    Call it again and again; it says True when there is nothing left to do. A database that takes nothing now is asked again at the
+    next call.
     """
 
     def __init__(self) -> None:
@@ -173,6 +172,18 @@ class Seeding:
         self._limit = time.monotonic() + PATIENCE
 
     def __call__(self) -> bool:
+        try:
+            done = self._seed()
+        except Exception as error:
+            if not any(databases.takes_nothing(one) for one in (error, error.__cause__) if one):  # a command wraps it
+                raise
+            databases.let_go()
+            return False
+        if done:
+            connections.close_all()  # nothing else of this process needs them
+        return done
+
+    def _seed(self) -> bool:
         if "users" in without_users() and not self._messages_arrive() and time.monotonic() < self._limit:
             return False
         for line in seed():

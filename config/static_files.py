@@ -4,11 +4,13 @@ WhiteNoise serves them where it is installed (config/deploy/requirements.txt). W
 that `collectstatic` fills.
 """
 
+import filecmp
 import logging
 
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
+from django.core.files.storage import FileSystemStorage
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +38,14 @@ class Storage(Hashed):
         return stored
 
     def not_collected(self) -> list[str]:
-        """The static files of the installed apps that `collectstatic` hasn't seen."""
-        there = {
-            f"{prefix}/{path}" if (prefix := getattr(files, "prefix", None)) else path
-            for finder in get_finders()
-            for path, files in finder.list(["CVS", ".*", "*~"])
-        }
-        return sorted(there - set(self.hashed_files))
+        """The static files of the installed apps that `collectstatic` hasn't seen with the content that they have now."""
+        there: dict[str, tuple[FileSystemStorage, str]] = {}
+        for finder in get_finders():
+            for path, files in finder.list(["CVS", ".*", "*~"]):
+                prefix = getattr(files, "prefix", None)
+                there.setdefault(f"{prefix}/{path}" if prefix else path, (files, path))  # the first one found is collected
+        return sorted(name for name, (files, path) in there.items() if not self._is_collected(name, files, path))
+
+    def _is_collected(self, name: str, files: FileSystemStorage, path: str) -> bool:
+        """Whether the copy under the plain name, which the one with the hash was made of, has the content of the app's file."""
+        return name in self.hashed_files and self.exists(name) and filecmp.cmp(files.path(path), self.path(name), shallow=False)

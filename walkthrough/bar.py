@@ -28,7 +28,7 @@ class Bar:
 
 def bar(state: Now | None) -> Bar | None:
     """What the bar shows; None where there is nothing to show."""
-    if state is None or (state.ended is not None and time.time() - state.ended > OUTCOME):
+    if state is None or (state.over is not None and time.time() - state.over > OUTCOME):
         return None
     try:
         chapter, name = by_number(state.chapter), state.played.step

@@ -18,11 +18,13 @@ FILE, LOCK = "now.json", "alive.lock"
 
 @dataclass(frozen=True)
 class Now:
-    """`began` and `ended` are seconds since the epoch; `ended` is None for a step that runs, and for an interrupted one."""
+    """`began`, `seen` and `ended` are seconds since the epoch. `seen`: when it last showed something. `ended` is None for one that
+    runs, and for an interrupted one."""
 
     chapter: int
     played: Played
     began: float
+    seen: float
     ended: float | None = None
     interrupted: bool = False
 
@@ -31,9 +33,14 @@ class Now:
         return self.ended is None and not self.interrupted
 
     @property
+    def over(self) -> float | None:
+        """When it ended. An interrupted one was seen then for the last time, and None is for one that runs."""
+        return self.seen if self.interrupted else self.ended
+
+    @property
     def seconds(self) -> int:
         """How long it has been running, or did run."""
-        return max(0, round((self.ended or time.time()) - self.began))
+        return max(0, round((self.over or time.time()) - self.began))
 
     @property
     def last(self) -> Entry | None:
@@ -59,7 +66,8 @@ def told(chapter: int, played: Played) -> Iterator[Callable[[], None]]:
         began = time.time()
 
         def note(ended: float | None = None) -> None:
-            kept.write(kept.FOLDER / FILE, {"chapter": chapter, "began": began, "ended": ended, "played": played.as_json()})
+            times = {"began": began, "seen": time.time(), "ended": ended}
+            kept.write(kept.FOLDER / FILE, {"chapter": chapter, **times, "played": played.as_json()})
 
         note()
         yield note
@@ -80,7 +88,8 @@ def _read() -> Now | None:
     values = kept.read(kept.FOLDER / FILE)
     if not values.get("began"):
         return None
-    return Now(values["chapter"], Played.from_json(values["played"]), values["began"], values["ended"])
+    seen = values.get("seen", values["began"])  # an older version of the project didn't keep it
+    return Now(values["chapter"], Played.from_json(values["played"]), values["began"], seen, values["ended"])
 
 
 def _somebody_plays() -> bool:

@@ -7,7 +7,6 @@ that the master has loaded would stay the old one at every reload.
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 wsgi_app = "config.wsgi"
@@ -26,8 +25,6 @@ keepalive = 75
 #: It would be a socket in the home folder, and two servers of one user would share it. Signals do all that is needed.
 control_socket_disable = True
 
-_PID = Path(os.environ.get("VAR_DIR") or "var", "run", "web.pid")
-
 
 def on_starting(server: Any) -> None:
     """Load the application once in a process of its own. If that fails, it says why, and nothing is started. Two workers that fail
@@ -35,16 +32,3 @@ def on_starting(server: Any) -> None:
     tried = subprocess.run([sys.executable, "-c", "import config.wsgi"], check=False)
     if tried.returncode:
         sys.exit(tried.returncode)
-
-
-def when_ready(server: Any) -> None:
-    """Write the master's process id, to send signals to. gunicorn's own `pidfile` would refuse to start where a killed server left
-    one and another program got its number."""
-    _PID.parent.mkdir(parents=True, exist_ok=True)
-    _PID.write_text(f"{server.pid}\n")
-
-
-def on_exit(server: Any) -> None:
-    """Take the number away again, unless the next server has written its own."""
-    if _PID.exists() and _PID.read_text() == f"{server.pid}\n":
-        _PID.unlink()

@@ -1,6 +1,6 @@
 """Commands of django-outbox-pattern that do harm here, behind a refusal that says why."""
 
-from argparse import ArgumentParser
+from argparse import REMAINDER, ArgumentParser
 from importlib import import_module
 from typing import Any
 
@@ -16,10 +16,10 @@ class Replaced(Command):
     reason: str
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("words", nargs="*", metavar="ARGUMENT", help="what the package's command takes")
         parser.add_argument(
-            "--database", metavar="CONTEXT", help="run the package's command all the same, on this context's tables"
+            "--database", metavar="CONTEXT", help="run the package's command all the same, on this context's tables; comes first"
         )
+        parser.add_argument("words", nargs=REMAINDER, metavar="ARGUMENT", help="what the package's command takes, options too")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["database"]:

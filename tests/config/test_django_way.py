@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -15,6 +17,7 @@ import pytest
 
 from config.environment import ROOT
 from config.management.commands import test as test_command
+from config.management.commands.runserver import Beside
 from messaging.cli import WrongUsage
 from tests.probes import wait_for
 from tests.running import Run, end, free_port, surroundings
@@ -81,6 +84,20 @@ def test_migrate_says_in_a_sentence_which_database_is_away(tmp_path: Path) -> No
     assert "very-secret" not in done.stderr
 
 
+def test_a_migration_that_fails_says_where_and_not_that_the_database_lacks_migrations(tmp_path: Path) -> None:
+    assert manage(tmp_path, "migrate", "monolith", "0001", "--database", "monolith").returncode == 0
+    with closing(sqlite3.connect(tmp_path / "monolith.sqlite3")) as database:
+        database.execute("ALTER TABLE monolith_user RENAME COLUMN name TO label")
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate"], cwd=ROOT, env=surroundings(tmp_path), capture_output=True, text=True, timeout=120
+    )
+
+    assert done.returncode == 1
+    assert "no such column" in done.stderr
+    assert "can't be used" not in done.stderr
+    assert "monolith.0002_names_on_invoices" in done.stdout
+
+
 def test_a_wrong_variable_is_a_sentence(tmp_path: Path) -> None:
     done = manage(tmp_path, "migrate", CONTEXTS="shipping")
 
@@ -144,6 +161,33 @@ def test_a_second_one_in_the_folder_is_refused_and_alone_it_starts(started: Run)
         beside.process.wait()
 
 
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Puts the handlers of this process back afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_second_signal_hurries_the_end_and_cuts_nothing_off(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    ended: list[int] = []
+
+    class Programs(Beside):
+        def _run(self) -> None:
+            wait_for(lambda: self.asked == 1, timeout=10, what="the first one")
+            os.kill(os.getpid(), number)
+            wait_for(lambda: self.asked == 2, timeout=10, what="the second one")
+            ended.append(self.asked)
+
+    monkeypatch.setenv("PORT", "8000")
+    with Programs("http://127.0.0.1:8000/", 8000):
+        pass
+    assert ended == [2]
+
+
 def test_a_killed_one_leaves_nothing_behind_not_even_the_web_server(started: Run) -> None:
     web = psutil.Process(started.process.pid).children()
     assert web
@@ -203,6 +247,13 @@ def test_the_packages_own_relay_and_consumer_are_refused_with_the_reason(tmp_pat
     assert done.returncode == 3
     assert instead in done.stderr
     assert "`default` database" in done.stderr
+
+
+def test_with_a_context_named_the_package_s_options_are_its_own(tmp_path: Path) -> None:
+    done = manage(tmp_path, "subscribe", "--database", "users", "some.callback", "--help")
+
+    assert done.returncode == 0, done.stderr
+    assert "A dotted module path" in done.stdout
 
 
 def test_with_a_context_named_the_packages_relay_runs_on_its_tables(tmp_path: Path) -> None:

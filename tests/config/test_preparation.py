@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connections
 from django.test import override_settings
 from django.utils import timezone
 
@@ -12,6 +13,7 @@ from config import preparation
 from config.preflight import REFUSED, WRONG_USAGE, CanNotRun
 from messaging import checkpoints
 from monolith.models import User as OldUser
+from tests.read_only import kept_connection_is_read_only, read_only
 from users.models import User
 from users.services import user_register
 
@@ -85,6 +87,22 @@ def test_demo_users_wait_until_messages_arrive_in_both_directions() -> None:
 
     checkpoints.hear("users", "billing", 0, timezone.now())
     assert seeding()
+    assert User.objects.using("users").count() == 24
+    assert OldUser.objects.using("monolith").count() == 24
+
+
+@pytest.mark.parametrize("alias", ["users", "monolith"])
+def test_a_database_that_takes_nothing_is_asked_again_at_the_next_look(alias: str) -> None:
+    seeding = preparation.Seeding()
+    for consumer, authority in preparation.DIRECTIONS:
+        checkpoints.hear(consumer, authority, 0, timezone.now())
+    with read_only(alias):
+        assert not seeding()
+    kept_connection_is_read_only(alias)
+    assert not seeding()
+
+    assert seeding()
+    assert [one.alias for one in connections.all() if one.connection is not None] == []
     assert User.objects.using("users").count() == 24
     assert OldUser.objects.using("monolith").count() == 24
 

@@ -85,6 +85,14 @@ def test_the_check_counts_what_was_not_collected(collected: Path, tmp_path: Path
     assert "HINT: Run `python manage.py collectstatic --noinput`" in said
 
 
+def test_the_check_counts_what_was_collected_with_another_content(collected: Path, tmp_path: Path) -> None:
+    shutil.copytree(collected / "static", tmp_path / "static", copy_function=os.link)
+    icon = tmp_path / "static" / "config" / "icon.svg"
+    icon.unlink()
+    icon.write_text("<svg>the one of the release before</svg>")
+    assert "(config.E001) 1 static file was not collected, the first is config/icon.svg." in checked(tmp_path, code=1)
+
+
 def test_without_whitenoise_a_web_server_of_one_s_own_may_serve_them(collected: Path) -> None:
     ((page, style, file, *_), _), _ = asked(collected, without="whitenoise")
     assert (page, file) == (200, 404)

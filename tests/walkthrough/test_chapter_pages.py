@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -121,4 +122,16 @@ def test_what_came_of_a_step_is_shown_for_a_while(client: Client, monkeypatch: p
         pass
     assert '<span class="tag good">green</span>' in client.get("/playing/").content.decode()
     monkeypatch.setattr(bar, "OUTCOME", -1)
+    assert "<p>" not in client.get("/playing/").content.decode()
+
+
+def test_an_interrupted_step_s_time_stands_still_and_it_is_shown_for_a_while(client: Client) -> None:
+    with suppress(KeyboardInterrupt), now.told(CHAPTERS[0].number, Played("stage", [Said("It has begun.")])):
+        raise KeyboardInterrupt
+    assert '<aside id="bar" aria-label="The step that is played" class="interrupted"' in client.get("/playing/").content.decode()
+    values = kept.read(kept.FOLDER / now.FILE)
+    kept.write(kept.FOLDER / now.FILE, values | {"began": values["seen"] - 3605, "seen": values["seen"] - 3600})
+    found = now.look()
+    assert found
+    assert (found.interrupted, found.seconds) == (True, 5)
     assert "<p>" not in client.get("/playing/").content.decode()

@@ -1,12 +1,15 @@
 """`migrate`: Django's own, for every database of this process."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import CommandParser
 from django.core.management.commands import migrate
-from django.db import connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from config.preparation import place
+from messaging import databases
 from messaging.cli import PlainErrors, answering
 from messaging.texts import plural
 
@@ -22,17 +25,21 @@ class EveryDatabase(migrate.Command):
     def get_check_kwargs(self, options: Any) -> Any:
         return {**super().get_check_kwargs(options), "databases": _chosen(options)}
 
-    def execute(self, *args: Any, **options: Any) -> str | None:
-        with answering(*_chosen(options)):  # the checks connect too
-            return super().execute(*args, **options)
+    def check(self, *args: Any, **options: Any) -> None:
+        with answering(*options["databases"]):
+            super().check(*args, **options)
 
     def handle(self, *args: Any, **options: Any) -> None:
         chosen = _chosen(options)
+        for alias in chosen:  # nothing is migrated where one of them is away
+            with _there(alias):
+                connections[alias].ensure_connection()
         says = options["verbosity"] >= 1 and not options["check_unapplied"]
         for alias in chosen:
             if says and len(chosen) > 1:
                 self.stdout.write(self.style.MIGRATE_HEADING(f"Database {alias}: {place(alias)}"))
-            super().handle(*args, **{**options, "database": alias})
+            with _there(alias):
+                super().handle(*args, **{**options, "database": alias})
         if says and len(chosen) > 1 and not options["plan"]:
             self.stdout.write(self.style.SUCCESS(f"Done with {plural(len(chosen), 'database')}: {', '.join(chosen)}."))
 
@@ -43,3 +50,15 @@ class Command(PlainErrors, EveryDatabase):
 
 def _chosen(options: dict[str, Any]) -> list[str]:
     return [options["database"]] if options["database"] else list(connections)
+
+
+@contextmanager
+def _there(alias: str) -> Iterator[None]:
+    """A database that takes nothing is a sentence. Any other error is the migration's own, and its traceback says which line."""
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        if not databases.takes_nothing(error):
+            raise
+        with answering(alias):
+            raise

@@ -93,14 +93,15 @@ class Beside:
         self._thread.start()
 
     def __exit__(self, *error: object) -> None:
-        while self._thread.is_alive():
-            self.asked += 1
-            try:
-                self._thread.join()
-            except KeyboardInterrupt:
-                continue  # asked once more
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._ask)  # one that raised could cut off the end in good order
+        self._ask()
+        self._thread.join()
         if self._failed:
             sys.exit(preflight.FAILED)
+
+    def _ask(self, *signalled: object) -> None:
+        self.asked += 1
 
     def _run(self) -> None:
         try:

@@ -34,10 +34,12 @@
     for (const looking of document.querySelectorAll("[hx-get].htmx-request")) htmx.trigger(looking, "htmx:abort");
   });
 
-  // A click is a press and a release on the same button. One that is made anew in between would get neither.
+  // A click is a press and a release on the same button. One that is made anew in between would get neither. A release outside of the
+  // page is never told, and a menu keeps it, so whatever takes the pointer away ends the press too.
   let pressing = false;
-  for (const [name, is] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false], ["dragend", false]]) {
-    document.addEventListener(name, () => { pressing = is; }, true);
+  document.addEventListener("pointerdown", ({ button }) => { pressing = button === 0; }, true);
+  for (const name of ["pointerup", "pointercancel", "dragend", "contextmenu", "visibilitychange", "blur"]) {
+    window.addEventListener(name, () => { pressing = false; }, true);
   }
 
   // A part of a page is HTML without a document around it. Anything else comes from Django or from a middleware.
