@@ -17,7 +17,7 @@ from kombu.transport import pyamqp
 from messaging import frames
 
 #: AMQP's types of frames, and where a header's properties begin.
-HEADER, BODY, PROPERTIES = 2, 3, 12
+METHOD, HEADER, BODY, PROPERTIES = 1, 2, 3, 12
 #: Properties that hold nothing but a content type: what `frames.objection` says of the message.
 UNREADABLE = pack(">H", 1 << 15) + b"\x0aunreadable"
 
@@ -26,13 +26,17 @@ def frame_handler(connection: Any, callback: Any) -> Callable[[Any], bool]:
     """amqp's handler of frames, which never sees those two."""
     handle = method_framing.frame_handler(connection, callback)
     oversized: dict[int, list[Any]] = {}  # channel to the size that its message has left, its header, and its first piece
+    queues: dict[int, str] = {}  # channel to the queue that its present message was in
 
     def on_frame(frame: tuple[int, int, Any]) -> bool:
         kind, channel, content = frame
+        if kind == METHOD and unpack_from(">HH", content) == spec.Basic.Deliver:
+            length = content[4]  # of the consumer's tag
+            queues[channel] = connection.channels[channel].queues.get(bytes(content[5 : 5 + length]).decode("utf-8", "replace"), "")
         if kind == HEADER:
             header = _readable(bytes(content))
             size = _size(header)
-            if size > frames.LARGEST_FRAME:
+            if size > frames.LARGEST_FRAME and frames.judged(queues.get(channel, "")):
                 oversized[channel] = [size, header, b""]
                 return False
             return handle((kind, channel, header))
@@ -69,7 +73,11 @@ class Message(pyamqp.Message):
     def __init__(self, msg: Any, channel: Any = None, **kwargs: Any) -> None:
         properties = msg.properties
         headers = properties.get("application_headers") or {}
-        self.refused = frames.objection(properties.get("content_type"), properties.get("content_encoding"), headers)
+        self.queue: str = channel.queues.get(msg.delivery_info.get("consumer_tag"), "")
+        judged = frames.judged(self.queue)
+        self.refused = (
+            frames.objection(properties.get("content_type"), properties.get("content_encoding"), headers) if judged else ""
+        )
         if self.refused:
             properties["application_headers"] = {}  # kombu would decompress what is compressed
         msg.body = bytes(msg.body or b"")  # an empty one is a text
@@ -82,6 +90,12 @@ class Channel(pyamqp.Channel):
     def __init__(self, connection: Any, channel_id: Any = None, auto_decode: bool = True, on_open: Any = None) -> None:
         # Nor does amqp decode a body as the message wishes.
         super().__init__(connection, channel_id, auto_decode=False, on_open=on_open)
+        #: By the tag of who takes from them.
+        self.queues: dict[str, str] = {}
+
+    def basic_consume(self, queue: str = "", consumer_tag: str = "", *args: Any, **kwargs: Any) -> Any:
+        self.queues[consumer_tag] = queue
+        return super().basic_consume(queue, consumer_tag, *args, **kwargs)
 
 
 class Connection(pyamqp.Connection):

@@ -2,11 +2,16 @@
 opens anything, and opens what looks as a relay sends it.
 
 A worker that decompresses whatever says that it is compressed makes gigabytes of a megabyte, before it knows who sent it.
+
+Only what is in a context's queue is looked at. A host's own tasks may be compressed, large, or for somebody who waits for a reply.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
+from messaging import conf
 from messaging.limits import LARGEST_BODY
 from messaging.texts import plural
 
@@ -16,6 +21,14 @@ CONTENT_TYPE, CONTENT_ENCODING = "application/json", "utf-8"
 LARGEST_FRAME = LARGEST_BODY * 4 // 3 + 64 * 1024
 #: Bytes of a larger frame that are read, to be parked.
 KEPT = 64 * 1024
+
+
+def judged(queue: str) -> bool:
+    """Say if a queue is a context's, so that nothing but a relay's messages belongs there."""
+    try:
+        return queue in conf.contexts()
+    except ImproperlyConfigured:  # a Celery app without Django has no contexts
+        return False
 
 
 def objection(content_type: Any, content_encoding: Any, headers: Any) -> str:

@@ -10,6 +10,9 @@ is nothing to the inbox.
 Each step is a script that first takes something away. Redis at its `maxmemory` refuses whatever may need memory, MULTI among it;
 but in a script only up to the first write (`scriptVerifyOOM` in its source), and to take away needs none. So a full broker is
 drained.
+
+A queue that isn't a context's has a host's messages, and kombu reads them its own way. Where one worker takes from both kinds, a
+host's come by the same scripts, and kombu still makes the message.
 """
 
 import binascii
@@ -31,13 +34,14 @@ from messaging import frames, steps
 
 log = logging.getLogger(__name__)
 
-#: From the first of these queues that holds an item to its list of what is being fetched; of a larger one only the beginning.
+#: From the first of these queues that holds an item to its list of what is being fetched; of a context's that is too large only
+#: the beginning. Arguments: the most bytes, how many to keep, and for each queue whether that counts.
 TAKE = """
 for number = 1, #KEYS, 2 do
     local item = redis.call('rpop', KEYS[number])
     if item then
         local size = #item
-        if size > tonumber(ARGV[1]) then item = string.sub(item, 1, tonumber(ARGV[2])) end
+        if size > tonumber(ARGV[1]) and ARGV[2 + (number + 1) / 2] == '1' then item = string.sub(item, 1, tonumber(ARGV[2])) end
         redis.call('lpush', KEYS[number + 1], item)
         return {KEYS[number], item, size}
     end
@@ -133,6 +137,7 @@ class Message(virtual.Message):
 
     def __init__(self, payload: dict[str, Any], channel: Any = None, **kwargs: Any) -> None:
         self.refused: str = payload.get("refused", "")
+        self.queue: str = payload.get("queue", "")
         super().__init__(payload, channel=channel, **kwargs)
 
 
@@ -175,6 +180,8 @@ class QoS(redis.QoS):
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         with self.channel.conn_or_acquire(client) as connected:
             noted = connected.hget(self.unacked_key, tag)
+            if _has_exchange(noted):
+                return super().restore_by_tag(tag, connected, leftmost)
             item, queue = _noted(noted, self.channel.active_queues)
             keys = self.unacked_index_key, self.unacked_key, queue
             connected.eval(RESTORE, len(keys), *keys, tag, "lpush" if leftmost else "rpush", item)
@@ -201,6 +208,14 @@ def _noted(noted: bytes | None, queues: Any) -> tuple[Any, str]:
         return noted or b"", next(iter(queues), "")
 
 
+def _has_exchange(noted: bytes | None) -> bool:
+    """Say if kombu noted a message, as it does from a host's queue: it goes back by the exchange that it came from."""
+    try:
+        return bool(loads(bytes_to_str(noted or b"null"))[1])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return False
+
+
 @contextmanager
 def _refusals_as_outage() -> Iterator[None]:
     """A server that was demoted, or can't write to its disk, is as good as away: Celery knows what to do then."""
@@ -225,18 +240,19 @@ class Channel(redis.Channel):
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
-        if not queues or self.global_keyprefix:
+        if not any(map(frames.judged, queues)) or self.global_keyprefix:
             self._taking = ()
             super()._brpop_start(**({} if timeout is None else {"timeout": timeout}))
             return
-        self._taking = tuple(queues)
+        self._taking = tuple(key for queue in queues for key in self._keys(queue))
         connection = self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
         wait: tuple[Any, ...] = ("BLMOVE", queues[0], queues[0], "RIGHT", "RIGHT", timeout or self.brpop_timeout or 0)
-        if self._resting or len(queues) > 1:
+        if self._resting or len(self._taking) > 1:
             wait = ("XREAD", "BLOCK", LONGER if self._resting else BETWEEN, "STREAMS", REST, "$")
-        keys = [key for queue in queues for key in (queue, _fetching(queue))]
-        take = "EVAL", TAKE, len(keys), *keys, frames.LARGEST_FRAME, frames.KEPT
+        keys = [key for taken in self._taking for key in (taken, _fetching(taken))]
+        bounded = [int(frames.judged(self._queue(key))) for key in self._taking]
+        take = "EVAL", TAKE, len(keys), *keys, frames.LARGEST_FRAME, frames.KEPT, *bounded
         # To move an item to where it is waits for one, and its answer, which nobody wants, may be as large as somebody made the
         # item. A full server refuses it at once, and that isn't heard either: what follows takes from there too.
         connection.send_packed_command(connection.pack_commands([("CLIENT", "REPLY", "SKIP"), wait, take]))
@@ -251,11 +267,13 @@ class Channel(redis.Channel):
                 self._resting = monotonic() - (self._brpop_sent_at or 0.0) < SOON
                 raise redis.Empty()
             self._resting = False
-            queue, item, size = bytes_to_str(taken[0]), taken[1], int(taken[2])
+            key, item, size = bytes_to_str(taken[0]), taken[1], int(taken[2])
             steps.reach("redis.fetched")
+            queue = self._queue(key)
             self._queue_cycle.rotate(queue)
-            self.fetched = queue, item
-            self.connection._deliver(_payload(item, size, queue), queue)  # notes it as unacknowledged
+            self.fetched = key, item
+            payload = _payload(item, size, queue) if frames.judged(queue) else loads(bytes_to_str(item))
+            self.connection._deliver(payload, queue)  # notes it as unacknowledged
             return True
         except ResponseError as error:
             self.say(error)
@@ -265,6 +283,13 @@ class Channel(redis.Channel):
         finally:
             self._in_poll, self.fetched = None, None
             self._flush_brpop_reauth()
+
+    def _keys(self, queue: str) -> list[str]:
+        """The lists of a queue: a host's messages have priorities, each a list of its own."""
+        return [queue] if frames.judged(queue) else [self._q_for_pri(queue, step) for step in self.priority_steps]
+
+    def _queue(self, key: str) -> str:
+        return key.rsplit(self.sep, 1)[0]
 
     def _answer(self, **options: Any) -> Any:
         try:
@@ -287,13 +312,17 @@ class Channel(redis.Channel):
         """Return to its queue what a killed worker fetched and never noted."""
         now, present = monotonic(), {}
         with self.conn_or_acquire() as client:
-            for queue in self.active_queues:
-                for item in client.lrange(_fetching(queue), 0, -1):
-                    present[queue, item] = self._seen.get((queue, item), now)
-                    if now - present[queue, item] >= self.visibility_timeout:
-                        client.eval(GIVE_BACK, 2, _fetching(queue), queue, item)
+            for key in [key for queue in self.active_queues for key in self._keys(queue)]:
+                for item in client.lrange(_fetching(key), 0, -1):
+                    present[key, item] = self._seen.get((key, item), now)
+                    if now - present[key, item] >= self.visibility_timeout:
+                        client.eval(GIVE_BACK, 2, _fetching(key), key, item)
         self._seen = present
 
 
 class Transport(redis.Transport):
     Channel = Channel
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        """With the queue that it was in; a sender writes any routing key."""
+        super()._deliver({**message, "queue": queue}, queue)

@@ -2,6 +2,7 @@
 
 The ledger is compared with the rows, and what the last event of a change says with what the row says. What differs gets a new
 version, as if it was written now. An event that retention has deleted can't be compared; a consumer's comparison finds that row.
+Nor can a row of the outbox that no relay would send, whatever somebody wrote there.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,10 +11,11 @@ from types import ModuleType
 from typing import Any
 
 from django.db import connections, models
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
-from messaging import engines
+from messaging import copies, engines
 from messaging.engines.shape import Tracked, literal
 from messaging.feeds import Feed
 from messaging.models import Ledger
@@ -24,10 +26,12 @@ BATCH = 1000
 def enter(authority: str, feed: Feed) -> None:
     """Enter all of them in the ledger. Safe to repeat, and beside writers."""
     enter_rows(authority, feed)
-    bodies = Published.objects.using(authority).filter(destination__startswith=f"{feed.label}.").values_list("body", flat=True)
-    newest_first = bodies.order_by("-added", "-id").iterator(chunk_size=BATCH)
+    rows = Published.objects.using(authority).filter(destination__startswith=f"{feed.label}.")
+    texts = rows.annotate(text=Cast("body", models.TextField())).values_list("pk", "text")
+    newest_first = texts.order_by("-added", "-id").iterator(chunk_size=BATCH)
     while batch := list(islice(newest_first, BATCH)):
-        _enter_changed(authority, feed, batch)
+        sendable, _ = copies.sort([(key, text, None) for key, text in batch])
+        _enter_changed(authority, feed, [found.event for found in sendable])
 
 
 def enter_rows(authority: str, feed: Feed) -> None:

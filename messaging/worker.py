@@ -45,6 +45,7 @@ def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None
     """Park what the worker can't read, or what nobody vouches for, with its `headers`. False where the database didn't take it."""
     if context not in conf.contexts():
         log.error("a message for %r can't be kept here: %s", context, reason)
+        time.sleep(random.uniform(*PAUSE))
         return False
     try:
         close_old_connections()
@@ -138,8 +139,11 @@ class ParkingConsumer(Consumer):
         handle = super().create_task_handler(*args, **kwargs)
 
         def on_task_received(message: Any) -> Any:
+            context = self._queue_of(message)
+            if context not in conf.contexts():
+                return handle(message)  # a host's
             try:
-                message.delivery_info["routing_key"] = self._queue_of(message)
+                message.context = message.delivery_info["routing_key"] = context
                 if refused := getattr(message, "refused", ""):
                     return self._park(message, refused)
                 signing.measure(message.body)  # before it is read
@@ -158,6 +162,8 @@ class ParkingConsumer(Consumer):
 
     def _queue_of(self, message: Any) -> str:
         """The queue that a message came from: its context. With an exchange of their own, senders write any routing key."""
+        if queue := getattr(message, "queue", ""):
+            return str(queue)
         for name, tag in self.task_consumer._active_tags.items():
             if tag == message.delivery_info.get("consumer_tag"):
                 return str(name)
@@ -171,23 +177,45 @@ class ParkingConsumer(Consumer):
             message.reject_log_error(log, self.connection_errors, requeue=True)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        self._park(message, f"The message can't be read: {kind(exc)}.")
+        if _is_ours(message):
+            self._park(message, f"The message can't be read: {kind(exc)}.")
+        else:
+            super().on_decode_error(message, exc)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
-        self._park(message, "The message is not a Celery task.")
+        if _is_ours(message):
+            self._park(message, "The message is not a Celery task.")
+        else:
+            super().on_unknown_message(body, message)
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
-        self._park(message, f"Nobody knows the task {(message.headers or {}).get('task')!r}.")
+        if _is_ours(message):
+            self._park(message, f"Nobody knows the task {(message.headers or {}).get('task')!r}.")
+        else:
+            super().on_unknown_task(body, message, exc)
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
-        self._park(message, f"The message is not a valid task: {kind(exc)}.")
+        if _is_ours(message):
+            self._park(message, f"The message is not a valid task: {kind(exc)}.")
+        else:
+            super().on_invalid_task(body, message, exc)
+
+
+def _is_ours(message: Any) -> bool:
+    """Say if a message was in a context's queue. A host's own tasks are none of our business."""
+    return hasattr(message, "context")
 
 
 class GuardedRequest(Request):
     """A message that can't be handed to the pool is parked; by default the error ends the worker, and the next one too."""
 
+    #: Guarded in a host's queue too.
+    everywhere = False
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if not self.guarded:
+            return
         if isinstance(self.body, bytes | str):
             # The pool gets the body and reads it itself. Celery sends along what it read: more to pickle, and pickle takes half
             # the depth that JSON does. Without it the inbox sees the event that is nested too deep, and the others beside it.
@@ -202,6 +230,10 @@ class GuardedRequest(Request):
         if "execute_using_pool" in vars(cls):
             cls.execute_using_pool = _parking(cls.execute_using_pool)
 
+    @property
+    def guarded(self) -> bool:
+        return self.everywhere or _is_ours(self.message)
+
     def admit(self) -> None:
         """Raises `signing.Refused` for what must not reach the pool."""
 
@@ -212,6 +244,8 @@ class GuardedRequest(Request):
 def _parking(execute: Any) -> Any:
     @wraps(execute)
     def execute_or_park(self: GuardedRequest, pool: Any, **kwargs: Any) -> Any:
+        if not self.guarded:
+            return execute(self, pool, **kwargs)
         try:
             self.admit()
             return execute(self, pool, **kwargs)
@@ -235,6 +269,8 @@ def _parking(execute: Any) -> Any:
 class SignedRequest(GuardedRequest):
     """A message that only a publisher may send. Who it was is checked here, over the bytes that came, and told to the pool,
     whatever the message itself wrote there. One that nobody vouches for is kept as it came."""
+
+    everywhere = True
 
     def admit(self) -> None:
         self.request_dict[signing.VERIFIED] = signing.check(self.request_dict, self.type, self.body)

@@ -253,7 +253,7 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
     return [(row_id, body, positions.get(row_id)) for row_id, body, _ in rows]
 
 
-def install_stamping(connection: BaseDatabaseWrapper) -> None:
+def install_stamping(connection: BaseDatabaseWrapper, *, marks: bool = True) -> None:
     """Nothing: SQLite has no functions, and no trip to save."""
 
 

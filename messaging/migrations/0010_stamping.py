@@ -6,7 +6,7 @@ from messaging import engines
 
 
 def install(apps, schema_editor):
-    engines.for_alias(schema_editor.connection.alias).install_stamping(schema_editor.connection)
+    engines.for_alias(schema_editor.connection.alias).install_stamping(schema_editor.connection, marks=False)
 
 
 def remove(apps, schema_editor):

@@ -9,6 +9,10 @@ def install(apps, schema_editor):
     engines.for_alias(schema_editor.connection.alias).install_stamping(schema_editor.connection)
 
 
+def install_without_marks(apps, schema_editor):
+    engines.for_alias(schema_editor.connection.alias).install_stamping(schema_editor.connection, marks=False)
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("messaging", "0011_plural_names"),
@@ -67,5 +71,5 @@ class Migration(migrations.Migration):
             ),
         ),
         # Programs of the last release call the same function, so their rounds leave marks as soon as it is replaced.
-        migrations.RunPython(install, migrations.RunPython.noop),
+        migrations.RunPython(install, install_without_marks),
     ]

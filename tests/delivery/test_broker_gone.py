@@ -22,11 +22,11 @@ def test_after_an_acknowledgement_that_failed_the_next_message_is_taken(valkey, 
     transports.install()
     with Connection(valkey, transport_options={"visibility_timeout": 5}) as connection:
         channel = connection.default_channel
-        bound = queue("tests-gone").bind(channel)
+        bound = queue("billing").bind(channel)
         bound.declare()
         bound.purge()
         for number in (1, 2):
-            Producer(channel).publish({"number": number}, routing_key="tests-gone", exchange="")
+            Producer(channel).publish({"number": number}, routing_key="billing", exchange="")
         taken: list[Message] = []
         with Consumer(channel, [bound], on_message=taken.append, prefetch_count=1, accept=["json"]):
             connection.drain_events(timeout=5)

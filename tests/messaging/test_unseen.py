@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connections
+from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from messaging import differences
@@ -69,6 +70,30 @@ def test_republish_finds_what_no_trigger_saw(how: str) -> None:
     assert entry(erased) == (2, 2, True)
     assert entry(changed) == (3, 3, False)
     assert republish("users").ids == []
+
+
+BY_HAND = {
+    "a text": '"hello"',
+    "nothing in it": "{}",
+    "no subject": '{"aggregateversion": 1, "data": {}}',
+    "a list for a version": '{"subject": "x", "aggregateversion": [1], "data": {}}',
+    "deep": "[" * 900 + "]" * 900,
+    "a lone surrogate": '{"subject": "\\ud800", "aggregateversion": 1, "data": {}}',
+}
+
+
+@pytest.mark.parametrize("body", BY_HAND.values(), ids=BY_HAND.keys())
+def test_a_row_of_the_outbox_that_is_no_event_holds_nobody_up(body: str) -> None:
+    changed = user_register(email="c@example.org", name="c")
+    with unseen("disabled"):
+        User.objects.using("users").filter(pk=changed.pk).update(status="suspended")
+    if "ud800" in body and connections["users"].vendor == "postgresql":
+        pytest.skip("PostgreSQL takes none")
+    Published.objects.using("users").create(destination="users.user.by_hand.v1", body={})
+    with connections["users"].cursor() as cursor:
+        cursor.execute("UPDATE published SET body = %s WHERE destination = 'users.user.by_hand.v1'", [body])
+    assert call("republish", "users", "--dry-run", "--json").json["missing"] == [str(changed.pk)]
+    assert republish("users").ids == [str(changed.pk)]
 
 
 @pytest.mark.parametrize("how", ["replica", "disabled"])

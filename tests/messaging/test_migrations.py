@@ -1,0 +1,38 @@
+"""Migrations go back, and what the release before them calls works then."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from messaging.models import Ledger, Mark
+from messaging.sequencer import stamp_pending
+from users.services import user_register
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+
+
+@pytest.fixture
+def back() -> Iterator[None]:
+    """`users` as it was before rounds left marks."""
+    if connections["users"].vendor != "postgresql":
+        pytest.skip("SQLite's round is no function of the database")
+    call_command("migrate", "messaging", "0011", database="users", verbosity=0)
+    yield
+    call_command("migrate", "messaging", database="users", verbosity=0)
+
+
+def position(user: object) -> int | None:
+    return Ledger.objects.using("users").get(aggregate_id=str(user)).position
+
+
+def test_a_database_that_went_back_stamps_and_leaves_marks_when_it_is_forward_again(back: None) -> None:
+    one = user_register(email="one@example.org", name="One").pk
+    assert stamp_pending("users") == 1
+    assert position(one) == 1
+    call_command("migrate", "messaging", database="users", verbosity=0)
+    two = user_register(email="two@example.org", name="Two").pk
+    assert stamp_pending("users") == 1
+    assert position(two) == 2
+    assert list(Mark.objects.using("users").values_list("position", "first", "previous")) == [(2, 2, "")]
