@@ -1,5 +1,7 @@
 """Stamping rounds leave marks, and consumers keep them: how a database that was set back is noticed."""
 
+import secrets
+
 from django.db import migrations, models
 
 from messaging import engines
@@ -7,6 +9,14 @@ from messaging import engines
 
 def install(apps, schema_editor):
     engines.for_alias(schema_editor.connection.alias).install_stamping(schema_editor.connection)
+
+
+def mark_what_is_there(apps, schema_editor):
+    """One mark for all positions until now, or a database that is set back to before its first round would pass for another."""
+    using = schema_editor.connection.alias
+    for sequence in apps.get_model("messaging", "Sequence").objects.using(using).filter(head__gt=0)[:1]:
+        marks = apps.get_model("messaging", "Mark").objects.using(using)
+        marks.get_or_create(position=sequence.head, defaults={"first": 1, "mark": secrets.token_hex(8), "previous": ""})
 
 
 def install_without_marks(apps, schema_editor):
@@ -72,4 +82,5 @@ class Migration(migrations.Migration):
         ),
         # Programs of the last release call the same function, so their rounds leave marks as soon as it is replaced.
         migrations.RunPython(install, install_without_marks),
+        migrations.RunPython(mark_what_is_there, migrations.RunPython.noop),
     ]

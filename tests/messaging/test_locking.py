@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 from django.db import connections
@@ -94,7 +95,7 @@ def test_elsewhere_its_lease_has_to_end(holder, tmp_path, settings):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert held("billing", "bootstrap-users")
-    Lease.objects.using("billing").update(ends=Now())
+    Lease.objects.using("billing").update(ends=Now() - timedelta(seconds=1))
     assert not held("billing", "bootstrap-users")
 
 
