@@ -174,7 +174,7 @@ class Authority:
         wait: int = 0,
         largest: int | None = None,
     ) -> Any:
-        """Asks again where the authority says when to (429), for `PATIENCE` seconds in all. `largest`: bytes of the answer, unpacked;
+        """Asks again where the authority says when to (429), for `PATIENCE` seconds in all. `largest`: bytes of it, unpacked;
         None: `answers.LARGEST_ANSWER`."""
         ends = time.monotonic() + PATIENCE
         while True:
