@@ -9,6 +9,7 @@ locked too, which the system unlocks with the process, so the next one here know
 
 import fcntl
 import logging
+import os
 import secrets
 import threading
 from collections.abc import Iterator
@@ -110,7 +111,7 @@ def _file(using: str, purpose: str) -> Iterator[str]:
     """Lock this machine's file of the lease; gives what the machine is called in the row. Raises `Held`.
 
     That is a random word in the file: who has locked the file that holds it knows that nobody else does. Where no file can be
-    written it is a word that nobody else has, and a killed holder's lease has to end by itself.
+    written or locked it is a word that nobody else has, and a killed holder's lease has to end by itself.
     """
     try:
         file = _opened(using, purpose)
@@ -120,9 +121,12 @@ def _file(using: str, purpose: str) -> Iterator[str]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            word = _word(file)
+        except BlockingIOError:
             raise Held(purpose) from None
-        yield _word(file)
+        except OSError:  # a file system without locks, or a full disk
+            word = secrets.token_hex(16)
+        yield word
 
 
 def _opened(using: str, purpose: str) -> TextIO:
@@ -137,6 +141,5 @@ def _word(file: TextIO) -> str:
     known = file.read(32).strip()
     if not known:
         known = secrets.token_hex(16)
-        file.write(known)
-        file.flush()
+        os.write(file.fileno(), known.encode())  # at once, so that closing has nothing left that a full disk could refuse
     return known

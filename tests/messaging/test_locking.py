@@ -1,6 +1,9 @@
 """One at a time: a lease in the database, which ends with its holder or by itself."""
 
+import errno
+import io
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -128,5 +131,31 @@ def test_a_database_that_went_read_only_meanwhile_hides_no_other_error():
 def test_where_no_file_can_be_written_the_row_alone_counts(tmp_path, settings):
     (tmp_path / "file").touch()
     settings.MESSAGING = {**settings.MESSAGING, "WAKE_FOLDER": tmp_path / "file" / "wake"}
+    with locking.exclusive("billing", "bootstrap-users"):
+        assert held("billing", "bootstrap-users")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
+def test_where_files_cant_be_locked_the_row_alone_counts(monkeypatch, number):
+    """As on some network file systems; none is at hand here."""
+
+    def refuse(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(locking.fcntl, "flock", refuse)
+    with locking.exclusive("billing", "bootstrap-users"):
+        assert held("billing", "bootstrap-users")
+
+
+def test_on_a_full_disk_the_row_alone_counts(monkeypatch):
+    full = pathlib.Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full")
+
+    class Empty(io.TextIOWrapper):
+        def read(self, *arguments):
+            return ""  # that file is full of NUL
+
+    monkeypatch.setattr(locking, "_opened", lambda using, purpose: Empty(full.open("r+b")))
     with locking.exclusive("billing", "bootstrap-users"):
         assert held("billing", "bootstrap-users")
