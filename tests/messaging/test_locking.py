@@ -1,6 +1,7 @@
 """One at a time: a lease in the database, which ends with its holder or by itself."""
 
 import errno
+import fcntl
 import io
 import os
 import pathlib
@@ -142,7 +143,7 @@ def test_where_files_cant_be_locked_the_row_alone_counts(monkeypatch, number):
     def refuse(*arguments):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(locking.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     with locking.exclusive("billing", "bootstrap-users"):
         assert held("billing", "bootstrap-users")
 
