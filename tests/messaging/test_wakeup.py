@@ -69,7 +69,11 @@ def test_where_listening_is_in_vain_it_is_said_once_and_the_waiter_looks(pooled_
 def test_listening_keeps_no_connection_of_djangos_own_pool(postgresql):
     pytest.importorskip("psycopg_pool")
     settings = connections["users"].settings_dict
-    pooled = {**settings, "CONN_MAX_AGE": 0, "OPTIONS": {**settings["OPTIONS"], "pool": {"min_size": 1, "max_size": 2, "timeout": 5}}}
+    pooled = {
+        **settings,
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {**settings["OPTIONS"], "pool": {"min_size": 1, "max_size": 2, "timeout": 5}},
+    }
     real = connections["users"]
     own: Any = ConnectionHandler({"default": pooled, "users": pooled})["users"]
     connections["users"] = own
