@@ -96,8 +96,9 @@ class Authority:
 
         Raises `Unreachable`, `Denied`, `BelowFloor`.
         """
+        wanted = limit
         while True:
-            limit = min(limit, self._most or limit)
+            limit = min(wanted, self._most or wanted)
             asked = {"since": since, "limit": limit, "until": until, "wait": wait or None, **report}
             given = {name: value for name, value in asked.items() if value is not None}
             try:
@@ -107,6 +108,8 @@ class Authority:
                     raise
                 self._most = max(1, limit // 4)  # rows may be large
             else:
+                if limit == self._most:
+                    self._most *= 2  # the next rows may be smaller
                 break
         end = page.head if until is None else min(until, page.head)
         if page.next > max(since, page.head) or page.next <= since < end:

@@ -167,6 +167,16 @@ def test_pages_of_large_rows_come_in_smaller_ones(authority, client, monkeypatch
         client.records(ids)
 
 
+def test_a_page_that_fits_lets_the_next_one_be_larger(authority, client, monkeypatch):
+    """One page of large rows must not make all later ones small."""
+    User.objects.using("users").update(status="suspended")
+    with monkeypatch.context() as patch:
+        patch.setattr(answers, "LARGEST_ANSWER", 600)
+        assert len(client.changes(0, limit=8).results) < 4
+    assert len(client.changes(0, limit=8).results) <= 4
+    assert len(client.changes(0, limit=8).results) == 5
+
+
 # What is broken
 
 BROKEN = {
