@@ -5,7 +5,9 @@ import fcntl
 import io
 import os
 import pathlib
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -100,6 +102,19 @@ def test_elsewhere_its_lease_has_to_end(holder, tmp_path, settings):
     assert held("billing", "bootstrap-users")
     Lease.objects.using("billing").update(ends=Now())
     assert not held("billing", "bootstrap-users")
+
+
+def test_a_copy_of_the_file_on_another_machine_takes_no_lease_that_is_alive(tmp_path, monkeypatch, settings):
+    """A clone, an image or a backup takes `var/` along, and the word in it."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    settings.MESSAGING = {**settings.MESSAGING, "WAKE_FOLDER": here}
+    with locking.exclusive("billing", "bootstrap-users"):
+        shutil.copytree(here, there)
+        settings.MESSAGING = {**settings.MESSAGING, "WAKE_FOLDER": there}
+        monkeypatch.setattr(socket, "gethostname", lambda: "another")
+        locking.this_machine.cache_clear()
+        assert held("billing", "bootstrap-users")
+    locking.this_machine.cache_clear()
 
 
 def test_a_lease_that_is_held_is_renewed(monkeypatch):
