@@ -21,6 +21,10 @@ from messaging.contracts import LARGEST, MARK, WITHOUT_NUL, Moment
 
 #: Bytes of an answer, on the wire and unpacked.
 LARGEST_ANSWER = 32 * 1024 * 1024
+#: Of one that is an error, or that has no more to tell than its frame.
+LARGEST_ERROR = 64 * 1024
+#: Lists and objects in an answer, and commas. An empty list is three bytes of JSON, and hundreds once it is read.
+MOST_PARTS, MOST_COMMAS = 500_000, 2_000_000
 _PIECE = 64 * 1024
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
@@ -98,7 +102,17 @@ RECORD, REGISTRATION = TypeAdapter(Record), TypeAdapter(Registration)
 
 
 class TooLarge(Exception):
-    """An answer is larger than `LARGEST_ANSWER`."""
+    """An answer is larger than it may be: its text says how."""
+
+    def __init__(self, largest: int) -> None:
+        super().__init__(f"more than {largest // 1024**2} MiB" if largest >= 1024**2 else f"more than {largest // 1024} KiB")
+
+
+class TooManyParts(TooLarge):
+    """It is of more lists, objects or values than it may be."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, "more lists, objects or values than this consumer reads")
 
 
 def whole(answer: Any) -> bytes:
@@ -107,25 +121,32 @@ def whole(answer: Any) -> bytes:
     for piece in answer.stream(_PIECE, decode_content=False):
         size += len(piece)
         if size > LARGEST_ANSWER:
-            raise TooLarge
+            raise TooLarge(LARGEST_ANSWER)
         pieces.append(piece)
     return b"".join(pieces)
 
 
-def plain(raw: bytes, encoding: str) -> bytes:
+def plain(raw: bytes, encoding: str, largest: int) -> bytes:
     """A body unpacked; raises `TooLarge`, and `ValueError` for one that is cut, corrupt, or packed as it wasn't asked for."""
+    content = _unpacked(raw, encoding, largest)
+    if len(content) > largest:
+        raise TooLarge(largest)
+    if content.count(b"[") + content.count(b"{") > MOST_PARTS or content.count(b",") > MOST_COMMAS:
+        raise TooManyParts
+    return content
+
+
+def _unpacked(raw: bytes, encoding: str, largest: int) -> bytes:
     if encoding.lower() in ("", "identity"):
         return raw
     if encoding.lower() != "gzip":
         raise ValueError("Only gzip was asked for.")
     inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
-        content = inflater.decompress(raw, LARGEST_ANSWER + 1)
+        content = inflater.decompress(raw, largest + 1)
     except zlib.error:
         raise ValueError("It is corrupt.") from None
-    if len(content) > LARGEST_ANSWER:
-        raise TooLarge
-    if not inflater.eof or inflater.unused_data:
+    if len(content) <= largest and (not inflater.eof or inflater.unused_data):
         raise ValueError("It is cut, or has more behind its end.")
     return content
 

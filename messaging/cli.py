@@ -139,7 +139,7 @@ def answering(*aliases: str) -> Iterator[None]:
         if not databases.unusable(error):
             raise
         unmigrated = databases.lacks_tables(error)
-        where = " or ".join(aliases) if unmigrated or len(aliases) == 1 else _away(aliases)
+        where = " or ".join(aliases) if unmigrated or databases.is_full(error) or len(aliases) == 1 else _away(aliases)
         todo = "Bring it up to date: manage.py migrate --database NAME" if unmigrated else "Start it, and try again"
         if databases.is_read_only(error):
             todo = "It takes no writes now, as a standby. Name the primary in its URL, or try again later"

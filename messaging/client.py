@@ -18,6 +18,8 @@ from messaging.texts import kind, printable
 
 #: Seconds to connect, and to wait for an answer beyond what a long poll asked for.
 CONNECT, ANSWER = 5.0, 30.0
+#: Bytes of a fingerprint in an answer, at most.
+FINGERPRINT = 100
 #: Seconds in all that an authority may say "later" to one question, before it counts as one that doesn't answer.
 PATIENCE = 60.0
 
@@ -94,8 +96,9 @@ class Authority:
 
         Raises `Unreachable`, `Denied`, `BelowFloor`.
         """
+        wanted = limit
         while True:
-            limit = min(limit, self._most or limit)
+            limit = min(wanted, self._most or wanted)
             asked = {"since": since, "limit": limit, "until": until, "wait": wait or None, **report}
             given = {name: value for name, value in asked.items() if value is not None}
             try:
@@ -105,6 +108,8 @@ class Authority:
                     raise
                 self._most = max(1, limit // 4)  # rows may be large
             else:
+                if limit == self._most:
+                    self._most *= 2  # the next rows may be smaller
                 break
         end = page.head if until is None else min(until, page.head)
         if page.next > max(since, page.head) or page.next <= since < end:
@@ -116,7 +121,10 @@ class Authority:
 
     def fingerprints(self, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
         """For each list of bounds the fingerprints between them."""
-        found = self._ask("POST", "fingerprints/", {"ranges": ranges}, read=answers.MEASURED.validate_json)["fingerprints"]
+        largest = answers.LARGEST_ERROR + sum(map(len, ranges)) * FINGERPRINT
+        found = self._ask("POST", "fingerprints/", {"ranges": ranges}, read=answers.MEASURED.validate_json, largest=largest)[
+            "fingerprints"
+        ]
         if [len(texts) for texts in found] != [len(bounds) - 1 for bounds in ranges]:
             raise Unreachable(f"{self.name} answered with other ranges than it was asked for.")
         return list(found)
@@ -159,14 +167,24 @@ class Authority:
     def close(self) -> None:
         self._pool.clear()
 
-    def _ask(self, method: str, path: str, asked: Mapping[str, Any], *, read: Callable[[bytes], Any], wait: int = 0) -> Any:
-        """Asks again where the authority says when to (429), for `PATIENCE` seconds in all."""
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        asked: Mapping[str, Any],
+        *,
+        read: Callable[[bytes], Any],
+        wait: int = 0,
+        largest: int | None = None,
+    ) -> Any:
+        """Asks again where the authority says when to (429), for `PATIENCE` seconds in all. `largest`: bytes of it, unpacked;
+        None: `answers.LARGEST_ANSWER`."""
         ends = time.monotonic() + PATIENCE
         while True:
             status, headers, raw = self._answer(method, path, asked, wait)
             pause = _retry_after(headers) if status == 429 else None
             if pause is None or time.monotonic() + pause > ends:
-                return self._content(status, headers, raw, read)
+                return self._content(status, headers, raw, read, largest or answers.LARGEST_ANSWER)
             time.sleep(pause + random.uniform(0.0, 0.5))  # so that not all who were sent away come at once
 
     def _answer(self, method: str, path: str, asked: Mapping[str, Any], wait: int) -> tuple[int, Mapping[str, str], bytes]:
@@ -185,9 +203,9 @@ class Authority:
             )
             raw = answers.whole(answer)
             answer.release_conn()
-        except answers.TooLarge:
+        except answers.TooLarge as error:
             answer.close()
-            raise self._too_large() from None
+            raise self._too_large(error) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             late = time.monotonic() - began >= 2 * (self.patience + wait)
             why = f"its answer takes longer than {2 * (self.patience + wait):g} s" if late else _brief(error)
@@ -196,18 +214,20 @@ class Authority:
         self.bytes += len(raw) + len(body or b"")
         return answer.status, answer.headers, raw
 
-    def _too_large(self) -> TooLarge:
-        return TooLarge(f"{self.name} at {self.url} answered with more than {answers.LARGEST_ANSWER // 1024**2} MiB.")
+    def _too_large(self, error: answers.TooLarge) -> TooLarge:
+        return TooLarge(f"{self.name} at {self.url} answered with {error}.")
 
-    def _content(self, status: int, headers: Mapping[str, str], raw: bytes, read: Callable[[bytes], Any]) -> Any:
+    def _content(self, status: int, headers: Mapping[str, str], raw: bytes, read: Callable[[bytes], Any], largest: int) -> Any:
         encoding = headers.get("Content-Encoding", "")
         try:
-            plain = answers.plain(raw, encoding)
+            plain = answers.plain(raw, encoding, largest if status == 200 else answers.LARGEST_ERROR)
             if status == 200:
                 return read(plain)
             content = from_json(plain)
-        except answers.TooLarge:
-            raise self._too_large() from None
+        except answers.TooLarge as error:
+            if status == 200:
+                raise self._too_large(error) from None
+            raise Unreachable(f"{self.name} at {self.url} answered {status} with {error}.") from None
         except ValidationError as error:
             raise misread(self.name, error) from None
         except ValueError:

@@ -18,14 +18,16 @@ NO_FUNCTION, OUR_FUNCTIONS = "42883", "function messaging_"
 AWAY_CLASSES = ("08", "53", "58")
 #: Its code for a server that takes no writes: a standby, or `default_transaction_read_only`.
 READ_ONLY = "25006"
+#: Its code for a full disk. A database that is full still takes what changes no row.
+FULL = "53100"
 #: Its codes for that, and for a server that ended this session, crashed, starts up or shuts down, or that dropped the database.
 AWAY = {READ_ONLY, "57P01", "57P02", "57P03", "57P04", "57P05"}
 #: Its codes for a serialization failure, a deadlock, and a lock that somebody else held for too long.
 COLLISIONS = {"40001", "40P01", "55P03"}
 #: SQLite's primary codes: a file that is locked (5, 6), without memory (7), read-only (8), failed to be read or written (10),
 #: broken (11), full (13), not to be opened (14), locked in a way of its own (15), or no database (26).
-SQLITE_READ_ONLY = 8
-SQLITE_AWAY = {5, 6, 7, SQLITE_READ_ONLY, 10, 11, 13, 14, 15, 26}
+SQLITE_READ_ONLY, SQLITE_FULL = 8, 13
+SQLITE_AWAY = {5, 6, 7, SQLITE_READ_ONLY, 10, 11, SQLITE_FULL, 14, 15, 26}
 
 
 def takes_nothing(error: BaseException) -> bool:
@@ -52,9 +54,16 @@ def is_read_only(error: BaseException) -> bool:
     return getattr(cause, "sqlstate", None) == READ_ONLY or (number is not None and number & 0xFF == SQLITE_READ_ONLY)
 
 
+def is_full(error: BaseException) -> bool:
+    """Say if the error is a full disk. No probe is as sure: a write that changes no row needs no room."""
+    cause: Any = error.__cause__
+    number = getattr(cause, "sqlite_errorcode", None)
+    return getattr(cause, "sqlstate", None) == FULL or (number is not None and number & 0xFF == SQLITE_FULL)
+
+
 def is_away(using: str, error: BaseException) -> bool:
     """Whether it is this context's database that takes nothing now: a handler may ask another one."""
-    return takes_nothing(error) and not takes_writes(using)
+    return takes_nothing(error) and (is_full(error) or not takes_writes(using))
 
 
 def let_go() -> None:

@@ -8,12 +8,17 @@ locked too, which the system unlocks with the process, so the next one here know
 """
 
 import fcntl
+import functools
+import hashlib
 import logging
+import os
 import secrets
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import TextIO
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, connections
@@ -69,6 +74,16 @@ def _name(using: str, purpose: str) -> str:
     return f"{using}: {purpose}"
 
 
+@functools.cache
+def this_machine() -> str:
+    """What tells this machine, since it started, from a clone of it: its host's name, and its ids where there are any."""
+    ids = [socket.gethostname()]
+    for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
+        with suppress(OSError):
+            ids.append(Path(path).read_text())
+    return "\0".join(ids)
+
+
 def _taken(using: str, name: str, owner: str, machine: str) -> bool:
     leases = Lease.objects.using(using)
     free = leases.filter(Q(ends__lt=Now()) | Q(machine=machine), name=name)
@@ -109,8 +124,9 @@ def _release(using: str, name: str, owner: str) -> None:
 def _file(using: str, purpose: str) -> Iterator[str]:
     """Lock this machine's file of the lease; gives what the machine is called in the row. Raises `Held`.
 
-    That is a random word in the file: who has locked the file that holds it knows that nobody else does. Where no file can be
-    written it is a word that nobody else has, and a killed holder's lease has to end by itself.
+    That is made of a random word in the file, and of the machine, since files are copied: who has locked the file that holds the
+    word knows that nobody else here does. Where no file can be
+    written or locked it is a word that nobody else has, and a killed holder's lease has to end by itself.
     """
     try:
         file = _opened(using, purpose)
@@ -120,9 +136,12 @@ def _file(using: str, purpose: str) -> Iterator[str]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            word = _word(file)
+        except BlockingIOError:
             raise Held(purpose) from None
-        yield _word(file)
+        except OSError:  # a file system without locks, or a full disk
+            word = secrets.token_hex(16)
+        yield word
 
 
 def _opened(using: str, purpose: str) -> TextIO:
@@ -137,6 +156,5 @@ def _word(file: TextIO) -> str:
     known = file.read(32).strip()
     if not known:
         known = secrets.token_hex(16)
-        file.write(known)
-        file.flush()
-    return known
+        os.write(file.fileno(), known.encode())  # at once, so that closing has nothing left that a full disk could refuse
+    return hashlib.sha256(f"{known}\0{this_machine()}".encode()).hexdigest()[:32]

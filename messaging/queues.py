@@ -40,6 +40,16 @@ def queue(name: str, kind: str | None = None) -> Queue:
     return Queue(name, exchange=Exchange("", type="direct"), routing_key=name, durable=True, queue_arguments=arguments)
 
 
+def bad_option(app: Celery) -> str:
+    """A sentence about a transport option under which messages would be lost; empty: none."""
+    if (app.conf.broker_transport_options or {}).get("global_keyprefix"):
+        return (
+            "The broker's transport option global_keyprefix isn't supported: kombu loses what a killed worker fetched, and opens "
+            "what is compressed. Take it out, and give each project a Redis database of its own, as redis://host/3."
+        )
+    return ""
+
+
 def other_type(error: BaseException, name: str) -> OtherType | None:
     """What a broker's error means, where it is that the queue has another type."""
     if str(getattr(error, "reply_code", "")) != OTHER_ARGUMENTS:

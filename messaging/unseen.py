@@ -26,12 +26,22 @@ BATCH = 1000
 def enter(authority: str, feed: Feed) -> None:
     """Enter all of them in the ledger. Safe to repeat, and beside writers."""
     enter_rows(authority, feed)
-    rows = Published.objects.using(authority).filter(destination__startswith=f"{feed.label}.")
-    texts = rows.annotate(text=Cast("body", models.TextField())).values_list("pk", "text")
-    newest_first = texts.order_by("-added", "-id").iterator(chunk_size=BATCH)
-    while batch := list(islice(newest_first, BATCH)):
-        sendable, _ = copies.sort([(key, text, None) for key, text in batch])
-        _enter_changed(authority, feed, [found.event for found in sendable])
+    for entry in _changed(authority, feed):
+        unmoved = Ledger.objects.using(authority).filter(pk=entry.pk, version=entry.version)
+        unmoved.update(version=entry.version + 1, position=None, changed_at=timezone.now())
+
+
+def find(authority: str, feed: Feed) -> list[str]:
+    """Ids of the aggregates that `enter` would enter now. It only reads: SQLite has one lock for all who write."""
+    engine, tracked = engines.for_alias(authority), feed.tracked
+    with connections[authority].cursor() as cursor:
+        cursor.execute(_without_entry(tracked, engine))
+        ids = [str(row[1]) for row in cursor.fetchall()]
+        cursor.execute(
+            f"SELECT aggregate_id FROM messaging_ledger WHERE id IN (SELECT id FROM ({_without_row(tracked, engine)}) AS t)"
+        )
+        ids += [str(row[0]) for row in cursor.fetchall()]
+    return ids + [entry.aggregate_id for entry in _changed(authority, feed)]
 
 
 def enter_rows(authority: str, feed: Feed) -> None:
@@ -73,20 +83,24 @@ def _wrong(tracked: Tracked, engine: ModuleType) -> str:
         WHERE l.aggregate = {literal(tracked.label)} AND NOT l.erased AND l.deleted <> {gone}"""
 
 
-def _enter_changed(authority: str, feed: Feed, bodies: list[dict[str, Any]]) -> None:
-    """Rows that say something else than the event of their present version."""
-    last = {(body["subject"], body["aggregateversion"]): body["data"] for body in bodies}
-    entries = Ledger.objects.using(authority).filter(
-        aggregate=feed.label,
-        aggregate_id__in={subject for subject, _ in last},
-        announced_version=models.F("version"),
-        deleted=False,
-    )
-    for entry, row in _with_rows(authority, feed, list(entries)):
-        told = last.get((entry.aggregate_id, entry.version))
-        if told is not None and _differs(feed, row, told):
-            unmoved = Ledger.objects.using(authority).filter(pk=entry.pk, version=entry.version)
-            unmoved.update(version=entry.version + 1, position=None, changed_at=timezone.now())
+def _changed(authority: str, feed: Feed) -> Iterator[Ledger]:
+    """Entries whose row says something else than the event of its present version."""
+    rows = Published.objects.using(authority).filter(destination__startswith=f"{feed.label}.")
+    texts = rows.annotate(text=Cast("body", models.TextField())).values_list("pk", "text")
+    newest_first = texts.order_by("-added", "-id").iterator(chunk_size=BATCH)
+    while batch := list(islice(newest_first, BATCH)):
+        sendable, _ = copies.sort([(key, text, None) for key, text in batch])
+        last = {(found.event["subject"], found.event["aggregateversion"]): found.event["data"] for found in sendable}
+        entries = Ledger.objects.using(authority).filter(
+            aggregate=feed.label,
+            aggregate_id__in={subject for subject, _ in last},
+            announced_version=models.F("version"),
+            deleted=False,
+        )
+        for entry, row in _with_rows(authority, feed, list(entries)):
+            told = last.get((entry.aggregate_id, entry.version))
+            if told is not None and _differs(feed, row, told):
+                yield entry
 
 
 def _with_rows(authority: str, feed: Feed, entries: list[Ledger]) -> Iterator[tuple[Ledger, models.Model]]:

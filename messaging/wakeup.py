@@ -115,9 +115,11 @@ class Waiter:
 
     def _try_listening(self, raw: Any) -> None:
         """Find out whether what another connection notifies of arrives here."""
-        connection, heard = connections[self.using], False
+        connection: Any = connections[self.using]
+        heard = False
         with connection.wrap_database_errors:
-            other = connection.get_new_connection(connection.get_connection_params())
+            # By the driver: Django's own way would take one out of its pool, where there is one, and nobody would give it back.
+            other = connection.Database.connect(**connection.get_connection_params())
             try:
                 other.autocommit = True
                 other.execute(f"NOTIFY {NOTIFY_CHANNEL}")

@@ -70,7 +70,9 @@ def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None
 def refuse_to_start(app: Celery) -> None:
     """A worker that gets types that nobody handles, can't check who sent them, or has a queue of another type, doesn't start:
     better an error now than parked messages later. Nor does one whose writes the ledger wouldn't count."""
-    if wrong := queues.check_types(app, [name for name in app.amqp.queues.consume_from if name in conf.contexts()]):
+    names = [name for name in app.amqp.queues.consume_from if name in conf.contexts()]
+    bad = queues.bad_option(app)
+    if wrong := [bad] if bad else queues.check_types(app, names):
         for sentence in wrong:
             log.error("%s", sentence)
         raise SystemExit(3)

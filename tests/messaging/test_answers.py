@@ -70,6 +70,49 @@ def test_an_answer_that_unpacks_to_a_gibibyte_is_left_packed(authority, client):
         tracemalloc.stop()
 
 
+SMALL = {
+    "an error": (403, b"[%s]"),
+    "a busy authority's": (503, b'{"detail": [%s]}'),
+    "fingerprints": (200, b'{"fingerprints": [%s]}'),
+    "rows": (200, b'{"rows": [%s]}'),
+    "records": (200, b'{"records": [], "of_a_later_release": [%s]}'),
+    "pages": (200, b'{"head": 5, "next": 5, "time": "2026-01-01T00:00:00Z", "results": [], "of_a_later_release": [%s]}'),
+}
+
+
+@pytest.mark.parametrize(("status", "template"), SMALL.values(), ids=SMALL.keys())
+def test_a_small_answer_does_not_grow(authority, client, status, template):
+    """Each list takes three bytes of JSON, next to none of a gzip, and a hundred of memory."""
+    raw = gzip.compress(template % (b"[]," * (4 * MIB) + b"[]"))
+    assert len(raw) < 64 * 1024
+    authority.bend = lambda path, real: body(raw, "gzip", status)
+    tracemalloc.start()
+    try:
+        for ask in (
+            client.registration,
+            lambda: client.changes(0),
+            lambda: client.fingerprints([["", ""]]),
+            lambda: client.rows([["", ""]]),
+            lambda: client.records([SEVEN]),
+        ):
+            with pytest.raises(Unreachable, match="answered"):
+                ask()
+        assert tracemalloc.get_traced_memory()[1] < 100 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_answer_that_tells_as_much_as_was_asked_is_read(authority, client):
+    bounds = ["", *sorted(str(uuid.UUID(int=number)) for number in range(1998)), ""]
+    assert len(client.fingerprints([bounds])[0]) == 1999
+    authority.change("fingerprints/", fingerprints=[["x" * 32] * 1999])
+    assert client.fingerprints([bounds])[0] == ["x" * 32] * 1999
+    listed = [[str(uuid.UUID(int=number)), 2**62, "x" * 32] for number in range(1000)]
+    authority.change("fingerprints/", rows=[listed] * 300)
+    with pytest.raises(Unreachable, match="other ranges"):  # read, and found to be for one
+        client.rows([["", ""]])
+
+
 def test_a_body_without_an_end_is_not_read_on(authority, client):
     sent = itertools.count()
     authority.bend = lambda path, real: Answer(b" " * MIB for _ in range(256) if next(sent) < 256)
@@ -122,6 +165,16 @@ def test_pages_of_large_rows_come_in_smaller_ones(authority, client, monkeypatch
         client.changes(0, limit=4)
     with pytest.raises(Unreachable, match="answered with more than"):
         client.records(ids)
+
+
+def test_a_page_that_fits_lets_the_next_one_be_larger(authority, client, monkeypatch):
+    """One page of large rows must not make all later ones small."""
+    User.objects.using("users").update(status="suspended")
+    with monkeypatch.context() as patch:
+        patch.setattr(answers, "LARGEST_ANSWER", 600)
+        assert len(client.changes(0, limit=8).results) < 4
+    assert len(client.changes(0, limit=8).results) <= 4
+    assert len(client.changes(0, limit=8).results) == 5
 
 
 # What is broken

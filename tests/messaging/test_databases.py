@@ -1,6 +1,8 @@
 """Invariant 14: a database that takes no writes is away, whatever its error is called. Nothing is parked; all wait and go on."""
 
+import contextlib
 import logging
+import sqlite3
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -14,7 +16,7 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from config.celery import app
-from messaging import databases, inbox, outages, parking, pulling, sequencer, signing, tasks, worker
+from messaging import cli, databases, handlers, inbox, outages, parking, pulling, sequencer, signing, tasks, worker
 from messaging.errors import DatabaseAway
 from messaging.models import Parked, Subscription
 from messaging.relay import Relay
@@ -172,3 +174,37 @@ def test_what_could_not_be_stamped_is_stamped_later():
     with read_only("users"), pytest.raises(DatabaseError):
         sequencer.stamp_pending("users")
     assert sequencer.stamp_pending("users") == 3
+
+
+def full() -> OperationalError:
+    """A real one: SQLite, told that it may not grow."""
+    found = OperationalError("full")
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(sqlite3.OperationalError) as raised:
+            connection.execute("CREATE TABLE t (x)")
+    found.__cause__ = raised.value
+    return found
+
+
+def test_a_full_disk_is_believed_though_a_write_that_changes_nothing_goes_well(monkeypatch):
+    """No try is counted against the event, and no other database is named."""
+    assert databases.takes_writes("billing")
+    assert databases.is_away("billing", full())
+    on_postgresql = OperationalError("full")
+    on_postgresql.__cause__ = psycopg.errors.DiskFull()
+    assert databases.is_away("billing", on_postgresql)
+    with pytest.raises(cli.Refused, match="The database of users or billing can't be used"), cli.answering("users", "billing"):
+        raise full()
+    parked = parking.park_unreadable("billing", events(1)[0], "it failed")
+    Parked.objects.using("billing").update(state="retrying")
+
+    def fail(*arguments):
+        raise full()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(handlers, "run", fail)
+        with pytest.raises(OperationalError):
+            parking.attempt("billing", parked.pk)
+    parked.refresh_from_db(using="billing")
+    assert (parked.state, parked.attempts) == ("retrying", 1)

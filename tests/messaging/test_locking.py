@@ -1,7 +1,13 @@
 """One at a time: a lease in the database, which ends with its holder or by itself."""
 
+import errno
+import fcntl
+import io
 import os
+import pathlib
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -99,6 +105,19 @@ def test_elsewhere_its_lease_has_to_end(holder, tmp_path, settings):
     assert not held("billing", "bootstrap-users")
 
 
+def test_a_copy_of_the_file_on_another_machine_takes_no_lease_that_is_alive(tmp_path, monkeypatch, settings):
+    """A clone, an image or a backup takes `var/` along, and the word in it."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    settings.MESSAGING = {**settings.MESSAGING, "WAKE_FOLDER": here}
+    with locking.exclusive("billing", "bootstrap-users"):
+        shutil.copytree(here, there)
+        settings.MESSAGING = {**settings.MESSAGING, "WAKE_FOLDER": there}
+        monkeypatch.setattr(socket, "gethostname", lambda: "another")
+        locking.this_machine.cache_clear()
+        assert held("billing", "bootstrap-users")
+    locking.this_machine.cache_clear()
+
+
 def test_a_lease_that_is_held_is_renewed(monkeypatch):
     monkeypatch.setattr(locking, "RENEWED", 0.01)
 
@@ -129,5 +148,31 @@ def test_a_database_that_went_read_only_meanwhile_hides_no_other_error():
 def test_where_no_file_can_be_written_the_row_alone_counts(tmp_path, settings):
     (tmp_path / "file").touch()
     settings.MESSAGING = {**settings.MESSAGING, "WAKE_FOLDER": tmp_path / "file" / "wake"}
+    with locking.exclusive("billing", "bootstrap-users"):
+        assert held("billing", "bootstrap-users")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
+def test_where_files_cant_be_locked_the_row_alone_counts(monkeypatch, number):
+    """As on some network file systems; none is at hand here."""
+
+    def refuse(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with locking.exclusive("billing", "bootstrap-users"):
+        assert held("billing", "bootstrap-users")
+
+
+def test_on_a_full_disk_the_row_alone_counts(monkeypatch):
+    full = pathlib.Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full")
+
+    class Empty(io.TextIOWrapper):
+        def read(self, *arguments):
+            return ""  # that file is full of NUL
+
+    monkeypatch.setattr(locking, "_opened", lambda using, purpose: Empty(full.open("r+b")))
     with locking.exclusive("billing", "bootstrap-users"):
         assert held("billing", "bootstrap-users")

@@ -13,7 +13,7 @@ from django_outbox_pattern.models import Published
 from billing.models import CachedUser
 from messaging import differences
 from messaging.models import Ledger
-from messaging.republish import missing, republish
+from messaging.republish import missing, preview, republish
 from tests.commands.calling import call
 from tests.messaging.rows import authority_has, cache_has
 from users.models import User
@@ -70,6 +70,26 @@ def test_republish_finds_what_no_trigger_saw(how: str) -> None:
     assert entry(erased) == (2, 2, True)
     assert entry(changed) == (3, 3, False)
     assert republish("users").ids == []
+
+
+def test_a_dry_run_waits_for_no_writer_and_keeps_none_waiting() -> None:
+    user = user_register(email="u@example.org", name="u")
+    with unseen("disabled"):
+        User.objects.using("users").filter(pk=user.pk).update(status="suspended")
+    writer = connections["users"].copy()
+    try:
+        with writer.cursor() as cursor:
+            if writer.vendor == "sqlite":
+                cursor.execute("BEGIN IMMEDIATE")
+            else:
+                writer.set_autocommit(False)
+                cursor.execute("LOCK TABLE messaging_ledger IN EXCLUSIVE MODE")
+        with connections["users"].cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 500" if writer.vendor == "sqlite" else "SET lock_timeout = 500")
+        assert preview("users") == [str(user.pk)]
+    finally:
+        writer.close()
+        connections["users"].close()
 
 
 BY_HAND = {

@@ -1,9 +1,11 @@
 """What wakes a relay, and what it does where nothing can."""
 
 import threading
+from typing import Any
 
 import pytest
 from django.db import connections, transaction
+from django.db.utils import ConnectionHandler
 
 from messaging import wakeup
 from messaging.wakeup import Waiter
@@ -62,6 +64,26 @@ def test_where_listening_is_in_vain_it_is_said_once_and_the_waiter_looks(pooled_
         connections["users"].close()
     (record,) = caplog.records
     assert "no commit wakes the relay, because LISTEN doesn't work on this connection: it looks every 1 s." in record.getMessage()
+
+
+def test_listening_keeps_no_connection_of_djangos_own_pool(postgresql):
+    pytest.importorskip("psycopg_pool")
+    settings = connections["users"].settings_dict
+    pooled = {
+        **settings,
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {**settings["OPTIONS"], "pool": {"min_size": 1, "max_size": 2, "timeout": 5}},
+    }
+    real = connections["users"]
+    own: Any = ConnectionHandler({"default": pooled, "users": pooled})["users"]
+    connections["users"] = own
+    try:
+        for _ in range(3):
+            Waiter("users").wait()
+            connections["users"].close()
+    finally:
+        own.close_pool()
+        connections["users"] = real
 
 
 def test_it_is_tried_again_with_each_connection(postgresql, caplog, monkeypatch):

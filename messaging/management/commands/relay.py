@@ -9,7 +9,7 @@ from celery import current_app
 
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, answering, checked_context, context_argument
-from messaging.queues import OtherType
+from messaging.queues import OtherType, bad_option
 from messaging.relay import BATCH, Relay, Round
 from messaging.texts import plural, said
 
@@ -23,6 +23,8 @@ class Command(BaseCommand):
         parser.add_argument("--batch", type=int, default=BATCH, help="rows to a batch (default %(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if bad := bad_option(current_app):
+            raise Refused(bad)
         relay = Relay(checked_context(options["context"]), current_app, batch=max(1, options["batch"]))
         if options["once"]:
             self._once(relay, options)

@@ -1,0 +1,22 @@
+"""What stops a relay, and a worker, before it begins."""
+
+import pytest
+
+from config.celery import app
+from messaging.worker import refuse_to_start
+from tests.commands.calling import call
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+
+
+def test_a_key_prefix_of_kombus_is_refused_by_relay_and_worker(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With it kombu goes its own way on Redis, on which messages are lost."""
+    monkeypatch.setitem(app.conf, "broker_transport_options", {**app.conf.broker_transport_options, "global_keyprefix": "mine:"})
+    refused = call("relay", "users", "--once")
+    assert (refused.code, "global_keyprefix isn't supported" in refused.err) == (3, True)
+    with pytest.raises(SystemExit) as ended:
+        refuse_to_start(app)
+    assert ended.value.code == 3
+    assert "global_keyprefix isn't supported" in caplog.text
