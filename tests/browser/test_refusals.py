@@ -6,6 +6,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Error, Locator, Route, expect
@@ -108,6 +109,28 @@ def test_a_look_amid_a_press_does_not_take_the_button_away(page: Pages) -> None:
     tab.wait_for_function("!document.querySelector('.htmx-request')")
     tab.mouse.up()
     expect(tab.locator("#notice")).to_contain_text("is suspended")
+
+
+@pytest.mark.parametrize(
+    ("button", "then"),
+    [
+        ("right", ""),
+        ("left", "window.dispatchEvent(new Event('blur'))"),
+        ("left", "document.dispatchEvent(new Event('visibilitychange'))"),
+        ("left", "document.dispatchEvent(new Event('contextmenu'))"),
+    ],
+    ids=["right", "another window", "another tab", "a menu"],
+)
+def test_a_press_whose_release_the_page_never_hears_of_does_not_stop_its_looks(
+    page: Pages, button: Literal["left", "right"], then: str
+) -> None:
+    tab = page.page
+    tab.goto("/")
+    tab.locator("h1").hover()
+    tab.mouse.down(button=button)
+    tab.evaluate(f"{then}; document.querySelector('#live > *').dataset.old = 'yes'")
+    tab.wait_for_function("!document.querySelector('[data-old]')", timeout=PATIENCE)
+    tab.mouse.up(button=button)
 
 
 def test_a_login_in_another_tab_doesn_t_spoil_the_buttons_of_this_one(page: Pages) -> None:

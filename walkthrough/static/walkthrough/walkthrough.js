@@ -34,13 +34,15 @@
     for (const looking of document.querySelectorAll("[hx-get].htmx-request")) htmx.trigger(looking, "htmx:abort");
   });
 
-  // A click is a press and a release on the same button. One that is made anew in between would get neither. A release outside of the
-  // page is never told, and a menu keeps it, so whatever takes the pointer away ends the press too.
+  // A click is a press and a release on the same button. One that is made anew in between would get neither. The page isn't told of a
+  // release in another window or in a menu, so whatever takes the pointer there ends the press too.
   let pressing = false;
+  const released = () => { pressing = false; };
   document.addEventListener("pointerdown", ({ button }) => { pressing = button === 0; }, true);
-  for (const name of ["pointerup", "pointercancel", "dragend", "contextmenu", "visibilitychange", "blur"]) {
-    window.addEventListener(name, () => { pressing = false; }, true);
+  for (const name of ["pointerup", "pointercancel", "dragend", "contextmenu", "visibilitychange"]) {
+    document.addEventListener(name, released, true);
   }
+  window.addEventListener("blur", released); // the window's own; a field that a press takes the focus from has one too
 
   // A part of a page is HTML without a document around it. Anything else comes from Django or from a middleware.
   function isPart(xhr) {
