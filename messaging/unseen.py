@@ -37,9 +37,7 @@ def find(authority: str, feed: Feed) -> list[str]:
     with connections[authority].cursor() as cursor:
         cursor.execute(_without_entry(tracked, engine))
         ids = [str(row[1]) for row in cursor.fetchall()]
-        cursor.execute(
-            f"SELECT aggregate_id FROM messaging_ledger WHERE id IN (SELECT id FROM ({_without_row(tracked, engine)}) AS t)"
-        )
+        cursor.execute(f"SELECT aggregate_id FROM messaging_ledger WHERE id IN (SELECT id FROM ({_wrong(tracked, engine)}) AS t)")
         ids += [str(row[0]) for row in cursor.fetchall()]
     return ids + [entry.aggregate_id for entry in _changed(authority, feed)]
 
