@@ -283,8 +283,12 @@ def invoices_were_fresh(databases: Databases, wrong_clocks: Sequence[tuple[float
 
 
 def _claim(confirmed_at: Any, doubt: str, marks: Any, at: float) -> Claim:
+    from messaging.history import unverified  # Django's apps are there only when the run has begun
+    from messaging.models import Subscription
+
     entries = json.loads(marks) if isinstance(marks, str) else marks
-    return Claim(moment(confirmed_at).timestamp() if confirmed_at else 0.0, doubt, any(seam for *_, seam in entries or []), at)
+    as_of = moment(confirmed_at).timestamp() if confirmed_at else 0.0
+    return Claim(as_of, doubt, unverified(Subscription(marks=entries)), at)
 
 
 def _proves_nothing(databases: Databases, claim: Claim, as_of: float, wrong_clocks: Sequence[tuple[float, float]]) -> bool:
