@@ -11,7 +11,7 @@ from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
 from messaging import queues, sequencer
-from messaging.models import Incident, Parked, Subscription
+from messaging.models import Consumer, Incident, Parked, Subscription
 from tests.commands.calling import call
 from users.services import user_register, user_suspend
 
@@ -187,3 +187,16 @@ def test_no_database_is_a_sentence(monkeypatch):
     assert ended.err.startswith("The database of users can't be read")
     assert ended.err.endswith("Is it running, and migrated?")
     assert not connections["users"].in_atomic_block
+
+
+def test_what_others_wrote_into_the_registers_steers_no_terminal():
+    steering = "\x1b[2J[bold]x"
+    Consumer.objects.using("users").create(
+        name=steering, queue="q", types=[steering], fields=[steering], staleness_seconds=1, bootstrap_open=False
+    )
+    Subscription.objects.using("billing").create(pk="users", doubt=steering)
+    Incident.objects.using("billing").create(kind="restored", authority="users", count=1, subjects=[], summary=steering)
+    for line in (["status"], ["consumers", "list"]):
+        ended = call(*line)
+        assert "\x1b" not in ended.out + ended.err
+        assert "[bold]x" in ended.out

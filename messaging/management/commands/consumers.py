@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from messaging import conf, grants, registry
 from messaging.cli import Command as BaseCommand
 from messaging.cli import WrongUsage, answering, checked_context, duration, lifetime
-from messaging.console import show
+from messaging.console import show, shown
 from messaging.models import Consumer
 from messaging.texts import plural
 
@@ -145,9 +146,9 @@ class Command(BaseCommand):
         for authority, consumer in rows:
             table.add_row(
                 authority,
-                consumer.name,
-                "\n".join(consumer.fields),
-                "\n".join(consumer.types),
+                shown(consumer.name),
+                Text("\n").join(map(shown, consumer.fields)),
+                Text("\n").join(map(shown, consumer.types)),
                 grants.in_words(consumer),
                 f"{consumer.token_expires_at:%Y-%m-%d %H:%M}" if consumer.token_hash and consumer.token_expires_at else "no token",
                 "never reported" if consumer.checkpoint is None else str(consumer.checkpoint),

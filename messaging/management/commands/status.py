@@ -11,8 +11,9 @@ from rich.table import Table
 from messaging import queues
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found
-from messaging.console import show
+from messaging.console import show, shown
 from messaging.status import DatabaseUnreadable, consumer_states, outbox_states
+from messaging.texts import printable
 
 
 class Command(BaseCommand):
@@ -37,7 +38,7 @@ class Command(BaseCommand):
             self._table("Queues", depths)
             for row in consumers:
                 if row["restored"]:
-                    self.stdout.write(row["restored"])
+                    self.stdout.write(printable(row["restored"]))
         if any(row["depth"] is None for row in depths):
             raise Found("The broker doesn't answer, so nothing is delivered. Nothing is lost: events wait in the outbox.")
 
@@ -48,7 +49,7 @@ class Command(BaseCommand):
         for number, name in enumerate(rows[0]):
             table.add_column(name.replace("_", " "), no_wrap=number == 0)
         for row in rows:
-            table.add_row(*(_word(value) for value in row.values()))
+            table.add_row(*(shown(_word(value)) for value in row.values()))
         show(self.stdout, table)
 
 
