@@ -6,6 +6,10 @@ that `collectstatic` fills.
 
 import filecmp
 import logging
+import os
+import secrets
+from collections.abc import Iterator
+from typing import Any
 
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
@@ -26,6 +30,28 @@ class Storage(Hashed):
     """A page whose style wasn't collected comes without it, and the log says so once. Django's own answer is an error 500."""
 
     told = False
+    #: Whether `collectstatic` makes hashed names now. Django takes away what is served under one before it makes it anew, and a
+    #: request in between gets an error 500. Here it is replaced in one step.
+    replacing = False
+
+    def post_process(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, str | None, bool | Exception]]:
+        self.replacing = True
+        try:
+            yield from super().post_process(*args, **kwargs)
+        finally:
+            self.replacing = False
+
+    def delete(self, name: str) -> None:
+        if not self.replacing:
+            super().delete(name)
+
+    def _save(self, name: str, content: Any) -> str:
+        if not (self.replacing and self.exists(name)):
+            saved: str = super()._save(name, content)
+            return saved
+        aside = super()._save(f"{name}.{secrets.token_hex(4)}", content)
+        os.replace(self.path(aside), self.path(name))
+        return name
 
     def stored_name(self, name: str) -> str:
         try:

@@ -63,6 +63,25 @@ def test_files_have_hashed_names_that_browsers_keep(collected: Path) -> None:
     assert "immutable" in kept
 
 
+REMOVED = """
+import os, sys
+removed, remove = [], os.remove
+os.remove = lambda path: (removed.append(str(path)), remove(path))
+from django.core.management import execute_from_command_line
+execute_from_command_line(["manage.py", "collectstatic", "--noinput", "--verbosity", "0"])
+print(removed)
+"""
+
+
+def test_a_file_that_is_served_is_replaced_in_one_step(collected: Path) -> None:
+    (style,) = collected.rglob("admin/css/base.*.css")
+    before = style.read_bytes()
+    done = python("-c", REMOVED, **PRODUCTION, VAR_DIR=str(collected))
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+    assert [path.name for path in collected.rglob("admin/css/base.*.css*")].count(style.name) == 1
+    assert style.read_bytes() == before
+
+
 def test_what_was_not_collected_costs_the_style_and_is_said_once(tmp_path: Path) -> None:
     answers, log = asked(tmp_path)
     assert [(page, style, file) for page, style, file, *_ in answers] == [(200, "/static/admin/css/base.css", 404)] * 2
