@@ -10,7 +10,8 @@ VERSIONS = "CREATE TABLE chaos_versions (user_id TEXT, version BIGINT, status TE
 EVENTS = (
     "CREATE TABLE chaos_events (id TEXT, type TEXT, subject TEXT, causation TEXT, correlation TEXT, at DOUBLE PRECISION NOT NULL)"
 )
-#: The newest that the copy ever knew of a user, and each time when it knew less afterwards.
+#: The newest that the copy ever knew of a user, and each time when it knew less afterwards. Who was deleted, and not erased, may
+#: be there again where the authority was set back.
 SEEN = "CREATE TABLE chaos_seen (user_id TEXT PRIMARY KEY, version BIGINT NOT NULL, status TEXT NOT NULL)"
 BACK = "CREATE TABLE chaos_back (user_id TEXT, was TEXT, became TEXT)"
 #: Every user who was ever erased or deleted at the authority.
@@ -21,11 +22,12 @@ DECISIONS = (
     "(user_id TEXT, version BIGINT, staleness TEXT, doubt TEXT, confirmed_at TEXT, marks TEXT, at DOUBLE PRECISION)"
 )
 
+_STATUS = "CASE WHEN NEW.deleted THEN 'deleted' ELSE NEW.status END"
 _NOTE_BACK = """
     INSERT INTO chaos_back (user_id, was, became)
-    SELECT {id}, s.version || ' ' || s.status, NEW.version || ' ' || NEW.status FROM chaos_seen s
+    SELECT {id}, s.version || ' ' || s.status, NEW.version || ' ' || {status} FROM chaos_seen s
     WHERE s.user_id = {id} AND (s.version > NEW.version OR (s.status = 'erased' AND NEW.status <> 'erased'));
-    INSERT INTO chaos_seen (user_id, version, status) VALUES ({id}, NEW.version, NEW.status)
+    INSERT INTO chaos_seen (user_id, version, status) VALUES ({id}, NEW.version, {status})
     ON CONFLICT (user_id) DO UPDATE SET version = excluded.version, status = excluded.status;
 """
 
@@ -81,7 +83,7 @@ def _watches(name: str, *, json: str, text: str, key: str, now: str, true: str) 
             f"NEW.deleted = {true}",
             "INSERT INTO chaos_erased (user_id) VALUES (NEW.aggregate_id) ON CONFLICT DO NOTHING;",
         )
-    return "billing_cacheduser", ("INSERT", "UPDATE"), true, _NOTE_BACK.format(id=text)
+    return "billing_cacheduser", ("INSERT", "UPDATE"), true, _NOTE_BACK.format(id=text, status=_STATUS)
 
 
 def _postgresql(name: str) -> list[str]:
