@@ -92,7 +92,7 @@ def advance(consumer: str, events: Sequence["Event"], outcome: "Outcome", moved:
         row.checkpoint, row.ahead = merge(before, row.ahead, positions)
         row.head = max(row.head, row.checkpoint, *(last for _, last in row.ahead[-1:]))
         note_progress(row, moved=row.checkpoint > before)
-        # What came late and changed nothing says nothing of the copy, and the authority may have pruned its mark.
+        # A late event that changed nothing adds no round: the authority may have pruned its mark.
         _adopt(row, [event for event in placed if event.id in moved or (event.position or 0) > before])
         if number == 0:
             row.applied, row.duplicate = row.applied + outcome.applied, row.duplicate + outcome.duplicate

@@ -37,7 +37,7 @@ def sort(rows: Sequence[tuple[Any, str, int | None]], rounds: Rounds = NO_ROUNDS
             bad.append((row_id, f"Not JSON that can be sent: {error}"))
             continue
         if isinstance(event, dict):
-            for ours in ("position", "mark", "markbefore"):  # whoever wrote a row by hand doesn't know them
+            for ours in ("position", "mark", "markbefore"):  # the relay gives them, not who wrote the row
                 event.pop(ours, None)
         reason = problem(event) or (too_large(event) if len(body) > LARGEST_EVENT else "")
         if reason:

@@ -89,6 +89,8 @@ def test_a_lease_is_taken_and_given_back(pooler):
     for _ in range(5):
         with locking.exclusive("billing", "bootstrap-users"):
             connections["billing"].close()
+            assert locking.held("billing", "bootstrap-users")
+        assert not locking.held("billing", "bootstrap-users")
 
 
 def test_one_bootstrap_after_the_other(pooler, api):

@@ -81,6 +81,7 @@ def test_listening_keeps_no_connection_of_djangos_own_pool(postgresql):
         for _ in range(3):
             Waiter("users").wait()
             connections["users"].close()
+        assert "requests_errors" not in own.pool.get_stats()
     finally:
         own.close_pool()
         connections["users"] = real
