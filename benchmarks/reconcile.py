@@ -87,9 +87,11 @@ def fill(users: int) -> None:
 
 def _scans(users: int, fields: list[str]) -> dict[str, int]:
     """Rows a second that each side's fingerprints take."""
-    from messaging import conf, fingerprints
+    from messaging import fingerprints
+    from messaging.caches import declared_cache
+    from messaging.feeds import declared_feed
 
-    feed, cache = conf.feed("users"), conf.cache("billing", "users")
+    feed, cache = declared_feed("users"), declared_cache("billing", "users")
     assert feed is not None
     assert cache is not None
     bounds = [["", *"123456789abcdef", ""]]

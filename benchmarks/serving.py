@@ -29,9 +29,9 @@ def web_server() -> tuple[tuple[str, ...], str]:
 
 def register() -> list[str]:
     """Enter billing in users' register, with a token in this environment; returns its fields."""
-    from messaging import registry, tokens
+    from messaging import handlers, registry, tokens
 
-    types, fields = registry.wanted("billing", "users") or ([], [])
+    types, fields = handlers.wanted("billing", "users") or ([], [])
     registry.register_consumer(authority="users", name="billing", types=types, fields=fields)
     os.environ["USERS_API_TOKEN"] = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=2))
     return fields

@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from config import boundaries
 from messaging import conf
+from messaging.caches import declared_caches
 from messaging.texts import plural
 
 
@@ -54,7 +55,7 @@ def static_files_are_served(**kwargs: Any) -> list[CheckMessage]:
 @register("config", deploy=True)
 def apis_are_asked_by_https(**kwargs: Any) -> list[CheckMessage]:
     """With `DEBUG=0` an API of this process answers plain HTTP with a redirect, and then no copy of its facts catches up."""
-    pairs = [(consumer, authority) for consumer in settings.CONTEXT_NAMES for authority in conf.caches(consumer)]
+    pairs = [(consumer, authority) for consumer in settings.CONTEXT_NAMES for authority in declared_caches(consumer)]
     return [
         Warning(
             f"{consumer} asks {authority} at {conf.api_url(authority)}, and this process answers that with a redirect to HTTPS.",

@@ -17,7 +17,7 @@ from config.contexts import CONTEXTS
 from config.embedded import server_command, tethered
 from config.environment import ROOT, VAR
 from config.preflight import PROGRAMS_LOCK, RUN
-from messaging import conf
+from messaging.caches import declared_caches
 
 CONFIGURATION = RUN / "supervisord.conf"
 CONTROL_SOCKET = sockets.usable(RUN / "supervisor.sock")
@@ -55,7 +55,7 @@ def programs(contexts: Sequence[str], port: int) -> list[Program]:
     for name in delivering:
         found.append(Program(f"relay-{name}", [python, manage, "relay", name]))
     for name in contexts:
-        if conf.caches(name):
+        if declared_caches(name):
             found.append(Program(f"tend-{name}", [python, manage, "tend", name]))
     for name in delivering:
         found.append(Program(f"worker-{name}", [*celery, "worker", "-Q", name, "-n", f"{name}@%h", *WORKER_OPTIONS]))

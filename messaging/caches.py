@@ -1,12 +1,14 @@
 """A consumer's copy of another context's facts: one declaration per authority, read by pull, bootstrap and reconcile."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
+from django.utils.module_loading import import_string
 from pydantic import BaseModel
 
+from messaging import conf
 from messaging.handlers import Event
 from messaging.upsert import Upserted
 
@@ -45,3 +47,14 @@ class Cache:
     lifts: Callable[[Any], BaseModel] | None = None
     follows: bool = False
     owned: Callable[[], None] = nothing
+
+
+def declared_caches(consumer: str) -> Mapping[str, Cache]:
+    """A consumer's copies, by authority."""
+    path = conf.caches_path(consumer)
+    return import_string(path) if path else {}  # type: ignore[no-any-return]
+
+
+def declared_cache(consumer: str, authority: str) -> Cache | None:
+    """A consumer's copy of an authority's facts; None where it keeps none."""
+    return declared_caches(consumer).get(authority)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import conf, history
+from messaging import history
+from messaging.caches import declared_cache
 from messaging.errors import MessagingError
 from messaging.models import Subscription
 
@@ -110,7 +111,7 @@ def note_late(consumer: str, event: "Event") -> None:
 
 def _adopt(row: Subscription, events: Sequence["Event"]) -> None:
     """Who keeps no copy has no contact that could verify it."""
-    if conf.cache(str(row._state.db), row.authority) is not None:
+    if declared_cache(str(row._state.db), row.authority) is not None:
         history.adopt(row, [(event.position, event.mark, event.previous_mark) for event in events if event.position and event.mark])
 
 

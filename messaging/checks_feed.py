@@ -8,6 +8,8 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 
 from messaging import conf, hashing
+from messaging.caches import declared_caches
+from messaging.feeds import declared_feed
 from messaging.upsert import column
 
 
@@ -16,11 +18,11 @@ def feeds_can_be_compared(app_configs: Any, **kwargs: Any) -> Sequence[CheckMess
     """messaging.E003: a feed or a cache has a key that is no UUID, or a field that can't be compared."""
     found: list[CheckMessage] = []
     for name in conf.feeds():
-        feed = conf.feed(name)
+        feed = declared_feed(name)
         if feed is not None:
             found += _wrong(f"The feed of {name}", feed.model, "pk", feed.fields)
     for context in conf.contexts():
-        for authority, cache in conf.caches(context).items():
+        for authority, cache in declared_caches(context).items():
             found += _wrong(f"{context}'s cache of {authority}", cache.model, cache.key, (*cache.fields, cache.version))
     return found
 

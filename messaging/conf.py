@@ -2,15 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
-
-if TYPE_CHECKING:
-    from messaging.caches import Cache
-    from messaging.feeds import Feed
 
 #: An event longer than this (bytes of JSON) is refused by the relay and parked by the inbox.
 LARGEST_EVENT = 64 * 1024
@@ -33,11 +28,10 @@ def handlers_path(context: str) -> str:
     return str(_setting("HANDLERS")[context])
 
 
-def feed(authority: str) -> "Feed | None":
-    """What an authority of this process shows of its facts; None where it shows none."""
+def feed_path(authority: str) -> str | None:
+    """Where what an authority of this process shows of its facts is declared; None where it shows none."""
     declared = _setting("FEEDS").get(authority)
-    path = declared[1] if isinstance(declared, tuple) else declared
-    return import_string(path) if path else None  # type: ignore[no-any-return]
+    return declared[1] if isinstance(declared, tuple) else declared  # type: ignore[no-any-return]
 
 
 def feeds() -> list[str]:
@@ -57,15 +51,9 @@ def splits() -> "Mapping[str, str]":
     return dict(_setting("SPLITS")) if "SPLITS" in settings.MESSAGING else {}
 
 
-def caches(consumer: str) -> "Mapping[str, Cache]":
-    """A consumer's copies, by authority."""
-    path = _setting("CACHES").get(consumer)
-    return import_string(path) if path else {}  # type: ignore[no-any-return]
-
-
-def cache(consumer: str, authority: str) -> "Cache | None":
-    """A consumer's copy of an authority's facts; None where it keeps none."""
-    return caches(consumer).get(authority)
+def caches_path(consumer: str) -> str | None:
+    """Where a consumer's copies are declared, by authority; None where it keeps none."""
+    return _setting("CACHES").get(consumer)  # type: ignore[no-any-return]
 
 
 def api_url(authority: str) -> str:

@@ -9,9 +9,12 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+from django.apps import apps
+from django.utils.module_loading import module_has_submodule
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from messaging.compatibility import Change, changes
@@ -133,6 +136,13 @@ def envelope(
     if causation:
         attributes["causationid"] = causation
     return attributes
+
+
+def load_contracts(context: str) -> None:
+    """Import a context's events, so that `DomainEvent.registry` knows them."""
+    app = apps.get_app_config(context)
+    if app.module is not None and module_has_submodule(app.module, "events"):
+        import_module(f"{app.name}.events")
 
 
 def schemas(context: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import models
+from django.utils.module_loading import import_string
 
+from messaging import conf
 from messaging.contracts import DomainEvent
 from messaging.engines.shape import Tracked
 from messaging.ledger import TRACKED
@@ -69,3 +71,9 @@ class Feed:
                 values[name] = changed_at  # a tombstone has no other time
         facts = self.facts(**values)
         return self.announces(facts, first)(**facts.model_dump())
+
+
+def declared_feed(authority: str) -> Feed | None:
+    """What an authority of this process shows of its facts; None where it shows none."""
+    path = conf.feed_path(authority)
+    return import_string(path) if path else None  # type: ignore[no-any-return]

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django_outbox_pattern.models import Received
 
 from messaging import conf, handlers
+from messaging.caches import declared_cache
 
 #: Of each event: it would move the cache's row; the inbox has it already; the cache knows a version as new as this.
 APPLY, DUPLICATE, OBSOLETE = OUTCOMES = "apply", "duplicate", "obsolete"
@@ -44,7 +45,7 @@ def outcomes(consumer: str, authority: str, message: Sequence[dict[str, Any]]) -
 
 def _versions(consumer: str, authority: str, subjects: Sequence[str]) -> dict[str, int] | None:
     """Subject to the version that the cache knows, unknown ones left out; None where the consumer keeps no cache."""
-    cache = conf.cache(consumer, authority)
+    cache = declared_cache(consumer, authority)
     if cache is None:
         return None
     field = cache.model._meta.get_field(cache.key)

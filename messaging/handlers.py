@@ -88,6 +88,15 @@ def handler_for(context: str, event_type: str) -> Handler:
         raise UnknownHandler(f"{context} lists no handler for {event_type}.") from None
 
 
+def wanted(consumer: str, authority: str) -> tuple[list[str], list[str]] | None:
+    """(types, fields) that a consumer's own handlers read of an authority; None where the consumer runs elsewhere."""
+    if consumer not in conf.contexts():
+        return None
+    read = {wire: handler for wire, handler in table(consumer).items() if wire.startswith(f"{authority}.")}
+    fields = {field.alias or name for handler in read.values() for name, field in handler.reads.model_fields.items()}
+    return sorted(read), sorted(fields)
+
+
 def run(handler: Handler, events: Sequence[Event]) -> tuple[int, set[str]]:
     """Apply the events; returns (how many of them were obsolete, the ids of those that may have changed something)."""
     if not handler.each:

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from django.db import OperationalError
 
-from messaging import conf, ownership, pulling, sequencer, states, steps
+from messaging import ownership, pulling, sequencer, states, steps
 from messaging.client import Authority
 from messaging.errors import MessagingError
+from messaging.feeds import declared_feed
 from messaging.models import Ledger, Subscription
 from messaging.splits import Side
 
@@ -82,7 +83,7 @@ def _same(giver: Side, receiver: Side, client: Authority, since: int) -> bool:
     """Whether both sides hold the same of all that changed since they were compared as a whole. All the rest was equal then, and a
     guard has kept everybody off the copy. So the pause lasts as long as the last moment's changes take, whatever the table's size:
     fingerprints of a million rows are seconds that nobody should be held for."""
-    feed = conf.feed(giver.feed)
+    feed = declared_feed(giver.feed)
     while True:
         page = client.changes(since, limit=pulling.PAGE)
         own = states.own_rows(receiver.context, receiver.cache, [record["id"] for record in page.results])

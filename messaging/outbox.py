@@ -19,6 +19,7 @@ from django_outbox_pattern.models import Published
 from messaging import conf, ledger, tracing, wakeup
 from messaging.contracts import DomainEvent, envelope
 from messaging.errors import OutsideTransaction
+from messaging.feeds import declared_feed
 from messaging.ids import uuid7
 from messaging.models import Ledger
 from messaging.texts import plural
@@ -113,7 +114,7 @@ def _must_belong(aggregate: str, using: str) -> None:
 def _as_tombstone(item: Record, using: str) -> Record:
     """The event as it is told of an aggregate that is a tombstone. Its row may have been written again, past every service, and
     hold data again; the feed doesn't tell those, and an event must not either."""
-    feed = conf.feed(using)
+    feed = declared_feed(using)
     if feed is None or feed.label != item.event.aggregate() or feed.says_so(item.event.model_dump()):
         return item
     entry = Ledger.objects.using(using).get(aggregate=feed.label, aggregate_id=str(item.subject))

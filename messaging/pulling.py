@@ -14,8 +14,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import changes, checkpoints, conf, history, incidents, steps
-from messaging.caches import Cache
+from messaging import changes, checkpoints, history, incidents, steps
+from messaging.caches import Cache, declared_cache, declared_caches
 from messaging.client import Authority, Denied, Page
 from messaging.errors import MessagingError
 from messaging.marks import Pair
@@ -46,9 +46,11 @@ class Pulled:
 
 def cache_of(consumer: str, authority: str) -> Cache:
     """The consumer's cache; raises `NoCache`."""
-    cache = conf.cache(consumer, authority)
+    cache = declared_cache(consumer, authority)
     if cache is None:
-        raise NoCache(f"{consumer} keeps no copy of {authority}'s facts. Its copies: {', '.join(conf.caches(consumer)) or 'none'}.")
+        raise NoCache(
+            f"{consumer} keeps no copy of {authority}'s facts. Its copies: {', '.join(declared_caches(consumer)) or 'none'}."
+        )
     return cache
 
 

@@ -6,18 +6,16 @@ Its tokens are in `tokens`, its bootstrap grants in `grants`; their functions ar
 import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
 
-from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
-from django.utils.module_loading import module_has_submodule
 
 from messaging import conf, contracts, handlers
+from messaging.caches import declared_cache
 from messaging.entries import NotRegistered
 from messaging.errors import MessagingError
 from messaging.grants import close_bootstrap, may_read, open_bootstrap
@@ -33,7 +31,6 @@ __all__ = [
     "ensure_token",
     "issue_token",
     "keep_token",
-    "load_contracts",
     "may_read",
     "must_be_published",
     "needed",
@@ -45,7 +42,6 @@ __all__ = [
     "report_checkpoint",
     "revoke_consumer",
     "token_file",
-    "wanted",
 ]
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
@@ -117,33 +113,17 @@ def report_checkpoint(*, authority: str, name: str, checkpoint: int) -> bool:
     return bool(Consumer.objects.using(authority).filter(pk=name).update(checkpoint=forward, reported_at=timezone.now()))
 
 
-def wanted(consumer: str, authority: str) -> tuple[list[str], list[str]] | None:
-    """(types, fields) that a consumer's own handlers read of an authority; None where the consumer runs elsewhere."""
-    if consumer not in conf.contexts():
-        return None
-    table = {wire: handler for wire, handler in handlers.table(consumer).items() if wire.startswith(f"{authority}.")}
-    fields = {field.alias or name for handler in table.values() for name, field in handler.reads.model_fields.items()}
-    return sorted(table), sorted(fields)
-
-
 def needed(consumer: str, authority: str) -> list[str]:
     """The fields without which a consumer of this process can't read an authority's events or its feed; none where it runs
     elsewhere."""
     if consumer not in conf.contexts():
         return []
     readers = [handler.reads for wire, handler in handlers.table(consumer).items() if wire.startswith(f"{authority}.")]
-    cache = conf.cache(consumer, authority)
+    cache = declared_cache(consumer, authority)
     kept = set(cache.fields) if cache else set()
     readers += [cache.reads] if cache else []
     required = {field.alias or name for reads in readers for name, field in reads.model_fields.items() if field.is_required()}
     return sorted(required | kept)
-
-
-def load_contracts(context: str) -> None:
-    """Import a context's events, so that `DomainEvent.registry` knows them."""
-    app = apps.get_app_config(context)
-    if app.module is not None and module_has_submodule(app.module, "events"):
-        import_module(f"{app.name}.events")
 
 
 def _addresses(owners: Iterable[str]) -> list[str]:
@@ -158,7 +138,7 @@ def _addresses(owners: Iterable[str]) -> list[str]:
 
 def must_be_published(authority: str, types: Sequence[str], fields: Sequence[str]) -> None:
     """Raises `InvalidConsumer` for types and fields that the authority doesn't publish, and where there are none."""
-    load_contracts(authority)
+    contracts.load_contracts(authority)
     published = {wire: event for wire, event in contracts.DomainEvent.registry.items() if event.source() == authority}
     unknown = [wire for wire in types if wire not in published]
     if unknown or not types:

@@ -13,9 +13,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from pydantic import ValidationError
 
-from messaging import conf, ledger, outbox, steps, tracing, unseen
+from messaging import ledger, outbox, steps, tracing, unseen
 from messaging.errors import MessagingError
-from messaging.feeds import Feed
+from messaging.feeds import Feed, declared_feed
 from messaging.models import Ledger
 
 BATCH = 1000
@@ -125,7 +125,7 @@ def _unannounced(authority: str, feed: Feed) -> QuerySet[Ledger]:
 
 
 def _feed(authority: str) -> Feed:
-    feed = conf.feed(authority)
+    feed = declared_feed(authority)
     if feed is None:
         raise NoFeed(f"{authority} shows no facts to others, so it has nothing to publish (MESSAGING['FEEDS']).")
     return feed

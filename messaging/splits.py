@@ -8,10 +8,10 @@ from django.apps import AppConfig
 from django.db import connections
 
 from messaging import conf, ownership, sequencer, staleness
-from messaging.caches import Cache
+from messaging.caches import Cache, declared_cache
 from messaging.engines.guards import Guard
 from messaging.errors import MessagingError
-from messaging.feeds import Feed
+from messaging.feeds import Feed, declared_feed
 from messaging.models import Ledger, Ownership, Subscription
 
 
@@ -55,7 +55,10 @@ def split_of(context: str) -> Split:
     away = [name for name in (source, context) if name not in conf.contexts()]
     if away:
         raise NoSplit(f"A split needs both databases, and {' and '.join(away)} isn't in this process: run it with CONTEXTS unset.")
-    feeds, caches = (conf.feed(filled_by), conf.feed(context)), (conf.cache(context, filled_by), conf.cache(source, context))
+    feeds, caches = (
+        (declared_feed(filled_by), declared_feed(context)),
+        (declared_cache(context, filled_by), declared_cache(source, context)),
+    )
     if not (feeds[0] and feeds[1] and caches[0] and caches[1]):
         raise NoSplit(f"Feeds and caches of both sides must be declared: {filled_by} and {context}, in MESSAGING.")
     return Split(

@@ -14,7 +14,8 @@ from datetime import timedelta
 
 from celery import Celery
 
-from messaging import bootstrap, conf, locking, ownership, pulling, registry, sequencer, steps
+from messaging import bootstrap, locking, ownership, pulling, registry, sequencer, steps
+from messaging.caches import declared_caches
 from messaging.errors import MessagingError
 from messaging.following import NotYet
 from messaging.handover import Differs, PauseTooShort, differs, hand_over
@@ -155,7 +156,7 @@ def _loaded(
 
 def follow_others(consumer: str, feed: str) -> None:
     """Catch up with the other feeds that this context follows: rows of this one refer to theirs."""
-    for name, cache in conf.caches(consumer).items():
+    for name, cache in declared_caches(consumer).items():
         if name != feed and cache.follows and ownership.follows(consumer, cache.model._meta.label_lower):
             pulling.catch_up(consumer, name, source="follow")
 

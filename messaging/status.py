@@ -13,6 +13,7 @@ from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
 from messaging import conf, handlers, ownership, sequencer, staleness
+from messaging.caches import declared_cache, declared_caches
 from messaging.errors import MessagingError
 from messaging.models import Consumer, Incident, Ledger, Parked, Subscription
 from messaging.texts import said
@@ -98,7 +99,7 @@ def _resting(consumer: str) -> set[str]:
     """Authorities whose rows a split has made the consumer's own: its place in their feed is only kept for the way back."""
     return {
         name
-        for name, cache in conf.caches(consumer).items()
+        for name, cache in declared_caches(consumer).items()
         if cache.follows and not ownership.follows(consumer, cache.model._meta.label_lower)
     }
 
@@ -106,10 +107,10 @@ def _resting(consumer: str) -> set[str]:
 def _place(consumer: str, authority: str, row: Subscription | None, head: int | None) -> dict[str, Any]:
     """What the consumer's own record says. Nothing tends a subscription without a copy, so its state isn't kept either."""
     if row is None:
-        copies = conf.cache(consumer, authority) is not None
+        copies = declared_cache(consumer, authority) is not None
         return {"state": "new", "checkpoint": 0, "lag": staleness.behind(None, head) if copies else None}
     place = {"state": "live", "checkpoint": row.checkpoint, "last_event_at": row.last_event_at, "heartbeat_at": row.heartbeat_at}
-    if conf.cache(consumer, authority) is None:
+    if declared_cache(consumer, authority) is None:
         return place
     age = staleness.age(row)
     return place | {

@@ -16,6 +16,7 @@ from django.db import connections
 from django.utils import timezone
 
 from messaging import conf, databases, history, incidents, locking, outages, ownership, pulling, reconcile
+from messaging.caches import declared_caches
 from messaging.client import Authority, BelowFloor, Denied, Unreachable
 from messaging.following import NotYet
 from messaging.models import Subscription
@@ -82,7 +83,7 @@ class Tending:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.authorities = list(conf.caches(self.consumer))
+        self.authorities = list(declared_caches(self.consumer))
         self._watches = {name: Watch(Authority(name, self.consumer)) for name in self.authorities}
 
     def run(self) -> None:
@@ -112,7 +113,7 @@ class Tending:
 
     def _attend(self, authority: str, watch: Watch) -> None:
         try:
-            if conf.caches(self.consumer)[authority].follows:
+            if declared_caches(self.consumer)[authority].follows:
                 self._follow(authority, watch)
             else:
                 self._tend(authority, watch)
@@ -164,7 +165,7 @@ class Tending:
     def _follow(self, authority: str, watch: Watch) -> None:
         """A context's own rows, while another one owns them: no events come, so its feed is read at each look. Most of the time
         there is nothing to follow, and that costs a look at a table with a row or none."""
-        label = conf.caches(self.consumer)[authority].model._meta.label_lower
+        label = declared_caches(self.consumer)[authority].model._meta.label_lower
         if not ownership.follows(self.consumer, label):
             return
         token = conf.api_token(self.consumer, authority)

@@ -10,7 +10,8 @@ from datetime import timedelta
 from django.db import InterfaceError, OperationalError, ProgrammingError
 from django.db.models import QuerySet
 
-from messaging import conf, ledger, ownership, staleness
+from messaging import ledger, ownership, staleness
+from messaging.caches import declared_caches
 from messaging.errors import MessagingError
 from monolith.models import User
 
@@ -66,7 +67,7 @@ def _check() -> None:
     says for ever what was true on its last day."""
     if not ownership.follows(DATABASE, AGGREGATE):
         return
-    owner = next(name for name, cache in conf.caches(DATABASE).items() if cache.model._meta.label_lower == AGGREGATE)
+    owner = next(name for name, cache in declared_caches(DATABASE).items() if cache.model._meta.label_lower == AGGREGATE)
     if staleness.doubt(DATABASE, owner, FRESH):
         known = staleness.measured(DATABASE, owner)
         how = staleness.described(DATABASE, owner) if known else "This table isn't kept up to date any more."

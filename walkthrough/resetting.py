@@ -16,6 +16,7 @@ from django_outbox_pattern.models import Published
 from billing.models import CachedUser
 from config import preparation
 from messaging import bootstrap, conf, registry, splitting
+from messaging.caches import declared_caches
 from messaging.models import Consumer, Subscription, Unknown
 from walkthrough import bombs, copying, faults, made_up, programs, queueing
 
@@ -89,7 +90,7 @@ def _empty(context: str) -> None:
         for model in (*_tables(context), *_tables("django_outbox_pattern"), *_tables("messaging")):
             if model is not Consumer:
                 model._base_manager.using(context).all()._raw_delete(context)
-        for authority, cache in conf.caches(context).items():
+        for authority, cache in declared_caches(context).items():
             if cache.follows:
                 continue  # nothing is split
             # Paused, or tending would go ahead with half of what is being made up.

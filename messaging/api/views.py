@@ -18,7 +18,7 @@ from messaging import conf, feed, fingerprints, grants, marks, registry
 from messaging.api import access, errors, requests, schema, shapes, throttling
 from messaging.api.compression import compressed
 from messaging.api.rendering import Json, Written
-from messaging.feeds import Feed
+from messaging.feeds import Feed, declared_feed
 from messaging.models import Consumer
 
 #: Seconds between two looks of a long poll.
@@ -45,7 +45,7 @@ class ConsumerView(APIView):
         return conf.alias(self.authority)
 
     def feed(self) -> Feed:
-        declared = conf.feed(self.authority)
+        declared = declared_feed(self.authority)
         if declared is None:  # `urls` only mounts authorities that have one
             raise NotFound({"reason": "no_feed", "detail": f"{self.authority} has no feed."})
         return declared
@@ -195,7 +195,7 @@ def urls(authority: str) -> list[URLPattern]:
     A host's `ATOMIC_REQUESTS` doesn't hold for them: a feed stamps what was committed, in transactions of its own, and a long poll
     would keep one open for as long as it waits.
     """
-    if conf.feed(authority) is None:
+    if declared_feed(authority) is None:
         return []
 
     def view(kind: type[ConsumerView]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from messaging import registry, tokens
+from messaging import contracts, registry, tokens
 from messaging.contracts import DomainEvent
 
 USERS = "/api/users/"
@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 
 def registered(name: str, *, authority: str = "users", fields: list[str] | None = None, **options: Any) -> str:
     """Enter a consumer of every type in the register; returns its token."""
-    registry.load_contracts(authority)
+    contracts.load_contracts(authority)
     types = [wire for wire, event in DomainEvent.registry.items() if event.source() == authority]
     known = {name for wire in types for name in DomainEvent.registry[wire].model_fields}
     registry.register_consumer(authority=authority, name=name, types=types, fields=fields or known, **options)

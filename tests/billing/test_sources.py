@@ -13,7 +13,7 @@ from billing.models import CachedUser, Cutover, Invoice, ShadowMismatch
 from billing.services import invoices_flag_late, invoices_generate
 from billing.sources import choice, shadow
 from billing.sources.api import Api
-from messaging import pulling, registry, tokens
+from messaging import handlers, pulling, registry, tokens
 from monolith import services as monolith
 from monolith.models import User as MonolithUser
 from tests.billing.test_invoices import cache
@@ -185,7 +185,7 @@ def test_a_token_that_opens_nothing_is_told(users, settings):
 def test_users_killed_in_mid_run_stops_billing_and_nothing_is_half_done(monkeypatch, settings):
     monkeypatch.setattr(Api, "at_once", 4)
     save(demo_users(10), with_events=False)
-    types, fields = registry.wanted("billing", "users") or ([], [])
+    types, fields = handlers.wanted("billing", "users") or ([], [])
     registry.register_consumer(authority="users", name="billing", types=types, fields=fields)
     token = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=1))
     stack = Stack("memory://")

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from messaging import registry, tokens
+from messaging import handlers, registry, tokens
 
 
 @pytest.fixture
 def api(live_server, settings):
     """A server for `users`' API, and billing registered there with its token; returns the server's address."""
-    types, fields = registry.wanted("billing", "users") or ([], [])
+    types, fields = handlers.wanted("billing", "users") or ([], [])
     registry.register_consumer(authority="users", name="billing", types=types, fields=fields)
     token = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=1))
     settings.MESSAGING = {

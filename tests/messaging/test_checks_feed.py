@@ -5,12 +5,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from billing.caches import CACHES
-from messaging import checks_feed, conf
+from messaging import checks_feed
 from messaging.models import Ledger, Subscription
 
 
 def found(monkeypatch, **caches):
-    monkeypatch.setattr(conf, "caches", lambda consumer: caches if consumer == "billing" else {})
+    monkeypatch.setattr(checks_feed, "declared_caches", lambda consumer: caches if consumer == "billing" else {})
     return [(error.id, error.msg) for error in checks_feed.feeds_can_be_compared(None)]
 
 
@@ -25,7 +25,7 @@ def test_a_key_that_is_no_uuid_is_an_error(monkeypatch):
 
 def test_a_feed_that_is_keyed_by_numbers_is_an_error(monkeypatch):
     feed: Any = SimpleNamespace(model=Ledger, fields=("version",))
-    monkeypatch.setattr(conf, "feed", lambda authority: feed if authority == "users" else None)
+    monkeypatch.setattr(checks_feed, "declared_feed", lambda authority: feed if authority == "users" else None)
     assert [error.msg for error in checks_feed.feeds_can_be_compared(None)] == [
         "The feed of users: messaging.Ledger.id is no UUID key."
     ]

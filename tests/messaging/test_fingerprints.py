@@ -10,7 +10,9 @@ from django.db import connections, models
 from pydantic_core import from_json
 
 from billing.models import CachedUser
-from messaging import conf, feed, fingerprints, hashing
+from messaging import feed, fingerprints, hashing
+from messaging.caches import declared_cache
+from messaging.feeds import declared_feed
 from messaging.models import Ledger
 from messaging.upsert import column
 from users.models import User
@@ -18,8 +20,8 @@ from users.models import User
 pytestmark = pytest.mark.django_db(databases="__all__")
 
 FIELDS = ["status", "status_since"]
-FEED: Any = conf.feed("users")
-CACHE: Any = conf.cache("billing", "users")
+FEED: Any = declared_feed("users")
+CACHE: Any = declared_cache("billing", "users")
 
 
 def execute(alias, sql, *parameters):

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from billing import handlers as billing_handlers
 from billing.caches import CACHES, UserFacts, apply_users
 from billing.models import CachedUser
-from messaging import conf, inbox, lookup, parking, pulling, registry
+from messaging import caches, handlers, inbox, lookup, parking, pulling
 from messaging.client import Authority
 from messaging.handlers import Event, Handler
 from messaging.inbox import Outcome
@@ -87,7 +87,7 @@ def test_one_change_told_in_both_versions_counts_once(table: dict[str, Handler])
 
 
 def test_what_is_asked_of_the_authority_is_what_either_version_reads(table: dict[str, Handler]) -> None:
-    assert registry.wanted("billing", "users") == ([V1, V2], ["standing", "status", "status_since"])
+    assert handlers.wanted("billing", "users") == ([V1, V2], ["standing", "status", "status_since"])
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_cache_lifts_what_the_feed_still_calls_by_the_old_names(api: str, monk
         return UserFacts.model_validate({"status": new.state, "status_since": new.since})
 
     lifting = replace(CACHES["users"], apply=apply, lifts=lambda read: Renamed(state=read.status, since=read.status_since))
-    monkeypatch.setattr(conf, "caches", lambda consumer: {"users": lifting})
+    monkeypatch.setattr(caches, "declared_caches", lambda consumer: {"users": lifting})
     user = user_register(email="ada@example.org", name="Ada")
     assert pulling.catch_up("billing", "users").applied == 1
     asking = Authority("users", "billing")

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from pydantic_core import from_json
 
-from messaging import conf, feed
+from messaging import feed
+from messaging.feeds import declared_feed
 from messaging.models import Ledger
 from users.models import User
 
-FEED: Any = conf.feed("users")
+FEED: Any = declared_feed("users")
 NASTY = "'\"\\ %s {} \n\t\x01 <é> 漢 🙂"
 
 

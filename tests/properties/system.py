@@ -107,7 +107,7 @@ class System:
         return uuid.uuid5(uuid.NAMESPACE_OID, str(self.number()))
 
     def register(self, consumer: str, authority: str = "users") -> None:
-        types, fields = registry.wanted(consumer, authority) or ([], [])
+        types, fields = handlers.wanted(consumer, authority) or ([], [])
         registry.register_consumer(authority=authority, name=consumer, types=types, fields=fields)
         if authority == "users":
             self.tokens[consumer] = tokens.issue_token(authority="users", name=consumer, ttl=HOUR)

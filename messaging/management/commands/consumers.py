@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from messaging import conf, grants, registry
+from messaging import conf, grants, handlers, registry
 from messaging.cli import Command as BaseCommand
 from messaging.cli import WrongUsage, answering, checked_context, duration, lifetime
 from messaging.console import show, shown
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         ttl = lifetime(options["ttl"]) if options["ttl"] else None
         types, fields = _words(options["types"]), _words(options["fields"])
         if types is None or fields is None:
-            own = registry.wanted(name, authority)
+            own = handlers.wanted(name, authority)
             if own is None:
                 raise WrongUsage(
                     f"{name} doesn't run in this process, so what it reads isn't known here. "

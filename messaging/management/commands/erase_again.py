@@ -5,9 +5,10 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from messaging import conf, feed
+from messaging import feed
 from messaging.cli import Command as BaseCommand
 from messaging.cli import WrongUsage, answering, checked_context, context_argument
+from messaging.feeds import declared_feed
 from messaging.texts import plural
 
 #: Ids that are looked up in one statement.
@@ -31,7 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         authority = checked_context(options["authority"])
-        shown = conf.feed(authority)
+        shown = declared_feed(authority)
         if shown is None or shown.erase is None:
             raise WrongUsage(f"The feed of {authority} names no function that erases: Feed(erase=…).")
         ids = _ids(options["file"])

@@ -107,7 +107,7 @@ def _window(options: dict[str, Any], now: datetime) -> Window:
 
 
 def _must_be_a_type(authority: str, wire: str) -> None:
-    registry.load_contracts(authority)
+    contracts.load_contracts(authority)
     published = sorted(name for name, event in contracts.DomainEvent.registry.items() if event.source() == authority)
     if wire not in published and not known_type(authority, wire):
         raise WrongUsage(f"{authority} never recorded a {wire}. Its types: {', '.join(published) or 'none'}.")

@@ -10,7 +10,7 @@ from messaging import contracts
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, checked_context, context_argument
 from messaging.compatibility import Change, sentences
-from messaging.registry import load_contracts
+from messaging.contracts import load_contracts
 from messaging.texts import plural
 
 #: What to do instead of a breaking change.
