@@ -28,6 +28,8 @@ LARGEST = 2**63 - 1
 WITHOUT_NUL = r"^[^\x00]*$"
 #: A stamping round's mark, as an authority takes it back.
 MARK = r"^[0-9a-f]*$"
+#: A position and its round's mark, which together say whose history the position is of.
+Pair = tuple[int, str]
 
 
 def _in_utc(value: datetime) -> datetime:

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from messaging import incidents
-from messaging.marks import Pair
+from messaging.contracts import Pair
 from messaging.models import Subscription
 
 #: Rounds that are kept, so that a heartbeat which comes behind later rounds is still known.

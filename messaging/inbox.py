@@ -14,13 +14,12 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.utils import timezone
-from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Received
 
 from messaging import checkpoints, databases, handlers, parking, steps
 from messaging.errors import DatabaseAway
 from messaging.ids import uuid7
-from messaging.outbox import NEVER
+from messaging.outbox_pattern import NEVER, RECEIVED
 from messaging.reading import Arrival, arrival
 from messaging.texts import said
 from messaging.upsert import insert_new
@@ -153,7 +152,7 @@ def _dedupe_rows(arrivals: Sequence[Arrival]) -> list[dict[str, Any]]:
             "added": now,
             "expires_at": NEVER,
             "retry": 0,
-            "status": StatusChoice.SUCCEEDED.value,
+            "status": RECEIVED,
         }
         for item in sorted(arrivals, key=lambda item: item.key)
     ]

@@ -15,12 +15,11 @@ from django.db.models import Subquery, Value
 from django.db.models.functions import Coalesce
 
 from messaging import sequencer
+from messaging.contracts import Pair
 from messaging.models import Consumer, Mark
 
 #: Positions that are so far apart are looked up each by itself.
 CLOSE = 50
-#: (position, mark)
-Pair = tuple[int, str]
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ https://microservices.io/patterns/data/transactional-outbox.html.
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connections
 from django.utils import timezone
-from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
 from messaging import conf, ledger, tracing, wakeup
@@ -22,11 +21,9 @@ from messaging.errors import OutsideTransaction
 from messaging.feeds import declared_feed
 from messaging.ids import uuid7
 from messaging.models import Ledger
+from messaging.outbox_pattern import NEVER, WAITING
 from messaging.texts import plural
 from messaging.upsert import insert_new
-
-#: django-outbox-pattern gives a row a day and skips it silently afterwards. An event that waits is still an event.
-NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -142,6 +139,6 @@ def _row(item: Record, version: int, trace: tracing.Trace, now: datetime) -> Pub
         destination=item.event.wire,
         body=body,
         expires_at=NEVER,
-        status=StatusChoice.SCHEDULE.value,
+        status=WAITING,
         headers={"dop-msg-id": str(event_id), "dop-correlation-id": trace.correlation},
     )

@@ -17,8 +17,8 @@ from django.utils import timezone
 from messaging import changes, checkpoints, history, incidents, steps
 from messaging.caches import Cache, declared_cache, declared_caches
 from messaging.client import Authority, Denied, Page
+from messaging.contracts import Pair
 from messaging.errors import MessagingError
-from messaging.marks import Pair
 from messaging.models import Subscription
 
 #: Rows a page where nobody says otherwise. With 1,000 a page waits too often for the record's lock and the commit (a fifth slower,

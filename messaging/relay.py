@@ -17,12 +17,12 @@ from celery import Celery
 from django.db import connections, transaction
 from django.db.models import F
 from django.utils import timezone
-from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
 from messaging import copies, databases, engines, marks, sequencer, steps
 from messaging.copies import LARGEST_MESSAGE
 from messaging.models import Consumer
+from messaging.outbox_pattern import FAILED
 from messaging.queues import OtherType
 from messaging.sending import Sender
 from messaging.wakeup import Waiter
@@ -167,7 +167,7 @@ class Relay:
         for event_id, reason in bad:
             log.error("%s: event %s can't be sent: %s", self.using, event_id, reason)
             row = Published.objects.using(self.using).filter(id=event_id)
-            row.update(status=StatusChoice.FAILED, retry=F("retry") + 1, headers={"error": reason})
+            row.update(status=FAILED, retry=F("retry") + 1, headers={"error": reason})
 
 
 def _brief(error: BaseException) -> str:

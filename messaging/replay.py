@@ -13,7 +13,6 @@ from typing import Any
 from django.db import Error
 from django.db.models import F, Min, Q, QuerySet
 from django.db.models.fields.json import KeyTextTransform
-from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 from pydantic_core import to_json
 
@@ -21,6 +20,7 @@ from messaging import copies, forecasts, ledger, marks, steps, texts
 from messaging.copies import Sendable
 from messaging.errors import MessagingError
 from messaging.models import Consumer, Ledger
+from messaging.outbox_pattern import SENT
 from messaging.sending import Sender
 
 log = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ def _foretold(consumer: str, authority: str, message: list[dict[str, Any]], *, c
 def _rows(authority: str, window: Window, types: set[str]) -> QuerySet[Published]:
     wanted = {window.type} & types if window.type else types
     rows: QuerySet[Published] = Published.objects.using(authority).filter(
-        status=StatusChoice.SUCCEEDED, added__lt=window.until, destination__in=sorted(wanted)
+        status=SENT, added__lt=window.until, destination__in=sorted(wanted)
     )
     if window.since:
         rows = rows.filter(added__gte=window.since)

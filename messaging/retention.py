@@ -14,13 +14,13 @@ from django.db import transaction
 from django.db.models import CASCADE, ProtectedError, Q, QuerySet, RestrictedError
 from django.db.models.fields.json import KeyTextTransform
 from django.utils import timezone
-from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
 from messaging import ledger, ownership, sequencer, steps
 from messaging.engines.shape import Tracked
 from messaging.models import Consumer, Ledger
 from messaging.models import Sequence as Head
+from messaging.outbox_pattern import SENT
 from messaging.pointing import pointed_at
 
 BATCH = 1000
@@ -53,7 +53,7 @@ def purge(authority: str, *, older_than: timedelta, dry_run: bool = False, progr
     before, done = timezone.now() - older_than, Purged()
     sequencer.stamp_pending(authority)  # a change that isn't in the feed yet holds its rows back
     waiting = Published.objects.using(authority).filter(added__lt=before)
-    done.unsent = waiting.exclude(status=StatusChoice.SUCCEEDED).count()
+    done.unsent = waiting.exclude(status=SENT).count()
     _purge_outbox(authority, before, done, dry_run, progress)
     for tracked in _own(authority):
         _purge_tombstones(authority, tracked, before, done, dry_run, progress)
@@ -84,7 +84,7 @@ def _checkpoints(authority: str) -> dict[str, int]:
 
 
 def _sent(authority: str, before: datetime) -> QuerySet[Published]:
-    rows: QuerySet[Published] = Published.objects.using(authority).filter(status=StatusChoice.SUCCEEDED, added__lt=before)
+    rows: QuerySet[Published] = Published.objects.using(authority).filter(status=SENT, added__lt=before)
     return rows
 
 
@@ -128,7 +128,7 @@ def _purge_tombstones(authority: str, tracked: Tracked, before: datetime, done: 
 def _safe(authority: str, tracked: Tracked, batch: list[Ledger], done: Purged) -> Iterator[Ledger]:
     """Those that everybody has passed, and that nothing is waiting to tell."""
     checkpoints, ids = _checkpoints(authority), [entry.aggregate_id for entry in batch]
-    unsent = Published.objects.using(authority).exclude(status=StatusChoice.SUCCEEDED)
+    unsent = Published.objects.using(authority).exclude(status=SENT)
     told = set(
         unsent.filter(destination__startswith=f"{tracked.label}.", body__subject__in=ids)
         .annotate(about=KeyTextTransform("subject", "body"))

@@ -13,7 +13,7 @@ from django.db import models
 
 from messaging import dialects, hashing
 from messaging.caches import Cache
-from messaging.engines.shape import Tracked
+from messaging.engines.shape import gone_sql
 from messaging.feeds import CHANGED_AT, Feed
 from messaging.models import Ledger
 from messaging.upsert import column
@@ -92,12 +92,6 @@ class Copy(Side):
     def _copies(self, low: Key, high: Key) -> Statement:
         where, between = self._between(self.key, self._bound(low), self._bound(high))
         return f"{where}{self.copied}", between
-
-
-def gone_sql(tracked: Tracked) -> str:
-    """Whether the feed's `gone` counts and not the row t of an entry l: `Feed.values` is the same rule."""
-    says_so = f"coalesce({tracked.tombstone_sql('t', 'false')}, false)"
-    return f'(t."{tracked.key_column}" IS NULL OR (l.deleted AND NOT {says_so}))'
 
 
 class Authority(Side):

@@ -9,13 +9,13 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Count, Min
 from django.utils import timezone
-from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
 from messaging import conf, handlers, ownership, sequencer, staleness
 from messaging.caches import declared_cache, declared_caches
 from messaging.errors import MessagingError
 from messaging.models import Consumer, Incident, Ledger, Parked, Subscription
+from messaging.outbox_pattern import FAILED, WAITING
 from messaging.texts import said
 
 #: The kinds of drift, in the order in which they are told; PostgreSQL keeps JSON's keys in one of its own.
@@ -129,12 +129,12 @@ def outbox_states() -> list[OutboxState]:
     states, now = [], timezone.now()
     for context in conf.contexts():
         with reading(context):
-            unsent = Published.objects.using(context).filter(status__in=[StatusChoice.SCHEDULE, StatusChoice.FAILED])
+            unsent = Published.objects.using(context).filter(status__in=[WAITING, FAILED])
             found = unsent.order_by().values_list("status").annotate(number=Count("pk"), oldest=Min("added"))
             by_status = {status: (number, oldest) for status, number, oldest in found}
-        pending, oldest = by_status.get(StatusChoice.SCHEDULE, (0, None))
+        pending, oldest = by_status.get(WAITING, (0, None))
         seconds = round(max(0.0, (now - oldest).total_seconds()), 1) if oldest else None
-        states.append(OutboxState(context, pending, by_status.get(StatusChoice.FAILED, (0, None))[0], seconds))
+        states.append(OutboxState(context, pending, by_status.get(FAILED, (0, None))[0], seconds))
     return states
 
 

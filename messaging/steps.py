@@ -2,14 +2,22 @@
 the lab hang their faults there."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from messaging.models import Consumer
+
+class Recipient(Protocol):
+    """A consumer, as a passage knows it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def queue(self) -> str: ...
+
 
 listeners: list[Callable[[str], None]] = []
 #: Each gets a consumer's message (a list of envelopes), and returns the messages to send instead.
-passages: list[Callable[["Consumer", list[dict[str, Any]]], list[list[dict[str, Any]]]]] = []
+passages: list[Callable[[Recipient, list[dict[str, Any]]], list[list[dict[str, Any]]]]] = []
 
 
 def reach(step: str) -> None:
@@ -18,7 +26,7 @@ def reach(step: str) -> None:
         listener(step)
 
 
-def outgoing(consumer: "Consumer", message: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+def outgoing(consumer: Recipient, message: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """The messages to send for this one: itself, unless a passage says otherwise."""
     messages = [message]
     for passage in passages:

@@ -10,9 +10,9 @@ from typing import Any
 from django.db import connections
 
 from messaging.dialects import dialect
+from messaging.engines.shape import gone_sql
 from messaging.feeds import CHANGED_AT, Feed
 from messaging.models import Ledger
-from messaging.sides import gone_sql
 from messaging.upsert import column
 
 #: (position, the change as a JSON object)

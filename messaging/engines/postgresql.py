@@ -9,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
 from messaging.engines.shape import Tracked, identifier, literal, quoted_table
+from messaging.outbox_pattern import SENT, WAITING
 
 NOTIFY_CHANNEL = "messaging_outbox"
 
@@ -190,10 +191,10 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
     with connections[using].cursor() as cursor:
         cursor.execute(f"SELECT {_ALONG_INDEXES}")
         cursor.execute(
-            """
+            f"""
             WITH claimed AS (
-                UPDATE published SET status = 2 WHERE id IN (
-                    SELECT id FROM published WHERE status = 1 ORDER BY added, id LIMIT %s FOR UPDATE SKIP LOCKED
+                UPDATE published SET status = {SENT} WHERE id IN (
+                    SELECT id FROM published WHERE status = {WAITING} ORDER BY added, id LIMIT %s FOR UPDATE SKIP LOCKED
                 ) RETURNING id, body, added
             )
             SELECT c.id, c.body::text, l.position, extract(epoch FROM c.added)::float8 FROM claimed c LEFT JOIN messaging_ledger l

@@ -75,3 +75,9 @@ class Tracked:
         that were only deleted, too."""
         was_one = f'({self.tombstone_sql("OLD", never)} AND OLD."{self.key_column}" = NEW."{self.key_column}")'
         return f"({self.tombstone_sql('NEW', never)} AND NOT coalesce({was_one}, {never}))"
+
+
+def gone_sql(tracked: Tracked) -> str:
+    """Whether the feed's `gone` counts and not the row t of an entry l: `Feed.values` is the same rule."""
+    says_so = f"coalesce({tracked.tombstone_sql('t', 'false')}, false)"
+    return f'(t."{tracked.key_column}" IS NULL OR (l.deleted AND NOT {says_so}))'

@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
 from messaging.engines.shape import Tracked, identifier, literal
+from messaging.outbox_pattern import SENT, WAITING
 
 #: The time of a change.
 NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
@@ -236,8 +237,8 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
     """
     with connections[using].cursor() as cursor:
         cursor.execute(
-            "UPDATE published SET status = 2 WHERE id IN ("
-            "SELECT id FROM published WHERE status = 1 ORDER BY added, id LIMIT %s) RETURNING id, body, added",
+            f"UPDATE published SET status = {SENT} WHERE id IN ("
+            f"SELECT id FROM published WHERE status = {WAITING} ORDER BY added, id LIMIT %s) RETURNING id, body, added",
             [limit],
         )
         rows = sorted(cursor.fetchall(), key=itemgetter(2, 0))  # RETURNING knows no order

@@ -168,7 +168,7 @@ PLANTS = {
     ),
     "feed_forgets_an_erasure": Plant(
         "the feed tells what the row says, whatever the ledger knows of an erasure",
-        "messaging.sides:gone_sql",
+        "messaging.engines.shape:gone_sql",
         (("(l.deleted AND NOT {says_so})", "false"),),
         frozenset({COPY, ERASED, EQUAL}),
         story="an_erased_row_is_written_to_and_pulled",
@@ -217,7 +217,7 @@ PLANTS = {
     "purge_of_the_unsent": Plant(
         "retention takes outbox rows that were not sent",
         "messaging.retention:_sent",
-        (("status=StatusChoice.SUCCEEDED, ", ""),),
+        (("status=SENT, ", ""),),
         frozenset({KEPT}),
         story="what_was_pulled_and_never_sent_is_purged",
     ),
