@@ -7,7 +7,7 @@ class MessagingConfig(AppConfig):
     verbose_name = "Messaging"
 
     def ready(self) -> None:
-        from messaging import checks, checks_feed, ledger, splits  # noqa: F401  (checks register themselves)
+        from messaging import checks, checks_feed, ledger, splits, worker_startup  # noqa: F401  (they register themselves)
 
         pre_migrate.connect(ledger.keep_during_migrate, dispatch_uid="messaging.ledger.keep")
         post_migrate.connect(ledger.install_after_migrate, dispatch_uid="messaging.ledger.install")

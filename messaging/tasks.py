@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
-from celery.signals import worker_init
 from django.db import DatabaseError, InterfaceError
 from pydantic import Field, TypeAdapter
 
@@ -29,14 +28,6 @@ PAUSE = (0.5, 1.5)
 HEAD: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=LARGEST)])
 MARK: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(max_length=32)])
 TIME: TypeAdapter[datetime] = TypeAdapter(Moment)
-
-
-@worker_init.connect  # type: ignore[untyped-decorator]
-def refuse_to_start(sender: Any, **kwargs: Any) -> None:
-    """What a worker checks as it starts. This module is there by then, and that one isn't: Celery loads it with its consumer."""
-    from messaging import worker
-
-    worker.refuse_to_start(sender.app)
 
 
 @shared_task(bind=True, name=DELIVER, Request="messaging.worker:DeliveryRequest")

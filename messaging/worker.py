@@ -8,15 +8,13 @@ from functools import wraps
 from typing import Any
 
 from billiard import pool
-from celery import Celery
 from celery.exceptions import TaskRevokedError
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from celery.worker.state import maybe_shutdown
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import close_old_connections, connections
 
-from messaging import conf, databases, outages, parking, queues, signing
-from messaging.checks import ledger_triggers_are_there, publishers_are_known, registered_types_have_handlers
+from messaging import conf, databases, outages, parking, signing
 from messaging.texts import error_line, kind, said
 
 log = logging.getLogger(__name__)
@@ -65,31 +63,6 @@ def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None
     outages.ended(log, context)
     log.warning("%s: parked a message: %s", context, reason)
     return True
-
-
-def refuse_to_start(app: Celery) -> None:
-    """A worker that gets types that nobody handles, can't check who sent them, or has a queue of another type, doesn't start:
-    better an error now than parked messages later. Nor does one whose writes the ledger wouldn't count."""
-    names = [name for name in app.amqp.queues.consume_from if name in conf.contexts()]
-    bad = queues.bad_option(app)
-    if wrong := [bad] if bad else queues.check_types(app, names):
-        for sentence in wrong:
-            log.error("%s", sentence)
-        raise SystemExit(3)
-    problems = [*publishers_are_known(None, databases=conf.contexts())]
-    try:
-        problems += registered_types_have_handlers(None, databases=conf.contexts())
-        problems += ledger_triggers_are_there(None, databases=conf.contexts())
-    except (DatabaseError, InterfaceError) as error:
-        if not databases.unusable(error):
-            raise
-        log.warning("the register can't be read now, so neither handlers nor triggers are checked: %s", error)
-    finally:
-        connections.close_all()  # the pool's processes must not inherit a connection
-    for problem in problems:
-        log.error("%s %s", problem.msg, problem.hint)
-    if problems:
-        raise SystemExit(3)
 
 
 class ParkingConsumer(Consumer):

@@ -18,7 +18,7 @@ from messaging.engines.guards import Guard
 from messaging.engines.shape import Tracked
 from messaging.feeds import Feed
 from messaging.models import Ledger, Ownership
-from messaging.worker import refuse_to_start
+from messaging.worker_startup import refuse_to_start
 from users.events import UserErased
 from users.models import User
 
