@@ -47,6 +47,19 @@ def test_a_command_that_needs_no_broker_loads_no_client_of_one(tmp_path: Path) -
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
+def test_a_worker_that_could_check_no_sender_does_not_start(tmp_path: Path) -> None:
+    """As a host starts it: `messaging` is among its apps, and hears of the start by itself."""
+    done = subprocess.run(
+        [sys.executable, "-m", "celery", "--quiet", "-A", "config", "worker", "-Q", "billing", "--pool", "solo"],
+        cwd=ROOT,
+        env=surroundings(tmp_path / "var", CONTEXTS="billing", CELERY_BROKER_URL="memory://"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, "billing knows no public key of users." in done.stderr) == (3, True), done.stderr
+
+
 PATIENCE = 60.0
 #: Attempts to connect in which a scheduler has had several ticks.
 MANY = 40
