@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from messaging import handlers, parking
+from messaging import handlers, parking, retries
 from messaging.admin_base import ReadOnlyAdmin, cut, pretty, short, verbatim
 from messaging.models import Parked
 from messaging.texts import plural
@@ -105,7 +105,7 @@ class ParkedAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Retry now", permissions=["settle"])
     def retry(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
-        outcomes = [parking.attempt(self.using, pk, by=request.user.get_username()) for pk in self._ids(queryset)]
+        outcomes = [retries.attempt(self.using, pk, by=request.user.get_username()) for pk in self._ids(queryset)]
         applied = sum(1 for row in outcomes if row and row.state == Parked.State.APPLIED)
         settled = sum(1 for row in outcomes if row is None)
         never = sum(1 for row in outcomes if row and not parking.retriable(row))

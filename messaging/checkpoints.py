@@ -6,7 +6,6 @@ until the hole is filled.
 
 from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.utils import timezone
@@ -14,11 +13,9 @@ from django.utils import timezone
 from messaging import history
 from messaging.caches import declared_cache
 from messaging.errors import MessagingError
+from messaging.handlers import Event
 from messaging.models import Subscription
-
-if TYPE_CHECKING:
-    from messaging.handlers import Event
-    from messaging.inbox import Outcome
+from messaging.outcome import Outcome
 
 #: Ranges beyond the checkpoint that are kept. What is dropped is only pulled again.
 MOST_RANGES = 500
@@ -76,7 +73,7 @@ def note_confirmed(row: Subscription, at: datetime, *, late: bool = False) -> No
         row.confirmed_at = min(at, now)
 
 
-def advance(consumer: str, events: Sequence["Event"], outcome: "Outcome", moved: Container[str]) -> None:
+def advance(consumer: str, events: Sequence[Event], outcome: Outcome, moved: Container[str]) -> None:
     """Count the outcome and move the checkpoint, in the caller's transaction and last in it: the row's lock lets the workers of one
     queue through one after the other, and only for these two statements. `moved`: the ids of those events that changed something.
     Raises `Paused` where a bootstrap holds the queue."""
@@ -102,14 +99,14 @@ def advance(consumer: str, events: Sequence["Event"], outcome: "Outcome", moved:
         row.save(using=consumer, update_fields=_MOVED)
 
 
-def note_late(consumer: str, event: "Event") -> None:
+def note_late(consumer: str, event: Event) -> None:
     """An event was applied long after it arrived: the copy has something of its round, too. In the caller's transaction."""
     row = _locked(consumer, event.source)
     _adopt(row, [event])
     row.save(using=consumer, update_fields=["marks", "doubt", "doubtful_since"])
 
 
-def _adopt(row: Subscription, events: Sequence["Event"]) -> None:
+def _adopt(row: Subscription, events: Sequence[Event]) -> None:
     """Who keeps no copy has no contact that could verify it."""
     if declared_cache(str(row._state.db), row.authority) is not None:
         history.adopt(row, [(event.position, event.mark, event.previous_mark) for event in events if event.position and event.mark])

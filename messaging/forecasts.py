@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import Error
 from django_outbox_pattern.models import Received
 
 from messaging import conf, handlers
@@ -41,6 +42,14 @@ def outcomes(consumer: str, authority: str, message: Sequence[dict[str, Any]]) -
             if versions is not None:
                 versions[event["subject"]] = event["aggregateversion"]
     return [found[number] for number in range(len(message))]
+
+
+def outcomes_if_known(consumer: str, authority: str, message: Sequence[dict[str, Any]]) -> list[str]:
+    """As `outcomes`; unknown where the consumer's database is away. The queue will keep the message for it."""
+    try:
+        return outcomes(consumer, authority, message)
+    except Error:
+        return [UNKNOWN] * len(message)
 
 
 def _versions(consumer: str, authority: str, subjects: Sequence[str]) -> dict[str, int] | None:

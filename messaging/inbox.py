@@ -9,7 +9,6 @@ import logging
 import random
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
@@ -20,6 +19,7 @@ from messaging import checkpoints, databases, handlers, parking, steps
 from messaging.errors import DatabaseAway
 from messaging.ids import uuid7
 from messaging.outbox_pattern import NEVER, RECEIVED
+from messaging.outcome import Outcome
 from messaging.reading import Arrival, arrival
 from messaging.texts import said
 from messaging.upsert import insert_new
@@ -27,24 +27,6 @@ from messaging.upsert import insert_new
 log = logging.getLogger(__name__)
 #: How often a batch is tried again after a passing database error (a deadlock, a lock timeout, a dropped connection).
 TRIES = 3
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a message: `applied + duplicate + obsolete + parked` is the number of events in it."""
-
-    applied: int = 0
-    duplicate: int = 0
-    obsolete: int = 0
-    parked: int = 0
-
-    def __add__(self, other: "Outcome") -> "Outcome":
-        return Outcome(
-            self.applied + other.applied,
-            self.duplicate + other.duplicate,
-            self.obsolete + other.obsolete,
-            self.parked + other.parked,
-        )
 
 
 def receive(consumer: str, raw_events: Sequence[Any], *, publishers: Collection[str] | None = None) -> Outcome:

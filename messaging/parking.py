@@ -1,4 +1,4 @@
-"""Events that failed: tried again with growing delays, then parked for a person. Nothing here is ever dropped.
+"""Events that failed: kept for a new try (`messaging.retries`), then parked for a person. Nothing here is ever dropped.
 
 A failed event is a row in the consumer's own database, written in the transaction that takes the rest of its batch. So the
 message can be acknowledged, the queue moves on, and a wait of minutes holds no message in a broker.
@@ -7,20 +7,17 @@ message can be acknowledged, the queue moves on, and a wait of minutes holds no 
 import json
 import random
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
-from messaging import checkpoints, conf, databases, handlers, reading, signing
-from messaging.errors import DatabaseAway, InvalidEnvelope
+from messaging import conf, handlers, signing
 from messaging.models import Parked
 from messaging.queues import DELIVER
 from messaging.texts import error_line, safe, storable, traced, written
 
 State = Parked.State
-DUE_AT_ONCE = 200
 NEVER_AN_EVENT = "can't be retried, only discarded: what arrived was no event."
 
 
@@ -32,7 +29,7 @@ def park_unreadable(using: str, raw: Any, reason: str) -> Parked:
         event_type=_short(known.get("type"), 200),
         subject=_short(known.get("subject"), 100),
         **_kept(raw),
-        reason=_one_line(reason),
+        reason=one_line(reason),
         attempts=1,
     )
 
@@ -43,15 +40,15 @@ def park_refused(using: str, headers: Mapping[str, Any], body: Any, reason: str)
     task, kept = _short(headers.get("task"), 200), _kept(body)
     if task == DELIVER:
         kept["raw"] = signing.written(headers, body) or kept["raw"]
-    elif Parked.objects.using(using).filter(event_type=task, reason=_one_line(reason), state=State.PARKED).exists():
+    elif Parked.objects.using(using).filter(event_type=task, reason=one_line(reason), state=State.PARKED).exists():
         return
-    Parked.objects.using(using).create(event_type=task, **kept, reason=_one_line(reason), attempts=1)
+    Parked.objects.using(using).create(event_type=task, **kept, reason=one_line(reason), attempts=1)
 
 
 def park_failed(using: str, event: handlers.Event, raw: Any, error: BaseException) -> Parked:
     """Keep an event whose handler failed, for its first retry."""
     parked = Parked(event_id=event.id, event_type=event.type, subject=event.subject, **_kept(raw))
-    _failed(parked, error)
+    note_failure(parked, error)
     parked.save(using=using)
     return parked
 
@@ -62,67 +59,6 @@ def unsettled(using: str, event_ids: Sequence[str]) -> set[str]:
         return set()
     rows = Parked.objects.using(using).filter(event_id__in=event_ids, state__in=[State.RETRYING, State.PARKED])
     return set(rows.values_list("event_id", flat=True))
-
-
-def due(using: str, now: datetime | None = None) -> list[int]:
-    """Ids of the events whose next try is due, oldest first, some at a time."""
-    waiting = Parked.objects.using(using).filter(state=State.RETRYING, next_attempt_at__lte=now or timezone.now())
-    return list(waiting.order_by("next_attempt_at").values_list("pk", flat=True)[:DUE_AT_ONCE])
-
-
-def attempt(using: str, parked_id: int, *, by: str = "") -> Parked | None:
-    """Try a kept event again, in one transaction with what its handler writes.
-
-    Returns the row as it is afterwards: applied, waiting for its next try, or parked. None where another worker has it in hand,
-    or it is settled already. A person's try (`by`) of a parked event that fails again leaves it parked. What is no event
-    (`retriable`) stays as it is, with its reason. Raises what the database raises while it takes nothing; no try is counted then.
-    """
-    with transaction.atomic(using=using):
-        rows = Parked.objects.using(using).select_for_update(skip_locked=True)
-        parked = rows.filter(pk=parked_id, state__in=[State.RETRYING, State.PARKED]).first()
-        if parked is None:
-            return None
-        arrived = _arrived(parked)
-        if not isinstance(arrived, dict):
-            if parked.state != State.PARKED:
-                parked.state, parked.next_attempt_at = State.PARKED, None
-                parked.save(using=using)
-            return parked
-        try:
-            with transaction.atomic(using=using):
-                if parked.event_type == DELIVER:
-                    _receive(using, arrived)
-                else:
-                    event, handler = reading.read(using, arrived)
-                    if handlers.run(handler, [event])[1] and event.mark:
-                        checkpoints.note_late(using, event)
-        except (InvalidEnvelope, signing.Refused) as error:
-            parked.state, parked.reason, parked.next_attempt_at = State.PARKED, _one_line(str(error)), None
-            parked.attempts += 1
-        except Exception as error:
-            if isinstance(error, DatabaseAway) or databases.is_away(using, error):
-                raise
-            _failed(parked, error, once_more=not by)
-        else:
-            parked.state, parked.next_attempt_at = State.APPLIED, None
-            parked.settled_at, parked.settled_by = timezone.now(), by
-        parked.save(using=using)
-        return parked
-
-
-def _receive(using: str, kept: dict[str, Any]) -> None:
-    """Hand over a message that was refused, if it can be checked now. What is wrong with its events is the inbox's business."""
-    from messaging import inbox  # it parks by this module
-
-    verified = signing.check(kept, DELIVER, kept.get("body"))
-    try:
-        _, values, _ = json.loads(kept["body"])
-        consumer, events = values["consumer"], list(values["events"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise InvalidEnvelope("It isn't a delivery.") from None
-    if consumer != using:
-        raise InvalidEnvelope(f"It isn't addressed to {using}.")
-    inbox.receive(using, events, publishers=signing.publishers(verified))
 
 
 def discard(using: str, parked_id: int, *, by: str, note: str) -> bool:
@@ -140,7 +76,8 @@ def forget(using: str, source: str, subjects: Sequence[str]) -> int:
     return rows.update(state=State.DISCARDED, settled_at=timezone.now(), note=note, next_attempt_at=None)
 
 
-def _failed(parked: Parked, error: BaseException, *, once_more: bool = True) -> None:
+def note_failure(parked: Parked, error: BaseException, *, once_more: bool = True) -> None:
+    """Count a try that failed: the next one comes after the next delay, and after the last one a person has to."""
     parked.attempts += 1
     parked.reason = error_line(error)[:500]
     parked.traceback = traced(error)
@@ -155,7 +92,7 @@ def _failed(parked: Parked, error: BaseException, *, once_more: bool = True) -> 
 
 def retriable(parked: Parked) -> bool:
     """Whether this is an event, so that another try can end differently."""
-    return isinstance(_arrived(parked), dict)
+    return isinstance(arrived(parked), dict)
 
 
 def _kept(raw: Any) -> dict[str, Any]:
@@ -169,7 +106,7 @@ def _kept(raw: Any) -> dict[str, Any]:
     return {"envelope": None, "raw": safe(text)[: conf.LARGEST_EVENT]}
 
 
-def _arrived(parked: Parked) -> Any:
+def arrived(parked: Parked) -> Any:
     """What arrived, as JSON; None where it never was, or is too long to have been kept whole."""
     if parked.envelope is not None:
         return parked.envelope
@@ -179,7 +116,8 @@ def _arrived(parked: Parked) -> Any:
         return None
 
 
-def _one_line(reason: str) -> str:
+def one_line(reason: str) -> str:
+    """A reason as the column holds it."""
     return " ".join(safe(reason).split())[:500]
 
 

@@ -5,18 +5,18 @@ and say `replay` in their envelopes. What retention has removed can't come again
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import Error
 from django.db.models import F, Min, Q, QuerySet
 from django.db.models.fields.json import KeyTextTransform
 from django_outbox_pattern.models import Published
 from pydantic_core import to_json
 
-from messaging import copies, forecasts, ledger, marks, steps, texts
+from messaging import copies, ledger, marks, steps, texts
 from messaging.copies import Sendable
 from messaging.errors import MessagingError
 from messaging.models import Consumer, Ledger
@@ -54,7 +54,7 @@ class Replayed:
 
     events: int = 0
     copies: int = 0
-    outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(forecasts.OUTCOMES, 0))
+    outcomes: Counter[str] = field(default_factory=Counter)
     touched: set[str] = field(default_factory=set)
     reached: datetime | None = None
     broken: str = ""
@@ -69,6 +69,8 @@ class Gap:
     missing: int
 
 
+#: Says of each event of a message what it would do there: (consumer, authority, message).
+Forecast = Callable[[str, str, list[dict[str, Any]]], list[str]]
 #: Called with each copy: (consumer, event, outcome).
 Watcher = Callable[[str, dict[str, Any], str], None]
 
@@ -79,10 +81,11 @@ def replay(
     window: Window,
     *,
     sender: Sender | None,
+    foretell: Forecast | None = None,
     progress: Callable[[int], None] = lambda done: None,
     watch: Watcher = lambda consumer, event, outcome: None,
 ) -> Replayed:
-    """Send the window's events to these consumers, and foretell what they do there; with no `sender` only the latter.
+    """Send the window's events to these consumers, and `foretell` what they do there; with no `sender` only the latter.
 
     A broker that goes away ends it early, with the reason in `broken`; nothing is marked, so it can be run again. Raises
     `BrokerAway` where it doesn't answer to begin with, and database errors.
@@ -98,14 +101,14 @@ def replay(
         try:
             for consumer in consumers:
                 for message in copies.messages(batch, consumer):
-                    outcomes = _foretold(consumer.name, authority, message, certain=sender is None)
+                    outcomes = foretell(consumer.name, authority, message) if foretell else []
                     if sender:
                         sender.send(consumer.queue, consumer.name, message)
                         steps.reach("replay.sent")
                     done.copies += len(message)
                     done.touched.add(consumer.name)
-                    for event, outcome in zip(message, outcomes, strict=True):
-                        done.outcomes[outcome] = done.outcomes.get(outcome, 0) + 1
+                    for event, outcome in zip(message, outcomes, strict=foretell is not None):
+                        done.outcomes[outcome] += 1
                         watch(consumer.name, event, outcome)
         except away as error:
             done.broken = texts.said(error)[:200]
@@ -146,15 +149,6 @@ def gap(authority: str, consumers: Sequence[Consumer], window: Window) -> Gap:
         ids = Ledger.objects.using(authority).filter(changed, aggregate=label).values_list("aggregate_id")
         missing += ids.difference(subjects).count()
     return Gap(oldest, missing)
-
-
-def _foretold(consumer: str, authority: str, message: list[dict[str, Any]], *, certain: bool) -> list[str]:
-    try:
-        return forecasts.outcomes(consumer, authority, message)
-    except Error:
-        if certain:
-            raise
-        return [forecasts.UNKNOWN] * len(message)  # its database is away; the queue will keep the message for it
 
 
 def _rows(authority: str, window: Window, types: set[str]) -> QuerySet[Published]:

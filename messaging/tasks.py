@@ -14,7 +14,7 @@ from celery.exceptions import Reject
 from django.db import DatabaseError, InterfaceError
 from pydantic import Field, TypeAdapter
 
-from messaging import checkpoints, conf, databases, inbox, outages, parking, signing
+from messaging import checkpoints, conf, databases, inbox, outages, parking, retries, signing
 from messaging.contracts import LARGEST, Moment
 from messaging.errors import DatabaseAway, MessagingError
 from messaging.queues import DELIVER, HEARTBEAT
@@ -68,8 +68,8 @@ def heartbeat(self: Task, *, consumer: str, authority: str, head: int, at: str, 
 def retry_due(*, consumer: str) -> None:
     """Try again the failed events whose time has come."""
     with _waiting(consumer):
-        for parked_id in parking.due(consumer):
-            parked = parking.attempt(consumer, parked_id)
+        for parked_id in retries.due(consumer):
+            parked = retries.attempt(consumer, parked_id)
             if parked is not None:
                 log.info("%s: retried %s: %s", consumer, parked.event_type, parked.state)
 

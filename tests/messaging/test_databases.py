@@ -16,7 +16,7 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from config.celery import app
-from messaging import cli, databases, handlers, inbox, outages, parking, pulling, sequencer, signing, tasks, worker
+from messaging import cli, databases, handlers, inbox, outages, parking, pulling, retries, sequencer, signing, tasks, worker
 from messaging.errors import DatabaseAway
 from messaging.models import Parked, Subscription
 from messaging.relay import Relay
@@ -205,6 +205,6 @@ def test_a_full_disk_is_believed_though_a_write_that_changes_nothing_goes_well(m
     with monkeypatch.context() as patch:
         patch.setattr(handlers, "run", fail)
         with pytest.raises(OperationalError):
-            parking.attempt("billing", parked.pk)
+            retries.attempt("billing", parked.pk)
     parked.refresh_from_db(using="billing")
     assert (parked.state, parked.attempts) == ("retrying", 1)

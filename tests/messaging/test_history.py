@@ -22,9 +22,9 @@ from messaging import (
     inbox,
     marks,
     mending,
-    parking,
     pulling,
     reconcile,
+    retries,
     sequencer,
     staleness,
 )
@@ -254,8 +254,8 @@ def test_an_event_that_is_applied_at_its_retry_is_of_the_history_that_it_came_fr
     backup.restore()
     pulling.report("billing", "users")
     assert not copy().doubt
-    (waiting,) = parking.due("billing", timezone.now() + MINUTE)
-    parking.attempt("billing", waiting)
+    (waiting,) = retries.due("billing", timezone.now() + MINUTE)
+    retries.attempt("billing", waiting)
     assert CachedUser.objects.using("billing").get(pk=users()[0].pk).status == "suspended"
     pulling.report("billing", "users")
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from billing import handlers as billing_handlers
 from billing.models import CachedUser
-from messaging import checkpoints, handlers, inbox, parking
+from messaging import checkpoints, handlers, inbox, retries
 from messaging.errors import DatabaseAway
-from messaging.inbox import Outcome
 from messaging.models import Parked, Subscription
+from messaging.outcome import Outcome
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -181,8 +181,8 @@ def test_a_poison_event_is_retried_with_growing_delays_then_parked_then_applied_
     waits = []
     while due := parked.next_attempt_at:
         waits.append((due - datetime.now(UTC)).total_seconds())
-        assert parking.due("billing", due) == [parked.pk]
-        parking.attempt("billing", parked.pk)
+        assert retries.due("billing", due) == [parked.pk]
+        retries.attempt("billing", parked.pk)
         parked.refresh_from_db(using="billing")
     assert (parked.state, parked.attempts) == ("parked", 4)
     assert len(waits) == 3
@@ -191,11 +191,11 @@ def test_a_poison_event_is_retried_with_growing_delays_then_parked_then_applied_
     monkeypatch.undo()
     assert state_after_a_persons_try(parked.pk) == "applied"
     assert cached(poisoned).version == 1
-    assert parking.attempt("billing", parked.pk) is None
+    assert retries.attempt("billing", parked.pk) is None
 
 
 def state_after_a_persons_try(parked_id):
-    row = parking.attempt("billing", parked_id, by="somebody")
+    row = retries.attempt("billing", parked_id, by="somebody")
     assert row is not None
     return row.state
 

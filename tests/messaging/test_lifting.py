@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from billing import handlers as billing_handlers
 from billing.caches import CACHES, UserFacts, apply_users
 from billing.models import CachedUser
-from messaging import caches, handlers, inbox, lookup, parking, pulling
+from messaging import caches, handlers, inbox, lookup, pulling, retries
 from messaging.client import Authority
 from messaging.handlers import Event, Handler
-from messaging.inbox import Outcome
 from messaging.models import Parked
+from messaging.outcome import Outcome
 from messaging.upsert import Upserted
 from users.services import user_register, user_suspend
 
@@ -108,7 +108,7 @@ def test_an_upcaster_that_fails_parks_its_event_alone_and_a_retry_after_its_fix_
     assert reason in parked.reason
     assert "secret" not in parked.reason
     table[V1] = Handler(reads=Standing, lifts=lifted, apply=billing_handlers.apply_user_changes)
-    tried = parking.attempt("billing", parked.pk, by="test")
+    tried = retries.attempt("billing", parked.pk, by="test")
     assert tried is not None
     assert tried.state == Parked.State.APPLIED
     assert cached(bad).status == "suspended"

@@ -8,9 +8,9 @@ import pytest
 from django.db import connections
 
 from billing.models import CachedUser
-from messaging import handlers, inbox, parking, tasks
-from messaging.inbox import Outcome
+from messaging import handlers, inbox, parking, retries, tasks
 from messaging.models import Parked, Subscription
+from messaging.outcome import Outcome
 from tests.messaging.test_inbox import START, envelope, poisoned  # noqa: F401
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -71,7 +71,7 @@ def test_an_event_that_is_kept_as_text_is_retried(poisoned, monkeypatch):  # noq
     parked = receive_between_good_ones(envelope(poisoned, 1, junk="a\x00b\udc80"))
     assert (parked.state, parked.envelope, parked.event_type) == ("retrying", None, "users.user.reactivated.v1")
     monkeypatch.undo()
-    again = parking.attempt("billing", parked.pk)
+    again = retries.attempt("billing", parked.pk)
     assert again is not None
     assert again.state == "applied"
     assert CachedUser.objects.using("billing").filter(pk=poisoned).exists()
@@ -123,7 +123,7 @@ def test_a_heartbeat_out_of_bounds_changes_nothing(bad):
 @pytest.mark.parametrize("raw", [b"no json", '[[], {"events": [{}]}, {}]', None, 7, []])
 def test_what_is_no_event_keeps_its_reason_when_it_is_retried(raw):
     parked = parking.park_unreadable("billing", raw, "The message can't be read: decode error.")
-    again = parking.attempt("billing", parked.pk, by="somebody")
+    again = retries.attempt("billing", parked.pk, by="somebody")
     assert again is not None
     assert (again.state, again.reason, again.attempts) == ("parked", "The message can't be read: decode error.", 1)
     assert not parking.retriable(again)

@@ -12,9 +12,9 @@ from celery import current_app
 from django.core.exceptions import ImproperlyConfigured
 
 from billing.models import CachedUser
-from messaging import inbox, keys, parking, signing
-from messaging.inbox import Outcome
+from messaging import inbox, keys, parking, retries, signing
 from messaging.models import Parked
+from messaging.outcome import Outcome
 from messaging.queues import DELIVER, HEARTBEAT, queue
 from messaging.sending import Sender
 from tests.messaging.test_inbox import envelope
@@ -208,12 +208,12 @@ def test_a_refused_message_is_kept_whole_and_taken_when_its_key_is_known(setting
     assert (parked.event_type, len(parked.raw) > 64 * 1024, parking.retriable(parked)) == (DELIVER, True, True)
     configured(settings, KEY_FOLDER=folder / "of-billing")
     elsewhere(settings)
-    again = parking.attempt("billing", parked.pk, by="somebody")
+    again = retries.attempt("billing", parked.pk, by="somebody")
     assert again is not None
     assert (again.state, again.reason.partition(":")[0]) == ("parked", "unknown publisher")
     assert not CachedUser.objects.using("billing").exists()
     elsewhere(settings, public)
-    again = parking.attempt("billing", parked.pk, by="somebody")
+    again = retries.attempt("billing", parked.pk, by="somebody")
     assert again is not None
     assert (again.state, CachedUser.objects.using("billing").count()) == ("applied", 300)
 
@@ -223,7 +223,7 @@ def test_a_forged_message_is_refused_however_often_a_person_tries():
     user = uuid.uuid4()
     parked = refused({"signature": keys.text(b"x" * 64)}, [envelope(user, 1)])
     for _ in range(2):
-        again = parking.attempt("billing", parked.pk, by="somebody")
+        again = retries.attempt("billing", parked.pk, by="somebody")
         assert again is not None
         assert (again.state, again.reason.partition(":")[0]) == ("parked", "bad signature")
     assert not CachedUser.objects.using("billing").exists()
@@ -233,7 +233,7 @@ def test_a_forged_message_is_refused_however_often_a_person_tries():
 def test_an_event_that_calls_itself_a_refused_message_gains_nothing_by_it():
     body = json.dumps([[], {"consumer": "billing", "events": [envelope(uuid.uuid4(), 1)]}, {}])
     assert inbox.receive("billing", [{"type": DELIVER, "body": body, "verified": "users"}]) == Outcome(parked=1)
-    again = parking.attempt("billing", Parked.objects.using("billing").get().pk, by="somebody")
+    again = retries.attempt("billing", Parked.objects.using("billing").get().pk, by="somebody")
     assert again is not None
     assert (again.state, again.reason.partition(":")[0]) == ("parked", "unsigned")
     assert not CachedUser.objects.using("billing").exists()
@@ -242,14 +242,14 @@ def test_an_event_that_calls_itself_a_refused_message_gains_nothing_by_it():
 @django_db
 @pytest.mark.parametrize("events", [[1], None, "text"], ids=["no events", "null", "a text"])
 def test_a_signed_message_of_another_shape_stays_parked(events):
-    again = parking.attempt("billing", refused({}, events).pk, by="somebody")
+    again = retries.attempt("billing", refused({}, events).pk, by="somebody")
     assert again is not None
     assert Parked.objects.using("billing").filter(state="parked").exists()
 
 
 @django_db
 def test_a_refused_message_for_somebody_else_stays_parked():
-    again = parking.attempt("billing", refused({}, [envelope(uuid.uuid4(), 1)], consumer="users").pk, by="somebody")
+    again = retries.attempt("billing", refused({}, [envelope(uuid.uuid4(), 1)], consumer="users").pk, by="somebody")
     assert again is not None
     assert (again.state, again.reason) == ("parked", "It isn't addressed to billing.")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from billing import services as billing
-from messaging import checkpoints, inbox, parking, sequencer
+from messaging import checkpoints, inbox, retries, sequencer
 from messaging.queues import HEARTBEAT
 from messaging.staleness import Policy
 from tests.properties import looking
@@ -100,8 +100,8 @@ class Road(Writing):
     def retry(self) -> None:
         """What failed is tried again, and works."""
         for name in QUEUES:
-            for parked in parking.due(name, timezone.now() + timedelta(days=1)):
-                parking.attempt(name, parked)
+            for parked in retries.due(name, timezone.now() + timedelta(days=1)):
+                retries.attempt(name, parked)
         for copy in self.copies.values():
             copy.unsure |= not copy.waiting.keys() <= self.authority.events.keys()
             for event in list(copy.waiting):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from messaging import mending, parking, pulling, reconcile, republish
+from messaging import mending, pulling, reconcile, republish, retries
 from messaging.models import Parked
 from messaging.texts import plural
 from walkthrough import faults
@@ -49,7 +49,7 @@ def _retry() -> str:
     outcomes = []
     for context in settings.DELIVERING:
         waiting = Parked.objects.using(context).filter(state__in=[Parked.State.RETRYING, Parked.State.PARKED])
-        tried = [parking.attempt(context, pk, by="lab") for pk in list(waiting.order_by("pk").values_list("pk", flat=True))]
+        tried = [retries.attempt(context, pk, by="lab") for pk in list(waiting.order_by("pk").values_list("pk", flat=True))]
         outcomes += [row.state for row in tried if row]  # None: a worker has it in hand
     applied = outcomes.count(Parked.State.APPLIED)
     if not outcomes:

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 from rich.table import Table
 
-from messaging import parking
+from messaging import parking, retries
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, WrongUsage, answering, checked_context, context_argument, moment
 from messaging.console import show, shown
@@ -87,7 +87,7 @@ class Command(BaseCommand):
     def _retry(self, using: str, options: dict[str, Any]) -> None:
         outcomes = []
         for parked_id in _chosen(using, options):
-            row = parking.attempt(using, parked_id, by=getpass.getuser())
+            row = retries.attempt(using, parked_id, by=getpass.getuser())
             state = row.state if row else "untouched"
             retriable = row is None or parking.retriable(row)
             reason = row.reason if row and state != Parked.State.APPLIED else ""

@@ -9,7 +9,7 @@ from celery import current_app
 from django.utils import timezone
 from rich.table import Table
 
-from messaging import conf, contracts, registry, repairs
+from messaging import conf, contracts, forecasts, registry, repairs
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, WrongUsage, answering, checked_context, context_argument, moment
 from messaging.console import progress_bar, show, shown
@@ -46,6 +46,7 @@ class Command(BaseCommand):
             raise Found(f"Nobody is registered with {authority}, so nobody gets a copy. To change that: consumers register.")
         here = [consumer.name for consumer in consumers if consumer.name in conf.contexts()]
         sender = None if options["dry_run"] else Sender(current_app, authority)
+        foretell = forecasts.outcomes_if_known if sender else forecasts.outcomes
         rows: list[tuple[str, dict[str, Any], str]] = []
 
         def watch(*row: Any) -> None:
@@ -56,7 +57,7 @@ class Command(BaseCommand):
             with answering(authority, *here):
                 unsendable = gap(authority, consumers, window)
                 with progress_bar(self.stderr, "replaying", count(authority, consumers, window)) as progress:
-                    done = replay(authority, consumers, window, sender=sender, progress=progress, watch=watch)
+                    done = replay(authority, consumers, window, sender=sender, foretell=foretell, progress=progress, watch=watch)
                 if sender and (done.copies or not done.broken):
                     _announce(authority, consumers, window, done, began, to=options["to"])
         except BrokerAway as error:
@@ -69,15 +70,16 @@ class Command(BaseCommand):
         self._report(options, window, done, unsendable)
 
     def _report(self, options: dict[str, Any], window: Window, done: Replayed, unsendable: Gap) -> None:
+        foretold = dict.fromkeys(forecasts.OUTCOMES, 0) | done.outcomes
         values = {
             "events": done.events,
             "copies": done.copies,
-            "outcomes": done.outcomes,
+            "outcomes": foretold,
             "consumers": sorted(done.touched),
             "missing": unsendable.missing,
             "oldest": unsendable.oldest,
         }
-        outcomes = ", ".join(f"{name} {number}" for name, number in done.outcomes.items())
+        outcomes = ", ".join(f"{name} {number}" for name, number in foretold.items())
         copies = plural(done.copies, "copy", "copies")
         if options["dry_run"]:
             text = f"{plural(done.events, 'event')} would be sent again, in {copies}: {outcomes}."

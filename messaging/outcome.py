@@ -1,0 +1,21 @@
+"""What came of a message, in numbers."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a message: `applied + duplicate + obsolete + parked` is the number of events in it."""
+
+    applied: int = 0
+    duplicate: int = 0
+    obsolete: int = 0
+    parked: int = 0
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        return Outcome(
+            self.applied + other.applied,
+            self.duplicate + other.duplicate,
+            self.obsolete + other.obsolete,
+            self.parked + other.parked,
+        )
