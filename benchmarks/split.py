@@ -148,7 +148,8 @@ class Writer(threading.Thread):
             connections.close_all()
 
     def _write(self, number: int) -> None:
-        from messaging.ownership import MovedAway, Moving, writing
+        from messaging.errors import MovedAway, Moving
+        from messaging.ownership import writing
 
         began = time.perf_counter()
         while not self.stop.is_set():

@@ -14,8 +14,9 @@ from messaging import mending, pulling, reconcile, states
 from messaging.admin_base import ReadOnlyAdmin
 from messaging.admin_register import counted
 from messaging.caches import Cache
-from messaging.client import Authority, Denied, Unreachable
+from messaging.client import Authority
 from messaging.differences import Difference
+from messaging.errors import Denied, Unreachable
 from messaging.texts import plural
 
 #: Seconds that the list waits for the authority. It has to open without an answer, too.

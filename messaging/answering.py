@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from messaging.ownership import Moving, refusal
+from messaging.errors import Moving
+from messaging.ownership import refusal
 
 CONFLICT, UNAVAILABLE = 409, 503
 

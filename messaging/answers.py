@@ -18,6 +18,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from messaging.contracts import LARGEST, MARK, WITHOUT_NUL, Moment
+from messaging.errors import BodyTooLarge, TooManyParts
 
 #: Bytes of an answer, on the wire and unpacked.
 LARGEST_ANSWER = 32 * 1024 * 1024
@@ -38,7 +39,7 @@ Text = Annotated[str, Field(pattern=WITHOUT_NUL)]
 Time = Annotated[Moment, AfterValidator(datetime.isoformat)]
 
 
-class Change(TypedDict, Generic[Facts]):
+class ChangeBody(TypedDict, Generic[Facts]):
     """A change of the feed, with what is read of its data."""
 
     id: Id
@@ -51,11 +52,11 @@ class Change(TypedDict, Generic[Facts]):
     data: Facts
 
 
-class Record(Change[dict[str, Any]]):
+class Record(ChangeBody[dict[str, Any]]):
     """The same, before its data is read."""
 
 
-class Page(TypedDict, Generic[Facts]):
+class PageBody(TypedDict, Generic[Facts]):
     """See `client.Page`."""
 
     head: Position
@@ -96,41 +97,27 @@ class Registration(TypedDict):
     owners: Annotated[list[Text], FailFast()]
 
 
-PAGE = TypeAdapter(Page[Record])
+PAGE = TypeAdapter(PageBody[Record])
 LISTED, MEASURED, RECORDS = TypeAdapter(Listed), TypeAdapter(Measured), TypeAdapter(Records)
 RECORD, REGISTRATION = TypeAdapter(Record), TypeAdapter(Registration)
 
 
-class TooLarge(Exception):
-    """An answer is larger than it may be: its text says how."""
-
-    def __init__(self, largest: int) -> None:
-        super().__init__(f"more than {largest // 1024**2} MiB" if largest >= 1024**2 else f"more than {largest // 1024} KiB")
-
-
-class TooManyParts(TooLarge):
-    """It is of more lists, objects or values than it may be."""
-
-    def __init__(self) -> None:
-        Exception.__init__(self, "more lists, objects or values than this consumer reads")
-
-
 def whole(answer: Any) -> bytes:
-    """An answer's body as it came; raises `TooLarge`."""
+    """An answer's body as it came; raises `BodyTooLarge`."""
     pieces, size = [], 0
     for piece in answer.stream(_PIECE, decode_content=False):
         size += len(piece)
         if size > LARGEST_ANSWER:
-            raise TooLarge(LARGEST_ANSWER)
+            raise BodyTooLarge(LARGEST_ANSWER)
         pieces.append(piece)
     return b"".join(pieces)
 
 
 def plain(raw: bytes, encoding: str, largest: int) -> bytes:
-    """A body unpacked; raises `TooLarge`, and `ValueError` for one that is cut, corrupt, or packed as it wasn't asked for."""
+    """A body unpacked; raises `BodyTooLarge`, and `ValueError` for one that is cut, corrupt, or packed as it wasn't asked for."""
     content = _unpacked(raw, encoding, largest)
     if len(content) > largest:
-        raise TooLarge(largest)
+        raise BodyTooLarge(largest)
     if content.count(b"[") + content.count(b"{") > MOST_PARTS or content.count(b",") > MOST_COMMAS:
         raise TooManyParts
     return content

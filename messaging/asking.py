@@ -5,10 +5,9 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from messaging.bootstrap import AlreadyRunning, BrokerAway
 from messaging.cli import Refused, WrongUsage, checked_context, context_argument
-from messaging.client import BelowFloor, Denied, NotNow, Unreachable
-from messaging.pulling import NoCache, cache_of
+from messaging.errors import AlreadyRunning, BelowFloor, BrokerAway, Denied, NoCache, NotNow, Unreachable
+from messaging.pulling import cache_of
 
 
 def consumer_and_authority(parser: ArgumentParser) -> None:

@@ -15,9 +15,9 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from messaging import locking, pulling, reconcile, steps
 from messaging.caches import Cache
-from messaging.client import Authority, BelowFloor
+from messaging.client import Authority
 from messaging.differences import MOST_IDS
-from messaging.errors import MessagingError
+from messaging.errors import AlreadyRunning, BelowFloor, BrokerAway, Held
 from messaging.models import Subscription
 from messaging.sending import Sender
 from messaging.texts import kind, said
@@ -27,14 +27,6 @@ State = Subscription.State
 COMPARISONS = 3
 #: Pulls after one, until what had differed is there.
 PULLS = 5
-
-
-class AlreadyRunning(MessagingError):
-    """A bootstrap of this consumer from this authority is under way."""
-
-
-class BrokerAway(MessagingError):
-    """The queue can't be made, so live events would have nowhere to wait."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +76,7 @@ def bootstrap(
                 return _run(consumer, authority, app, cache, client, from_now, pause, page_size, expecting, progress)
             finally:
                 client.close()
-    except locking.Held:
+    except Held:
         raise AlreadyRunning(f"A bootstrap of {consumer} from {authority} is running. Wait for it, or stop it first.") from None
 
 

@@ -12,17 +12,13 @@ from django.utils import timezone
 
 from messaging import history
 from messaging.caches import declared_cache
-from messaging.errors import MessagingError
+from messaging.errors import Paused
 from messaging.handlers import Event
 from messaging.models import Subscription
 from messaging.outcome import Outcome
 
 #: Ranges beyond the checkpoint that are kept. What is dropped is only pulled again.
 MOST_RANGES = 500
-
-
-class Paused(MessagingError):
-    """The consumer's queue is held, so that a bootstrap converges without new events: the message has to stay in it."""
 
 
 def merge(checkpoint: int, ahead: Iterable[Sequence[int]], positions: Iterable[int]) -> tuple[int, list[list[int]]]:

@@ -14,9 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, SystemCheckEr
 from django.db import DatabaseError, IntegrityError, InterfaceError
 
 from messaging import conf, databases, ownership
-from messaging.errors import DatabaseAway
-from messaging.following import InTheWay, NotYet
-from messaging.ownership import NotFollowing
+from messaging.errors import DatabaseAway, InTheWay, NotFollowing, NotYet
 from messaging.texts import said
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

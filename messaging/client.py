@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from messaging import answers, conf
-from messaging.errors import MessagingError
+from messaging.errors import AnswerTooLarge, BelowFloor, BodyTooLarge, Denied, NotNow, Unreachable
 from messaging.texts import kind, printable
 
 #: Seconds to connect, and to wait for an answer beyond what a long poll asked for.
@@ -22,30 +22,6 @@ CONNECT, ANSWER = 5.0, 30.0
 FINGERPRINT = 100
 #: Seconds in all that an authority may say "later" to one question, before it counts as one that doesn't answer.
 PATIENCE = 60.0
-
-
-class Unreachable(MessagingError):
-    """The authority doesn't answer, or answers with an error of its own. Its own state; never "in sync"."""
-
-
-class NotNow(Unreachable):
-    """The authority is there, says that it can't answer now, and why (503)."""
-
-
-class TooLarge(Unreachable):
-    """The answer is larger than this consumer reads. Where it was of many rows, fewer may fit."""
-
-
-class Denied(MessagingError):
-    """The authority refuses: `reason` is for programs, the message for people."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-class BelowFloor(MessagingError):
-    """What was asked for can't be told any more: tombstones were purged. Bootstrap."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +79,7 @@ class Authority:
             given = {name: value for name, value in asked.items() if value is not None}
             try:
                 page = Page(**self._ask("GET", "changes/", given, wait=wait, read=read))
-            except TooLarge:
+            except AnswerTooLarge:
                 if limit == 1:
                     raise
                 self._most = max(1, limit // 4)  # rows may be large
@@ -140,7 +116,7 @@ class Authority:
         """The present state of these aggregates; unknown ones are left out."""
         try:
             found = self._ask("POST", "fingerprints/", {"ids": ids}, read=answers.RECORDS.validate_json)["records"]
-        except TooLarge:
+        except AnswerTooLarge:
             if len(ids) == 1:
                 raise
             half = len(ids) // 2
@@ -203,7 +179,7 @@ class Authority:
             )
             raw = answers.whole(answer)
             answer.release_conn()
-        except answers.TooLarge as error:
+        except BodyTooLarge as error:
             answer.close()
             raise self._too_large(error) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -214,8 +190,8 @@ class Authority:
         self.bytes += len(raw) + len(body or b"")
         return answer.status, answer.headers, raw
 
-    def _too_large(self, error: answers.TooLarge) -> TooLarge:
-        return TooLarge(f"{self.name} at {self.url} answered with {error}.")
+    def _too_large(self, error: BodyTooLarge) -> AnswerTooLarge:
+        return AnswerTooLarge(f"{self.name} at {self.url} answered with {error}.")
 
     def _content(self, status: int, headers: Mapping[str, str], raw: bytes, read: Callable[[bytes], Any], largest: int) -> Any:
         encoding = headers.get("Content-Encoding", "")
@@ -224,7 +200,7 @@ class Authority:
             if status == 200:
                 return read(plain)
             content = from_json(plain)
-        except answers.TooLarge as error:
+        except BodyTooLarge as error:
             if status == 200:
                 raise self._too_large(error) from None
             raise Unreachable(f"{self.name} at {self.url} answered {status} with {error}.") from None

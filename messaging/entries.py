@@ -2,12 +2,8 @@
 
 from typing import Any
 
-from messaging.errors import MessagingError
+from messaging.errors import NotRegistered
 from messaging.models import Consumer
-
-
-class NotRegistered(MessagingError):
-    """The authority's register has no such consumer."""
 
 
 def change(authority: str, name: str, **values: Any) -> Consumer:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from messaging import ledger
 from messaging.caches import Cache, nothing
-from messaging.errors import MessagingError
+from messaging.errors import InTheWay
 from messaging.handlers import Event
 from messaging.models import Subscription
 from messaging.ownership import following
@@ -25,14 +25,6 @@ from messaging.upsert import Upserted, column, upsert_newer
 #: Nobody's id: a deleted aggregate's foreign keys in the feed.
 NOBODY = "00000000-0000-0000-0000-000000000000"
 Row = dict[str, Any]
-
-
-class NotYet(MessagingError):
-    """A row refers to one that hasn't come by its own feed yet. The next try may find it."""
-
-
-class InTheWay(MessagingError):
-    """A row that began here holds what must be unique and the owner's row has, too. A person decides which one it is."""
 
 
 def none_gone(event: Event) -> bool:

@@ -8,7 +8,7 @@ from django.db import OperationalError
 
 from messaging import ownership, pulling, sequencer, states, steps
 from messaging.client import Authority
-from messaging.errors import MessagingError
+from messaging.errors import Differs, PauseTooShort
 from messaging.feeds import declared_feed
 from messaging.models import Ledger, Subscription
 from messaging.splits import Side
@@ -17,14 +17,6 @@ from messaging.splits import Side
 LOOK = 0.02
 #: Seconds that giving may wait at least, however short the rest of the pause is.
 SHORTEST = 1.0
-
-
-class PauseTooShort(MessagingError):
-    """The pause was over before both sides were equal. The owner is who it was, and its writers went on."""
-
-
-class Differs(MessagingError):
-    """The two sides don't hold the same. The owner is who it was."""
 
 
 def hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> int:

@@ -14,14 +14,12 @@ from typing import Any
 
 from django.db import models
 
+from messaging.errors import Unhashable
+
 NULL = "-"
 #: PostgreSQL counts from here, in 64 bits.
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MASK = 2**64 - 1
-
-
-class Unhashable(TypeError):
-    """A field of a kind that isn't kept the same way everywhere."""
 
 
 def kind(field: "models.Field[Any, Any]") -> str:

@@ -15,8 +15,9 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from messaging import queues
+from messaging.errors import DatabaseUnreadable
 from messaging.metrics import exposition
-from messaging.status import DatabaseUnreadable, consumer_states, outbox_states
+from messaging.status import consumer_states, outbox_states
 
 #: What is told of a consumer.
 TOLD = ("consumer", "authority", "state", "checkpoint", "head", "lag", "staleness_seconds", "parked", "drift", "incidents")

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_outbox_pattern.models import Received
 
 from messaging import checkpoints, databases, handlers, parking, steps
-from messaging.errors import DatabaseAway
+from messaging.errors import DatabaseAway, Paused
 from messaging.ids import uuid7
 from messaging.outbox_pattern import NEVER, RECEIVED
 from messaging.outcome import Outcome
@@ -44,7 +44,7 @@ def receive(consumer: str, raw_events: Sequence[Any], *, publishers: Collection[
 def _halving(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:
     try:
         return _persistently(consumer, arrivals)
-    except (DatabaseAway, checkpoints.Paused):
+    except (DatabaseAway, Paused):
         raise
     except Exception as error:
         if len(arrivals) == 1:

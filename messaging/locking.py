@@ -27,7 +27,7 @@ from django.db.models.fields import DateTimeField
 from django.db.models.functions import Now
 
 from messaging import conf, databases
-from messaging.errors import MessagingError
+from messaging.errors import Held
 from messaging.models import Lease
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,6 @@ log = logging.getLogger(__name__)
 LASTS = timedelta(seconds=60)
 RENEWED = 15.0
 _ENDS = ExpressionWrapper(Now() + LASTS, output_field=DateTimeField())
-
-
-class Held(MessagingError):
-    """Somebody else holds it."""
 
 
 @contextmanager

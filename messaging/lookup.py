@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from messaging import changes, pulling, states
 from messaging.caches import Cache
-from messaging.client import Authority, Denied, Unreachable
+from messaging.client import Authority
+from messaging.errors import Denied, Unreachable
 from messaging.models import Unknown
 from messaging.upsert import insert_new
 

@@ -26,7 +26,7 @@ class Contexts(Collector):
 
 
 def exposition() -> bytes:
-    """The metrics in Prometheus' text format. Raises `status.DatabaseUnreadable`."""
+    """The metrics in Prometheus' text format. Raises `DatabaseUnreadable`."""
     registry = CollectorRegistry()
     registry.register(Contexts())
     return generate_latest(registry)

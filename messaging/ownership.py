@@ -18,28 +18,12 @@ from django.utils import timezone
 from messaging import steps
 from messaging.engines import guards
 from messaging.engines.guards import MARK, Guard
-from messaging.errors import MessagingError
+from messaging.errors import MovedAway, Moving, NotFollowing, NotTheOwner
 from messaging.models import Ownership
 
 State = Ownership.State
 #: Seconds that writers in flight may take before a guard or a hand-over gives up on them.
 PATIENCE = 10.0
-
-
-class NotTheOwner(MessagingError):
-    """A write that the guard refused. The message says where to write."""
-
-
-class Moving(NotTheOwner):
-    """The rows are just being handed over: try again in a moment."""
-
-
-class MovedAway(NotTheOwner):
-    """Another context owns the rows: write there."""
-
-
-class NotFollowing(MessagingError):
-    """This context owns the rows, so nobody else's change is copied over them."""
 
 
 def ownership(using: str, label: str) -> Ownership | None:

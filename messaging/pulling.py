@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from messaging import changes, checkpoints, history, incidents, steps
 from messaging.caches import Cache, declared_cache, declared_caches
-from messaging.client import Authority, Denied, Page
+from messaging.client import Authority, Page
 from messaging.contracts import Pair
-from messaging.errors import MessagingError
+from messaging.errors import Denied, NoCache
 from messaging.models import Subscription
 
 #: Rows a page where nobody says otherwise. With 1,000 a page waits too often for the record's lock and the commit (a fifth slower,
@@ -28,10 +28,6 @@ PAGE = 2000
 
 #: Beyond every position: asked for what is behind it, an authority says only where its head is.
 BEYOND = 2**62
-
-
-class NoCache(MessagingError):
-    """The consumer keeps no copy of that authority's facts."""
 
 
 @dataclass(frozen=True)

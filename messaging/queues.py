@@ -10,7 +10,7 @@ from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError as BrokerError
 
 from messaging import conf
-from messaging.errors import MessagingError
+from messaging.errors import OtherType
 
 #: The Celery task that hands a message to the inbox.
 DELIVER = "messaging.deliver"
@@ -23,10 +23,6 @@ CLASSIC, QUORUM = TYPES = ("classic", "quorum")
 #: A quorum queue drops a message that came back too often, by default 20 times on RabbitMQ 4. Here one comes back each second for
 #: as long as the consumer's database is away, and what can't be read is parked. So the limit is as high as every version takes it.
 MOST_DELIVERIES = 2**31 - 1
-
-
-class OtherType(MessagingError):
-    """A queue is there already, and of another type than this project declares."""
 
 
 def queue(name: str, kind: str | None = None) -> Queue:

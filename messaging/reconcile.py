@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from messaging import history, incidents, parking, pulling, states
 from messaging.caches import Cache
-from messaging.client import Authority, Denied, Unreachable
+from messaging.client import Authority
 from messaging.differences import KINDS, Difference, Search
+from messaging.errors import Denied, Unreachable
 from messaging.following import make_way
 from messaging.models import Subscription
 

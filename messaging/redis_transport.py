@@ -27,7 +27,7 @@ from typing import Any
 from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
-from redis.exceptions import ConnectionError as BrokerAway
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from messaging import frames, steps
@@ -222,7 +222,7 @@ def _refusals_as_outage() -> Iterator[None]:
     try:
         yield
     except ResponseError as error:
-        raise BrokerAway(str(error)) from error
+        raise RedisConnectionError(str(error)) from error
 
 
 class Channel(redis.Channel):

@@ -16,16 +16,12 @@ from django.utils import timezone
 
 from messaging import conf, contracts, handlers
 from messaging.caches import declared_cache
-from messaging.entries import NotRegistered
-from messaging.errors import MessagingError
+from messaging.errors import InvalidConsumer
 from messaging.grants import close_bootstrap, may_read, open_bootstrap
 from messaging.models import Consumer
-from messaging.tokens import TokenRejected, by_token, ensure_token, issue_token, keep_token, prolong_token, token_file
+from messaging.tokens import by_token, ensure_token, issue_token, keep_token, prolong_token, token_file
 
 __all__ = [
-    "InvalidConsumer",
-    "NotRegistered",
-    "TokenRejected",
     "by_token",
     "close_bootstrap",
     "ensure_token",
@@ -46,10 +42,6 @@ __all__ = [
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 LONGEST_STALENESS = timedelta(days=3650)
-
-
-class InvalidConsumer(MessagingError):
-    """What was to be registered can't be: a name, a type, a field, an address or a bound is off."""
 
 
 def register_consumer(

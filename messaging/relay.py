@@ -21,9 +21,9 @@ from django_outbox_pattern.models import Published
 
 from messaging import copies, databases, engines, marks, sequencer, steps
 from messaging.copies import LARGEST_MESSAGE
+from messaging.errors import OtherType
 from messaging.models import Consumer
 from messaging.outbox_pattern import FAILED
-from messaging.queues import OtherType
 from messaging.sending import Sender
 from messaging.wakeup import Waiter
 

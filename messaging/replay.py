@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from messaging import copies, ledger, marks, steps, texts
 from messaging.copies import Sendable
-from messaging.errors import MessagingError
+from messaging.errors import BrokerAway
 from messaging.models import Consumer, Ledger
 from messaging.outbox_pattern import SENT
 from messaging.sending import Sender
@@ -26,10 +26,6 @@ from messaging.sending import Sender
 log = logging.getLogger(__name__)
 
 BATCH = 1000
-
-
-class BrokerAway(MessagingError):
-    """The broker doesn't answer, so nothing was sent."""
 
 
 @dataclass(frozen=True)

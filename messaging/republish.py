@@ -14,15 +14,11 @@ from django.db.models import QuerySet
 from pydantic import ValidationError
 
 from messaging import ledger, outbox, steps, tracing, unseen
-from messaging.errors import MessagingError
+from messaging.errors import NoFeed
 from messaging.feeds import Feed, declared_feed
 from messaging.models import Ledger
 
 BATCH = 1000
-
-
-class NoFeed(MessagingError):
-    """The context declares no feed, so nothing says how the state of its aggregates becomes an event."""
 
 
 @dataclass

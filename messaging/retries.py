@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from messaging import checkpoints, databases, handlers, inbox, parking, reading, signing
-from messaging.errors import DatabaseAway, InvalidEnvelope
+from messaging.errors import DatabaseAway, InvalidEnvelope, MessageRejected
 from messaging.models import Parked
 from messaging.queues import DELIVER
 
@@ -48,7 +48,7 @@ def attempt(using: str, parked_id: int, *, by: str = "") -> Parked | None:
                     event, handler = reading.read(using, arrived)
                     if handlers.run(handler, [event])[1] and event.mark:
                         checkpoints.note_late(using, event)
-        except (InvalidEnvelope, signing.Refused) as error:
+        except (InvalidEnvelope, MessageRejected) as error:
             parked.state, parked.reason, parked.next_attempt_at = State.PARKED, parking.one_line(str(error)), None
             parked.attempts += 1
         except Exception as error:

@@ -8,15 +8,12 @@ from kombu import Producer
 from kombu.exceptions import OperationalError as BrokerError
 
 from messaging import signing
-from messaging.queues import DELIVER, HEARTBEAT, OtherType, other_type, queue
+from messaging.errors import OtherType, Unroutable
+from messaging.queues import DELIVER, HEARTBEAT, other_type, queue
 from messaging.texts import plural
 
 #: Messages in a queue from which on heartbeats stay away: its worker is behind or gone, and only the newest would count.
 MOST_WAITING = 100
-
-
-class Unroutable(BrokerError):
-    """The broker took the message and had no queue to put it in."""
 
 
 class Signer(Producer):  # type: ignore[misc]  # kombu has no types

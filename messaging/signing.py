@@ -13,7 +13,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 
 from messaging import conf, keys
-from messaging.errors import MessagingError
+from messaging.errors import MessageRejected
 from messaging.limits import LARGEST_BODY as LARGEST_BODY
 from messaging.texts import plural
 
@@ -23,10 +23,6 @@ PUBLISHER, SIGNATURE = "publisher", "signature"
 VERIFIED = "verified"
 
 
-class Refused(MessagingError):
-    """A message that nobody vouches for. Its text begins with the reason: "unsigned", "bad signature" …"""
-
-
 def signed(publisher: str, task: str, body: bytes) -> dict[str, str]:
     """The headers for a message that this publisher sends. Raises `ImproperlyConfigured` where it has no key."""
     signature = keys.private(publisher).sign(covered(publisher, task, body))
@@ -34,21 +30,23 @@ def signed(publisher: str, task: str, body: bytes) -> dict[str, str]:
 
 
 def check(headers: Mapping[str, Any], task: str, body: Any) -> str | None:
-    """Who sent a message; None for an unsigned one, where `ACCEPT_UNSIGNED` names who doesn't sign yet. Raises `Refused`."""
+    """Who sent a message; None for an unsigned one, where `ACCEPT_UNSIGNED` names who doesn't sign yet.
+
+    Raises `MessageRejected`."""
     if not isinstance(body, bytes | bytearray | memoryview | str):
-        raise Refused("unsigned: Celery's first protocol has no place for a signature.")
+        raise MessageRejected("unsigned: Celery's first protocol has no place for a signature.")
     measure(body)
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
     publisher, signature = headers.get(PUBLISHER), headers.get(SIGNATURE)
     if publisher is None and signature is None:
         if conf.unsigned():
             return None
-        raise Refused("unsigned: nothing says who sent it.")
+        raise MessageRejected("unsigned: nothing says who sent it.")
     if not isinstance(publisher, str) or not isinstance(signature, str):
-        raise Refused("bad signature: its headers are no texts.")
+        raise MessageRejected("bad signature: its headers are no texts.")
     known = keys.public(publisher)
     if not known:
-        raise Refused(f"unknown publisher: no public key of {publisher[:50]!r} is known here.")
+        raise MessageRejected(f"unknown publisher: no public key of {publisher[:50]!r} is known here.")
     digest, given = covered(publisher, task, raw), keys.octets(signature)
     for key in known:
         try:
@@ -56,14 +54,14 @@ def check(headers: Mapping[str, Any], task: str, body: Any) -> str | None:
         except InvalidSignature:
             continue
         return publisher
-    raise Refused(f"bad signature: it isn't what {publisher} signed, or it was signed with a key that isn't known here.")
+    raise MessageRejected(f"bad signature: it isn't what {publisher} signed, or it was signed with a key that isn't known here.")
 
 
 def measure(body: Any) -> None:
-    """Raises `Refused` for more than a relay sends."""
+    """Raises `MessageRejected` for more than a relay sends."""
     size = len(body) if isinstance(body, bytes | bytearray | memoryview | str) else 0
     if size > LARGEST_BODY:
-        raise Refused(f"too large: {plural(size, 'byte')}, {LARGEST_BODY:,} are allowed.")
+        raise MessageRejected(f"too large: {plural(size, 'byte')}, {LARGEST_BODY:,} are allowed.")
 
 
 def written(headers: Mapping[str, Any], body: Any) -> str:

@@ -10,13 +10,9 @@ from django.db import connections
 from messaging import conf, ownership, sequencer, staleness
 from messaging.caches import Cache, declared_cache
 from messaging.engines.guards import Guard
-from messaging.errors import MessagingError
+from messaging.errors import NoSplit
 from messaging.feeds import Feed, declared_feed
 from messaging.models import Ledger, Ownership, Subscription
-
-
-class NoSplit(MessagingError):
-    """Nothing is declared to move into this context, or one of the two contexts isn't in this process."""
 
 
 @dataclass(frozen=True)

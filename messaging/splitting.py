@@ -16,18 +16,14 @@ from celery import Celery
 
 from messaging import bootstrap, locking, ownership, pulling, registry, sequencer, steps
 from messaging.caches import declared_caches
-from messaging.errors import MessagingError
-from messaging.following import NotYet
-from messaging.handover import Differs, PauseTooShort, differs, hand_over
+from messaging.errors import Differs, Held, NoSplit, NotReady, NotYet
+from messaging.handover import differs, hand_over
 from messaging.models import Ownership, Subscription
-from messaging.splits import NoSplit, Side, Split, began, owner, retired, row, split_of, standing
+from messaging.splits import Side, Split, began, owner, retired, row, split_of, standing
 
 __all__ = [
-    "Differs",
     "Loaded",
     "NoSplit",
-    "NotReady",
-    "PauseTooShort",
     "Side",
     "Split",
     "begin",
@@ -46,10 +42,6 @@ __all__ = [
 TOKEN_TTL = timedelta(days=365)
 #: How often a load waits for rows of another feed that its own rows refer to, and how long each time, in seconds.
 TRIES, WAIT = 20, 0.5
-
-
-class NotReady(MessagingError):
-    """A step was asked for whose turn it isn't. The message says what comes first."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +64,7 @@ def exclusive(split: Split) -> Iterator[None]:
     try:
         with locking.exclusive(split.new.context, f"split-{split.new.context}"):
             yield
-    except locking.Held:
+    except Held:
         raise NotReady(f"Another split of {split.new.context} is running. Wait for it, or stop it first.") from None
 
 

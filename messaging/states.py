@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from messaging import fingerprints, ledger
 from messaging.caches import Cache
-from messaging.client import Denied, Unreachable
+from messaging.errors import Denied, Unreachable
 
 
 class State(NamedTuple):

@@ -13,7 +13,7 @@ from django_outbox_pattern.models import Published
 
 from messaging import conf, handlers, ownership, sequencer, staleness
 from messaging.caches import declared_cache, declared_caches
-from messaging.errors import MessagingError
+from messaging.errors import DatabaseUnreadable
 from messaging.models import Consumer, Incident, Ledger, Parked, Subscription
 from messaging.outbox_pattern import FAILED, WAITING
 from messaging.texts import said
@@ -23,10 +23,6 @@ KINDS = ("missing", "stale", "corrupt", "ghost", "ahead", "erased_here")
 
 #: The state of a copy that is in doubt, whatever its subscription's.
 DOUBTFUL = "doubtful"
-
-
-class DatabaseUnreadable(MessagingError):
-    """A context's database doesn't answer, or lacks its tables."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter
 
 from messaging import checkpoints, conf, databases, inbox, outages, parking, retries, signing
 from messaging.contracts import LARGEST, Moment
-from messaging.errors import DatabaseAway, MessagingError
+from messaging.errors import DatabaseAway, MessagingError, Paused
 from messaging.queues import DELIVER, HEARTBEAT
 from messaging.reading import FORGED
 from messaging.texts import said
@@ -37,7 +37,7 @@ def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
         raise MessagingError(f"Addressed to {consumer!r}, which this process is not.")  # parked by `DeliveryRequest`
     try:
         outcome = inbox.receive(consumer, events, publishers=signing.publishers(self.request.get(signing.VERIFIED)))
-    except (DatabaseAway, checkpoints.Paused) as error:
+    except (DatabaseAway, Paused) as error:
         # Nothing could be kept, so the message goes back.
         if isinstance(error, DatabaseAway):
             outages.began(log, consumer, "messages stay in the queue", error)

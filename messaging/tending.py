@@ -17,10 +17,9 @@ from django.utils import timezone
 
 from messaging import conf, databases, history, incidents, locking, outages, ownership, pulling, reconcile
 from messaging.caches import declared_caches
-from messaging.client import Authority, BelowFloor, Denied, Unreachable
-from messaging.following import NotYet
+from messaging.client import Authority
+from messaging.errors import BelowFloor, Denied, NotFollowing, NotYet, Unreachable
 from messaging.models import Subscription
-from messaging.ownership import NotFollowing
 from messaging.texts import plural, said
 
 log = logging.getLogger(__name__)

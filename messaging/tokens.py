@@ -15,16 +15,8 @@ from pathlib import Path
 from django.utils import timezone
 
 from messaging import conf, entries
-from messaging.errors import MessagingError
+from messaging.errors import TokenRejected
 from messaging.models import Consumer
-
-
-class TokenRejected(MessagingError):
-    """A token that opens nothing. `reason`: "unknown_token" (never issued, replaced or revoked) or "expired_token"."""
-
-    def __init__(self, reason: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.reason = reason
 
 
 def issue_token(*, authority: str, name: str, ttl: timedelta) -> str:

@@ -8,7 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from messaging.contracts import Moment
-from messaging.following import Follower, NotYet
+from messaging.errors import NotYet
+from messaging.following import Follower
 from messaging.handlers import Event
 from messaging.texts import plural
 from monolith.models import Invoice, User

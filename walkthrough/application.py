@@ -13,7 +13,8 @@ from uuid import UUID, uuid4
 from django.apps import apps
 from django.db import connections
 
-from messaging.ownership import MovedAway, Moving, writing
+from messaging.errors import MovedAway, Moving
+from messaging.ownership import writing
 from messaging.texts import plural, said
 from monolith import services as monolith
 from users import services as users

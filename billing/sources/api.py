@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from billing import selectors
-from messaging.client import Authority, Denied, Unreachable
+from messaging.client import Authority
+from messaging.errors import Denied, Unreachable
 
 DATABASE, AUTHORITY = "billing", "users"
 

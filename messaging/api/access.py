@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from messaging import conf, tokens
+from messaging.errors import TokenRejected
 
 
 class ConsumerToken(BaseAuthentication):
@@ -27,7 +28,7 @@ class ConsumerToken(BaseAuthentication):
             raise AuthenticationFailed({"reason": "bad_header", "detail": "Send the header as: Authorization: Bearer <token>."})
         try:
             consumer = tokens.by_token(conf.alias(self.authority), parts[1].decode("ascii", "replace"))
-        except tokens.TokenRejected as error:
+        except TokenRejected as error:
             raise AuthenticationFailed({"reason": error.reason, "detail": str(error)}) from None
         if self.authority not in (consumer.feeds or [conf.alias(self.authority)]):
             detail = (

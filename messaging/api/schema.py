@@ -53,7 +53,7 @@ changes = extend_schema(
         **_UNKNOWN,
         **_OFTEN,
         403: OpenApiResponse(shapes.Reason, "`bootstrap_closed`: no grant is open to read from there."),
-        410: OpenApiResponse(shapes.BelowFloor, "`below_floor`: tombstones behind `since` are gone. Bootstrap."),
+        410: OpenApiResponse(shapes.BelowFloorSerializer, "`below_floor`: tombstones behind `since` are gone. Bootstrap."),
     },
 )
 fingerprints = extend_schema(
@@ -72,14 +72,14 @@ record = extend_schema(
     parameters=[OpenApiParameter("aggregate_id", OpenApiTypes.UUID, OpenApiParameter.PATH), _RETRY_AFTER],
     responses={
         **_OFTEN,
-        200: OpenApiResponse(shapes.Change, "Its present state."),
+        200: OpenApiResponse(shapes.ChangeSerializer, "Its present state."),
         **_WRONG,
         **_UNKNOWN,
         404: OpenApiResponse(shapes.Reason, "`unknown_id`: there was never such an aggregate."),
     },
 )
 registration = extend_schema(
-    parameters=[_RETRY_AFTER], responses={200: OpenApiResponse(shapes.Registration, "The entry."), **_UNKNOWN, **_OFTEN}
+    parameters=[_RETRY_AFTER], responses={200: OpenApiResponse(shapes.RegistrationSerializer, "The entry."), **_UNKNOWN, **_OFTEN}
 )
 
 

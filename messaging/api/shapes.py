@@ -82,7 +82,7 @@ class RecordQuery(serializers.Serializer[Any]):
     aggregate_id = Id()
 
 
-class Change(serializers.Serializer[Any]):
+class ChangeSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     version = serializers.IntegerField(min_value=1)
     position = serializers.IntegerField(min_value=1, max_value=LAST_POSITION, allow_null=True, help_text="null: not stamped yet.")
@@ -99,7 +99,7 @@ class Changes(serializers.Serializer[Any]):
     head = serializers.IntegerField(min_value=0, max_value=LAST_POSITION, help_text="The authority's last position.")
     next = serializers.IntegerField(min_value=0, max_value=LAST_POSITION, help_text="The `since` of the next page.")
     time = serializers.DateTimeField(help_text="The authority's time; who has everything up to `head` is as fresh as this.")
-    results = Change(many=True)
+    results = ChangeSerializer(many=True)
     floor = serializers.IntegerField(
         min_value=0,
         max_value=LAST_POSITION,
@@ -137,7 +137,7 @@ class BadRequest(Reason):
     )
 
 
-class BelowFloor(Reason):
+class BelowFloorSerializer(Reason):
     floor = serializers.IntegerField(min_value=0, help_text="Tombstones up to this position may be gone.")
 
 
@@ -229,10 +229,10 @@ class Fingerprints(serializers.Serializer[Any]):
     rows = serializers.ListField(
         child=serializers.ListField(child=Row()), required=False, help_text="For each range its rows as [id, version, hash], by id."
     )
-    records = Change(many=True, required=False)
+    records = ChangeSerializer(many=True, required=False)
 
 
-class Registration(serializers.Serializer[Any]):
+class RegistrationSerializer(serializers.Serializer[Any]):
     """A row of the register, as `messaging.models.Consumer` describes it."""
 
     name = serializers.CharField()

@@ -18,6 +18,7 @@ from messaging import conf, feed, fingerprints, grants, marks, registry
 from messaging.api import access, errors, requests, schema, shapes, throttling
 from messaging.api.compression import compressed
 from messaging.api.rendering import Json, Written
+from messaging.errors import NotRegistered
 from messaging.feeds import Feed, declared_feed
 from messaging.models import Consumer
 
@@ -125,7 +126,7 @@ class ChangesView(ConsumerView):
         if live and consumer.bootstrap_open:
             try:
                 grants.close_bootstrap(authority=self.alias, name=consumer.name, position=checkpoint)
-            except registry.NotRegistered as error:  # while it waited
+            except NotRegistered as error:  # while it waited
                 raise AuthenticationFailed({"reason": "unknown_token", "detail": str(error)}) from None
 
 
@@ -173,7 +174,7 @@ class RegistrationView(ConsumerView):
     @schema.registration
     def get(self, request: Request) -> Response:
         """The asking consumer's own entry in the register."""
-        return Response(shapes.Registration(self.consumer(request)).data)
+        return Response(shapes.RegistrationSerializer(self.consumer(request)).data)
 
 
 @extend_schema(exclude=True)

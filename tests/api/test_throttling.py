@@ -12,7 +12,8 @@ from django.test import Client
 
 from messaging import client
 from messaging.api.throttling import SPAN
-from messaging.client import Authority, Denied, Unreachable
+from messaging.client import Authority
+from messaging.errors import Denied, Unreachable
 from tests.api.conftest import Api, registered
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from billing.handlers import HANDLERS
 from messaging import registry
+from messaging.errors import TokenRejected
 from messaging.models import Consumer
 from tests.commands.calling import call
 
@@ -83,7 +84,7 @@ def test_revoke():
     ended = call("consumers", "revoke", "billing", "--from", "users", "--json")
     assert (ended.code, ended.json["revoked"]) == (0, True)
     assert not Consumer.objects.using("users").exists()
-    with pytest.raises(registry.TokenRejected, match="revoked"):
+    with pytest.raises(TokenRejected, match="revoked"):
         registry.by_token("users", token)
     again = call("consumers", "revoke", "billing", "--from", "users")
     assert again.code == 2
@@ -145,7 +146,7 @@ def test_registering_again_keeps_the_token_until_another_is_asked_for(token_fold
     second = call("consumers", "register", "billing", "--to", "users", "--new-token", "--json").json["token"]
     assert second != first
     assert kept(token_folder) == {"billing-at-users": second}
-    with pytest.raises(registry.TokenRejected, match="replaced"):
+    with pytest.raises(TokenRejected, match="replaced"):
         registry.by_token("users", first)
 
 

@@ -10,6 +10,7 @@ from billing.models import CachedUser
 from billing.models import Invoice as BillingInvoice
 from billing.services import invoice_mark_overdue
 from messaging import ledger, ownership
+from messaging.errors import MovedAway
 from messaging.models import Incident, Ownership, Subscription
 from monolith import standing
 from monolith.models import Invoice, User
@@ -140,7 +141,7 @@ def test_retired_nobody_follows_and_the_old_table_takes_no_writes():
     user_register(email="new@example.org", name="New")
     follow("monolith")
     assert list(User.objects.using("monolith").order_by("id").values()) == before
-    with pytest.raises(ownership.MovedAway), ownership.writing("monolith", "monolith.user"):
+    with pytest.raises(MovedAway), ownership.writing("monolith", "monolith.user"):
         User.objects.using("monolith").update(name="Lost")
     assert call("split", "users", "--status", "--json").json["state"] == "retired"
     again = call("split", "users")

@@ -7,7 +7,8 @@ import pytest
 from django.db import connections
 
 from messaging import ownership, splitting, steps
-from messaging.client import Authority, Unreachable
+from messaging.client import Authority
+from messaging.errors import Unreachable
 from messaging.models import Ownership
 from monolith.models import User
 from tests.commands.calling import call

@@ -111,7 +111,8 @@ class Invoices:
 def run(kind: str, name: str, folder: Path) -> None:
     from django.db import transaction
 
-    from messaging.ownership import MovedAway, Moving, writing
+    from messaging.errors import MovedAway, Moving
+    from messaging.ownership import writing
 
     chance = random.Random(name)
     work = Users(name) if kind == "users" else Invoices(name)

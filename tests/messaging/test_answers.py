@@ -13,7 +13,8 @@ import pytest
 
 from billing.models import CachedUser
 from messaging import answers, differences, lookup, mending, pulling, reconcile
-from messaging.client import Authority, Unreachable
+from messaging.client import Authority
+from messaging.errors import Unreachable
 from messaging.models import Subscription
 from messaging.tending import Tending
 from tests.commands.calling import call

@@ -12,7 +12,8 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from messaging import bootstrap, differences, feed, grants, locking, mending, pulling, reconcile, retention, sequencer, steps
-from messaging.client import Authority, BelowFloor, Denied, Unreachable
+from messaging.client import Authority
+from messaging.errors import AlreadyRunning, BelowFloor, Denied, Unreachable
 from messaging.models import Consumer, Ledger, Sequence, Subscription
 from users.models import User
 from users.seeding import demo_users, save
@@ -109,7 +110,7 @@ def test_two_at_once_the_second_is_refused(api):
     def second():
         try:
             run()
-        except bootstrap.AlreadyRunning as error:
+        except AlreadyRunning as error:
             refused.append(str(error))
         finally:
             connections.close_all()

@@ -28,8 +28,9 @@ from messaging import (
     sequencer,
     staleness,
 )
-from messaging.client import Authority, Unreachable
+from messaging.client import Authority
 from messaging.contracts import Envelope
+from messaging.errors import Unreachable
 from messaging.models import Consumer, Incident, Mark, Subscription
 from messaging.status import consumer_states
 from messaging.tending import Tending

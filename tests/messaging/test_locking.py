@@ -17,6 +17,7 @@ from django.db import connections
 from django.db.models.functions import Now
 
 from messaging import locking
+from messaging.errors import Held
 from messaging.models import Lease
 from tests.delivery.stack import ROOT, database_url
 from tests.pooled import pooled
@@ -30,7 +31,7 @@ def held(using, purpose):
     try:
         with locking.exclusive(using, purpose):
             return False
-    except locking.Held:
+    except Held:
         return True
 
 

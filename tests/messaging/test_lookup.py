@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from billing.models import CachedUser
 from messaging import inbox, lookup, pulling
-from messaging.client import Authority, Denied, Unreachable
+from messaging.client import Authority
+from messaging.errors import Denied, NoCache, Unreachable
 from messaging.models import Unknown
-from messaging.pulling import NoCache
 from users.models import User
 from users.seeding import demo_users, save
 from users.services import user_erase, user_register, user_suspend

@@ -8,8 +8,8 @@ from django.db import IntegrityError, OperationalError, connections, transaction
 
 from messaging import ownership, splitting
 from messaging.engines import guards
+from messaging.errors import MovedAway, Moving, NotFollowing
 from messaging.models import Ledger, Ownership
-from messaging.ownership import MovedAway, Moving, NotFollowing
 from monolith.models import Invoice, User
 from tests.probes import wait_for
 from users.models import User as Moved

@@ -8,7 +8,8 @@ from billing.models import CachedUser
 from messaging import checkpoints, marks, pulling, sequencer
 from messaging.asking import asking
 from messaging.cli import Refused
-from messaging.client import Authority, Denied, Unreachable
+from messaging.client import Authority
+from messaging.errors import Denied, Unreachable
 from messaging.models import Incident, Ledger, Subscription
 from tests.read_only import read_only
 from users.models import User

@@ -9,6 +9,7 @@ from django.db import connections
 from django.utils import timezone
 
 from messaging import registry
+from messaging.errors import InvalidConsumer, NotRegistered, TokenRejected
 from messaging.models import Consumer
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -43,7 +44,7 @@ def entry(name="billing"):
 
 
 def rejection(token, authority="users"):
-    with pytest.raises(registry.TokenRejected) as rejected:
+    with pytest.raises(TokenRejected) as rejected:
         registry.by_token(authority, token)
     assert token not in str(rejected.value) or not token
     return rejected.value.reason
@@ -79,7 +80,7 @@ def test_an_entry_that_changes_keeps_what_was_not_said():
     ],
 )
 def test_what_can_not_be_registered_enters_nothing(wrong):
-    with pytest.raises(registry.InvalidConsumer):
+    with pytest.raises(InvalidConsumer):
         register(**wrong)
     assert not registry.registered("users")
 
@@ -126,7 +127,7 @@ def test_only_who_is_registered_gets_anything():
         lambda: registry.open_bootstrap(authority="users", name="ghost", ttl=HOUR),
         lambda: registry.close_bootstrap(authority="users", name="ghost", position=1),
     ):
-        with pytest.raises(registry.NotRegistered, match="ghost is not registered with users"):
+        with pytest.raises(NotRegistered, match="ghost is not registered with users"):
             act()
     assert registry.report_checkpoint(authority="users", name="ghost", checkpoint=1) is False
 

@@ -14,11 +14,12 @@ from kombu.exceptions import OperationalError as BrokerError
 from billing.handlers import HANDLERS
 from billing.models import CachedUser
 from messaging import inbox
+from messaging.errors import BrokerAway
 from messaging.forecasts import outcomes, outcomes_if_known
 from messaging.models import Consumer, Ledger, Subscription
 from messaging.queues import queue
 from messaging.relay import Relay
-from messaging.replay import BrokerAway, Window, gap, replay
+from messaging.replay import Window, gap, replay
 from messaging.sending import Sender
 from users.models import User
 from users.services import user_change_email, user_erase, user_reactivate, user_register, user_suspend

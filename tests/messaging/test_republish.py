@@ -8,8 +8,9 @@ from django.db import connections, transaction
 from django_outbox_pattern.models import Published
 
 from messaging import ledger, steps
+from messaging.errors import NoFeed
 from messaging.models import Ledger
-from messaging.republish import NoFeed, missing, republish
+from messaging.republish import missing, republish
 from tests.probes import wait_for
 from users.models import User
 from users.services import user_erase, user_register, user_suspend, users_announce_created

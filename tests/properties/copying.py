@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from messaging import bootstrap, grants, mending, pulling, reconcile
-from messaging.client import BelowFloor, Denied
+from messaging.errors import BelowFloor, Denied
 from messaging.tending import Tending
 from tests.properties import looking
 from tests.properties.model import EQUAL, KEPT, Broken, Copy, holds

@@ -11,6 +11,7 @@ from hypothesis.stateful import precondition, rule
 
 from billing import services as billing
 from messaging import checkpoints, inbox, retries, sequencer
+from messaging.errors import Paused
 from messaging.queues import HEARTBEAT
 from messaging.staleness import Policy
 from tests.properties import looking
@@ -124,7 +125,7 @@ class Road(Writing):
         kind: type[BaseException] = Poison if poison else Killed
         try:
             through, outcome = self.system.run(work, "inbox.handled" if poison else crash, kind=kind)
-        except checkpoints.Paused:
+        except Paused:
             holds(HOLES, held, f"{name} holds its queue back, and nothing of it is known")
             return False
         if not through and crash != "inbox.committed":

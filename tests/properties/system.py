@@ -24,6 +24,7 @@ from django.test import Client
 from kombu.exceptions import ChannelError
 
 from messaging import client, differences, handlers, pulling, registry, retention, signing, steps, tending, tokens
+from messaging.errors import Unreachable
 from messaging.queues import HEARTBEAT, queue
 from messaging.relay import Relay
 from tests.properties import second
@@ -137,7 +138,7 @@ class System:
             return True, work()
         except Killed:
             return False, None
-        except client.Unreachable:
+        except Unreachable:
             if away is None:
                 raise
             return False, None

@@ -4,7 +4,8 @@ import time
 
 from billing.models import CachedUser
 from messaging import lookup, reconcile
-from messaging.client import Authority, Denied
+from messaging.client import Authority
+from messaging.errors import Denied
 from messaging.models import Subscription
 from messaging.reconcile import Comparison
 from messaging.texts import plural

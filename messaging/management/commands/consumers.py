@@ -11,6 +11,7 @@ from messaging import conf, grants, handlers, registry
 from messaging.cli import Command as BaseCommand
 from messaging.cli import WrongUsage, answering, checked_context, duration, lifetime
 from messaging.console import show, shown
+from messaging.errors import InvalidConsumer, NotRegistered
 from messaging.models import Consumer
 from messaging.texts import plural
 
@@ -80,7 +81,7 @@ class Command(BaseCommand):
                 owners=_words(options["owners"]),
                 staleness=duration(options["staleness"]) if options["staleness"] else None,
             )
-        except registry.InvalidConsumer as error:
+        except InvalidConsumer as error:
             raise WrongUsage(str(error)) from None
         token, file, said = self._token(authority, consumer, ttl, replace=options["new_token"])
         consumer.refresh_from_db(using=authority)
@@ -112,7 +113,7 @@ class Command(BaseCommand):
         authority, name, ttl = _authority(options), options["name"], lifetime(options["ttl"])
         try:
             consumer = registry.open_bootstrap(authority=authority, name=name, ttl=ttl)
-        except registry.NotRegistered as error:
+        except NotRegistered as error:
             raise WrongUsage(str(error)) from None
         text = f"{name} may bootstrap from {authority} for {_span(ttl)}. Next: bootstrap {name} --from {authority}"
         self.result(options, _values(authority, consumer), text)
@@ -121,7 +122,7 @@ class Command(BaseCommand):
         authority, name = _authority(options), options["name"]
         try:
             consumer = registry.close_bootstrap(authority=authority, name=name)
-        except registry.NotRegistered as error:
+        except NotRegistered as error:
             raise WrongUsage(str(error)) from None
         rest = (
             f"It goes on with what changes behind position {consumer.bootstrapped_to}"

@@ -9,8 +9,8 @@ from messaging import mending, reconcile
 from messaging.asking import asking, checked_pair, consumer_and_authority
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, WrongUsage, answering
-from messaging.client import Denied, Unreachable
 from messaging.console import progress_bar, show, shown
+from messaging.errors import Denied, Unreachable
 from messaging.reconcile import Comparison
 from messaging.texts import plural
 

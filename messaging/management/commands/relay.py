@@ -9,7 +9,8 @@ from celery import current_app
 
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, answering, checked_context, context_argument
-from messaging.queues import OtherType, bad_option
+from messaging.errors import OtherType
+from messaging.queues import bad_option
 from messaging.relay import BATCH, Relay, Round
 from messaging.texts import plural, said
 

@@ -13,8 +13,9 @@ from messaging import conf, contracts, forecasts, registry, repairs
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, WrongUsage, answering, checked_context, context_argument, moment
 from messaging.console import progress_bar, show, shown
+from messaging.errors import BrokerAway
 from messaging.models import Consumer, Repair
-from messaging.replay import BrokerAway, Gap, Replayed, Window, count, gap, known_type, replay
+from messaging.replay import Gap, Replayed, Window, count, gap, known_type, replay
 from messaging.sending import Sender
 from messaging.texts import plural
 

@@ -10,8 +10,9 @@ from messaging import registry, repairs
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, WrongUsage, answering, checked_context, context_argument
 from messaging.console import progress_bar
+from messaging.errors import NoFeed
 from messaging.models import Repair
-from messaging.republish import NoFeed, Republished, count, preview, republish
+from messaging.republish import Republished, count, preview, republish
 from messaging.texts import plural
 
 #: Ids that a person is shown; `--json` has them all.

@@ -13,7 +13,7 @@ from messaging.asking import asking, checked_page_size
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, WrongUsage, answering, checked_context, context_argument, lifetime
 from messaging.console import row_bar
-from messaging.following import InTheWay, NotYet
+from messaging.errors import Differs, InTheWay, NotReady, NotYet, PauseTooShort
 from messaging.splitting import Loaded, Side, Split
 from messaging.texts import plural
 
@@ -75,7 +75,7 @@ class Command(BaseCommand):
     def _flip(self, split: Split, receiver: Side, options: dict[str, Any], longest: Any, size: int) -> None:
         owning = splitting.owner(split)
         if owning is None:
-            raise splitting.NotReady(f"There is nothing to hand over yet. First: split {split.new.context}")
+            raise NotReady(f"There is nothing to hand over yet. First: split {split.new.context}")
         held = None
         if owning is not receiver:
             held = splitting.flip(split, receiver, current_app, longest=longest, page_size=size)
@@ -112,9 +112,9 @@ def _refusing(split: Split) -> Iterator[None]:
     with asking(split.new.context, split.old.context):
         try:
             yield
-        except (splitting.NotReady, splitting.PauseTooShort, InTheWay, NotYet) as error:
+        except (NotReady, PauseTooShort, InTheWay, NotYet) as error:
             raise Refused(str(error)) from None
-        except splitting.Differs as error:
+        except Differs as error:
             raise Found(str(error)) from None
         except OperationalError as error:
             if not ownership.gave_up_waiting(error):

@@ -12,7 +12,8 @@ from messaging import queues
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found
 from messaging.console import show, shown
-from messaging.status import DatabaseUnreadable, consumer_states, outbox_states
+from messaging.errors import DatabaseUnreadable
+from messaging.status import consumer_states, outbox_states
 from messaging.texts import printable
 
 
