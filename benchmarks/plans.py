@@ -42,7 +42,7 @@ def _burst(events: int) -> None:
     claimed = True
     while claimed:
         with transaction.atomic(using="users"):
-            claimed = bool(engines.for_alias("users").claim("users", relay.BATCH))
+            claimed = bool(engines.for_alias("users").claim("users", relay.BATCH_ROWS))
 
 
 def _costs(off: Sequence[str]) -> tuple[float, float]:
@@ -61,10 +61,10 @@ def _costs(off: Sequence[str]) -> tuple[float, float]:
     for number, user in enumerate(User.objects.using("users").order_by("id")[:EVENTS]):
         user_change_email(user_id=user.pk, email=f"{len(off)}-{number}@example.org")
         began = time.perf_counter()
-        assert postgresql.stamp("users", sequencer.BATCH) == 1
+        assert postgresql.stamp("users", sequencer.BATCH_ROWS) == 1
         stamped = time.perf_counter()
         with transaction.atomic(using="users"):
-            assert len(postgresql.claim("users", relay.BATCH)) == 1
+            assert len(postgresql.claim("users", relay.BATCH_ROWS)) == 1
         stamps.append(1000 * (stamped - began))
         claims.append(1000 * (time.perf_counter() - stamped))
     return statistics.median(stamps), statistics.median(claims)

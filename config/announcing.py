@@ -16,7 +16,7 @@ from config.programs import CONFIGURATION
 from config.supervision import Supervisor, log_of
 
 #: Seconds between two looks at the programs' states.
-STATES = 1.0
+LOOK_SECONDS = 1.0
 
 
 class Watch:
@@ -39,7 +39,7 @@ class Watch:
     def look(self) -> None:
         if time.monotonic() < self.next:
             return
-        self.next = time.monotonic() + STATES
+        self.next = time.monotonic() + LOOK_SECONDS
         states = self.supervisor.states()
         failed = {name for name, state in states.items() if state == "FATAL"}
         for name in sorted(failed - self.failed):

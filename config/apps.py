@@ -11,7 +11,7 @@ from django.db.backends.signals import connection_created
 from config.environment import VAR
 
 #: What others of this machine may do with a file.
-OTHERS = 0o077
+OTHERS_MODE = 0o077
 
 
 def _keep_to_ourselves(connection: BaseDatabaseWrapper, **more: Any) -> None:
@@ -25,7 +25,7 @@ def _keep_to_ourselves(connection: BaseDatabaseWrapper, **more: Any) -> None:
     for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
         with suppress(OSError):  # it isn't there, or is another user's
             mode = file.stat().st_mode
-            if mode & OTHERS:
+            if mode & OTHERS_MODE:
                 file.chmod(mode & 0o7700)
 
 

@@ -17,7 +17,7 @@ import redis
 from config.broker import FOLDER, embedded_server, socket_path
 
 TETHER = Path(__file__).with_name("tether.py")
-PATIENCE = 15.0
+PATIENCE_SECONDS = 15.0
 
 
 def tethered(*command: str | Path, hold: Path | None = None) -> list[str]:
@@ -87,7 +87,7 @@ def broker() -> Iterator[str]:
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], socket: Path, log: Path) -> None:
-    limit = time.monotonic() + PATIENCE
+    limit = time.monotonic() + PATIENCE_SECONDS
     with redis.Redis(unix_socket_path=str(socket), socket_timeout=2) as client:
         while True:
             try:
@@ -97,6 +97,6 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], socket: Path, log: 
                 ended = process.poll() is not None
                 if ended or time.monotonic() > limit:
                     said = log.read_text(errors="replace").strip().splitlines()[-5:]
-                    state = "ended at once" if ended else f"did not answer within {PATIENCE:.0f} s"
+                    state = "ended at once" if ended else f"did not answer within {PATIENCE_SECONDS:.0f} s"
                     raise RuntimeError(f"The embedded broker {state}. It said: {' | '.join(said)}") from error
                 time.sleep(0.02)

@@ -15,7 +15,7 @@ OWN_LOCK = RUN / "make-run.lock"
 #: Shared by every program that it started, for as long as any of them lives (`config/tether.py --hold`).
 PROGRAMS_LOCK = RUN / "programs.lock"
 #: Seconds that programs whose `make run` was killed may take to end. Their tethers need about ten at most.
-PATIENCE = 30.0
+PATIENCE_SECONDS = 30.0
 
 FAILED, WRONG_USAGE, REFUSED = 1, 2, 3
 
@@ -100,7 +100,7 @@ def none_of_an_earlier_run() -> None:
         raise CanNotRun("Programs of an earlier run are still there. Look for them with: ps ax | grep celery", REFUSED)
 
 
-def nothing_left(patience: float = PATIENCE) -> bool:
+def nothing_left(patience: float = PATIENCE_SECONDS) -> bool:
     """Whether no program of an earlier run is left; waits a little for those whose `make run` was killed."""
     limit = time.monotonic() + patience
     with PROGRAMS_LOCK.open("a") as lock:

@@ -38,7 +38,7 @@ DIRECTIONS = (("billing", "users"), ("users", "billing"))
 #: What makes a context's demo users.
 SEEDS = {"users": ("seed", "--with-events"), "monolith": ("seed_monolith",)}
 #: Seconds after which demo users are made although no message has arrived yet.
-PATIENCE = 60.0
+PATIENCE_SECONDS = 60.0
 NO_URL = "CELERY_BROKER_URL is not a broker's URL. Use redis://… or amqp://…, or leave it unset."
 
 
@@ -169,7 +169,7 @@ class Seeding:
 
     def __init__(self) -> None:
         self._since = timezone.now()
-        self._limit = time.monotonic() + PATIENCE
+        self._limit = time.monotonic() + PATIENCE_SECONDS
 
     def __call__(self) -> bool:
         try:

@@ -18,7 +18,7 @@ from config.supervision import LOG, OUTPUT, Supervisor, log_of
 from messaging.texts import plural
 
 #: Seconds between two looks at the logs.
-LOGS = 0.1
+LOOK_SECONDS = 0.1
 
 
 class Stop(Protocol):
@@ -51,7 +51,7 @@ def run(programs: Sequence[Program], url: str, login: tuple[str, str | None], st
         while not stop.asked and supervisor.runs():
             terminal.show()
             watch.look()
-            time.sleep(LOGS)
+            time.sleep(LOOK_SECONDS)
     finally:
         stopped = bool(stop.asked)
         end(supervisor, terminal, stop)
@@ -74,7 +74,7 @@ def end(supervisor: Supervisor, terminal: Terminal, stop: Stop) -> None:
             supervisor.stop()
         with suppress(OSError):
             terminal.show()
-        time.sleep(LOGS)
+        time.sleep(LOOK_SECONDS)
     preflight.nothing_left()
     with suppress(OSError):
         terminal.finish()

@@ -19,9 +19,9 @@ import sys
 import time
 from typing import NoReturn
 
-GRACE = 5.0
+GRACE_SECONDS = 5.0
 """Seconds between SIGTERM and SIGKILL."""
-LOOK = 1.0
+LOOK_SECONDS = 1.0
 """Seconds between two looks whether the command is still there. A supervisor that closes the pipe then is noticed at once."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -74,7 +74,7 @@ def _guard(command: int, leader: bool) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     _keep_only_standard_input()
     while os.getppid() == command:
-        readable, _, _ = select.select([0], [], [], LOOK)
+        readable, _, _ = select.select([0], [], [], LOOK_SECONDS)
         if readable and not _read():
             _end(command)
             break
@@ -108,7 +108,7 @@ def _read() -> bool:
 
 def _end(command: int) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
-        limit = time.monotonic() + GRACE
+        limit = time.monotonic() + GRACE_SECONDS
         if os.getppid() == command:
             os.kill(command, number)
         while os.getppid() == command and time.monotonic() < limit:

@@ -20,7 +20,7 @@ from messaging.errors import Denied, Unreachable
 from messaging.texts import plural
 
 #: Seconds that the list waits for the authority. It has to open without an answer, too.
-PATIENCE = 2.0
+PATIENCE_SECONDS = 2.0
 
 
 class CacheList(ChangeList):
@@ -53,7 +53,7 @@ class CacheAdmin(ReadOnlyAdmin):
         if not ids:
             return {}
         cache = pulling.cache_of(self.using, self.authority)
-        client = Authority(self.authority, self.using, patience=PATIENCE)
+        client = Authority(self.authority, self.using, patience=PATIENCE_SECONDS)
         own = states.own_rows(self.using, cache, ids)  # first: what moves meanwhile makes them stale, and not ahead
         try:
             theirs = {record["id"]: states.values_of(cache, record) for record in client.records(ids)}

@@ -36,14 +36,14 @@ def frame_handler(connection: Any, callback: Any) -> Callable[[Any], bool]:
         if kind == HEADER:
             header = _readable(bytes(content))
             size = _size(header)
-            if size > frames.LARGEST_FRAME and frames.judged(queues.get(channel, "")):
+            if size > frames.LARGEST_FRAME_BYTES and frames.judged(queues.get(channel, "")):
                 oversized[channel] = [size, header, b""]
                 return False
             return handle((kind, channel, header))
         if kind == BODY and channel in oversized:
             left = oversized[channel]
             left[0] -= len(content)
-            left[2] = left[2] or bytes(content[: frames.KEPT])
+            left[2] = left[2] or bytes(content[: frames.KEPT_BYTES])
             if left[0] > 0:
                 return False
             _, header, piece = oversized.pop(channel)

@@ -17,23 +17,23 @@ from typing_extensions import TypedDict  # pydantic asks for this one before Pyt
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from messaging.contracts import LARGEST, MARK, WITHOUT_NUL, Moment
+from messaging.contracts import LARGEST_INTEGER, MARK, WITHOUT_NUL, Moment
 from messaging.errors import BodyTooLarge, TooManyParts
 
 #: Bytes of an answer, on the wire and unpacked.
-LARGEST_ANSWER = 32 * 1024 * 1024
+LARGEST_ANSWER_BYTES = 32 * 1024 * 1024
 #: Of one that is an error, or that has no more to tell than its frame.
-LARGEST_ERROR = 64 * 1024
+LARGEST_ERROR_BYTES = 64 * 1024
 #: Lists and objects in an answer, and commas. An empty list is three bytes of JSON, and hundreds once it is read.
 MOST_PARTS, MOST_COMMAS = 500_000, 2_000_000
-_PIECE = 64 * 1024
+_PIECE_BYTES = 64 * 1024
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 Facts = TypeVar("Facts")
 
 
 Id = Annotated[str, Field(pattern=_UUID)]
-Position = Annotated[int, Field(ge=0, le=LARGEST)]
+Position = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 Text = Annotated[str, Field(pattern=WITHOUT_NUL)]
 #: A time, as ISO 8601 in UTC.
 Time = Annotated[Moment, AfterValidator(datetime.isoformat)]
@@ -43,7 +43,7 @@ class ChangeBody(TypedDict, Generic[Facts]):
     """A change of the feed, with what is read of its data."""
 
     id: Id
-    version: Annotated[int, Field(ge=1, le=LARGEST)]
+    version: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
     position: Position | None
     time: Moment
     announced: bool
@@ -105,10 +105,10 @@ RECORD, REGISTRATION = TypeAdapter(Record), TypeAdapter(Registration)
 def whole(answer: Any) -> bytes:
     """An answer's body as it came; raises `BodyTooLarge`."""
     pieces, size = [], 0
-    for piece in answer.stream(_PIECE, decode_content=False):
+    for piece in answer.stream(_PIECE_BYTES, decode_content=False):
         size += len(piece)
-        if size > LARGEST_ANSWER:
-            raise BodyTooLarge(LARGEST_ANSWER)
+        if size > LARGEST_ANSWER_BYTES:
+            raise BodyTooLarge(LARGEST_ANSWER_BYTES)
         pieces.append(piece)
     return b"".join(pieces)
 

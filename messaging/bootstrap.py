@@ -57,7 +57,7 @@ def bootstrap(
     *,
     from_now: bool = False,
     pause: bool = False,
-    page_size: int = pulling.PAGE,
+    page_size: int = pulling.PAGE_ROWS,
     expecting: Callable[[int], None] = lambda rows: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Bootstrapped:

@@ -17,11 +17,11 @@ from messaging.errors import AnswerTooLarge, BelowFloor, BodyTooLarge, Denied, N
 from messaging.texts import kind, printable
 
 #: Seconds to connect, and to wait for an answer beyond what a long poll asked for.
-CONNECT, ANSWER = 5.0, 30.0
+CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 #: Bytes of a fingerprint in an answer, at most.
-FINGERPRINT = 100
+FINGERPRINT_BYTES = 100
 #: Seconds in all that an authority may say "later" to one question, before it counts as one that doesn't answer.
-PATIENCE = 60.0
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Authority:
     """An authority's API, as one of its consumers sees it. Counts what crosses the wire: `bytes` (bodies) and `round_trips`.
 
     `patience`: seconds until an answer begins, without what a long poll asked for. In all it may take twice as long, and have
-    `answers.LARGEST_ANSWER` bytes; past either it is `Unreachable`."""
+    `answers.LARGEST_ANSWER_BYTES`; past either it is `Unreachable`."""
 
-    def __init__(self, name: str, consumer: str, *, patience: float = ANSWER) -> None:
+    def __init__(self, name: str, consumer: str, *, patience: float = ANSWER_SECONDS) -> None:
         self.name, self.consumer, self.patience = name, consumer, patience
         self.url, token = conf.api_url(name), conf.api_token(consumer, name)
         self.bytes = self.round_trips = 0
@@ -97,7 +97,7 @@ class Authority:
 
     def fingerprints(self, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
         """For each list of bounds the fingerprints between them."""
-        largest = answers.LARGEST_ERROR + sum(map(len, ranges)) * FINGERPRINT
+        largest = answers.LARGEST_ERROR_BYTES + sum(map(len, ranges)) * FINGERPRINT_BYTES
         found = self._ask("POST", "fingerprints/", {"ranges": ranges}, read=answers.MEASURED.validate_json, largest=largest)[
             "fingerprints"
         ]
@@ -153,14 +153,14 @@ class Authority:
         wait: int = 0,
         largest: int | None = None,
     ) -> Any:
-        """Asks again where the authority says when to (429), for `PATIENCE` seconds in all. `largest`: bytes of it, unpacked;
-        None: `answers.LARGEST_ANSWER`."""
-        ends = time.monotonic() + PATIENCE
+        """Asks again where the authority says when to (429), for `PATIENCE_SECONDS` in all. `largest`: bytes of it, unpacked;
+        None: `answers.LARGEST_ANSWER_BYTES`."""
+        ends = time.monotonic() + PATIENCE_SECONDS
         while True:
             status, headers, raw = self._answer(method, path, asked, wait)
             pause = _retry_after(headers) if status == 429 else None
             if pause is None or time.monotonic() + pause > ends:
-                return self._content(status, headers, raw, read, largest or answers.LARGEST_ANSWER)
+                return self._content(status, headers, raw, read, largest or answers.LARGEST_ANSWER_BYTES)
             time.sleep(pause + random.uniform(0.0, 0.5))  # so that not all who were sent away come at once
 
     def _answer(self, method: str, path: str, asked: Mapping[str, Any], wait: int) -> tuple[int, Mapping[str, str], bytes]:
@@ -174,7 +174,7 @@ class Authority:
                 body=body,
                 fields=dict(asked) if method == "GET" else None,
                 headers={**self._pool.headers, "Content-Type": "application/json"} if body else None,
-                timeout=urllib3.Timeout(connect=min(CONNECT, self.patience), read=self.patience + wait),
+                timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, self.patience), read=self.patience + wait),
                 preload_content=False,
             )
             raw = answers.whole(answer)
@@ -196,7 +196,7 @@ class Authority:
     def _content(self, status: int, headers: Mapping[str, str], raw: bytes, read: Callable[[bytes], Any], largest: int) -> Any:
         encoding = headers.get("Content-Encoding", "")
         try:
-            plain = answers.plain(raw, encoding, largest if status == 200 else answers.LARGEST_ERROR)
+            plain = answers.plain(raw, encoding, largest if status == 200 else answers.LARGEST_ERROR_BYTES)
             if status == 200:
                 return read(plain)
             content = from_json(plain)

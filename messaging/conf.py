@@ -7,9 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-#: An event longer than this (bytes of JSON) is refused by the relay and parked by the inbox.
-LARGEST_EVENT = 64 * 1024
-
 
 def _setting(name: str) -> Any:
     try:

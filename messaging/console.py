@@ -13,12 +13,12 @@ from rich.text import Text
 from messaging.texts import printable
 
 #: Columns where there is no terminal to ask: nothing a script or a log gets should be broken early.
-WIDTH = 160
+WIDTH_COLUMNS = 160
 
 
 def show(stream: Any, table: Table) -> None:
     """Print a table to a command's `self.stdout`: as wide as the terminal, or as `COLUMNS` says where there is none."""
-    Console(file=cast(IO[str], stream), width=None if stream.isatty() or "COLUMNS" in os.environ else WIDTH).print(table)
+    Console(file=cast(IO[str], stream), width=None if stream.isatty() or "COLUMNS" in os.environ else WIDTH_COLUMNS).print(table)
 
 
 def shown(value: Any) -> Text:

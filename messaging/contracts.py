@@ -23,7 +23,7 @@ WIRE_TYPE = re.compile(r"[a-z]+\.[a-z]+\.[a-z_]+\.v[1-9][0-9]*")
 
 
 #: The largest integer that both databases hold.
-LARGEST = 2**63 - 1
+LARGEST_INTEGER = 2**63 - 1
 #: PostgreSQL stores no NUL character.
 WITHOUT_NUL = r"^[^\x00]*$"
 #: A stamping round's mark, as an authority takes it back.
@@ -98,13 +98,13 @@ class Envelope(BaseModel):
         default="", max_length=300, pattern=WITHOUT_NUL, description="Where the JSON Schema of `data` is, a URI reference."
     )
     data: dict[str, Any] = Field(description="The aggregate's state after the change, in this consumer's fields.")
-    aggregateversion: int = Field(ge=1, le=LARGEST, description="The aggregate's version after the change.")
+    aggregateversion: int = Field(ge=1, le=LARGEST_INTEGER, description="The aggregate's version after the change.")
     correlationid: str = Field(min_length=1, max_length=64, pattern=WITHOUT_NUL, description="The story that it belongs to.")
     causationid: str | None = Field(default=None, max_length=64, pattern=WITHOUT_NUL, description="The event that caused it.")
     position: int | None = Field(
         default=None,
         ge=1,
-        le=LARGEST,
+        le=LARGEST_INTEGER,
         description="The change's place in the authority's feed, where it was still the latest when it was sent.",
     )
     mark: str = Field(

@@ -7,15 +7,14 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from messaging.conf import LARGEST_EVENT
 from messaging.contracts import Envelope
-from messaging.limits import LARGEST_MESSAGE as LARGEST_MESSAGE
+from messaging.limits import LARGEST_EVENT_BYTES, LARGEST_MESSAGE_BYTES
 from messaging.marks import Rounds
 from messaging.models import Consumer
 from messaging.texts import plural
 
 #: Bytes of an event beside its data.
-ENVELOPE = 4 * 1024
+ENVELOPE_BYTES = 4 * 1024
 NO_ROUNDS = Rounds()
 
 
@@ -39,7 +38,7 @@ def sort(rows: Sequence[tuple[Any, str, int | None]], rounds: Rounds = NO_ROUNDS
         if isinstance(event, dict):
             for ours in ("position", "mark", "markbefore"):  # the relay gives them, not who wrote the row
                 event.pop(ours, None)
-        reason = problem(event) or (too_large(event) if len(body) > LARGEST_EVENT else "")
+        reason = problem(event) or (too_large(event) if len(body) > LARGEST_EVENT_BYTES else "")
         if reason:
             bad.append((row_id, reason))
         else:
@@ -70,11 +69,13 @@ def too_large(event: Any) -> str:
     """Why an event is too large to send; empty where it isn't. A database may keep one in more bytes than it has."""
     size = len(to_json(event))
     return (
-        f"Too large: {plural(size, 'byte')}, {LARGEST_EVENT + ENVELOPE:,} are allowed." if size > LARGEST_EVENT + ENVELOPE else ""
+        f"Too large: {plural(size, 'byte')}, {LARGEST_EVENT_BYTES + ENVELOPE_BYTES:,} are allowed."
+        if size > LARGEST_EVENT_BYTES + ENVELOPE_BYTES
+        else ""
     )
 
 
-def messages(rows: Sequence[Sendable], consumer: Consumer, largest: int = LARGEST_MESSAGE) -> Iterator[list[dict[str, Any]]]:
+def messages(rows: Sequence[Sendable], consumer: Consumer, largest: int = LARGEST_MESSAGE_BYTES) -> Iterator[list[dict[str, Any]]]:
     """The consumer's copies, in messages of at most `largest` bytes (or one event): its event types, and its fields of each."""
     types, fields = set(consumer.types), set(consumer.fields)
     message: list[dict[str, Any]] = []

@@ -22,15 +22,15 @@ from messaging.states import State
 KINDS: Final = ("missing", "stale", "corrupt", "ghost", "ahead", "erased_here")
 #: Parts that a range is cut into. The second cut of many rows is finer: where little differs here and there, it is the last that
 #: scans nearly everything (100 differences of 1,000,000 rows, spread out: 9 s, and 13 s by sixteen).
-PARTS, FINER = 16, 64
+PARTS, FINER_PARTS = 16, 64
 #: A range with so few rows of our own is listed instead of cut; one where most parts differ, with so many.
-FEW, DENSE = 32, 512
+FEW_ROWS, DENSE_ROWS = 32, 512
 #: Ranges, and rows of our own, in one question.
 MOST_RANGES, MOST_ROWS = 100, 5_000
 #: Ids in one question for records, and suspects that are looked at again together.
 MOST_IDS, MOST_SUSPECTS = 1_000, 10_000
 #: Seconds after which a change that was under way should have arrived, and how often we look again.
-SETTLE, LOOKS = 1.0, 3
+SETTLE_SECONDS, LOOKS = 1.0, 3
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Search:
         """Raises `Unreachable` and `Denied`."""
         self._cut([_Range("", "", self.cache.model._base_manager.using(self.consumer).count())], PARTS)
         large, self._split = self._split, []
-        self._cut(large, FINER)
+        self._cut(large, FINER_PARTS)
         while self._split or self._list:
             # Listed together at the end where little differs; before they grow many where much does.
             if self._split and len(self._list) < MOST_RANGES:
@@ -89,7 +89,7 @@ class Search:
         """Compare the parts of ranges that differ; what has to be looked into goes on one of the two lists."""
         bounds = [
             fingerprints.bounds_of_cache(
-                self.consumer, self.cache, low, high, rows=rows, parts=finest if rows > finest * FEW else PARTS
+                self.consumer, self.cache, low, high, rows=rows, parts=finest if rows > finest * FEW_ROWS else PARTS
             )
             for low, high, rows in ranges
         ]
@@ -108,11 +108,11 @@ class Search:
             parts = zip(between, between[1:], mine, other, strict=False)
             differing = [_Range(low, high, own.rows) for low, high, own, text in parts if own.text != text]
             rows = sum(own.rows for own in mine)
-            if rows <= DENSE and len(differing) > PARTS // 2:
+            if rows <= DENSE_ROWS and len(differing) > PARTS // 2:
                 self._list.append(_Range(between[0], between[-1], rows))
                 continue
             for part in differing:
-                (self._list if part.rows <= FEW else self._split).append(part)
+                (self._list if part.rows <= FEW_ROWS else self._split).append(part)
 
     def _portion(self) -> list[_Range]:
         """As many of the ranges to be listed as fit in one question."""
@@ -131,7 +131,7 @@ class Search:
         for part, mine, others in zip(ranges, ours, theirs, strict=True):
             end = fingerprints.listed_to(part.high, mine, others)
             if end != part.high:
-                self._list.append(_Range(end, part.high, FEW))  # there is more of it
+                self._list.append(_Range(end, part.high, FEW_ROWS))  # there is more of it
             own, other = _states(mine, end), _states(others, end)
             for key in own.keys() | other.keys():
                 if own.get(key) != other.get(key):
@@ -153,7 +153,7 @@ class Search:
                 return
 
     def _look(self, suspects: Mapping[str, _Suspect], moving: dict[str, _Suspect]) -> list[Difference]:
-        _wait_until(max(suspect.since for suspect in suspects.values()) + SETTLE)
+        _wait_until(max(suspect.since for suspect in suspects.values()) + SETTLE_SECONDS)
         # Ours first: a copy that is newer than what its authority says afterwards is ahead, and not just quick. And before ours how
         # far everything is applied: what lies below must be in the rows that are read then.
         frontier = checkpoints.frontier(self.consumer, self.client.name)

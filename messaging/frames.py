@@ -12,15 +12,15 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from messaging import conf
-from messaging.limits import LARGEST_BODY
+from messaging.limits import LARGEST_BODY_BYTES
 from messaging.texts import plural
 
 #: What every message of ours has.
 CONTENT_TYPE, CONTENT_ENCODING = "application/json", "utf-8"
 #: Bytes of a frame with its body. Redis carries the body as base64, four bytes for three.
-LARGEST_FRAME = LARGEST_BODY * 4 // 3 + 64 * 1024
+LARGEST_FRAME_BYTES = LARGEST_BODY_BYTES * 4 // 3 + 64 * 1024
 #: Bytes of a larger frame that are read, to be parked.
-KEPT = 64 * 1024
+KEPT_BYTES = 64 * 1024
 
 
 def judged(queue: str) -> bool:
@@ -46,7 +46,7 @@ def objection(content_type: Any, content_encoding: Any, headers: Any) -> str:
 
 def too_large(size: int) -> str:
     """The reason for a frame that is larger than any of a relay's."""
-    return f"Not opened: {plural(size, 'byte')}, {LARGEST_FRAME:,} are allowed."
+    return f"Not opened: {plural(size, 'byte')}, {LARGEST_FRAME_BYTES:,} are allowed."
 
 
 def _shown(value: Any) -> str:

@@ -14,9 +14,9 @@ from messaging.models import Ledger, Subscription
 from messaging.splits import Side
 
 #: Seconds between two looks for a change that a lock keeps from getting its position.
-LOOK = 0.02
+LOOK_SECONDS = 0.02
 #: Seconds that giving may wait at least, however short the rest of the pause is.
-SHORTEST = 1.0
+SHORTEST_SECONDS = 1.0
 
 
 def hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> int:
@@ -48,7 +48,7 @@ def hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> in
         raise
     finally:
         client.close()
-    _give(giver, receiver, max(SHORTEST, ends - time.monotonic()))
+    _give(giver, receiver, max(SHORTEST_SECONDS, ends - time.monotonic()))
     held = round((time.monotonic() - started) * 1000)
     ownership.settle(giver.guard)
     _rest(receiver, giver)
@@ -68,7 +68,7 @@ def _stamped(giver: Side, *, until: float) -> bool:
             return True
         if time.monotonic() >= until:
             return False
-        time.sleep(LOOK)
+        time.sleep(LOOK_SECONDS)
 
 
 def _same(giver: Side, receiver: Side, client: Authority, since: int) -> bool:
@@ -77,7 +77,7 @@ def _same(giver: Side, receiver: Side, client: Authority, since: int) -> bool:
     fingerprints of a million rows are seconds that nobody should be held for."""
     feed = declared_feed(giver.feed)
     while True:
-        page = client.changes(since, limit=pulling.PAGE)
+        page = client.changes(since, limit=pulling.PAGE_ROWS)
         own = states.own_rows(receiver.context, receiver.cache, [record["id"] for record in page.results])
         for record in page.results:
             gone = record["deleted"] and feed is not None and not feed.keeps_gone

@@ -21,10 +21,10 @@ from messaging.contracts import Pair
 from messaging.models import Subscription
 
 #: Rounds that are kept, so that a heartbeat which comes behind later rounds is still known.
-KEPT = 16
+KEPT_ROUNDS = 16
 #: Rounds that are kept where what isn't verified doesn't allow fewer. Past that the copy can't be verified any more: a web server
 #: takes no longer line than their pairs make.
-MOST = 100
+MOST_ROUNDS = 100
 #: Seconds since the last message within which a heartbeat may have been overtaken by what came behind it.
 OVERTAKEN_SECONDS = 2.0
 
@@ -173,19 +173,19 @@ def _keep(row: Subscription, found: Iterable[Entry]) -> None:
             proven.add(entry.previous)
         kept.append(entry._replace(verified=verified))
     kept = _fewer(kept[::-1])
-    if len(kept) > MOST:
+    if len(kept) > MOST_ROUNDS:
         doubt(row, f"Too much came from {row.authority} without a contact to verify it.")
         return
     row.marks = [list(entry) for entry in kept] or None
 
 
 def _fewer(entries: list[Entry]) -> list[Entry]:
-    """Without the lowest that are more than `KEPT`: of a chain the end is enough, and of what is verified the highest."""
+    """Without the lowest that are more than `KEPT_ROUNDS`: of a chain the end is enough, and of what is verified the highest."""
     left = {entry.mark: entry for entry in entries}
     line, beside = _runs(entries)
     spare = [pair for run in [line, *beside] for pair in pairwise(run) if pair[1].verified or not pair[0].verified]
     spare.sort(key=lambda pair: pair[0].position)
-    for lower, upper in spare[: max(0, len(entries) - KEPT)]:
+    for lower, upper in spare[: max(0, len(entries) - KEPT_ROUNDS)]:
         previous = left.pop(lower.mark).previous
         if not upper.verified:
             left[upper.mark] = left[upper.mark]._replace(previous=previous)

@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from messaging import conf
 
 #: Bytes of a key, private or public.
-LENGTH = 32
+KEY_BYTES = 32
 
 
 def private(context: str) -> Ed25519PrivateKey:
@@ -113,8 +113,10 @@ def _read(file: Path, changed: int) -> list[str]:
 @lru_cache(maxsize=64)
 def _private(key: str) -> Ed25519PrivateKey:
     seed = octets(key)
-    if len(seed) != LENGTH:
-        raise ImproperlyConfigured(f"A signing key isn't {LENGTH} bytes in base64. One is made by: openssl rand -base64 {LENGTH}")
+    if len(seed) != KEY_BYTES:
+        raise ImproperlyConfigured(
+            f"A signing key isn't {KEY_BYTES} bytes in base64. One is made by: openssl rand -base64 {KEY_BYTES}"
+        )
     return Ed25519PrivateKey.from_private_bytes(seed)
 
 
@@ -124,7 +126,7 @@ def _public(key: str) -> Ed25519PublicKey:
         return Ed25519PublicKey.from_public_bytes(octets(key))
     except ValueError:
         raise ImproperlyConfigured(
-            f"{key[:60]!r} is no public key: {LENGTH} bytes in base64, as `signing_keys` prints them where the publisher runs."
+            f"{key[:60]!r} is no public key: {KEY_BYTES} bytes in base64, as `signing_keys` prints them where the publisher runs."
         ) from None
 
 

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 #: How long a lease lasts, and the seconds after which it is renewed.
 LASTS = timedelta(seconds=60)
-RENEWED = 15.0
+RENEWED_SECONDS = 15.0
 _ENDS = ExpressionWrapper(Now() + LASTS, output_field=DateTimeField())
 
 
@@ -94,7 +94,7 @@ def _taken(using: str, name: str, owner: str, machine: str) -> bool:
 
 def _renew(using: str, name: str, owner: str, done: threading.Event) -> None:
     try:
-        while not done.wait(RENEWED):
+        while not done.wait(RENEWED_SECONDS):
             try:
                 if not Lease.objects.using(using).filter(name=name, owner=owner).update(ends=_ENDS):
                     log.warning("%s is done by somebody else too: our lease had ended", name)

@@ -19,7 +19,7 @@ from messaging.contracts import Pair
 from messaging.models import Consumer, Mark
 
 #: Positions that are so far apart are looked up each by itself.
-CLOSE = 50
+CLOSE_POSITIONS = 50
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _runs(positions: Sequence[int]) -> list[tuple[int, int]]:
     """(first, last) of positions that lie close together; apart from them there may be millions of rounds."""
     runs: list[tuple[int, int]] = []
     for position in positions:
-        if runs and position - runs[-1][1] <= CLOSE:
+        if runs and position - runs[-1][1] <= CLOSE_POSITIONS:
             runs[-1] = (runs[-1][0], position)
         else:
             runs.append((position, position))

@@ -20,9 +20,9 @@ from messaging.models import Repair, Subscription
 from messaging.texts import plural
 
 #: Rows that are mended in one transaction.
-BATCH = 500
+BATCH_ROWS = 500
 #: Removed rows that are kept with a repair.
-MOST_REMOVED = 1_000
+MOST_REMOVED_ROWS = 1_000
 
 
 @dataclass
@@ -83,8 +83,8 @@ def _pages(consumer: str, cache: Cache, client: Authority, comparison: reconcile
 
 def _batches(pages: Iterable[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
     for page in pages:
-        for start in range(0, len(page), BATCH):
-            yield page[start : start + BATCH]
+        for start in range(0, len(page), BATCH_ROWS):
+            yield page[start : start + BATCH_ROWS]
 
 
 def _mend(consumer: str, authority: str, cache: Cache, client: Authority, rows: Sequence[dict[str, Any]], mended: _Mended) -> None:
@@ -103,7 +103,7 @@ def _mend(consumer: str, authority: str, cache: Cache, client: Authority, rows: 
         after = states.own_rows(consumer, cache, [row["id"] for row in rows])
     gone = [row for row in rows if row["id"] in over and row["id"] not in values and row["id"] not in after]
     removed = [{"id": row["id"], **(row["cache"] or {})} for row in gone]
-    mended.removed += removed[: MOST_REMOVED - len(mended.removed)]
+    mended.removed += removed[: MOST_REMOVED_ROWS - len(mended.removed)]
     for row in rows:
         mended.counts[row["kind"]] += _is_right(cache, row, after.get(row["id"]), values.get(row["id"]))
 

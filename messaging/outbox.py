@@ -15,11 +15,12 @@ from django.db import connections
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
-from messaging import conf, ledger, tracing, wakeup
+from messaging import ledger, tracing, wakeup
 from messaging.contracts import DomainEvent, envelope
 from messaging.errors import OutsideTransaction
 from messaging.feeds import declared_feed
 from messaging.ids import uuid7
+from messaging.limits import LARGEST_EVENT_BYTES
 from messaging.models import Ledger
 from messaging.outbox_pattern import NEVER, WAITING
 from messaging.texts import plural
@@ -130,9 +131,9 @@ def _row(item: Record, version: int, trace: tracing.Trace, now: datetime) -> Pub
         causation=trace.causation,
     )
     size = len(item.event.model_dump_json())
-    if size > conf.LARGEST_EVENT:
+    if size > LARGEST_EVENT_BYTES:
         raise ValueError(
-            f"{item.event.wire} for {item.subject} has {plural(size, 'byte')}; an event may have {conf.LARGEST_EVENT:,}."
+            f"{item.event.wire} for {item.subject} has {plural(size, 'byte')}; an event may have {LARGEST_EVENT_BYTES:,}."
         )
     return Published(
         id=event_id,

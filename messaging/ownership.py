@@ -23,7 +23,7 @@ from messaging.models import Ownership
 
 State = Ownership.State
 #: Seconds that writers in flight may take before a guard or a hand-over gives up on them.
-PATIENCE = 10.0
+PATIENCE_SECONDS = 10.0
 
 
 def ownership(using: str, label: str) -> Ownership | None:
@@ -88,7 +88,7 @@ def guard(guarded: Guard, owner: str) -> None:
     if ownership(using, guarded.label) and engine.there(connections[using], guarded):
         return
     with transaction.atomic(using=using):
-        engine.lock(using, guarded.label, PATIENCE)
+        engine.lock(using, guarded.label, PATIENCE_SECONDS)
         Ownership.objects.using(using).get_or_create(pk=guarded.label, defaults={"owner": owner})
         if not engine.there(connections[using], guarded):
             engine.install(connections[using], guarded)
@@ -102,11 +102,11 @@ def unguard(guarded: Guard) -> None:
     """
     engine = guards.for_alias(guarded.own)
     with transaction.atomic(using=guarded.own):
-        engine.wait_for(guarded.own, PATIENCE)
+        engine.wait_for(guarded.own, PATIENCE_SECONDS)
         engine.remove(connections[guarded.own], guarded)
     steps.reach("split.unguarded")
     with transaction.atomic(using=guarded.own):
-        engine.wait_for(guarded.own, PATIENCE)
+        engine.wait_for(guarded.own, PATIENCE_SECONDS)
         Ownership.objects.using(guarded.own).filter(pk=guarded.label).delete()
 
 
@@ -123,7 +123,7 @@ def pause(guarded: Guard, longest: timedelta) -> datetime:
 
 def lift(guarded: Guard) -> None:
     """End a write pause: the owner stays the owner."""
-    with _changing(guarded, PATIENCE) as row:
+    with _changing(guarded, PATIENCE_SECONDS) as row:
         if row.owner == guarded.own:
             row.state, row.until = State.SETTLED, None
             row.save(using=guarded.own)
@@ -131,7 +131,7 @@ def lift(guarded: Guard) -> None:
 
 def take(guarded: Guard) -> bool:
     """Take the rows away from this side, while its pause lasts; False where it is over, for somebody may have written since."""
-    with _changing(guarded, PATIENCE) as row:
+    with _changing(guarded, PATIENCE_SECONDS) as row:
         if row.owner != guarded.own or row.state != State.MOVING or row.until is None or row.until <= _now(guarded.own):
             return False
         row.owner, row.until = guarded.other, None  # still moving: until the other side knows, nobody is sent there
@@ -142,7 +142,7 @@ def take(guarded: Guard) -> bool:
 
 def give(guarded: Guard, seconds: float | None = None) -> None:
     """Make this side the owner. Only after the other has been taken it."""
-    with _changing(guarded, PATIENCE if seconds is None else min(seconds, PATIENCE)) as row:
+    with _changing(guarded, PATIENCE_SECONDS if seconds is None else min(seconds, PATIENCE_SECONDS)) as row:
         row.owner, row.state, row.until, row.since = guarded.own, State.SETTLED, None, timezone.now()
         row.save(using=guarded.own)
     steps.reach("split.given")
@@ -150,7 +150,7 @@ def give(guarded: Guard, seconds: float | None = None) -> None:
 
 def take_back(guarded: Guard) -> None:
     """Make the side that the rows were taken from the owner again. Only where the other certainly was given nothing."""
-    with _changing(guarded, PATIENCE) as row:
+    with _changing(guarded, PATIENCE_SECONDS) as row:
         row.owner, row.state, row.until = guarded.own, State.SETTLED, None
         row.save(using=guarded.own)
 
@@ -162,7 +162,7 @@ def gave_up_waiting(error: BaseException) -> bool:
 
 def settle(guarded: Guard) -> None:
     """The other side knows: from now on writers are sent there."""
-    with _changing(guarded, PATIENCE) as row:
+    with _changing(guarded, PATIENCE_SECONDS) as row:
         row.state, row.until, row.since = State.SETTLED, None, timezone.now()
         row.save(using=guarded.own)
     steps.reach("split.settled")

@@ -13,6 +13,7 @@ from typing import Any
 from django.utils import timezone
 
 from messaging import conf, handlers, signing
+from messaging.limits import LARGEST_EVENT_BYTES
 from messaging.models import Parked
 from messaging.queues import DELIVER
 from messaging.texts import error_line, safe, storable, traced, written
@@ -103,7 +104,7 @@ def _kept(raw: Any) -> dict[str, Any]:
         text = bytes(raw).decode("utf-8", "backslashreplace")
     else:
         text = raw if isinstance(raw, str) else written(raw)
-    return {"envelope": None, "raw": safe(text)[: conf.LARGEST_EVENT]}
+    return {"envelope": None, "raw": safe(text)[:LARGEST_EVENT_BYTES]}
 
 
 def arrived(parked: Parked) -> Any:

@@ -23,7 +23,7 @@ from messaging.models import Subscription
 
 #: Rows a page where nobody says otherwise. With 1,000 a page waits too often for the record's lock and the commit (a fifth slower,
 #: beside live traffic); with 5,000 the authority's memory grows, and nothing gets faster.
-PAGE = 2000
+PAGE_ROWS = 2000
 
 
 #: Beyond every position: asked for what is behind it, an authority says only where its head is.
@@ -56,7 +56,7 @@ def catch_up(
     *,
     source: str = "",
     until: int | None = None,
-    page_size: int = PAGE,
+    page_size: int = PAGE_ROWS,
     client: Authority | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Pulled:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from messaging import conf
 from messaging.contracts import Envelope
 from messaging.errors import InvalidEnvelope, UnknownHandler
 from messaging.handlers import Event, Handler, handler_for
+from messaging.limits import LARGEST_EVENT_BYTES
 from messaging.texts import plural, written
 
 #: Why a publisher's message isn't taken where it speaks for another one.
@@ -60,8 +60,8 @@ def arrival(consumer: str, raw: Any, publishers: Collection[str] | None = None) 
     """Read one envelope; what can't be read comes back with its reason, and so does what none of these publishers may say."""
     try:
         size = _size(raw)
-        if size > conf.LARGEST_EVENT:
-            raise InvalidEnvelope(f"Too large: {plural(size, 'byte')}, {conf.LARGEST_EVENT:,} are allowed.")
+        if size > LARGEST_EVENT_BYTES:
+            raise InvalidEnvelope(f"Too large: {plural(size, 'byte')}, {LARGEST_EVENT_BYTES:,} are allowed.")
         event, handler = read(consumer, raw)
         if publishers is not None and (event.source not in publishers or not event.type.startswith(f"{event.source}.")):
             raise InvalidEnvelope(FORGED)

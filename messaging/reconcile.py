@@ -20,13 +20,13 @@ from messaging.following import make_way
 from messaging.models import Subscription
 
 #: Rows of a comparison that are kept; beyond it they are counted.
-MOST_KEPT = 10_000
+MOST_KEPT_ROWS = 10_000
 
 
 @dataclass
 class Comparison:
     """`verdict`: in_sync, drift or unreachable, which is never in_sync; `error` says why. `counts`: by kind, all six of them.
-    `rows`: {"id", "kind", "authority", "cache"}, the first `MOST_KEPT`. `bytes` crossed the wire in `round_trips`.
+    `rows`: {"id", "kind", "authority", "cache"}, the first `MOST_KEPT_ROWS`. `bytes` crossed the wire in `round_trips`.
     `forgotten`: ids of tombstones that only the copy still has, because the authority purged them. They are no drift; the next
     repair or periodic look forgets them here too."""
 
@@ -68,7 +68,7 @@ def compare(
             drifted = [row for row in page if not forgotten(cache, row) and not (partial and row.kind == "missing")]
             for row in drifted:
                 found.counts[row.kind] += 1
-            found.rows += [as_dict(row) for row in drifted[: max(0, MOST_KEPT - len(found.rows))]]
+            found.rows += [as_dict(row) for row in drifted[: max(0, MOST_KEPT_ROWS - len(found.rows))]]
         found.verdict = "drift" if found.differing else "in_sync"
         settled = found.differing == found.counts["erased_here"]  # who is erased here is never decided on
         note(consumer, authority, drift=found.counts, compared_at=timezone.now())

@@ -65,9 +65,9 @@ GIVE_BACK = "if redis.call('lrem', KEYS[1], 1, ARGV[1]) == 1 then redis.call('rp
 #: A key that nobody writes. To read it waits, on a server that takes nothing too.
 REST = "contexts.rest"
 #: Milliseconds of such a wait: where several queues are asked, and where the broker is full or refuses.
-BETWEEN, LONGER = 100, 500
+BETWEEN_MILLISECONDS, LONGER_MILLISECONDS = 100, 500
 #: Seconds. An answer that says "nothing" earlier than this didn't wait: Redis is full.
-SOON = 0.1
+SOON_SECONDS = 0.1
 #: Lists and entries in a frame. Ours have a few dozen; a list costs a hundred times what it takes in JSON.
 MOST_PARTS = 10_000
 
@@ -86,7 +86,7 @@ def _payload(item: bytes, size: int, queue: str) -> dict[str, Any]:
     found, refused = _read(item, size)
     kept = {} if refused else found
     payload = {
-        "body": found["body"] if "refused" in found else item[: frames.KEPT].decode("utf-8", "backslashreplace"),
+        "body": found["body"] if "refused" in found else item[: frames.KEPT_BYTES].decode("utf-8", "backslashreplace"),
         "content-type": frames.CONTENT_TYPE,
         "content-encoding": frames.CONTENT_ENCODING,
         "headers": {},
@@ -105,7 +105,7 @@ def _payload(item: bytes, size: int, queue: str) -> dict[str, Any]:
 
 def _read(item: bytes, size: int) -> tuple[dict[str, Any], str]:
     """A frame, and why it isn't opened."""
-    if size > frames.LARGEST_FRAME:
+    if size > frames.LARGEST_FRAME_BYTES:
         return {}, frames.too_large(size)
     if item.count(b"[") + item.count(b"{") + item.count(b",") > MOST_PARTS:
         return {}, "Not opened: its frame has more parts than any of ours."
@@ -249,10 +249,10 @@ class Channel(redis.Channel):
         self._brpop_sent_at = monotonic()
         wait: tuple[Any, ...] = ("BLMOVE", queues[0], queues[0], "RIGHT", "RIGHT", timeout or self.brpop_timeout or 0)
         if self._resting or len(self._taking) > 1:
-            wait = ("XREAD", "BLOCK", LONGER if self._resting else BETWEEN, "STREAMS", REST, "$")
+            wait = ("XREAD", "BLOCK", LONGER_MILLISECONDS if self._resting else BETWEEN_MILLISECONDS, "STREAMS", REST, "$")
         keys = [key for taken in self._taking for key in (taken, _fetching(taken))]
         bounded = [int(frames.judged(self._queue(key))) for key in self._taking]
-        take = "EVAL", TAKE, len(keys), *keys, frames.LARGEST_FRAME, frames.KEPT, *bounded
+        take = "EVAL", TAKE, len(keys), *keys, frames.LARGEST_FRAME_BYTES, frames.KEPT_BYTES, *bounded
         # To move an item to where it is waits for one, and its answer, which nobody wants, may be as large as somebody made the
         # item. A full server refuses it at once, and that isn't heard either: what follows takes from there too.
         connection.send_packed_command(connection.pack_commands([("CLIENT", "REPLY", "SKIP"), wait, take]))
@@ -264,7 +264,7 @@ class Channel(redis.Channel):
         try:
             taken = self._answer(**options)
             if not taken:
-                self._resting = monotonic() - (self._brpop_sent_at or 0.0) < SOON
+                self._resting = monotonic() - (self._brpop_sent_at or 0.0) < SOON_SECONDS
                 raise redis.Empty()
             self._resting = False
             key, item, size = bytes_to_str(taken[0]), taken[1], int(taken[2])

@@ -20,8 +20,8 @@ from django.utils import timezone
 from django_outbox_pattern.models import Published
 
 from messaging import copies, databases, engines, marks, sequencer, steps
-from messaging.copies import LARGEST_MESSAGE
 from messaging.errors import OtherType
+from messaging.limits import LARGEST_MESSAGE_BYTES
 from messaging.models import Consumer
 from messaging.outbox_pattern import FAILED
 from messaging.sending import Sender
@@ -29,17 +29,17 @@ from messaging.wakeup import Waiter
 
 log = logging.getLogger(__name__)
 
-BATCH = 1000
+BATCH_ROWS = 1000
 #: Seconds from the start of a round to the next one's, unless a whole batch waits: where events come now and then, and where more
-#: than `DENSE` come a second. An event that comes after a quiet moment doesn't wait.
-SPACING, WIDE_SPACING = 0.015, 0.1
-DENSE = 250
+#: than `DENSE_PER_SECOND` come a second. An event that comes after a quiet moment doesn't wait.
+SPACING_SECONDS, WIDE_SPACING_SECONDS = 0.015, 0.1
+DENSE_PER_SECOND = 250
 #: Seconds over which events are counted for that: long enough that a few together aren't taken for many.
-WINDOW = 0.2
+WINDOW_SECONDS = 0.2
 #: Seconds between two heartbeats, and between two looks for marks that nobody needs any more.
-HEARTBEAT, PRUNE = 2.0, 60.0
+HEARTBEAT_SECONDS, PRUNE_SECONDS = 2.0, 60.0
 #: Seconds between tries while broker or database are away: doubling from the first to the last, with jitter.
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
 
 @dataclass
@@ -69,11 +69,11 @@ class Pace:
     def pause(self, events: int, now: float) -> float:
         """Seconds until the next round, after one that found so many events."""
         elapsed = self.began - self.before
-        if elapsed < WINDOW:
-            self.rate += (events - self.rate * elapsed) / WINDOW
+        if elapsed < WINDOW_SECONDS:
+            self.rate += (events - self.rate * elapsed) / WINDOW_SECONDS
         else:
             self.rate = events / elapsed
-        spacing = WIDE_SPACING if self.rate > DENSE else SPACING
+        spacing = WIDE_SPACING_SECONDS if self.rate > DENSE_PER_SECOND else SPACING_SECONDS
         return max(0.0, self.began + spacing - now)
 
 
@@ -83,7 +83,7 @@ class Relay:
 
     using: str
     app: Celery
-    batch: int = BATCH
+    batch: int = BATCH_ROWS
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ class Relay:
 
     def run(self) -> None:
         """Send until stopped; wait for commits in between. Survives the loss of broker and database, and says so once."""
-        waiter, pause, away = Waiter(self.using), FIRST_PAUSE, False
+        waiter, pause, away = Waiter(self.using), FIRST_PAUSE_SECONDS, False
         try:
             while not self.stop.is_set():
                 try:
@@ -111,11 +111,11 @@ class Relay:
                     self.sender.close()
                     connections[self.using].close()
                     self.stop.wait(pause * random.uniform(0.5, 1.5))
-                    pause = min(pause * 2, LONGEST_PAUSE)
+                    pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
                 else:
                     if away:
                         log.info("%s: sending again", self.using)
-                    pause, away = FIRST_PAUSE, False
+                    pause, away = FIRST_PAUSE_SECONDS, False
         finally:
             waiter.close()
             self.sender.close()
@@ -133,10 +133,10 @@ class Relay:
             # Workers of a release without marks know no fourth word; who has shown marks is a newer one.
             mark = round_.mark if round_ and consumer.marks else ""
             self.sender.heartbeat(consumer.queue, consumer.name, head, now, mark)
-        self.next_heartbeat = time.monotonic() + HEARTBEAT
+        self.next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
         if time.monotonic() >= self.next_prune:
             marks.prune(self.using)
-            self.next_prune = time.monotonic() + PRUNE
+            self.next_prune = time.monotonic() + PRUNE_SECONDS
 
     def run_once(self) -> Round:
         """One batch. Raises what broker or database raise; then nothing is marked, and the rows are sent again."""
@@ -153,7 +153,7 @@ class Relay:
             steps.reach("relay.claimed")
             done = Round(sent=len(good), failed=len(bad))
             for consumer in Consumer.objects.using(self.using):
-                for message in copies.messages(good, consumer, LARGEST_MESSAGE):
+                for message in copies.messages(good, consumer, LARGEST_MESSAGE_BYTES):
                     for passed in steps.outgoing(consumer, message):
                         self.sender.send(consumer.queue, consumer.name, passed)
                     done.messages += 1

@@ -25,7 +25,7 @@ from messaging.sending import Sender
 
 log = logging.getLogger(__name__)
 
-BATCH = 1000
+BATCH_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -162,12 +162,12 @@ def _rows(authority: str, window: Window, types: set[str]) -> QuerySet[Published
 def _batches(authority: str, window: Window, types: set[str]) -> Iterator[tuple[list[Sendable], datetime]]:
     """The window's events in the order in which they were recorded, and when the last of each batch was."""
     rows = _rows(authority, window, types).order_by("added", "id")
-    batch = list(rows.values_list("added", "id", "body")[:BATCH])
+    batch = list(rows.values_list("added", "id", "body")[:BATCH_ROWS])
     while batch:
         added, last, _ = batch[-1]
         yield _sendable(authority, [body for _, _, body in batch]), added
         behind = rows.filter(Q(added__gt=added) | Q(added=added, id__gt=last), added__gte=added)
-        batch = list(behind.values_list("added", "id", "body")[:BATCH])
+        batch = list(behind.values_list("added", "id", "body")[:BATCH_ROWS])
 
 
 def _sendable(authority: str, bodies: Sequence[dict[str, Any]]) -> list[Sendable]:

@@ -18,7 +18,7 @@ from messaging.errors import NoFeed
 from messaging.feeds import Feed, declared_feed
 from messaging.models import Ledger
 
-BATCH = 1000
+BATCH_ROWS = 1000
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Republished:
 def missing(authority: str) -> Iterator[str]:
     """Ids of the aggregates whose last change no event was recorded for. Raises `NoFeed`."""
     rows = _unannounced(authority, _feed(authority))
-    return rows.order_by("id").values_list("aggregate_id", flat=True).iterator(chunk_size=BATCH)
+    return rows.order_by("id").values_list("aggregate_id", flat=True).iterator(chunk_size=BATCH_ROWS)
 
 
 def preview(authority: str) -> list[str]:
@@ -75,7 +75,7 @@ def _batch(authority: str, feed: Feed, done: Republished, *, after: int, waiting
     """Record one batch behind this ledger id; returns the last id of it, or None where there was none."""
     with transaction.atomic(using=authority):
         rows = _unannounced(authority, feed).filter(id__gt=after).order_by("id")
-        locked = list(rows.select_for_update(skip_locked=not waiting)[: 1 if waiting else BATCH])
+        locked = list(rows.select_for_update(skip_locked=not waiting)[: 1 if waiting else BATCH_ROWS])
         steps.reach("republish.locked")
         entries = [entry for entry in locked if entry.aggregate_id not in done.refused]
         try:

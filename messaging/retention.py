@@ -23,7 +23,7 @@ from messaging.models import Sequence as Head
 from messaging.outbox_pattern import SENT
 from messaging.pointing import pointed_at
 
-BATCH = 1000
+BATCH_ROWS = 1000
 Progress = Callable[[int], None]
 
 
@@ -48,7 +48,7 @@ class Purged:
 
 
 def purge(authority: str, *, older_than: timedelta, dry_run: bool = False, progress: Progress = lambda done: None) -> Purged:
-    """Remove what is older and safe to lose, at most `BATCH` rows to a transaction; `progress` is called with the rows looked at in
+    """Remove what is older and safe to lose, at most `BATCH_ROWS` to a transaction; `progress` is called with the rows looked at in
     each. Safe to break off and to repeat. With `dry_run` only count."""
     before, done = timezone.now() - older_than, Purged()
     sequencer.stamp_pending(authority)  # a change that isn't in the feed yet holds its rows back
@@ -93,7 +93,7 @@ def _purge_outbox(authority: str, before: datetime, done: Purged, dry_run: bool,
     behind = Q()
     while True:
         with transaction.atomic(using=authority):
-            batch = list(rows.filter(behind).values_list("added", "id", "destination", "about")[:BATCH])
+            batch = list(rows.filter(behind).values_list("added", "id", "destination", "about")[:BATCH_ROWS])
             if not batch:
                 return
             keys = {pk: (".".join(wire.split(".")[:2]), str(subject)) for _, pk, wire, subject in batch}
@@ -114,7 +114,7 @@ def _purge_tombstones(authority: str, tracked: Tracked, before: datetime, done: 
     last = 0
     while True:
         with transaction.atomic(using=authority):
-            batch = list(entries.filter(position__gt=last).order_by("position")[:BATCH])
+            batch = list(entries.filter(position__gt=last).order_by("position")[:BATCH_ROWS])
             if not batch:
                 return
             safe = list(_safe(authority, tracked, batch, done))

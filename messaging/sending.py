@@ -13,7 +13,7 @@ from messaging.queues import DELIVER, HEARTBEAT, other_type, queue
 from messaging.texts import plural
 
 #: Messages in a queue from which on heartbeats stay away: its worker is behind or gone, and only the newest would count.
-MOST_WAITING = 100
+MOST_WAITING_MESSAGES = 100
 
 
 class Signer(Producer):  # type: ignore[misc]  # kombu has no types
@@ -67,7 +67,7 @@ class Sender:
 
     def heartbeat(self, queue_name: str, consumer: str, head: int, at: datetime, mark: str = "") -> None:
         """The publisher's head at a time of its clock, and its round's mark. None is added where nobody takes the older ones."""
-        if self._declared(queue_name).message_count < MOST_WAITING:
+        if self._declared(queue_name).message_count < MOST_WAITING_MESSAGES:
             values = {"consumer": consumer, "authority": self.publisher, "head": head, "at": at.isoformat()}
             values |= {"mark": mark} if mark else {}
             self._send(queue_name, HEARTBEAT, values, "a heartbeat")

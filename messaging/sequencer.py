@@ -17,12 +17,12 @@ from django.db import DatabaseError, connections
 from messaging import databases, engines
 from messaging.models import Sequence
 
-BATCH = 2000
+BATCH_ROWS = 2000
 #: How often a round is tried that others were in the way of: under a strict isolation level, the second of two stampers fails.
 TRIES = 5
 
 
-def stamp_pending(using: str, *, batch: int = BATCH, limit: int | None = None) -> int:
+def stamp_pending(using: str, *, batch: int = BATCH_ROWS, limit: int | None = None) -> int:
     """Stamp committed changes that have no position yet, `batch` to a transaction, up to `limit`; returns how many.
 
     Must run outside a transaction: a position that isn't committed is one that a reader could skip.

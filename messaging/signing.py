@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 
 from messaging import conf, keys
 from messaging.errors import MessageRejected
-from messaging.limits import LARGEST_BODY as LARGEST_BODY
+from messaging.limits import LARGEST_BODY_BYTES as LARGEST_BODY_BYTES
 from messaging.texts import plural
 
 #: The headers of a message that say who sent it, and prove it.
@@ -60,8 +60,8 @@ def check(headers: Mapping[str, Any], task: str, body: Any) -> str | None:
 def measure(body: Any) -> None:
     """Raises `MessageRejected` for more than a relay sends."""
     size = len(body) if isinstance(body, bytes | bytearray | memoryview | str) else 0
-    if size > LARGEST_BODY:
-        raise MessageRejected(f"too large: {plural(size, 'byte')}, {LARGEST_BODY:,} are allowed.")
+    if size > LARGEST_BODY_BYTES:
+        raise MessageRejected(f"too large: {plural(size, 'byte')}, {LARGEST_BODY_BYTES:,} are allowed.")
 
 
 def written(headers: Mapping[str, Any], body: Any) -> str:
@@ -71,7 +71,7 @@ def written(headers: Mapping[str, Any], body: Any) -> str:
         content = body if isinstance(body, str) else bytes(body).decode()
     except (TypeError, UnicodeDecodeError):
         return ""
-    if len(content) > LARGEST_BODY:
+    if len(content) > LARGEST_BODY_BYTES:
         return ""
     texts = {name: headers[name] for name in (PUBLISHER, SIGNATURE) if isinstance(headers.get(name), str)}
     return json.dumps({**texts, "body": content})

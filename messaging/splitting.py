@@ -41,7 +41,7 @@ __all__ = [
 
 TOKEN_TTL = timedelta(days=365)
 #: How often a load waits for rows of another feed that its own rows refer to, and how long each time, in seconds.
-TRIES, WAIT = 20, 0.5
+TRIES, WAIT_SECONDS = 20, 0.5
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def load(
     split: Split,
     app: Celery,
     *,
-    page_size: int = pulling.PAGE,
+    page_size: int = pulling.PAGE_ROWS,
     expecting: Callable[[int], None] = lambda rows: None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Loaded:
@@ -142,7 +142,7 @@ def _loaded(
             if number == TRIES - 1:
                 raise
             follow_others(follower.context, owning.feed)
-            time.sleep(WAIT)
+            time.sleep(WAIT_SECONDS)
     raise AssertionError("unreachable")
 
 
@@ -162,7 +162,7 @@ def register(owning: Side, follower: Side) -> None:
         registry.open_bootstrap(authority=owning.context, name=follower.context, ttl=None)
 
 
-def flip(split: Split, receiver: Side, app: Celery, *, longest: timedelta, page_size: int = pulling.PAGE) -> int:
+def flip(split: Split, receiver: Side, app: Celery, *, longest: timedelta, page_size: int = pulling.PAGE_ROWS) -> int:
     """Hand the rows over to `receiver`, which has been following them; returns for how many milliseconds writers were held. Then
     `load` lets the giver follow.
 

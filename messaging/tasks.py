@@ -15,7 +15,7 @@ from django.db import DatabaseError, InterfaceError
 from pydantic import Field, TypeAdapter
 
 from messaging import checkpoints, conf, databases, inbox, outages, parking, retries, signing
-from messaging.contracts import LARGEST, Moment
+from messaging.contracts import LARGEST_INTEGER, Moment
 from messaging.errors import DatabaseAway, MessagingError, Paused
 from messaging.queues import DELIVER, HEARTBEAT
 from messaging.reading import FORGED
@@ -24,8 +24,8 @@ from messaging.texts import said
 log = logging.getLogger(__name__)
 #: Seconds that a message is held before it goes back to its queue, at least and at most: a broken database isn't hammered, and the
 #: broker's patience is longer.
-PAUSE = (0.5, 1.5)
-HEAD: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=LARGEST)])
+PAUSE_SECONDS = (0.5, 1.5)
+HEAD: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=LARGEST_INTEGER)])
 MARK: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(max_length=32)])
 TIME: TypeAdapter[datetime] = TypeAdapter(Moment)
 
@@ -43,7 +43,7 @@ def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
             outages.began(log, consumer, "messages stay in the queue", error)
         else:
             log.warning("%s", error)
-        time.sleep(random.uniform(*PAUSE))
+        time.sleep(random.uniform(*PAUSE_SECONDS))
         raise Reject(str(error), requeue=True) from error
     outages.ended(log, consumer)
     log.info("%s: %s", consumer, outcome)

@@ -26,17 +26,17 @@ log = logging.getLogger(__name__)
 State = Subscription.State
 
 #: Seconds between two looks.
-LOOK = 1.0
+LOOK_SECONDS = 1.0
 #: Seconds that an event may be under way before its place counts as a hole.
-GRACE = 3.0
+GRACE_SECONDS = 3.0
 #: Without a heartbeat for so many seconds the events' road counts as closed, and the feed is followed instead.
-SILENCE = 8.0
+SILENCE_SECONDS = 8.0
 #: Seconds between two reports of the checkpoint to the authority, which are also the proof that it answers.
-REPORT = 30.0
+REPORT_SECONDS = 30.0
 #: Seconds between two comparisons of a copy that is in doubt.
-DOUBTED = 30.0
+DOUBTED_SECONDS = 30.0
 #: Seconds until an authority that didn't answer is asked again: doubling from the first to the last, with jitter.
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 
 @dataclass
@@ -51,25 +51,25 @@ class Watch:
     compared: float = field(default_factory=time.monotonic)
     doubted: float = -math.inf
     asked: float = 0.0
-    pause: float = FIRST_PAUSE
+    pause: float = FIRST_PAUSE_SECONDS
     quiet_until: float = 0.0
     arrived: deque[tuple[float, int]] = field(default_factory=deque)
     told_new: bool = False
     told_left: bool = False
-    doubt_pause: float = DOUBTED
+    doubt_pause: float = DOUBTED_SECONDS
 
     def overdue(self, row: Subscription) -> int:
-        """The highest position that had arrived `GRACE` ago: what is still missing below it has had its time to come.
+        """The highest position that had arrived `GRACE_SECONDS` ago: what is still missing below it has had its time to come.
 
         `behind_since` can't tell, for it begins anew whenever the checkpoint moves: a hundred holes would take a hundred times
         as long as one.
         """
         now = time.monotonic()
         self.arrived.append((now, row.ahead[-1][1] if row.ahead else 0))
-        while len(self.arrived) > 1 and now - self.arrived[1][0] >= GRACE:
+        while len(self.arrived) > 1 and now - self.arrived[1][0] >= GRACE_SECONDS:
             self.arrived.popleft()
         at, position = self.arrived[0]
-        return position if now - at >= GRACE else 0
+        return position if now - at >= GRACE_SECONDS else 0
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Tending:
     def run(self) -> None:
         while not self.stop.is_set():
             self.look()
-            self.stop.wait(LOOK)
+            self.stop.wait(LOOK_SECONDS)
         for watch in self._watches.values():
             watch.client.close()
         connections[self.consumer].close()
@@ -121,7 +121,7 @@ class Tending:
         except (Unreachable, Denied, BelowFloor) as error:
             self._postpone(authority, watch, error)
         else:
-            watch.pause = FIRST_PAUSE
+            watch.pause = FIRST_PAUSE_SECONDS
 
     def _wait(self, watch: Watch, error: Exception) -> None:
         """The consumer's database can't be used now: neither what is pulled nor that an authority is away can be noted."""
@@ -142,7 +142,7 @@ class Tending:
         pull = self.pull and (row.state != State.NEW or row.checkpoint > 0)
         if pull:
             self._fill(authority, watch, row)
-        if now - watch.reported >= REPORT or row.state in (State.NEW, State.UNREACHABLE) or history.unverified(row):
+        if now - watch.reported >= REPORT_SECONDS or row.state in (State.NEW, State.UNREACHABLE) or history.unverified(row):
             row = self._report(authority, watch)
         if row.doubt and now - watch.doubted >= watch.doubt_pause:
             watch.doubted = now
@@ -176,7 +176,7 @@ class Tending:
             return  # the split is still loading, or was given up
         pulling.catch_up(self.consumer, authority, source="follow", client=watch.client)
         now = time.monotonic()
-        if now - watch.reported >= REPORT or row.state == State.UNREACHABLE:
+        if now - watch.reported >= REPORT_SECONDS or row.state == State.UNREACHABLE:
             self._report(authority, watch)
         if self.compare_every and now - watch.compared >= self.compare_every:
             watch.compared = now
@@ -185,10 +185,10 @@ class Tending:
     def _fill(self, authority: str, watch: Watch, row: Subscription) -> None:
         """Pull the holes that nothing came for, or what is behind the checkpoint where nothing comes at all."""
         now, overdue = timezone.now(), watch.overdue(row)
-        stuck = row.behind_since is not None and _far(row.behind_since, now, GRACE)
+        stuck = row.behind_since is not None and _far(row.behind_since, now, GRACE_SECONDS)
         if stuck or _hole(row, overdue):
             self._fill_holes(authority, watch, row, overdue)
-        elif row.heartbeat_at is None or _far(row.heartbeat_at, now, SILENCE):
+        elif row.heartbeat_at is None or _far(row.heartbeat_at, now, SILENCE_SECONDS):
             # No heartbeat: neither does the broker bring events. A look at the feed notes that it was heard of.
             pulled = pulling.catch_up(self.consumer, authority, client=watch.client)
             if pulled.applied:
@@ -218,9 +218,9 @@ class Tending:
         compared again at growing distances: a comparison reads both sides whole."""
         log.warning("%s: its copy of %s is in doubt: %s", self.consumer, authority, row.doubt)
         found = reconcile.compare(self.consumer, authority, client=watch.client)
-        watch.doubt_pause = min(2 * watch.doubt_pause, max(DOUBTED, self.compare_every))
+        watch.doubt_pause = min(2 * watch.doubt_pause, max(DOUBTED_SECONDS, self.compare_every))
         if not pulling.subscribed(self.consumer, authority).doubt:
-            watch.doubt_pause = DOUBTED
+            watch.doubt_pause = DOUBTED_SECONDS
             log.info("%s: its copy of %s is as its authority has it, and in doubt no more", self.consumer, authority)
         if found.verdict != "drift":
             return
@@ -263,7 +263,7 @@ class Tending:
 
     def _rest(self, watch: Watch) -> None:
         watch.quiet_until = time.monotonic() + watch.pause * random.uniform(0.5, 1.5)
-        watch.pause = min(watch.pause * 2, LONGEST_PAUSE)
+        watch.pause = min(watch.pause * 2, LONGEST_PAUSE_SECONDS)
 
 
 def _far(moment: datetime, now: datetime, seconds: float) -> bool:

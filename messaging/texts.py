@@ -7,7 +7,7 @@ from traceback import format_tb
 from typing import Any
 
 #: How deep a value may be nested that is stored as JSON. Python's own reader and writer give up at less than 1,000.
-DEEPEST = 100
+DEEPEST_LEVELS = 100
 #: Characters that steer a terminal, or the direction in which it writes, and aren't seen.
 _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
@@ -59,7 +59,7 @@ def traced(error: BaseException) -> str:
 
 def storable(value: Any) -> bool:
     """Whether both databases take this as JSON: they refuse NaN, NUL characters and lone surrogates."""
-    if _depth_exceeds(value, DEEPEST):
+    if _depth_exceeds(value, DEEPEST_LEVELS):
         return False
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -20,7 +20,7 @@ from messaging.engines.shape import Tracked, literal
 from messaging.feeds import Feed
 from messaging.models import Ledger
 
-BATCH = 1000
+BATCH_ROWS = 1000
 
 
 def enter(authority: str, feed: Feed) -> None:
@@ -85,8 +85,8 @@ def _changed(authority: str, feed: Feed) -> Iterator[Ledger]:
     """Entries whose row says something else than the event of its present version."""
     rows = Published.objects.using(authority).filter(destination__startswith=f"{feed.label}.")
     texts = rows.annotate(text=Cast("body", models.TextField())).values_list("pk", "text")
-    newest_first = texts.order_by("-added", "-id").iterator(chunk_size=BATCH)
-    while batch := list(islice(newest_first, BATCH)):
+    newest_first = texts.order_by("-added", "-id").iterator(chunk_size=BATCH_ROWS)
+    while batch := list(islice(newest_first, BATCH_ROWS)):
         sendable, _ = copies.sort([(key, text, None) for key, text in batch])
         last = {(found.event["subject"], found.event["aggregateversion"]): found.event["data"] for found in sendable}
         entries = Ledger.objects.using(authority).filter(

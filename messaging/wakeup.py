@@ -1,7 +1,7 @@
 """How a commit wakes the relay at once.
 
 PostgreSQL delivers NOTIFY with the commit. On SQLite a byte in a named pipe does, written after the commit; each byte wakes one of
-the relays that wait, which is all it takes. Whoever misses a wake-up looks again after `POLL` seconds.
+the relays that wait, which is all it takes. Whoever misses a wake-up looks again after `POLL_SECONDS`.
 
 Behind a pooler that gives each transaction another server connection LISTEN is accepted, and nothing ever arrives. So a waiter
 sends itself a notification first; where that doesn't come, it says so once, and only looks.
@@ -24,9 +24,9 @@ from messaging.engines.postgresql import NOTIFY_CHANNEL
 log = logging.getLogger(__name__)
 
 #: Seconds that a waiter's own notification may take.
-HEARD = 2.0
+HEARD_SECONDS = 2.0
 #: The fallback: seconds until a relay looks without having been woken.
-POLL = 1.0
+POLL_SECONDS = 1.0
 
 
 def wake(using: str) -> None:
@@ -58,7 +58,7 @@ def _write(pipe: Path) -> None:
 
 
 class Waiter:
-    """Where a relay waits: `wait()` returns after a commit of its context, or after `POLL` seconds."""
+    """Where a relay waits: `wait()` returns after a commit of its context, or after `POLL_SECONDS`."""
 
     def __init__(self, using: str) -> None:
         self.using = using
@@ -72,8 +72,8 @@ class Waiter:
             self._open_pipe()  # now, so that a commit before the first wait isn't missed
 
     def wait(self, seconds: float | None = None) -> None:
-        """Return at a wake-up, or after `seconds` (`POLL` by default)."""
-        self._wait(POLL if seconds is None else seconds)
+        """Return at a wake-up, or after `seconds` (`POLL_SECONDS` by default)."""
+        self._wait(POLL_SECONDS if seconds is None else seconds)
 
     def close(self) -> None:
         if self._descriptor is not None:
@@ -125,12 +125,12 @@ class Waiter:
                 other.execute(f"NOTIFY {NOTIFY_CHANNEL}")
             finally:
                 other.close()
-            for _ in raw.notifies(timeout=HEARD, stop_after=1):
+            for _ in raw.notifies(timeout=HEARD_SECONDS, stop_after=1):
                 heard = True
         if self._hears and not heard:
             log.warning(
                 "%s: no commit wakes the relay, because LISTEN doesn't work on this connection: it looks every %g s. "
                 "A pooler has to pool sessions for it; or give the relay a database URL that leads to the server itself.",
-                *(self.using, POLL),
+                *(self.using, POLL_SECONDS),
             )
         self._hears = heard

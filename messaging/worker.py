@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30
 
 #: Seconds before a message that couldn't be parked goes back to its queue, at least and at most: it comes again at once.
-PAUSE = (0.5, 1.5)
+PAUSE_SECONDS = (0.5, 1.5)
 
 
 #: Celery's loggers that tell of the connection, and its line about each message that was in hand as it broke.
@@ -37,14 +37,14 @@ TALKATIVE = (
 )
 UNACKNOWLEDGED = ("Couldn't ack", "Couldn't reject")
 #: Seconds between two tries to reach the broker, at most.
-LONGEST_PAUSE = 5
+LONGEST_PAUSE_SECONDS = 5
 
 
 def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
     """Park what the worker can't read, or what nobody vouches for, with its `headers`. False where the database didn't take it."""
     if context not in conf.contexts():
         log.error("a message for %r can't be kept here: %s", context, reason)
-        time.sleep(random.uniform(*PAUSE))
+        time.sleep(random.uniform(*PAUSE_SECONDS))
         return False
     try:
         close_old_connections()
@@ -57,7 +57,7 @@ def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None
             outages.began(log, context, "what can't be read isn't parked and goes back to the queue", said(error))
         else:
             log.exception("a message for %s could not be parked; it goes back to the queue", context)
-        time.sleep(random.uniform(*PAUSE))
+        time.sleep(random.uniform(*PAUSE_SECONDS))
         return False
     finally:
         connections[context].close()  # this is the worker's main process; its children must not inherit a connection
@@ -84,7 +84,7 @@ class ParkingConsumer(Consumer):
             self._say_away(error)
 
         limit = self.app.conf.broker_connection_max_retries
-        connected = conn.ensure_connection(failed, limit, interval_max=LONGEST_PAUSE, callback=maybe_shutdown)
+        connected = conn.ensure_connection(failed, limit, interval_max=LONGEST_PAUSE_SECONDS, callback=maybe_shutdown)
         self.first_connection_attempt = False
         if self._away:
             log.info("the broker answers again")

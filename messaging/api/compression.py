@@ -12,7 +12,7 @@ from django.utils.cache import patch_vary_headers
 from rest_framework.response import Response
 
 #: Shorter answers are sent as they are.
-SHORTEST = 200
+SHORTEST_BYTES = 200
 LEVEL = 1
 
 _ACCEPTED = re.compile(r"\bgzip\b")
@@ -26,7 +26,7 @@ def compressed(response: Response, request: HttpRequest) -> Response:
 
 
 def _compress(response: SimpleTemplateResponse, accepted: bool) -> None:
-    if len(response.content) < SHORTEST:
+    if len(response.content) < SHORTEST_BYTES:
         return
     patch_vary_headers(response, ("Accept-Encoding",))
     if accepted:

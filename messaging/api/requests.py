@@ -15,7 +15,7 @@ from rest_framework.parsers import BaseParser
 from messaging.texts import plural
 
 #: Bytes of JSON.
-LARGEST_BODY = 256 * 1024
+LARGEST_REQUEST_BYTES = 256 * 1024
 
 
 class RequestTooLarge(APIException):
@@ -34,9 +34,9 @@ class Json(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        raw = stream.read(LARGEST_BODY + 1)
-        if len(raw) > LARGEST_BODY:
-            raise RequestTooLarge(LARGEST_BODY)
+        raw = stream.read(LARGEST_REQUEST_BYTES + 1)
+        if len(raw) > LARGEST_REQUEST_BYTES:
+            raise RequestTooLarge(LARGEST_REQUEST_BYTES)
         try:
             return from_json(raw, allow_inf_nan=False)
         except ValueError as error:

@@ -64,7 +64,7 @@ fingerprints = extend_schema(
         200: OpenApiResponse(shapes.Fingerprints, "What was asked for, in its order; records of unknown ids are left out."),
         **_WRONG,
         **_UNKNOWN,
-        413: OpenApiResponse(shapes.Reason, f"`too_large`: more than {requests.LARGEST_BODY} bytes."),
+        413: OpenApiResponse(shapes.Reason, f"`too_large`: more than {requests.LARGEST_REQUEST_BYTES} bytes."),
         415: OpenApiResponse(shapes.Reason, "`unsupported_media_type`: the body is JSON, and says so."),
     },
 )

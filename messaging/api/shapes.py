@@ -9,7 +9,7 @@ from rest_framework import serializers
 from messaging.fingerprints import MOST_LISTED
 
 MOST_CHANGES = 10_000
-LONGEST_WAIT = 30
+LONGEST_WAIT_SECONDS = 30
 MOST_BOUNDS, MOST_ROWS, MOST_IDS = 2_000, 500, 1_000
 LAST_POSITION = 2**63 - 1
 
@@ -57,7 +57,9 @@ class ChangesQuery(serializers.Serializer[Any]):
     since = Position(help_text="Where to go on from; 0: the beginning.")
     until = Position(required=False, help_text="The last position that is wanted; else the head.")
     limit = Number(min_value=1, max_value=MOST_CHANGES, default=1000, help_text="The most changes that are wanted.")
-    wait = Number(min_value=0, max_value=LONGEST_WAIT, default=0, help_text="Seconds to wait for a change where there is none.")
+    wait = Number(
+        min_value=0, max_value=LONGEST_WAIT_SECONDS, default=0, help_text="Seconds to wait for a change where there is none."
+    )
     checkpoint = Position(
         required=False, help_text="Up to where the consumer has everything. It is noted, as far as the head goes."
     )

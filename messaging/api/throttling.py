@@ -14,7 +14,7 @@ from rest_framework.throttling import BaseThrottle
 from messaging import conf
 
 #: Seconds of a span. Short, so that nobody has to wait for long.
-SPAN = 10
+SPAN_SECONDS = 10
 
 
 class ConsumerThrottle(BaseThrottle):
@@ -22,14 +22,14 @@ class ConsumerThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         rate, now = conf.api_rate(), time.time()
-        self.seconds = SPAN - now % SPAN
+        self.seconds = SPAN_SECONDS - now % SPAN_SECONDS
         if request.auth is None or not rate:
             return True
-        key = f"messaging-api:{view.authority}:{request.auth.name}:{int(now // SPAN)}"
-        if cache.add(key, 1, timeout=2 * SPAN):
+        key = f"messaging-api:{view.authority}:{request.auth.name}:{int(now // SPAN_SECONDS)}"
+        if cache.add(key, 1, timeout=2 * SPAN_SECONDS):
             return True
         try:
-            return int(cache.incr(key)) <= rate * SPAN
+            return int(cache.incr(key)) <= rate * SPAN_SECONDS
         except ValueError:  # it was thrown out of the cache just now
             return True
 

@@ -23,7 +23,7 @@ from messaging.feeds import Feed, declared_feed
 from messaging.models import Consumer
 
 #: Seconds between two looks of a long poll.
-LOOK = 0.2
+LOOK_SECONDS = 0.2
 
 
 class ConsumerView(APIView):
@@ -90,7 +90,7 @@ class ChangesView(ConsumerView):
             )
         deadline = time.monotonic() + asked["wait"]
         while time.monotonic() < deadline and not feed.waits(self.alias, since):
-            time.sleep(LOOK)
+            time.sleep(LOOK_SECONDS)
         page = feed.page(
             self.alias, self.feed(), since=since, until=asked.get("until"), limit=asked["limit"], fields=consumer.fields
         )

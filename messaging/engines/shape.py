@@ -7,13 +7,13 @@ from typing import Any
 from django.db import models
 
 #: PostgreSQL cuts longer names off without an error, and two that were cut can be one.
-LONGEST_NAME = 63
+LONGEST_NAME_BYTES = 63
 
 
 def identifier(name: str) -> str:
     """A name for something in the database: as given, or beyond the longest with a hash of the whole name at its end."""
     plain = name.replace('"', "")
-    if len(plain.encode()) <= LONGEST_NAME:
+    if len(plain.encode()) <= LONGEST_NAME_BYTES:
         return plain
     return f"{plain.encode()[:46].decode(errors='ignore')}_{hashlib.sha256(plain.encode()).hexdigest()[:16]}"
 

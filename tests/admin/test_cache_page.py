@@ -22,7 +22,7 @@ BUTTONS = "/admin/billing/cacheduser/reconcile/"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch) -> None:
     """A second for what is under way is right for people, and long for tests."""
-    monkeypatch.setattr(differences, "SETTLE", 0.02)
+    monkeypatch.setattr(differences, "SETTLE_SECONDS", 0.02)
 
 
 @pytest.fixture

@@ -160,14 +160,14 @@ def test_what_is_not_json_is_refused(users_api, body):
 
 def test_a_body_may_be_as_long_as_the_limit_and_no_longer(users_api):
     body = json.dumps({"ids": [ID]}).encode()
-    assert users_api.post(body.ljust(requests.LARGEST_BODY)).json() == {"records": []}
-    answer = users_api.post(body.ljust(requests.LARGEST_BODY + 1))
+    assert users_api.post(body.ljust(requests.LARGEST_REQUEST_BYTES)).json() == {"records": []}
+    answer = users_api.post(body.ljust(requests.LARGEST_REQUEST_BYTES + 1))
     assert (answer.status_code, answer.json()["reason"]) == (413, "too_large")
 
 
 def test_the_largest_questions_are_shorter_than_the_limit():
     longest = len(json.dumps("f" * 36)) + 2
-    assert (shapes.MOST_BOUNDS + 2 * shapes.MOST_ROWS + shapes.MOST_IDS) * (longest + 4) < requests.LARGEST_BODY
+    assert (shapes.MOST_BOUNDS + 2 * shapes.MOST_ROWS + shapes.MOST_IDS) * (longest + 4) < requests.LARGEST_REQUEST_BYTES
 
 
 @pytest.mark.parametrize(

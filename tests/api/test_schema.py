@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from schemathesis.checks import positive_data_acceptance
 
-from messaging.api.requests import LARGEST_BODY
+from messaging.api.requests import LARGEST_REQUEST_BYTES
 from messaging.models import Consumer
 from tests.api.conftest import Api, registered
 from users.models import User
@@ -106,7 +106,10 @@ def test_the_pages_of_the_schema_need_nobody_elses_server(client):
 def test_refusals_that_the_fuzzer_does_not_come_to_are_as_the_schema_says(token, settings):
     api = Api(token)
     fingerprints = "/api/users/fingerprints/"
-    refused = {413: api.post(b" " * (LARGEST_BODY + 1)), 415: api.ask("POST", "fingerprints/", b"<a/>", content_type="text/xml")}
+    refused = {
+        413: api.post(b" " * (LARGEST_REQUEST_BYTES + 1)),
+        415: api.ask("POST", "fingerprints/", b"<a/>", content_type="text/xml"),
+    }
     settings.MESSAGING = {**settings.MESSAGING, "API_RATE": 0.1}  # one in a span; and a span may end meanwhile
     refused[429] = next(answer for _ in range(3) if (answer := api.post({"ids": []})).status_code == 429)
     for status, answer in refused.items():

@@ -11,14 +11,14 @@ from django.core.cache import cache
 from django.test import Client
 
 from messaging import client
-from messaging.api.throttling import SPAN
+from messaging.api.throttling import SPAN_SECONDS
 from messaging.client import Authority
 from messaging.errors import Denied, Unreachable
 from tests.api.conftest import Api, registered
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 RATE = 0.5
-IN_A_SPAN = int(RATE * SPAN)
+IN_A_SPAN = int(RATE * SPAN_SECONDS)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_too_many_requests_are_refused_until_the_span_is_over(users_api: Api, sl
     assert refused.status_code == 429
     assert refused.json()["reason"] == "throttled"
     assert set(refused.json()) == {"reason", "detail"}
-    assert 1 <= int(refused.headers["Retry-After"]) <= SPAN
+    assert 1 <= int(refused.headers["Retry-After"]) <= SPAN_SECONDS
 
 
 def test_one_consumer_s_loop_is_nothing_to_another(users_api: Api, slow: None) -> None:
@@ -130,7 +130,7 @@ def test_who_says_no_time_or_a_late_one_counts_as_one_that_does_not_answer(autho
 
 
 def test_the_client_s_patience_ends(authority: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "PATIENCE", 2.0)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 2.0)
     authority.answers += [later("1")] * 9
     with pytest.raises(Unreachable, match="too many requests"):
         authority.registration()

@@ -54,7 +54,7 @@ def repair():
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(differences, "SETTLE", 0.02)
+    monkeypatch.setattr(differences, "SETTLE_SECONDS", 0.02)
 
 
 @pytest.fixture

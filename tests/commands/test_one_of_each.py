@@ -36,7 +36,7 @@ def said(*words):
 @pytest.fixture
 def one(api, monkeypatch):  # noqa: F811
     """One user at the authority, and a copy that is equal."""
-    monkeypatch.setattr(differences, "SETTLE", 0.02)
+    monkeypatch.setattr(differences, "SETTLE_SECONDS", 0.02)
     (key,) = authority_has(1)
     cache_has({key: (1, "active")})
     return key

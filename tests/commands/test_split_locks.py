@@ -172,7 +172,7 @@ def test_the_end_of_a_split_and_a_follower_do_not_wait_for_each_other():
 
 
 def test_what_cannot_be_given_goes_back_to_whom_it_was_taken_from(monkeypatch):
-    monkeypatch.setattr("messaging.ownership.PATIENCE", 0.5)
+    monkeypatch.setattr("messaging.ownership.PATIENCE_SECONDS", 0.5)
     User.objects.using("monolith").create(email="ada@example.org", name="Ada")
     call("split", "users")
     with beside_from("split.taken", "users", holding):
@@ -185,7 +185,7 @@ def test_what_cannot_be_given_goes_back_to_whom_it_was_taken_from(monkeypatch):
 
 
 def test_rows_that_are_between_are_said_to_be(monkeypatch):
-    monkeypatch.setattr("messaging.ownership.PATIENCE", 0.5)
+    monkeypatch.setattr("messaging.ownership.PATIENCE_SECONDS", 0.5)
     found = splitting.split_of("users")
     call("split", "users")
     ownership.pause(found.old.guard, timedelta(seconds=30))

@@ -111,7 +111,7 @@ def test_a_copy_that_was_compared_and_equal_has_no_drift():
 
 
 def test_nothing_is_cut_off_at_80_columns(monkeypatch):
-    monkeypatch.setattr("messaging.console.WIDTH", 80)
+    monkeypatch.setattr("messaging.console.WIDTH_COLUMNS", 80)
     Subscription.objects.using("billing").create(
         authority="users", state="bootstrapping", checkpoint=123_456_789, head=123_456_789, drift={"missing": 10, "corrupt": 3}
     )

@@ -23,7 +23,7 @@ class Programs:
 
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Programs:
-    monkeypatch.setattr(announcing, "STATES", 0.0)
+    monkeypatch.setattr(announcing, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(announcing, "answers", lambda url: True)
     monkeypatch.setattr(announcing, "log_of", lambda name: tmp_path / f"{name}.log")
     (tmp_path / "relay-users.log").write_text("starting\nModuleNotFoundError: No module named 'users'\n")

@@ -315,7 +315,7 @@ def test_forged_altered_and_replayed_messages_do_no_harm(stack, broker):
             (lie, {**headers, "signature": keys.text(foreign)}),
             (lie, {**headers, "publisher": "mallory"}),
             (lie, {**headers, **signing.signed("billing", DELIVER, lie)}),
-            (body + b" " * signing.LARGEST_BODY, headers),
+            (body + b" " * signing.LARGEST_BODY_BYTES, headers),
             (future, {**headers, "task": HEARTBEAT}),
             (future, {**unsigned, "task": HEARTBEAT}),
         ]

@@ -80,7 +80,7 @@ def check(stack, worker, number):
 @pytest.mark.parametrize("compression", ["application/x-gzip", "bzip2", "xz"])
 def test_a_compressed_message_is_parked_unopened(stack, broker, compression):
     body = bomb(compression)
-    assert len(body) < signing.LARGEST_BODY
+    assert len(body) < signing.LARGEST_BODY_BYTES
     put(broker, body, {"task": DELIVER, "id": "1", "compression": compression})
     worker = stack.worker("billing")
     assert check(stack, worker, 1) == [f"Not opened: it is compressed ('{compression}')."]
@@ -151,8 +151,13 @@ def test_no_item_in_the_list_ends_the_worker(stack, broker):
 @pytest.mark.parametrize("broker", ["valkey"], indirect=True)
 @pytest.mark.parametrize("began", ["before", "after"])
 def test_what_is_larger_or_fuller_than_any_frame_is_not_read(stack, broker, began):
-    full = json.dumps(frame(headers={"task": "x", "x": [[]] * (frames.LARGEST_FRAME // 5)})).encode()
-    items = [b" " * 64 * 1024 * 1024, b"[" * frames.LARGEST_FRAME, full, json.dumps(frame()).encode() + b" " * frames.LARGEST_FRAME]
+    full = json.dumps(frame(headers={"task": "x", "x": [[]] * (frames.LARGEST_FRAME_BYTES // 5)})).encode()
+    items = [
+        b" " * 64 * 1024 * 1024,
+        b"[" * frames.LARGEST_FRAME_BYTES,
+        full,
+        json.dumps(frame()).encode() + b" " * frames.LARGEST_FRAME_BYTES,
+    ]
     worker = stack.worker("billing") if began == "after" else None
     if worker:
         wait_for(lambda: "ready" in stack.log.read_text(), timeout=PATIENCE, what="the worker to be ready", seen=stack.tail)

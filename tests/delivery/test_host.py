@@ -28,7 +28,7 @@ def host(broker):
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a context's"])
 def test_a_message_of_a_hosts_is_as_kombu_makes_it(host, beside):
-    sent = {"large": base64.b64encode(b"x" * frames.LARGEST_FRAME).decode(), "compressed": 1}
+    sent = {"large": base64.b64encode(b"x" * frames.LARGEST_FRAME_BYTES).decode(), "compressed": 1}
     producer = Producer(host.default_channel)
     properties = {"reply_to": "somebody", "correlation_id": "5", "priority": 3}
     producer.publish({"large": sent["large"]}, routing_key="host", exchange="", **properties)

@@ -29,7 +29,7 @@ MIB = 1024 * 1024
 @pytest.fixture
 def authority(api, settings, monkeypatch):
     """The authority with five users, of whom billing has a live copy; its answers can be bent from here on."""
-    monkeypatch.setattr(differences, "SETTLE", 0.0)  # nothing is on its way
+    monkeypatch.setattr(differences, "SETTLE_SECONDS", 0.0)  # nothing is on its way
     save(demo_users(5), with_events=False)
     pulling.catch_up("billing", "users")
     Subscription.objects.using("billing").update(state="live")
@@ -157,11 +157,11 @@ def test_rows_that_are_told_again_end_a_comparison(authority, client):
 def test_pages_of_large_rows_come_in_smaller_ones(authority, client, monkeypatch):
     """A page of 2,000 rows may be larger than an answer may be, where each is large; that must not stop a copy for good."""
     User.objects.using("users").update(status="suspended")
-    monkeypatch.setattr(answers, "LARGEST_ANSWER", 600)
+    monkeypatch.setattr(answers, "LARGEST_ANSWER_BYTES", 600)
     assert pulling.catch_up("billing", "users", client=client, page_size=4).checkpoint == 10
     ids = [str(key) for key in User.objects.using("users").values_list("pk", flat=True)]
     assert {record["id"] for record in client.records(ids)} == set(ids)
-    monkeypatch.setattr(answers, "LARGEST_ANSWER", 60)
+    monkeypatch.setattr(answers, "LARGEST_ANSWER_BYTES", 60)
     with pytest.raises(Unreachable, match="answered with more than"):
         client.changes(0, limit=4)
     with pytest.raises(Unreachable, match="answered with more than"):
@@ -172,7 +172,7 @@ def test_a_page_that_fits_lets_the_next_one_be_larger(authority, client, monkeyp
     """One page of large rows must not make all later ones small."""
     User.objects.using("users").update(status="suspended")
     with monkeypatch.context() as patch:
-        patch.setattr(answers, "LARGEST_ANSWER", 600)
+        patch.setattr(answers, "LARGEST_ANSWER_BYTES", 600)
         assert len(client.changes(0, limit=8).results) < 4
     assert len(client.changes(0, limit=8).results) <= 4
     assert len(client.changes(0, limit=8).results) == 5

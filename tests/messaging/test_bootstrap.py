@@ -236,7 +236,7 @@ def test_a_purge_beside_a_bootstrap_makes_it_begin_again(api):
 
 def test_what_is_under_way_while_it_compares_is_no_drift(api, monkeypatch):
     users = seed(12)
-    monkeypatch.setattr(differences, "SETTLE", 0.01)
+    monkeypatch.setattr(differences, "SETTLE_SECONDS", 0.01)
     real, turns = reconcile.compare, iter(users)
 
     def busy(*arguments, **options):
@@ -252,7 +252,7 @@ def test_what_is_under_way_while_it_compares_is_no_drift(api, monkeypatch):
 def test_a_row_that_changes_again_while_a_pull_ends_comes_by_the_next(api, monkeypatch):
     """It has no position then, so that pull passes it by. Rows that change often do it after each comparison that takes long."""
     users = seed(12)
-    monkeypatch.setattr(differences, "SETTLE", 0.01)
+    monkeypatch.setattr(differences, "SETTLE_SECONDS", 0.01)
     compare, stamp, about_to_pull = reconcile.compare, sequencer.stamp_pending, []
 
     def change():
@@ -281,7 +281,7 @@ def test_a_row_that_changes_again_while_a_pull_ends_comes_by_the_next(api, monke
 
 def test_what_no_pull_can_mend_is_drift(api, monkeypatch):
     users = seed(12)
-    monkeypatch.setattr(differences, "SETTLE", 0.01)
+    monkeypatch.setattr(differences, "SETTLE_SECONDS", 0.01)
 
     def tamper(name):
         if name == "bootstrap.read":

@@ -48,14 +48,14 @@ def test_a_message_stays_in_the_queue_while_the_database_is_read_only_and_is_app
 
 
 def test_the_task_gives_it_back(monkeypatch):
-    monkeypatch.setattr(tasks, "PAUSE", (0.0, 0.0))
+    monkeypatch.setattr(tasks, "PAUSE_SECONDS", (0.0, 0.0))
     with read_only("billing"), pytest.raises(Reject) as rejected:
         tasks.deliver.run(consumer="billing", events=events(1))
     assert rejected.value.requeue
 
 
 def test_what_cannot_be_read_is_given_back_too_and_is_one_line(caplog, monkeypatch):
-    monkeypatch.setattr(worker, "PAUSE", (0.0, 0.0))
+    monkeypatch.setattr(worker, "PAUSE_SECONDS", (0.0, 0.0))
     with read_only("billing"):
         assert not worker.keep("billing", b"no task", "unreadable")
     (line,) = [record for record in caplog.records if record.name == "messaging.worker"]

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(differences, "SETTLE", 0.02)
+    monkeypatch.setattr(differences, "SETTLE_SECONDS", 0.02)
 
 
 @pytest.fixture

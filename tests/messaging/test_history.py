@@ -469,7 +469,7 @@ def test_many_rounds_in_a_row_wait_for_no_contact(tending):
     assert not row.doubt
     assert not history.unverified(row)
     assert history.shown(row) == [(last.position + 300, names[-1])]
-    assert len(row.marks or []) == history.KEPT
+    assert len(row.marks or []) == history.KEPT_ROUNDS
 
 
 def test_what_somebody_wrote_into_an_outbox_row_is_no_mark(tending):

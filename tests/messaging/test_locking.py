@@ -120,7 +120,7 @@ def test_a_copy_of_the_file_on_another_machine_takes_no_lease_that_is_alive(tmp_
 
 
 def test_a_lease_that_is_held_is_renewed(monkeypatch):
-    monkeypatch.setattr(locking, "RENEWED", 0.01)
+    monkeypatch.setattr(locking, "RENEWED_SECONDS", 0.01)
 
     def ends():
         return Lease.objects.using("billing").get().ends
@@ -131,7 +131,7 @@ def test_a_lease_that_is_held_is_renewed(monkeypatch):
 
 
 def test_a_lease_that_somebody_else_took_is_told_and_not_given_back(monkeypatch, caplog):
-    monkeypatch.setattr(locking, "RENEWED", 0.01)
+    monkeypatch.setattr(locking, "RENEWED_SECONDS", 0.01)
     with locking.exclusive("billing", "bootstrap-users"):
         Lease.objects.using("billing").update(owner="another")
         wait_for(lambda: "somebody else too" in caplog.text, timeout=10, what="the holder to notice")

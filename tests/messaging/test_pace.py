@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from messaging.relay import DENSE, SPACING, WIDE_SPACING, Pace
+from messaging.relay import DENSE_PER_SECOND, SPACING_SECONDS, WIDE_SPACING_SECONDS, Pace
 
 
 def pauses(rate, seconds=20.0, seed=1):
@@ -22,30 +22,30 @@ def pauses(rate, seconds=20.0, seed=1):
 
 
 def test_under_little_traffic_every_pause_is_short():
-    assert set(pauses(rate=DENSE / 2.5)) == {SPACING}
+    assert set(pauses(rate=DENSE_PER_SECOND / 2.5)) == {SPACING_SECONDS}
 
 
 def test_under_dense_traffic_the_pauses_become_wide_and_stay_so():
-    found = pauses(rate=DENSE * 1.6)
-    wide = found.index(WIDE_SPACING)
+    found = pauses(rate=DENSE_PER_SECOND * 1.6)
+    wide = found.index(WIDE_SPACING_SECONDS)
     assert sum(found[:wide]) < 1.0
-    assert found[wide:].count(WIDE_SPACING) > 0.9 * len(found[wide:])
+    assert found[wide:].count(WIDE_SPACING_SECONDS) > 0.9 * len(found[wide:])
 
 
 def test_after_a_burst_the_pauses_are_short_again():
     pace, found = Pace(), []
     for turn, events in enumerate([0, 500, *[0] * 8]):
-        pace.begin(turn * WIDE_SPACING)
-        found.append(round(pace.pause(events, turn * WIDE_SPACING), 6))
-    assert found[1] == WIDE_SPACING
-    assert found[-1] == SPACING
+        pace.begin(turn * WIDE_SPACING_SECONDS)
+        found.append(round(pace.pause(events, turn * WIDE_SPACING_SECONDS), 6))
+    assert found[1] == WIDE_SPACING_SECONDS
+    assert found[-1] == SPACING_SECONDS
 
 
 def test_what_comes_after_a_quiet_moment_is_not_taken_for_dense():
     pace = Pace()
     pace.begin(0.0)
     pace.begin(10.0)
-    assert pace.pause(1000, 10.0) == pytest.approx(SPACING)
+    assert pace.pause(1000, 10.0) == pytest.approx(SPACING_SECONDS)
 
 
 def test_a_round_that_took_longer_than_the_pause_is_followed_at_once():

@@ -46,7 +46,7 @@ def test_one_event_after_a_burst_costs_a_few_rows(after_a_burst):
     user_change_email(user_id=User.objects.using("users").earliest("id").pk, email="new@example.org")
     with transaction.atomic(using="users"):
         before = rows_read()
-        assert after_a_burst.stamp("users", sequencer.BATCH) == 1
-        assert len(after_a_burst.claim("users", relay.BATCH)) == 1
+        assert after_a_burst.stamp("users", sequencer.BATCH_ROWS) == 1
+        assert len(after_a_burst.claim("users", relay.BATCH_ROWS)) == 1
         read = {table: rows - before.get(table, 0) for table, rows in rows_read().items()}
     assert max(read.values()) < 20, read

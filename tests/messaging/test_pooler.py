@@ -102,6 +102,6 @@ def test_one_bootstrap_after_the_other(pooler, api):
 
 
 def test_a_relay_says_that_no_commit_wakes_it(pooler, caplog, monkeypatch):
-    monkeypatch.setattr(wakeup, "HEARD", 0.2)
+    monkeypatch.setattr(wakeup, "HEARD_SECONDS", 0.2)
     wakeup.Waiter("users").wait()
     assert "LISTEN doesn't work on this connection" in caplog.text

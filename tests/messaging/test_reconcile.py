@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """A second for what is under way is right for people, and long for tests."""
-    monkeypatch.setattr(differences, "SETTLE", 0.02)
+    monkeypatch.setattr(differences, "SETTLE_SECONDS", 0.02)
 
 
 def execute(alias, sql, *parameters):
@@ -230,7 +230,7 @@ def test_a_copy_that_is_all_missing_or_all_ghosts_is_told_whole(api, number):
 
 
 def test_more_than_is_kept_is_counted_and_repaired(api, monkeypatch):
-    monkeypatch.setattr(reconcile, "MOST_KEPT", 10)
+    monkeypatch.setattr(reconcile, "MOST_KEPT_ROWS", 10)
     monkeypatch.setattr(differences, "MOST_SUSPECTS", 50)
     both(300)
     execute("billing", "UPDATE billing_cacheduser SET status = 'suspended'")
@@ -318,8 +318,8 @@ def expected(authority, cache):
 def test_what_differs_among_many_rows_is_found_by_a_finer_cut(api, monkeypatch):
     ids = sorted(both(700))
     monkeypatch.setattr(differences, "PARTS", 4)
-    monkeypatch.setattr(differences, "FINER", 32)
-    monkeypatch.setattr(differences, "FEW", 2)
+    monkeypatch.setattr(differences, "FINER_PARTS", 32)
+    monkeypatch.setattr(differences, "FEW_ROWS", 2)
     asked, answered = [], Authority.fingerprints
 
     def fingerprints_of(self, ranges):

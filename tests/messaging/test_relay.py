@@ -180,7 +180,7 @@ def test_what_the_broker_did_not_take_stays_in_the_outbox(relay, inboxes, monkey
 
 
 def test_a_batch_too_long_for_one_message_becomes_several(relay, inboxes, monkeypatch):
-    monkeypatch.setattr("messaging.relay.LARGEST_MESSAGE", 1500)
+    monkeypatch.setattr("messaging.relay.LARGEST_MESSAGE_BYTES", 1500)
     for number in range(10):
         user_register(email=f"u{number}@example.org", name="U")
     assert relay.run_once().sent == 10
@@ -192,8 +192,8 @@ def test_a_batch_too_long_for_one_message_becomes_several(relay, inboxes, monkey
 def test_a_running_relay_is_woken_by_a_commit_and_survives_a_broker_that_is_away(inboxes, monkeypatch, settings, tmp_path):
     settings.MESSAGING = {**settings.MESSAGING, "WAKE_FOLDER": tmp_path}
     assert conf.wake_folder() == tmp_path
-    monkeypatch.setattr(wakeup, "POLL", 3600)  # nothing but a wake-up ends a wait
-    monkeypatch.setattr("messaging.relay.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(wakeup, "POLL_SECONDS", 3600)  # nothing but a wake-up ends a wait
+    monkeypatch.setattr("messaging.relay.FIRST_PAUSE_SECONDS", 0.01)
     relay = Relay("users", current_app)
     real, refusals = relay.sender.send, [BrokerError("away"), BrokerError("away")]
 

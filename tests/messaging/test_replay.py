@@ -149,7 +149,7 @@ def test_window_type_and_subject_choose(queues, sender):
 
 
 def test_batches_pass_by_nothing_and_keep_the_order_even_among_equal_times(queues, sender, monkeypatch):
-    monkeypatch.setattr("messaging.replay.BATCH", 7)
+    monkeypatch.setattr("messaging.replay.BATCH_ROWS", 7)
     users(40)
     send_out()
     queues("billing")
@@ -162,7 +162,7 @@ def test_batches_pass_by_nothing_and_keep_the_order_even_among_equal_times(queue
 
 
 def test_what_is_recorded_meanwhile_is_not_part_of_it(queues, sender, monkeypatch):
-    monkeypatch.setattr("messaging.replay.BATCH", 2)
+    monkeypatch.setattr("messaging.replay.BATCH_ROWS", 2)
     users(4)
     send_out()
     queues("billing")
@@ -201,7 +201,7 @@ def test_a_broker_that_is_away_is_said_at_once(queues):
 
 
 def test_a_broker_that_goes_away_ends_it_where_it_is(queues, sender, monkeypatch):
-    monkeypatch.setattr("messaging.replay.BATCH", 2)
+    monkeypatch.setattr("messaging.replay.BATCH_ROWS", 2)
     users(6)
     send_out()
     queues("billing")
@@ -225,7 +225,7 @@ def test_a_broker_that_goes_away_ends_it_where_it_is(queues, sender, monkeypatch
 def test_what_is_foretold_is_what_happens(queues, sender, monkeypatch, seed):
     """A random story, of which billing lost some messages: the dry run counts what the inbox then does."""
     rng = random.Random(seed)
-    monkeypatch.setattr("messaging.copies.LARGEST_MESSAGE", 1500)
+    monkeypatch.setattr("messaging.copies.LARGEST_MESSAGE_BYTES", 1500)
     everyone = users(12)
     for _ in range(40):
         user = rng.choice(everyone)

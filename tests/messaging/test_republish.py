@@ -117,7 +117,7 @@ def test_the_events_are_one_story_and_tell_when_the_change_was():
 
 
 def test_it_goes_on_in_batches(monkeypatch):
-    monkeypatch.setattr("messaging.republish.BATCH", 4)
+    monkeypatch.setattr("messaging.republish.BATCH_ROWS", 4)
     User.objects.using("users").bulk_create([User(email=f"n{n}@example.org", name="N") for n in range(11)])
     sizes: list[int] = []
     assert republish("users", progress=sizes.append).count == 11
@@ -125,7 +125,7 @@ def test_it_goes_on_in_batches(monkeypatch):
 
 
 def test_broken_off_it_goes_on_where_it_was(monkeypatch):
-    monkeypatch.setattr("messaging.republish.BATCH", 4)
+    monkeypatch.setattr("messaging.republish.BATCH_ROWS", 4)
     User.objects.using("users").bulk_create([User(email=f"n{n}@example.org", name="N") for n in range(11)])
     locked = []
 
@@ -160,7 +160,7 @@ def test_an_event_that_is_too_large_holds_nobody_up(monkeypatch):
     users = [registered(number) for number in range(3)]
     User.objects.using("users").update(name="Same")
     rows(users[0]).update(name="x" * 200)
-    monkeypatch.setattr("messaging.conf.LARGEST_EVENT", 350)
+    monkeypatch.setattr("messaging.outbox.LARGEST_EVENT_BYTES", 350)
     done = republish("users")
     assert done.count == 2
     assert "bytes" in done.refused[str(users[0].pk)]

@@ -196,7 +196,7 @@ def test_a_write_in_between_saves_the_tombstone(monkeypatch):
 
 
 def test_broken_off_in_the_middle_it_leaves_whole_batches(monkeypatch):
-    monkeypatch.setattr("messaging.retention.BATCH", 2)
+    monkeypatch.setattr("messaging.retention.BATCH_ROWS", 2)
     users = [erased(number) for number in range(5)]
     age()
     send()
@@ -237,7 +237,7 @@ def test_a_dry_run_counts_the_same_and_removes_nothing():
 @pytest.mark.parametrize("seed", range(5))
 def test_whatever_the_story_nothing_goes_that_a_consumer_has_not_passed(monkeypatch, seed):
     rng = random.Random(seed)
-    monkeypatch.setattr("messaging.retention.BATCH", 3)
+    monkeypatch.setattr("messaging.retention.BATCH_ROWS", 3)
     users = [registered(number) for number in range(12)]
     for user in rng.sample(users, 8):
         if rng.random() < 0.5:

@@ -74,7 +74,7 @@ def altered(**changes):
         (lambda: altered(signature=None), DELIVER, BODY, "bad signature: "),
         (lambda: altered(publisher=None), DELIVER, BODY, "bad signature: "),
         (altered, DELIVER, ((), {}, {}), "unsigned: "),
-        (altered, DELIVER, b" " * (signing.LARGEST_BODY + 1), "too large: "),
+        (altered, DELIVER, b" " * (signing.LARGEST_BODY_BYTES + 1), "too large: "),
     ],
 )
 def test_anything_else_is_refused_with_its_reason(headers, task, body, reason):

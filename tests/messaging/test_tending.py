@@ -36,7 +36,7 @@ def test_a_hole_is_left_alone_until_its_event_had_time_to_come(live):
     Subscription.objects.using("billing").update(head=10, behind_since=timezone.now())
     live.look()
     assert subscription().checkpoint == 5
-    Subscription.objects.using("billing").update(behind_since=timezone.now() - timedelta(seconds=tending.GRACE + 1))
+    Subscription.objects.using("billing").update(behind_since=timezone.now() - timedelta(seconds=tending.GRACE_SECONDS + 1))
     live.look()
     assert subscription().checkpoint == 10
     assert set(CachedUser.objects.using("billing").values_list("status", flat=True)) == {"suspended"}
@@ -51,7 +51,7 @@ def test_holes_are_filled_in_one_look_and_each_for_just_its_range(live, monkeypa
         return changes(asking, since, **options)
 
     monkeypatch.setattr(Authority, "changes", watched)
-    monkeypatch.setattr(tending, "REPORT", float("inf"))
+    monkeypatch.setattr(tending, "REPORT_SECONDS", float("inf"))
     for status in ("suspended", "active", "suspended"):  # only what was last is told: positions 16 to 20
         User.objects.using("users").all().update(status=status)
         sequencer.stamp_pending("users")
@@ -60,7 +60,7 @@ def test_holes_are_filled_in_one_look_and_each_for_just_its_range(live, monkeypa
     live.look()
     assert asked == []  # their events may still come, and so may what follows
     watch = live._watches["users"]
-    watch.arrived = deque((at - tending.GRACE, position) for at, position in watch.arrived)
+    watch.arrived = deque((at - tending.GRACE_SECONDS, position) for at, position in watch.arrived)
     live.look()
     assert asked == [(5, 7), (8, 10), (12, 16)]
     assert (subscription().checkpoint, subscription().ahead) == (17, [])
@@ -69,18 +69,18 @@ def test_holes_are_filled_in_one_look_and_each_for_just_its_range(live, monkeypa
 def test_an_authority_that_lacks_what_arrived_does_not_hold_the_look(live):
     """Set back to a backup, it has nothing to fill a hole with."""
     Subscription.objects.using("billing").update(
-        head=90, ahead=[[80, 80], [90, 90]], behind_since=timezone.now() - timedelta(seconds=tending.GRACE + 1)
+        head=90, ahead=[[80, 80], [90, 90]], behind_since=timezone.now() - timedelta(seconds=tending.GRACE_SECONDS + 1)
     )
     live.look()
     watch = live._watches["users"]
-    watch.arrived = deque((at - tending.GRACE, position) for at, position in watch.arrived)
+    watch.arrived = deque((at - tending.GRACE_SECONDS, position) for at, position in watch.arrived)
     live.look()
     assert subscription().ahead == [[80, 80], [90, 90]]
 
 
 def test_without_a_heartbeat_the_feed_is_followed(live):
     User.objects.using("users").all().update(status="suspended")
-    Subscription.objects.using("billing").update(heartbeat_at=timezone.now() - timedelta(seconds=tending.SILENCE + 1))
+    Subscription.objects.using("billing").update(heartbeat_at=timezone.now() - timedelta(seconds=tending.SILENCE_SECONDS + 1))
     live.look()
     assert subscription().checkpoint == 10
 

@@ -118,7 +118,7 @@ def test_a_row_of_the_outbox_that_is_no_event_holds_nobody_up(body: str) -> None
 
 @pytest.mark.parametrize("how", ["replica", "disabled"])
 def test_a_comparison_finds_what_no_trigger_saw(api: Any, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    monkeypatch.setattr(differences, "SETTLE", 0.02)
+    monkeypatch.setattr(differences, "SETTLE_SECONDS", 0.02)
     gone, changed, erased, *_ = keys = authority_has(5)
     cache_has({key: (1, "active") for key in keys})
     with unseen(how):

@@ -56,7 +56,7 @@ def test_a_commit_wakes_a_waiter(postgresql, caplog):
 
 
 def test_where_listening_is_in_vain_it_is_said_once_and_the_waiter_looks(pooled_listen, caplog, monkeypatch):
-    monkeypatch.setattr(wakeup, "HEARD", 0.1)
+    monkeypatch.setattr(wakeup, "HEARD_SECONDS", 0.1)
     waiter = Waiter("users")
     for _ in range(2):
         waiter.wait()
@@ -88,13 +88,13 @@ def test_listening_keeps_no_connection_of_djangos_own_pool(postgresql):
 
 
 def test_it_is_tried_again_with_each_connection(postgresql, caplog, monkeypatch):
-    monkeypatch.setattr(wakeup, "HEARD", 0.1)
+    monkeypatch.setattr(wakeup, "HEARD_SECONDS", 0.1)
     waiter = Waiter("users")
     with connections["users"].execute_wrapper(lambda run, sql, *rest: run("UNLISTEN *" if "LISTEN" in sql else sql, *rest)):
         waiter.wait()
     assert len(caplog.records) == 1
     connections["users"].close()
-    monkeypatch.setattr(wakeup, "HEARD", 30.0)
+    monkeypatch.setattr(wakeup, "HEARD_SECONDS", 30.0)
     waiter.wait()
     commit()
     waiter.wait(60)

@@ -282,9 +282,9 @@ def running() -> Iterator[System]:
         for module in (pulling, differences):
             patch.setattr(module, "ThreadPoolExecutor", Inline)
         patch.setattr(steps, "listeners", [system.reach])
-        patch.setattr(differences, "SETTLE", 0.0)
-        patch.setattr(retention, "BATCH", 3)
-        patch.setattr(tending, "GRACE", 0.0)
+        patch.setattr(differences, "SETTLE_SECONDS", 0.0)
+        patch.setattr(retention, "BATCH_ROWS", 3)
+        patch.setattr(tending, "GRACE_SECONDS", 0.0)
         key = User._meta.pk
         patch.setattr(key, "default", system.new_id)
         patch.setitem(vars(key), "_get_default", system.new_id)

@@ -8,7 +8,7 @@ from django_outbox_pattern.models import Published, Received
 
 from billing.models import CachedUser
 from messaging import queues
-from messaging.tending import SILENCE
+from messaging.tending import SILENCE_SECONDS
 from messaging.texts import plural
 from users.models import User
 from users.services import user_reactivate, user_suspend
@@ -76,7 +76,7 @@ def work_on(stage: Stage) -> None:
 def follow(stage: Stage) -> None:
     stage.programs.start("tend-billing")
     stage.say(
-        f"Billing's own process for its copy runs again. It heard nothing for {SILENCE:.0f} seconds, so it stops waiting for events and "
+        f"Billing's own process for its copy runs again. It heard nothing for {SILENCE_SECONDS:.0f} seconds, so it stops waiting for events and "
         "asks the feed of users: what changed since my checkpoint?"
     )
     stage.eventually("Billing's copy agrees, and the broker is still away", facts.agree, facts.in_words, timeout=30)

@@ -23,7 +23,7 @@ from messaging.cli import PlainErrors
 #: Addresses that mean "all", and where this machine reaches them.
 EVERYWHERE = {"0": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 #: Seconds between two looks at what is waited for: the databases' migrations, the end of a reloader.
-LOOK = 1.0
+LOOK_SECONDS = 1.0
 
 
 class Command(PlainErrors, runserver.Command):
@@ -120,14 +120,14 @@ class Beside:
         if preparation.pending():
             say("the other programs start when the databases are migrated")
         while not self.asked and preparation.pending():
-            time.sleep(LOOK)
+            time.sleep(LOOK_SECONDS)
         return not self.asked
 
 
 def _end_with(parent: int) -> None:
     """A reloader that was killed leaves its web server behind, which then holds the port."""
     while os.getppid() == parent:
-        time.sleep(LOOK)
+        time.sleep(LOOK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -20,7 +20,7 @@ class Command(BaseCommand):
         consumer_and_authority(parser)
         parser.add_argument("--from-now", action="store_true", help="start at the head, empty; lookups fill it on a miss")
         parser.add_argument("--pause-consumer", action="store_true", help="hold the worker's queue until the copy is live")
-        parser.add_argument("--page-size", type=int, default=pulling.PAGE, help=f"rows a page, {pulling.PAGE} by default")
+        parser.add_argument("--page-size", type=int, default=pulling.PAGE_ROWS, help=f"rows a page, {pulling.PAGE_ROWS} by default")
 
     def handle(self, *args: Any, **options: Any) -> None:
         consumer, authority = checked_pair(options["consumer"], options["authority"])

@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         consumer_and_authority(parser)
-        parser.add_argument("--page-size", type=int, default=pulling.PAGE, help=f"rows a page, {pulling.PAGE} by default")
+        parser.add_argument("--page-size", type=int, default=pulling.PAGE_ROWS, help=f"rows a page, {pulling.PAGE_ROWS} by default")
 
     def handle(self, *args: Any, **options: Any) -> None:
         consumer, authority = checked_pair(options["consumer"], options["authority"])

@@ -12,7 +12,7 @@ from messaging.feeds import declared_feed
 from messaging.texts import plural
 
 #: Ids that are looked up in one statement.
-BATCH = 500
+BATCH_IDS = 500
 HOW = "Write it where the consumer runs: reconcile billing --from users --json > erased.json"
 
 
@@ -39,8 +39,8 @@ class Command(BaseCommand):
         alive: list[str] = []
         known = 0
         with answering(authority):
-            for start in range(0, len(ids), BATCH):
-                records = [json.loads(one) for one in feed.records(authority, shown, ids=ids[start : start + BATCH], fields=())]
+            for start in range(0, len(ids), BATCH_IDS):
+                records = [json.loads(one) for one in feed.records(authority, shown, ids=ids[start : start + BATCH_IDS], fields=())]
                 known += len(records)
                 alive += [record["id"] for record in records if not record["deleted"]]
             for key in alive:

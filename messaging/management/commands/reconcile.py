@@ -15,7 +15,7 @@ from messaging.reconcile import Comparison
 from messaging.texts import plural
 
 #: Rows that a person is shown.
-MOST_SHOWN = 50
+MOST_SHOWN_ROWS = 50
 _WOULD = {
     "missing": "add it",
     "stale": "move it to the authority's version",
@@ -97,15 +97,17 @@ class Command(BaseCommand):
             kinds.add_row(kind, str(number), _MEANS[kind])
         show(self.stdout, kinds)
         would = ["repair would"] if rows and "would" in rows[0] else []
-        whole_id = Column("id", no_wrap=True, min_width=max((len(row["id"]) for row in rows[:MOST_SHOWN]), default=0))
+        whole_id = Column("id", no_wrap=True, min_width=max((len(row["id"]) for row in rows[:MOST_SHOWN_ROWS]), default=0))
         table = Table(whole_id, "kind", "authority", "copy", *would, title="Rows", title_justify="left")
-        for row in rows[:MOST_SHOWN]:
+        for row in rows[:MOST_SHOWN_ROWS]:
             last = [row["would"]] if would else []
             cells = (row["id"], row["kind"], _words(row["authority"]), _words(row["cache"]), *last)
             table.add_row(*(shown(cell) for cell in cells))
         show(self.stdout, table)
-        if found.differing > MOST_SHOWN:
-            self.stdout.write(f"… and {found.differing - MOST_SHOWN} more (--json has the first {reconcile.MOST_KEPT:,}).")
+        if found.differing > MOST_SHOWN_ROWS:
+            self.stdout.write(
+                f"… and {found.differing - MOST_SHOWN_ROWS} more (--json has the first {reconcile.MOST_KEPT_ROWS:,})."
+            )
 
 
 def _would(kind: str, authority_wins: bool) -> str:

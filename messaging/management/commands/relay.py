@@ -11,7 +11,7 @@ from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, answering, checked_context, context_argument
 from messaging.errors import OtherType
 from messaging.queues import bad_option
-from messaging.relay import BATCH, Relay, Round
+from messaging.relay import BATCH_ROWS, Relay, Round
 from messaging.texts import plural, said
 
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         context_argument(parser, "context", "whose outbox")
         parser.add_argument("--once", action="store_true", help="send what is waiting now, then end")
-        parser.add_argument("--batch", type=int, default=BATCH, help="rows to a batch (default %(default)s)")
+        parser.add_argument("--batch", type=int, default=BATCH_ROWS, help="rows to a batch (default %(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if bad := bad_option(current_app):

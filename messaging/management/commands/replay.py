@@ -20,7 +20,7 @@ from messaging.sending import Sender
 from messaging.texts import plural
 
 #: Rows of the table that `--dry-run` shows.
-SHOWN = 50
+SHOWN_ROWS = 50
 
 
 class Command(BaseCommand):
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         rows: list[tuple[str, dict[str, Any], str]] = []
 
         def watch(*row: Any) -> None:
-            if len(rows) < SHOWN:
+            if len(rows) < SHOWN_ROWS:
                 rows.append(row)
 
         try:
@@ -161,7 +161,7 @@ def _table(rows: list[tuple[str, dict[str, Any], str]]) -> Table:
         "version",
         "consumer",
         "would",
-        title=f"The first {len(rows)}" if len(rows) == SHOWN else None,
+        title=f"The first {len(rows)}" if len(rows) == SHOWN_ROWS else None,
     )
     for consumer, event, outcome in rows:
         cells = event["time"], event["type"], event["subject"], event["aggregateversion"], consumer, outcome

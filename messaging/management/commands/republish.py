@@ -16,7 +16,7 @@ from messaging.republish import Republished, count, preview, republish
 from messaging.texts import plural
 
 #: Ids that a person is shown; `--json` has them all.
-SHOWN = 50
+SHOWN_IDS = 50
 
 
 class Command(BaseCommand):
@@ -77,5 +77,5 @@ def _changes(done: Republished) -> str:
 
 
 def _listed(ids: list[str]) -> str:
-    more = [f"… and {len(ids) - SHOWN} more (--json has them all)"] if len(ids) > SHOWN else []
-    return "".join(f"\n  {line}" for line in [*ids[:SHOWN], *more])
+    more = [f"… and {len(ids) - SHOWN_IDS} more (--json has them all)"] if len(ids) > SHOWN_IDS else []
+    return "".join(f"\n  {line}" for line in [*ids[:SHOWN_IDS], *more])

@@ -36,7 +36,7 @@ class Command(BaseCommand):
         steps.add_argument("--cancel", action="store_true", help="end a split that wasn't flipped: no guards, nobody follows")
         steps.add_argument("--status", action="store_true", help="who owns the rows, who follows, and how far behind")
         parser.add_argument("--max-pause", default=LONGEST, metavar="TIME", help=f"the longest that writers are held ({LONGEST})")
-        parser.add_argument("--page-size", type=int, default=pulling.PAGE, help=f"rows a page, {pulling.PAGE} by default")
+        parser.add_argument("--page-size", type=int, default=pulling.PAGE_ROWS, help=f"rows a page, {pulling.PAGE_ROWS} by default")
 
     def handle(self, *args: Any, **options: Any) -> None:
         context = checked_context(options["context"])
