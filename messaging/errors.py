@@ -148,15 +148,15 @@ class Unhashable(TypeError):
 
 
 class NotTheOwner(MessagingError):
-    """A write that the guard refused. The message says where to write. Raised by `ownership.writing`, as one of the next two."""
+    """A write that the guard refused. The message says where to write. Base of the next two."""
 
 
 class Moving(NotTheOwner):
-    """The rows are just being handed over: try again in a moment."""
+    """The rows are just being handed over: try again in a moment. Raised by `ownership.writing`."""
 
 
 class MovedAway(NotTheOwner):
-    """Another context owns the rows: write there."""
+    """Another context owns the rows: write there. Raised by `ownership.writing`."""
 
 
 class NotFollowing(MessagingError):
