@@ -8,8 +8,6 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connections
 
-from messaging.models import Sequence
-
 #: PostgreSQL's codes for a table, a column and a schema that aren't there.
 NOT_THERE = {"42P01", "42703", "3F000"}
 #: Its code for a function that isn't there. A comparison of the wrong types has the same one, so the name has to be ours.
@@ -77,7 +75,8 @@ def let_go() -> None:
 def takes_writes(using: str) -> bool:
     """Whether a context's database takes a write now, by one that changes no row. One that isn't migrated is there all the same."""
     try:
-        Sequence.objects.using(using).filter(pk=0).update(floor=0)
+        with connections[using].cursor() as cursor:
+            cursor.execute("UPDATE messaging_sequence SET floor = 0 WHERE id = 0")
     except (DatabaseError, InterfaceError) as error:
         connections[using].close()
         return lacks_tables(error)
