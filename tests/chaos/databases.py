@@ -15,7 +15,7 @@ import psycopg
 
 #: What the run's own triggers wrote down (`watch`), per context.
 WATCHED = {
-    "users": ("chaos_versions", "chaos_stamps", "chaos_events"),
+    "users": ("chaos_versions", "chaos_stamps", "chaos_rounds", "chaos_events"),
     "billing": ("chaos_decisions", "chaos_events"),
 }
 

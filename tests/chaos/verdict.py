@@ -7,6 +7,7 @@ was set back to a backup is lost by definition (`Databases.losses`), and nothing
 import json
 import math
 import time
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -221,7 +222,7 @@ def repairs_found_nothing_strange(databases: Databases) -> list[str]:
 @dataclass
 class History:
     """What the authority was until it was set back, or is now. `written`: (user, version, status, when). `versions`: user to
-    version to status. `stamped`: user to (when, version)."""
+    version to status. `stamped`: user to (when it was in the feed for everybody, version)."""
 
     written: set[tuple[str, int, str, float]]
     versions: dict[str, dict[int, str]]
@@ -310,17 +311,21 @@ def _untrue(history: History, claim: Claim, user: str, version: int, status: str
 
 def _histories(databases: Databases) -> list[tuple[float, History]]:
     """The authority's histories, one behind the other, each with when it ended."""
-    found = [(loss.began, _history(loss.rows["chaos_versions"], loss.rows["chaos_stamps"])) for loss in _losses(databases, "users")]
-    tables = ("chaos_versions", "chaos_stamps")
+    tables = ("chaos_versions", "chaos_stamps", "chaos_rounds")
+    found = [(loss.began, _history(*(loss.rows[table] for table in tables))) for loss in _losses(databases, "users")]
     return [*found, (math.inf, _history(*(databases.rows("users", f"SELECT * FROM {table}") for table in tables)))]
 
 
-def _history(versions: Sequence[tuple[Any, ...]], stamps: Sequence[tuple[Any, ...]]) -> History:
+def _history(versions: Sequence[tuple[Any, ...]], stamps: Sequence[tuple[Any, ...]], rounds: Sequence[tuple[Any, ...]]) -> History:
     history = History({(*row,) for row in versions}, defaultdict(dict), defaultdict(list))
     for user, version, status, _ in versions:
         history.versions[user][version] = status
-    for _, user, version, at in stamps:
-        history.stamped[user].append((at, version))
+    # What a round stamped is in the feed when it is committed, at the latest when the next round begins.
+    ordered = sorted(rounds)
+    heads = [head for head, _ in ordered]
+    begun = [*(at for _, at in ordered[1:]), math.inf, math.inf]
+    for position, user, version, _ in stamps:
+        history.stamped[user].append((begun[bisect_left(heads, position)], version))
     return history
 
 

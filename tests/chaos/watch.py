@@ -4,6 +4,8 @@ from tests.chaos.databases import Databases
 
 #: Every position that was given out, in both contexts: to which version, and when.
 STAMPS = "CREATE TABLE chaos_stamps (position BIGINT NOT NULL, about TEXT, version BIGINT, at DOUBLE PRECISION)"
+#: Every round in which positions were given out: the last one, and when. A round begins when the one before it is committed.
+ROUNDS = "CREATE TABLE chaos_rounds (head BIGINT NOT NULL, at DOUBLE PRECISION NOT NULL)"
 #: Every version that a user ever had at the authority.
 VERSIONS = "CREATE TABLE chaos_versions (user_id TEXT, version BIGINT, status TEXT, at DOUBLE PRECISION)"
 #: Every event that was recorded, also those that are purged since; `at` by the database's clock.
@@ -35,7 +37,8 @@ _NOTE_BACK = """
 def install(databases: Databases) -> None:
     """Make the tables and triggers, once the databases are migrated."""
     make = _postgresql if databases.engine == "postgresql" else _sqlite
-    users = [STAMPS, EVENTS, ERASED, VERSIONS, *(one for name in ("stamps", "events", "erased", "versions") for one in make(name))]
+    watched = ("stamps", "rounds", "events", "erased", "versions")
+    users = [STAMPS, ROUNDS, EVENTS, ERASED, VERSIONS, *(one for name in watched for one in make(name))]
     billing = [
         STAMPS,
         EVENTS,
@@ -57,6 +60,8 @@ def _watches(name: str, *, json: str, text: str, key: str, now: str, true: str) 
             "NEW.position IS NOT NULL",
             f"INSERT INTO chaos_stamps VALUES (NEW.position, NEW.aggregate_id, NEW.version, {now});",
         )
+    if name == "rounds":
+        return "messaging_sequence", ("UPDATE OF head",), true, f"INSERT INTO chaos_rounds VALUES (NEW.head, {now});"
     if name == "versions":
         status = f"CASE WHEN NEW.deleted = {true} THEN 'erased' ELSE (SELECT status FROM users_user WHERE id = {key}) END"
         return (
