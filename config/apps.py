@@ -50,7 +50,3 @@ class ConfigConfig(AppConfig):
 
         _make_folders()
         connection_created.connect(_keep_to_ourselves)
-
-        # With DEBUG Django keeps the last 9,000 statements of each connection, formatted once more. Ours hold a thousand rows each,
-        # and a relay runs for days: that is gigabytes. Tests that count queries ask for the log themselves, and still get it.
-        BaseDatabaseWrapper.queries_logged = property(lambda connection: connection.force_debug_cursor)  # type: ignore

@@ -71,6 +71,7 @@ def database(variable: str, file_name: str) -> dict[str, Any]:
             options.setdefault("target_session_attrs", "read-write")
         if str(options.pop("disable_server_side_cursors", "")).lower() in {"1", "true"}:  # behind a pooler, see docs/databases.md
             settings["DISABLE_SERVER_SIDE_CURSORS"] = True
+    settings["ENGINE"] = engine.replace("django.db.backends", "config.database")
     return settings
 
 
