@@ -9,13 +9,12 @@ from pydantic_core import from_json, to_json
 
 from messaging.conf import LARGEST_EVENT
 from messaging.contracts import Envelope
+from messaging.limits import ENVELOPE
 from messaging.limits import LARGEST_MESSAGE as LARGEST_MESSAGE
 from messaging.marks import Rounds
 from messaging.models import Consumer
 from messaging.texts import plural
 
-#: Bytes of an event beside its data.
-ENVELOPE = 4 * 1024
 NO_ROUNDS = Rounds()
 
 
