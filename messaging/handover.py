@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db import OperationalError
 
-from messaging import conf, ownership, pulling, sequencer, states, steps
+from messaging import conf, databases, ownership, pulling, sequencer, states, steps
 from messaging.client import Authority
 from messaging.errors import MessagingError
 from messaging.models import Ledger, Subscription
@@ -103,7 +103,7 @@ def _give(giver: Side, receiver: Side, seconds: float) -> None:
     try:
         ownership.give(receiver.guard, seconds)
     except OperationalError as error:
-        if not ownership.gave_up_waiting(error):
+        if not databases.gave_up_waiting(error):
             raise  # the connection broke, say: the other side may be the owner by now. `recover` looks
         ownership.take_back(giver.guard)
         raise PauseTooShort(

@@ -16,7 +16,8 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from config.celery import app
-from messaging import cli, databases, handlers, inbox, outages, parking, pulling, sequencer, signing, tasks, worker
+from messaging import cli, databases, handlers, inbox, outages, ownership, parking, pulling, sequencer, signing, tasks, worker
+from messaging.engines import guards
 from messaging.errors import DatabaseAway
 from messaging.models import Parked, Subscription
 from messaging.relay import Relay
@@ -167,6 +168,22 @@ def test_what_a_database_really_says():
         cursor.execute("SELECT 1 FROM nowhere")
     assert databases.unusable(absent.value)
     assert not databases.takes_nothing(absent.value)
+
+
+@pytest.mark.parametrize("quoted", ["no such table", "no such column", "syntax error", "database is locked"])
+def test_what_a_statement_quotes_does_not_count(quoted):
+    """Both databases repeat what they can't make sense of."""
+    with pytest.raises(DatabaseError) as wrong, connections["users"].cursor() as cursor:
+        cursor.execute(f"""SELECT 1 FROM users_user WHERE "{quoted}"('a', 'b')""")
+    assert not databases.lacks_tables(wrong.value)
+    assert not databases.unusable(wrong.value)
+    assert not databases.gave_up_waiting(wrong.value)
+
+
+def test_a_guards_words_alone_are_no_refusal():
+    with pytest.raises(DatabaseError) as wrong, connections["users"].cursor() as cursor:
+        cursor.execute(f'SELECT "{guards.MARK} somebody else"() FROM users_user')
+    assert ownership.refusal(wrong.value) is None
 
 
 def test_what_could_not_be_stamped_is_stamped_later():

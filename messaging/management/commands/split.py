@@ -8,7 +8,7 @@ from typing import Any
 from celery import current_app
 from django.db import OperationalError
 
-from messaging import ownership, pulling, splitting
+from messaging import databases, pulling, splitting
 from messaging.asking import asking, checked_page_size
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, WrongUsage, answering, checked_context, context_argument, lifetime
@@ -117,7 +117,7 @@ def _refusing(split: Split) -> Iterator[None]:
         except splitting.Differs as error:
             raise Found(str(error)) from None
         except OperationalError as error:
-            if not ownership.gave_up_waiting(error):
+            if not databases.gave_up_waiting(error):
                 raise
             raise Refused(_waited(split)) from None
 
