@@ -1,6 +1,7 @@
 """What all commands share: `--json`, and the exit codes. 0 done; 1 a difference or failure was found and reported; 2 wrong usage;
 3 refused for safety."""
 
+import gc
 import json
 import re
 import sys
@@ -78,6 +79,15 @@ class Command(PlainErrors):
     def result(self, options: Mapping[str, Any], values: Mapping[str, Any], text: str) -> None:
         """Print the outcome: for a person, or as one line of JSON."""
         self.stdout.write(json.dumps(values, default=str) if options["json"] else text)
+
+
+def spare_imports_from_collection() -> None:
+    """Keep the garbage collector from looking through all that was imported, again and again while pages of rows are read.
+
+    For commands that read a feed and end. A bootstrap of 50,000 rows took 31 µs of processor time a row with it, 45 µs without, and
+    39 µs with a higher threshold for collections. A process that stays would never free what was garbage at this moment.
+    """
+    gc.freeze()
 
 
 def context_argument(parser: ArgumentParser, name: str, help_text: str) -> None:

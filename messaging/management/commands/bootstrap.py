@@ -8,7 +8,7 @@ from celery import current_app
 from messaging import bootstrap, pulling
 from messaging.asking import asking, checked_page_size, checked_pair, consumer_and_authority
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, Refused, answering
+from messaging.cli import Found, Refused, answering, spare_imports_from_collection
 from messaging.console import row_bar
 from messaging.texts import plural
 
@@ -25,6 +25,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         consumer, authority = checked_pair(options["consumer"], options["authority"])
         size = checked_page_size(options["page_size"])
+        spare_imports_from_collection()
         with answering(consumer), asking(consumer, authority), row_bar(self.stderr, f"{authority} to {consumer}") as bar:
             done = bootstrap.bootstrap(
                 consumer,

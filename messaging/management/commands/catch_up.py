@@ -6,7 +6,7 @@ from typing import Any
 from messaging import pulling
 from messaging.asking import asking, checked_page_size, checked_pair, consumer_and_authority
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Refused, answering
+from messaging.cli import Refused, answering, spare_imports_from_collection
 from messaging.console import row_bar
 from messaging.texts import plural
 
@@ -21,6 +21,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         consumer, authority = checked_pair(options["consumer"], options["authority"])
         size = checked_page_size(options["page_size"])
+        spare_imports_from_collection()
         with answering(consumer), asking(consumer, authority), row_bar(self.stderr, f"{authority} to {consumer}") as bar:
             row = pulling.subscribed(consumer, authority)
             if row.bootstrap_head is not None:

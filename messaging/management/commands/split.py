@@ -11,7 +11,16 @@ from django.db import OperationalError
 from messaging import databases, pulling, splitting
 from messaging.asking import asking, checked_page_size
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, Refused, WrongUsage, answering, checked_context, context_argument, lifetime
+from messaging.cli import (
+    Found,
+    Refused,
+    WrongUsage,
+    answering,
+    checked_context,
+    context_argument,
+    lifetime,
+    spare_imports_from_collection,
+)
 from messaging.console import row_bar
 from messaging.following import InTheWay, NotYet
 from messaging.splitting import Loaded, Side, Split
@@ -45,6 +54,7 @@ class Command(BaseCommand):
             split = splitting.split_of(context)
         except splitting.NoSplit as error:
             raise WrongUsage(str(error)) from None
+        spare_imports_from_collection()
         with answering(split.old.context, context), _refusing(split):
             if options["status"]:
                 values = splitting.standing(split)
