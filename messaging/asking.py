@@ -33,7 +33,7 @@ def checked_page_size(size: int) -> int:
 
 
 @contextmanager
-def asking(consumer: str, authority: str) -> Iterator[None]:
+def authority_errors_as_refusals(consumer: str, authority: str) -> Iterator[None]:
     """Around work that asks the authority: what it refuses or doesn't answer is `Refused`, with what to do."""
     try:
         yield

@@ -49,7 +49,7 @@ class PlainErrors(BaseCommand):
     """A command that prints a refusal as a sentence."""
 
     def execute(self, *args: Any, **options: Any) -> Any:
-        """What a guard refuses is `Refused` in every command, whether it has `answering` or not.
+        """What a guard refuses is `Refused` in every command, whether it has `database_errors_as_refusals` or not.
 
         On the command line its sentence is printed, and the exit code is its own. Django would put the exception's class before
         the sentence. `call_command` raises, and `--traceback` shows where from.
@@ -137,7 +137,7 @@ def moment(text: str, option: str) -> datetime:
 
 
 @contextmanager
-def answering(*aliases: str) -> Iterator[None]:
+def database_errors_as_refusals(*aliases: str) -> Iterator[None]:
     """Around work on these databases: one that is away, or lacks its tables, is `Refused` in a sentence, not a traceback; and so
     is a write to rows that have moved to another context."""
     try:

@@ -26,7 +26,9 @@ class Sendable:
     size: int
 
 
-def sort(rows: Sequence[tuple[Any, str, int | None]], rounds: Rounds = NO_ROUNDS) -> tuple[list[Sendable], list[tuple[Any, str]]]:
+def partition_sendable(
+    rows: Sequence[tuple[Any, str, int | None]], rounds: Rounds = NO_ROUNDS
+) -> tuple[list[Sendable], list[tuple[Any, str]]]:
     """(events that can be sent, rows that can't with the reason): one bad row holds nobody up. `rounds`: those of the positions."""
     good, bad = [], []
     for row_id, body, position in rows:

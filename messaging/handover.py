@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db import OperationalError
 
 from messaging import conf, databases, ownership, pulling, sequencer, states, steps
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.errors import MessagingError
 from messaging.models import Ledger, Subscription
 from messaging.splits import Side
@@ -29,7 +29,7 @@ class Differs(MessagingError):
 def hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> int:
     """Make `receiver` the owner; returns for how many milliseconds writers were held. `since`: the giver's head when both sides
     were last compared as a whole. Raises `PauseTooShort` and `Differs`."""
-    client = Authority(giver.feed, receiver.context)
+    client = AuthorityClient(giver.feed, receiver.context)
     started = time.monotonic()
     ends = started + longest.total_seconds()
     too_long = f"{giver.context}'s writers were let go after {longest.total_seconds():g} s"
@@ -78,7 +78,7 @@ def _stamped(giver: Side, *, until: float) -> bool:
         time.sleep(LOOK)
 
 
-def _same(giver: Side, receiver: Side, client: Authority, since: int) -> bool:
+def _same(giver: Side, receiver: Side, client: AuthorityClient, since: int) -> bool:
     """Whether both sides hold the same of all that changed since they were compared as a whole. All the rest was equal then, and a
     guard has kept everybody off the copy. So the pause lasts as long as the last moment's changes take, whatever the table's size:
     fingerprints of a million rows are seconds that nobody should be held for."""

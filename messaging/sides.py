@@ -100,7 +100,7 @@ def gone_sql(tracked: Tracked) -> str:
     return f'(t."{tracked.key_column}" IS NULL OR (l.deleted AND NOT {says_so}))'
 
 
-class Authority(Side):
+class AuthorityQueries(Side):
     """The ledger knows every aggregate. Where its row is gone, or is no tombstone though it should be one, the feed's `gone`
     counts."""
 

@@ -211,7 +211,10 @@ def test_a_full_disk_is_believed_though_a_write_that_changes_nothing_goes_well(m
     on_postgresql = OperationalError("full")
     on_postgresql.__cause__ = psycopg.errors.DiskFull()
     assert databases.is_away("billing", on_postgresql)
-    with pytest.raises(cli.Refused, match="The database of users or billing can't be used"), cli.answering("users", "billing"):
+    with (
+        pytest.raises(cli.Refused, match="The database of users or billing can't be used"),
+        cli.database_errors_as_refusals("users", "billing"),
+    ):
         raise full()
     parked = parking.park_unreadable("billing", events(1)[0], "it failed")
     Parked.objects.using("billing").update(state="retrying")

@@ -7,7 +7,7 @@ from typing import Any
 
 from messaging import conf, feed
 from messaging.cli import Command as BaseCommand
-from messaging.cli import WrongUsage, answering, checked_context, context_argument
+from messaging.cli import WrongUsage, checked_context, context_argument, database_errors_as_refusals
 from messaging.texts import plural
 
 #: Ids that are looked up in one statement.
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         ids = _ids(options["file"])
         alive: list[str] = []
         known = 0
-        with answering(authority):
+        with database_errors_as_refusals(authority):
             for start in range(0, len(ids), BATCH):
                 records = [json.loads(one) for one in feed.records(authority, shown, ids=ids[start : start + BATCH], fields=())]
                 known += len(records)

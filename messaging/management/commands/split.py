@@ -9,15 +9,15 @@ from celery import current_app
 from django.db import OperationalError
 
 from messaging import databases, pulling, splitting
-from messaging.asking import asking, checked_page_size
+from messaging.asking import authority_errors_as_refusals, checked_page_size
 from messaging.cli import Command as BaseCommand
 from messaging.cli import (
     Found,
     Refused,
     WrongUsage,
-    answering,
     checked_context,
     context_argument,
+    database_errors_as_refusals,
     lifetime,
     spare_imports_from_collection,
 )
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         except splitting.NoSplit as error:
             raise WrongUsage(str(error)) from None
         spare_imports_from_collection()
-        with answering(split.old.context, context), _refusing(split):
+        with database_errors_as_refusals(split.old.context, context), _refusing(split):
             if options["status"]:
                 values = splitting.standing(split)
                 self.result(options, values, _standing(values))
@@ -119,7 +119,7 @@ class Command(BaseCommand):
 @contextmanager
 def _refusing(split: Split) -> Iterator[None]:
     """What isn't possible now, as a sentence with its exit code."""
-    with asking(split.new.context, split.old.context):
+    with authority_errors_as_refusals(split.new.context, split.old.context):
         try:
             yield
         except (splitting.NotReady, splitting.PauseTooShort, InTheWay, NotYet) as error:
