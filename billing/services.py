@@ -67,7 +67,7 @@ def invoices_generate(
     """
     if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", period):
         raise InvalidPeriod(f"{period!r} is not a month. Write it as 2026-11.")
-    run, asking, reading = Run(), lookup.Asking(DATABASE, AUTHORITY), Reading()
+    run, asking, reading = Run(), lookup.BatchLookup(DATABASE, AUTHORITY), Reading()
     after: uuid.UUID | None = None
     try:
         # An empty copy is judged too: it may only be empty because it is old.

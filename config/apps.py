@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from config import broker
 from config.environment import VAR
 
 #: What others of this machine may do with a file.
@@ -29,6 +31,16 @@ def _keep_to_ourselves(connection: BaseDatabaseWrapper, **more: Any) -> None:
                 file.chmod(mode & 0o7700)
 
 
+def _make_folders() -> None:
+    """Make the folders that SQLite and kombu's filesystem transport expect to be there. Importing the settings makes none."""
+    folders = [VAR] if any(VAR in Path(str(database["NAME"])).parents for database in settings.DATABASES.values()) else []
+    if settings.CELERY_BROKER_URL.startswith("filesystem:"):
+        folders += broker.MESSAGE_FOLDERS
+    for folder in folders:
+        with suppress(OSError):  # `make run` says it in a sentence; SQLite says it at the first statement
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 class ConfigConfig(AppConfig):
     name = "config"
     verbose_name = "Project"
@@ -36,8 +48,5 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         from config import checks  # noqa: F401  (checks register themselves)
 
+        _make_folders()
         connection_created.connect(_keep_to_ourselves)
-
-        # With DEBUG Django keeps the last 9,000 statements of each connection, formatted once more. Ours hold a thousand rows each,
-        # and a relay runs for days: that is gigabytes. Tests that count queries ask for the log themselves, and still get it.
-        BaseDatabaseWrapper.queries_logged = property(lambda connection: connection.force_debug_cursor)  # type: ignore

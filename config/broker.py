@@ -16,6 +16,8 @@ from config import sockets
 from config.environment import VAR
 
 FOLDER = VAR / "broker"
+#: Where the filesystem transport keeps messages, exchanges, and messages that were taken.
+MESSAGE_FOLDERS = (FOLDER / "messages", FOLDER / "control", FOLDER / "processed")
 #: The types of queues on RabbitMQ, as `messaging.queues.TYPES` has them; not imported, because this module needs no Django app.
 QUEUE_TYPES = ("classic", "quorum")
 #: Redis keys of the messages in workers' hands, and of their index.
@@ -84,15 +86,8 @@ def transport_options(broker_url: str) -> dict[str, Any]:
         # `send` returns when RabbitMQ has the message on its queue, not when the bytes left.
         return {"confirm_publish": True, "read_timeout": 30, "write_timeout": 10}
     if scheme == "filesystem":
-        queues = FOLDER / "messages"
-        for folder in (queues, FOLDER / "control", FOLDER / "processed"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return {
-            "data_folder_in": str(queues),
-            "data_folder_out": str(queues),
-            "control_folder": str(FOLDER / "control"),
-            "processed_folder": str(FOLDER / "processed"),
-        }
+        queues, control, processed = map(str, MESSAGE_FOLDERS)
+        return {"data_folder_in": queues, "data_folder_out": queues, "control_folder": control, "processed_folder": processed}
     if scheme == "memory":  # in-process, for tests
         return {}
     print(f"Broker {scheme}:// is untested here; no options are set for it.", file=sys.stderr)

@@ -1,9 +1,11 @@
 """The Celery app. `celery -A config worker -Q billing` is billing's worker; the queues are in `messaging/queues.py`."""
 
 import os
+from typing import Any
 
 from celery import Celery, beat
 from celery.apps.beat import Beat
+from django.conf import settings
 
 from messaging import transports
 
@@ -25,6 +27,16 @@ app = Celery("config")
 app.Beat = app.subclass_with_self(EndsQuietly)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["messaging"])
+
+
+@app.on_after_configure.connect  # type: ignore[untyped-decorator]
+def _declare_queues(sender: Celery, source: Any, **kwargs: Any) -> None:
+    """Give each context that takes and sends events its queue. This is no setting: `messaging` makes queues, and reads settings."""
+    from messaging.queues import queue
+
+    source["task_queues"] = [queue(name) for name in settings.DELIVERING]
+
+
 # A worker's database connection outlives the task. Celery closes it before and after each one otherwise, and opening it again
 # costs more than a small message (measured: 40 messages/s against 150). A connection that broke is replaced by the inbox.
 app.conf["CELERY_DB_REUSE_MAX"] = 10_000

@@ -2,7 +2,6 @@
 
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -49,8 +48,6 @@ def database(variable: str, file_name: str) -> dict[str, Any]:
     """Django's settings for the database behind `variable`; a SQLite file under `var/` where it is unset."""
     url = os.environ.get(variable)
     if not url:
-        with suppress(OSError):  # `make run` says it in a sentence; SQLite says it at the first statement
-            VAR.mkdir(mode=0o700, parents=True, exist_ok=True)
         url = f"sqlite:///{quote(str(VAR / file_name))}"
     try:
         one, several = _hosts(url)
@@ -74,6 +71,7 @@ def database(variable: str, file_name: str) -> dict[str, Any]:
             options.setdefault("target_session_attrs", "read-write")
         if str(options.pop("disable_server_side_cursors", "")).lower() in {"1", "true"}:  # behind a pooler, see docs/databases.md
             settings["DISABLE_SERVER_SIDE_CURSORS"] = True
+    settings["ENGINE"] = engine.replace("django.db.backends", "config.database")
     return settings
 
 

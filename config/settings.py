@@ -7,7 +7,6 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import apis, broker, contexts, keys
 from config.environment import VAR, database, flag, number
-from messaging.queues import queue
 
 DEBUG = flag("DEBUG", default=True)
 SECRET_KEY = os.environ.get("SECRET_KEY", "")
@@ -196,7 +195,6 @@ CELERY_WORKER_CONSUMER = "messaging.worker:ParkingConsumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_CREATE_MISSING_QUEUES = False
-CELERY_TASK_QUEUES = [queue(name, broker.queue_type()) for name in DELIVERING]
 CELERY_TASK_DEFAULT_QUEUE = CONTEXT_NAMES[0]
 CELERY_TASK_DEFAULT_EXCHANGE = ""  # the broker's own: there is none to declare, so a broker's user needs no leave to
 # The scheduler only says "look whether something is due"; a tick nobody took in time is worth nothing.

@@ -14,7 +14,7 @@ from messaging import mending, pulling, reconcile, states
 from messaging.admin_base import ReadOnlyAdmin
 from messaging.admin_register import counted
 from messaging.caches import Cache
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.differences import Difference
 from messaging.errors import Denied, Unreachable
 from messaging.texts import plural
@@ -53,7 +53,7 @@ class CacheAdmin(ReadOnlyAdmin):
         if not ids:
             return {}
         cache = pulling.cache_of(self.using, self.authority)
-        client = Authority(self.authority, self.using, patience=PATIENCE_SECONDS)
+        client = AuthorityClient(self.authority, self.using, patience=PATIENCE_SECONDS)
         own = states.own_rows(self.using, cache, ids)  # first: what moves meanwhile makes them stale, and not ahead
         try:
             theirs = {record["id"]: states.values_of(cache, record) for record in client.records(ids)}

@@ -1,6 +1,5 @@
 """What commands that ask another context's API share: its arguments, and its errors as sentences with an exit code."""
 
-import gc
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,12 +32,8 @@ def checked_page_size(size: int) -> int:
 
 
 @contextmanager
-def asking(consumer: str, authority: str) -> Iterator[None]:
+def authority_errors_as_refusals(consumer: str, authority: str) -> Iterator[None]:
     """Around work that asks the authority: what it refuses or doesn't answer is `Refused`, with what to do."""
-    # All that was imported stays anyway: looked through again and again, it costs a third of reading a page. Nor are a page's rows
-    # worth a look while it is read; they go with the page.
-    gc.freeze()
-    gc.set_threshold(100_000, 20)
     try:
         yield
     except NotNow as error:

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from messaging import locking, pulling, reconcile, steps
 from messaging.caches import Cache
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.differences import MOST_IDS
 from messaging.errors import AlreadyRunning, BelowFloor, BrokerAway, Held
 from messaging.models import Subscription
@@ -71,7 +71,7 @@ def bootstrap(
     cache = pulling.cache_of(consumer, authority)
     try:
         with locking.exclusive(consumer, f"bootstrap-{authority}"):
-            client = Authority(authority, consumer)
+            client = AuthorityClient(authority, consumer)
             try:
                 return _run(consumer, authority, app, cache, client, from_now, pause, page_size, expecting, progress)
             finally:
@@ -85,7 +85,7 @@ def _run(
     authority: str,
     app: Celery,
     cache: Cache,
-    client: Authority,
+    client: AuthorityClient,
     from_now: bool,
     pause: bool,
     page_size: int,
@@ -125,7 +125,7 @@ def _run(
     return _finished(consumer, authority, client, began, counting, resumed, verdict)
 
 
-def _below_floor(client: Authority, row: Subscription) -> bool:
+def _below_floor(client: AuthorityClient, row: Subscription) -> bool:
     """Whether tombstones that this copy never saw, and would have to know, are gone."""
     try:
         client.changes(row.checkpoint, limit=1, until=row.checkpoint, floor=row.floor)
@@ -134,7 +134,7 @@ def _below_floor(client: Authority, row: Subscription) -> bool:
     return False
 
 
-def _from_the_beginning(consumer: str, authority: str, client: Authority) -> Subscription:
+def _from_the_beginning(consumer: str, authority: str, client: AuthorityClient) -> Subscription:
     client.changes(0, limit=1, until=0)  # refused, where bootstrap is closed, before anything is given up
     _update(consumer, authority, state=State.NEW, checkpoint=0, ahead=[], marks=None, bootstrap_head=None, partial=False)
     return pulling.subscribed(consumer, authority)
@@ -154,7 +154,7 @@ def _read(
     consumer: str,
     authority: str,
     cache: Cache,
-    client: Authority,
+    client: AuthorityClient,
     head: int,
     page_size: int,
     counting: _Counting,
@@ -168,7 +168,7 @@ def _read(
         progress(len(page.results))
 
 
-def _compared(consumer: str, authority: str, client: Authority, page_size: int, counting: _Counting) -> str:
+def _compared(consumer: str, authority: str, client: AuthorityClient, page_size: int, counting: _Counting) -> str:
     """Pull what changed meanwhile and compare, until equal; a difference has to stay to count."""
 
     def pull() -> None:
@@ -188,7 +188,7 @@ def _compared(consumer: str, authority: str, client: Authority, page_size: int, 
 
 
 def _were_under_way(
-    consumer: str, authority: str, client: Authority, found: reconcile.Comparison, pull: Callable[[], None]
+    consumer: str, authority: str, client: AuthorityClient, found: reconcile.Comparison, pull: Callable[[], None]
 ) -> bool:
     """Whether pulls alone bring everything that differed: beside a busy authority there is always something on its way. Where
     deleted rows leave a copy (`Feed.keeps_gone`), one that is nowhere any more was on its way out.
@@ -208,7 +208,7 @@ def _were_under_way(
     return False
 
 
-def _not_yet(consumer: str, cache: Cache, client: Authority, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _not_yet(consumer: str, cache: Cache, client: AuthorityClient, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those of the differing rows that the copy hasn't got yet, or not got rid of."""
     kept = cache.model._base_manager.using(consumer).filter(pk__in=[row["id"] for row in rows])
     have = {str(key): version for key, version in kept.values_list("pk", cache.version)}
@@ -226,7 +226,7 @@ def _not_yet(consumer: str, cache: Cache, client: Authority, rows: list[dict[str
 
 
 def _finished(
-    consumer: str, authority: str, client: Authority, began: float, counting: _Counting, resumed: bool, verdict: str
+    consumer: str, authority: str, client: AuthorityClient, began: float, counting: _Counting, resumed: bool, verdict: str
 ) -> Bootstrapped:
     if verdict != "drift":
         _update(consumer, authority, state=State.LIVE, bootstrap_head=None)

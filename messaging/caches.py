@@ -22,8 +22,8 @@ class Cache:
     """`model`: the cache's rows, one per aggregate. `key`: their primary key, the aggregate's id. `fields`: the columns that copy
     the authority's fields of the same names. `reads`: the consumer's own reader of the data.
 
-    `lifts`: where the authority's feed still has an older version's fields, what makes of what `reads` read what `apply` knows; see
-    `Handler`.
+    `upcast`: where the authority's feed still has an older version's fields, what makes of what `reads` read what `apply` knows;
+    see `Handler`.
 
     `apply`: takes changes and where they come from (the value that the cache keeps as their source: event, bootstrap, repair,
     lookup), writes them by `upsert_newer`, and does what follows from them. The same function serves events.
@@ -44,7 +44,7 @@ class Cache:
     version: str = "version"
     tombstone: tuple[str, str] | None = None
     deleted: str = ""
-    lifts: Callable[[Any], BaseModel] | None = None
+    upcast: Callable[[Any], BaseModel] | None = None
     follows: bool = False
     owned: Callable[[], None] = nothing
 

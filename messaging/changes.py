@@ -74,9 +74,9 @@ def applying(authority: str) -> Iterator[None]:
 
 def _lift(cache: Cache, found: Sequence[ChangeBody[Any]]) -> None:
     """Where the feed has an older version's fields still: what the cache's `apply` knows, in their place."""
-    if cache.lifts is not None:
+    if cache.upcast is not None:
         for change in found:
-            change["data"] = cache.lifts(change["data"])
+            change["data"] = cache.upcast(change["data"])
 
 
 def _wrong(authority: str, cache: Cache, error: ValidationError) -> Unreachable:

@@ -21,7 +21,7 @@ from messaging.outcome import Outcome
 MOST_RANGES = 500
 
 
-def merge(checkpoint: int, ahead: Iterable[Sequence[int]], positions: Iterable[int]) -> tuple[int, list[list[int]]]:
+def advance_ranges(checkpoint: int, ahead: Iterable[Sequence[int]], positions: Iterable[int]) -> tuple[int, list[list[int]]]:
     """(checkpoint, ranges beyond it) after these positions were applied too. Ranges are [first, last], sorted, not touching."""
     ranges = sorted([[first, last] for first, last in ahead] + [[position, position] for position in positions])
     merged: list[list[int]] = []
@@ -83,7 +83,7 @@ def advance(consumer: str, events: Sequence[Event], outcome: Outcome, moved: Con
         if row.state == Subscription.State.PAUSED:
             raise Paused(f"{consumer} holds its queue until its bootstrap from {source} is done.")
         before = row.checkpoint
-        row.checkpoint, row.ahead = merge(before, row.ahead, positions)
+        row.checkpoint, row.ahead = advance_ranges(before, row.ahead, positions)
         row.head = max(row.head, row.checkpoint, *(last for _, last in row.ahead[-1:]))
         note_progress(row, moved=row.checkpoint > before)
         # A late event that changed nothing adds no round: the authority may have pruned its mark.
@@ -108,7 +108,7 @@ def _adopt(row: Subscription, events: Sequence[Event]) -> None:
         history.adopt(row, [(event.position, event.mark, event.previous_mark) for event in events if event.position and event.mark])
 
 
-def hear(consumer: str, authority: str, head: int, at: datetime, mark: str = "") -> None:
+def record_heartbeat(consumer: str, authority: str, head: int, at: datetime, mark: str = "") -> None:
     """A heartbeat: the authority's head at a time of its clock, with its round's mark, by the same road as the events before it."""
     with transaction.atomic(using=consumer):
         row = _locked(consumer, authority)

@@ -28,7 +28,8 @@ def handlers_are_wired(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage
             found.append(Error(f"The handlers of {context} can't be loaded: {error}", hint="See MESSAGING.", id="messaging.E001"))
         else:
             found += [
-                Error(f"{context}: {name} has no Handler.", hint="Use messaging.Handler.", id="messaging.E001") for name in wrong
+                Error(f"{context}: {name} has no Handler.", hint="Use messaging.handlers.Handler.", id="messaging.E001")
+                for name in wrong
             ]
     return found
 

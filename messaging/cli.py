@@ -1,6 +1,7 @@
 """What all commands share: `--json`, and the exit codes. 0 done; 1 a difference or failure was found and reported; 2 wrong usage;
 3 refused for safety."""
 
+import gc
 import json
 import re
 import sys
@@ -46,7 +47,7 @@ class PlainErrors(BaseCommand):
     """A command that prints a refusal as a sentence."""
 
     def execute(self, *args: Any, **options: Any) -> Any:
-        """What a guard refuses is `Refused` in every command, whether it has `answering` or not.
+        """What a guard refuses is `Refused` in every command, whether it has `database_errors_as_refusals` or not.
 
         On the command line its sentence is printed, and the exit code is its own. Django would put the exception's class before
         the sentence. `call_command` raises, and `--traceback` shows where from.
@@ -76,6 +77,15 @@ class Command(PlainErrors):
     def result(self, options: Mapping[str, Any], values: Mapping[str, Any], text: str) -> None:
         """Print the outcome: for a person, or as one line of JSON."""
         self.stdout.write(json.dumps(values, default=str) if options["json"] else text)
+
+
+def spare_imports_from_collection() -> None:
+    """Keep the garbage collector from looking through all that was imported, again and again while pages of rows are read.
+
+    For commands that read a feed and end. A bootstrap of 50,000 rows took 31 µs of processor time a row with it, 45 µs without, and
+    39 µs with a higher threshold for collections. A process that stays would never free what was garbage at this moment.
+    """
+    gc.freeze()
 
 
 def context_argument(parser: ArgumentParser, name: str, help_text: str) -> None:
@@ -125,7 +135,7 @@ def moment(text: str, option: str) -> datetime:
 
 
 @contextmanager
-def answering(*aliases: str) -> Iterator[None]:
+def database_errors_as_refusals(*aliases: str) -> Iterator[None]:
     """Around work on these databases: one that is away, or lacks its tables, is `Refused` in a sentence, not a traceback; and so
     is a write to rows that have moved to another context."""
     try:

@@ -39,7 +39,7 @@ class Page:
     reported: int | None = None
 
 
-class Authority:
+class AuthorityClient:
     """An authority's API, as one of its consumers sees it. Counts what crosses the wire: `bytes` (bodies) and `round_trips`.
 
     `patience`: seconds until an answer begins, without what a long poll asked for. In all it may take twice as long, and have

@@ -12,7 +12,9 @@ def _setting(name: str) -> Any:
     try:
         return settings.MESSAGING[name]
     except (AttributeError, KeyError):
-        raise ImproperlyConfigured(f"MESSAGING[{name!r}] is not set. See `MESSAGING` in config/settings.py.") from None
+        raise ImproperlyConfigured(
+            f"MESSAGING[{name!r}] is not set. `messaging.conf` says what each entry of MESSAGING is for."
+        ) from None
 
 
 def contexts() -> list[str]:

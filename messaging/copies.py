@@ -8,13 +8,11 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from messaging.contracts import Envelope
-from messaging.limits import LARGEST_EVENT_BYTES, LARGEST_MESSAGE_BYTES
+from messaging.limits import ENVELOPE_BYTES, LARGEST_EVENT_BYTES, LARGEST_MESSAGE_BYTES
 from messaging.marks import Rounds
 from messaging.models import Consumer
 from messaging.texts import plural
 
-#: Bytes of an event beside its data.
-ENVELOPE_BYTES = 4 * 1024
 NO_ROUNDS = Rounds()
 
 
@@ -26,7 +24,9 @@ class Sendable:
     size: int
 
 
-def sort(rows: Sequence[tuple[Any, str, int | None]], rounds: Rounds = NO_ROUNDS) -> tuple[list[Sendable], list[tuple[Any, str]]]:
+def partition_sendable(
+    rows: Sequence[tuple[Any, str, int | None]], rounds: Rounds = NO_ROUNDS
+) -> tuple[list[Sendable], list[tuple[Any, str]]]:
     """(events that can be sent, rows that can't with the reason): one bad row holds nobody up. `rounds`: those of the positions."""
     good, bad = [], []
     for row_id, body, position in rows:

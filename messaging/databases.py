@@ -4,14 +4,15 @@ Every program asks here, because drivers sort these errors into classes of which
 failover is psycopg's `InternalError`, and a deadlock is an `OperationalError` as a server that is away is.
 """
 
-from typing import Any
+import sqlite3
 
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connections
 
 #: PostgreSQL's codes for a table, a column and a schema that aren't there.
 NOT_THERE = {"42P01", "42703", "3F000"}
-#: Its code for a function that isn't there. A comparison of the wrong types has the same one, so the name has to be ours.
-NO_FUNCTION, OUR_FUNCTIONS = "42883", "function messaging_"
+#: Its code for a function that isn't there. A comparison of the wrong types has the same one, so the name has to be ours. It has no
+#: field for a function's name: that stands in the message, which is in the server's language.
+NO_FUNCTION, OUR_FUNCTIONS = "42883", "messaging_"
 #: Its classes of a connection that broke, of resources that ran out (memory, connections, the disk) and of errors of its system.
 AWAY_CLASSES = ("08", "53", "58")
 #: Its code for a server that takes no writes: a standby, or `default_transaction_read_only`.
@@ -20,12 +21,16 @@ READ_ONLY = "25006"
 FULL = "53100"
 #: Its codes for that, and for a server that ended this session, crashed, starts up or shuts down, or that dropped the database.
 AWAY = {READ_ONLY, "57P01", "57P02", "57P03", "57P04", "57P05"}
-#: Its codes for a serialization failure, a deadlock, and a lock that somebody else held for too long.
-COLLISIONS = {"40001", "40P01", "55P03"}
+#: Its code for a lock that somebody else held for too long.
+LOCK_TIMEOUT = "55P03"
+#: Its codes for a serialization failure, a deadlock, and that.
+COLLISIONS = {"40001", "40P01", LOCK_TIMEOUT}
+#: Its code for what a trigger of ours raises. It raises none of this class without a code of its own.
+INTEGRITY = "23000"
 #: SQLite's primary codes: a file that is locked (5, 6), without memory (7), read-only (8), failed to be read or written (10),
 #: broken (11), full (13), not to be opened (14), locked in a way of its own (15), or no database (26).
-SQLITE_READ_ONLY, SQLITE_FULL = 8, 13
-SQLITE_AWAY = {5, 6, 7, SQLITE_READ_ONLY, 10, 11, SQLITE_FULL, 14, 15, 26}
+SQLITE_BUSY, SQLITE_READ_ONLY, SQLITE_FULL = 5, 8, 13
+SQLITE_AWAY = {SQLITE_BUSY, 6, 7, SQLITE_READ_ONLY, 10, 11, SQLITE_FULL, 14, 15, 26}
 
 
 def takes_nothing(error: BaseException) -> bool:
@@ -35,11 +40,10 @@ def takes_nothing(error: BaseException) -> bool:
         return True
     if not isinstance(error, DatabaseError):
         return False
-    cause: Any = error.__cause__
-    number = getattr(cause, "sqlite_errorcode", None)
+    number = _sqlite_code(error)
     if number is not None:
-        return number & 0xFF in SQLITE_AWAY
-    state = getattr(cause, "sqlstate", None)
+        return number in SQLITE_AWAY
+    state = _sqlstate(error)
     if state is None:  # no answer at all: the connection couldn't be made, or it broke
         return isinstance(error, OperationalError) and not lacks_tables(error)
     return state in AWAY or state.startswith(AWAY_CLASSES)
@@ -47,16 +51,23 @@ def takes_nothing(error: BaseException) -> bool:
 
 def is_read_only(error: BaseException) -> bool:
     """Whether the database answers and takes no writes."""
-    cause: Any = error.__cause__
-    number = getattr(cause, "sqlite_errorcode", None)
-    return getattr(cause, "sqlstate", None) == READ_ONLY or (number is not None and number & 0xFF == SQLITE_READ_ONLY)
+    return _sqlstate(error) == READ_ONLY or _sqlite_code(error) == SQLITE_READ_ONLY
 
 
 def is_full(error: BaseException) -> bool:
     """Say if the error is a full disk. No probe is as sure: a write that changes no row needs no room."""
-    cause: Any = error.__cause__
-    number = getattr(cause, "sqlite_errorcode", None)
-    return getattr(cause, "sqlstate", None) == FULL or (number is not None and number & 0xFF == SQLITE_FULL)
+    return _sqlstate(error) == FULL or _sqlite_code(error) == SQLITE_FULL
+
+
+def gave_up_waiting(error: BaseException) -> bool:
+    """Whether somebody else held a lock for too long, so that nothing was done."""
+    return _sqlstate(error) == LOCK_TIMEOUT or _sqlite_code(error) == SQLITE_BUSY
+
+
+def refused_by_trigger(error: BaseException) -> bool:
+    """Whether a trigger of ours refused a write."""
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    return _sqlstate(error) == INTEGRITY or code == sqlite3.SQLITE_CONSTRAINT_TRIGGER
 
 
 def is_away(using: str, error: BaseException) -> bool:
@@ -85,7 +96,7 @@ def takes_writes(using: str) -> bool:
 
 def collided(error: BaseException) -> bool:
     """Whether others were in the way: the same statement, again, may work at once."""
-    return isinstance(error, DatabaseError) and getattr(error.__cause__, "sqlstate", None) in COLLISIONS
+    return isinstance(error, DatabaseError) and _sqlstate(error) in COLLISIONS
 
 
 def passing(error: BaseException) -> bool:
@@ -97,13 +108,27 @@ def passing(error: BaseException) -> bool:
 def lacks_tables(error: BaseException) -> bool:
     """Whether a table, a column or a function isn't there: the database was never migrated, or not far enough."""
     if isinstance(error, ProgrammingError):
-        state = getattr(error.__cause__, "sqlstate", None)
-        return state in NOT_THERE or (state == NO_FUNCTION and OUR_FUNCTIONS in str(error))
-    return isinstance(error, OperationalError) and ("no such table" in str(error) or "no such column" in str(error))
+        state = _sqlstate(error)
+        # Without its hint and the line that it quotes, which name tables of ours.
+        message = getattr(getattr(error.__cause__, "diag", None), "message_primary", None) or ""
+        return state in NOT_THERE or (state == NO_FUNCTION and OUR_FUNCTIONS in message)
+    # SQLite has one code for every statement that it can't prepare, so its text has to tell them apart. It is always English.
+    return _sqlite_code(error) == sqlite3.SQLITE_ERROR and str(error).startswith(("no such table", "no such column"))
 
 
 def unusable(error: BaseException) -> bool:
     """Whether the database takes nothing now, or lacks its tables. A statement that is wrong in any other way is a bug."""
-    if "syntax error" in str(error):  # SQLite has one class for this and for a database that is away
-        return False
+    if _sqlite_code(error) == sqlite3.SQLITE_ERROR:  # Django has one class for a wrong statement and for a database that is away
+        return lacks_tables(error)
     return passing(error) or lacks_tables(error)
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    """PostgreSQL's code behind Django's error; None where it gave none."""
+    return getattr(error.__cause__, "sqlstate", None)
+
+
+def _sqlite_code(error: BaseException) -> int | None:
+    """SQLite's primary code behind Django's error; None where it gave none."""
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF

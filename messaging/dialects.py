@@ -33,7 +33,7 @@ class PostgreSQL:
                 cursor.execute(f"SELECT {_PLANNING}")
             yield
 
-    def teach(self, using: str) -> None:
+    def register_functions(self, using: str) -> None:
         """Before any other statement: PostgreSQL knows all of it."""
 
     def bound(self, key: uuid.UUID) -> Any:
@@ -97,10 +97,10 @@ class SQLite:
 
     @contextmanager
     def ready(self, using: str) -> Iterator[None]:
-        self.teach(using)
+        self.register_functions(using)
         yield
 
-    def teach(self, using: str) -> None:
+    def register_functions(self, using: str) -> None:
         """Teach the connection the functions that SQLite lacks."""
         connection = connections[using]
         connection.ensure_connection()

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from messaging import checkpoints, fingerprints, states
 from messaging.caches import Cache
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.states import State
 
 KINDS: Final = ("missing", "stale", "corrupt", "ghost", "ahead", "erased_here")
@@ -63,7 +63,7 @@ class Search:
 
     consumer: str
     cache: Cache
-    client: Authority
+    client: AuthorityClient
     progress: Callable[[int], None] = lambda trips: None
     _split: list[_Range] = field(default_factory=list)
     _list: list[_Range] = field(default_factory=list)

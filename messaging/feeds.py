@@ -52,12 +52,12 @@ class Feed:
 
     def values(self, row: Mapping[str, Any] | None, *, deleted: bool, changed_at: datetime) -> dict[str, Any]:
         """The facts of a row (field to value), or of a tombstone. `row` None: there is none any more."""
-        if row is not None and not (deleted and not self.says_so(row)):
+        if row is not None and not (deleted and not self.row_is_tombstone(row)):
             return {name: row[name] for name in self.fields if name in row}
         wanted = self.fields if row is None else [name for name in self.fields if name in row]
         return {name: changed_at if self.gone.get(name) is CHANGED_AT else self.gone.get(name, "") for name in wanted}
 
-    def says_so(self, row: Mapping[str, Any]) -> bool:
+    def row_is_tombstone(self, row: Mapping[str, Any]) -> bool:
         """Whether a tombstone's row holds what a tombstone should. What we weren't given can't be judged."""
         mark = self.tracked.tombstone
         return mark is not None and row.get(mark[0], mark[1]) == mark[1]

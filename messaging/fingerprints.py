@@ -40,12 +40,12 @@ def of_authority(authority: str, feed: Feed, fields: Sequence[str], ranges: Sequ
     Where all of them are asked for, which is how a comparison begins, rows are entered in the ledger that no trigger saw."""
     if any((bounds[0], bounds[-1]) == ("", "") for bounds in ranges):
         unseen.enter_rows(authority, feed)
-    return [[part.text for part in parts] for parts in _measured(sides.Authority(authority, feed, fields), ranges)]
+    return [[part.text for part in parts] for parts in _measured(sides.AuthorityQueries(authority, feed, fields), ranges)]
 
 
 def rows_of_authority(authority: str, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
     """For each [from, to) its rows, by id, the first `MOST_LISTED` of them."""
-    return _rows(sides.Authority(authority, feed, fields), ranges)
+    return _rows(sides.AuthorityQueries(authority, feed, fields), ranges)
 
 
 def of_cache(consumer: str, cache: Cache, ranges: Sequence[Sequence[str]]) -> list[list[str]]:

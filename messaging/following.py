@@ -19,7 +19,7 @@ from messaging.errors import InTheWay
 from messaging.handlers import Event
 from messaging.models import Subscription
 from messaging.ownership import following
-from messaging.pointing import take_out
+from messaging.pointing import delete_unreferenced
 from messaging.upsert import Upserted, column, upsert_newer
 
 #: Nobody's id: a deleted aggregate's foreign keys in the feed.
@@ -127,7 +127,7 @@ class Follower:
         return told | (here - ledger.only_deleted(self.using, self.label, here))
 
     def _delete(self, events: Sequence[Event]) -> frozenset[Any]:
-        return take_out(self.model, self.using, [event.uuid for event in events]) if events else frozenset()
+        return delete_unreferenced(self.model, self.using, [event.uuid for event in events]) if events else frozenset()
 
     def _make_room(self, events: Sequence[Event]) -> None:
         wanted = {self._held(event.data): event.uuid for event in events if all(self._held(event.data))}
@@ -154,7 +154,7 @@ class Follower:
         return {"id": event.uuid, **columns, **self.more(event), self.version: event.version}
 
 
-def make_way(cache: Cache, using: str, ids: Sequence[str], known: Sequence[str]) -> None:
+def clear_for_repair(cache: Cache, using: str, ids: Sequence[str], known: Sequence[str]) -> None:
     """Let the owner's rows pass in a repair, whatever version is here: `ids` differ, and the owner has those of them that are
     `known`.
 
@@ -169,5 +169,5 @@ def make_way(cache: Cache, using: str, ids: Sequence[str], known: Sequence[str])
     with following(using, label):
         changed = [key for key in ids if key in kept]
         rows.filter(pk__in=changed).update(**{cache.version: 0})
-        removed = take_out(cache.model, using, [key for key in ids if key not in kept])
+        removed = delete_unreferenced(cache.model, using, [key for key in ids if key not in kept])
         ledger.baseline(using, label, [*changed, *map(str, removed)])

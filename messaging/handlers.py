@@ -52,21 +52,21 @@ class Handler:
     """`reads`: the consumer's own tolerant reader, with only the fields it uses. `apply`: takes a batch of events and says what
     came of it, or None where all of them counted. `each`: hand them over one by one, each as the cause of what it triggers.
 
-    `lifts`: the upcaster of an older version of a type. `reads` is then that version's reader, and `lifts` makes of what it read
+    `upcast`: the upcaster of an older version of a type. `reads` is then that version's reader, and `upcast` makes of what it read
     what `apply` knows: an instance of the newest version's reader. So `apply` knows one version, whatever arrives."""
 
     reads: type[BaseModel]
     apply: Callable[[Sequence[Event]], Upserted | None]
     each: bool = False
-    lifts: Callable[[Any], BaseModel] | None = None
+    upcast: Callable[[Any], BaseModel] | None = None
 
     def read(self, data: Mapping[str, Any]) -> BaseModel:
-        """An envelope's data as `apply` takes it. Raises `ValidationError`, and `InvalidEnvelope` where `lifts` fails."""
+        """An envelope's data as `apply` takes it. Raises `ValidationError`, and `InvalidEnvelope` where `upcast` fails."""
         facts = self.reads.model_validate(data)
-        if self.lifts is None:
+        if self.upcast is None:
             return facts
         try:
-            return self.lifts(facts)
+            return self.upcast(facts)
         except ValidationError:
             raise
         except Exception as error:  # without its text: it may hold what the event holds

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from django.db import OperationalError
 
-from messaging import ownership, pulling, sequencer, states, steps
-from messaging.client import Authority
+from messaging import databases, ownership, pulling, sequencer, states, steps
+from messaging.client import AuthorityClient
 from messaging.errors import Differs, PauseTooShort
 from messaging.feeds import declared_feed
 from messaging.models import Ledger, Subscription
@@ -22,7 +22,7 @@ SHORTEST_SECONDS = 1.0
 def hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> int:
     """Make `receiver` the owner; returns for how many milliseconds writers were held. `since`: the giver's head when both sides
     were last compared as a whole. Raises `PauseTooShort` and `Differs`."""
-    client = Authority(giver.feed, receiver.context)
+    client = AuthorityClient(giver.feed, receiver.context)
     started = time.monotonic()
     ends = started + longest.total_seconds()
     too_long = f"{giver.context}'s writers were let go after {longest.total_seconds():g} s"
@@ -71,7 +71,7 @@ def _stamped(giver: Side, *, until: float) -> bool:
         time.sleep(LOOK_SECONDS)
 
 
-def _same(giver: Side, receiver: Side, client: Authority, since: int) -> bool:
+def _same(giver: Side, receiver: Side, client: AuthorityClient, since: int) -> bool:
     """Whether both sides hold the same of all that changed since they were compared as a whole. All the rest was equal then, and a
     guard has kept everybody off the copy. So the pause lasts as long as the last moment's changes take, whatever the table's size:
     fingerprints of a million rows are seconds that nobody should be held for."""
@@ -96,7 +96,7 @@ def _give(giver: Side, receiver: Side, seconds: float) -> None:
     try:
         ownership.give(receiver.guard, seconds)
     except OperationalError as error:
-        if not ownership.gave_up_waiting(error):
+        if not databases.gave_up_waiting(error):
             raise  # the connection broke, say: the other side may be the owner by now. `recover` looks
         ownership.take_back(giver.guard)
         raise PauseTooShort(

@@ -25,22 +25,22 @@ KEY_BYTES = 32
 
 def private(context: str) -> Ed25519PrivateKey:
     """The key that a context of this process signs with. Raises `ImproperlyConfigured` for one that is none."""
-    return _private(all_of(context)[0])
+    return _private(signing_key_texts(context)[0])
 
 
 def public(publisher: str) -> list[Ed25519PublicKey]:
     """The keys of which one must have signed what comes from this publisher; none where it isn't known here."""
-    return [_public(text) for text in told(publisher)]
+    return [_public(text) for text in public_key_texts(publisher)]
 
 
-def told(publisher: str) -> list[str]:
+def public_key_texts(publisher: str) -> list[str]:
     """The same, as texts: what `PUBLIC_KEYS` names, else those that belong to the signing keys of this machine."""
     if not (publisher.isascii() and publisher.isidentifier()):
         return []  # the name comes with a message: it must not lead anywhere else
     return conf.public_keys(publisher) or [public_text(key) for key in _own(publisher)]
 
 
-def all_of(context: str) -> list[str]:
+def signing_key_texts(context: str) -> list[str]:
     """A context's signing keys as texts, the one that signs first. In its file there is at least one from now on."""
     given = conf.signing_keys(context)
     if given:
@@ -59,18 +59,18 @@ def public_text(key: str) -> str:
 
 def add(context: str) -> None:
     """Make a key beside those that a context has in its file. It doesn't sign yet."""
-    _write(file_of(context), [*all_of(context), _new()])
+    _write(file_of(context), [*signing_key_texts(context), _new()])
 
 
 def switch(context: str) -> None:
     """Let the last key of the file sign. The others are still accepted on this machine."""
-    *older, newest = all_of(context)
+    *older, newest = signing_key_texts(context)
     _write(file_of(context), [newest, *older])
 
 
-def forget(context: str) -> None:
+def drop_retired(context: str) -> None:
     """Remove all keys of the file but the one that signs."""
-    _write(file_of(context), all_of(context)[:1])
+    _write(file_of(context), signing_key_texts(context)[:1])
 
 
 def file_of(context: str) -> Path:
@@ -94,7 +94,7 @@ def octets(text: str) -> bytes:
 def _own(publisher: str) -> list[str]:
     """The signing keys of a context of this process, or of another one that shares its folder; none elsewhere."""
     if publisher in conf.contexts():
-        return all_of(publisher)
+        return signing_key_texts(publisher)
     return _lines(file_of(publisher)) if file_of(publisher).is_file() else []
 
 

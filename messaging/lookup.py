@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from messaging import changes, pulling, states
 from messaging.caches import Cache
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.errors import Denied, Unreachable
 from messaging.models import Unknown
 from messaging.upsert import insert_new
@@ -44,7 +44,7 @@ def find(
     authority: str,
     aggregate_id: Any,
     *,
-    client: Authority | None = None,
+    client: AuthorityClient | None = None,
     max_negative_age: timedelta = timedelta(minutes=1),
 ) -> models.Model | None:
     """The cache's row of an aggregate; where it has none, the authority is asked and its answer kept. None: it doesn't know it.
@@ -58,7 +58,7 @@ def find(
     row = _row(consumer, cache, key)
     if row is not None or _asked_lately(consumer, authority, str(key), max_negative_age):
         return row
-    asking = client or Authority(authority, consumer)
+    asking = client or AuthorityClient(authority, consumer)
     try:
         record = asking.record(str(key))
     finally:
@@ -72,7 +72,7 @@ def find(
     return _row(consumer, cache, key)  # also where an event brought it while the authority was asked
 
 
-def refresh(consumer: str, authority: str, ids: Sequence[Any], *, client: Authority) -> Refreshed:
+def refresh(consumer: str, authority: str, ids: Sequence[Any], *, client: AuthorityClient) -> Refreshed:
     """Ask for the present state of these aggregates, 1,000 in one question, and apply what is newer than the cache's.
 
     Rows that the authority doesn't know stay as they are, and so do those that are newer: an event may have overtaken the answer.
@@ -92,7 +92,7 @@ def refresh(consumer: str, authority: str, ids: Sequence[Any], *, client: Author
 
 
 @dataclass
-class Asking:
+class BatchLookup:
     """A long run that asks about its aggregates, batch by batch, right before it decides on them; and how that went."""
 
     consumer: str
@@ -101,10 +101,10 @@ class Asking:
     unknown: int = 0
     problem: str = ""
     _in_vain: int = 0
-    _client: Authority = field(init=False)
+    _client: AuthorityClient = field(init=False)
 
     def __post_init__(self) -> None:
-        self._client = Authority(self.authority, self.consumer)
+        self._client = AuthorityClient(self.authority, self.consumer)
 
     def unanswered(self, ids: Collection[Any]) -> set[Any]:
         """Refresh these; returns those of them that must not be decided on, for the authority didn't answer or doesn't know them.

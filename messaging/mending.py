@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from messaging import changes, pulling, reconcile, repairs, states
 from messaging.caches import Cache
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.differences import KINDS, Search
-from messaging.following import make_way
+from messaging.following import clear_for_repair
 from messaging.handlers import Event
 from messaging.models import Repair, Subscription
 from messaging.texts import plural
@@ -40,7 +40,7 @@ def repair(
     *,
     authority_wins: bool = False,
     by: str = "",
-    client: Authority | None = None,
+    client: AuthorityClient | None = None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> int:
     """Make the rows of a comparison what the authority says now; returns how many don't differ any more.
@@ -54,7 +54,7 @@ def repair(
     `Denied`; what was repaired before stays, and is announced.
     """
     started, mended = timezone.now(), _Mended()
-    cache, asking = pulling.cache_of(consumer, authority), client or Authority(authority, consumer)
+    cache, asking = pulling.cache_of(consumer, authority), client or AuthorityClient(authority, consumer)
     try:
         reconcile.remove(consumer, authority, cache, comparison.forgotten)
         for rows in _batches(_pages(consumer, cache, asking, comparison)):
@@ -72,7 +72,9 @@ def repair(
     return repaired
 
 
-def _pages(consumer: str, cache: Cache, client: Authority, comparison: reconcile.Comparison) -> Iterator[list[dict[str, Any]]]:
+def _pages(
+    consumer: str, cache: Cache, client: AuthorityClient, comparison: reconcile.Comparison
+) -> Iterator[list[dict[str, Any]]]:
     """The comparison's rows; where it didn't keep them all, they are looked for again, and mended as they are found."""
     if comparison.differing == len(comparison.rows):
         yield comparison.rows
@@ -87,7 +89,9 @@ def _batches(pages: Iterable[list[dict[str, Any]]]) -> Iterator[list[dict[str, A
             yield page[start : start + BATCH_ROWS]
 
 
-def _mend(consumer: str, authority: str, cache: Cache, client: Authority, rows: Sequence[dict[str, Any]], mended: _Mended) -> None:
+def _mend(
+    consumer: str, authority: str, cache: Cache, client: AuthorityClient, rows: Sequence[dict[str, Any]], mended: _Mended
+) -> None:
     records = {record["id"]: record for record in client.records([row["id"] for row in rows])}
     pulling.vouch(consumer, authority, client)
     told = changes.read(authority, cache, list(records.values()))
@@ -98,7 +102,7 @@ def _mend(consumer: str, authority: str, cache: Cache, client: Authority, rows: 
         own = states.own_rows(consumer, cache, [row["id"] for row in rows], lock=True)
         over = [row["id"] for row in rows if _stands_in_the_way(cache, row, own.get(row["id"]), values.get(row["id"]))]
         if over:
-            make_way(cache, consumer, over, known=list(news))
+            clear_for_repair(cache, consumer, over, known=list(news))
             _apply(cache, [news[key] for key in over if key in news])
         after = states.own_rows(consumer, cache, [row["id"] for row in rows])
     gone = [row for row in rows if row["id"] in over and row["id"] not in values and row["id"] not in after]

@@ -86,7 +86,7 @@ def record_many(records: Sequence[Record], *, using: str, repair: bool = False) 
     return rows
 
 
-def forget(*, aggregate: str, subject: uuid.UUID | int | str, fields: Sequence[str], using: str) -> int:
+def erase_personal_data(*, aggregate: str, subject: uuid.UUID | int | str, fields: Sequence[str], using: str) -> int:
     """Empty these texts in every event of an aggregate that is kept, whether it was sent or not; returns in how many. For an
     erasure, in its transaction: what was told of a person before must not outlive it here. Looks at every event of that kind."""
     rows = Published.objects.using(using).filter(destination__startswith=f"{aggregate}.", body__subject=str(subject))
@@ -113,7 +113,7 @@ def _as_tombstone(item: Record, using: str) -> Record:
     """The event as it is told of an aggregate that is a tombstone. Its row may have been written again, past every service, and
     hold data again; the feed doesn't tell those, and an event must not either."""
     feed = declared_feed(using)
-    if feed is None or feed.label != item.event.aggregate() or feed.says_so(item.event.model_dump()):
+    if feed is None or feed.label != item.event.aggregate() or feed.row_is_tombstone(item.event.model_dump()):
         return item
     entry = Ledger.objects.using(using).get(aggregate=feed.label, aggregate_id=str(item.subject))
     return replace(item, event=feed.event(None, deleted=True, changed_at=entry.changed_at, first=False))

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
-from messaging import steps
+from messaging import databases, steps
 from messaging.engines import guards
-from messaging.engines.guards import MARK, Guard
+from messaging.engines.guards import MARK, TRY_AGAIN, Guard
 from messaging.errors import MovedAway, Moving, NotFollowing, NotTheOwner
 from messaging.models import Ownership
 
@@ -60,11 +60,14 @@ def writing(using: str, label: str) -> Iterator[None]:
 
 def refusal(error: BaseException) -> NotTheOwner | None:
     """The guard's refusal behind a database's error; None where it is something else."""
+    if not databases.refused_by_trigger(error):
+        return None
+    # Which trigger it was, and why, only the text says: SQLite's RAISE carries nothing else. The guard wrote it.
     _, found, sentence = str(error).partition(MARK)
     if not found:
         return None
     sentence = sentence.splitlines()[0].strip()
-    return Moving(sentence) if sentence.endswith("in a moment.") else MovedAway(sentence)
+    return Moving(sentence) if sentence.endswith(TRY_AGAIN) else MovedAway(sentence)
 
 
 @contextmanager
@@ -153,11 +156,6 @@ def take_back(guarded: Guard) -> None:
     with _changing(guarded, PATIENCE_SECONDS) as row:
         row.owner, row.state, row.until = guarded.own, State.SETTLED, None
         row.save(using=guarded.own)
-
-
-def gave_up_waiting(error: BaseException) -> bool:
-    """Whether a database's error says that somebody else held a lock for too long, so that nothing was done."""
-    return any(words in str(error) for words in ("lock timeout", "database is locked"))
 
 
 def settle(guarded: Guard) -> None:

@@ -69,7 +69,7 @@ def discard(using: str, parked_id: int, *, by: str, note: str) -> bool:
     return bool(rows.update(**changes))
 
 
-def forget(using: str, source: str, subjects: Sequence[str]) -> int:
+def discard_for(using: str, source: str, subjects: Sequence[str]) -> int:
     """Discard what waits about aggregates that were erased and that their authority has purged since; returns how many."""
     rows = Parked.objects.using(using).filter(state__in=[State.RETRYING, State.PARKED], subject__in=subjects)
     rows = rows.filter(event_type__startswith=f"{conf.alias(source)}.")

@@ -19,7 +19,7 @@ def pointed_at(model: type[models.Model], using: str, ids: Collection[Any], *, b
     return found
 
 
-def take_out(model: type[models.Model], using: str, ids: Collection[Any]) -> frozenset[Any]:
+def delete_unreferenced(model: type[models.Model], using: str, ids: Collection[Any]) -> frozenset[Any]:
     """Delete those rows that nobody points to, and nothing else; returns which. The others stay. In the caller's transaction."""
     rows = model._base_manager.using(using).filter(pk__in=ids)
     # Locked first: a new foreign key to one of them waits, and then finds none.

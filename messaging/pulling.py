@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from messaging import changes, checkpoints, history, incidents, steps
 from messaging.caches import Cache, declared_cache, declared_caches
-from messaging.client import Authority, Page
+from messaging.client import AuthorityClient, Page
 from messaging.contracts import Pair
 from messaging.errors import Denied, NoCache
 from messaging.models import Subscription
@@ -57,7 +57,7 @@ def catch_up(
     source: str = "",
     until: int | None = None,
     page_size: int = PAGE_ROWS,
-    client: Authority | None = None,
+    client: AuthorityClient | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Pulled:
     """Pull from the checkpoint to the head (or to `until`), and note what had come without an event. `source` is what
@@ -65,7 +65,7 @@ def catch_up(
 
     Raises `Unreachable`, `Denied`, `BelowFloor` (`client`), `NoCache`. What was pulled before an error stays.
     """
-    cache, asking = cache_of(consumer, authority), client or Authority(authority, consumer)
+    cache, asking = cache_of(consumer, authority), client or AuthorityClient(authority, consumer)
     source = source or ("follow" if cache.follows else "repair")
     rows = applied = 0
     row = subscribed(consumer, authority)
@@ -82,7 +82,7 @@ def catch_up(
 
 
 def pages(
-    client: Authority, cache: Cache, row: Subscription, *, page_size: int, until: int | None = None
+    client: AuthorityClient, cache: Cache, row: Subscription, *, page_size: int, until: int | None = None
 ) -> Iterator[tuple[int, Page, list[Pair]]]:
     """Pages from the copy's checkpoint to the head (or to `until`), as the cache reads them, each with the position that it was
     asked from and the pairs that were shown for it. While one is applied, the next is on its way.
@@ -116,7 +116,7 @@ def spelled(pairs: Sequence[Pair]) -> str:
     return ",".join(f"{position}:{mark}" for position, mark in pairs)
 
 
-def report(consumer: str, authority: str, *, client: Authority | None = None, tell_live: bool = True) -> Subscription:
+def report(consumer: str, authority: str, *, client: AuthorityClient | None = None, tell_live: bool = True) -> Subscription:
     """Tell the authority up to where the consumer has everything; returns the consumer's record, with the head it heard.
 
     A copy that is live says so, which ends its bootstrap's grant. `tell_live` is False where it was said since that bootstrap:
@@ -124,7 +124,7 @@ def report(consumer: str, authority: str, *, client: Authority | None = None, te
     it isn't known that it is of one history is verified first, and one in doubt reports nothing. Raises `Unreachable`, `Denied`,
     `BelowFloor`.
     """
-    row, asking = subscribed(consumer, authority), client or Authority(authority, consumer)
+    row, asking = subscribed(consumer, authority), client or AuthorityClient(authority, consumer)
     try:
         if history.unverified(row) or row.doubt:
             row = _contact(row, consumer, asking, tell=False, live=False)
@@ -136,7 +136,7 @@ def report(consumer: str, authority: str, *, client: Authority | None = None, te
     return row
 
 
-def _contact(row: Subscription, consumer: str, client: Authority, *, tell: bool, live: bool) -> Subscription:
+def _contact(row: Subscription, consumer: str, client: AuthorityClient, *, tell: bool, live: bool) -> Subscription:
     """Ask the authority how this copy stands; `tell`: with what it has."""
     authority, at, pairs = row.authority, row.checkpoint, history.shown(row)
     told: dict[str, Any] = {"checkpoint": at, "live": live or None} if tell else {}
@@ -159,7 +159,7 @@ def _contact(row: Subscription, consumer: str, client: Authority, *, tell: bool,
     return row
 
 
-def vouch(consumer: str, authority: str, client: Authority) -> None:
+def vouch(consumer: str, authority: str, client: AuthorityClient) -> None:
     """Note the mark of the authority's head, after answers that carry none, as records: an authority that is set back to before
     them is then noticed, though no position of the copy tells. Raises as `report` does."""
     pairs = history.shown(subscribed(consumer, authority))
@@ -206,7 +206,7 @@ def take(
         row = Subscription.objects.using(consumer).select_for_update().get(pk=authority)
         before = row.checkpoint
         covered = [[since + 1, page.next]] if page.next > since else []
-        row.checkpoint, row.ahead = checkpoints.merge(before, [*row.ahead, *covered], [])
+        row.checkpoint, row.ahead = checkpoints.advance_ranges(before, [*row.ahead, *covered], [])
         row.head = max(row.head, page.head)
         row.floor = page.floor if since == 0 else row.floor
         row.heartbeat_at = timezone.now()

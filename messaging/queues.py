@@ -58,7 +58,7 @@ def other_type(error: BaseException, name: str) -> OtherType | None:
 
 
 def here(app: Celery) -> list[str]:
-    """The contexts of this process that have a queue: those of `CELERY_TASK_QUEUES`. A context that is only read from has none."""
+    """The contexts of this process that have a queue: those in Celery's `task_queues`. One that is only read from has none."""
     known = {entry.name for entry in app.conf.task_queues or ()}
     return [name for name in conf.contexts() if name in known]
 

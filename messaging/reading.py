@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import marshal
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
@@ -11,11 +10,12 @@ from pydantic import ValidationError
 from messaging.contracts import Envelope
 from messaging.errors import InvalidEnvelope, UnknownHandler
 from messaging.handlers import Event, Handler, handler_for
-from messaging.limits import LARGEST_EVENT_BYTES
+from messaging.limits import ENVELOPE_BYTES, LARGEST_EVENT_BYTES
 from messaging.texts import plural, written
 
 #: Why a publisher's message isn't taken where it speaks for another one.
 FORGED = "Forged: it speaks for another context than the one that signed it."
+_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
 
 class Arrival(NamedTuple):
@@ -60,8 +60,8 @@ def arrival(consumer: str, raw: Any, publishers: Collection[str] | None = None) 
     """Read one envelope; what can't be read comes back with its reason, and so does what none of these publishers may say."""
     try:
         size = _size(raw)
-        if size > LARGEST_EVENT_BYTES:
-            raise InvalidEnvelope(f"Too large: {plural(size, 'byte')}, {LARGEST_EVENT_BYTES:,} are allowed.")
+        if size > LARGEST_EVENT_BYTES + ENVELOPE_BYTES:
+            raise InvalidEnvelope(f"Too large: {plural(size, 'byte')}, {LARGEST_EVENT_BYTES + ENVELOPE_BYTES:,} are allowed.")
         event, handler = read(consumer, raw)
         if publishers is not None and (event.source not in publishers or not event.type.startswith(f"{event.source}.")):
             raise InvalidEnvelope(FORGED)
@@ -73,9 +73,10 @@ def arrival(consumer: str, raw: Any, publishers: Collection[str] | None = None) 
 
 
 def _size(raw: Any) -> int:
+    """Bytes of an event as JSON, as a relay counts them."""
     try:
-        return len(marshal.dumps(raw))  # a tenth of the time that JSON takes, and as good for a limit
-    except ValueError:
+        return len(_JSON.encode(raw).encode("utf-8", "surrogatepass"))
+    except (TypeError, ValueError, RecursionError):
         raise InvalidEnvelope("Not a valid event. It holds what is no JSON, or is nested too deep.") from None
 
 

@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from messaging import history, incidents, parking, pulling, states
 from messaging.caches import Cache
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.differences import KINDS, Difference, Search
 from messaging.errors import Denied, Unreachable
-from messaging.following import make_way
+from messaging.following import clear_for_repair
 from messaging.models import Subscription
 
 #: Rows of a comparison that are kept; beyond it they are counted.
@@ -46,7 +46,7 @@ class Comparison:
 
 
 def compare(
-    consumer: str, authority: str, *, client: Authority | None = None, progress: Callable[[int], None] = lambda trips: None
+    consumer: str, authority: str, *, client: AuthorityClient | None = None, progress: Callable[[int], None] = lambda trips: None
 ) -> Comparison:
     """Compare a consumer's copy with its authority; what is under way is no difference. `progress` is told of each round trip.
 
@@ -55,7 +55,7 @@ def compare(
 
     Raises `NoCache`; an authority that doesn't answer, or refuses, is a verdict.
     """
-    cache, asking = pulling.cache_of(consumer, authority), client or Authority(authority, consumer)
+    cache, asking = pulling.cache_of(consumer, authority), client or AuthorityClient(authority, consumer)
     own = pulling.subscribed(consumer, authority)
     partial, since = own.partial, own.doubtful_since
     found, bytes_, trips = Comparison(consumer, authority), asking.bytes, asking.round_trips
@@ -85,7 +85,7 @@ def compare(
     return found
 
 
-def watch(consumer: str, authority: str, *, client: Authority | None = None, pull: bool = False) -> Comparison:
+def watch(consumer: str, authority: str, *, client: AuthorityClient | None = None, pull: bool = False) -> Comparison:
     """Compare without repairing: drift opens an incident, or goes on with it. An authority that doesn't
     answer changes neither; a copy that was begun without the past isn't compared.
 
@@ -127,8 +127,8 @@ def remove(consumer: str, authority: str, cache: Cache, ids: Sequence[str]) -> N
     it tells of; so it goes with them."""
     if ids:
         with transaction.atomic(using=consumer):
-            make_way(cache, consumer, ids, known=())
-            parking.forget(consumer, authority, ids)
+            clear_for_repair(cache, consumer, ids, known=())
+            parking.discard_for(consumer, authority, ids)
 
 
 def note(consumer: str, authority: str, **values: Any) -> None:

@@ -149,7 +149,7 @@ class Relay:
             if not rows:
                 return Round()
             known = marks.rounds(self.using, (position for _, _, position in rows if position is not None))
-            good, bad = copies.sort(rows, known)
+            good, bad = copies.partition_sendable(rows, known)
             steps.reach("relay.claimed")
             done = Round(sent=len(good), failed=len(bad))
             for consumer in Consumer.objects.using(self.using):

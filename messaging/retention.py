@@ -66,7 +66,7 @@ def _own(authority: str) -> list[Tracked]:
     return [tracked for tracked in own if ownership.owns(authority, tracked.label)]
 
 
-def old(authority: str, *, older_than: timedelta) -> int:
+def count_purgeable(authority: str, *, older_than: timedelta) -> int:
     """How many rows `purge` will look at."""
     before = timezone.now() - older_than
     tombstones = Ledger.objects.using(authority).filter(aggregate__in=[tracked.label for tracked in _own(authority)], deleted=True)
@@ -134,19 +134,19 @@ def _safe(authority: str, tracked: Tracked, batch: list[Ledger], done: Purged) -
         .annotate(about=KeyTextTransform("subject", "body"))
         .values_list("about", flat=True)
     )
-    haunted = _haunted(authority, tracked, ids)
+    not_tombstoned = _rows_not_tombstoned(authority, tracked, ids)
     for entry in batch:
         if done.holds(_behind(authority, entry.position, checkpoints)) or entry.aggregate_id in told:
             continue
         if entry.version > entry.announced_version:
             done.unannounced += 1
-        elif entry.aggregate_id in haunted:
+        elif entry.aggregate_id in not_tombstoned:
             done.unclear += 1
         else:
             yield entry
 
 
-def _haunted(authority: str, tracked: Tracked, ids: list[str]) -> set[str]:
+def _rows_not_tombstoned(authority: str, tracked: Tracked, ids: list[str]) -> set[str]:
     """Those whose row is there and isn't ours to delete: it is no tombstone, for somebody wrote to it again; or others would go
     with it, whom nobody asked about."""
     rows = tracked.model._base_manager.using(authority).filter(pk__in=[tracked.key.to_python(one) for one in ids])

@@ -94,7 +94,7 @@ class Copy(Side):
         return f"{where}{self.copied}", between
 
 
-class Authority(Side):
+class AuthorityQueries(Side):
     """The ledger knows every aggregate. Where its row is gone, or is no tombstone though it should be one, the feed's `gone`
     counts."""
 

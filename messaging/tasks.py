@@ -57,7 +57,7 @@ def heartbeat(self: Task, *, consumer: str, authority: str, head: int, at: str, 
         return
     if authority in signing.publishers(self.request.get(signing.VERIFIED)):
         with _waiting(consumer):
-            checkpoints.hear(consumer, authority, position, time_there, of_round)
+            checkpoints.record_heartbeat(consumer, authority, position, time_there, of_round)
     else:
         body = json.dumps({"authority": authority, "head": head, "at": at})
         with _waiting(consumer):

@@ -40,7 +40,7 @@ def _told(authority: str, feed: Feed, fields: Sequence[str], where: str, paramet
         SELECT l.position, CAST({_change(authority, feed, fields)} AS text)
         FROM (SELECT * FROM messaging_ledger WHERE aggregate = %s AND {where}) l {words.looked_up(feed.tracked.quoted, matches)}
         ORDER BY l.position"""
-    words.teach(authority)
+    words.register_functions(authority)
     with connections[authority].cursor() as cursor:
         cursor.execute(statement, [feed.label, *parameters])
         return list(cursor.fetchall())

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from messaging import conf, databases, history, incidents, locking, outages, ownership, pulling, reconcile
 from messaging.caches import declared_caches
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.errors import BelowFloor, Denied, NotFollowing, NotYet, Unreachable
 from messaging.models import Subscription
 from messaging.texts import plural, said
@@ -44,7 +44,7 @@ class Watch:
     """What tending remembers of one authority. `token`: the one that `client` shows. `told_live`: that the authority has heard that
     the copy is live, and no bootstrap was seen since."""
 
-    client: Authority
+    client: AuthorityClient
     token: str = ""
     reported: float = 0.0
     told_live: bool = False
@@ -83,7 +83,7 @@ class Tending:
 
     def __post_init__(self) -> None:
         self.authorities = list(declared_caches(self.consumer))
-        self._watches = {name: Watch(Authority(name, self.consumer)) for name in self.authorities}
+        self._watches = {name: Watch(AuthorityClient(name, self.consumer)) for name in self.authorities}
 
     def run(self) -> None:
         while not self.stop.is_set():
@@ -170,7 +170,7 @@ class Tending:
         token = conf.api_token(self.consumer, authority)
         if token != watch.token:  # it was made when the split began, or anew
             watch.client.close()
-            watch.client, watch.token = Authority(authority, self.consumer), token
+            watch.client, watch.token = AuthorityClient(authority, self.consumer), token
         row = Subscription.objects.using(self.consumer).filter(pk=authority).first()
         if not token or row is None or row.bootstrap_head is not None or row.state in (State.NEW, State.PAUSED):
             return  # the split is still loading, or was given up

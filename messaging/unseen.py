@@ -87,7 +87,7 @@ def _changed(authority: str, feed: Feed) -> Iterator[Ledger]:
     texts = rows.annotate(text=Cast("body", models.TextField())).values_list("pk", "text")
     newest_first = texts.order_by("-added", "-id").iterator(chunk_size=BATCH_ROWS)
     while batch := list(islice(newest_first, BATCH_ROWS)):
-        sendable, _ = copies.sort([(key, text, None) for key, text in batch])
+        sendable, _ = copies.partition_sendable([(key, text, None) for key, text in batch])
         last = {(found.event["subject"], found.event["aggregateversion"]): found.event["data"] for found in sendable}
         entries = Ledger.objects.using(authority).filter(
             aggregate=feed.label,

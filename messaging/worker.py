@@ -9,6 +9,7 @@ from typing import Any
 
 from billiard import pool
 from celery.exceptions import TaskRevokedError
+from celery.signals import worker_process_init
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from celery.worker.state import maybe_shutdown
@@ -19,10 +20,6 @@ from messaging.errors import MessageRejected
 from messaging.texts import error_line, kind, said
 
 log = logging.getLogger(__name__)
-
-# Told to stop, Celery on Redis gives back to the queue what it handed to a pool process and heard nothing of yet. Nobody reads what
-# that process then says, and it waits for a reader for 30 s: as long as most platforms wait before they kill. Tries, each 0.1 s.
-pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30
 
 #: Seconds before a message that couldn't be parked goes back to its queue, at least and at most: it comes again at once.
 PAUSE_SECONDS = (0.5, 1.5)
@@ -38,6 +35,18 @@ TALKATIVE = (
 UNACKNOWLEDGED = ("Couldn't ack", "Couldn't reject")
 #: Seconds between two tries to reach the broker, at most.
 LONGEST_PAUSE_SECONDS = 5
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _wait_less_for_a_reader(**kwargs: Any) -> None:
+    """Let a pool process end 3 s after its last word, where nobody reads that.
+
+    Told to stop, Celery on Redis gives back to the queue what it handed to a pool process and heard nothing of yet. Nobody reads
+    what that process then says, and it waits for a reader for 30 s: as long as most platforms wait before they kill. billiard has
+    no option for it. A pool of our own is no way out: Celery tells what a pool is by the name of its module. So its constant is
+    changed, in Celery's pool processes alone.
+    """
+    pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30  # tries, each 0.1 s
 
 
 def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None = None) -> bool:

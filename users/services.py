@@ -82,7 +82,7 @@ def user_erase(*, user_id: uuid.UUID) -> User:
             return user
         user.email = user.name = user.suspension_reason = ""
         _set_status(user, Status.ERASED)
-        outbox.forget(aggregate=events.UserErased.aggregate(), subject=user.pk, fields=events.PERSONAL, using=DATABASE)
+        outbox.erase_personal_data(aggregate=events.UserErased.aggregate(), subject=user.pk, fields=events.PERSONAL, using=DATABASE)
         _announce(user, events.UserErased)
     return user
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from billing import selectors
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.errors import Denied, Unreachable
 
 DATABASE, AUTHORITY = "billing", "users"
@@ -38,7 +38,7 @@ class Api:
 
     def __init__(self) -> None:
         self.calls = 0
-        self._client = Authority(AUTHORITY, DATABASE)
+        self._client = AuthorityClient(AUTHORITY, DATABASE)
 
     def after(self, user_id: UUID | None, limit: int) -> Sequence[tuple[UUID, str, int]]:
         # A page without one that the authority knows would pass for the end.

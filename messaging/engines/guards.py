@@ -15,6 +15,8 @@ from messaging.engines.shape import identifier, literal, quoted_table
 
 #: What a refusal begins with; `messaging.ownership` knows it by that.
 MARK = "messaging.ownership:"
+#: What one ends with where the rows are being handed over.
+TRY_AGAIN = "try again in a moment."
 #: What the names of guards begin with.
 PREFIX = "messaging_guard_"
 
@@ -39,7 +41,7 @@ class Guard:
 
     @property
     def moving(self) -> str:
-        return f"{MARK} {self.label} is being handed over between {self.own} and {self.other}: try again in a moment."
+        return f"{MARK} {self.label} is being handed over between {self.own} and {self.other}: {TRY_AGAIN}"
 
     @property
     def moved(self) -> str:

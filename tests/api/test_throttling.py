@@ -12,7 +12,7 @@ from django.test import Client
 
 from messaging import client
 from messaging.api.throttling import SPAN_SECONDS
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.errors import Denied, Unreachable
 from tests.api.conftest import Api, registered
 
@@ -95,7 +95,7 @@ def authority(settings: Any) -> Iterator[Any]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda name: url, "API_TOKEN": lambda consumer, name: "t"}
-    asking = Authority("users", "billing")
+    asking = AuthorityClient("users", "billing")
     asking.answers, asking.asked = answers, asked  # type: ignore[attr-defined]
     yield asking
     asking.close()

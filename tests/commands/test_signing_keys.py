@@ -20,7 +20,7 @@ def test_a_key_is_changed_in_three_steps_and_never_printed(folder):
     said = [call("signing_keys", "users"), call("signing_keys", "users", "add"), call("signing_keys", "users", "switch")]
     private = (folder / "users").read_text().split()
     said.append(call("signing_keys", "users", "forget"))
-    (new,) = keys.told("users")
+    (new,) = keys.public_key_texts("users")
     assert [line.out.splitlines()[0] for line in said] == [
         f"USERS_PUBLIC_KEYS={old}",
         f"USERS_PUBLIC_KEYS={old},{new}",

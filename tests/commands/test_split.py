@@ -113,7 +113,7 @@ def test_status_shows_who_is_followed_and_only_that():
 
 def test_where_nothing_is_split_tending_asks_nobody(monkeypatch, caplog):
     asked = []
-    monkeypatch.setattr("messaging.client.Authority._ask", lambda self, *words, **more: asked.append(words))
+    monkeypatch.setattr("messaging.client.AuthorityClient._ask", lambda self, *words, **more: asked.append(words))
     for context in ("users", "monolith"):
         follow(context)
     assert asked == []

@@ -7,7 +7,7 @@ from django_outbox_pattern.models import Published
 
 from billing.models import Invoice as BillingInvoice
 from messaging import ledger, ownership, reconcile, retention
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.models import Ledger, Repair, Subscription
 from monolith.models import Invoice, User
 from tests.commands.calling import call
@@ -96,7 +96,7 @@ def test_a_late_page_brings_no_deleted_invoice_back():
     (invoice,) = bill(people(1))
     call("split", "billing")
     Invoice.objects.using("monolith").update(status="overdue")
-    client = Authority("monolith_invoices", "billing")
+    client = AuthorityClient("monolith_invoices", "billing")
     since = Subscription.objects.using("billing").get(pk="monolith_invoices").checkpoint
     late = client.changes(since)
     assert [row["id"] for row in late.results] == [str(invoice.pk)]

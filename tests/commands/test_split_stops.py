@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 
 from messaging import ownership, splitting, steps
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.errors import Unreachable
 from messaging.models import Ownership
 from monolith.models import User
@@ -43,7 +43,7 @@ def test_a_comparison_without_an_answer_is_no_difference(monkeypatch):
     def away(*arguments):
         raise Unreachable("monolith doesn't answer.")
 
-    monkeypatch.setattr(Authority, "fingerprints", away)
+    monkeypatch.setattr(AuthorityClient, "fingerprints", away)
     for words in (["users"], ["users", "--flip"]):
         ended = call("split", *words)
         assert (ended.code, "can't be compared: no answer" in ended.err) == (3, True), ended

@@ -78,14 +78,14 @@ def test_a_broker_that_cannot_be_used_is_refused_without_its_password(url: str, 
 def test_demo_users_wait_until_messages_arrive_in_both_directions() -> None:
     """Events that wait for a worker to start would all read "received after 10 s" at the first look."""
     for consumer, authority in preparation.DIRECTIONS:  # heard in an earlier run
-        checkpoints.hear(consumer, authority, 0, timezone.now())
+        checkpoints.record_heartbeat(consumer, authority, 0, timezone.now())
     seeding = preparation.Seeding()
     assert not seeding()
-    checkpoints.hear("billing", "users", 0, timezone.now())
+    checkpoints.record_heartbeat("billing", "users", 0, timezone.now())
     assert not seeding()
     assert not User.objects.using("users").exists()
 
-    checkpoints.hear("users", "billing", 0, timezone.now())
+    checkpoints.record_heartbeat("users", "billing", 0, timezone.now())
     assert seeding()
     assert User.objects.using("users").count() == 24
     assert OldUser.objects.using("monolith").count() == 24
@@ -95,7 +95,7 @@ def test_demo_users_wait_until_messages_arrive_in_both_directions() -> None:
 def test_a_database_that_takes_nothing_is_asked_again_at_the_next_look(alias: str) -> None:
     seeding = preparation.Seeding()
     for consumer, authority in preparation.DIRECTIONS:
-        checkpoints.hear(consumer, authority, 0, timezone.now())
+        checkpoints.record_heartbeat(consumer, authority, 0, timezone.now())
     with read_only(alias):
         assert not seeding()
     kept_connection_is_read_only(alias)

@@ -39,6 +39,15 @@ print(json.dumps({
 """
 
 
+IMPORT = """
+import sys
+import config.settings
+ours = {"messaging", "users", "billing", "monolith", "walkthrough"}
+print(sorted(name for name in sys.modules if name.partition(".")[0] in ours))
+"""
+FILESYSTEM = {"CELERY_BROKER_URL": "filesystem://"}
+
+
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Python in the project with only these of its variables set."""
     kept = {name: value for name, value in os.environ.items() if name not in OURS}
@@ -200,3 +209,25 @@ def test_a_bad_database_url_is_refused_without_its_password(url: str) -> None:
     assert done.returncode != 0
     assert "USERS_DATABASE_URL" in done.stderr.strip().splitlines()[-1]
     assert "open-sesame" not in done.stdout + done.stderr
+
+
+def test_importing_the_settings_reads_no_settings_and_writes_nothing(tmp_path: Path) -> None:
+    done = python("-c", IMPORT, VAR_DIR=str(tmp_path / "var"), **FILESYSTEM)
+    assert (done.returncode, done.stderr) == (0, "")
+    # The Celery app, in the same package, names our transports; that module imports nothing else of ours.
+    assert done.stdout.strip() == "['messaging', 'messaging.transports']"
+    assert not (tmp_path / "var").exists()
+
+
+def test_a_command_makes_the_folders_that_its_databases_and_its_broker_need(tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    done = python("manage.py", "migrate", "--database", "users", "--verbosity", "0", VAR_DIR=str(var), **FILESYSTEM)
+    assert done.returncode == 0, done.stderr
+    assert var.stat().st_mode & 0o777 == 0o700
+    assert sorted(path.name for path in (var / "broker").iterdir()) == ["control", "messages", "processed"]
+
+
+def test_each_context_that_delivers_has_its_queue() -> None:
+    asked = "from config.celery import app; print([(queue.name, queue.queue_arguments) for queue in app.conf.task_queues])"
+    done = python("-c", asked, CONTEXTS="users,monolith", QUEUE_TYPE="quorum")
+    assert "[('users', {'x-queue-type': 'quorum', 'x-delivery-limit': 2147483647})]" in done.stdout, done.stderr

@@ -34,7 +34,7 @@ class Notifications:
             "DATABASE_URL": f"sqlite:///{folder}/django.sqlite3",
             "NOTIFICATIONS_DATABASE_URL": f"sqlite:///{self.file}",
             "VAR_DIR": str(folder),
-            "USERS_PUBLIC_KEYS": ",".join(keys.told("users")),
+            "USERS_PUBLIC_KEYS": ",".join(keys.public_key_texts("users")),
         }
 
     def manage(self, *arguments: str, code: int = 0) -> Any:

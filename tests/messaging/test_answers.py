@@ -13,7 +13,7 @@ import pytest
 
 from billing.models import CachedUser
 from messaging import answers, differences, lookup, mending, pulling, reconcile
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.errors import Unreachable
 from messaging.models import Subscription
 from messaging.tending import Tending
@@ -40,7 +40,7 @@ def authority(api, settings, monkeypatch):
 
 @pytest.fixture
 def client(authority):
-    asking = Authority("users", "billing")
+    asking = AuthorityClient("users", "billing")
     yield asking
     asking.close()
 
@@ -128,7 +128,7 @@ def test_an_answer_that_comes_byte_by_byte_is_waited_for_no_longer_than_said(aut
     # 200 bytes of blanks before it, one each twentieth of a second: ten seconds.
     drops = itertools.chain((b" " for _ in range(200) if not hung_up.wait(0.05)), [real])
     authority.bend = lambda path, raw: Answer(drops)
-    asking = Authority("users", "billing", patience=0.3)
+    asking = AuthorityClient("users", "billing", patience=0.3)
     with pytest.raises(Unreachable, match="its answer takes longer than 0.6 s"):
         asking.registration()
     hung_up.set()

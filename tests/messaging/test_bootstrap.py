@@ -12,7 +12,7 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from messaging import bootstrap, differences, feed, grants, locking, mending, pulling, reconcile, retention, sequencer, steps
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.errors import AlreadyRunning, BelowFloor, Denied, Unreachable
 from messaging.models import Consumer, Ledger, Sequence, Subscription
 from users.models import User
@@ -53,7 +53,7 @@ def test_after_its_success_the_beginning_of_the_feed_is_closed(api):
     seed(5)
     run()
     with pytest.raises(Denied) as refused:
-        Authority("users", "billing").changes(0)
+        AuthorityClient("users", "billing").changes(0)
     assert refused.value.reason == "bootstrap_closed"
 
 
@@ -294,7 +294,7 @@ def test_what_no_pull_can_mend_is_drift(api, monkeypatch):
 
 def test_a_comparison_without_an_answer_is_exit_code_3(api, monkeypatch):
     seed(3)
-    monkeypatch.setattr(Authority, "fingerprints", _gone)
+    monkeypatch.setattr(AuthorityClient, "fingerprints", _gone)
     with pytest.raises(CommandError) as refused:
         call_command("bootstrap", "billing", "--from", "users")
     assert refused.value.returncode == 3

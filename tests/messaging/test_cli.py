@@ -55,7 +55,7 @@ def test_a_lifetime_is_more_than_none():
 @pytest.mark.django_db(transaction=True, databases="__all__")
 @pytest.mark.parametrize("statement", ["SELECT 1 FROM nowhere", "SELECT nonsense FROM messaging_consumer"])
 def test_a_database_without_its_tables_is_refused_in_a_sentence(statement):
-    with pytest.raises(cli.Refused) as refused, cli.answering("users"), connections["users"].cursor() as cursor:
+    with pytest.raises(cli.Refused) as refused, cli.database_errors_as_refusals("users"), connections["users"].cursor() as cursor:
         cursor.execute(statement)
     assert refused.value.returncode == 3
     assert str(refused.value).startswith("The database of users can't be used: ")
@@ -73,7 +73,7 @@ def test_a_database_that_is_away_is_named():
     real = connections["billing"]
     connections["billing"] = connection
     try:
-        with pytest.raises(cli.Refused) as refused, cli.answering("users", "billing"):
+        with pytest.raises(cli.Refused) as refused, cli.database_errors_as_refusals("users", "billing"):
             connections["billing"].ensure_connection()
     finally:
         connections["billing"] = real
@@ -84,7 +84,11 @@ def test_a_database_that_is_away_is_named():
 
 @pytest.mark.django_db(transaction=True, databases="__all__")
 def test_a_wrong_statement_stays_a_bug():
-    with pytest.raises(DatabaseError, match="syntax error"), cli.answering("users"), connections["users"].cursor() as cursor:
+    with (
+        pytest.raises(DatabaseError, match="syntax error"),
+        cli.database_errors_as_refusals("users"),
+        connections["users"].cursor() as cursor,
+    ):
         cursor.execute("SELEKT 1")
 
 

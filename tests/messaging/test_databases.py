@@ -16,7 +16,22 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from config.celery import app
-from messaging import cli, databases, handlers, inbox, outages, parking, pulling, retries, sequencer, signing, tasks, worker
+from messaging import (
+    cli,
+    databases,
+    handlers,
+    inbox,
+    outages,
+    ownership,
+    parking,
+    pulling,
+    retries,
+    sequencer,
+    signing,
+    tasks,
+    worker,
+)
+from messaging.engines import guards
 from messaging.errors import DatabaseAway
 from messaging.models import Parked, Subscription
 from messaging.relay import Relay
@@ -169,6 +184,22 @@ def test_what_a_database_really_says():
     assert not databases.takes_nothing(absent.value)
 
 
+@pytest.mark.parametrize("quoted", ["no such table", "no such column", "syntax error", "database is locked"])
+def test_what_a_statement_quotes_does_not_count(quoted):
+    """Both databases repeat what they can't make sense of."""
+    with pytest.raises(DatabaseError) as wrong, connections["users"].cursor() as cursor:
+        cursor.execute(f"""SELECT 1 FROM users_user WHERE "{quoted}"('a', 'b')""")
+    assert not databases.lacks_tables(wrong.value)
+    assert not databases.unusable(wrong.value)
+    assert not databases.gave_up_waiting(wrong.value)
+
+
+def test_a_guards_words_alone_are_no_refusal():
+    with pytest.raises(DatabaseError) as wrong, connections["users"].cursor() as cursor:
+        cursor.execute(f'SELECT "{guards.MARK} somebody else"() FROM users_user')
+    assert ownership.refusal(wrong.value) is None
+
+
 def test_what_could_not_be_stamped_is_stamped_later():
     save(demo_users(3), with_events=False)
     with read_only("users"), pytest.raises(DatabaseError):
@@ -194,7 +225,10 @@ def test_a_full_disk_is_believed_though_a_write_that_changes_nothing_goes_well(m
     on_postgresql = OperationalError("full")
     on_postgresql.__cause__ = psycopg.errors.DiskFull()
     assert databases.is_away("billing", on_postgresql)
-    with pytest.raises(cli.Refused, match="The database of users or billing can't be used"), cli.answering("users", "billing"):
+    with (
+        pytest.raises(cli.Refused, match="The database of users or billing can't be used"),
+        cli.database_errors_as_refusals("users", "billing"),
+    ):
         raise full()
     parked = parking.park_unreadable("billing", events(1)[0], "it failed")
     Parked.objects.using("billing").update(state="retrying")

@@ -10,7 +10,7 @@ from django.db import connections
 
 from billing.models import CachedUser
 from messaging import bootstrap, differences, lookup, mending, pulling, reconcile, republish
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.models import Ledger
 from messaging.unseen import enter_rows
 from tests.messaging.test_history import deliver
@@ -42,7 +42,7 @@ def by_feed():
 
 
 def by_lookup():
-    with_token = Authority("users", "billing")
+    with_token = AuthorityClient("users", "billing")
     lookup.refresh("billing", "users", list(CachedUser.objects.using("billing").values_list("pk", flat=True)), client=with_token)
     with_token.close()
 

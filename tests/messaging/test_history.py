@@ -28,7 +28,7 @@ from messaging import (
     sequencer,
     staleness,
 )
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.contracts import Envelope
 from messaging.errors import Unreachable
 from messaging.models import Consumer, Incident, Mark, Subscription
@@ -65,7 +65,7 @@ def deliver() -> None:
     with transaction.atomic(using="users"):
         rows = engines.for_alias("users").claim("users", 1000)
     known = marks.rounds("users", (position for _, _, position in rows if position is not None))
-    good, bad = copies.sort(rows, known)
+    good, bad = copies.partition_sendable(rows, known)
     assert not bad
     for message in copies.messages(good, Consumer.objects.using("users").get(pk="billing")):
         inbox.receive("billing", message)
@@ -75,7 +75,7 @@ def heartbeat() -> None:
     sequencer.stamp_pending("users")
     head = sequencer.head("users")
     known = marks.at("users", head)
-    checkpoints.hear("billing", "users", head, timezone.now(), known.mark if known else "")
+    checkpoints.record_heartbeat("billing", "users", head, timezone.now(), known.mark if known else "")
 
 
 def users() -> list[User]:
@@ -298,7 +298,7 @@ def test_tending_compares_a_doubtful_copy_at_once_and_goes_on_where_both_are_equ
 
 def test_an_answer_that_is_lost_and_programs_that_work_at_a_time_cause_no_doubt(tending):
     change(2)
-    client = Authority("users", "billing")
+    client = AuthorityClient("users", "billing")
     first = next(pulling.pages(client, pulling.cache_of("billing", "users"), copy(), page_size=10))
     client.changes(copy().checkpoint, limit=1, checkpoint=copy().checkpoint, marks="")  # nobody hears the answer
     deliver()
@@ -335,15 +335,15 @@ def test_events_out_of_order_wait_for_the_next_contact_to_be_confirmed(tending):
 
 
 def test_an_authority_of_the_last_release_shows_no_marks_and_causes_no_doubt(tending, monkeypatch):
-    changes = Authority.changes
+    changes = AuthorityClient.changes
 
     def of_the_last_release(self, since, **asked):
         asked.pop("marks", None)
         return changes(self, since, **asked)
 
-    monkeypatch.setattr(Authority, "changes", of_the_last_release)
+    monkeypatch.setattr(AuthorityClient, "changes", of_the_last_release)
     pulling.report("billing", "users")
-    checkpoints.hear("billing", "users", sequencer.head("users"), timezone.now())
+    checkpoints.record_heartbeat("billing", "users", sequencer.head("users"), timezone.now())
 
     assert not copy().doubt
     assert copy().marks is None
@@ -355,7 +355,7 @@ def arrive(*numbers: int) -> None:
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
         rows = sorted(engines.for_alias("users").claim("users", 1000), key=lambda row: row[2])
-    good, _ = copies.sort(rows, marks.rounds("users", [position for _, _, position in rows]))
+    good, _ = copies.partition_sendable(rows, marks.rounds("users", [position for _, _, position in rows]))
     consumer = Consumer.objects.using("users").get(pk="billing")
     for number in numbers:
         for message in copies.messages([good[number]], consumer):
@@ -387,7 +387,7 @@ def test_a_message_that_comes_again_long_after_its_round_was_pruned_causes_no_do
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
         rows = engines.for_alias("users").claim("users", 1000)
-    good, _ = copies.sort(rows, marks.rounds("users", [position for _, _, position in rows]))
+    good, _ = copies.partition_sendable(rows, marks.rounds("users", [position for _, _, position in rows]))
     (first,) = copies.messages(good, Consumer.objects.using("users").get(pk="billing"))
     inbox.receive("billing", first)
     for _ in range(5):
@@ -407,7 +407,7 @@ def test_what_the_feed_brought_before_the_broker_did_causes_no_doubt(tending):
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
         rows = sorted(engines.for_alias("users").claim("users", 1000), key=lambda row: row[2])
-    good, _ = copies.sort(rows, marks.rounds("users", [position for _, _, position in rows]))
+    good, _ = copies.partition_sendable(rows, marks.rounds("users", [position for _, _, position in rows]))
     consumer = Consumer.objects.using("users").get(pk="billing")
     waiting = [message for row in good[::2] for message in copies.messages([row], consumer)]
     reported()
@@ -420,14 +420,14 @@ def test_what_the_feed_brought_before_the_broker_did_causes_no_doubt(tending):
 def test_an_answer_that_was_lost_lets_no_mark_go_that_is_still_to_be_shown(tending, monkeypatch):
     change(4)
     arrive(3, 1)
-    changes = Authority.changes
+    changes = AuthorityClient.changes
 
     def lost(self, *args, **asked):
         changes(self, *args, **asked)
         raise Unreachable("its answer was lost")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Authority, "changes", lost)
+        broken.setattr(AuthorityClient, "changes", lost)
         with pytest.raises(Unreachable):
             pulling.report("billing", "users")
     marks.prune("users")
@@ -477,7 +477,7 @@ def test_what_somebody_wrote_into_an_outbox_row_is_no_mark(tending):
     with transaction.atomic(using="users"):
         ((row_id, body, _),) = engines.for_alias("users").claim("users", 1)
     forged = {**json.loads(body), "position": 3, "mark": "zz!", "markbefore": "zz!"}
-    good, bad = copies.sort([(row_id, json.dumps(forged), None)])
+    good, bad = copies.partition_sendable([(row_id, json.dumps(forged), None)])
     assert not bad
     assert not {"position", "mark", "markbefore"} & good[0].event.keys()
     with pytest.raises(ValidationError):
@@ -497,7 +497,7 @@ def test_a_copy_in_doubt_reports_no_checkpoint(tending):
 
 def test_a_consumer_of_the_last_release_gets_heartbeats_that_it_understands(api):
     save(demo_users(1), with_events=True)
-    client = Authority("users", "billing")
+    client = AuthorityClient("users", "billing")
     client.changes(0, limit=1)
     assert not Consumer.objects.using("users").get(pk="billing").marks
     client.changes(0, limit=1, marks="")

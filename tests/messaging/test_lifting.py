@@ -13,7 +13,7 @@ from billing import handlers as billing_handlers
 from billing.caches import CACHES, UserFacts, apply_users
 from billing.models import CachedUser
 from messaging import caches, handlers, inbox, lookup, pulling, retries
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.handlers import Event, Handler
 from messaging.models import Parked
 from messaging.outcome import Outcome
@@ -40,7 +40,7 @@ def lifted(old: Standing) -> UserFacts:
 def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Handler]:
     """Billing knows version 2, and lifts version 1 to it."""
     table = {
-        V1: Handler(reads=Standing, lifts=lifted, apply=billing_handlers.apply_user_changes),
+        V1: Handler(reads=Standing, upcast=lifted, apply=billing_handlers.apply_user_changes),
         V2: Handler(reads=UserFacts, apply=billing_handlers.apply_user_changes),
     }
     monkeypatch.setattr("messaging.handlers.table", lambda context: table)
@@ -101,13 +101,13 @@ def test_an_upcaster_that_fails_parks_its_event_alone_and_a_retry_after_its_fix_
     table: dict[str, Handler], fails: Any, reason: str
 ) -> None:
     good, bad = uuid.uuid4(), uuid.uuid4()
-    table[V1] = Handler(reads=Standing, lifts=fails, apply=billing_handlers.apply_user_changes)
+    table[V1] = Handler(reads=Standing, upcast=fails, apply=billing_handlers.apply_user_changes)
     message = [envelope(bad, V1, 1, "suspended"), envelope(good, V2, 1, "suspended")]
     assert inbox.receive("billing", message) == Outcome(applied=1, parked=1)
     parked = Parked.objects.using("billing").get()
     assert reason in parked.reason
     assert "secret" not in parked.reason
-    table[V1] = Handler(reads=Standing, lifts=lifted, apply=billing_handlers.apply_user_changes)
+    table[V1] = Handler(reads=Standing, upcast=lifted, apply=billing_handlers.apply_user_changes)
     tried = retries.attempt("billing", parked.pk, by="test")
     assert tried is not None
     assert tried.state == Parked.State.APPLIED
@@ -128,11 +128,11 @@ def test_a_cache_lifts_what_the_feed_still_calls_by_the_old_names(api: str, monk
     def old(new: Renamed) -> UserFacts:
         return UserFacts.model_validate({"status": new.state, "status_since": new.since})
 
-    lifting = replace(CACHES["users"], apply=apply, lifts=lambda read: Renamed(state=read.status, since=read.status_since))
+    lifting = replace(CACHES["users"], apply=apply, upcast=lambda read: Renamed(state=read.status, since=read.status_since))
     monkeypatch.setattr(caches, "declared_caches", lambda consumer: {"users": lifting})
     user = user_register(email="ada@example.org", name="Ada")
     assert pulling.catch_up("billing", "users").applied == 1
-    asking = Authority("users", "billing")
+    asking = AuthorityClient("users", "billing")
     user_suspend(user_id=user.pk, reason="x")
     assert lookup.refresh("billing", "users", [user.pk], client=asking).applied == 1
     asking.close()

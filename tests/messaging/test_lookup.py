@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from billing.models import CachedUser
 from messaging import inbox, lookup, pulling
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.errors import Denied, NoCache, Unreachable
 from messaging.models import Unknown
 from users.models import User
@@ -21,7 +21,7 @@ DEAD = "http://127.0.0.1:9"
 
 @pytest.fixture
 def client(api):
-    with_token = Authority("users", "billing")
+    with_token = AuthorityClient("users", "billing")
     yield with_token
     with_token.close()
 
@@ -155,7 +155,7 @@ def test_old_negative_answers_are_forgotten(client):
 def test_an_event_that_overtakes_the_answer_stays(client, user):
     """The answer is of version 1; before it is applied, version 5 has come."""
 
-    class Slow(Authority):
+    class Slow(AuthorityClient):
         def record(self, aggregate_id):
             answer = super().record(aggregate_id)
             inbox.receive("billing", [event(user.pk, version=5)])
@@ -190,7 +190,7 @@ def test_refresh_asks_a_thousand_at_a_time(client):
 
 def test_a_run_stops_asking_an_authority_that_does_not_answer(api, settings):
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: DEAD}
-    run = lookup.Asking("billing", "users")
+    run = lookup.BatchLookup("billing", "users")
     asked = {uuid.uuid4()}
     assert [run.unanswered(asked) for _ in range(lookup.UNANSWERED)] == [asked] * lookup.UNANSWERED
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: api}

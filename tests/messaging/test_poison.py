@@ -6,9 +6,10 @@ from decimal import Decimal
 
 import pytest
 from django.db import connections
+from pydantic_core import to_json
 
 from billing.models import CachedUser
-from messaging import handlers, inbox, parking, retries, tasks
+from messaging import copies, handlers, inbox, limits, parking, retries, tasks
 from messaging.models import Parked, Subscription
 from messaging.outcome import Outcome
 from tests.messaging.test_inbox import START, envelope, poisoned  # noqa: F401
@@ -81,6 +82,17 @@ def test_bytes_with_a_nul_character_are_kept():
     parking.park_unreadable("billing", b"\x00\xff {", "It is\x00 broken.\nAnd more.")
     parked = Parked.objects.using("billing").get()
     assert (parked.raw, parked.reason) == ("\\u0000\\xff {", "It is\\u0000 broken. And more.")
+
+
+def test_an_event_of_the_largest_size_that_a_relay_sends_is_applied_and_one_byte_more_is_parked():
+    event = {**envelope(uuid.uuid4(), 1), "junk": ""}
+    room = limits.LARGEST_EVENT_BYTES + limits.ENVELOPE_BYTES - len(to_json(event))
+    event["junk"] = "é" * (room // 2) + "x" * (room % 2)
+    assert copies.too_large(event) == ""
+    assert inbox.receive("billing", [event]) == Outcome(applied=1)
+    event["junk"] += "x"
+    assert copies.too_large(event).startswith("Too large: 69,633 bytes")
+    assert receive_between_good_ones(event).reason == "Too large: 69,633 bytes, 69,632 are allowed."
 
 
 OUTSIDE = ["9999-12-31T23:59:59-14:00", "9999-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "0001-06-01T00:00:00Z"]

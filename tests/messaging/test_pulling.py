@@ -6,9 +6,9 @@ from django.utils import timezone
 
 from billing.models import CachedUser
 from messaging import checkpoints, marks, pulling, sequencer
-from messaging.asking import asking
+from messaging.asking import authority_errors_as_refusals
 from messaging.cli import Refused
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.errors import Denied, Unreachable
 from messaging.models import Incident, Ledger, Subscription
 from tests.read_only import read_only
@@ -44,7 +44,7 @@ def test_every_row_comes_once_in_pages(api):
 
 def test_only_the_consumers_fields_leave(api):
     seeded(3)
-    page = Authority("users", "billing").changes(0)
+    page = AuthorityClient("users", "billing").changes(0)
     assert {tuple(sorted(item["data"])) for item in page.results} == {("status", "status_since")}
     assert "example.org" not in str(page.results)
 
@@ -118,13 +118,13 @@ def test_a_heartbeat_confirms_what_is_caught_up_and_starts_the_clock_of_a_hole(a
     round_ = marks.at("users", pulled.head)
     assert round_ is not None
     mark = round_.mark
-    checkpoints.hear("billing", "users", pulled.head, now)
+    checkpoints.record_heartbeat("billing", "users", pulled.head, now)
     assert subscription().confirmed_at == before  # of which history?
-    checkpoints.hear("billing", "users", pulled.head, now, mark)
+    checkpoints.record_heartbeat("billing", "users", pulled.head, now, mark)
     assert before is not None
     assert subscription().confirmed_at == now > before
     assert subscription().behind_since is None
-    checkpoints.hear("billing", "users", pulled.head + 2, timezone.now())
+    checkpoints.record_heartbeat("billing", "users", pulled.head + 2, timezone.now())
     assert subscription().confirmed_at == now
     assert subscription().behind_since is not None
     assert subscription().head == pulled.head + 2
@@ -132,7 +132,7 @@ def test_a_heartbeat_confirms_what_is_caught_up_and_starts_the_clock_of_a_hole(a
 
 def test_an_authority_that_can_not_answer_now_says_why_and_nobody_is_told_to_start_it(api):
     seeded(3)
-    with read_only("users"), pytest.raises(Refused) as refused, asking("billing", "users"):
+    with read_only("users"), pytest.raises(Refused) as refused, authority_errors_as_refusals("billing", "users"):
         pulling.catch_up("billing", "users")
     assert "can't answer now (503): The database takes no writes now, as a standby. Ask again in a moment." in str(refused.value)
     assert "Start it" not in str(refused.value)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from billing.models import CachedUser
 from messaging import differences, fingerprints, mending, reconcile, sequencer, states
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.models import Incident, Ledger, Parked, Repair, Subscription
 from tests.messaging.rows import SINCE, authority_has, cache_has, cached, spelled
 from users.models import User
@@ -145,7 +145,7 @@ def test_what_is_under_way_is_no_drift(api, monkeypatch):
     late, new, busy = both(50)[:3]
     User.objects.using("users").filter(pk__in=[late, busy]).update(name="Changed")
     looks = itertools.count(1)
-    records = Authority.records
+    records = AuthorityClient.records
 
     def beside(self, ids):
         number = next(looks)
@@ -155,7 +155,7 @@ def test_what_is_under_way_is_no_drift(api, monkeypatch):
         User.objects.using("users").filter(pk=new).update(name="New")
         return records(self, ids)
 
-    monkeypatch.setattr(Authority, "records", beside)
+    monkeypatch.setattr(AuthorityClient, "records", beside)
     original = states.own_rows
 
     def arrives(consumer, cache, ids, **options):
@@ -174,13 +174,13 @@ def test_what_is_under_way_is_no_drift(api, monkeypatch):
 def test_a_copy_that_never_moves_is_stale_however_busy_its_user_is(api, monkeypatch):
     key = both(20)[0]
     User.objects.using("users").filter(pk=key).update(name="Changed")
-    records = Authority.records
+    records = AuthorityClient.records
 
     def beside(self, ids):
         User.objects.using("users").filter(pk=key).update(name=str(uuid.uuid4()))
         return records(self, ids)
 
-    monkeypatch.setattr(Authority, "records", beside)
+    monkeypatch.setattr(AuthorityClient, "records", beside)
     assert found()[1] == {str(key): "stale"}
 
 
@@ -200,7 +200,7 @@ def test_what_a_slow_worker_has_not_come_to_is_no_drift(api, monkeypatch, reache
     CachedUser.objects.using("billing").filter(pk=ids[1]).delete()
     Subscription.objects.using("billing").create(authority="users", checkpoint=4)
     listed = iter(reached)
-    records, listing = Authority.records, fingerprints.rows_of_cache
+    records, listing = AuthorityClient.records, fingerprints.rows_of_cache
 
     def get_on() -> None:
         Subscription.objects.using("billing").update(checkpoint=next(listed))
@@ -214,7 +214,7 @@ def test_what_a_slow_worker_has_not_come_to_is_no_drift(api, monkeypatch, reache
         return records(self, asked)
 
     monkeypatch.setattr(fingerprints, "rows_of_cache", at_the_list)
-    monkeypatch.setattr(Authority, "records", at_a_look)
+    monkeypatch.setattr(AuthorityClient, "records", at_a_look)
     assert set(found()[1].values()) == kinds
 
 
@@ -320,13 +320,13 @@ def test_what_differs_among_many_rows_is_found_by_a_finer_cut(api, monkeypatch):
     monkeypatch.setattr(differences, "PARTS", 4)
     monkeypatch.setattr(differences, "FINER_PARTS", 32)
     monkeypatch.setattr(differences, "FEW_ROWS", 2)
-    asked, answered = [], Authority.fingerprints
+    asked, answered = [], AuthorityClient.fingerprints
 
     def fingerprints_of(self, ranges):
         asked.append([len(bounds) - 1 for bounds in ranges])
         return answered(self, ranges)
 
-    monkeypatch.setattr(Authority, "fingerprints", fingerprints_of)
+    monkeypatch.setattr(AuthorityClient, "fingerprints", fingerprints_of)
     planted = plant([ids[0], ids[240], ids[440], ids[-1]])
     assert found()[1] == planted
     assert asked[:2] == [[4], [30, 30, 30, 30]]

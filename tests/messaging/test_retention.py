@@ -12,7 +12,7 @@ from django_outbox_pattern.models import Published
 
 from messaging import feed, retention, sequencer, steps
 from messaging.models import Consumer, Ledger, Ownership
-from messaging.retention import old, purge
+from messaging.retention import count_purgeable, purge
 from monolith.models import Invoice
 from monolith.models import User as MonolithUser
 from users.models import User
@@ -229,7 +229,7 @@ def test_a_dry_run_counts_the_same_and_removes_nothing():
     said = purge("users", older_than=AGE, dry_run=True)
     assert (len(outbox()), Ledger.objects.using("users").count(), User.objects.using("users").count()) == before
     assert feed.floor("users") == 0
-    assert old("users", older_than=AGE) == 6 + 3
+    assert count_purgeable("users", older_than=AGE) == 6 + 3
     assert purge("users", older_than=AGE) == said
     assert (said.outbox, said.tombstones, said.unannounced) == (6, 2, 1)
 
@@ -328,7 +328,7 @@ def test_what_only_follows_another_owner_is_not_purged():
     Ledger.objects.using("monolith").update(announced_version=F("version"))
     Ownership.objects.using("monolith").create(aggregate="monolith.user", owner="users")
     done = purge("monolith", older_than=timedelta(seconds=-1))
-    assert (done.tombstones, old("monolith", older_than=timedelta(seconds=-1))) == (0, 0)
+    assert (done.tombstones, count_purgeable("monolith", older_than=timedelta(seconds=-1))) == (0, 0)
     assert MonolithUser.objects.using("monolith").get().pk == user.pk
 
 

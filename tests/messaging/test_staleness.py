@@ -36,14 +36,14 @@ def test_it_counts_from_the_confirmation():
 def test_an_authority_whose_clock_is_ahead_makes_no_copy_young_in_advance():
     subscribe(checkpoint=4, head=4)
     ahead = timezone.now() + timedelta(hours=1)
-    checkpoints.hear("billing", "users", 4, ahead)
+    checkpoints.record_heartbeat("billing", "users", 4, ahead)
     assert age(ahead) >= timedelta(minutes=59)
 
 
 def test_a_confirmation_of_a_clock_that_was_set_back_gives_way():
     subscribe(checkpoint=4, head=4, confirmed_at=timezone.now() + timedelta(hours=1))
     now = timezone.now()
-    checkpoints.hear("billing", "users", 4, now)
+    checkpoints.record_heartbeat("billing", "users", 4, now)
     assert age(now) == timedelta(0)
     assert age(now + timedelta(minutes=5)) == timedelta(minutes=5)
 
@@ -60,10 +60,10 @@ def test_a_checkpoint_beyond_the_head_is_no_negative_lag():
 
 def test_a_heartbeat_makes_young_only_what_is_caught_up():
     subscribe(checkpoint=4, head=4, confirmed_at=NOW - timedelta(hours=1))
-    checkpoints.hear("billing", "users", 6, NOW)
+    checkpoints.record_heartbeat("billing", "users", 6, NOW)
     assert (age(), staleness.lag("billing", "users")) == (timedelta(hours=1), 2)
     Subscription.objects.using("billing").update(checkpoint=6)
-    checkpoints.hear("billing", "users", 6, NOW)
+    checkpoints.record_heartbeat("billing", "users", 6, NOW)
     assert (age(), staleness.lag("billing", "users")) == (timedelta(0), 0)
 
 

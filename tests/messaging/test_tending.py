@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from billing.models import CachedUser
 from messaging import checkpoints, grants, locking, pulling, sequencer, tending
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.models import Consumer, Incident, Subscription
 from messaging.tending import Tending
 from tests.commands.calling import call
@@ -44,13 +44,13 @@ def test_a_hole_is_left_alone_until_its_event_had_time_to_come(live):
 
 def test_holes_are_filled_in_one_look_and_each_for_just_its_range(live, monkeypatch):
     asked = []
-    changes = Authority.changes
+    changes = AuthorityClient.changes
 
     def watched(asking, since, **options):
         asked.append((since, options.get("until")))
         return changes(asking, since, **options)
 
-    monkeypatch.setattr(Authority, "changes", watched)
+    monkeypatch.setattr(AuthorityClient, "changes", watched)
     monkeypatch.setattr(tending, "REPORT_SECONDS", float("inf"))
     for status in ("suspended", "active", "suspended"):  # only what was last is told: positions 16 to 20
         User.objects.using("users").all().update(status=status)
@@ -187,7 +187,7 @@ def test_an_authority_that_was_set_back_is_an_incident_until_a_comparison_has_fo
 
 def test_an_authority_that_only_lags_in_its_heartbeats_is_none(live):
     """They come by the broker, so an old one may come late."""
-    checkpoints.hear("billing", "users", 2, timezone.now())
+    checkpoints.record_heartbeat("billing", "users", 2, timezone.now())
     live.look()
     assert not Incident.objects.using("billing").exists()
 

@@ -131,7 +131,7 @@ PLANTS = {
     ),
     "checkpoint_over_holes": Plant(
         "the checkpoint is the highest position that arrived",
-        "messaging.checkpoints:merge",
+        "messaging.checkpoints:advance_ranges",
         (("if first <= checkpoint + 1 and not merged:", "if not merged:"),),
         frozenset({HOLES}),
     ),
@@ -243,7 +243,7 @@ PLANTS = {
     ),
     "parked_outlives_the_tombstone": Plant(
         "an event that waits for its retry brings back whom the authority has purged",
-        "messaging.parking:forget",
+        "messaging.parking:discard_for",
         (("return rows.update(", "return rows.none().update("),),
         frozenset({ERASED, COPY}),
         story="what_failed_is_tried_again_after_the_purge",

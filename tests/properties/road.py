@@ -118,7 +118,7 @@ class Road(Writing):
         """Hand a message to the inbox; whether it was acknowledged."""
         if message.task == HEARTBEAT:
             at = datetime.fromisoformat(message.kwargs["at"])
-            checkpoints.hear(name, "users", message.kwargs["head"], at, message.kwargs.get("mark", ""))
+            checkpoints.record_heartbeat(name, "users", message.kwargs["head"], at, message.kwargs.get("mark", ""))
             return True
         held = name in self.copies and looking.place(self.system, name).state == "paused"
         work = partial(inbox.receive, name, message.events, publishers=message.publishers)

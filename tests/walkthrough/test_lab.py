@@ -136,7 +136,7 @@ def test_a_copy_in_doubt_stands_in_the_state_line_with_its_reason(client: Client
 
 def test_a_copy_that_only_the_walkthrough_s_question_confirmed_has_no_age(client: Client, user: User) -> None:
     Subscription.objects.using("billing").filter(pk="users").update(confirmed_at=None)
-    checkpoints.hear("billing", "users", 0, queueing.LONG_AGO)
+    checkpoints.record_heartbeat("billing", "users", 0, queueing.LONG_AGO)
     assert sample().staleness is None
     assert "last confirmed never" not in (html := client.get("/lab/live/").content.decode())
     assert "never confirmed" in html

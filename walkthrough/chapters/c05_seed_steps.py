@@ -4,7 +4,7 @@ import time
 
 from billing.models import CachedUser
 from messaging import lookup, reconcile
-from messaging.client import Authority
+from messaging.client import AuthorityClient
 from messaging.errors import Denied
 from messaging.models import Subscription
 from messaging.reconcile import Comparison
@@ -111,7 +111,7 @@ def from_now(stage: Stage) -> None:
     chosen = [user.pk for user in facts.active(6)]
     user_suspend(user_id=chosen[5], reason="from now on")
     stage.eventually("Who changes from now on comes by event", lambda: facts.copied_status(chosen[5]) == "suspended")
-    client = Authority("users", "billing")
+    client = AuthorityClient("users", "billing")
     began = time.monotonic()
     found = [lookup.find("billing", "users", user_id, client=client) is not None for user_id in chosen[:5]]
     each = (time.monotonic() - began) * 1000 / 5
@@ -168,7 +168,7 @@ def _differing(found: Comparison) -> str:
 
 def _refusal() -> str:
     """What users answers when billing asks for the beginning of the feed."""
-    client = Authority("users", "billing")
+    client = AuthorityClient("users", "billing")
     try:
         client.changes(0, limit=1)
     except Denied as error:

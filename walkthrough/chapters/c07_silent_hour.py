@@ -57,7 +57,7 @@ that was well, and by heartbeats on the same road. [Chapter 8](8) takes the brok
     ),
     listings=(
         Listing("messaging/ledger.py", "unannounced", "What no event was recorded for: a query, not a guess."),
-        Listing("messaging/checkpoints.py", "hear", "A heartbeat: the head at a time of the authority's clock."),
+        Listing("messaging/checkpoints.py", "record_heartbeat", "A heartbeat: the head at a time of the authority's clock."),
         Listing("messaging/tending.py", "Tending._fill", "A hole that nothing came for is pulled."),
         Listing("messaging/republish.py", "_record", "One event for each, with the present state."),
     ),

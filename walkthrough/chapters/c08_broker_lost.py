@@ -161,7 +161,7 @@ brings the news: the copy grows old, and it knows that it does. What may be deci
     listings=(
         Listing("messaging/tending.py", "Tending._fill", "A hole, or silence: both end in a look at the feed."),
         Listing("messaging/relay.py", "Relay.run", "The relay says once that it can't send, and waits."),
-        Listing("messaging/checkpoints.py", "merge", "How far a consumer has everything, and what lies behind a hole."),
+        Listing("messaging/checkpoints.py", "advance_ranges", "How far a consumer has everything, and what lies behind a hole."),
     ),
     trade_offs=(
         TradeOff(

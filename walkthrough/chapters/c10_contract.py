@@ -68,7 +68,7 @@ one set of processes. [Chapter 11](11) moves one out.
     ),
     listings=(
         Listing("walkthrough/chapters/c10_contract_steps.py", "NEWER_BILLING", "All that tomorrow's billing changes."),
-        Listing("messaging/handlers.py", "Handler", "A reader per version; `lifts` makes the newest of an older one."),
+        Listing("messaging/handlers.py", "Handler", "A reader per version; `upcast` makes the newest of an older one."),
         Listing("messaging/compatibility.py", "_of_object", "Which change goes on with old readers and old events."),
         Listing("users/contracts/users.user.suspended.v1.json", "", "The committed contract: what everybody may rely on."),
     ),

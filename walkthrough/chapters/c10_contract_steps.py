@@ -76,9 +76,9 @@ NEWER_BILLING = (
         "    return UserFactsV2(status=old.status, since=old.status_since)\n\n\n"
         "def apply_users(",
     ),
-    Edit("billing/caches.py", "reads=UserFacts,", "reads=UserFacts, lifts=to_v2,"),
+    Edit("billing/caches.py", "reads=UserFacts,", "reads=UserFacts, upcast=to_v2,"),
     Edit("billing/handlers.py", "import UserFacts, apply_users", "import UserFacts, UserFactsV2, apply_users, to_v2"),
-    Edit("billing/handlers.py", "reads=UserFacts,", "reads=UserFacts, lifts=to_v2,"),
+    Edit("billing/handlers.py", "reads=UserFacts,", "reads=UserFacts, upcast=to_v2,"),
     Edit(
         "billing/handlers.py",
         "HANDLERS = {\n",

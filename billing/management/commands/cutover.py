@@ -9,7 +9,7 @@ from billing.cutovers import DATABASE, SHADOW_READS, State
 from billing.errors import CutoverRefused
 from billing.models import Cutover
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Refused, WrongUsage, answering
+from messaging.cli import Refused, WrongUsage, database_errors_as_refusals
 from messaging.texts import plural
 
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         if options["force"] and to != Cutover.Source.CACHE:
             raise WrongUsage("--force passes the gate, and there is one before --to cache only.")
         wanted = SHADOW_READS if wanted is None else wanted
-        with answering(DATABASE):
+        with database_errors_as_refusals(DATABASE):
             if to is None:
                 self._show(options, wanted)
             else:

@@ -8,7 +8,7 @@ from billing.models import Cutover
 from billing.selectors import cached_users_count_by_status, cutover
 from billing.services import AUTHORITY, DATABASE, MAX_STALENESS, Run, invoices_generate
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Refused, WrongUsage, answering, duration
+from messaging.cli import Refused, WrongUsage, database_errors_as_refusals, duration
 from messaging.console import progress_bar
 from messaging.staleness import Policy, in_words
 from messaging.texts import plural
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         bound = duration(options["max_staleness"]) if options["max_staleness"] is not None else None
         policy = Policy(options["policy"]) if options["policy"] else None
         try:
-            with answering(DATABASE), progress_bar(self.stderr, "users", _expected()) as progress:
+            with database_errors_as_refusals(DATABASE), progress_bar(self.stderr, "users", _expected()) as progress:
                 run = invoices_generate(period=options["period"], policy=policy, max_staleness=bound, progress=progress)
         except InvalidPeriod as error:
             raise WrongUsage(str(error)) from None

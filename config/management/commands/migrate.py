@@ -10,7 +10,7 @@ from django.db import DatabaseError, InterfaceError, connections
 
 from config.preparation import place
 from messaging import databases
-from messaging.cli import PlainErrors, answering
+from messaging.cli import PlainErrors, database_errors_as_refusals
 from messaging.texts import plural
 
 
@@ -26,7 +26,7 @@ class EveryDatabase(migrate.Command):
         return {**super().get_check_kwargs(options), "databases": _chosen(options)}
 
     def check(self, *args: Any, **options: Any) -> None:
-        with answering(*options["databases"]):
+        with database_errors_as_refusals(*options["databases"]):
             super().check(*args, **options)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -60,5 +60,5 @@ def _there(alias: str) -> Iterator[None]:
     except (DatabaseError, InterfaceError) as error:
         if not databases.takes_nothing(error):
             raise
-        with answering(alias):
+        with database_errors_as_refusals(alias):
             raise

@@ -6,9 +6,9 @@ from typing import Any
 from celery import current_app
 
 from messaging import bootstrap, pulling
-from messaging.asking import asking, checked_page_size, checked_pair, consumer_and_authority
+from messaging.asking import authority_errors_as_refusals, checked_page_size, checked_pair, consumer_and_authority
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, Refused, answering
+from messaging.cli import Found, Refused, database_errors_as_refusals, spare_imports_from_collection
 from messaging.console import row_bar
 from messaging.texts import plural
 
@@ -25,7 +25,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         consumer, authority = checked_pair(options["consumer"], options["authority"])
         size = checked_page_size(options["page_size"])
-        with answering(consumer), asking(consumer, authority), row_bar(self.stderr, f"{authority} to {consumer}") as bar:
+        spare_imports_from_collection()
+        with (
+            database_errors_as_refusals(consumer),
+            authority_errors_as_refusals(consumer, authority),
+            row_bar(self.stderr, f"{authority} to {consumer}") as bar,
+        ):
             done = bootstrap.bootstrap(
                 consumer,
                 authority,

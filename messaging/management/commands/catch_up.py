@@ -4,9 +4,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from messaging import pulling
-from messaging.asking import asking, checked_page_size, checked_pair, consumer_and_authority
+from messaging.asking import authority_errors_as_refusals, checked_page_size, checked_pair, consumer_and_authority
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Refused, answering
+from messaging.cli import Refused, database_errors_as_refusals, spare_imports_from_collection
 from messaging.console import row_bar
 from messaging.texts import plural
 
@@ -21,7 +21,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         consumer, authority = checked_pair(options["consumer"], options["authority"])
         size = checked_page_size(options["page_size"])
-        with answering(consumer), asking(consumer, authority), row_bar(self.stderr, f"{authority} to {consumer}") as bar:
+        spare_imports_from_collection()
+        with (
+            database_errors_as_refusals(consumer),
+            authority_errors_as_refusals(consumer, authority),
+            row_bar(self.stderr, f"{authority} to {consumer}") as bar,
+        ):
             row = pulling.subscribed(consumer, authority)
             if row.bootstrap_head is not None:
                 raise Refused(f"A bootstrap was begun and not finished. Go on with it: bootstrap {consumer} --from {authority}")

@@ -7,14 +7,14 @@ from django.core.management.commands.check import Command as CheckCommand
 from django.db import connections
 
 from messaging import conf
-from messaging.cli import PlainErrors, Refused, answering
+from messaging.cli import PlainErrors, Refused, database_errors_as_refusals
 from messaging.models import Consumer
 
 
 class Command(PlainErrors, CheckCommand):
     def handle(self, *app_labels: Any, **options: Any) -> None:
         asked = options["databases"] or []
-        with answering(*asked):
+        with database_errors_as_refusals(*asked):
             super().handle(*app_labels, **options)
             empty = [name for name in asked if name in conf.contexts() and not _has_tables(name)]
         if empty:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from messaging import conf, grants, handlers, registry
 from messaging.cli import Command as BaseCommand
-from messaging.cli import WrongUsage, answering, checked_context, duration, lifetime
+from messaging.cli import WrongUsage, checked_context, database_errors_as_refusals, duration, lifetime
 from messaging.console import show, shown
 from messaging.errors import InvalidConsumer, NotRegistered
 from messaging.models import Consumer
@@ -49,7 +49,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         act = {"register": self._register, "open": self._open, "close": self._close, "list": self._list, "revoke": self._revoke}
         named = options.get("authority")
-        with answering(*([checked_context(named)] if named else conf.contexts())):
+        with database_errors_as_refusals(*([checked_context(named)] if named else conf.contexts())):
             act[options["action"]](options)
 
     def _register(self, options: dict[str, Any]) -> None:
@@ -135,7 +135,7 @@ class Command(BaseCommand):
     def _list(self, options: dict[str, Any]) -> None:
         rows = []
         for authority in conf.contexts():
-            with answering(authority):
+            with database_errors_as_refusals(authority):
                 rows += [(authority, consumer) for consumer in registry.registered(authority)]
         if options["json"]:
             self.result(options, {"consumers": [_values(*row) for row in rows]}, "")

@@ -7,7 +7,7 @@ from typing import Any
 
 from messaging import feed
 from messaging.cli import Command as BaseCommand
-from messaging.cli import WrongUsage, answering, checked_context, context_argument
+from messaging.cli import WrongUsage, checked_context, context_argument, database_errors_as_refusals
 from messaging.feeds import declared_feed
 from messaging.texts import plural
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         ids = _ids(options["file"])
         alive: list[str] = []
         known = 0
-        with answering(authority):
+        with database_errors_as_refusals(authority):
             for start in range(0, len(ids), BATCH_IDS):
                 records = [json.loads(one) for one in feed.records(authority, shown, ids=ids[start : start + BATCH_IDS], fields=())]
                 known += len(records)

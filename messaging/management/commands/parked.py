@@ -11,7 +11,7 @@ from rich.table import Table
 
 from messaging import parking, retries
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, WrongUsage, answering, checked_context, context_argument, moment
+from messaging.cli import Found, WrongUsage, checked_context, context_argument, database_errors_as_refusals, moment
 from messaging.console import show, shown
 from messaging.models import Parked
 from messaging.texts import plural
@@ -47,7 +47,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         using = checked_context(options["context"])
-        with answering(using):
+        with database_errors_as_refusals(using):
             {"list": self._list, "show": self._show, "retry": self._retry, "discard": self._discard}[options["action"]](
                 using, options
             )

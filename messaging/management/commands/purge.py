@@ -5,11 +5,11 @@ from typing import Any
 
 from messaging import registry
 from messaging.cli import Command as BaseCommand
-from messaging.cli import answering, checked_context, context_argument, duration
+from messaging.cli import checked_context, context_argument, database_errors_as_refusals, duration
 from messaging.console import progress_bar
 from messaging.feed import floor
 from messaging.models import Consumer
-from messaging.retention import Purged, old, purge
+from messaging.retention import Purged, count_purgeable, purge
 from messaging.texts import plural
 
 
@@ -24,8 +24,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         authority = checked_context(options["context"])
         age, dry = duration(options["older_than"]), options["dry_run"]
-        with answering(authority):
-            with progress_bar(self.stderr, "looking", old(authority, older_than=age)) as progress:
+        with database_errors_as_refusals(authority):
+            with progress_bar(self.stderr, "looking", count_purgeable(authority, older_than=age)) as progress:
                 done = purge(authority, older_than=age, dry_run=dry, progress=progress)
             consumers, bottom = registry.registered(authority), floor(authority)
         holders = [consumer for consumer in consumers if consumer.name in done.held]

@@ -6,9 +6,9 @@ from typing import Any
 from rich.table import Column, Table
 
 from messaging import mending, reconcile
-from messaging.asking import asking, checked_pair, consumer_and_authority
+from messaging.asking import authority_errors_as_refusals, checked_pair, consumer_and_authority
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, WrongUsage, answering
+from messaging.cli import Found, WrongUsage, database_errors_as_refusals
 from messaging.console import progress_bar, show, shown
 from messaging.errors import Denied, Unreachable
 from messaging.reconcile import Comparison
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             raise WrongUsage("--repair repairs and --pretend-rows doesn't: choose one.")
         if options["authority_wins"] and not (options["repair"] or options["pretend_rows"]):
             raise WrongUsage("--authority-wins says how to repair: add --repair.")
-        with answering(consumer):
+        with database_errors_as_refusals(consumer):
             with progress_bar(self.stderr, f"{consumer} and {authority}", None) as step:
                 found = reconcile.compare(consumer, authority, progress=step)
             repaired, error = 0, found.error
@@ -60,7 +60,7 @@ class Command(BaseCommand):
                     error = raised
         self._print(found, repaired, options)
         if error is not None:
-            with asking(consumer, authority):
+            with authority_errors_as_refusals(consumer, authority):
                 raise error
         left = found.differing - repaired
         if left > 0:

@@ -8,7 +8,7 @@ from typing import Any
 from celery import current_app
 
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, Refused, answering, checked_context, context_argument
+from messaging.cli import Found, Refused, checked_context, context_argument, database_errors_as_refusals
 from messaging.errors import OtherType
 from messaging.queues import bad_option
 from messaging.relay import BATCH_ROWS, Relay, Round
@@ -38,7 +38,7 @@ class Command(BaseCommand):
     def _once(self, relay: Relay, options: dict[str, Any]) -> None:
         total = Round()
         try:
-            with answering(relay.using):
+            with database_errors_as_refusals(relay.using):
                 while True:
                     done = relay.run_once()
                     if not done.sent and not done.failed:

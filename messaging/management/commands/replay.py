@@ -11,7 +11,7 @@ from rich.table import Table
 
 from messaging import conf, contracts, forecasts, registry, repairs
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, Refused, WrongUsage, answering, checked_context, context_argument, moment
+from messaging.cli import Found, Refused, WrongUsage, checked_context, context_argument, database_errors_as_refusals, moment
 from messaging.console import progress_bar, show, shown
 from messaging.errors import BrokerAway
 from messaging.models import Consumer, Repair
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         authority = checked_context(options["context"])
         began = timezone.now()
         window = _window(options, began)
-        with answering(authority):
+        with database_errors_as_refusals(authority):
             if window.type:
                 _must_be_a_type(authority, window.type)
             consumers = _consumers(authority, options["to"])
@@ -55,7 +55,7 @@ class Command(BaseCommand):
                 rows.append(row)
 
         try:
-            with answering(authority, *here):
+            with database_errors_as_refusals(authority, *here):
                 unsendable = gap(authority, consumers, window)
                 with progress_bar(self.stderr, "replaying", count(authority, consumers, window)) as progress:
                     done = replay(authority, consumers, window, sender=sender, foretell=foretell, progress=progress, watch=watch)

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from messaging import registry, repairs
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, WrongUsage, answering, checked_context, context_argument
+from messaging.cli import Found, WrongUsage, checked_context, context_argument, database_errors_as_refusals
 from messaging.console import progress_bar
 from messaging.errors import NoFeed
 from messaging.models import Repair
@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         authority = checked_context(options["context"])
         try:
-            with answering(authority):
+            with database_errors_as_refusals(authority):
                 if options["dry_run"]:
                     self._list(authority, options)
                 else:

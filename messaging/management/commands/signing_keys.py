@@ -48,10 +48,10 @@ class Command(BaseCommand):
             raise Refused(
                 f"The keys of {context} come from the environment: change {context.upper()}_SIGNING_KEYS, the first signs."
             )
-        if action == "switch" and len(keys.all_of(context)) == 1:
+        if action == "switch" and len(keys.signing_key_texts(context)) == 1:
             raise WrongUsage(f"{context} has one key. Make another one first: signing_keys {context} add")
         if action != "show":
-            {"add": keys.add, "switch": keys.switch, "forget": keys.forget}[action](context)
-        public = [keys.public_text(key) for key in keys.all_of(context)]
+            {"add": keys.add, "switch": keys.switch, "forget": keys.drop_retired}[action](context)
+        public = [keys.public_text(key) for key in keys.signing_key_texts(context)]
         text = f"{variable}={','.join(public)}\n{NEXT[action].format(variable=variable, context=context)}"
         self.result(options, {"context": context, "public_keys": public}, text)

@@ -8,10 +8,19 @@ from typing import Any
 from celery import current_app
 from django.db import OperationalError
 
-from messaging import ownership, pulling, splitting
-from messaging.asking import asking, checked_page_size
+from messaging import databases, pulling, splitting
+from messaging.asking import authority_errors_as_refusals, checked_page_size
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, Refused, WrongUsage, answering, checked_context, context_argument, lifetime
+from messaging.cli import (
+    Found,
+    Refused,
+    WrongUsage,
+    checked_context,
+    context_argument,
+    database_errors_as_refusals,
+    lifetime,
+    spare_imports_from_collection,
+)
 from messaging.console import row_bar
 from messaging.errors import Differs, InTheWay, NotReady, NotYet, PauseTooShort
 from messaging.splitting import Loaded, Side, Split
@@ -45,7 +54,8 @@ class Command(BaseCommand):
             split = splitting.split_of(context)
         except splitting.NoSplit as error:
             raise WrongUsage(str(error)) from None
-        with answering(split.old.context, context), _refusing(split):
+        spare_imports_from_collection()
+        with database_errors_as_refusals(split.old.context, context), _refusing(split):
             if options["status"]:
                 values = splitting.standing(split)
                 self.result(options, values, _standing(values))
@@ -109,7 +119,7 @@ class Command(BaseCommand):
 @contextmanager
 def _refusing(split: Split) -> Iterator[None]:
     """What isn't possible now, as a sentence with its exit code."""
-    with asking(split.new.context, split.old.context):
+    with authority_errors_as_refusals(split.new.context, split.old.context):
         try:
             yield
         except (NotReady, PauseTooShort, InTheWay, NotYet) as error:
@@ -117,7 +127,7 @@ def _refusing(split: Split) -> Iterator[None]:
         except Differs as error:
             raise Found(str(error)) from None
         except OperationalError as error:
-            if not ownership.gave_up_waiting(error):
+            if not databases.gave_up_waiting(error):
                 raise
             raise Refused(_waited(split)) from None
 

@@ -8,7 +8,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, WrongUsage, answering
+from messaging.cli import Found, WrongUsage, database_errors_as_refusals
 from messaging.console import progress_bar
 from messaging.texts import plural
 from monolith import seeding, services
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             raise WrongUsage(" ".join(error.messages)) from None
         users = seeding.demo_users(count, suspended=suspended, seed=options["random_seed"])
         try:
-            with answering(seeding.DATABASE), progress_bar(self.stderr, "users", count) as progress:
+            with database_errors_as_refusals(seeding.DATABASE), progress_bar(self.stderr, "users", count) as progress:
                 done = seeding.save(users, progress=progress)
                 invoices = services.generate_invoices(period)
         except IntegrityError as error:

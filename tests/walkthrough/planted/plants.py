@@ -67,20 +67,20 @@ def page_without_a_checkpoint(pulling: ModuleType) -> None:
     """`take`: the page is applied, and the checkpoint stays where it was."""
     real = pulling.checkpoints
 
-    def merge(checkpoint: int, ahead: Any, positions: Any) -> Any:
-        return (checkpoint, []) if on("page_without_a_checkpoint") else real.merge(checkpoint, ahead, positions)
+    def advance_ranges(checkpoint: int, ahead: Any, positions: Any) -> Any:
+        return (checkpoint, []) if on("page_without_a_checkpoint") else real.advance_ranges(checkpoint, ahead, positions)
 
-    pulling.checkpoints = SimpleNamespace(**{**vars(real), "merge": merge})  # type: ignore[attr-defined]
+    pulling.checkpoints = SimpleNamespace(**{**vars(real), "advance_ranges": advance_ranges})  # type: ignore[attr-defined]
 
 
 def heartbeat_without_a_head(tasks: ModuleType) -> None:
     """`heartbeat`: a sign of life alone. Where the authority's head is, nobody hears."""
     real = tasks.checkpoints
 
-    def hear(consumer: str, authority: str, head: int, at: Any, mark: str) -> None:
-        real.hear(consumer, authority, 0 if on("heartbeat_without_a_head") else head, at, mark)
+    def record_heartbeat(consumer: str, authority: str, head: int, at: Any, mark: str) -> None:
+        real.record_heartbeat(consumer, authority, 0 if on("heartbeat_without_a_head") else head, at, mark)
 
-    tasks.checkpoints = SimpleNamespace(**{**vars(real), "hear": hear})  # type: ignore[attr-defined]
+    tasks.checkpoints = SimpleNamespace(**{**vars(real), "record_heartbeat": record_heartbeat})  # type: ignore[attr-defined]
 
 
 def nothing_is_pulled(tending: ModuleType) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import IntegrityError
 
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, WrongUsage, answering
+from messaging.cli import Found, WrongUsage, database_errors_as_refusals
 from messaging.console import progress_bar
 from messaging.texts import plural
 from users import exports, seeding
@@ -49,7 +49,7 @@ class Command(BaseCommand):
         if options["suspended"] is not None or options["random_seed"] is not None:
             raise WrongUsage("--suspended and --random-seed go with --users.")
         try:
-            with answering("users"), exports.read_export(options["csv"]) as export:
+            with database_errors_as_refusals("users"), exports.read_export(options["csv"]) as export:
                 self._import_rows(export, options)
         except exports.UnreadableExport as error:
             raise WrongUsage(str(error)) from None
@@ -73,7 +73,7 @@ class Command(BaseCommand):
                 yield user
 
         try:
-            with answering("users"), progress_bar(self.stderr, "users", total) as progress:
+            with database_errors_as_refusals("users"), progress_bar(self.stderr, "users", total) as progress:
                 done = seeding.save(counted(), with_events=options["with_events"], progress=progress)
         except IntegrityError as error:
             raise Found("Somebody else wrote one of these users just now. What was saved before it stays; run it again.") from error

@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from messaging.cli import Command as BaseCommand
-from messaging.cli import WrongUsage, answering
+from messaging.cli import WrongUsage, database_errors_as_refusals
 from users.models import User
 from walkthrough.dual_write import WAYS
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         fatal = options["die_after"]
         if fatal is not None and fatal not in steps:
             raise WrongUsage(f"{options['way']} has no step {fatal!r}. It has: {', '.join(steps)}.")
-        with answering("users"):
+        with database_errors_as_refusals("users"):
             act(_active(options["user"]), lambda step: self._reached(step, fatal))
         self.result(options, {"way": options["way"], "user": options["user"]}, "Done: the user is suspended and billing is told.")
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Refused, answering
+from messaging.cli import Refused, database_errors_as_refusals
 from messaging.texts import plural
 from walkthrough import narrow
 
@@ -13,7 +13,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with answering("users", "billing"):
+            with database_errors_as_refusals("users", "billing"):
                 number = narrow.import_suspended(narrow.Users())
         except narrow.NotNow as reason:
             raise Refused(str(reason)) from None

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from messaging.cli import Command as BaseCommand
-from messaging.cli import WrongUsage, answering, checked_context
+from messaging.cli import WrongUsage, checked_context, database_errors_as_refusals
 from walkthrough.locks import altering_users, hold
 
 #: Contexts that have a table of users.
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             raise WrongUsage(f"{context} has no users. These do: {', '.join(WITH_USERS)}.")
         if not 0 < seconds <= LONGEST:
             raise WrongUsage(f"--seconds {seconds:g}: more than 0, and {LONGEST:g} at most.")
-        with answering(context), altering_users(context) as table:
+        with database_errors_as_refusals(context), altering_users(context) as table:
             self.stderr.write(f"{table} is being altered, for {seconds:g} s.")
             hold(seconds)
         self.result(options, {"table": table, "seconds": seconds}, f"{table} was locked for {seconds:g} s; rolled back.")
