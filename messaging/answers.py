@@ -38,7 +38,7 @@ Text = Annotated[str, Field(pattern=WITHOUT_NUL)]
 Time = Annotated[Moment, AfterValidator(datetime.isoformat)]
 
 
-class Change(TypedDict, Generic[Facts]):
+class WireChange(TypedDict, Generic[Facts]):
     """A change of the feed, with what is read of its data."""
 
     id: Id
@@ -51,11 +51,11 @@ class Change(TypedDict, Generic[Facts]):
     data: Facts
 
 
-class Record(Change[dict[str, Any]]):
+class WireRecord(WireChange[dict[str, Any]]):
     """The same, before its data is read."""
 
 
-class Page(TypedDict, Generic[Facts]):
+class WirePage(TypedDict, Generic[Facts]):
     """See `client.Page`."""
 
     head: Position
@@ -77,7 +77,7 @@ class Listed(TypedDict):
     rows: Annotated[list[Annotated[list[Row], FailFast()]], FailFast()]
 
 
-class Measured(TypedDict):
+class WireFingerprints(TypedDict):
     """The answer to `ranges`."""
 
     fingerprints: Annotated[list[Annotated[list[str], FailFast()]], FailFast()]
@@ -86,29 +86,29 @@ class Measured(TypedDict):
 class Records(TypedDict):
     """The answer to `ids`."""
 
-    records: Annotated[list[Record], FailFast()]
+    records: Annotated[list[WireRecord], FailFast()]
 
 
-class Registration(TypedDict):
+class WireRegistration(TypedDict):
     """A consumer's own entry."""
 
     queue: Text
     owners: Annotated[list[Text], FailFast()]
 
 
-PAGE = TypeAdapter(Page[Record])
-LISTED, MEASURED, RECORDS = TypeAdapter(Listed), TypeAdapter(Measured), TypeAdapter(Records)
-RECORD, REGISTRATION = TypeAdapter(Record), TypeAdapter(Registration)
+PAGE = TypeAdapter(WirePage[WireRecord])
+LISTED, MEASURED, RECORDS = TypeAdapter(Listed), TypeAdapter(WireFingerprints), TypeAdapter(Records)
+RECORD, REGISTRATION = TypeAdapter(WireRecord), TypeAdapter(WireRegistration)
 
 
-class TooLarge(Exception):
+class AnswerTooLarge(Exception):
     """An answer is larger than it may be: its text says how."""
 
     def __init__(self, largest: int) -> None:
         super().__init__(f"more than {largest // 1024**2} MiB" if largest >= 1024**2 else f"more than {largest // 1024} KiB")
 
 
-class TooManyParts(TooLarge):
+class TooManyParts(AnswerTooLarge):
     """It is of more lists, objects or values than it may be."""
 
     def __init__(self) -> None:
@@ -116,21 +116,21 @@ class TooManyParts(TooLarge):
 
 
 def whole(answer: Any) -> bytes:
-    """An answer's body as it came; raises `TooLarge`."""
+    """An answer's body as it came; raises `AnswerTooLarge`."""
     pieces, size = [], 0
     for piece in answer.stream(_PIECE, decode_content=False):
         size += len(piece)
         if size > LARGEST_ANSWER:
-            raise TooLarge(LARGEST_ANSWER)
+            raise AnswerTooLarge(LARGEST_ANSWER)
         pieces.append(piece)
     return b"".join(pieces)
 
 
 def plain(raw: bytes, encoding: str, largest: int) -> bytes:
-    """A body unpacked; raises `TooLarge`, and `ValueError` for one that is cut, corrupt, or packed as it wasn't asked for."""
+    """A body unpacked; raises `AnswerTooLarge`, and `ValueError` for one that is cut, corrupt, or packed as it wasn't asked for."""
     content = _unpacked(raw, encoding, largest)
     if len(content) > largest:
-        raise TooLarge(largest)
+        raise AnswerTooLarge(largest)
     if content.count(b"[") + content.count(b"{") > MOST_PARTS or content.count(b",") > MOST_COMMAS:
         raise TooManyParts
     return content

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from messaging.bootstrap import AlreadyRunning, BrokerAway
+from messaging.bootstrap import AlreadyRunning, QueueUnavailable
 from messaging.cli import Refused, WrongUsage, checked_context, context_argument
 from messaging.client import BelowFloor, Denied, NotNow, Unreachable
 from messaging.pulling import NoCache, cache_of
@@ -49,7 +49,7 @@ def authority_errors_as_refusals(consumer: str, authority: str) -> Iterator[None
     except BelowFloor as error:
         todo = f"Open it again: consumers open {consumer} --ttl 1h. Then: bootstrap {consumer} --from {authority}"
         raise Refused(f"{error} {todo}") from None
-    except (AlreadyRunning, BrokerAway) as error:
+    except (AlreadyRunning, QueueUnavailable) as error:
         raise Refused(f"{error}") from None
 
 

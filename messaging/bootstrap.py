@@ -33,7 +33,7 @@ class AlreadyRunning(MessagingError):
     """A bootstrap of this consumer from this authority is under way."""
 
 
-class BrokerAway(MessagingError):
+class QueueUnavailable(MessagingError):
     """The queue can't be made, so live events would have nowhere to wait."""
 
 
@@ -74,7 +74,7 @@ def bootstrap(
     `from_now`: start at the head with an empty copy; a lookup fills it on a miss. `pause`: the worker leaves its queue alone until
     the copy is live. `expecting` is told how many positions lie ahead, `progress` the rows of each page.
 
-    Raises `AlreadyRunning`, `BrokerAway`, and what `client` and `pulling` raise.
+    Raises `AlreadyRunning`, `QueueUnavailable`, and what `client` and `pulling` raise.
     """
     cache = pulling.cache_of(consumer, authority)
     try:
@@ -153,7 +153,7 @@ def _bind(app: Celery, queue_name: str) -> None:
     try:
         sender.declare(queue_name)
     except sender.errors as error:
-        raise BrokerAway(f"The broker doesn't answer, so {queue_name}'s queue can't be made: {_brief(error)}") from None
+        raise QueueUnavailable(f"The broker doesn't answer, so {queue_name}'s queue can't be made: {_brief(error)}") from None
     finally:
         sender.close()
 
@@ -171,7 +171,7 @@ def _read(
     """Pages up to the head."""
     row = pulling.subscribed(consumer, authority)
     for since, page, pairs in pulling.pages(client, cache, row, page_size=page_size, until=head):
-        pulling.take(consumer, authority, cache, page, since=since, source="bootstrap", pairs=pairs)
+        pulling.apply_page(consumer, authority, cache, page, since=since, source="bootstrap", pairs=pairs)
         counting.rows, counting.pages = counting.rows + len(page.results), counting.pages + 1
         progress(len(page.results))
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError as InvalidValue
 from django.db import DataError
 from pydantic import BaseModel, FailFast, TypeAdapter, ValidationError
 
-from messaging.answers import Change, Page
+from messaging.answers import WireChange, WirePage
 from messaging.caches import Cache
 from messaging.client import Unreachable, misread
 from messaging.handlers import Event
@@ -31,7 +31,7 @@ def page_reader(authority: str, cache: Cache) -> Callable[[bytes], Any]:
     return read
 
 
-def read(authority: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> list[Change[Any]]:
+def read_records(authority: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> list[WireChange[Any]]:
     """The same from records that are JSON's objects already."""
     try:
         found = list(_changes(cache.reads).validate_python(records))
@@ -41,7 +41,7 @@ def read(authority: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> 
     return found
 
 
-def events(authority: str, changes: Sequence[Change[Any]], correlation: str) -> list[Event]:
+def events(authority: str, changes: Sequence[WireChange[Any]], correlation: str) -> list[Event]:
     """Changes as a cache's `apply` takes them."""
     return [
         Event(
@@ -71,7 +71,7 @@ def applying(authority: str) -> Iterator[None]:
         raise Unreachable(f"{authority} answered with a value that can't be stored here: {kind(error)}.") from error
 
 
-def _lift(cache: Cache, found: Sequence[Change[Any]]) -> None:
+def _lift(cache: Cache, found: Sequence[WireChange[Any]]) -> None:
     """Where the feed has an older version's fields still: what the cache's `apply` knows, in their place."""
     if cache.upcast is not None:
         for change in found:
@@ -90,9 +90,9 @@ def _wrong(authority: str, cache: Cache, error: ValidationError) -> Unreachable:
 
 @lru_cache(maxsize=32)
 def _pages(reads: type[BaseModel]) -> TypeAdapter[Any]:
-    return TypeAdapter(Page[Change[reads]])  # type: ignore[valid-type]
+    return TypeAdapter(WirePage[WireChange[reads]])  # type: ignore[valid-type]
 
 
 @lru_cache(maxsize=32)
 def _changes(reads: type[BaseModel]) -> TypeAdapter[Any]:
-    return TypeAdapter(Annotated[list[Change[reads]], FailFast()])  # type: ignore[valid-type, arg-type]
+    return TypeAdapter(Annotated[list[WireChange[reads]], FailFast()])  # type: ignore[valid-type, arg-type]

@@ -92,7 +92,7 @@ class AuthorityClient:
         **report: Any,
     ) -> Page:
         """Changes behind a position. `read` makes a page of its JSON. `report`: checkpoint, live; floor, the one that is known;
-        marks, the pairs that the copy has, as `history.shown` tells them.
+        marks, the pairs that the copy has, as `history.pairs_to_show` tells them.
 
         Raises `Unreachable`, `Denied`, `BelowFloor`.
         """
@@ -203,7 +203,7 @@ class AuthorityClient:
             )
             raw = answers.whole(answer)
             answer.release_conn()
-        except answers.TooLarge as error:
+        except answers.AnswerTooLarge as error:
             answer.close()
             raise self._too_large(error) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -214,7 +214,7 @@ class AuthorityClient:
         self.bytes += len(raw) + len(body or b"")
         return answer.status, answer.headers, raw
 
-    def _too_large(self, error: answers.TooLarge) -> TooLarge:
+    def _too_large(self, error: answers.AnswerTooLarge) -> TooLarge:
         return TooLarge(f"{self.name} at {self.url} answered with {error}.")
 
     def _content(self, status: int, headers: Mapping[str, str], raw: bytes, read: Callable[[bytes], Any], largest: int) -> Any:
@@ -224,7 +224,7 @@ class AuthorityClient:
             if status == 200:
                 return read(plain)
             content = from_json(plain)
-        except answers.TooLarge as error:
+        except answers.AnswerTooLarge as error:
             if status == 200:
                 raise self._too_large(error) from None
             raise Unreachable(f"{self.name} at {self.url} answered {status} with {error}.") from None

@@ -14,7 +14,7 @@ WORDS = {"title", "description", "default", "examples", "$id", "$defs"}
 
 
 @dataclass(frozen=True)
-class Change:
+class SchemaChange:
     """A difference between two schemas of one event type. `field`: where, as `address.city`; empty for the whole type."""
 
     type: str
@@ -39,15 +39,15 @@ class Change:
         return {name: getattr(self, name) for name in names}
 
 
-def changes(wire: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> list[Change]:
+def changes(wire: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> list[SchemaChange]:
     """What differs between the committed schema of a type (`old`) and the one that its class has now; None: there is none."""
     if old is None or new is None:
         if old is None and new is not None:
-            return [Change(wire, "", "new type", breaking=False)]
-        return [Change(wire, "", "removed", breaking=True, why=GONE)] if old is not None else []
+            return [SchemaChange(wire, "", "new type", breaking=False)]
+        return [SchemaChange(wire, "", "removed", breaking=True, why=GONE)] if old is not None else []
     found = list(_of_object(wire, "", _inlined(old, old), _inlined(new, new)))
     if not found and old != new:
-        found = [Change(wire, "", "described in other words", breaking=False)]
+        found = [SchemaChange(wire, "", "described in other words", breaking=False)]
     return found
 
 
@@ -56,53 +56,55 @@ MISSED = "Consumers that read it would park every event."
 UNTOLD = "Events that were recorded before lack it. Give it a default."
 
 
-def sentences(found: Sequence[Change]) -> list[str]:
+def sentences(found: Sequence[SchemaChange]) -> list[str]:
     """One for each kind of change: types that share their fields change together."""
-    alike: dict[tuple[str, str, str], list[Change]] = {}
+    alike: dict[tuple[str, str, str], list[SchemaChange]] = {}
     for change in found:
         alike.setdefault((change.field, change.rule, change.why), []).append(change)
     return [same[0].told([change.type for change in same[1:]]) for same in alike.values()]
 
 
-def _of_object(wire: str, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _of_object(wire: str, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[SchemaChange]:
     before, after = old.get("properties", {}), new.get("properties", {})
     must_before, must_after = set(old.get("required", [])), set(new.get("required", []))
     gone, come = [name for name in before if name not in after], [name for name in after if name not in before]
     for name in gone:
         twins = [other for other in come if _shape(after[other]) == _shape(before[name])]
         renamed = f" Was it renamed to {' or '.join(twins)}? To its readers that is a removal." if twins else ""
-        yield Change(wire, f"{path}{name}", "removed", breaking=True, why=MISSED + renamed)
+        yield SchemaChange(wire, f"{path}{name}", "removed", breaking=True, why=MISSED + renamed)
     for name in come:
         if name in must_after:
-            yield Change(wire, f"{path}{name}", "new, without a default", breaking=True, why=UNTOLD)
+            yield SchemaChange(wire, f"{path}{name}", "new, without a default", breaking=True, why=UNTOLD)
         else:
-            yield Change(wire, f"{path}{name}", "new, with a default", breaking=False)
+            yield SchemaChange(wire, f"{path}{name}", "new, with a default", breaking=False)
     for name in (name for name in before if name in after):
         yield from _of_field(wire, f"{path}{name}", before[name], after[name])
         if name in must_before - must_after:
-            yield Change(wire, f"{path}{name}", "not promised any more", breaking=True, why="Consumers may count on it.")
+            yield SchemaChange(wire, f"{path}{name}", "not promised any more", breaking=True, why="Consumers may count on it.")
         elif name in must_after - must_before:
-            yield Change(wire, f"{path}{name}", "promised now", breaking=True, why="Events that were recorded before may lack it.")
+            yield SchemaChange(
+                wire, f"{path}{name}", "promised now", breaking=True, why="Events that were recorded before may lack it."
+            )
     rest = {"properties", "required"}
     if _shape(old, rest) != _shape(new, rest):
-        yield Change(wire, path.rstrip("."), "of another kind", breaking=True, why="Readers can't tell what they get.")
+        yield SchemaChange(wire, path.rstrip("."), "of another kind", breaking=True, why="Readers can't tell what they get.")
 
 
-def _of_field(wire: str, place: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _of_field(wire: str, place: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[SchemaChange]:
     if "properties" in old and "properties" in new:
         yield from _of_object(wire, f"{place}.", old, new)
         return
     if _shape(old, {"enum", "const"}) != _shape(new, {"enum", "const"}) or bool(_values(old)) != bool(_values(new)):
         rule = f"{_kind(old)} became {_kind(new)}" if _kind(old) != _kind(new) else "of another kind"
-        yield Change(wire, place, rule, breaking=True, why=MISSED)
+        yield SchemaChange(wire, place, rule, breaking=True, why=MISSED)
         return
     more, less = [sorted(map(str, a - b)) for a, b in ((_values(new), _values(old)), (_values(old), _values(new)))]
     if more:
         why = "Consumers that know the old values would park it."
-        yield Change(wire, place, f"may be {' or '.join(more)} now", breaking=True, why=why)
+        yield SchemaChange(wire, place, f"may be {' or '.join(more)} now", breaking=True, why=why)
     if less:
         why = "Events that were recorded before still say so."
-        yield Change(wire, place, f"can't be {' or '.join(less)} any more", breaking=True, why=why)
+        yield SchemaChange(wire, place, f"can't be {' or '.join(less)} any more", breaking=True, why=why)
 
 
 def _values(schema: Mapping[str, Any]) -> set[Any]:

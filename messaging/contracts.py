@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from messaging.compatibility import Change, changes
+from messaging.compatibility import SchemaChange, changes
 
 WIRE_TYPE = re.compile(r"[a-z]+\.[a-z]+\.[a-z_]+\.v[1-9][0-9]*")
 
@@ -142,7 +142,7 @@ def schemas(context: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield wire, {"$id": wire, **event.model_json_schema(mode="serialization")}
 
 
-def differences(context: str, folder: Path) -> list[Change]:
+def differences(context: str, folder: Path) -> list[SchemaChange]:
     """What differs between the schemas in `folder` and what the code publishes; empty where nothing does. Raises `ValueError` for a
     file that holds no JSON object."""
     committed = {path.stem: _committed(path) for path in folder.glob("*.json")}

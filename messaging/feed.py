@@ -17,7 +17,7 @@ from messaging.models import Sequence as Head
 
 
 @dataclass(frozen=True)
-class Page:
+class FeedPage:
     """`head`: the last position when the page was read, at `time` by the authority's clock. `next`: where to go on.
     `results`: the changes, each as JSON, as the API tells it."""
 
@@ -27,7 +27,7 @@ class Page:
     results: list[str]
 
 
-def page(authority: str, feed: Feed, *, since: int, until: int | None, limit: int, fields: Sequence[str]) -> Page:
+def page(authority: str, feed: Feed, *, since: int, until: int | None, limit: int, fields: Sequence[str]) -> FeedPage:
     """Changes behind position `since`, up to `until` (or the head), at most `limit`, with these fields of the data.
 
     `next` is `since` for the next page: the last position of this one, or the end of what was asked for where it is the last.
@@ -39,7 +39,7 @@ def page(authority: str, feed: Feed, *, since: int, until: int | None, limit: in
     end = head if until is None else min(until, head)
     told = telling.between(authority, feed, fields, since, end, limit)
     last = told[-1][0] if len(told) == limit else None
-    return Page(head, last or max(since, end), now, [text for _, text in told])
+    return FeedPage(head, last or max(since, end), now, [text for _, text in told])
 
 
 def records(authority: str, feed: Feed, *, ids: Sequence[str], fields: Sequence[str]) -> list[str]:

@@ -24,7 +24,7 @@ class Unhashable(TypeError):
     """A field of a kind that isn't kept the same way everywhere."""
 
 
-def kind(field: "models.Field[Any, Any]") -> str:
+def kind_of_field(field: "models.Field[Any, Any]") -> str:
     """time, number, uuid or text. Raises `Unhashable`."""
     kinds: dict[str, tuple[type[models.Field[Any, Any]], ...]] = {
         "time": (models.DateTimeField,),

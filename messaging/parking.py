@@ -42,7 +42,7 @@ def park_refused(using: str, headers: Mapping[str, Any], body: Any, reason: str)
     its publisher's key is known. Of other tasks, which come every few seconds, one is kept for a reason, until it is settled."""
     task, kept = _short(headers.get("task"), 200), _kept(body)
     if task == DELIVER:
-        kept["raw"] = signing.written(headers, body) or kept["raw"]
+        kept["raw"] = signing.signed_message_text(headers, body) or kept["raw"]
     elif Parked.objects.using(using).filter(event_type=task, reason=_one_line(reason), state=State.PARKED).exists():
         return
     Parked.objects.using(using).create(event_type=task, **kept, reason=_one_line(reason), attempts=1)
@@ -96,7 +96,7 @@ def attempt(using: str, parked_id: int, *, by: str = "") -> Parked | None:
                     event, handler = reading.read(using, arrived)
                     if handlers.run(handler, [event])[1] and event.mark:
                         checkpoints.note_late(using, event)
-        except (InvalidEnvelope, signing.Refused) as error:
+        except (InvalidEnvelope, signing.MessageRefused) as error:
             parked.state, parked.reason, parked.next_attempt_at = State.PARKED, _one_line(str(error)), None
             parked.attempts += 1
         except Exception as error:

@@ -27,7 +27,7 @@ from typing import Any
 from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
-from redis.exceptions import ConnectionError as BrokerAway
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from messaging import frames, steps
@@ -106,7 +106,7 @@ def _payload(item: bytes, size: int, queue: str) -> dict[str, Any]:
 def _read(item: bytes, size: int) -> tuple[dict[str, Any], str]:
     """A frame, and why it isn't opened."""
     if size > frames.LARGEST_FRAME:
-        return {}, frames.too_large(size)
+        return {}, frames.frame_too_large(size)
     if item.count(b"[") + item.count(b"{") + item.count(b",") > MOST_PARTS:
         return {}, "Not opened: its frame has more parts than any of ours."
     try:
@@ -222,7 +222,7 @@ def _refusals_as_outage() -> Iterator[None]:
     try:
         yield
     except ResponseError as error:
-        raise BrokerAway(str(error)) from error
+        raise RedisConnectionError(str(error)) from error
 
 
 class Channel(redis.Channel):

@@ -23,7 +23,7 @@ PUBLISHER, SIGNATURE = "publisher", "signature"
 VERIFIED = "verified"
 
 
-class Refused(MessagingError):
+class MessageRefused(MessagingError):
     """A message that nobody vouches for. Its text begins with the reason: "unsigned", "bad signature" …"""
 
 
@@ -34,21 +34,21 @@ def signed(publisher: str, task: str, body: bytes) -> dict[str, str]:
 
 
 def check(headers: Mapping[str, Any], task: str, body: Any) -> str | None:
-    """Who sent a message; None for an unsigned one, where `ACCEPT_UNSIGNED` names who doesn't sign yet. Raises `Refused`."""
+    """Who sent a message; None for an unsigned one, where `ACCEPT_UNSIGNED` names who doesn't sign yet. Raises `MessageRefused`."""
     if not isinstance(body, bytes | bytearray | memoryview | str):
-        raise Refused("unsigned: Celery's first protocol has no place for a signature.")
+        raise MessageRefused("unsigned: Celery's first protocol has no place for a signature.")
     measure(body)
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
     publisher, signature = headers.get(PUBLISHER), headers.get(SIGNATURE)
     if publisher is None and signature is None:
         if conf.unsigned():
             return None
-        raise Refused("unsigned: nothing says who sent it.")
+        raise MessageRefused("unsigned: nothing says who sent it.")
     if not isinstance(publisher, str) or not isinstance(signature, str):
-        raise Refused("bad signature: its headers are no texts.")
+        raise MessageRefused("bad signature: its headers are no texts.")
     known = keys.public(publisher)
     if not known:
-        raise Refused(f"unknown publisher: no public key of {publisher[:50]!r} is known here.")
+        raise MessageRefused(f"unknown publisher: no public key of {publisher[:50]!r} is known here.")
     digest, given = covered(publisher, task, raw), keys.octets(signature)
     for key in known:
         try:
@@ -56,17 +56,17 @@ def check(headers: Mapping[str, Any], task: str, body: Any) -> str | None:
         except InvalidSignature:
             continue
         return publisher
-    raise Refused(f"bad signature: it isn't what {publisher} signed, or it was signed with a key that isn't known here.")
+    raise MessageRefused(f"bad signature: it isn't what {publisher} signed, or it was signed with a key that isn't known here.")
 
 
 def measure(body: Any) -> None:
-    """Raises `Refused` for more than a relay sends."""
+    """Raises `MessageRefused` for more than a relay sends."""
     size = len(body) if isinstance(body, bytes | bytearray | memoryview | str) else 0
     if size > LARGEST_BODY:
-        raise Refused(f"too large: {plural(size, 'byte')}, {LARGEST_BODY:,} are allowed.")
+        raise MessageRefused(f"too large: {plural(size, 'byte')}, {LARGEST_BODY:,} are allowed.")
 
 
-def written(headers: Mapping[str, Any], body: Any) -> str:
+def signed_message_text(headers: Mapping[str, Any], body: Any) -> str:
     """A message with all that `check` needs, as JSON whose names are its headers' and `body`; empty where it is too large for that,
     or no text."""
     try:

@@ -32,7 +32,7 @@ TIME: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]
-def refuse_to_start(sender: Any, **kwargs: Any) -> None:
+def refuse_at_worker_init(sender: Any, **kwargs: Any) -> None:
     """What a worker checks as it starts. This module is there by then, and that one isn't: Celery loads it with its consumer."""
     from messaging import worker
 

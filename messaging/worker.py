@@ -163,7 +163,7 @@ class ParkingConsumer(Consumer):
                 return handle(message)
             except self.connection_errors:
                 raise
-            except signing.Refused as refused:
+            except signing.MessageRefused as refused:
                 self._park(message, str(refused))
             except Exception as error:
                 log.warning("a message can't be handled", exc_info=True)
@@ -246,7 +246,7 @@ class GuardedRequest(Request):
         return self.everywhere or _is_ours(self.message)
 
     def admit(self) -> None:
-        """Raises `signing.Refused` for what must not reach the pool."""
+        """Raises `signing.MessageRefused` for what must not reach the pool."""
 
     def park(self, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
         return keep((self.delivery_info or {}).get("routing_key", ""), self.message.body, reason, headers)
@@ -266,7 +266,7 @@ def _parking(execute: Any) -> Any:
             for waiting in list(getattr(pool._pool, "_cache", {}).values()):  # only the pool of processes has one
                 if waiting._error_callback == self.on_failure:
                     waiting.discard()  # or the worker waits for its result when it is told to stop
-            refused = isinstance(error, signing.Refused)
+            refused = isinstance(error, signing.MessageRefused)
             reason = str(error) if refused else f"The message can't be handed to a process: {kind(error)}."
             if self.park(reason, self.request_dict if refused else None):
                 self.acknowledge()

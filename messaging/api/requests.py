@@ -18,7 +18,7 @@ from messaging.texts import plural
 LARGEST_BODY = 256 * 1024
 
 
-class TooLarge(APIException):
+class BodyTooLarge(APIException):
     """413: the body is longer than `limit` bytes."""
 
     status_code = 413
@@ -36,7 +36,7 @@ class Json(BaseParser):
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         raw = stream.read(LARGEST_BODY + 1)
         if len(raw) > LARGEST_BODY:
-            raise TooLarge(LARGEST_BODY)
+            raise BodyTooLarge(LARGEST_BODY)
         try:
             return from_json(raw, allow_inf_nan=False)
         except ValueError as error:

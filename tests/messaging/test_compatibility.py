@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field, create_model
 
-from messaging.compatibility import Change, changes, sentences
+from messaging.compatibility import SchemaChange, changes, sentences
 
 WIRE = "users.user.suspended.v1"
 
@@ -20,7 +20,7 @@ def schema(**fields: Any) -> dict[str, Any]:
 OLD = {"status": Literal["active", "suspended"], "since": datetime, "note": (str, "")}
 
 
-def found(**new: Any) -> list[Change]:
+def found(**new: Any) -> list[SchemaChange]:
     return changes(WIRE, schema(**OLD), schema(**new))
 
 

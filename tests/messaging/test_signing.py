@@ -77,7 +77,7 @@ def altered(**changes):
     ],
 )
 def test_anything_else_is_refused_with_its_reason(headers, task, body, reason):
-    with pytest.raises(signing.Refused) as refused:
+    with pytest.raises(signing.MessageRefused) as refused:
         signing.check(headers(), task, body)
     assert str(refused.value).startswith(reason)
 
@@ -86,12 +86,12 @@ def test_no_byte_of_body_or_signature_may_differ():
     headers = signing.signed("users", DELIVER, BODY)
     for place in range(len(BODY)):
         flipped = BODY[:place] + bytes([BODY[place] ^ 1]) + BODY[place + 1 :]
-        with pytest.raises(signing.Refused, match="bad signature"):
+        with pytest.raises(signing.MessageRefused, match="bad signature"):
             signing.check(headers, DELIVER, flipped)
     signature = base64.b64decode(headers["signature"])
     for place in range(len(signature)):
         flipped = signature[:place] + bytes([signature[place] ^ 1]) + signature[place + 1 :]
-        with pytest.raises(signing.Refused, match="bad signature"):
+        with pytest.raises(signing.MessageRefused, match="bad signature"):
             signing.check({**headers, "signature": keys.text(flipped)}, DELIVER, BODY)
 
 
@@ -100,7 +100,7 @@ def test_a_consumer_elsewhere_knows_the_public_key_and_no_other(settings, folder
     (private,) = (folder / "users").read_text().split()
     configured(settings, KEY_FOLDER=folder / "of-billing")
     elsewhere(settings)
-    with pytest.raises(signing.Refused, match="unknown publisher"):
+    with pytest.raises(signing.MessageRefused, match="unknown publisher"):
         signing.check(headers, DELIVER, BODY)
     elsewhere(settings, public)
     assert signing.check(headers, DELIVER, BODY) == "users"
@@ -121,7 +121,7 @@ def test_while_keys_change_two_are_accepted(settings, folder):
         assert signing.check(headers, DELIVER, BODY) == "users"
     keys.drop_retired("users")
     assert signing.check(new, DELIVER, BODY) == "users"
-    with pytest.raises(signing.Refused, match="bad signature"):
+    with pytest.raises(signing.MessageRefused, match="bad signature"):
         signing.check(old, DELIVER, BODY)
     elsewhere(settings, *both)
     for headers in (old, new):
@@ -166,7 +166,7 @@ def test_unsigned_is_taken_of_whom_it_may_be_and_of_nobody_else(settings):
     elsewhere(settings, unsigned=["users"])
     assert signing.check({}, DELIVER, BODY) is None
     assert signing.publishers(None) == ["users"]
-    with pytest.raises(signing.Refused, match="unknown publisher"):
+    with pytest.raises(signing.MessageRefused, match="unknown publisher"):
         signing.check(altered(publisher="mallory"), DELIVER, BODY)
 
 

@@ -11,7 +11,7 @@ from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, WrongUsage, checked_context, context_argument, database_errors_as_refusals
 from messaging.console import progress_bar
 from messaging.models import Repair
-from messaging.republish import NoFeed, Republished, count, preview, republish
+from messaging.republish import NoFeed, Republished, count_unannounced, preview, republish
 from messaging.texts import plural
 
 #: Ids that a person is shown; `--json` has them all.
@@ -43,7 +43,7 @@ class Command(BaseCommand):
 
     def _record(self, authority: str, options: dict[str, Any]) -> None:
         started = timezone.now()
-        with progress_bar(self.stderr, "recording", count(authority)) as progress:
+        with progress_bar(self.stderr, "recording", count_unannounced(authority)) as progress:
             done = republish(authority, progress=progress)
         if done.count:
             self._announce(authority, done, started)
@@ -58,7 +58,7 @@ class Command(BaseCommand):
 
     def _announce(self, authority: str, done: Republished, started: Any) -> None:
         touched = registry.registered(authority)
-        repairs.announce(
+        repairs.record_and_notify(
             authority,
             kind=Repair.Kind.REPUBLISH,
             window="changes without an event",

@@ -9,7 +9,7 @@ from django.apps import apps
 from messaging import contracts
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, checked_context, context_argument
-from messaging.compatibility import Change, sentences
+from messaging.compatibility import SchemaChange, sentences
 from messaging.registry import load_contracts
 from messaging.texts import plural
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         else:
             self._write(context, folder, changes, options)
 
-    def _write(self, context: str, folder: Path, changes: list[Change], options: dict[str, Any]) -> None:
+    def _write(self, context: str, folder: Path, changes: list[SchemaChange], options: dict[str, Any]) -> None:
         # A file without an event is a contract that was given up: a person decides, because consumers may still rely on it.
         orphans = _orphans(context, folder)
         breaking = [change for change in changes if change.breaking and f"{change.type}.json" not in orphans]
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         values = {"written": written, "orphans": orphans, "changes": [change.as_dict() for change in changes]}
         self.result(options, values, text)
 
-    def _check(self, context: str, folder: Path, changes: list[Change], options: dict[str, Any]) -> None:
+    def _check(self, context: str, folder: Path, changes: list[SchemaChange], options: dict[str, Any]) -> None:
         stale = contracts.stale(context, folder)
         number = plural(len(stale), "file")
         text = f"{number} of {context} not as the code." if stale else "All as the code."
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         )
 
 
-def _listed(changes: list[Change]) -> str:
+def _listed(changes: list[SchemaChange]) -> str:
     """One sentence alone, several each on a line of its own."""
     told = sentences(changes)
     return told[0] if len(told) == 1 else "".join(f"\n  {sentence}" for sentence in told)
