@@ -146,7 +146,7 @@ def _of(values: Any, name: str) -> Any:
     return values.get(name) or "-" if isinstance(values, dict) else "-"
 
 
-class Announced(admin.SimpleListFilter):
+class AnnouncedFilter(admin.SimpleListFilter):
     """Changes that no event was recorded for."""
 
     title, parameter_name = "announced", "announced"
@@ -164,7 +164,7 @@ class LedgerAdmin(ReadOnlyAdmin):
     """How often each aggregate changed, and how far that was announced."""
 
     list_display = ("aggregate", "about", "version", "announced_version", "position", "tombstone", "changed_at")
-    list_filter = (Announced, "aggregate", "deleted")
+    list_filter = (AnnouncedFilter, "aggregate", "deleted")
     search_fields = ("^aggregate_id",)
     search_help_text = "An id, or the start of one."
     exact_ids = ("aggregate_id",)

@@ -84,7 +84,7 @@ class ConsumerAdmin(ReadOnlyAdmin):
 
     @admin.display(ordering="bootstrap_open")
     def bootstrap(self, row: Consumer) -> str:
-        return unbroken(grants.in_words(row))
+        return unbroken(grants.grant_in_words(row))
 
     @admin.display(ordering="token_expires_at")
     def token(self, row: Consumer) -> str:

@@ -39,7 +39,7 @@ Text = Annotated[str, Field(pattern=WITHOUT_NUL)]
 Time = Annotated[Moment, AfterValidator(datetime.isoformat)]
 
 
-class ChangeBody(TypedDict, Generic[Facts]):
+class WireChange(TypedDict, Generic[Facts]):
     """A change of the feed, with what is read of its data."""
 
     id: Id
@@ -52,11 +52,11 @@ class ChangeBody(TypedDict, Generic[Facts]):
     data: Facts
 
 
-class Record(ChangeBody[dict[str, Any]]):
+class WireRecord(WireChange[dict[str, Any]]):
     """The same, before its data is read."""
 
 
-class PageBody(TypedDict, Generic[Facts]):
+class WirePage(TypedDict, Generic[Facts]):
     """See `client.Page`."""
 
     head: Position
@@ -78,7 +78,7 @@ class Listed(TypedDict):
     rows: Annotated[list[Annotated[list[Row], FailFast()]], FailFast()]
 
 
-class Measured(TypedDict):
+class WireFingerprints(TypedDict):
     """The answer to `ranges`."""
 
     fingerprints: Annotated[list[Annotated[list[str], FailFast()]], FailFast()]
@@ -87,19 +87,19 @@ class Measured(TypedDict):
 class Records(TypedDict):
     """The answer to `ids`."""
 
-    records: Annotated[list[Record], FailFast()]
+    records: Annotated[list[WireRecord], FailFast()]
 
 
-class Registration(TypedDict):
+class WireRegistration(TypedDict):
     """A consumer's own entry."""
 
     queue: Text
     owners: Annotated[list[Text], FailFast()]
 
 
-PAGE = TypeAdapter(PageBody[Record])
-LISTED, MEASURED, RECORDS = TypeAdapter(Listed), TypeAdapter(Measured), TypeAdapter(Records)
-RECORD, REGISTRATION = TypeAdapter(Record), TypeAdapter(Registration)
+PAGE = TypeAdapter(WirePage[WireRecord])
+LISTED, MEASURED, RECORDS = TypeAdapter(Listed), TypeAdapter(WireFingerprints), TypeAdapter(Records)
+RECORD, REGISTRATION = TypeAdapter(WireRecord), TypeAdapter(WireRegistration)
 
 
 def whole(answer: Any) -> bytes:

@@ -163,7 +163,7 @@ def _read(
     """Pages up to the head."""
     row = pulling.subscribed(consumer, authority)
     for since, page, pairs in pulling.pages(client, cache, row, page_size=page_size, until=head):
-        pulling.take(consumer, authority, cache, page, since=since, source="bootstrap", pairs=pairs)
+        pulling.apply_page(consumer, authority, cache, page, since=since, source="bootstrap", pairs=pairs)
         counting.rows, counting.pages = counting.rows + len(page.results), counting.pages + 1
         progress(len(page.results))
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError as InvalidValue
 from django.db import DataError
 from pydantic import BaseModel, FailFast, TypeAdapter, ValidationError
 
-from messaging.answers import ChangeBody, PageBody
+from messaging.answers import WireChange, WirePage
 from messaging.caches import Cache
 from messaging.client import misread
 from messaging.errors import Unreachable
@@ -32,7 +32,7 @@ def page_reader(authority: str, cache: Cache) -> Callable[[bytes], Any]:
     return read
 
 
-def read(authority: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> list[ChangeBody[Any]]:
+def read_records(authority: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> list[WireChange[Any]]:
     """The same from records that are JSON's objects already."""
     try:
         found = list(_changes(cache.reads).validate_python(records))
@@ -42,7 +42,7 @@ def read(authority: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> 
     return found
 
 
-def events(authority: str, changes: Sequence[ChangeBody[Any]], correlation: str) -> list[Event]:
+def events(authority: str, changes: Sequence[WireChange[Any]], correlation: str) -> list[Event]:
     """Changes as a cache's `apply` takes them."""
     return [
         Event(
@@ -72,7 +72,7 @@ def applying(authority: str) -> Iterator[None]:
         raise Unreachable(f"{authority} answered with a value that can't be stored here: {kind(error)}.") from error
 
 
-def _lift(cache: Cache, found: Sequence[ChangeBody[Any]]) -> None:
+def _lift(cache: Cache, found: Sequence[WireChange[Any]]) -> None:
     """Where the feed has an older version's fields still: what the cache's `apply` knows, in their place."""
     if cache.upcast is not None:
         for change in found:
@@ -91,9 +91,9 @@ def _wrong(authority: str, cache: Cache, error: ValidationError) -> Unreachable:
 
 @lru_cache(maxsize=32)
 def _pages(reads: type[BaseModel]) -> TypeAdapter[Any]:
-    return TypeAdapter(PageBody[ChangeBody[reads]])  # type: ignore[valid-type]
+    return TypeAdapter(WirePage[WireChange[reads]])  # type: ignore[valid-type]
 
 
 @lru_cache(maxsize=32)
 def _changes(reads: type[BaseModel]) -> TypeAdapter[Any]:
-    return TypeAdapter(Annotated[list[ChangeBody[reads]], FailFast()])  # type: ignore[valid-type, arg-type]
+    return TypeAdapter(Annotated[list[WireChange[reads]], FailFast()])  # type: ignore[valid-type, arg-type]

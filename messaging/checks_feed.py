@@ -41,7 +41,7 @@ def _wrong(what: str, model: type[models.Model], key: str, fields: Sequence[str]
         found.append(Error(f"{what}: {error}", hint="Name the model's primary key.", id="messaging.E003"))
     for name in fields:
         try:
-            hashing.kind(column(model, name))
+            hashing.kind_of_field(column(model, name))
         except (FieldDoesNotExist, TypeError) as error:
             hint = "Name columns of texts, whole numbers, times or UUIDs: others aren't spelled alike on every database."
             found.append(Error(f"{what}: {error}", hint=hint, id="messaging.E003"))

@@ -119,7 +119,7 @@ def lifetime(text: str) -> timedelta:
     return value
 
 
-def moment(text: str, option: str) -> datetime:
+def parsed_time(text: str, option: str) -> datetime:
     """A time with its zone, as 2026-11-23T14:00:00Z, in UTC; `WrongUsage` for anything else."""
     try:
         value = datetime.fromisoformat(text)

@@ -68,7 +68,7 @@ class AuthorityClient:
         **report: Any,
     ) -> Page:
         """Changes behind a position. `read` makes a page of its JSON. `report`: checkpoint, live; floor, the one that is known;
-        marks, the pairs that the copy has, as `history.shown` tells them.
+        marks, the pairs that the copy has, as `history.pairs_to_show` tells them.
 
         Raises `Unreachable`, `Denied`, `BelowFloor`.
         """

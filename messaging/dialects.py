@@ -1,6 +1,6 @@
 """What both databases can say of a row, each in its own words: as text to be hashed, and as JSON.
 
-The kinds of columns are those of `hashing.kind`; JSON made here is what Python would make of the same row.
+The kinds of columns are those of `hashing.kind_of_field`; JSON made here is what Python would make of the same row.
 """
 
 import uuid
@@ -67,7 +67,7 @@ class PostgreSQL:
             "uuid": f"{column}::text",
             "text": f"length({column}) || ':' || {column}",
         }
-        text = forms[hashing.kind(field)]
+        text = forms[hashing.kind_of_field(field)]
         return f"coalesce({text}, '{hashing.NULL}')" if field.null else text
 
     def json(self, field: "models.Field[Any, Any]", column: str) -> str:
@@ -134,13 +134,13 @@ class SQLite:
         return f"messaging_time({column})"
 
     def word(self, field: "models.Field[Any, Any]", column: str) -> str:
-        return f"messaging_{hashing.kind(field)}({column})"
+        return f"messaging_{hashing.kind_of_field(field)}({column})"
 
     def json(self, field: "models.Field[Any, Any]", column: str) -> str:
         if isinstance(field, models.BooleanField):
             return self.json_boolean(column)
         forms = {"time": f"messaging_moment({column})", "uuid": f"nullif(messaging_uuid({column}), '{hashing.NULL}')"}
-        return forms.get(hashing.kind(field), column)
+        return forms.get(hashing.kind_of_field(field), column)
 
     def json_boolean(self, condition: str) -> str:
         return f"json(CASE ({condition}) WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END)"

@@ -55,26 +55,26 @@ def of_cache(consumer: str, cache: Cache, ranges: Sequence[Sequence[str]]) -> li
 
 def rows_of_cache(consumer: str, cache: Cache, ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
     """`rows_of_authority`, for the consumer's own rows."""
-    return _rows(sides.Copy(consumer, cache), ranges)
+    return _rows(sides.CopyQueries(consumer, cache), ranges)
 
 
 def measured_of_cache(consumer: str, cache: Cache, ranges: Sequence[Sequence[str]]) -> list[list[Measured]]:
     """`of_cache`, with the number of rows."""
-    return _measured(sides.Copy(consumer, cache), ranges)
+    return _measured(sides.CopyQueries(consumer, cache), ranges)
 
 
 def bounds_of_cache(consumer: str, cache: Cache, low: str, high: str, *, rows: int, parts: int) -> list[str]:
     """Bounds that cut the cache's [low, high), of about so many rows, into equal parts; each as short as it can be."""
     step = max(1, -(-rows // parts))
     with connections[consumer].cursor() as cursor:
-        cursor.execute(*sides.Copy(consumer, cache).steps(_key(low), _key(high), step))
+        cursor.execute(*sides.CopyQueries(consumer, cache).steps(_key(low), _key(high), step))
         found = [(_id(before), _id(key)) for before, key in cursor.fetchall()]
     return [low, *(_shortest(before, key) for before, key in found), high]
 
 
 def hash_of(cache: Cache, key: str, row: Mapping[str, Any]) -> str:
     """The hash of a row that is known by its values (field to value, and the version), as `rows_of_cache` says it."""
-    fields = [(hashing.kind(column(cache.model, name)), name) for name in sorted(cache.fields)]
+    fields = [(hashing.kind_of_field(column(cache.model, name)), name) for name in sorted(cache.fields)]
     return _text(hashing.row_hash(key, row["version"], [hashing.word(kind, row[name]) for kind, name in fields]))
 
 
@@ -91,7 +91,7 @@ def fingerprint(rows: int, mixed: int) -> Measured:
     return Measured(rows, _text(int.from_bytes(digest[:8], "big")))
 
 
-def _measured(side: sides.Side, ranges: Sequence[Sequence[str]]) -> list[list[Measured]]:
+def _measured(side: sides.RangeQueries, ranges: Sequence[Sequence[str]]) -> list[list[Measured]]:
     """For each list of bounds the parts between them. Lists that adjoin are read together: where most of a table is asked for, one
     scan of it takes half the time of sixteen walks along its index."""
     found: list[list[Measured]] = []
@@ -112,7 +112,7 @@ def _adjoining(ranges: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
     return groups
 
 
-def _parts(side: sides.Side, bounds: Sequence[str]) -> list[Measured]:
+def _parts(side: sides.RangeQueries, bounds: Sequence[str]) -> list[Measured]:
     """The parts between the bounds, by one statement: what it reads is of one moment."""
     inner = [key for key in map(_key, bounds[1:-1]) if key is not None]
     counts, mixed = [0] * (len(bounds) - 1), [0] * (len(bounds) - 1)
@@ -124,7 +124,7 @@ def _parts(side: sides.Side, bounds: Sequence[str]) -> list[Measured]:
     return [fingerprint(rows, hash_) for rows, hash_ in zip(counts, mixed, strict=True)]
 
 
-def _rows(side: sides.Side, ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
+def _rows(side: sides.RangeQueries, ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
     found = []
     with side.engine.ready(side.using), connections[side.using].cursor() as cursor:
         for low, high in ranges:

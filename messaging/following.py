@@ -18,7 +18,7 @@ from messaging.caches import Cache, nothing
 from messaging.errors import InTheWay
 from messaging.handlers import Event
 from messaging.models import Subscription
-from messaging.ownership import following
+from messaging.ownership import writing_as_follower
 from messaging.pointing import delete_unreferenced
 from messaging.upsert import Upserted, column, upsert_newer
 
@@ -81,7 +81,7 @@ class Follower:
     def apply(self, events: Sequence[Event], source: str) -> Upserted:
         """Copy changes of the owner. What is written here was no event, and there is none to come: the ledger's entries are noted
         as announced, so that `republish` passes over them. Consumers of this context get them by their positions all the same."""
-        with following(self.using, self.label):
+        with writing_as_follower(self.using, self.label):
             newer = self._newer(events if source == "repair" else self._not_passed(events))
             deleted = [event for event in newer if self.gone(event)]
             changed = [event for event in newer if not self.gone(event)]
@@ -166,7 +166,7 @@ def clear_for_repair(cache: Cache, using: str, ids: Sequence[str], known: Sequen
         rows.filter(pk__in=ids).delete()
         return
     label, kept = cache.model._meta.label_lower, set(known)
-    with following(using, label):
+    with writing_as_follower(using, label):
         changed = [key for key in ids if key in kept]
         rows.filter(pk__in=changed).update(**{cache.version: 0})
         removed = delete_unreferenced(cache.model, using, [key for key in ids if key not in kept])

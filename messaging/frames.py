@@ -44,7 +44,7 @@ def objection(content_type: Any, content_encoding: Any, headers: Any) -> str:
     return ""
 
 
-def too_large(size: int) -> str:
+def frame_too_large(size: int) -> str:
     """The reason for a frame that is larger than any of a relay's."""
     return f"Not opened: {plural(size, 'byte')}, {LARGEST_FRAME_BYTES:,} are allowed."
 

@@ -73,7 +73,7 @@ def went_live(consumer: Consumer) -> bool:
     return consumer.bootstrapped_to > 0 or (not consumer.bootstrap_open and consumer.bootstrap_closes_at is None)
 
 
-def in_words(consumer: Consumer) -> str:
+def grant_in_words(consumer: Consumer) -> str:
     """A grant as a person reads it, times in UTC."""
     state, ends = grant(consumer), consumer.bootstrap_closes_at
     if state == "open":

@@ -22,7 +22,7 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MASK = 2**64 - 1
 
 
-def kind(field: "models.Field[Any, Any]") -> str:
+def kind_of_field(field: "models.Field[Any, Any]") -> str:
     """time, number, uuid or text. Raises `Unhashable`."""
     kinds: dict[str, tuple[type[models.Field[Any, Any]], ...]] = {
         "time": (models.DateTimeField,),

@@ -51,7 +51,7 @@ class Answer:
     head: int | None = None
 
 
-def shown(row: Subscription) -> list[Pair]:
+def pairs_to_show(row: Subscription) -> list[Pair]:
     """The pairs to show at a contact."""
     line, beside = _runs(_entries(row))
     return [(run[-1].position, run[-1].mark) for run in ([line, *beside] if line else beside)]
@@ -96,16 +96,16 @@ def contacted(row: Subscription, answer: Answer, pairs: Sequence[Pair], at: int,
         row.marks = None
         return True
     if answer.head is not None and answer.head < at:
-        doubt(row, f"{row.authority} was set back: it is at position {answer.head}, and this copy has it up to {at}.")
+        begin_doubt(row, f"{row.authority} was set back: it is at position {answer.head}, and this copy has it up to {at}.")
         return False
     if answer.refused:
         refused = min(answer.refused)
-        doubt(
+        begin_doubt(
             row, f"{row.authority} has another history than this copy, at position {refused} or before: one of both was set back."
         )
         return False
     if answer.reported is not None and answer.reported > highest:
-        doubt(row, f"This copy was set back: it has position {highest}, and had reported {answer.reported}.")
+        begin_doubt(row, f"This copy was set back: it has position {highest}, and had reported {answer.reported}.")
         return False
     known = {mark for _, mark in pairs}
     entries = {entry.mark: entry._replace(verified=entry.verified or entry.mark in known) for entry in _entries(row)}
@@ -116,14 +116,14 @@ def contacted(row: Subscription, answer: Answer, pairs: Sequence[Pair], at: int,
     return not row.doubt and not unverified(row)
 
 
-def doubt(row: Subscription, reason: str) -> None:
+def begin_doubt(row: Subscription, reason: str) -> None:
     """No decision counts this copy as fresh from now on. The caller saves the row."""
     if not row.doubt:
         row.doubt, row.doubtful_since = reason, timezone.now()
         incidents.set_back(str(row._state.db), row.authority, reason)
 
 
-def settle(consumer: str, authority: str, since: datetime, head: int, mark: str) -> bool:
+def end_doubt(consumer: str, authority: str, since: datetime, head: int, mark: str) -> bool:
     """Both sides were found equal by a comparison that began after the doubt of `since`, when the authority was at `head`: the copy
     has all of its history up to there. False where another doubt has come up."""
     with transaction.atomic(using=consumer):
@@ -166,7 +166,7 @@ def _keep(row: Subscription, found: Iterable[Entry]) -> None:
     proven: set[str] = set()
     for entry in sorted(found, key=lambda entry: entry.position, reverse=True):
         if kept and kept[-1].position == entry.position:
-            doubt(row, f"{row.authority} gave out position {entry.position} twice, so it was set back.")
+            begin_doubt(row, f"{row.authority} gave out position {entry.position} twice, so it was set back.")
             return
         verified = entry.verified or entry.mark in proven
         if verified:
@@ -174,7 +174,7 @@ def _keep(row: Subscription, found: Iterable[Entry]) -> None:
         kept.append(entry._replace(verified=verified))
     kept = _fewer(kept[::-1])
     if len(kept) > MOST_ROUNDS:
-        doubt(row, f"Too much came from {row.authority} without a contact to verify it.")
+        begin_doubt(row, f"Too much came from {row.authority} without a contact to verify it.")
         return
     row.marks = [list(entry) for entry in kept] or None
 

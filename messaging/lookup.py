@@ -139,7 +139,7 @@ class BatchLookup:
 
 
 def _apply(consumer: str, authority: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> int:
-    events = changes.events(authority, changes.read(authority, cache, records), str(uuid.uuid4()))
+    events = changes.events(authority, changes.read_records(authority, cache, records), str(uuid.uuid4()))
     if not events:
         return 0
     with changes.applying(authority), transaction.atomic(using=consumer):

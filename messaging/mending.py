@@ -94,7 +94,7 @@ def _mend(
 ) -> None:
     records = {record["id"]: record for record in client.records([row["id"] for row in rows])}
     pulling.vouch(consumer, authority, client)
-    told = changes.read(authority, cache, list(records.values()))
+    told = changes.read_records(authority, cache, list(records.values()))
     news = {event.subject: event for event in changes.events(authority, told, str(uuid.uuid4()))}
     values = {key: states.values_of(cache, record) for key, record in records.items()}
     with changes.applying(authority), transaction.atomic(using=consumer):
@@ -153,7 +153,7 @@ def _announce(
     repaired, remaining = sum(mended.counts.values()), sum(left.values())
     reconcile.note(consumer, authority, drift=left, repaired_at=timezone.now())
     owners = Subscription.objects.using(consumer).filter(pk=authority).values_list("owners", flat=True).first()
-    announced = repairs.announce(
+    announced = repairs.record_and_notify(
         consumer,
         kind=Repair.Kind.RECONCILE,
         window=f"reconcile {consumer} --from {authority} --repair{' --authority-wins' if authority_wins else ''}",

@@ -71,7 +71,7 @@ def refusal(error: BaseException) -> NotTheOwner | None:
 
 
 @contextmanager
-def following(using: str, label: str) -> Iterator[None]:
+def writing_as_follower(using: str, label: str) -> Iterator[None]:
     """Around the copying of the owner's changes, in a transaction; raises `NotFollowing` where this context is the owner."""
     engine = guards.for_alias(using)
     with transaction.atomic(using=using):

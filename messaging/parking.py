@@ -40,7 +40,7 @@ def park_refused(using: str, headers: Mapping[str, Any], body: Any, reason: str)
     its publisher's key is known. Of other tasks, which come every few seconds, one is kept for a reason, until it is settled."""
     task, kept = _short(headers.get("task"), 200), _kept(body)
     if task == DELIVER:
-        kept["raw"] = signing.written(headers, body) or kept["raw"]
+        kept["raw"] = signing.signed_message_text(headers, body) or kept["raw"]
     elif Parked.objects.using(using).filter(event_type=task, reason=one_line(reason), state=State.PARKED).exists():
         return
     Parked.objects.using(using).create(event_type=task, **kept, reason=one_line(reason), attempts=1)

@@ -72,7 +72,7 @@ def catch_up(
     checkpoint = head = row.checkpoint
     try:
         for since, page, pairs in pages(asking, cache, row, page_size=page_size, until=until):
-            new, checkpoint = take(consumer, authority, cache, page, since=since, source=source, pairs=pairs)
+            new, checkpoint = apply_page(consumer, authority, cache, page, since=since, source=source, pairs=pairs)
             rows, applied, head = rows + len(page.results), applied + new, page.head
             progress(len(page.results))
     finally:
@@ -93,9 +93,9 @@ def pages(
     read = changes.page_reader(client.name, cache)
 
     def ask(behind: int, pairs: list[Pair]) -> Page:
-        return client.changes(behind, limit=page_size, until=until, read=read, floor=known, marks=spelled(pairs))
+        return client.changes(behind, limit=page_size, until=until, read=read, floor=known, marks=marks_parameter(pairs))
 
-    since, known, pairs = row.checkpoint, row.floor, history.shown(row)
+    since, known, pairs = row.checkpoint, row.floor, history.pairs_to_show(row)
     with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(ask, since, pairs)
         while True:
@@ -111,7 +111,7 @@ def pages(
             since, pairs = page.next, then
 
 
-def spelled(pairs: Sequence[Pair]) -> str:
+def marks_parameter(pairs: Sequence[Pair]) -> str:
     """Pairs as the API takes them."""
     return ",".join(f"{position}:{mark}" for position, mark in pairs)
 
@@ -138,10 +138,10 @@ def report(consumer: str, authority: str, *, client: AuthorityClient | None = No
 
 def _contact(row: Subscription, consumer: str, client: AuthorityClient, *, tell: bool, live: bool) -> Subscription:
     """Ask the authority how this copy stands; `tell`: with what it has."""
-    authority, at, pairs = row.authority, row.checkpoint, history.shown(row)
+    authority, at, pairs = row.authority, row.checkpoint, history.pairs_to_show(row)
     told: dict[str, Any] = {"checkpoint": at, "live": live or None} if tell else {}
     try:
-        page = client.changes(at, limit=1, until=at, floor=row.floor, marks=spelled(pairs), **told)
+        page = client.changes(at, limit=1, until=at, floor=row.floor, marks=marks_parameter(pairs), **told)
     except Denied as error:
         if at == 0 and error.reason == "bootstrap_closed":
             _never_began(consumer, authority)
@@ -151,7 +151,7 @@ def _contact(row: Subscription, consumer: str, client: AuthorityClient, *, tell:
         incidents.restored(consumer, authority, head=page.head, checkpoint=at)
     with transaction.atomic(using=consumer):
         row = Subscription.objects.using(consumer).select_for_update().get(pk=authority)
-        ours = history.contacted(row, answer(page), pairs, at, checkpoints.highest(row))
+        ours = history.contacted(row, answer_of_page(page), pairs, at, checkpoints.highest(row))
         row.head = max(row.head, page.head)
         if ours and row.checkpoint >= page.head:
             checkpoints.note_confirmed(row, datetime.fromisoformat(page.time), late=True)
@@ -162,11 +162,11 @@ def _contact(row: Subscription, consumer: str, client: AuthorityClient, *, tell:
 def vouch(consumer: str, authority: str, client: AuthorityClient) -> None:
     """Note the mark of the authority's head, after answers that carry none, as records: an authority that is set back to before
     them is then noticed, though no position of the copy tells. Raises as `report` does."""
-    pairs = history.shown(subscribed(consumer, authority))
-    page = client.changes(BEYOND, limit=1, marks=spelled(pairs))
+    pairs = history.pairs_to_show(subscribed(consumer, authority))
+    page = client.changes(BEYOND, limit=1, marks=marks_parameter(pairs))
     with transaction.atomic(using=consumer):
         row = Subscription.objects.using(consumer).select_for_update().get(pk=authority)
-        history.contacted(row, answer(page), pairs, page.head, checkpoints.highest(row))
+        history.contacted(row, answer_of_page(page), pairs, page.head, checkpoints.highest(row))
         row.save(using=consumer, update_fields=["marks", "doubt", "doubtful_since"])
 
 
@@ -175,7 +175,7 @@ def _never_began(consumer: str, authority: str) -> None:
     with transaction.atomic(using=consumer):
         row = Subscription.objects.using(consumer).select_for_update().get(pk=authority)
         if row.checkpoint == 0:
-            history.doubt(
+            history.begin_doubt(
                 row,
                 f"It has nothing of {authority}, and its bootstrap was ended before: it was set back to before it, or closed. Type "
                 f"where {authority} runs: consumers open {consumer} --ttl 1h. Then: bootstrap {consumer} --from {authority}.",
@@ -183,7 +183,7 @@ def _never_began(consumer: str, authority: str) -> None:
             row.save(using=consumer, update_fields=["doubt", "doubtful_since"])
 
 
-def answer(page: Page) -> history.Answer:
+def answer_of_page(page: Page) -> history.Answer:
     """What a page says of the pairs that were shown for it."""
     return history.Answer(page.mark, page.refused, page.reported, page.head)
 
@@ -194,7 +194,7 @@ def subscribed(consumer: str, authority: str) -> Subscription:
     return row
 
 
-def take(
+def apply_page(
     consumer: str, authority: str, cache: Cache, page: Page, *, since: int, source: str, pairs: Sequence[Pair] = ()
 ) -> tuple[int, int]:
     """Apply a page that was asked for from `since` with these `pairs`; returns (rows applied, checkpoint). One transaction."""
@@ -210,7 +210,7 @@ def take(
         row.head = max(row.head, page.head)
         row.floor = page.floor if since == 0 else row.floor
         row.heartbeat_at = timezone.now()
-        ours = history.contacted(row, answer(page), pairs, page.next, checkpoints.highest(row))
+        ours = history.contacted(row, answer_of_page(page), pairs, page.next, checkpoints.highest(row))
         if ours and row.checkpoint >= page.head:
             checkpoints.note_confirmed(row, datetime.fromisoformat(page.time))
         checkpoints.note_progress(row, moved=row.checkpoint > before)

@@ -106,7 +106,7 @@ def _payload(item: bytes, size: int, queue: str) -> dict[str, Any]:
 def _read(item: bytes, size: int) -> tuple[dict[str, Any], str]:
     """A frame, and why it isn't opened."""
     if size > frames.LARGEST_FRAME_BYTES:
-        return {}, frames.too_large(size)
+        return {}, frames.frame_too_large(size)
     if item.count(b"[") + item.count(b"{") + item.count(b",") > MOST_PARTS:
         return {}, "Not opened: its frame has more parts than any of ours."
     try:

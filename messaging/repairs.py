@@ -28,7 +28,7 @@ _WHAT_TO_DO = {
 }
 
 
-def announce(
+def record_and_notify(
     using: str,
     *,
     kind: str,

@@ -115,7 +115,7 @@ def replay(
     return done
 
 
-def count(authority: str, consumers: Sequence[Consumer], window: Window) -> int:
+def count_recorded(authority: str, consumers: Sequence[Consumer], window: Window) -> int:
     """How many events that is."""
     return _rows(authority, window, {wire for consumer in consumers for wire in consumer.types}).count()
 

@@ -42,10 +42,10 @@ def missing(authority: str) -> Iterator[str]:
 def preview(authority: str) -> list[str]:
     """Ids of the aggregates that `republish` would record an event for, those included that no trigger saw. Changes nothing.
     Raises `NoFeed`."""
-    return list(dict.fromkeys([*missing(authority), *unseen.find(authority, _feed(authority))]))
+    return list(dict.fromkeys([*missing(authority), *unseen.unseen_ids(authority, _feed(authority))]))
 
 
-def count(authority: str) -> int:
+def count_unannounced(authority: str) -> int:
     """How many those are."""
     return _unannounced(authority, _feed(authority)).count()
 

@@ -22,7 +22,7 @@ Statement = tuple[str, list[Any]]
 Key = uuid.UUID | None
 
 
-class Side(ABC):
+class RangeQueries(ABC):
     """What both sides have in common."""
 
     def __init__(self, using: str) -> None:
@@ -49,7 +49,7 @@ class Side(ABC):
         return [self.engine.bound(key) for key in inner]
 
 
-class Copy(Side):
+class CopyQueries(RangeQueries):
     """A consumer's cache."""
 
     def __init__(self, consumer: str, cache: Cache) -> None:
@@ -94,7 +94,7 @@ class Copy(Side):
         return f"{where}{self.copied}", between
 
 
-class AuthorityQueries(Side):
+class AuthorityQueries(RangeQueries):
     """The ledger knows every aggregate. Where its row is gone, or is no tombstone though it should be one, the feed's `gone`
     counts."""
 
@@ -150,5 +150,5 @@ class AuthorityQueries(Side):
         value = feed.gone.get(field.name, "")
         if value is CHANGED_AT:
             return self.engine.time("l.changed_at")
-        text = hashing.word(hashing.kind(field), value)
+        text = hashing.word(hashing.kind_of_field(field), value)
         return "'" + text.replace("'", "''").replace("%", "%%") + "'"

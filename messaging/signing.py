@@ -64,7 +64,7 @@ def measure(body: Any) -> None:
         raise MessageRejected(f"too large: {plural(size, 'byte')}, {LARGEST_BODY_BYTES:,} are allowed.")
 
 
-def written(headers: Mapping[str, Any], body: Any) -> str:
+def signed_message_text(headers: Mapping[str, Any], body: Any) -> str:
     """A message with all that `check` needs, as JSON whose names are its headers' and `body`; empty where it is too large for that,
     or no text."""
     try:

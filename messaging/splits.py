@@ -97,7 +97,7 @@ def row(side: Side) -> Ownership | None:
     return ownership.ownership(side.context, side.guard.label)
 
 
-def began(side: Side) -> int:
+def rows_without_version(side: Side) -> int:
     rows = side.cache.model._base_manager.using(side.context)
     return int(rows.filter(**{side.cache.version: 0}).count())
 
@@ -130,7 +130,7 @@ def standing(split: Split) -> dict[str, Any]:
         "lag": staleness.behind(place, sequencer.head(owning.context) + pending),
         "verdict": noted.verdict if noted else "",
         "verified_at": noted.verified_at if noted else None,
-        "began": began(follower),
+        "began": rows_without_version(follower),
     }
 
 

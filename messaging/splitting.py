@@ -19,7 +19,7 @@ from messaging.caches import declared_caches
 from messaging.errors import Differs, Held, NoSplit, NotReady, NotYet
 from messaging.handover import differs, hand_over
 from messaging.models import Ownership, Subscription
-from messaging.splits import Side, Split, began, owner, retired, row, split_of, standing
+from messaging.splits import Side, Split, owner, retired, row, rows_without_version, split_of, standing
 
 __all__ = [
     "Loaded",
@@ -28,10 +28,10 @@ __all__ = [
     "Split",
     "begin",
     "cancel",
-    "exclusive",
     "flip",
     "forget",
     "load",
+    "one_mover",
     "owner",
     "recover",
     "retire",
@@ -59,7 +59,7 @@ class Loaded:
 
 
 @contextmanager
-def exclusive(split: Split) -> Iterator[None]:
+def one_mover(split: Split) -> Iterator[None]:
     """One mover at a time; raises `NotReady`."""
     try:
         with locking.exclusive(split.new.context, f"split-{split.new.context}"):
@@ -113,7 +113,7 @@ def load(
         raise NotReady(f"{split.new.context} wasn't split yet: split {split.new.context}")
     follower = split.other(owning)
     owning.cache.owned()
-    register(owning, follower)
+    register_with_owner(owning, follower)
 
     def arrived(rows: int) -> None:
         sequencer.stamp_pending(follower.context)
@@ -122,7 +122,15 @@ def load(
     done = _loaded(owning, follower, app, page_size, expecting, arrived)
     ownership.note_verdict(follower.guard, done.verdict)
     steps.reach("split.loaded")
-    return Loaded(owning.context, follower.context, done.verdict, done.rows, done.rows_per_second, done.resumed, began(follower))
+    return Loaded(
+        owning.context,
+        follower.context,
+        done.verdict,
+        done.rows,
+        done.rows_per_second,
+        done.resumed,
+        rows_without_version(follower),
+    )
 
 
 def _loaded(
@@ -153,7 +161,7 @@ def follow_others(consumer: str, feed: str) -> None:
             pulling.catch_up(consumer, name, source="follow")
 
 
-def register(owning: Side, follower: Side) -> None:
+def register_with_owner(owning: Side, follower: Side) -> None:
     """Enter the follower with the owner, give it a token, and let it read from the beginning until it is live once."""
     registry.register_follower(authority=owning.context, name=follower.context, feed=owning.feed, fields=follower.cache.fields)
     registry.ensure_token(consumer=follower.context, authority=owning.context, ttl=TOKEN_TTL)
@@ -178,7 +186,7 @@ def flip(split: Split, receiver: Side, app: Celery, *, longest: timedelta, page_
         raise NotReady(f"{giver.context} and {receiver.context} can't be compared: no answer. {giver.context} stays the owner.")
     if before.verdict != "in_sync":
         raise Differs(differs(receiver, giver))
-    register(receiver, giver)  # what can fail should fail before anybody is held
+    register_with_owner(receiver, giver)  # what can fail should fail before anybody is held
     return hand_over(giver, receiver, longest, since)
 
 

@@ -75,7 +75,7 @@ def doubt(consumer: str, authority: str, bound: timedelta) -> str:
     old = age(row)
     if old is not None and old <= bound:
         return ""
-    return f"{described(consumer, authority)} The accepted age is {in_words(bound)}."
+    return f"{described(consumer, authority)} The accepted age is {span_in_words(bound)}."
 
 
 def described(consumer: str, authority: str) -> str:
@@ -87,10 +87,10 @@ def described(consumer: str, authority: str) -> str:
     lagging = f", and is {plural(missing, 'position')} behind" if missing else ""
     if old is None:
         return f"The age of the copy of {authority} isn't known: it was never confirmed to be caught up{lagging}."
-    return f"The copy of {authority} was last confirmed to be caught up {in_words(old)} ago{lagging}."
+    return f"The copy of {authority} was last confirmed to be caught up {span_in_words(old)} ago{lagging}."
 
 
-def in_words(span: timedelta) -> str:
+def span_in_words(span: timedelta) -> str:
     """The two largest units: "2 hours 5 minutes", "42 seconds"."""
     rest = int(span.total_seconds())
     words: list[str] = []

@@ -31,7 +31,7 @@ def enter(authority: str, feed: Feed) -> None:
         unmoved.update(version=entry.version + 1, position=None, changed_at=timezone.now())
 
 
-def find(authority: str, feed: Feed) -> list[str]:
+def unseen_ids(authority: str, feed: Feed) -> list[str]:
     """Ids of the aggregates that `enter` would enter now. It only reads: SQLite has one lock for all who write."""
     engine, tracked = engines.for_alias(authority), feed.tracked
     with connections[authority].cursor() as cursor:

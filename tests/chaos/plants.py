@@ -76,7 +76,7 @@ def purge_by_age(retention: ModuleType) -> None:
 
 def heads_alone(history: ModuleType) -> None:
     """A head that the copy has reached confirms it, whatever history it is of: nobody notices that a side was set back."""
-    history.doubt = lambda row, reason: None  # type: ignore[attr-defined]
+    history.begin_doubt = lambda row, reason: None  # type: ignore[attr-defined]
     history.confirms = lambda row, mark: True  # type: ignore[attr-defined]
     history.contacted = lambda *answer: True  # type: ignore[attr-defined]
 

@@ -67,7 +67,7 @@ def test_a_repair_that_lets_the_owner_win_keeps_a_deletion_a_deletion():
     call("split", "users")
     User.objects.using("monolith").filter(pk=user.pk)._raw_delete("monolith")
     follow("users")
-    with ownership.following("users", "users.user"):
+    with ownership.writing_as_follower("users", "users.user"):
         Moved.objects.using("users").update(name="Tampered")
     assert call("reconcile", "users", "--from", "monolith", "--repair").code == 0
     assert Moved.objects.using("users").get().name == ""
@@ -104,7 +104,7 @@ def test_a_late_page_brings_no_deleted_invoice_back():
     follow("billing")
     assert not BillingInvoice.objects.using("billing").exists()
     cache = pulling.cache_of("billing", "monolith_invoices")
-    pulling.take("billing", "monolith_invoices", cache, late, since=since, source="follow")
+    pulling.apply_page("billing", "monolith_invoices", cache, late, since=since, source="follow")
     assert not BillingInvoice.objects.using("billing").exists()
     client.close()
 
@@ -116,16 +116,16 @@ def test_a_catch_up_by_hand_brings_no_deleted_invoice_back(monkeypatch):
     (invoice,) = bill(people(1))
     call("split", "billing")
     Invoice.objects.using("monolith").update(status="overdue")
-    real, late = pulling.take, list[str]()
+    real, late = pulling.apply_page, list[str]()
 
-    def take(*arguments, **options):
+    def apply_page(*arguments, **options):
         if not late:
             late.append("the other reader is faster")
             invoice.delete(using="monolith")
             follow("billing")
         return real(*arguments, **options)
 
-    monkeypatch.setattr(pulling, "take", take)
+    monkeypatch.setattr(pulling, "apply_page", apply_page)
     assert call("catch_up", "billing", "--from", "monolith_invoices").code == 0
     assert late
     assert not BillingInvoice.objects.using("billing").exists()
@@ -134,7 +134,7 @@ def test_a_catch_up_by_hand_brings_no_deleted_invoice_back(monkeypatch):
 def test_a_repair_of_the_follower_deletes_nothing_and_leaves_no_tombstone():
     people(4)
     call("split", "users")
-    with ownership.following("users", "users.user"):
+    with ownership.writing_as_follower("users", "users.user"):
         Moved.objects.using("users").filter(email="u2@example.org").update(name="Tampered")
         Moved.objects.using("users").create(email="ghost@example.org", name="Ghost", origin_version=7)
     repaired = call("reconcile", "users", "--from", "monolith", "--repair", "--json")
@@ -172,7 +172,7 @@ def test_a_repair_takes_out_no_ghost_that_others_point_to():
     people(2)
     call("split", "users")
     call("split", "users", "--flip")
-    with ownership.following("monolith", "monolith.user"):
+    with ownership.writing_as_follower("monolith", "monolith.user"):
         ghosts = [User(email=f"ghost{number}@example.org", name="Ghost", origin_version=7) for number in range(2)]
         User.objects.using("monolith").bulk_create(ghosts)
     bill(ghosts[:1])

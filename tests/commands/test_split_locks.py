@@ -160,7 +160,7 @@ def test_the_end_of_a_split_and_a_follower_do_not_wait_for_each_other():
     call("split", "users")
 
     def follow(began: threading.Event, go_on: threading.Event) -> None:
-        with ownership.following("users", "users.user"):
+        with ownership.writing_as_follower("users", "users.user"):
             began.set()
             go_on.wait(20)
             Moved.objects.using("users").update(name="Followed")

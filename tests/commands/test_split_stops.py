@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pyte
 def test_drift_is_exit_1_and_the_flip_is_refused_without_a_pause():
     people(4)
     call("split", "users")
-    with ownership.following("users", "users.user"):
+    with ownership.writing_as_follower("users", "users.user"):
         Moved.objects.using("users").filter(email="u2@example.org").update(name="Tampered")
     paused: list[str] = []
     steps.listeners.append(paused.append)
@@ -58,7 +58,7 @@ def test_a_difference_that_shows_only_in_the_pause_lifts_it():
         if step == "split.loaded":
             User.objects.using("monolith").filter(email="u2@example.org").update(name="Renamed")
         elif step == "split.caught_up":
-            with ownership.following("users", "users.user"):
+            with ownership.writing_as_follower("users", "users.user"):
                 Moved.objects.using("users").filter(email="u2@example.org").update(name="Tampered")
 
     steps.listeners.append(interfere)
@@ -143,7 +143,7 @@ def test_only_one_mover_at_a_time():
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:  # in a thread, for PostgreSQL's lock is its connection's
-        with splitting.exclusive(splitting.split_of("users")):
+        with splitting.one_mover(splitting.split_of("users")):
             held.set()
             done.wait(30)
         connections["users"].close()
@@ -168,7 +168,7 @@ def test_an_owner_is_not_overwritten_by_a_command():
     people(2)
     call("split", "users")
     call("split", "users", "--flip")
-    with ownership.following("monolith", "monolith.user"):
+    with ownership.writing_as_follower("monolith", "monolith.user"):
         User.objects.using("monolith").update(name="Tampered")
     ended = call("catch_up", "users", "--from", "monolith")
     assert (ended.code, "there is nothing to follow" in ended.err) == (3, True)

@@ -194,7 +194,7 @@ def test_the_values_of_tombstones_are_those_of_the_feed():
     names = list(FEED.fields)
     records = [from_json(text) for text in feed.records("users", FEED, ids=ids, fields=names)]
     listed = {row[0]: row[2] for row in fingerprints.rows_of_authority("users", FEED, names, [["", ""]])[0]}
-    kinds = [(hashing.kind(column(User, name)), name) for name in sorted(names)]
+    kinds = [(hashing.kind_of_field(column(User, name)), name) for name in sorted(names)]
     for record in records:
         words = [hashing.word(kind, record["data"][name]) for kind, name in kinds]
         assert listed[record["id"]] == fingerprints._text(hashing.row_hash(record["id"], record["version"], words))

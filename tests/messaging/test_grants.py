@@ -45,7 +45,7 @@ def test_from_its_registration_to_its_success_a_consumer_reads_from_the_beginnin
     assert answers(0, 1, 10**9) == ["", "", ""]
     close(20)
     assert answers(0, 19, 20, 21) == [REFUSED, REFUSED, "", ""]
-    assert grants.in_words(entry()) == "closed, live from 20"
+    assert grants.grant_in_words(entry()) == "closed, live from 20"
 
 
 def test_a_consumer_that_never_was_live_reads_nothing_once_its_time_is_over():
@@ -55,7 +55,7 @@ def test_a_consumer_that_never_was_live_reads_nothing_once_its_time_is_over():
     assert answers(0, 5) == [REFUSED, REFUSED]
     close()
     assert answers(0, 5) == [REFUSED, REFUSED]
-    assert grants.in_words(entry()) == "closed, never live"
+    assert grants.grant_in_words(entry()) == "closed, never live"
     close()  # twice is as good as once
     assert answers(0, 5) == [REFUSED, REFUSED]
     open_for(None)

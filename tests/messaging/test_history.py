@@ -304,7 +304,7 @@ def test_an_answer_that_is_lost_and_programs_that_work_at_a_time_cause_no_doubt(
     deliver()
     heartbeat()
     since, page, pairs = first
-    pulling.take("billing", "users", pulling.cache_of("billing", "users"), page, since=since, source="repair", pairs=pairs)
+    pulling.apply_page("billing", "users", pulling.cache_of("billing", "users"), page, since=since, source="repair", pairs=pairs)
     change(1)
     deliver()
     pulling.report("billing", "users")
@@ -457,7 +457,7 @@ def test_what_was_applied_during_a_contact_is_shown_at_the_next_one(tending):
     history.adopt(row, [(last.position + 1, "aa", last.mark), (last.position + 2, "bb", "cc")])
     answered = history.Answer("bb", (), None, last.position + 2)
     assert not history.contacted(row, answered, [(last.position, last.mark)], last.position + 2, last.position + 2)
-    assert (last.position + 1, "aa") in history.shown(row)
+    assert (last.position + 1, "aa") in history.pairs_to_show(row)
 
 
 def test_many_rounds_in_a_row_wait_for_no_contact(tending):
@@ -468,7 +468,7 @@ def test_many_rounds_in_a_row_wait_for_no_contact(tending):
         history.adopt(row, [(last.position + number, mark, before)])
     assert not row.doubt
     assert not history.unverified(row)
-    assert history.shown(row) == [(last.position + 300, names[-1])]
+    assert history.pairs_to_show(row) == [(last.position + 300, names[-1])]
     assert len(row.marks or []) == history.KEPT_ROUNDS
 
 
@@ -486,7 +486,7 @@ def test_what_somebody_wrote_into_an_outbox_row_is_no_mark(tending):
 
 def test_a_copy_in_doubt_reports_no_checkpoint(tending):
     row = copy()
-    history.doubt(row, "It was set back.")
+    history.begin_doubt(row, "It was set back.")
     row.save()
     before = Consumer.objects.using("users").get(pk="billing").checkpoint
     change(2)
@@ -667,7 +667,7 @@ def test_tending_says_what_to_type_where_only_erased_rows_differ_and_compares_le
     backup.restore()
     User.objects.using("users").filter(pk=users()[2].pk).update(status="suspended")
     row = copy()
-    history.doubt(row, "It was set back.")
+    history.begin_doubt(row, "It was set back.")
     row.save()
     watch = tending._watches["users"]
     tending.compare_every = 300.0

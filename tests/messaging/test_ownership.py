@@ -229,14 +229,14 @@ def test_a_writer_in_flight_for_too_long_keeps_the_rows_where_they_are(split):
 
 
 def test_the_follower_passes_only_inside_its_own_transaction(split):
-    with ownership.following("users", "users.user"):
+    with ownership.writing_as_follower("users", "users.user"):
         Moved.objects.using("users").create(email="a@example.org", name="A", origin_version=1)
     with pytest.raises(MovedAway), ownership.writing("users", "users.user"):
         Moved.objects.using("users").update(name="B")
 
 
 def test_a_follower_that_fails_leaves_no_door_open(split):
-    with pytest.raises(RuntimeError), ownership.following("users", "users.user"):
+    with pytest.raises(RuntimeError), ownership.writing_as_follower("users", "users.user"):
         raise RuntimeError("in the middle of it")
     with pytest.raises(MovedAway), ownership.writing("users", "users.user"):
         Moved.objects.using("users").create(email="a@example.org", name="A")
@@ -245,7 +245,7 @@ def test_a_follower_that_fails_leaves_no_door_open(split):
 
 def test_an_owner_follows_nobody(split):
     hand_over(split)
-    with pytest.raises(NotFollowing), ownership.following("users", "users.user"):
+    with pytest.raises(NotFollowing), ownership.writing_as_follower("users", "users.user"):
         Moved.objects.using("users").create(email="a@example.org", name="A")
     assert not Moved.objects.using("users").exists()
 

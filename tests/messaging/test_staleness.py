@@ -102,4 +102,4 @@ def test_a_copy_of_unknown_age_is_doubted():
     ],
 )
 def test_ages_in_words(seconds, words):
-    assert staleness.in_words(timedelta(seconds=seconds)) == words
+    assert staleness.span_in_words(timedelta(seconds=seconds)) == words

@@ -137,7 +137,7 @@ PLANTS = {
     ),
     "checkpoint_before_the_page": Plant(
         "a page's checkpoint commits before its rows",
-        "messaging.pulling:take",
+        "messaging.pulling:apply_page",
         (
             ("applied = cache.apply(taken, source).applied if taken else frozenset()", "applied = frozenset()"),
             (

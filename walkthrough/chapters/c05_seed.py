@@ -60,7 +60,7 @@ switch. [Chapter 6](6) compares answers in the running system first, and switche
         ),
     ),
     listings=(
-        Listing("messaging/pulling.py", "take", "A page and the checkpoint, in one transaction."),
+        Listing("messaging/pulling.py", "apply_page", "A page and the checkpoint, in one transaction."),
         Listing("messaging/grants.py", "may_read", "Who may read the feed from where."),
         Listing("walkthrough/narrow.py", "ProvidesSuspendedUsers", "The whole narrow interface."),
         Listing("walkthrough/direct.py", "copy_directly", "The script that reads somebody else's table."),

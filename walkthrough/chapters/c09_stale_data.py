@@ -96,7 +96,7 @@ def arrives(stage: Stage) -> None:
     stage.eventually("The copy agrees", facts.agree, facts.in_words)
     young = lambda: staleness.staleness("billing", "users")  # noqa: E731
     stage.eventually(
-        "And is young again", lambda: (young() or OLD * 2) < OLD * 2, lambda: f"{staleness.in_words(young() or OLD)} old"
+        "And is young again", lambda: (young() or OLD * 2) < OLD * 2, lambda: f"{staleness.span_in_words(young() or OLD)} old"
     )
     rows = invoices().exclude(review_reason="").order_by("period")
     stage.rows(

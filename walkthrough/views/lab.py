@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from messaging.errors import MessagingError
 from messaging.models import Subscription
-from messaging.staleness import in_words
+from messaging.staleness import span_in_words
 from messaging.status import DOUBTFUL
 from messaging.texts import said as said_by
 from walkthrough import faults, made_up, presentation, programs, queueing
@@ -105,11 +105,11 @@ def _live(request: HttpRequest) -> dict[str, Any]:
             charts.chart(
                 "Lag", samples, lambda one: float(one.lag), lambda number: f"{number:.0f} position{'' if number == 1 else 's'}"
             ),
-            charts.chart("Staleness", samples, lambda one: one.staleness, lambda number: in_words(timedelta(seconds=number))),
+            charts.chart("Staleness", samples, lambda one: one.staleness, lambda number: span_in_words(timedelta(seconds=number))),
         ],
         "state": (DOUBTFUL if row.doubt else row.state) if row else "new",
         "doubt": row.doubt if row else "",
-        "age": in_words(old) if (old := queueing.age(row)) is not None else "",
+        "age": span_in_words(old) if (old := queueing.age(row)) is not None else "",
         "timeline": timeline.timeline(chosen) if chosen else None,
         "chosen": chosen,
     }

@@ -10,7 +10,7 @@ from billing.services import AUTHORITY, DATABASE, MAX_STALENESS, Run, invoices_g
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Refused, WrongUsage, database_errors_as_refusals, duration
 from messaging.console import progress_bar
-from messaging.staleness import Policy, in_words
+from messaging.staleness import Policy, span_in_words
 from messaging.texts import plural
 
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--max-staleness",
             metavar="AGE",
-            help=f"how old the copy of {AUTHORITY} may be, as 90s, 15m or 1h; by default {in_words(MAX_STALENESS)}, "
+            help=f"how old the copy of {AUTHORITY} may be, as 90s, 15m or 1h; by default {span_in_words(MAX_STALENESS)}, "
             "once its age was ever measured",
         )
         parser.add_argument(

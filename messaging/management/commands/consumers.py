@@ -150,7 +150,7 @@ class Command(BaseCommand):
                 shown(consumer.name),
                 Text("\n").join(map(shown, consumer.fields)),
                 Text("\n").join(map(shown, consumer.types)),
-                grants.in_words(consumer),
+                grants.grant_in_words(consumer),
                 f"{consumer.token_expires_at:%Y-%m-%d %H:%M}" if consumer.token_hash and consumer.token_expires_at else "no token",
                 "never reported" if consumer.checkpoint is None else str(consumer.checkpoint),
                 _span(timedelta(seconds=consumer.staleness_seconds)),

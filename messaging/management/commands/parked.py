@@ -11,7 +11,7 @@ from rich.table import Table
 
 from messaging import parking, retries
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, WrongUsage, checked_context, context_argument, database_errors_as_refusals, moment
+from messaging.cli import Found, WrongUsage, checked_context, context_argument, database_errors_as_refusals, parsed_time
 from messaging.console import show, shown
 from messaging.models import Parked
 from messaging.texts import plural
@@ -138,7 +138,7 @@ def _window(options: dict[str, Any]) -> dict[str, Any]:
         window["event_type"] = options["type"]
     for name, lookup in (("since", "arrived_at__gte"), ("until", "arrived_at__lt")):
         if options.get(name):
-            window[lookup] = moment(options[name], f"--{name}")
+            window[lookup] = parsed_time(options[name], f"--{name}")
     return window
 
 

@@ -11,11 +11,11 @@ from rich.table import Table
 
 from messaging import conf, contracts, forecasts, registry, repairs
 from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, Refused, WrongUsage, checked_context, context_argument, database_errors_as_refusals, moment
+from messaging.cli import Found, Refused, WrongUsage, checked_context, context_argument, database_errors_as_refusals, parsed_time
 from messaging.console import progress_bar, show, shown
 from messaging.errors import BrokerAway
 from messaging.models import Consumer, Repair
-from messaging.replay import Gap, Replayed, Window, count, gap, known_type, replay
+from messaging.replay import Gap, Replayed, Window, count_recorded, gap, known_type, replay
 from messaging.sending import Sender
 from messaging.texts import plural
 
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         try:
             with database_errors_as_refusals(authority, *here):
                 unsendable = gap(authority, consumers, window)
-                with progress_bar(self.stderr, "replaying", count(authority, consumers, window)) as progress:
+                with progress_bar(self.stderr, "replaying", count_recorded(authority, consumers, window)) as progress:
                     done = replay(authority, consumers, window, sender=sender, foretell=foretell, progress=progress, watch=watch)
                 if sender and (done.copies or not done.broken):
                     _announce(authority, consumers, window, done, began, to=options["to"])
@@ -100,7 +100,7 @@ class Command(BaseCommand):
 
 
 def _window(options: dict[str, Any], now: datetime) -> Window:
-    since, until = (moment(options[name], f"--{name}") if options[name] else None for name in ("since", "until"))
+    since, until = (parsed_time(options[name], f"--{name}") if options[name] else None for name in ("since", "until"))
     window = Window(min(until or now, now), since, options["type"], options["subject"])
     if since and since >= window.until:
         raise WrongUsage(
@@ -128,7 +128,7 @@ def _consumers(authority: str, name: str | None) -> list[Consumer]:
 def _announce(
     authority: str, consumers: list[Consumer], window: Window, done: Replayed, began: datetime, *, to: str | None
 ) -> None:
-    repairs.announce(
+    repairs.record_and_notify(
         authority,
         kind=Repair.Kind.REPLAY,
         window=f"{window}{f', to {to}' if to else ''}",

@@ -12,7 +12,7 @@ from messaging.cli import Found, WrongUsage, checked_context, context_argument, 
 from messaging.console import progress_bar
 from messaging.errors import NoFeed
 from messaging.models import Repair
-from messaging.republish import Republished, count, preview, republish
+from messaging.republish import Republished, count_unannounced, preview, republish
 from messaging.texts import plural
 
 #: Ids that a person is shown; `--json` has them all.
@@ -44,7 +44,7 @@ class Command(BaseCommand):
 
     def _record(self, authority: str, options: dict[str, Any]) -> None:
         started = timezone.now()
-        with progress_bar(self.stderr, "recording", count(authority)) as progress:
+        with progress_bar(self.stderr, "recording", count_unannounced(authority)) as progress:
             done = republish(authority, progress=progress)
         if done.count:
             self._announce(authority, done, started)
@@ -59,7 +59,7 @@ class Command(BaseCommand):
 
     def _announce(self, authority: str, done: Republished, started: Any) -> None:
         touched = registry.registered(authority)
-        repairs.announce(
+        repairs.record_and_notify(
             authority,
             kind=Repair.Kind.REPUBLISH,
             window="changes without an event",

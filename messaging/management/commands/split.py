@@ -60,7 +60,7 @@ class Command(BaseCommand):
                 values = splitting.standing(split)
                 self.result(options, values, _standing(values))
                 return
-            with splitting.exclusive(split):
+            with splitting.one_mover(split):
                 mended = splitting.recover(split)
                 if mended and not options["json"]:
                     self.stdout.write(mended)
