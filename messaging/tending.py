@@ -42,7 +42,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 @dataclass
 class Watch:
     """What tending remembers of one authority. `token`: the one that `client` shows. `told_live`: that the authority has heard that
-    the copy is live, and no bootstrap was seen since."""
+    the copy is live, and no bootstrap was seen since. One of an earlier release ends its latest grant at each such report."""
 
     client: Authority
     token: str = ""
@@ -243,7 +243,10 @@ class Tending:
         row = pulling.report(self.consumer, authority, client=watch.client, tell_live=not watch.told_live)
         watch.reported = time.monotonic()
         if row.state in (State.NEW, State.UNREACHABLE) and row.checkpoint >= row.head:
-            Subscription.objects.using(self.consumer).filter(pk=authority, state=row.state).update(state=State.LIVE)
+            went: dict[str, str] = {"state": State.LIVE}
+            if row.state == State.NEW:
+                went["grant"] = watch.client.registration().get("grant", "")  # first, as `bootstrap` does
+            Subscription.objects.using(self.consumer).filter(pk=authority, state=row.state).update(**went)
             log.info("%s: its copy of %s is live", self.consumer, authority)
             row = pulling.report(self.consumer, authority, client=watch.client, tell_live=not watch.told_live)
         watch.told_live = watch.told_live or row.state == State.LIVE
