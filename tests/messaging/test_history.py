@@ -20,6 +20,7 @@ from messaging import (
     engines,
     history,
     inbox,
+    lookup,
     marks,
     mending,
     parking,
@@ -37,7 +38,7 @@ from tests.commands.calling import call
 from tests.messaging.backups import Backup
 from users.models import User
 from users.seeding import demo_users, save
-from users.services import user_change_email, user_erase, user_suspend
+from users.services import user_change_email, user_erase, user_register, user_suspend
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 MINUTE = timedelta(minutes=1)
@@ -238,6 +239,17 @@ def test_an_authority_that_was_set_back_to_before_it_was_asked_is_noticed(tendin
     assert CachedUser.objects.using("billing").get(pk=users()[0].pk).status == "suspended"
     backup.restore()
     Invoice.objects.using("billing").all().delete()
+    pulling.report("billing", "users")
+
+    assert_doubtful()
+
+
+def test_an_authority_that_was_set_back_to_before_a_miss_was_looked_up_is_noticed(tending):
+    """A user who registered after the copy's checkpoint, found on a miss: no event and no page brought them."""
+    backup = Backup("users")
+    lost = user_register(email="lost@example.org", name="Lost")
+    assert lookup.find("billing", "users", lost.pk) is not None
+    backup.restore()
     pulling.report("billing", "users")
 
     assert_doubtful()
