@@ -234,6 +234,19 @@ class Unknown(models.Model):
         return f"{self.aggregate_id} at {self.authority}"
 
 
+class LostErasure(models.Model):
+    """An erasure that a copy knows and its authority lost, by being set back to before the row. The copy keeps its tombstone."""
+
+    authority = models.CharField(max_length=50)
+    aggregate_id = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["authority", "aggregate_id"], name="messaging_lost_erasure_once")]
+
+    def __str__(self) -> str:
+        return f"{self.aggregate_id} at {self.authority}"
+
+
 class Ownership(models.Model):
     """Who may write the rows of one model, in this context's database. A trigger on the model's table asks it at every write
     (`messaging.ownership`); where there is no row, everybody may."""

@@ -602,6 +602,32 @@ def test_no_repair_lifts_a_tombstone(tending, authority_wins):
     )
 
 
+@pytest.mark.parametrize("noticed", [False, True])
+def test_a_tombstone_that_a_restored_authority_does_not_know_was_not_purged(tending, noticed):
+    """The user registered after the backup, and was erased. A later backup knows them alive."""
+    before = Backup("users")
+    lost = user_register(email="lost@example.org", name="Lost")
+    deliver()
+    later = Backup("users")
+    user_erase(user_id=lost.pk)
+    deliver()
+    before.restore()
+    if noticed:
+        pulling.report("billing", "users")
+    reconcile.watch("billing", "users")
+    assert CachedUser.objects.using("billing").get(pk=lost.pk).status == "erased"
+    assert bool(copy().doubt) != noticed  # the look noticed it, or compared what was in doubt
+    tending.look()
+    assert not copy().doubt
+    mending.repair("billing", "users", reconcile.watch("billing", "users"))
+    assert CachedUser.objects.using("billing").get(pk=lost.pk).status == "erased"
+
+    later.restore()
+    pulling.catch_up("billing", "users")
+    found = reconcile.compare("billing", "users")
+    assert (found.counts["erased_here"], [row["id"] for row in found.rows]) == (1, [str(lost.pk)])
+
+
 def test_a_copy_that_differs_only_in_who_is_erased_here_is_in_doubt_no_more(tending):
     revived(users()[0])
     pulling.report("billing", "users")
