@@ -95,6 +95,7 @@ class WireRegistration(TypedDict):
 
     queue: Text
     owners: Annotated[list[Text], FailFast()]
+    grant: NotRequired[Annotated[str, Field(max_length=16, pattern=r"^[0-9a-f]*$")]]  # an earlier release tells none
 
 
 PAGE = TypeAdapter(WirePage[WireRecord])

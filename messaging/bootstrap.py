@@ -229,10 +229,13 @@ def _finished(
     consumer: str, authority: str, client: AuthorityClient, began: float, counting: _Counting, resumed: bool, verdict: str
 ) -> Bootstrapped:
     if verdict != "drift":
-        _update(consumer, authority, state=State.LIVE, bootstrap_head=None)
+        # Asked before it is live: the report then ends no grant that is opened from now on.
+        grant = client.registration().get("grant", "")
+        _update(consumer, authority, state=State.LIVE, bootstrap_head=None, grant=grant)
         steps.reach("bootstrap.live")
-        checkpoint = pulling.subscribed(consumer, authority).checkpoint
-        client.changes(checkpoint, limit=1, until=checkpoint, checkpoint=checkpoint, live=True)  # which closes the grant
+        row = pulling.subscribed(consumer, authority)
+        at = row.checkpoint
+        client.changes(at, limit=1, until=at, checkpoint=at, live=True, grant=row.grant)  # which closes the grant
     state = pulling.subscribed(consumer, authority).state
     return Bootstrapped(state, counting.rows, counting.pages, _speed(began, counting), resumed, verdict)
 

@@ -67,8 +67,8 @@ class AuthorityClient:
         read: Callable[[bytes], Any] = answers.PAGE.validate_json,
         **report: Any,
     ) -> Page:
-        """Changes behind a position. `read` makes a page of its JSON. `report`: checkpoint, live; floor, the one that is known;
-        marks, the pairs that the copy has, as `history.pairs_to_show` tells them.
+        """Changes behind a position. `read` makes a page of its JSON. `report`: checkpoint, live, grant; floor, the one that is
+        known; marks, the pairs that the copy has, as `history.pairs_to_show` tells them.
 
         Raises `Unreachable`, `Denied`, `BelowFloor`.
         """

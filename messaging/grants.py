@@ -1,7 +1,11 @@
 """Bootstrap grants: whether a consumer may read the authority's feed from the beginning.
 
 A grant is open from the registration (or from `consumers open`) until the consumer went live, or until its time is over. Afterwards
-only what changed since then is to be had. How that reads from a row of the register:
+only what changed since then is to be had. Each opening gets a random value, `Consumer.grant`. A consumer keeps it as it goes live
+and sends it with its report, so a late report ends no grant that was opened since. It is no number: an authority that was set back
+to a backup would give the same one twice.
+
+How that reads from a row of the register:
 
 - `bootstrap_open`, and `bootstrap_closes_at` empty or ahead: open;
 - `bootstrap_open`, and `bootstrap_closes_at` passed: expired. Nothing wrote that down, so nobody closed it;
@@ -9,6 +13,7 @@ only what changed since then is to be had. How that reads from a row of the regi
 - not `bootstrap_open`, and a `bootstrap_closes_at`: closed by hand at that time, before there was a success.
 """
 
+import secrets
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -34,12 +39,14 @@ def open_bootstrap(*, authority: str, name: str, ttl: timedelta | None) -> Consu
         bootstrapped_to=Case(When(went_live_at_zero, then=Coalesce(F("checkpoint"), Value(0))), default=F("bootstrapped_to")),
         bootstrap_open=True,
         bootstrap_closes_at=None if ttl is None else timezone.now() + ttl,
+        grant=secrets.token_hex(8),
     )
 
 
-def close_bootstrap(*, authority: str, name: str, position: int | None = None) -> Consumer:
+def close_bootstrap(*, authority: str, name: str, position: int | None = None, opened: str | None = None) -> Consumer:
     """End a consumer's grant. `position`: where it went live, which is its success; None: closed by hand. Raises `NotRegistered`.
 
+    `opened`: the `grant` that a success ends; one that was opened since stays open. None, from an earlier release: any.
     Closed by hand, a consumer that went live before goes on from there; one that never did can read nothing.
     """
     if position is None:
@@ -47,7 +54,16 @@ def close_bootstrap(*, authority: str, name: str, position: int | None = None) -
         ended = Case(When(bootstrap_open=False, then=F("bootstrap_closes_at")), never, default=Value(None))
         return entries.change(authority, name, bootstrap_open=False, bootstrap_closes_at=ended)
     reached = Greatest(F("bootstrapped_to"), Value(position))
-    return entries.change(authority, name, bootstrap_open=False, bootstrap_closes_at=None, bootstrapped_to=reached)
+    if opened is None:
+        return entries.change(authority, name, bootstrap_open=False, bootstrap_closes_at=None, bootstrapped_to=reached)
+    later = ~Q(grant=opened)
+    return entries.change(
+        authority,
+        name,
+        bootstrap_open=Case(When(later, then=F("bootstrap_open")), default=Value(False)),
+        bootstrap_closes_at=Case(When(later, then=F("bootstrap_closes_at")), default=Value(None)),
+        bootstrapped_to=reached,
+    )
 
 
 def may_read(consumer: Consumer, since: int) -> str:

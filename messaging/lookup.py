@@ -61,6 +61,8 @@ def find(
     asking = client or AuthorityClient(authority, consumer)
     try:
         record = asking.record(str(key))
+        if record is not None and _beyond(consumer, authority, record["position"]):
+            pulling.vouch(consumer, authority, asking)
     finally:
         if client is None:
             asking.close()
@@ -144,6 +146,12 @@ def _apply(consumer: str, authority: str, cache: Cache, records: Sequence[Mappin
         return 0
     with changes.applying(authority), transaction.atomic(using=consumer):
         return len(cache.apply(events, "lookup").applied)
+
+
+def _beyond(consumer: str, authority: str, position: int | None) -> bool:
+    """Whether the copy has nothing of the round that gave out a record's position. Then no mark of the copy's would show
+    that the authority was set back to before the record."""
+    return position is None or position > pulling.subscribed(consumer, authority).checkpoint
 
 
 def _differing(consumer: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> set[str]:

@@ -56,7 +56,7 @@ def repair(
     started, mended = timezone.now(), _Mended()
     cache, asking = pulling.cache_of(consumer, authority), client or AuthorityClient(authority, consumer)
     try:
-        reconcile.remove(consumer, authority, cache, comparison.forgotten)
+        reconcile.remove(consumer, authority, cache, comparison.forgotten, client=asking)
         for rows in _batches(_pages(consumer, cache, asking, comparison)):
             left = {"erased_here"} if authority_wins else {"erased_here", "ahead"}
             wanted = [row for row in rows if row["kind"] not in left]

@@ -85,6 +85,14 @@ class Consumer(models.Model):
     bootstrapped_to = models.BigIntegerField(
         default=0, help_text="The position at which it last went live. Below it the feed is closed while bootstrap is."
     )
+    grant = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Random: which opening of its bootstrap was the last; empty: the registration.",
+    )
     checkpoint = models.BigIntegerField(null=True, blank=True, help_text="The last checkpoint that it reported; empty: none yet.")
     reported_at = models.DateTimeField(null=True, blank=True, help_text="When it reported it.")
     marks = models.BooleanField(
@@ -122,6 +130,14 @@ class Subscription(models.Model):
     )
     heartbeat_at = models.DateTimeField(null=True, blank=True, help_text="When the authority was last heard of.")
     bootstrap_head = models.BigIntegerField(null=True, blank=True, help_text="The head that the running bootstrap reads up to.")
+    grant = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="The authority's grant that was the last one when this copy went live.",
+    )
     floor = models.BigIntegerField(
         default=0,
         db_default=0,
@@ -213,6 +229,19 @@ class Unknown(models.Model):
     class Meta:
         verbose_name = "unknown aggregate"
         constraints = [models.UniqueConstraint(fields=["authority", "aggregate_id"], name="messaging_unknown_once")]
+
+    def __str__(self) -> str:
+        return f"{self.aggregate_id} at {self.authority}"
+
+
+class LostErasure(models.Model):
+    """An erasure that a copy knows and its authority lost, by being set back to before the row. The copy keeps its tombstone."""
+
+    authority = models.CharField(max_length=50)
+    aggregate_id = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["authority", "aggregate_id"], name="messaging_lost_erasure_once")]
 
     def __str__(self) -> str:
         return f"{self.aggregate_id} at {self.authority}"

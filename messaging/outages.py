@@ -1,21 +1,23 @@
-"""What is said of a database's outage: one line when it begins, one when it is over, however often something is tried meanwhile."""
+"""What is said of a database's outage: for each kind of work one line when it stops, and one when it works again, however often it
+is tried meanwhile.
+
+Work is said to work again when it did, and not when other work, or a probe, went well: a full disk still takes small writes.
+"""
 
 import logging
 
-from messaging import databases
-
-_away: set[tuple[str, str]] = set()
+_stopped: set[tuple[str, str]] = set()
 
 
-def began(log: logging.Logger, using: str, what: str, why: object) -> None:
-    """Say what doesn't work now, once in this process."""
-    if (log.name, using) not in _away:
-        _away.add((log.name, using))
-        log.warning("%s: %s, trying again until it works: %s", using, what, why)
+def began(log: logging.Logger, using: str, work: str, why: object) -> None:
+    """Say that this work doesn't get done now, once in this process."""
+    if (using, work) not in _stopped:
+        _stopped.add((using, work))
+        log.warning("%s: %s doesn't work, trying again until it does: %s", using, work, why)
 
 
-def ended(log: logging.Logger, using: str) -> None:
-    """Say that it works again, where it was said that it doesn't, and where the database really takes something."""
-    if (log.name, using) in _away and databases.takes_writes(using):
-        _away.discard((log.name, using))
-        log.info("%s: its database takes writes again", using)
+def ended(log: logging.Logger, using: str, work: str) -> None:
+    """Say that this work was done, where it was said that it isn't."""
+    if (using, work) in _stopped:
+        _stopped.discard((using, work))
+        log.info("%s: %s works again", using, work)

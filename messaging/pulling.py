@@ -139,7 +139,9 @@ def report(consumer: str, authority: str, *, client: AuthorityClient | None = No
 def _contact(row: Subscription, consumer: str, client: AuthorityClient, *, tell: bool, live: bool) -> Subscription:
     """Ask the authority how this copy stands; `tell`: with what it has."""
     authority, at, pairs = row.authority, row.checkpoint, history.pairs_to_show(row)
-    told: dict[str, Any] = {"checkpoint": at, "live": live or None} if tell else {}
+    told: dict[str, Any] = {"checkpoint": at} if tell else {}
+    if live:
+        told |= {"live": True, "grant": row.grant}
     try:
         page = client.changes(at, limit=1, until=at, floor=row.floor, marks=marks_parameter(pairs), **told)
     except Denied as error:

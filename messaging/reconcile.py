@@ -17,7 +17,8 @@ from messaging.client import AuthorityClient
 from messaging.differences import KINDS, Difference, Search
 from messaging.errors import Denied, Unreachable
 from messaging.following import clear_for_repair
-from messaging.models import Subscription
+from messaging.models import LostErasure, Subscription
+from messaging.upsert import insert_new
 
 #: Rows of a comparison that are kept; beyond it they are counted.
 MOST_KEPT_ROWS = 10_000
@@ -28,7 +29,7 @@ class Comparison:
     """`verdict`: in_sync, drift or unreachable, which is never in_sync; `error` says why. `counts`: by kind, all six of them.
     `rows`: {"id", "kind", "authority", "cache"}, the first `MOST_KEPT_ROWS`. `bytes` crossed the wire in `round_trips`.
     `forgotten`: ids of tombstones that only the copy still has, because the authority purged them. They are no drift; the next
-    repair or periodic look forgets them here too."""
+    repair or periodic look forgets them here too, unless the authority was set back."""
 
     consumer: str = ""
     authority: str = ""
@@ -64,7 +65,10 @@ def compare(
             asking.changes(pulling.BEYOND, limit=1, marks="") if since else None
         )  # before the comparison: it covers all up to there
         for page in Search(consumer, cache, asking, progress).pages():
-            found.forgotten += [row.id for row in page if forgotten(cache, row)]
+            gone = [row for row in page if forgotten(cache, row)]
+            found.forgotten += [row.id for row in gone]
+            if since:
+                _keep(consumer, authority, gone)
             drifted = [row for row in page if not forgotten(cache, row) and not (partial and row.kind == "missing")]
             for row in drifted:
                 found.counts[row.kind] += 1
@@ -101,7 +105,7 @@ def watch(consumer: str, authority: str, *, client: AuthorityClient | None = Non
         if found.verdict != "unreachable":
             note(consumer, authority, drift=found.counts)
     if found.verdict != "unreachable":
-        remove(consumer, authority, pulling.cache_of(consumer, authority), found.forgotten)
+        remove(consumer, authority, pulling.cache_of(consumer, authority), found.forgotten, client=client)
         incidents.drift(consumer, authority, [row["id"] for row in found.rows])
     return found
 
@@ -122,13 +126,35 @@ def forgotten(cache: Cache, row: Difference) -> bool:
     return row.kind == "ghost" and states.is_tombstone(cache, row.cache)
 
 
-def remove(consumer: str, authority: str, cache: Cache, ids: Sequence[str]) -> None:
+def _keep(consumer: str, authority: str, tombstones: Sequence[Difference]) -> None:
+    """An authority that was set back lacks what it purged, and what it lost. Nothing tells one from the other, so none of these
+    tombstones is ever forgotten: a later backup may revive whom it lost."""
+    erased = [row.id for row in tombstones if row.cache is not None and not row.cache.get("deleted")]
+    lost = [{"authority": authority, "aggregate_id": key} for key in erased]
+    insert_new(LostErasure, lost, key="id", unique=("authority", "aggregate_id"), using=consumer)
+
+
+def remove(consumer: str, authority: str, cache: Cache, ids: Sequence[str], *, client: AuthorityClient | None) -> None:
     """Forget tombstones that the authority has purged. What waits for a retry would find no tombstone any more, and bring back whom
-    it tells of; so it goes with them."""
-    if ids:
+    it tells of; so it goes with them. An authority that was set back has lost some; so it is asked for its marks before.
+
+    Raises `Unreachable`, `Denied`."""
+    if not ids:
+        return
+    asking = client or AuthorityClient(authority, consumer)
+    try:
+        pulling.vouch(consumer, authority, asking)
+    finally:
+        if client is None:
+            asking.close()
+    if pulling.subscribed(consumer, authority).doubt:
+        return
+    kept = set(LostErasure.objects.using(consumer).filter(authority=authority).values_list("aggregate_id", flat=True))
+    purged = [key for key in ids if key not in kept]
+    if purged:
         with transaction.atomic(using=consumer):
-            clear_for_repair(cache, consumer, ids, known=())
-            parking.discard_for(consumer, authority, ids)
+            clear_for_repair(cache, consumer, purged, known=())
+            parking.discard_for(consumer, authority, purged)
 
 
 def note(consumer: str, authority: str, **values: Any) -> None:

@@ -326,3 +326,12 @@ class Transport(redis.Transport):
     def _deliver(self, message: Any, queue: str) -> None:
         """With the queue that it was in; a sender writes any routing key."""
         super()._deliver({**message, "queue": queue}, queue)
+
+
+class SentinelChannel(Channel, redis.SentinelChannel):
+    pass
+
+
+class SentinelTransport(Transport):
+    default_port = redis.SentinelTransport.default_port
+    Channel = SentinelChannel

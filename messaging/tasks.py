@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 #: Seconds that a message is held before it goes back to its queue, at least and at most: a broken database isn't hammered, and the
 #: broker's patience is longer.
 PAUSE_SECONDS = (0.5, 1.5)
+#: What the outage of a database stops, in the words of `outages`.
+TAKING, HEARING, RETRYING = "taking messages", "noting heartbeats", "retrying failed events"
 HEAD: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=LARGEST_INTEGER)])
 MARK: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(max_length=32)])
 TIME: TypeAdapter[datetime] = TypeAdapter(Moment)
@@ -40,12 +42,12 @@ def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
     except (DatabaseAway, Paused) as error:
         # Nothing could be kept, so the message goes back.
         if isinstance(error, DatabaseAway):
-            outages.began(log, consumer, "messages stay in the queue", error)
+            outages.began(log, consumer, TAKING, error)
         else:
             log.warning("%s", error)
         time.sleep(random.uniform(*PAUSE_SECONDS))
         raise Reject(str(error), requeue=True) from error
-    outages.ended(log, consumer)
+    outages.ended(log, consumer, TAKING)
     log.info("%s: %s", consumer, outcome)
 
 
@@ -56,18 +58,18 @@ def heartbeat(self: Task, *, consumer: str, authority: str, head: int, at: str, 
     if consumer not in conf.contexts():
         return
     if authority in signing.publishers(self.request.get(signing.VERIFIED)):
-        with _waiting(consumer):
+        with _waiting(consumer, HEARING):
             checkpoints.record_heartbeat(consumer, authority, position, time_there, of_round)
     else:
         body = json.dumps({"authority": authority, "head": head, "at": at})
-        with _waiting(consumer):
+        with _waiting(consumer, HEARING):
             parking.park_refused(consumer, {"task": HEARTBEAT}, body, FORGED)
 
 
 @shared_task(name="messaging.retry_due")
 def retry_due(*, consumer: str) -> None:
     """Try again the failed events whose time has come."""
-    with _waiting(consumer):
+    with _waiting(consumer, RETRYING):
         for parked_id in retries.due(consumer):
             parked = retries.attempt(consumer, parked_id)
             if parked is not None:
@@ -75,7 +77,7 @@ def retry_due(*, consumer: str) -> None:
 
 
 @contextmanager
-def _waiting(consumer: str) -> Iterator[None]:
+def _waiting(consumer: str, work: str) -> Iterator[None]:
     """Around work that comes again by itself: while the database takes nothing it is left for the next time."""
     try:
         yield
@@ -83,6 +85,6 @@ def _waiting(consumer: str) -> Iterator[None]:
         if not (isinstance(error, DatabaseAway) or databases.takes_nothing(error)):
             raise
         databases.let_go()
-        outages.began(log, consumer, "its database takes nothing", said(error))
+        outages.began(log, consumer, work, said(error))
     else:
-        outages.ended(log, consumer)
+        outages.ended(log, consumer, work)

@@ -42,7 +42,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 @dataclass
 class Watch:
     """What tending remembers of one authority. `token`: the one that `client` shows. `told_live`: that the authority has heard that
-    the copy is live, and no bootstrap was seen since."""
+    the copy is live, and no bootstrap was seen since. One of an earlier release ends its latest grant at each such report."""
 
     client: AuthorityClient
     token: str = ""
@@ -102,13 +102,13 @@ class Tending:
                 self._attend(authority, watch)
             except Exception as error:
                 if databases.unusable(error):
-                    self._wait(watch, error)
+                    self._wait(authority, watch, error)
                     continue
                 # A cache that can't take what comes: the next look may bring what it can, and other copies need their looks.
                 log.exception("%s: its copy of %s can't be tended now", self.consumer, authority)
                 self._rest(watch)
             else:
-                outages.ended(log, self.consumer)
+                outages.ended(log, self.consumer, _work(authority))
 
     def _attend(self, authority: str, watch: Watch) -> None:
         try:
@@ -123,9 +123,9 @@ class Tending:
         else:
             watch.pause = FIRST_PAUSE_SECONDS
 
-    def _wait(self, watch: Watch, error: Exception) -> None:
+    def _wait(self, authority: str, watch: Watch, error: Exception) -> None:
         """The consumer's database can't be used now: neither what is pulled nor that an authority is away can be noted."""
-        outages.began(log, self.consumer, "its database can't be used", said(error))
+        outages.began(log, self.consumer, _work(authority), said(error))
         connections[self.consumer].close()
         watch.quiet_until = time.monotonic() + watch.pause
 
@@ -243,7 +243,10 @@ class Tending:
         row = pulling.report(self.consumer, authority, client=watch.client, tell_live=not watch.told_live)
         watch.reported = time.monotonic()
         if row.state in (State.NEW, State.UNREACHABLE) and row.checkpoint >= row.head:
-            Subscription.objects.using(self.consumer).filter(pk=authority, state=row.state).update(state=State.LIVE)
+            went: dict[str, str] = {"state": State.LIVE}
+            if row.state == State.NEW:
+                went["grant"] = watch.client.registration().get("grant", "")  # first, as `bootstrap` does
+            Subscription.objects.using(self.consumer).filter(pk=authority, state=row.state).update(**went)
             log.info("%s: its copy of %s is live", self.consumer, authority)
             row = pulling.report(self.consumer, authority, client=watch.client, tell_live=not watch.told_live)
         watch.told_live = watch.told_live or row.state == State.LIVE
@@ -264,6 +267,11 @@ class Tending:
     def _rest(self, watch: Watch) -> None:
         watch.quiet_until = time.monotonic() + watch.pause * random.uniform(0.5, 1.5)
         watch.pause = min(watch.pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+def _work(authority: str) -> str:
+    """What the outage of a database stops, in the words of `outages`."""
+    return f"tending its copy of {authority}"
 
 
 def _far(moment: datetime, now: datetime, seconds: float) -> bool:

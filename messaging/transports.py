@@ -6,11 +6,12 @@ from kombu.transport import TRANSPORT_ALIASES
 #: kombu's transports, and what we put in their place.
 OURS = {
     "kombu.transport.redis:Transport": "messaging.redis_transport:Transport",
+    "kombu.transport.redis:SentinelTransport": "messaging.redis_transport:SentinelTransport",
     "kombu.transport.pyamqp:Transport": "messaging.amqp_transport:Transport",
     "kombu.transport.pyamqp:SSLTransport": "messaging.amqp_transport:SSLTransport",
 }
 
 
 def install() -> None:
-    """Make every URL of Redis and RabbitMQ use ours."""
+    """Make every URL of Redis, Redis Sentinel and RabbitMQ use ours."""
     TRANSPORT_ALIASES.update({alias: OURS[path] for alias, path in TRANSPORT_ALIASES.items() if path in OURS})

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 PAUSE_SECONDS = (0.5, 1.5)
 
 
+#: What the outage of a database stops, in the words of `outages`.
+PARKING = "parking unreadable messages"
+
 #: Celery's loggers that tell of the connection, and its line about each message that was in hand as it broke.
 TALKATIVE = (
     "celery.worker.consumer.consumer",
@@ -63,14 +66,14 @@ def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None
             parking.park_refused(context, headers, body, reason)
     except Exception as error:
         if databases.takes_nothing(error):
-            outages.began(log, context, "what can't be read isn't parked and goes back to the queue", said(error))
+            outages.began(log, context, PARKING, said(error))
         else:
             log.exception("a message for %s could not be parked; it goes back to the queue", context)
         time.sleep(random.uniform(*PAUSE_SECONDS))
         return False
     finally:
         connections[context].close()  # this is the worker's main process; its children must not inherit a connection
-    outages.ended(log, context)
+    outages.ended(log, context, PARKING)
     log.warning("%s: parked a message: %s", context, reason)
     return True
 

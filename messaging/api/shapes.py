@@ -66,6 +66,13 @@ class ChangesQuery(serializers.Serializer[Any]):
     live = serializers.BooleanField(
         default=False, help_text="With `checkpoint`: the consumer has gone live there, which ends its bootstrap."
     )
+    grant = serializers.RegexField(
+        r"^[0-9a-f]{0,16}$",
+        required=False,
+        allow_blank=True,
+        help_text="With `live`: the registration's `grant`, read before the consumer went live. A bootstrap that was opened since "
+        "stays open. Without it, any is ended.",
+    )
     floor = Position(
         required=False,
         help_text="The `floor` that was told with `since=0`, when the consumer began its copy; 0 before. What was purged up to "
@@ -249,6 +256,9 @@ class RegistrationSerializer(serializers.Serializer[Any]):
     bootstrap_open = serializers.BooleanField(help_text="Whether it may read the feed from the beginning.")
     bootstrap_closes_at = serializers.DateTimeField(
         allow_null=True, help_text="When that ends by itself; null: with its success. Closed: null says that it went live."
+    )
+    grant = serializers.CharField(
+        allow_blank=True, help_text="Which opening of its bootstrap was the last, to be sent with `live`; empty: the registration."
     )
     bootstrapped_to = serializers.IntegerField(min_value=0, max_value=LAST_POSITION, help_text="Where it last went live.")
     checkpoint = serializers.IntegerField(

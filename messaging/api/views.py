@@ -102,7 +102,7 @@ class ChangesView(ConsumerView):
         if "marks" in asked:
             told = self.history(consumer, asked["marks"], min(page.next, page.head), reports="checkpoint" in asked)
         if "checkpoint" in asked:
-            self.note(consumer, min(asked["checkpoint"], page.head), live=asked["live"])
+            self.note(consumer, min(asked["checkpoint"], page.head), live=asked["live"], grant=asked.get("grant"))
         told |= {"head": page.head, "next": page.next, "time": page.time, "results": Written.list_of(page.results)}
         return Response({**told, "floor": floor} if "floor" in asked else told)  # older consumers know four keys and no fifth
 
@@ -119,13 +119,13 @@ class ChangesView(ConsumerView):
             "reported": consumer.checkpoint if reports and not consumer.bootstrap_open else None,
         }
 
-    def note(self, consumer: Consumer, checkpoint: int, *, live: bool) -> None:
+    def note(self, consumer: Consumer, checkpoint: int, *, live: bool, grant: str | None) -> None:
         """What a consumer reports of itself. Nobody has more than there is: a checkpoint past the head would let retention delete
         what is still to come, and close the feed up to there."""
         registry.report_checkpoint(authority=self.alias, name=consumer.name, checkpoint=checkpoint)
         if live and consumer.bootstrap_open:
             try:
-                grants.close_bootstrap(authority=self.alias, name=consumer.name, position=checkpoint)
+                grants.close_bootstrap(authority=self.alias, name=consumer.name, position=checkpoint, opened=grant)
             except NotRegistered as error:  # while it waited
                 raise AuthenticationFailed({"reason": "unknown_token", "detail": str(error)}) from None
 

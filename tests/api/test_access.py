@@ -140,6 +140,24 @@ def test_a_closed_grant_refuses_the_beginning_and_says_how_to_open_it(users_api,
     assert len(users_api.changes(0)["results"]) == 12
 
 
+def test_a_late_report_of_being_live_leaves_a_grant_open_that_was_opened_since(users_api, users):
+    was = users_api.get("registration/").json()["grant"]
+    grants.open_bootstrap(authority="users", name="billing", ttl=HOUR)
+    users_api.changes(12, checkpoint=12, live="true", grant=was)
+    assert len(users_api.changes(0)["results"]) == 12
+    Consumer.objects.using("users").update(bootstrap_closes_at=timezone.now())
+    assert users_api.changes(12)["results"] == []  # where it went live is noted: unused, the grant takes nothing away
+    grants.open_bootstrap(authority="users", name="billing", ttl=HOUR)
+    users_api.changes(12, checkpoint=12, live="true", grant=users_api.get("registration/").json()["grant"])
+    assert refused(users_api.get("changes/?since=0")) == (403, "bootstrap_closed")
+
+
+def test_a_report_of_an_earlier_release_ends_any_grant(users_api, users):
+    grants.open_bootstrap(authority="users", name="billing", ttl=HOUR)
+    users_api.changes(12, checkpoint=12, live="true")
+    assert refused(users_api.get("changes/?since=0")) == (403, "bootstrap_closed")
+
+
 def test_a_grant_ends_with_its_time(users_api, users):
     Consumer.objects.using("users").update(bootstrap_closes_at=timezone.now())
     assert refused(users_api.get("changes/?since=0")) == (403, "bootstrap_closed")

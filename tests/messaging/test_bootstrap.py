@@ -15,6 +15,7 @@ from messaging import bootstrap, differences, feed, grants, locking, mending, pu
 from messaging.client import AuthorityClient
 from messaging.errors import AlreadyRunning, BelowFloor, Denied, Unreachable
 from messaging.models import Consumer, Ledger, Sequence, Subscription
+from messaging.tending import Tending
 from users.models import User
 from users.seeding import demo_users, save
 from users.services import user_erase, user_reactivate, user_suspend
@@ -162,6 +163,31 @@ def test_without_a_grant_it_is_refused_and_nothing_is_begun(api):
         run()
     assert refused.value.reason == "bootstrap_closed"
     assert Subscription.objects.using("billing").get().state == "new"
+
+
+def test_a_grant_that_was_opened_for_the_next_one_outlives_a_tending_that_starts_anew(api):
+    seed(6)
+    run(from_now=True)
+    grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
+    Tending("billing").look()  # it hasn't told yet that the copy is live
+    consumer = Consumer.objects.using("users").get(pk="billing")
+    assert (consumer.reported_at is not None, grants.grant(consumer)) == (True, "open")
+    assert run().verdict == "in_sync"
+    assert equal()
+
+
+def test_a_grant_that_is_opened_while_it_goes_live_stays_open(api, monkeypatch):
+    def opens(step):
+        if step == "bootstrap.live":
+            grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
+
+    seed(3)
+    with monkeypatch.context() as opening:
+        opening.setattr(steps, "listeners", [opens])
+        run()
+    assert grants.grant(Consumer.objects.using("users").get(pk="billing")) == "open"
+    run()  # which went live after it
+    assert grants.grant(Consumer.objects.using("users").get(pk="billing")) == "closed"
 
 
 def test_a_copy_that_was_begun_from_now_gets_its_past_when_it_is_opened_again(api):

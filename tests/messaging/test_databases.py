@@ -47,7 +47,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture(autouse=True)
 def _nothing_was_said_yet():
-    outages._away.clear()
+    outages._stopped.clear()
 
 
 def events(number):
@@ -142,7 +142,7 @@ def test_tending_waits_says_it_once_and_goes_on(api, caplog):
     tending._watches["users"].quiet_until = 0.0
     tending.look()
     assert set(CachedUser.objects.using("billing").values_list("status", flat=True)) == {"suspended"}
-    said = [record.getMessage() for record in caplog.records if "database" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "tending its copy of users" in record.getMessage()]
     assert [record for record in caplog.records if record.exc_info] == []
     assert len(said) == 2, said
 
@@ -152,7 +152,7 @@ def test_tending_survives_an_authority_that_is_away_too(api, settings, caplog):
     Subscription.objects.using("billing").create(authority="users", state="live", checkpoint=1, head=1)
     with read_only("billing"):
         Tending("billing").look()
-    assert "its database can't be used" in caplog.text
+    assert "tending its copy of users doesn't work" in caplog.text
 
 
 STATES = {
@@ -242,3 +242,25 @@ def test_a_full_disk_is_believed_though_a_write_that_changes_nothing_goes_well(m
             retries.attempt("billing", parked.pk)
     parked.refresh_from_db(using="billing")
     assert (parked.state, parked.attempts) == ("retrying", 1)
+
+
+def test_a_full_disk_that_takes_a_heartbeat_still_takes_no_messages(monkeypatch, caplog):
+    def fail(*arguments):
+        raise full()
+
+    def said():
+        return [record.levelname for record in caplog.records if record.name == "messaging.tasks"]
+
+    caplog.set_level(logging.INFO, "messaging.tasks")
+    monkeypatch.setattr(tasks, "PAUSE", (0.0, 0.0))
+    monkeypatch.setattr(signing, "publishers", lambda verified: ["users"])
+    with monkeypatch.context() as patch:
+        patch.setattr(handlers, "run", fail)
+        for _ in range(2):
+            with pytest.raises(Reject):
+                tasks.deliver.run(consumer="billing", events=events(1))
+            tasks.heartbeat.run(consumer="billing", authority="users", head=3, at=datetime.now(UTC).isoformat())
+            tasks.retry_due.run(consumer="billing")
+    assert said() == ["WARNING"]
+    tasks.deliver.run(consumer="billing", events=events(1))
+    assert "billing: taking messages works again" in caplog.text

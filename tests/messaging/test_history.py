@@ -20,6 +20,7 @@ from messaging import (
     engines,
     history,
     inbox,
+    lookup,
     marks,
     mending,
     pulling,
@@ -38,7 +39,7 @@ from tests.commands.calling import call
 from tests.messaging.backups import Backup
 from users.models import User
 from users.seeding import demo_users, save
-from users.services import user_change_email, user_erase, user_suspend
+from users.services import user_change_email, user_erase, user_register, user_suspend
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 MINUTE = timedelta(minutes=1)
@@ -239,6 +240,17 @@ def test_an_authority_that_was_set_back_to_before_it_was_asked_is_noticed(tendin
     assert CachedUser.objects.using("billing").get(pk=users()[0].pk).status == "suspended"
     backup.restore()
     Invoice.objects.using("billing").all().delete()
+    pulling.report("billing", "users")
+
+    assert_doubtful()
+
+
+def test_an_authority_that_was_set_back_to_before_a_miss_was_looked_up_is_noticed(tending):
+    """A user who registered after the copy's checkpoint, found on a miss: no event and no page brought them."""
+    backup = Backup("users")
+    lost = user_register(email="lost@example.org", name="Lost")
+    assert lookup.find("billing", "users", lost.pk) is not None
+    backup.restore()
     pulling.report("billing", "users")
 
     assert_doubtful()
@@ -589,6 +601,32 @@ def test_no_repair_lifts_a_tombstone(tending, authority_wins):
         *(str(user.pk), "erased_here"),
         *("active", "erased"),
     )
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+def test_a_tombstone_that_a_restored_authority_does_not_know_was_not_purged(tending, noticed):
+    """The user registered after the backup, and was erased. A later backup knows them alive."""
+    before = Backup("users")
+    lost = user_register(email="lost@example.org", name="Lost")
+    deliver()
+    later = Backup("users")
+    user_erase(user_id=lost.pk)
+    deliver()
+    before.restore()
+    if noticed:
+        pulling.report("billing", "users")
+    reconcile.watch("billing", "users")
+    assert CachedUser.objects.using("billing").get(pk=lost.pk).status == "erased"
+    assert bool(copy().doubt) != noticed  # the look noticed it, or compared what was in doubt
+    tending.look()
+    assert not copy().doubt
+    mending.repair("billing", "users", reconcile.watch("billing", "users"))
+    assert CachedUser.objects.using("billing").get(pk=lost.pk).status == "erased"
+
+    later.restore()
+    pulling.catch_up("billing", "users")
+    found = reconcile.compare("billing", "users")
+    assert (found.counts["erased_here"], [row["id"] for row in found.rows]) == (1, [str(lost.pk)])
 
 
 def test_a_copy_that_differs_only_in_who_is_erased_here_is_in_doubt_no_more(tending):
