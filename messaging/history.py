@@ -62,6 +62,12 @@ def unverified(row: Subscription) -> bool:
     return bool(_runs(_entries(row))[1])
 
 
+def reportable(row: Subscription) -> int:
+    """The checkpoint that an authority may hear. It forgets marks below that, so one that is still to be shown bounds it: where
+    events carried no marks, as those of a relay of the last release, the end of the line is behind the checkpoint."""
+    return min([row.checkpoint, *(position for position, _ in shown(row))])
+
+
 def adopt(row: Subscription, rounds: Iterable[tuple[int, str, str]]) -> None:
     """Note (position, mark, mark of the round before) of what was applied. The caller saves the row."""
     if row.doubt:

@@ -141,7 +141,7 @@ def report(consumer: str, authority: str, *, client: Authority | None = None, te
 def _contact(row: Subscription, consumer: str, client: Authority, *, tell: bool, live: bool) -> Subscription:
     """Ask the authority how this copy stands; `tell`: with what it has."""
     authority, at, pairs = row.authority, row.checkpoint, history.shown(row)
-    told: dict[str, Any] = {"checkpoint": at, "live": live or None} if tell else {}
+    told: dict[str, Any] = {"checkpoint": history.reportable(row), "live": live or None} if tell else {}
     try:
         page = client.changes(at, limit=1, until=at, floor=row.floor, marks=spelled(pairs), **told)
     except Denied as error:
