@@ -239,8 +239,7 @@ def _finished(
     if verdict != "drift":
         _update(consumer, authority, state=State.LIVE, bootstrap_head=None)
         steps.reach("bootstrap.live")
-        checkpoint = pulling.subscribed(consumer, authority).checkpoint
-        client.changes(checkpoint, limit=1, until=checkpoint, checkpoint=checkpoint, live=True)  # which closes the grant
+        pulling.report(consumer, authority, client=client)  # which closes the grant
     state = pulling.subscribed(consumer, authority).state
     return Bootstrapped(state, counting.rows, counting.pages, _speed(began, counting), resumed, verdict)
 
