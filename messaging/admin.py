@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F
 from django.http import HttpRequest
 from django_outbox_pattern import admin as outbox_pattern_admin  # noqa: F401  (so that its registrations are there to be undone)
+from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published, Received
 
 from messaging.admin_base import ContextAdmin, ReadOnlyAdmin, pretty, short
@@ -19,7 +20,6 @@ from messaging.admin_parked import HandledType, ParkedAdmin
 from messaging.admin_register import ConsumerAdmin, IncidentAdmin, RepairAdmin, SubscriptionAdmin
 from messaging.contracts import DomainEvent
 from messaging.models import Consumer, Incident, Ledger, Ownership, Parked, Repair, Subscription
-from messaging.outbox_pattern import FAILED, SENT, WAITING
 
 __all__ = ["ContextAdmin", "ReadOnlyAdmin", "register"]
 
@@ -42,7 +42,7 @@ class PublishedType(admin.SimpleListFilter):
 
 
 #: What became of a recorded event.
-STATES = {WAITING: "waiting", SENT: "sent", FAILED: "can't be sent"}
+STATES = {StatusChoice.SCHEDULE: "waiting", StatusChoice.SUCCEEDED: "sent", StatusChoice.FAILED: "can't be sent"}
 
 
 class Sending(admin.SimpleListFilter):
@@ -104,7 +104,7 @@ class OutboxAdmin(ReadOnlyAdmin):
 
     @admin.display(ordering="status")
     def state(self, row: Published) -> str:
-        return STATES.get(row.status, str(row.status))
+        return STATES.get(StatusChoice(row.status), str(row.status))
 
     def error(self, row: Published) -> str:
         return str(_of(row.headers, "error"))

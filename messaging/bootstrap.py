@@ -233,9 +233,7 @@ def _finished(
         grant = client.registration().get("grant", "")
         _update(consumer, authority, state=State.LIVE, bootstrap_head=None, grant=grant)
         steps.reach("bootstrap.live")
-        row = pulling.subscribed(consumer, authority)
-        at = row.checkpoint
-        client.changes(at, limit=1, until=at, checkpoint=at, live=True, grant=row.grant)  # which closes the grant
+        pulling.report(consumer, authority, client=client)  # which closes the grant
     state = pulling.subscribed(consumer, authority).state
     return Bootstrapped(state, counting.rows, counting.pages, _speed(began, counting), resumed, verdict)
 

@@ -76,8 +76,12 @@ def too_large(event: Any) -> str:
 
 
 def messages(rows: Sequence[Sendable], consumer: Consumer, largest: int = LARGEST_MESSAGE_BYTES) -> Iterator[list[dict[str, Any]]]:
-    """The consumer's copies, in messages of at most `largest` bytes (or one event): its event types, and its fields of each."""
+    """The consumer's copies, in messages of at most `largest` bytes (or one event): its event types, and its fields of each.
+
+    Only who has shown marks gets any. For others the authority forgets them at once, and would refuse a pair that is shown later.
+    """
     types, fields = set(consumer.types), set(consumer.fields)
+    hidden = () if consumer.marks else ("mark", "markbefore")
     message: list[dict[str, Any]] = []
     size = 0
     for row in rows:
@@ -87,7 +91,10 @@ def messages(rows: Sequence[Sendable], consumer: Consumer, largest: int = LARGES
             yield message
             message, size = [], 0
         data = row.event["data"]
-        message.append({**row.event, "data": {name: data[name] for name in data if name in fields}})
+        copy = {**row.event, "data": {name: data[name] for name in data if name in fields}}
+        for name in hidden:
+            copy.pop(name, None)
+        message.append(copy)
         size += row.size
     if message:
         yield message

@@ -4,7 +4,8 @@
 is known to belong to it where the authority said so at a contact, or where it is the predecessor of such a round. Rounds that go
 on from the highest of these continue the line. Any other one may be of another history, and waits for a contact. Each contact shows
 the end of the line and of every run beside it. Where the authority issued all of them, there is one history; else the copy is
-*doubtful*, and no decision counts it as fresh until a comparison has found both sides equal.
+*doubtful*, and no decision counts it as fresh until a comparison has found both sides equal. None in the place of the list: the
+authority's release sends no marks.
 """
 
 from collections.abc import Iterable, Sequence
@@ -60,6 +61,12 @@ def pairs_to_show(row: Subscription) -> list[Pair]:
 def unverified(row: Subscription) -> bool:
     """Whether something was applied of which it isn't known that it belongs to the same history."""
     return bool(_runs(_entries(row))[1])
+
+
+def reportable(row: Subscription) -> int:
+    """The checkpoint that an authority may hear. It forgets marks below that, so one that is still to be shown bounds it: where
+    events carried no marks, as those of a relay of the last release, the end of the line is behind the checkpoint."""
+    return min([row.checkpoint, *(position for position, _ in pairs_to_show(row))])
 
 
 def adopt(row: Subscription, rounds: Iterable[tuple[int, str, str]]) -> None:
@@ -123,7 +130,7 @@ def begin_doubt(row: Subscription, reason: str) -> None:
         incidents.set_back(str(row._state.db), row.authority, reason)
 
 
-def end_doubt(consumer: str, authority: str, since: datetime, head: int, mark: str) -> bool:
+def end_doubt(consumer: str, authority: str, since: datetime, head: int, mark: str | None) -> bool:
     """Both sides were found equal by a comparison that began after the doubt of `since`, when the authority was at `head`: the copy
     has all of its history up to there. False where another doubt has come up."""
     with transaction.atomic(using=consumer):
@@ -132,7 +139,7 @@ def end_doubt(consumer: str, authority: str, since: datetime, head: int, mark: s
             return False
         row.doubt, row.doubtful_since, row.behind_since = "", None, None
         row.checkpoint, row.head, row.ahead = head, head, []
-        row.marks = [[head, mark, "", True]] if mark else None
+        row.marks = None if mark is None else [[head, mark, "", True]] if mark else []
         row.save(using=consumer)
         incidents.settled(consumer, authority)
     return True
@@ -176,7 +183,7 @@ def _keep(row: Subscription, found: Iterable[Entry]) -> None:
     if len(kept) > MOST_ROUNDS:
         begin_doubt(row, f"Too much came from {row.authority} without a contact to verify it.")
         return
-    row.marks = [list(entry) for entry in kept] or None
+    row.marks = [list(entry) for entry in kept]
 
 
 def _fewer(entries: list[Entry]) -> list[Entry]:

@@ -139,7 +139,7 @@ def report(consumer: str, authority: str, *, client: AuthorityClient | None = No
 def _contact(row: Subscription, consumer: str, client: AuthorityClient, *, tell: bool, live: bool) -> Subscription:
     """Ask the authority how this copy stands; `tell`: with what it has."""
     authority, at, pairs = row.authority, row.checkpoint, history.pairs_to_show(row)
-    told: dict[str, Any] = {"checkpoint": at} if tell else {}
+    told: dict[str, Any] = {"checkpoint": history.reportable(row)} if tell else {}
     if live:
         told |= {"live": True, "grant": row.grant}
     try:

@@ -79,7 +79,7 @@ def compare(
         if not found.differing:
             incidents.drift(consumer, authority, [])
         if since and place and settled:
-            history.end_doubt(consumer, authority, since, place.head, place.mark or "")
+            history.end_doubt(consumer, authority, since, place.head, place.mark)
     except (Unreachable, Denied) as error:
         found.verdict, found.error = "unreachable", error
     finally:

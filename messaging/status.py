@@ -21,6 +21,9 @@ from messaging.texts import said
 #: The kinds of drift, in the order in which they are told; PostgreSQL keeps JSON's keys in one of its own.
 KINDS = ("missing", "stale", "corrupt", "ghost", "ahead", "erased_here")
 
+#: States of a copy that has asked its authority.
+CONTACTED = (Subscription.State.LIVE, Subscription.State.UNREACHABLE)
+
 #: The state of a copy that is in doubt, whatever its subscription's.
 DOUBTFUL = "doubtful"
 
@@ -33,7 +36,7 @@ class ConsumerState:
     where the consumer keeps none and only acts on events, `lag`, `staleness_seconds` and `drift` are None. `drift` is the number of
     rows that the last comparison found to differ, `drift_by_kind` what they were; None: never compared. `incidents`: open ones;
     `restored`: what there is to say of a side that was set back to a backup; while the copy is in doubt for it, `state` is
-    "doubtful".
+    "doubtful". `marks`: whether the other side knows of marks, by which a restored database is noticed.
     """
 
     consumer: str
@@ -48,6 +51,7 @@ class ConsumerState:
     drift: int | None = None
     incidents: int | None = None
     restored: str | None = None
+    marks: bool | None = None
     drift_by_kind: dict[str, int] | None = None
     compared_at: datetime | None = None
     last_repair_at: datetime | None = None
@@ -113,6 +117,7 @@ def _place(consumer: str, authority: str, row: Subscription | None, head: int | 
         "state": DOUBTFUL if row.doubt else row.state,
         "lag": staleness.behind(row, head),
         "staleness_seconds": None if age is None else round(age.total_seconds(), 1),
+        "marks": None if row.marks is None and row.state not in CONTACTED else row.marks is not None,
         "drift": None if row.drift is None else sum(row.drift.get(kind, 0) for kind in KINDS),
         "drift_by_kind": None if row.drift is None else {kind: row.drift[kind] for kind in KINDS if kind in row.drift},
         "compared_at": row.compared_at,
@@ -145,11 +150,13 @@ def _heads() -> dict[str, int]:
     return heads
 
 
-def _registers() -> dict[str, set[str]]:
-    registers = {}
+def _registers() -> dict[str, dict[str, bool | None]]:
+    """Each authority's consumers, and whether they know of marks: None for one that never reported, as it keeps no copy."""
+    registers: dict[str, dict[str, bool | None]] = {}
     for authority in conf.contexts():
         with reading(authority):
-            registers[authority] = set(Consumer.objects.using(authority).values_list("name", flat=True))
+            found = Consumer.objects.using(authority).values_list("name", "marks", "checkpoint")
+            registers[authority] = {name: None if checkpoint is None else marks for name, marks, checkpoint in found}
     return registers
 
 
@@ -175,11 +182,11 @@ def _restored(consumer: str) -> dict[str, str]:
     return dict(found.values_list("authority", "summary"))
 
 
-def _elsewhere(heads: dict[str, int], registers: dict[str, set[str]]) -> Iterator[ConsumerState]:
+def _elsewhere(heads: dict[str, int], registers: dict[str, dict[str, bool | None]]) -> Iterator[ConsumerState]:
     here = set(conf.contexts())
     for authority, consumers in registers.items():
-        for consumer in sorted(consumers - here):
-            yield ConsumerState(consumer, authority, "elsewhere", registered=True, head=heads[authority])
+        for consumer in sorted(consumers.keys() - here):
+            yield ConsumerState(consumer, authority, "elsewhere", registered=True, head=heads[authority], marks=consumers[consumer])
 
 
 @contextmanager

@@ -101,6 +101,8 @@ class ChangesView(ConsumerView):
         told: dict[str, Any] = {}
         if "marks" in asked:
             told = self.history(consumer, asked["marks"], min(page.next, page.head), reports="checkpoint" in asked)
+        elif "checkpoint" in asked and consumer.marks:  # it went back to a release without marks, whose workers refuse them
+            Consumer.objects.using(self.alias).filter(pk=consumer.pk).update(marks=False)
         if "checkpoint" in asked:
             self.note(consumer, min(asked["checkpoint"], page.head), live=asked["live"], grant=asked.get("grant"))
         told |= {"head": page.head, "next": page.next, "time": page.time, "results": Written.list_of(page.results)}

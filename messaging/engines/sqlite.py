@@ -149,8 +149,9 @@ def _unique(connection: BaseDatabaseWrapper, tracked: Tracked) -> list[list[str]
 
 class KeptTriggers:
     """An execute wrapper for a `migrate`: a table of Django's making anew gets its triggers back at once, so that a data migration
-    behind it is counted. And SQLite drops no column while any trigger names it, so triggers step aside for that. Those that no
-    longer fit are left out; `migrate` installs the new ones when it ends."""
+    behind it is counted. And SQLite drops no column while any trigger names it, nor gives a new table the name of one that was
+    dropped while another table's trigger names that, so triggers step aside for both. Those that no longer fit are left out;
+    `migrate` installs the new ones when it ends."""
 
     def __init__(self) -> None:
         self.dropped: dict[str, list[tuple[str, str]]] = {}
@@ -161,13 +162,14 @@ class KeptTriggers:
             kept = triggers(connection, drop["table"], "messaging_")
             if kept:
                 self.dropped[drop["table"]] = kept
-        aside = self._put_aside(connection) if isinstance(sql, str) and _DROP_COLUMN.match(sql) else ()
+        renamed = _RENAME.fullmatch(sql) if isinstance(sql, str) else None
+        aside = self._put_aside(connection) if renamed or (isinstance(sql, str) and _DROP_COLUMN.match(sql)) else ()
         try:
             result = execute(sql, params, many, context)
         finally:
             for table in aside:
                 self._restore(connection, table)
-        if isinstance(sql, str) and (renamed := _RENAME.fullmatch(sql)):
+        if renamed:
             self._restore(connection, renamed["table"])
         return result
 

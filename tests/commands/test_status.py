@@ -144,6 +144,32 @@ def test_a_consumer_in_another_process():
     assert (row["state"], row["checkpoint"], row["lag"], row["parked"]) == ("elsewhere", None, None, None)
 
 
+def test_an_authority_without_marks_is_told():
+    row = Subscription.objects.using("billing").create(authority="users")
+    assert billing_of(call("status", "--json"))["marks"] is None  # it wasn't heard yet
+    row.state = "live"
+    row.save(using="billing")
+    assert billing_of(call("status", "--json"))["marks"] is False
+    assert "users sends no marks, so it runs an earlier release: a restore of its database may go unnoticed." in call("status").out
+    row.marks = []
+    row.save(using="billing")
+    assert billing_of(call("status", "--json"))["marks"] is True
+    assert "no marks" not in call("status").out
+
+
+def test_a_consumer_elsewhere_without_marks_is_told():
+    words = ("--fields", "status", "--types", "users.user.created.v1")
+    call("consumers", "register", "shipping", "--to", "users", *words)
+    entry = Consumer.objects.using("users").filter(pk="shipping")
+    assert "no marks" not in call("status").out  # it never reported
+    entry.update(checkpoint=0)
+    assert (
+        "shipping shows no marks, so it runs an earlier release: a restore of its database may go unnoticed." in call("status").out
+    )
+    entry.update(marks=True)
+    assert "no marks" not in call("status").out
+
+
 def test_queues():
     with current_app.connection_for_write() as connection:
         queue = queues.queue("billing").bind(connection.default_channel)

@@ -381,6 +381,16 @@ def reported(rounds: int = 3) -> None:
         marks.prune("users")
 
 
+def lost(changes):
+    """A contact that the authority hears, and whose answer the consumer doesn't."""
+
+    def ask(self, *args, **asked):
+        changes(self, *args, **asked)
+        raise Unreachable("its answer was lost")
+
+    return ask
+
+
 def assert_fresh() -> None:
     assert copy().doubt == ""
     heartbeat()
@@ -432,14 +442,8 @@ def test_what_the_feed_brought_before_the_broker_did_causes_no_doubt(tending):
 def test_an_answer_that_was_lost_lets_no_mark_go_that_is_still_to_be_shown(tending, monkeypatch):
     change(4)
     arrive(3, 1)
-    changes = AuthorityClient.changes
-
-    def lost(self, *args, **asked):
-        changes(self, *args, **asked)
-        raise Unreachable("its answer was lost")
-
     with monkeypatch.context() as broken:
-        broken.setattr(AuthorityClient, "changes", lost)
+        broken.setattr(AuthorityClient, "changes", lost(AuthorityClient.changes))
         with pytest.raises(Unreachable):
             pulling.report("billing", "users")
     marks.prune("users")
@@ -515,6 +519,59 @@ def test_a_consumer_of_the_last_release_gets_heartbeats_that_it_understands(api)
     client.changes(0, limit=1, marks="")
     client.close()
     assert Consumer.objects.using("users").get(pk="billing").marks
+
+
+def test_a_consumer_that_went_back_to_the_last_release_is_sent_none(tending):
+    client = AuthorityClient("users", "billing")
+    client.changes(copy().checkpoint, limit=1, checkpoint=copy().checkpoint)
+    client.close()
+    assert not Consumer.objects.using("users").get(pk="billing").marks
+    reported()
+    assert Consumer.objects.using("users").get(pk="billing").marks
+
+
+def test_a_consumer_that_has_shown_no_marks_is_sent_none(tending):
+    """Its new worker begins beside an old one, and its `tend` is an old one for a while: the authority keeps no marks for it."""
+    Consumer.objects.using("users").update(marks=False)
+    Subscription.objects.using("billing").update(marks=None)
+    for _ in range(2):
+        change(1)
+        deliver()
+        change(1)
+        arrive()  # to the old worker
+    marks.prune("users")
+    pulling.catch_up("billing", "users")
+    reported()
+    assert_fresh()
+
+
+def test_an_answer_that_was_lost_after_events_without_marks_lets_no_mark_go_that_is_still_to_be_shown(tending, monkeypatch):
+    Consumer.objects.using("users").update(marks=False)  # what follows was sent before its first contact
+    change(2)
+    deliver()
+    Consumer.objects.using("users").update(marks=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(AuthorityClient, "changes", lost(AuthorityClient.changes))
+        with pytest.raises(Unreachable):
+            pulling.report("billing", "users")
+    marks.prune("users")
+    reported()
+    assert_fresh()
+
+
+def test_rounds_of_a_program_that_leaves_no_marks_cause_no_doubt(tending):
+    """On SQLite a program of the last release stamps without them until it is restarted."""
+    before = sequencer.head("users")
+    change(2)
+    Mark.objects.using("users").filter(position__gt=before).delete()
+    deliver()
+    reported()
+    assert_fresh()
+    change(1)
+    deliver()
+    reported()
+    assert history.pairs_to_show(copy())[0][0] == sequencer.head("users")
+    assert_fresh()
 
 
 def test_each_round_leaves_a_mark_that_names_the_one_before(tending):

@@ -44,3 +44,20 @@ def test_a_database_that_went_back_stamps_and_leaves_marks_when_it_is_forward_ag
     first, second = Mark.objects.using("users").order_by("position")
     assert (first.position, first.first, first.previous) == (1, 1, "")
     assert (second.position, second.first, second.previous) == (2, 2, first.mark)
+
+
+def test_sqlite_makes_the_ledger_anew_though_the_last_release_s_triggers_name_it() -> None:
+    if connections["users"].vendor != "sqlite":
+        pytest.skip("PostgreSQL adds a column to the table that is there")
+    call_command("migrate", "messaging", "0013", database="users", verbosity=0)
+    try:
+        with connections["users"].cursor() as cursor:
+            cursor.execute(
+                "CREATE TRIGGER messaging_ledger_users_user_insert AFTER INSERT ON users_user BEGIN "
+                "INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at) "
+                "VALUES ('users.user', NEW.id, 1, 0, 0, datetime('now')); END"
+            )
+    finally:
+        call_command("migrate", "messaging", database="users", verbosity=0)
+    one = user_register(email="one@example.org", name="One").pk
+    assert Ledger.objects.using("users").get(aggregate_id=str(one)).version == 1

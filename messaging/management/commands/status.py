@@ -40,6 +40,8 @@ class Command(BaseCommand):
             for row in consumers:
                 if row["restored"]:
                     self.stdout.write(printable(row["restored"]))
+                if row["marks"] is False:
+                    self.stdout.write(printable(_unmarked(row)))
         if any(row["depth"] is None for row in depths):
             raise Found("The broker doesn't answer, so nothing is delivered. Nothing is lost: events wait in the outbox.")
 
@@ -76,6 +78,12 @@ def _health(row: dict[str, Any]) -> dict[str, Any]:
         "drift": kinds if kinds is None else ", ".join(f"{number} {kind}" for kind, number in kinds.items() if number) or "none",
         "last_repair": None if repaired is None else f"{_age((timezone.now() - repaired).total_seconds())} ago",
     }
+
+
+def _unmarked(row: dict[str, Any]) -> str:
+    """What to say where the other side is of a release without marks."""
+    other, does = (row["consumer"], "shows") if row["state"] == "elsewhere" else (row["authority"], "sends")
+    return f"{other} {does} no marks, so it runs an earlier release: a restore of its database may go unnoticed."
 
 
 def _age(seconds: float) -> str:
