@@ -69,10 +69,10 @@ def reportable(row: Subscription) -> int:
     return min([row.checkpoint, *(position for position, _ in pairs_to_show(row))])
 
 
-def adopt(row: Subscription, rounds: Iterable[tuple[int, str, str]]) -> None:
+def adopt(row: Subscription, rounds: Sequence[tuple[int, str, str]]) -> None:
     """Note (position, mark, mark of the round before) of what was applied. The caller saves the row."""
-    if row.doubt:
-        return  # until a comparison has found both sides equal
+    if row.doubt or not rounds:  # in doubt until a comparison has found both sides equal
+        return
     entries = {entry.mark: entry for entry in _entries(row)}
     for position, mark, previous in rounds:
         known = entries.get(mark) or Entry(position, mark, previous, False)

@@ -29,7 +29,10 @@ def programs(procfile: str) -> dict[str, str]:
 
 
 class Deployment:
-    """The programs of a Procfile, and commands beside them. Nothing of the tests' own environment reaches them."""
+    """The programs of a Procfile, and commands beside them. Nothing of the tests' own environment reaches them. `project`: whose
+    code is started from now on, as that of a copy."""
+
+    project = ROOT
 
     def __init__(self, procfile: str, folder: Path, **environment: str) -> None:
         self.programs = programs(procfile)
@@ -46,7 +49,7 @@ class Deployment:
             for name in names or self.programs:
                 self.running[name] = subprocess.Popen(
                     ["sh", "-c", f"exec {self.programs[name]}"],
-                    cwd=ROOT,
+                    cwd=self.project,
                     env=self.environment,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -94,7 +97,7 @@ class Deployment:
         """Run a command, see it end with this exit code, and return the JSON of its last line, if it is that."""
         done = subprocess.run(
             ["python", "manage.py", *arguments],
-            cwd=ROOT,
+            cwd=self.project,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
