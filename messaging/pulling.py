@@ -61,7 +61,7 @@ def catch_up(
     progress: Callable[[int], None] = lambda done: None,
 ) -> Pulled:
     """Pull from the checkpoint to the head (or to `until`), and note what had come without an event. `source` is what
-    the rows say they came by: "repair" where nobody says, and "follow" where the cache is another owner's (`following`).
+    the rows say they came by: "repair" where nobody says, and "follow" where the cache is another owner's (`messaging.following`).
 
     Raises `Unreachable`, `Denied`, `BelowFloor` (`client`), `NoCache`. What was pulled before an error stays.
     """

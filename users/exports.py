@@ -133,7 +133,7 @@ def _read(path: Path, export: Export) -> None:
     except UnicodeDecodeError as error:
         raise UnreadableExport(f"{path} is not CSV in UTF-8: {error}.") from error
     except csv.Error as error:
-        if "field larger than" in str(error):
+        if "field larger than" in str(error):  # `csv` has one class for all its errors, and no code
             where = f"Line {reader.line_num}" if reader else "The first line"
             raise UnreadableExport(
                 f"{where} of {path} has a value of more than {csv.field_size_limit():,} characters. "

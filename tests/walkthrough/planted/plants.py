@@ -64,7 +64,7 @@ def upsert_whatever_the_version(upsert: ModuleType) -> None:
 
 
 def page_without_a_checkpoint(pulling: ModuleType) -> None:
-    """`take`: the page is applied, and the checkpoint stays where it was."""
+    """`apply_page`: the page is applied, and the checkpoint stays where it was."""
     real = pulling.checkpoints
 
     def advance_ranges(checkpoint: int, ahead: Any, positions: Any) -> Any:
