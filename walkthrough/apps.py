@@ -1,4 +1,7 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.utils.autoreload import BaseReloader, autoreload_started
 
 
 class WalkthroughConfig(AppConfig):
@@ -12,3 +15,8 @@ class WalkthroughConfig(AppConfig):
         faults.install()
         quiet.install()
         steps.listeners.append(bombs.listen)
+        autoreload_started.connect(self._watch)
+
+    def _watch(self, sender: BaseReloader, **signal: Any) -> None:
+        """`runserver` starts anew when a chapter's prose changes, as it does for code."""
+        sender.watch_dir(f"{self.path}/chapters", "**/*.md")

@@ -6,7 +6,7 @@ your own monolith. Its steps act on the running system and end in checks whose r
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,14 @@ class Step:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):
             raise ValueError(f"{self.name!r} can't be a step's name: small letters, digits and dashes.")
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a step does, as `steps.py` has it; `chapter.md` says the rest."""
+
+    run: Callable[["Stage"], None]
+    kind: Kind = Kind.DO
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,8 @@ class Window:
 
 @dataclass(frozen=True)
 class Chapter:
-    """See the module. `starts` brings the system into the chapter's starting state; texts are paragraphs, parted by empty lines,
-    with `code`, **bold** and [links](to-chapters) in them."""
+    """See the module. `starts` brings the system into the chapter's starting state. Texts are Markdown; `ending` is the heading of
+    `still_wrong`."""
 
     number: int
     slug: str
@@ -91,7 +99,8 @@ class Chapter:
     listings: tuple[Listing, ...] = ()
     trade_offs: tuple[TradeOff, ...] = ()
     advice: tuple[Advice, ...] = ()
-    windows: tuple[Window, ...] = field(default=())
+    windows: tuple[Window, ...] = ()
+    ending: str = "What is still wrong"
 
     def step(self, name: str) -> Step:
         """The step by that name; `KeyError` where there is none."""

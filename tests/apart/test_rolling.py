@@ -23,7 +23,7 @@ from users.models import User
 from users.seeding import demo_users, save
 from users.services import user_suspend
 from walkthrough import copying
-from walkthrough.chapters.c10_contract_steps import NEWER_BILLING, NEWER_USERS
+from walkthrough.chapters.c10_contract.steps import NEWER_BILLING, NEWER_USERS
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("registered")]
 V1, V2 = "users.user.suspended.v1", "users.user.suspended.v2"

@@ -10,9 +10,10 @@ from django.test import Client
 from django.utils.html import escape
 
 from tests.probes import wait_for
-from walkthrough import bar, kept, now, playing
+from walkthrough import bar, chapter_file, kept, now, playing
 from walkthrough.chapters import CHAPTERS
 from walkthrough.record import Check, Played, Said
+from walkthrough.templatetags.walkthrough_texts import phrase
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 HTMX = {"HX-Request": "true"}
@@ -31,6 +32,15 @@ def test_a_chapter_reads(client: Client, chapter) -> None:  # type: ignore[no-un
         assert f'id="play-{step.name}"' in html
     assert f'id="play-{playing.SETTING}"' in html
     assert 'src="http' not in html
+    for title in (*chapter_file.SECTIONS[:5], chapter.ending, *chapter_file.SECTIONS[6:]):
+        assert f">{title}</h2>" in html or f'aria-label="{title}"' in html, title
+    advised = [text for advice in chapter.advice for text in (advice.where, *advice.does.split("\n\n"))]
+    rows = [text for row in chapter.trade_offs for text in (row.choice, row.gains, row.costs)]
+    paragraphs = "\n\n".join((chapter.situation, chapter.change, chapter.still_wrong)).split("\n\n")
+    for text in (*paragraphs, *(step.says for step in chapter.steps), *advised, *rows, *(one.says for one in chapter.listings)):
+        assert phrase(text) in html, text
+    read = re.sub(r"<(pre|code).*?</\1>", "", html, flags=re.DOTALL)
+    assert re.findall(r'\]\(|\*\*|`|\{[A-Z]|href="\.\.', read) == []
 
 
 def test_an_unknown_chapter_or_step_is_404(client: Client) -> None:

@@ -55,9 +55,7 @@ def play(request: HttpRequest, number: int, step: str) -> HttpResponse:
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "walkthrough/_played.html", {"chapter": found, **_steps(found, refused)}, status=status)
     if refused:
-        return render(
-            request, "walkthrough/refused.html", {"chapter": found, "refused": refused, "chapters": CHAPTERS}, status=status
-        )
+        return render(request, "walkthrough/refused.html", {"chapter": found, "refused": refused}, status=status)
     return redirect(f"{reverse('walkthrough:chapter', args=[number])}#step-{step}")
 
 

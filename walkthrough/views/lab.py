@@ -20,7 +20,6 @@ from messaging.staleness import in_words
 from messaging.status import DOUBTFUL
 from messaging.texts import said as said_by
 from walkthrough import faults, made_up, presentation, programs, queueing
-from walkthrough.chapters import CHAPTERS
 from walkthrough.lab import charts, damage, processes, repairs, state, timeline
 from walkthrough.lab.history import HISTORY
 
@@ -48,7 +47,7 @@ EXPECTED = (
 @never_cache
 def lab(request: HttpRequest) -> HttpResponse:
     """The whole page. `?user=<id>` shows that user's story."""
-    return render(request, "walkthrough/lab.html", {"chapters": CHAPTERS, **_live(request)})
+    return render(request, "walkthrough/lab.html", _live(request))
 
 
 @require_safe
