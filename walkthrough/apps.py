@@ -10,11 +10,12 @@ class WalkthroughConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging import steps
-        from walkthrough import bombs, faults, quiet
+        from walkthrough import quiet
+        from walkthrough.control import crash_points, faults
 
         faults.install()
         quiet.install()
-        steps.listeners.append(bombs.listen)
+        steps.listeners.append(crash_points.listen)
         autoreload_started.connect(self._watch)
 
     def _watch(self, sender: BaseReloader, **signal: Any) -> None:

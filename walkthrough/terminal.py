@@ -10,9 +10,9 @@ from rich.panel import Panel
 from rich.rule import Rule
 from rich.table import Table
 
-from walkthrough.chapter import Chapter, Kind
-from walkthrough.playing import SETTING
-from walkthrough.record import Check, Entry, Played, Ran, Rows, Said
+from walkthrough.script.chapter import Chapter, Kind
+from walkthrough.script.player import SETTING
+from walkthrough.script.transcript import Check, Entry, Played, Ran, Rows, Said
 
 LOOKS = {Kind.DO: "cyan", Kind.BREAK: "red", Kind.MEND: "green"}
 

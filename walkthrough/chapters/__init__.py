@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from walkthrough.chapter import Chapter
-from walkthrough.chapter_file import load
+from walkthrough.script.chapter import Chapter
+from walkthrough.script.chapter_file import load
 
 FOLDER = Path(__file__).parent
 CHAPTERS: tuple[Chapter, ...] = tuple(load(file.parent) for file in sorted(FOLDER.glob("c[0-9][0-9]_*/chapter.md")))

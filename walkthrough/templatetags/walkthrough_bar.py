@@ -5,8 +5,9 @@ from typing import Any
 from django import template
 from django.template import Context
 
-from walkthrough import bar, now
 from walkthrough.chapters import CHAPTERS
+from walkthrough.script import now
+from walkthrough.views import bar
 
 register = template.Library()
 NOTHING = "none"

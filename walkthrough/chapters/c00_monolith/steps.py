@@ -11,10 +11,10 @@ from messaging.texts import plural
 from monolith import reports, services
 from monolith.models import Invoice, User
 from monolith.seeding import last_month
-from walkthrough import resetting
-from walkthrough.chapter import Act, Kind
-from walkthrough.locks import patience
-from walkthrough.stage import Stage
+from walkthrough.control import reset
+from walkthrough.control.table_locks import patience
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
 
 #: Seconds that the migration takes, and that a page may take.
 MIGRATION, PAGE = 4.0, 0.5
@@ -27,7 +27,7 @@ LOCKED = {
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset()
+    reset.reset()
     users, invoices = User.objects.count(), Invoice.objects.filter(period=_last()).count()
     active = User.objects.filter(status=User.Status.ACTIVE).count()
     stage.check(

@@ -5,10 +5,10 @@ from django.db import connections, models
 
 from config import announcing
 from messaging.texts import plural
-from walkthrough import copying, resetting
-from walkthrough.chapter import Act, Kind
-from walkthrough.record import Ran
-from walkthrough.stage import Stage
+from walkthrough.control import project_copy, reset
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
+from walkthrough.script.transcript import Ran
 
 LINT = ("lint-imports", "--no-logo", "--no-cache")
 IMPORT = ("billing/planted.py", "from users.models import User")
@@ -17,9 +17,11 @@ SQL = ("billing/selectors.py", "def active_emails():\n    return \"SELECT email 
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset()
-    copying.fresh_copy()
-    stage.say(f"A copy of the project lies in {announcing.shown(copying.KEPT)}. What you plant in this chapter, you plant there.")
+    reset.reset()
+    project_copy.fresh_copy()
+    stage.say(
+        f"A copy of the project lies in {announcing.shown(project_copy.KEPT)}. What you plant in this chapter, you plant there."
+    )
     _no_import_crosses(stage)
 
 
@@ -45,7 +47,7 @@ def knots(stage: Stage) -> None:
 
 def plant_import(stage: Stage) -> None:
     _plant(stage, *IMPORT)
-    ran = stage.command(*LINT, project=copying.KEPT)
+    ran = stage.command(*LINT, project=project_copy.KEPT)
     stage.check("import-linter rejects it", ran.code == 1, f"exit code {ran.code}")
     stage.check(
         "It names the rule, the module and the line",
@@ -56,14 +58,14 @@ def plant_import(stage: Stage) -> None:
 
 def plant_key(stage: Stage) -> None:
     _plant(stage, *KEY)
-    ran = stage.manage("check", project=copying.KEPT)
+    ran = stage.manage("check", project=project_copy.KEPT)
     stage.check("Django's own check rejects the copy", ran.code == 1 and "boundaries.E001" in ran.output, f"exit code {ran.code}")
     stage.check("It names the field", "billing.Receipt.user" in ran.output, _line_with(ran, "billing.Receipt.user"))
 
 
 def plant_sql(stage: Stage) -> None:
     _plant(stage, *SQL)
-    imports = stage.command(*LINT, project=copying.KEPT)
+    imports = stage.command(*LINT, project=project_copy.KEPT)
     stage.check(
         "A string is no import, so import-linter says of this one what it said before",
         "billing.selectors" not in imports.output,
@@ -71,27 +73,27 @@ def plant_sql(stage: Stage) -> None:
         if "billing.selectors" in imports.output
         else _line_with(imports, "billing.planted ->"),
     )
-    ran = stage.manage("check", project=copying.KEPT)
+    ran = stage.manage("check", project=project_copy.KEPT)
     stage.check("Reading the source for table names finds it", "boundaries.E002" in ran.output, _line_with(ran, "E002"))
 
 
 def take_out(stage: Stage) -> None:
     for path, _ in (IMPORT, KEY, SQL):
-        copying.restore(copying.KEPT, path)
+        project_copy.restore(project_copy.KEPT, path)
     stage.say("All three are taken out of the copy again.")
     _no_import_crosses(stage)
-    ran = stage.manage("check", project=copying.KEPT)
+    ran = stage.manage("check", project=project_copy.KEPT)
     stage.check("Neither does a relation, nor a name in a string", ran.code == 0, ran.last)
 
 
 def _no_import_crosses(stage: Stage) -> None:
-    ran = stage.command(*LINT, project=copying.KEPT)
+    ran = stage.command(*LINT, project=project_copy.KEPT)
     stage.check("No import crosses a line", ran.code == 0 and "0 broken" in ran.output, _line_with(ran, "broken"))
 
 
 def _plant(stage: Stage, path: str, source: str) -> None:
-    copying.restore(copying.KEPT, path)  # planted twice it would be two
-    copying.plant(copying.KEPT, path, source)
+    project_copy.restore(project_copy.KEPT, path)  # planted twice it would be two
+    project_copy.plant(project_copy.KEPT, path, source)
     stage.rows("Planted", ("where", "what"), [(path, source.replace("\n    ", " "))])
 
 

@@ -10,10 +10,11 @@ from billing.models import Invoice
 from billing.services import invoices_generate
 from messaging.texts import plural
 from users.models import User
-from walkthrough import apart, facts, resetting
-from walkthrough.chapter import Act, Kind
-from walkthrough.record import Ran
-from walkthrough.stage import Stage
+from walkthrough.control import reset, separate_contexts
+from walkthrough.observe import facts
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
+from walkthrough.script.transcript import Ran
 
 API = "users-api"
 #: How many users join in the second step, and what a real team has: for the sum that nobody wants to wait for.
@@ -22,8 +23,8 @@ COLUMNS = ("users whom billing knows", "calls", "seconds", "ms a call", f"{REAL:
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset(copied=False)
-    stage.programs.stop("tend-billing")  # or the feed would fill a copy of users, which this chapter doesn't have yet
+    reset.reset(copied=False)
+    stage.processes.stop("tend-billing")  # or the feed would fill a copy of users, which this chapter doesn't have yet
     _by_the_old_way(-1)
     stage.say("Billing has last month's invoices, so it knows whose they are. What these users may do now, only users can tell.")
     stage.check(
@@ -31,7 +32,7 @@ def starts(stage: Stage) -> None:
         facts.copies() == 0,
         f"{plural(facts.copies(), 'row')}; {plural(_known(), 'user')} by their invoices",
     )
-    apart.start(stage, API)
+    separate_contexts.start(stage, API)
     ran = stage.manage("cutover", "billing", "--to", "api")
     stage.check("Billing reads users from that API", ran.code == 0, ran.last)
 
@@ -77,7 +78,7 @@ def more(stage: Stage) -> None:
 
 def slow(stage: Stage) -> None:
     stage.say("The API is not down. Its machine has too much to do, and gives it a moment now and then.")
-    with stage.programs.throttled(API):
+    with stage.processes.throttled(API):
         found = _generate(stage, 3)
     before, after = stage.notes["seconds"], found.json["seconds"]
     stage.rows("The same run", COLUMNS, [_measured(stage.notes["calls"], found)])
@@ -89,7 +90,7 @@ def slow(stage: Stage) -> None:
 
 
 def down(stage: Stage) -> None:
-    stage.programs.stop(API)
+    stage.processes.stop(API)
     found = _generate(stage, 4)
     stage.check("Billing refuses to invoice", found.code == 3, f"exit code {found.code}")
     stage.check(
@@ -102,7 +103,7 @@ def down(stage: Stage) -> None:
 
 
 def again(stage: Stage) -> None:
-    apart.start(stage, API)
+    separate_contexts.start(stage, API)
     found = _generate(stage, 4)
     stage.check(
         "Billing works when users does", found.code == 0 and found.json["issued"] == _active(), f"{found.json['issued']} issued"
@@ -111,7 +112,7 @@ def again(stage: Stage) -> None:
 
 def _generate(stage: Stage, ahead: int) -> Ran:
     """A run that asks the API; its outcome is in `json`."""
-    where = {"USERS_API_URL": apart.address(API)}
+    where = {"USERS_API_URL": separate_contexts.address(API)}
     return stage.manage("generate_invoices", "--period", facts.month(ahead), "--json", environment=where)
 
 

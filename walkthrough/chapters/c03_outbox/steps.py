@@ -5,17 +5,18 @@ from uuid import UUID
 from billing.models import Invoice
 from messaging.texts import plural
 from users.services import user_reactivate, user_suspend
-from walkthrough import bombs, facts, queueing, resetting
-from walkthrough.chapter import Act, Kind
-from walkthrough.record import Ran
-from walkthrough.stage import Stage
+from walkthrough.control import broker, crash_points, reset
+from walkthrough.observe import facts
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
+from walkthrough.script.transcript import Ran
 
 PERIOD = "2026-11"
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset()
-    stage.programs.stop("tend-billing")
+    reset.reset()
+    stage.processes.stop("tend-billing")
     stage.say("`tend-billing` is stopped: it would make good within seconds what gets lost here. Chapter 7 is about that.")
     stage.notes.update(zip(("lost", "lie", "undone", "kept"), (str(user.pk) for user in facts.active(4)), strict=True))
     stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
@@ -78,7 +79,7 @@ def kill_relay(stage: Stage) -> None:
 
 def mend(stage: Stage) -> None:
     lost, lie = UUID(stage.notes["lost"]), UUID(stage.notes["lie"])
-    stage.programs.start("tend-billing")
+    stage.processes.start("tend-billing")
     stage.eventually("The change without an event is pulled from the feed", lambda: lost not in facts.differing(), facts.in_words)
     late = Invoice.objects.using("billing").get(user_id=lost, period=PERIOD).review_reason
     stage.check("The invoice that it came too late for is flagged", bool(late), late)
@@ -93,16 +94,16 @@ def mend(stage: Stage) -> None:
 
 def _crash_relay(stage: Stage, step: str, user_id: UUID) -> None:
     """Let the supervised relay die at a step of its work, with an event of this user in hand; returns when its successor runs."""
-    stage.wait(lambda: stage.programs.runs("relay-users"))
-    was = stage.programs.pid("relay-users")
-    bombs.plant(step, "relay", "users")
+    stage.wait(lambda: stage.processes.runs("relay-users"))
+    was = stage.processes.pid("relay-users")
+    crash_points.plant(step, "relay", "users")
     try:
         user_suspend(user_id=user_id, reason="chapter 3")
-        stage.eventually(f"The relay, process {was}, is killed at {step}", lambda: bombs.went_off() == was)
+        stage.eventually(f"The relay, process {was}, is killed at {step}", lambda: crash_points.went_off() == was)
     finally:
-        bombs.defuse()
-    successor = lambda: stage.programs.pid("relay-users") not in (0, was)  # noqa: E731
-    stage.eventually("Another one runs in its place", successor, lambda: f"process {stage.programs.pid('relay-users')}")
+        crash_points.defuse()
+    successor = lambda: stage.processes.pid("relay-users") not in (0, was)  # noqa: E731
+    stage.eventually("Another one runs in its place", successor, lambda: f"process {stage.processes.pid('relay-users')}")
 
 
 def _killed(ran: Ran) -> bool:
@@ -111,7 +112,7 @@ def _killed(ran: Ran) -> bool:
 
 def _nothing_comes() -> bool:
     """Nothing is recorded, and billing's worker is through with whatever its queue held."""
-    return facts.recorded() == 0 and queueing.hands_are_empty("billing", "users")
+    return facts.recorded() == 0 and broker.hands_are_empty("billing", "users")
 
 
 STEPS = {

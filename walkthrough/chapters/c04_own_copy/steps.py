@@ -10,26 +10,27 @@ from messaging.ids import uuid7
 from messaging.texts import plural
 from users.models import User
 from users.services import user_reactivate, user_suspend
-from walkthrough import facts, queueing, resetting
-from walkthrough.chapter import Act, Kind
-from walkthrough.stage import Stage
+from walkthrough.control import broker, reset
+from walkthrough.observe import facts
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
 
 TIMES = 6
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset()
+    reset.reset()
     stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
 
 
 @contextmanager
 def by_events_alone(stage: Stage) -> Iterator[None]:
     """Nothing but events moves the copy: on a machine that has too much to do, `tend` may pull a change before its event comes."""
-    stage.programs.stop("tend-billing")
+    stage.processes.stop("tend-billing")
     try:
         yield
     finally:
-        stage.programs.start("tend-billing")
+        stage.processes.start("tend-billing")
 
 
 def follow(stage: Stage) -> None:
@@ -83,7 +84,7 @@ def poison(stage: Stage) -> None:
     brought = lambda: CachedUser.objects.using("billing").get(pk=around.pk)  # noqa: E731
     with by_events_alone(stage):
         user_suspend(user_id=around.pk, reason="before the poison")
-        queueing.send("billing", "users", [_archived(poisoned), "this is no event"])
+        broker.send("billing", "users", [_archived(poisoned), "this is no event"])
         user_reactivate(user_id=around.pk)
         stage.say(
             "Two things that billing can't take went into its queue: a user with the status “archived”, which its reader doesn't "

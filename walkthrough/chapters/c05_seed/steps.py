@@ -10,11 +10,12 @@ from messaging.reconcile import Comparison
 from messaging.texts import plural
 from users.models import User
 from users.services import user_suspend
-from walkthrough import bombs, facts, queueing, resetting
-from walkthrough.busy import busy_users
-from walkthrough.chapter import Act, Kind
-from walkthrough.record import Ran
-from walkthrough.stage import Stage
+from walkthrough.control import broker, crash_points, reset
+from walkthrough.observe import facts
+from walkthrough.scenarios.busy_users import busy_users
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
+from walkthrough.script.transcript import Ran
 
 USERS, PAGE, DIES_AT = 3000, 100, 12
 PERIOD = "2026-11"
@@ -22,7 +23,7 @@ BOOTSTRAP = ("bootstrap", "billing", "--from", "users")
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset(users=USERS, copied=False)
+    reset.reset(users=USERS, copied=False)
     stage.check("Users has its users, and no event of their past", facts.recorded() == 0, f"{plural(_users(), 'user')}, 0 events")
     row = facts.progress()
     new = row.state == Subscription.State.NEW and _copied() == 0
@@ -30,12 +31,12 @@ def starts(stage: Stage) -> None:
 
 
 def kill(stage: Stage) -> None:
-    bombs.plant("pull.committed", "bootstrap", "billing", times=DIES_AT)
+    crash_points.plant("pull.committed", "bootstrap", "billing", times=DIES_AT)
     try:
         with busy_users() as writing:
             ran = stage.manage(*BOOTSTRAP, "--page-size", str(PAGE))
     finally:
-        bombs.defuse()
+        crash_points.defuse()
     stage.notes["changes"] = writing.changes
     stage.say(f"Meanwhile users went on living: {plural(writing.changes, 'change')}, each with its event.")
     stage.check(f"The process was killed when page {DIES_AT} of {USERS // PAGE} was in", ran.code == -9, f"exit code {ran.code}")
@@ -68,7 +69,7 @@ def resume(stage: Stage) -> None:
 
 
 def narrow(stage: Stage) -> None:
-    resetting.new_copy()
+    reset.new_copy()
     stage.say("Billing is new again. It listens from now on, and takes over only whom it must not bill.")
     stage.manage(*BOOTSTRAP, "--from-now")
     ran, took = _timed(stage, "import_suspended", "--json")
@@ -84,7 +85,7 @@ def narrow(stage: Stage) -> None:
 
 
 def direct(stage: Stage) -> None:
-    resetting.new_copy()
+    reset.new_copy()
     ran, took = _timed(stage, "copy_directly", "--json")
     stage.check("Every row is there", ran.json == {"copied": _users()}, plural(_copied(), "row"))
     found = _compared(stage, "Reading the other database", took)
@@ -105,7 +106,7 @@ def year_later(stage: Stage) -> None:
 
 
 def from_now(stage: Stage) -> None:
-    resetting.new_copy()
+    reset.new_copy()
     ran, took = _timed(stage, *BOOTSTRAP, "--from-now", "--json")
     stage.check("Billing is live at once, with nothing", ran.json["state"] == "live" and _copied() == 0, plural(_copied(), "row"))
     chosen = [user.pk for user in facts.active(6)]
@@ -139,7 +140,7 @@ def keep(stage: Stage) -> None:
     closed_again = _refusal()
     stage.check("And is closed before the hour is over", "403" in closed_again, closed_again)
     ran = stage.manage("import_suspended")
-    sentence = "delete walkthrough/narrow.py and walkthrough/management/commands/import_suspended.py."
+    sentence = "delete walkthrough/scenarios/one_time_import.py and walkthrough/management/commands/import_suspended.py."
     told = sentence in " ".join(ran.output.split())
     stage.check("The narrow interface refuses now, and says what to delete", ran.code == 3 and told, f"exit code {ran.code}")
     stage.rows("All ways, side by side", ("way", "rows", "seconds, process and all", "fingerprints"), stage.notes["ways"])
@@ -153,7 +154,7 @@ def _timed(stage: Stage, *arguments: str) -> tuple[Ran, float]:
 
 def _compared(stage: Stage, way: str, took: float) -> Comparison:
     """Compare by fingerprints, once what is under way has arrived; note the way's line for the table at the end."""
-    stage.wait(lambda: facts.unsent() == 0 and queueing.hands_are_empty("billing", "users"))
+    stage.wait(lambda: facts.unsent() == 0 and broker.hands_are_empty("billing", "users"))
     found = reconcile.compare("billing", "users")
     told = "equal" if found.verdict == "in_sync" else _differing(found)
     if facts.progress().partial:

@@ -13,15 +13,16 @@ from messaging.texts import plural
 from monolith.models import Invoice as OldInvoice
 from monolith.models import User as OldUser
 from users.models import User
-from walkthrough import facts, resetting
-from walkthrough.application import Application
-from walkthrough.chapter import Act, Kind
-from walkthrough.record import Ran
-from walkthrough.stage import Stage
+from walkthrough.control import reset
+from walkthrough.observe import facts
+from walkthrough.scenarios.writing_application import Application
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
+from walkthrough.script.transcript import Ran
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset(moved=False)
+    reset.reset(moved=False)
     call_command("cutover", "billing", "--to", "monolith", stdout=io.StringIO())
     old, new = OldUser.objects.count(), User.objects.using("users").count()
     stage.check("All users are in the monolith, and none anywhere else", old > new == 0, f"{old} there, {new} in users")

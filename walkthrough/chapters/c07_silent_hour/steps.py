@@ -17,19 +17,20 @@ from messaging.models import Consumer, Incident
 from messaging.texts import plural
 from users.models import User
 from users.services import user_change_email, user_erase, user_reactivate, user_suspend
-from walkthrough import clock, facts, queueing, resetting
-from walkthrough.chapter import Act, Kind
-from walkthrough.record import Ran
-from walkthrough.stage import Stage
+from walkthrough.control import broker, reset, simulated_clock
+from walkthrough.observe import facts
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
+from walkthrough.script.transcript import Ran
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset()
+    reset.reset()
     stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
 
 
 def silence(stage: Stage) -> None:
-    stage.programs.stop("tend-billing")
+    stage.processes.stop("tend-billing")
     stage.say("`tend-billing` is stopped, so that the hour is as silent as it would be without it.")
     before = facts.recorded(), facts.counts()
     began = timezone.now() - timedelta(hours=1)
@@ -46,7 +47,7 @@ def silence(stage: Stage) -> None:
         "Users' own pages show all of it."
     )
     stage.check("No event was recorded", facts.recorded() == before[0], plural(facts.recorded() - before[0], "event"))
-    quiet = queueing.hands_are_empty("billing", "users") and facts.counts() == before[1]
+    quiet = broker.hands_are_empty("billing", "users") and facts.counts() == before[1]
     stage.check("Nothing reached billing's queue, nothing is parked", quiet and not facts.parked().exists(), _counted())
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([UUID(user_id) for user_id in ids]))
     wrong = sorted(str(user_id) for user_id in facts.differing())
@@ -78,7 +79,7 @@ def listed(stage: Stage) -> None:
 
 
 def pull(stage: Stage) -> None:
-    stage.programs.start("tend-billing")
+    stage.processes.start("tend-billing")
     stage.eventually("Billing pulls what it lacks, by itself", facts.agree, facts.in_words)
     found = facts.incidents(kind=Incident.Kind.SILENT).first()
     named = found is not None and sorted(found.subjects) == stage.notes["changed"]
@@ -105,7 +106,7 @@ def late(stage: Stage) -> None:
     originals = [_copy_for_billing(event) for event in stage.faults.suppressed()]
     random.shuffle(originals)
     before, rows = facts.counts(), _rows()
-    queueing.send("billing", "users", originals)
+    broker.send("billing", "users", originals)
     stage.say(
         f"The {plural(len(originals), 'original event')} turn up after all, shuffled. Among them: a suspension that was "
         "taken back since."
@@ -148,7 +149,7 @@ def _by(service: Callable[..., object], **values: object) -> Change:
 
 def _change(began: datetime, minute: int, user_id: UUID, act: Change) -> str:
     moment = began + timedelta(minutes=minute)
-    clock.happened(moment, user_id, lambda: act(moment))
+    simulated_clock.happened(moment, user_id, lambda: act(moment))
     return str(user_id)
 
 

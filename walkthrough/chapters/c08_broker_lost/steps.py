@@ -12,19 +12,20 @@ from messaging.tending import SILENCE
 from messaging.texts import plural
 from users.models import User
 from users.services import user_reactivate, user_suspend
-from walkthrough import facts, queueing, resetting
-from walkthrough.chapter import Act, Kind
-from walkthrough.stage import Stage
+from walkthrough.control import broker, reset
+from walkthrough.observe import facts
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
 
 QUEUED, MEANWHILE = 6, 4
 REASONS = "it was in the queue", "without a broker"
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset()
+    reset.reset()
     stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
-    stage.notes["road"] = "broker" if queueing.embedded() else "relay-users"
-    if not queueing.embedded():
+    stage.notes["road"] = "broker" if broker.embedded() else "relay-users"
+    if not broker.embedded():
         stage.say(
             "The broker is one that CELERY_BROKER_URL names, so it isn't ours to stop. Where this chapter loses it, "
             "the project's queues "
@@ -34,7 +35,7 @@ def starts(stage: Stage) -> None:
 
 def lose(stage: Stage) -> None:
     chosen = [user.pk for user in facts.active(QUEUED)]
-    stage.programs.stop("tend-billing", "worker-billing")
+    stage.processes.stop("tend-billing", "worker-billing")
     began = timezone.now()
     for user_id in chosen:
         user_suspend(user_id=user_id, reason=REASONS[0])
@@ -44,12 +45,12 @@ def lose(stage: Stage) -> None:
     stage.check(
         "They wait in the queue: nobody takes them", waiting() > 0, f"{plural(waiting(), 'message')}, heartbeats among them"
     )
-    queueing.lose()
-    stage.programs.start("worker-billing")
+    broker.lose()
+    stage.processes.start("worker-billing")
     stage.say(
         "The broker is back, with nothing in it, and billing's worker runs again. What feeds a copy without events is still off."
     )
-    through = stage.wait(lambda: queueing.hands_are_empty("billing", "users"))
+    through = stage.wait(lambda: broker.hands_are_empty("billing", "users"))
     stage.check("The worker is through with all that the broker has", through)
     arrived = received(chosen, began)
     stage.check("Not one of the events arrived. They are gone for good", arrived == 0, f"{arrived} of {QUEUED} in billing's inbox")
@@ -59,7 +60,7 @@ def lose(stage: Stage) -> None:
 
 
 def work_on(stage: Stage) -> None:
-    stage.programs.stop(stage.notes["road"])
+    stage.processes.stop(stage.notes["road"])
     stage.say("Now it stays away. People go on using users.")
     changed = [user.pk for user in facts.active(MEANWHILE - 1)]
     for user_id in changed:
@@ -75,7 +76,7 @@ def work_on(stage: Stage) -> None:
 
 
 def follow(stage: Stage) -> None:
-    stage.programs.start("tend-billing")
+    stage.processes.start("tend-billing")
     stage.say(
         f"Billing's own process for its copy runs again. It heard nothing for {SILENCE:.0f} seconds, so it stops "
         "waiting for events and "
@@ -93,7 +94,7 @@ def follow(stage: Stage) -> None:
 
 def back(stage: Stage) -> None:
     before = facts.counts()
-    stage.programs.start(stage.notes["road"])
+    stage.processes.start(stage.notes["road"])
     stage.eventually("The outbox drains by itself", lambda: facts.unsent() == 0, lambda: f"{facts.unsent()} unsent", timeout=30)
     counted = lambda: {name: value - before[name] for name, value in facts.counts().items()}  # noqa: E731
     stage.eventually(

@@ -9,9 +9,10 @@ from billing.models import CachedUser, Invoice
 from messaging import staleness
 from messaging.texts import plural
 from users.services import user_suspend
-from walkthrough import facts, resetting
-from walkthrough.chapter import Act, Kind
-from walkthrough.stage import Stage
+from walkthrough.control import reset
+from walkthrough.observe import facts
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
 
 #: Nobody listens there.
 NOWHERE = "http://127.0.0.1:9"
@@ -20,13 +21,13 @@ OLD = timedelta(seconds=2)
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset()
+    reset.reset()
     stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
     stage.check("Nobody is invoiced yet", invoices().count() == 0, plural(invoices().count(), "invoice"))
 
 
 def unbound(stage: Stage) -> None:
-    stage.programs.stop("relay-users", "tend-billing")
+    stage.processes.stop("relay-users", "tend-billing")
     late = facts.active(1)[0]
     user_suspend(user_id=late.pk, reason="fraud")
     stage.say(f"Nothing reaches billing any more, neither events nor the feed; and at this moment {late.name} is suspended.")
@@ -87,7 +88,7 @@ def proceed(stage: Stage) -> None:
 
 def arrives(stage: Stage) -> None:
     second = UUID(stage.notes["second"])
-    stage.programs.start("relay-users", "tend-billing")
+    stage.processes.start("relay-users", "tend-billing")
     stage.eventually("The late news arrives", lambda: status(second) == "suspended", lambda: status(second))
     flagged = invoices("2026-11").filter(user_id=second).exclude(review_reason="")
     stage.eventually("It flags the invoice that it should have prevented", flagged.exists, lambda: reason_of(second))

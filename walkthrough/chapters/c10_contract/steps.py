@@ -16,9 +16,10 @@ from messaging import contracts, parking
 from messaging.ids import uuid7
 from messaging.models import Consumer
 from users.services import user_suspend
-from walkthrough import copying, facts, queueing, resetting
-from walkthrough.chapter import Act, Kind
-from walkthrough.stage import Stage
+from walkthrough.control import broker, project_copy, reset
+from walkthrough.observe import facts
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
 
 SUSPENDED = "users.user.suspended"
 
@@ -92,9 +93,9 @@ NEWER_BILLING = (
 @contextmanager
 def version(stage: Stage, name: str, *edits: Edit) -> Iterator[Path]:
     """A version of tomorrow; the reader sees what is new in it."""
-    with copying.copied(name) as project:
+    with project_copy.copied(name) as project:
         for edit in edits:
-            copying.edit(project, edit.path, edit.old, edit.new)
+            project_copy.edit(project, edit.path, edit.old, edit.new)
         stage.rows(f"What {name} changes", ("file", "line"), [(edit.path, line) for edit in edits for line in _new_lines(edit)])
         yield project
 
@@ -137,7 +138,7 @@ def suspend_here(chosen: Sequence[UUID]) -> None:
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset()
+    reset.reset()
     stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
     found = contracts.stale("users", ROOT / "users" / "contracts")
     stage.check("The committed contracts are what the code publishes", not found, ", ".join(found))
@@ -160,7 +161,7 @@ def new_field(stage: Stage) -> None:
         "Billing, still the old version, takes them", lambda: by_event(chosen) == 2, lambda: f"{by_event(chosen)} of 2 by event"
     )
     before = facts.counts()["obsolete"]
-    queueing.send("billing", "users", [{**event, "id": str(uuid7())} for event in with_it])
+    broker.send("billing", "users", [{**event, "id": str(uuid7())} for event in with_it])
     stage.say(
         "The relay sends a consumer only the fields that it registered for, so billing never saw the new one. Put on its queue by "
         "hand, whole, it does no harm either: a tolerant reader passes over what it doesn't know."
@@ -227,23 +228,23 @@ def publisher(stage: Stage) -> None:
 
 def consumer(stage: Stage) -> None:
     old, new = [[user.pk for user in chosen] for chosen in (facts.active(6)[:3], facts.active(6)[3:])]
-    with version(stage, "newer", *NEWER_BILLING) as newer, copying.copied("newer-users") as publishing:
+    with version(stage, "newer", *NEWER_BILLING) as newer, project_copy.copied("newer-users") as publishing:
         for edit in NEWER_USERS:
             for project in (newer, publishing):
-                copying.edit(project, edit.path, edit.old, edit.new)
-        stage.programs.stop("worker-billing")
+                project_copy.edit(project, edit.path, edit.old, edit.new)
+        stage.processes.stop("worker-billing")
         try:
-            with copying.worker(newer, "billing"):
+            with project_copy.worker(newer, "billing"):
                 stage.manage("consumers", "register", "billing", "--to", "users", project=newer)
                 stage.check("Both versions are in the register now", len(types_of_billing()) == 2, ", ".join(types_of_billing()))
-                took = stage.wait(lambda: queueing.hands_are_empty("billing", "users"))
+                took = stage.wait(lambda: broker.hands_are_empty("billing", "users"))
                 stage.check("The newer billing takes from the queue, in the old one's place", took)
                 before = facts.counts()
                 suspend_here(old)
                 suspend_by(stage, publishing, new)
                 _both_arrive(stage, old, new, before)
         finally:
-            stage.programs.start("worker-billing")
+            stage.processes.start("worker-billing")
             call_command("consumers", "register", "billing", "--to", "users", stdout=io.StringIO())
     stage.check("Nothing is parked, and the copy agrees", not facts.parked().exists() and facts.agree(), facts.in_words())
     stage.check("The way back: old billing runs again, registered for version 1", types_of_billing() == [f"{SUSPENDED}.v1"])

@@ -8,10 +8,11 @@ from django.db import connections
 from messaging.texts import plural
 from users.models import User
 from users.services import user_suspend
-from walkthrough import apart, facts, resetting
-from walkthrough.chapter import Act, Kind
-from walkthrough.record import Ran
-from walkthrough.stage import Stage
+from walkthrough.control import reset, separate_contexts
+from walkthrough.observe import facts
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
+from walkthrough.script.transcript import Ran
 
 API, WEB, TEND = "users-api", "billing-web", "billing-tend"
 #: Everything of users that billing could notice: the API, and the relay that sends events and heartbeats.
@@ -26,10 +27,10 @@ SOON = "3s"
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset(copied=False)
-    stage.programs.stop("tend-billing")
-    stage.programs.start(TEND)
-    apart.start(stage, API, WEB)
+    reset.reset(copied=False)
+    stage.processes.stop("tend-billing")
+    stage.processes.start(TEND)
+    separate_contexts.start(stage, API, WEB)
     stage.check("Billing is new there: it has no copy of anybody", not facts.copies(), f"{plural(facts.copies(), 'user')} known")
 
 
@@ -39,7 +40,9 @@ def strangers(stage: Stage) -> None:
     stage.check(
         "Every context has a database of its own", len(places) == len(settings.CONTEXT_NAMES), plural(len(places), "database")
     )
-    asked = [(name, path, apart.status(f"{apart.address(name)}{path}")) for name in (API, WEB) for path in PATHS]
+    asked = [
+        (name, path, separate_contexts.status(f"{separate_contexts.address(name)}{path}")) for name in (API, WEB) for path in PATHS
+    ]
     stage.rows("Who answers what", ("process", "path", "HTTP status"), asked)
     answers = [status for _, _, status in asked]
     stage.check("Each answers for itself alone", answers == [200, 404, 404, 200], ", ".join(map(str, answers)))
@@ -75,13 +78,13 @@ def migrate(stage: Stage) -> None:
 
 
 def away(stage: Stage) -> None:
-    stage.programs.stop(*USERS)
+    stage.processes.stop(*USERS)
     someone = facts.active(1)[0]
     user_suspend(user_id=someone.pk, reason="while nobody listened")
     stage.say(f"The API of users is gone, and its relay. {someone.name} is suspended now, and no event leaves.")
-    answer = apart.status(f"{apart.address(API)}/api/schema/")
+    answer = separate_contexts.status(f"{separate_contexts.address(API)}/api/schema/")
     stage.check("Users doesn't answer", answer == 0, f"HTTP status {answer}" if answer else "nobody answers")
-    stage.check("Billing's web server does", apart.answers(WEB), apart.address(WEB))
+    stage.check("Billing's web server does", separate_contexts.answers(WEB), separate_contexts.address(WEB))
     ran = _billing(stage, "generate_invoices", "--period", facts.month(2), "--json")
     stage.check("And billing invoices, by its copy", ran.code == 0 and ran.json["issued"] > 0, f"{ran.json['issued']} issued")
     stage.eventually(
@@ -92,8 +95,8 @@ def away(stage: Stage) -> None:
 
 
 def back(stage: Stage) -> None:
-    stage.programs.start(*USERS)
-    apart.start(stage, API)
+    stage.processes.start(*USERS)
+    separate_contexts.start(stage, API)
     stage.eventually("The copy agrees with users again", facts.agree, facts.in_words)
     ran = _billing(stage, "reconcile", "billing", "--from", "users")
     stage.check("Fingerprints say so too, over HTTP", ran.code == 0, ran.last)
@@ -103,7 +106,7 @@ def back(stage: Stage) -> None:
 
 def _billing(stage: Stage, *arguments: str, **more: str) -> Ran:
     """A command in billing's own process, as on a machine where there is nothing else."""
-    return stage.manage(*arguments, environment={"CONTEXTS": "billing", "USERS_API_URL": apart.address(API), **more})
+    return stage.manage(*arguments, environment={"CONTEXTS": "billing", "USERS_API_URL": separate_contexts.address(API), **more})
 
 
 def _place(context: str) -> str:

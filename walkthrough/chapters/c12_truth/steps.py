@@ -10,9 +10,10 @@ from messaging.models import Consumer
 from messaging.texts import plural
 from users.models import User
 from users.services import user_suspend
-from walkthrough import facts, queueing, resetting
-from walkthrough.chapter import Act, Kind
-from walkthrough.stage import Stage
+from walkthrough.control import broker, reset
+from walkthrough.observe import facts
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
 
 SILENT = 5
 #: Each step of the way, the chapter that shows it, and what undoes it.
@@ -29,7 +30,7 @@ WAY = (
 
 
 def starts(stage: Stage) -> None:
-    resetting.reset(copied=False)
+    reset.reset(copied=False)
     stage.check(
         "Users has its rows, and no event of its past", facts.recorded() == 0, f"{plural(facts.recorded(), 'event')} recorded"
     )
@@ -80,10 +81,10 @@ def silence(stage: Stage) -> None:
 
 
 def _arrive_late(stage: Stage, originals: list[dict[str, Any]]) -> None:
-    stage.wait(lambda: facts.unsent() == 0 and queueing.hands_are_empty("billing", "users"))  # what was republished is counted too
+    stage.wait(lambda: facts.unsent() == 0 and broker.hands_are_empty("billing", "users"))  # what was republished is counted too
     before = facts.counts()
     counted = lambda: {name: value - before[name] for name, value in facts.counts().items()}  # noqa: E731
-    queueing.send("billing", "users", originals)
+    broker.send("billing", "users", originals)
     stage.say(f"Then the {plural(len(originals), 'event')} turn up after all that the publisher kept back.")
     stage.eventually(
         "They come too late, and do nothing: obsolete",
@@ -96,7 +97,7 @@ def without_stream(stage: Stage) -> None:
     number = User.objects.using("users").count()
     Published.objects.using("users").all()._raw_delete("users")
     Received.objects.using("billing").all()._raw_delete("billing")
-    queueing.empty()
+    broker.empty()
     CachedUser.objects.using("billing").all()._raw_delete("billing")
     stage.say(
         "Outbox, queue and inbox are empty, and billing's copy is deleted on top: nothing is left of anything that was "

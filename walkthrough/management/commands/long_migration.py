@@ -5,7 +5,7 @@ from typing import Any
 
 from messaging.cli import Command as BaseCommand
 from messaging.cli import WrongUsage, answering, checked_context
-from walkthrough.locks import altering_users, hold
+from walkthrough.control.table_locks import altering_users, hold
 
 #: Contexts that have a table of users.
 WITH_USERS = ("monolith", "users")
