@@ -13,9 +13,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any
 
 from config.environment import VAR
@@ -99,7 +97,7 @@ def install() -> None:
     from users import services
 
     steps.passages.append(Passage())
-    services._announce = _forgetful(services._announce)
+    services.withholding.append(forget)
 
 
 class Passage:
@@ -161,33 +159,28 @@ class Later:
                 sender.close()
 
 
-def _forgetful(announce: Callable[..., None]) -> Callable[..., None]:
+def forget(user: Any, event: Any) -> bool:
     """The publisher with the bug: the row changes, the event is not recorded. What it would have been is kept for later."""
-
-    @wraps(announce)
-    def wrapped(user: Any, kind: Any) -> None:
-        if "publisher_bug" not in switched_on():
-            announce(user, kind)
-            return
-        _keep(user, kind)
-
-    return wrapped
+    if "publisher_bug" not in switched_on():
+        return False
+    _keep(user, event)
+    return True
 
 
-def _keep(user: Any, kind: Any) -> None:
+def _keep(user: Any, event: Any) -> None:
     from messaging import ledger, tracing
     from messaging.contracts import envelope
     from messaging.ids import uuid7
-    from users import services
+    from users import clock
 
-    event, subject, trace = services._event(user, kind), str(user.pk), tracing.current()
+    subject, trace = str(user.pk), tracing.current()
     version, _ = ledger.positions("users", [(event.aggregate(), subject)])[event.aggregate(), subject]
     body = envelope(
         event,
         id=str(uuid7()),
         subject=subject,
         version=version,
-        time=services.timezone.now(),  # the services' own clock: a chapter simulates an hour
+        time=clock.now(),  # the services' own: a chapter simulates an hour
         correlation=trace.correlation,
         causation=trace.causation,
     )

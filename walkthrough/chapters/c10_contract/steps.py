@@ -59,8 +59,8 @@ NEWER_USERS = (
     ),
     Edit(
         "users/services.py",
-        "    outbox.record(_event(user, kind), subject=user.pk, using=DATABASE)\n",
-        "    outbox.record(_event(user, kind), subject=user.pk, using=DATABASE)\n"
+        "    outbox.record(event, subject=user.pk, using=DATABASE)\n",
+        "    outbox.record(event, subject=user.pk, using=DATABASE)\n"
         "    if kind is events.UserSuspended:\n"
         '        newer = events.UserSuspendedV2(status="suspended", since=user.status_since)\n'
         "        outbox.record(newer, subject=user.pk, using=DATABASE)\n",
