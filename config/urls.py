@@ -11,12 +11,8 @@ from config.headers import with_styles
 from messaging import conf, health
 from messaging.api.views import urls
 
-#: What the walkthrough's base template needs. A context's page takes it as arguments, so it knows nothing of the walkthrough.
-LOOK: dict[str, Any] = {}
-if settings.WALKTHROUGH:
-    from walkthrough.chapters import CHAPTERS
-
-    LOOK = {"base": "walkthrough/base.html", "chapters": CHAPTERS}
+#: How a context's page looks. It takes the template as an argument, so it knows nothing of the walkthrough.
+LOOK: dict[str, Any] = {"base": "walkthrough/base.html"} if settings.WALKTHROUGH else {}
 
 #: Pages without a login, so only where the walkthrough is: to learn from, with made-up people.
 PAGED = [context for context in settings.CHOSEN if settings.WALKTHROUGH and context.pages]

@@ -1,4 +1,7 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.utils.autoreload import BaseReloader, autoreload_started
 
 
 class WalkthroughConfig(AppConfig):
@@ -7,8 +10,14 @@ class WalkthroughConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging import steps
-        from walkthrough import bombs, faults, quiet
+        from walkthrough import quiet
+        from walkthrough.control import crash_points, faults
 
         faults.install()
         quiet.install()
-        steps.listeners.append(bombs.listen)
+        steps.listeners.append(crash_points.listen)
+        autoreload_started.connect(self._watch)
+
+    def _watch(self, sender: BaseReloader, **signal: Any) -> None:
+        """`runserver` starts anew when a chapter's prose changes, as it does for code."""
+        sender.watch_dir(f"{self.path}/chapters", "**/*.md")

@@ -1,7 +1,6 @@
 """A chapter on a terminal, by rich: its texts, and each entry of a step as it comes."""
 
 import re
-from textwrap import dedent
 
 from rich.console import Console
 from rich.markdown import Markdown
@@ -11,9 +10,9 @@ from rich.panel import Panel
 from rich.rule import Rule
 from rich.table import Table
 
-from walkthrough.chapter import Chapter, Kind
-from walkthrough.playing import SETTING
-from walkthrough.record import Check, Entry, Played, Ran, Rows, Said
+from walkthrough.script.chapter import Chapter, Kind
+from walkthrough.script.player import SETTING
+from walkthrough.script.transcript import Check, Entry, Played, Ran, Rows, Said
 
 LOOKS = {Kind.DO: "cyan", Kind.BREAK: "red", Kind.MEND: "green"}
 
@@ -30,7 +29,7 @@ def announce(console: Console, chapter: Chapter, name: str) -> None:
         console.print("[bold cyan]▶ Set the stage[/] Everything mended and running, in this chapter's starting state.")
         return
     step = chapter.step(name)
-    console.print(f"\n[bold {LOOKS[step.kind]}]▶ {escape(step.button)}[/] {escape(step.says)}")
+    console.print(f"\n[bold {LOOKS[step.kind]}]▶ {escape(step.button)}[/] {escape(_unwrapped(step.says))}")
 
 
 def show(console: Console, entry: Entry) -> None:
@@ -60,7 +59,7 @@ def closing(console: Console, played: Played) -> None:
 
 def ending(console: Console, chapter: Chapter) -> None:
     console.print()
-    _text(console, chapter.still_wrong, "What is still wrong" if chapter.number < 12 else "In the end")
+    _text(console, chapter.still_wrong, chapter.ending)
     if chapter.trade_offs:
         table = Table("choice", "gains", "costs", title="Trade-offs", title_justify="left")
         for row in chapter.trade_offs:
@@ -69,7 +68,11 @@ def ending(console: Console, chapter: Chapter) -> None:
     for advice in chapter.advice:
         commands = "".join(f"\n[bold]$ {escape(command)}[/]" for command in advice.commands)
         console.print(
-            Panel(f"{escape(advice.does)}{commands}", title=f"In your monolith: {escape(advice.where)}", title_align="left")
+            Panel(
+                f"{escape(_unwrapped(advice.does))}{commands}",
+                title=f"In your monolith: {escape(advice.where)}",
+                title_align="left",
+            )
         )
     console.print()
 
@@ -81,5 +84,10 @@ def wait_for_key(console: Console) -> None:
 def _text(console: Console, text: str, title: str = "") -> None:
     if title:
         console.print(f"[bold]{title}[/]")
-    console.print(Markdown(re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", dedent(text).strip())))
+    console.print(Markdown(re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text)))
     console.print()
+
+
+def _unwrapped(text: str) -> str:
+    """Each paragraph and each item of a list on one line: a terminal breaks lines where it is wide enough."""
+    return re.sub(r"(?<!\n)\n(?!\n|[-*] |\d+\. )", " ", text)

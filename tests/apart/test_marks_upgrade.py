@@ -19,7 +19,7 @@ import pytest
 from config.embedded import broker as embedded
 from tests.apart.deployment import Deployment
 from tests.probes import wait_for
-from walkthrough import copying
+from walkthrough.control import project_copy
 
 PATIENCE = 60.0
 #: What the last release didn't send, show or understand, in (file, text, text before).
@@ -36,7 +36,7 @@ OF_BILLING = (
     ("messaging/frames.py", "return queue in conf.contexts()", "return False"),
     ("messaging/history.py", "        row.marks = None\n        return True\n", "        return True\n"),
     ("messaging/locking.py", "if not _taken(using, name, owner, machine):", "if False:"),
-    ("messaging/pulling.py", ", marks=spelled(pairs)", ""),
+    ("messaging/pulling.py", ", marks=marks_parameter(pairs)", ""),
     ("messaging/reading.py", "        mark=envelope.mark,\n        previous_mark=envelope.markbefore,\n", ""),
     ("messaging/reconcile.py", ', marks=""', ""),
     ("messaging/tasks.py", ', mark: str = "") -> None:', ") -> None:"),
@@ -74,14 +74,14 @@ class Upgrade:
         keys = box.manage("signing_keys", context, "--json")["public_keys"]
         return {**box.manage(*shlex.split(REGISTER[context]), "--json"), "keys": ",".join(keys)}
 
-    def run(self, context: str, project: Path = copying.ROOT) -> None:
+    def run(self, context: str, project: Path = project_copy.ROOT) -> None:
         """Restart a side with a release's code."""
         box = self.boxes[context]
         box.end(*(name for name in PROGRAMS[context] if name in box.running))
         box.project = project
         box.start(*PROGRAMS[context])
 
-    def both(self, project: Path = copying.ROOT) -> None:
+    def both(self, project: Path = project_copy.ROOT) -> None:
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda context: self.run(context, project), self.boxes))
 
@@ -122,9 +122,9 @@ class Upgrade:
 @pytest.fixture
 def upgrade(tmp_path: Path) -> Iterator[Upgrade]:
     """Both sides run the last release, billing's copy is live, and users are written from now on."""
-    with embedded() as url, copying.copied("last-release") as last_release:
+    with embedded() as url, project_copy.copied("last-release") as last_release:
         for path, now, before in (*OF_USERS, *OF_BILLING):
-            copying.edit(last_release, path, now, before)
+            project_copy.edit(last_release, path, now, before)
         boxes = {}
         for context in PROGRAMS:
             (tmp_path / context).mkdir()

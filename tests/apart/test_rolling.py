@@ -22,8 +22,8 @@ from tests.probes import wait_for
 from users.models import User
 from users.seeding import demo_users, save
 from users.services import user_suspend
-from walkthrough import copying
-from walkthrough.chapters.c10_contract_steps import NEWER_BILLING, NEWER_USERS
+from walkthrough.chapters.c10_contract.steps import NEWER_BILLING, NEWER_USERS
+from walkthrough.control import project_copy
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("registered")]
 V1, V2 = "users.user.suspended.v1", "users.user.suspended.v2"
@@ -86,7 +86,9 @@ class Rolling:
 
     def register(self, *types: str) -> None:
         """What billing gets from now on, as its own version registers it."""
-        self.manage("consumers", "register", "billing", "--to", "users", project=self.tomorrow if V2 in types else copying.ROOT)
+        self.manage(
+            "consumers", "register", "billing", "--to", "users", project=self.tomorrow if V2 in types else project_copy.ROOT
+        )
         assert {wire for wire in Consumer.objects.using("users").get(pk="billing").types if "suspended" in wire} == set(types)
 
     def all_sent(self) -> None:
@@ -117,9 +119,9 @@ def parked() -> Sequence[str]:
 
 @pytest.fixture
 def rolling(stack: Any) -> Iterator[Rolling]:
-    with copying.copied("tomorrow") as project:
+    with project_copy.copied("tomorrow") as project:
         for edit in (*NEWER_USERS, *NEWER_BILLING):
-            copying.edit(project, edit.path, edit.old, edit.new)
+            project_copy.edit(project, edit.path, edit.old, edit.new)
         yield Rolling(stack, project)
         stack.close()
 

@@ -15,7 +15,7 @@ from tests.delivery.stack import worker_command
 from tests.delivery.test_delivery import cache, wait_until_in_step
 from tests.probes import wait_for
 from users.services import user_register, user_suspend
-from walkthrough import copying
+from walkthrough.control import project_copy
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("registered")]
 PATIENCE = 60
@@ -36,9 +36,9 @@ def broker(valkey: str) -> str:
 @contextmanager
 def without(path: str, *lines: str) -> Iterator[Path]:
     """The version of before: a copy of the project that lacks these lines."""
-    with copying.copied("yesterday") as project:
+    with project_copy.copied("yesterday") as project:
         for line in lines:
-            copying.edit(project, path, line, "")
+            project_copy.edit(project, path, line, "")
         yield project
 
 
@@ -77,8 +77,8 @@ def test_consumers_come_first_and_take_unsigned_messages_for_a_time(stack: Any, 
 
 def test_a_consumer_of_before_reads_what_is_signed(stack: Any) -> None:
     with without("messaging/worker.py", CHECKS) as yesterday:
-        copying.edit(yesterday, "messaging/tasks.py", ASKS_WHOSE, "")
-        copying.edit(yesterday, "messaging/tasks.py", OF_A_HEARTBEAT, "if True:")
+        project_copy.edit(yesterday, "messaging/tasks.py", ASKS_WHOSE, "")
+        project_copy.edit(yesterday, "messaging/tasks.py", OF_A_HEARTBEAT, "if True:")
         stack.run("old-worker", *worker_command("config", "billing", "old"), project=yesterday)
         stack.relay("users")
         user_register(email="ada@example.org", name="Ada")

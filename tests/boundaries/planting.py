@@ -1,4 +1,4 @@
-"""Modules that are taken for a context's. Copies of the project are `walkthrough.copying`'s."""
+"""Modules that are taken for a context's. Copies of the project are `walkthrough.control.project_copy`'s."""
 
 import types
 from typing import Any

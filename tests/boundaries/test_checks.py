@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.core.checks import run_checks
 
-from walkthrough.copying import copy_project, plant, run
+from walkthrough.control.project_copy import copy_project, plant, run
 
 
 def test_the_project_has_no_findings() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from walkthrough.copying import copy_project, plant, run
+from walkthrough.control.project_copy import copy_project, plant, run
 
 CONTEXTS = "Contexts do not know each other"
 MESSAGING = "Messaging knows no context"

@@ -4,9 +4,9 @@ import pytest
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Pages
-from walkthrough.chapter import Chapter
 from walkthrough.chapters import CHAPTERS
-from walkthrough.playing import SETTING
+from walkthrough.script.chapter import Chapter
+from walkthrough.script.player import SETTING
 
 #: Milliseconds that a step may take on a slow machine.
 STEP = 120_000

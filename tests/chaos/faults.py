@@ -13,8 +13,8 @@ from tests.chaos.databases import Databases
 from tests.chaos.fleet import Fleet
 from tests.chaos.inside import Switch
 from tests.chaos.plan import Fault
-from walkthrough import bombs
-from walkthrough import faults as lab
+from walkthrough.control import crash_points
+from walkthrough.control import faults as lab
 
 #: Seconds in which a program that was amid a write goes on with it.
 PAUSE = 0.02
@@ -56,8 +56,8 @@ class Faults:
         elif fault.kind == "bomb":
             if self.bomb is not fault:
                 return ""
-            pid, self.bomb = bombs.went_off(), None
-            bombs.defuse()
+            pid, self.bomb = crash_points.went_off(), None
+            crash_points.defuse()
             return f"went off in {pid}" if pid else "nobody got there"
         elif fault.kind == "away":
             said = self._flush(fault)
@@ -78,10 +78,10 @@ class Faults:
         return f"{self.fleet.stop(fault.target)}, {fault.seconds:.1f} s"
 
     def _bomb(self, fault: Fault) -> str:
-        if self.bomb is not None and bombs.went_off() == 0:
+        if self.bomb is not None and crash_points.went_off() == 0:
             return "not planted: there is one"
         program, _, context = fault.target.partition("-")
-        bombs.plant(fault.how, program, context)
+        crash_points.plant(fault.how, program, context)
         self.bomb = fault
         return f"at {fault.how}"
 

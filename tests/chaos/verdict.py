@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tests.chaos.databases import Databases, Loss, key, moment
 from tests.chaos.writer import payer
-from walkthrough import faults as lab
+from walkthrough.control import faults as lab
 
 OVERDUE, SUSPENDED, ISSUED = "billing.invoice.overdue.v1", "users.user.suspended.v1", "billing.invoice.issued.v1"
 

@@ -9,7 +9,7 @@ from monolith.models import User
 from monolith.services import register
 from tests.commands.calling import call
 from users.services import user_register
-from walkthrough.locks import altering_users, patience
+from walkthrough.control.table_locks import altering_users, patience
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 

@@ -124,9 +124,9 @@ paths = json.loads(sys.argv[1])
 print(json.dumps({
     "urls": [path for path in paths if there(path)],
     "answers": sorted({ask(path).status_code for path in paths for ask in (client.get, client.post)}) if sys.argv[2] else [],
-    "hooks": len(steps.passages) + len(steps.listeners) + hasattr(services._announce, "__wrapped__"),
+    "hooks": len(steps.passages) + len(steps.listeners) + len(services.withholding),
     "commands": sorted(name for name, app in get_commands().items() if app == "walkthrough"),
-    "module": "walkthrough.faults" in sys.modules,
+    "module": "walkthrough.control.faults" in sys.modules,
 }))
 """
 

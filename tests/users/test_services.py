@@ -1,12 +1,15 @@
 """The authority's rules: what may happen to a user, and what is refused with a sentence."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from django.db import transaction
 from django_outbox_pattern.models import Published
 
 from messaging import inbox
+from users import clock, events, services
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser
 from users.models import User
 from users.services import user_change_email, user_erase, user_reactivate, user_register, user_suspend
@@ -30,6 +33,21 @@ def test_a_users_life_is_told_in_events(user):
     user_erase(user_id=user.pk)
     told = ["created", "suspended", "reactivated", "email_changed", "erased"]
     assert types() == [f"users.user.{word}.v1" for word in told]
+
+
+def test_what_the_failpoint_withholds_is_changed_and_not_announced(user, monkeypatch):
+    monkeypatch.setattr(services, "withholding", [lambda user, event: isinstance(event, events.UserSuspended)])
+    user_suspend(user_id=user.pk, reason="test")
+    user_reactivate(user_id=user.pk)
+    assert types() == ["users.user.created.v1", "users.user.reactivated.v1"]
+
+
+def test_services_act_at_a_simulated_time_in_this_thread_alone(user):
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    with clock.at(moment), ThreadPoolExecutor() as others:
+        assert user_suspend(user_id=user.pk, reason="then").status_since == moment
+        assert others.submit(clock.now).result() > user.created_at
+    assert user_reactivate(user_id=user.pk).status_since > user.created_at
 
 
 def test_names_are_tidied(user):

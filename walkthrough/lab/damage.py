@@ -12,8 +12,9 @@ from django.utils.text import get_text_list
 
 from billing.models import CachedUser
 from users.models import User
-from walkthrough import presentation, queueing
-from walkthrough.presentation import Row
+from walkthrough.control import broker
+from walkthrough.observe import side_by_side
+from walkthrough.observe.side_by_side import Row
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class NothingToDamage(Exception):
 
 def _copy() -> Row:
     """A row of the table in which billing has its copy, so that the damage is seen; one that is in step, where there is any."""
-    rows = [row for row in presentation.rows() if row.user and row.cache]
+    rows = [row for row in side_by_side.rows() if row.user and row.cache]
     if not rows:
         raise NothingToDamage("The table shows no row of billing that could be damaged.")
     return random.choice([row for row in rows if not row.drift] or rows)
@@ -88,7 +89,7 @@ def _ghost() -> str:
 
 
 def _silent() -> str:
-    active = [row for row in presentation.rows() if row.user and row.user.status == "active"]
+    active = [row for row in side_by_side.rows() if row.user and row.user.status == "active"]
     chosen = sorted(active, key=lambda row: bool(row.drift))[:3]
     if not chosen:
         raise NothingToDamage("The table shows no active user.")
@@ -99,7 +100,7 @@ def _silent() -> str:
 
 
 def _flush() -> str:
-    queueing.empty()
+    broker.empty()
     return "Everything that waited in the queues is gone."
 
 

@@ -10,7 +10,7 @@ from django.db import DatabaseError, connections
 
 from messaging import sequencer, staleness
 from messaging.models import Ledger, Subscription
-from walkthrough import queueing
+from walkthrough.control import broker
 
 log = logging.getLogger(__name__)
 #: Seconds between two samples, seconds that are shown, and seconds without a visitor after which sampling rests.
@@ -65,7 +65,7 @@ def sample() -> Sample:
     """A look at both databases: four indexed queries."""
     head = sequencer.head("users") + Ledger.objects.using("users").filter(position__isnull=True).count()
     row = Subscription.objects.using("billing").filter(pk="users").first()
-    age = queueing.age(row)
+    age = broker.age(row)
     return Sample(time.monotonic(), staleness.behind(row, head) or 0, None if age is None else age.total_seconds())
 
 

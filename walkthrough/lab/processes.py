@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from walkthrough import programs, queueing
+from walkthrough.control import broker, processes
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ SWITCHABLE = {
 }
 
 
-def processes() -> list[Process]:
+def listed() -> list[Process]:
     """Those of the switchable programs that there are: a broker elsewhere isn't ours to stop."""
     try:
-        known = programs.states()
-    except programs.SystemNotRunning:
-        return [Process(name, does, "away") for name, does in SWITCHABLE.items() if name != "broker" or queueing.embedded()]
+        known = processes.states()
+    except processes.SystemNotRunning:
+        return [Process(name, does, "away") for name, does in SWITCHABLE.items() if name != "broker" or broker.embedded()]
     return [Process(name, does, known[name]) for name, does in SWITCHABLE.items() if name in known]
 
 
@@ -46,16 +46,16 @@ def act(name: str, what: str) -> str:
     if name not in SWITCHABLE:
         raise KeyError(name)
     if what == "stop":
-        programs.stop(name)
+        processes.stop(name)
         return f"{name} is stopped."
     if what == "start":
-        programs.start(name)
+        processes.start(name)
         return f"{name} runs again."
     if what == "kill":
-        return f"{name} (process {programs.kill(name)}) is killed. supervisord starts it again."
+        return f"{name} (process {processes.kill(name)}) is killed. supervisord starts it again."
     raise KeyError(what)
 
 
 def start_all() -> None:
     """Everything that the lab can stop runs again."""
-    programs.start(*(process.name for process in processes() if not process.runs))
+    processes.start(*(process.name for process in listed() if not process.runs))

@@ -8,7 +8,7 @@ from django.conf import settings
 from messaging import mending, pulling, reconcile, republish, retries
 from messaging.models import Parked
 from messaging.texts import plural
-from walkthrough import faults
+from walkthrough.control import faults
 from walkthrough.lab import processes
 
 

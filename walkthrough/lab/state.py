@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from messaging.texts import plural
-from walkthrough import faults
+from walkthrough.control import faults
 from walkthrough.lab.processes import Process
-from walkthrough.presentation import Lane, Row
+from walkthrough.observe.side_by_side import Lane, Row
 
 
 def broken(rows: Sequence[Row], lanes: Iterable[Lane], on: frozenset[str], running: Iterable[Process], doubt: str) -> list[str]:

@@ -12,7 +12,7 @@ from django_outbox_pattern.models import Published, Received
 from billing.models import CachedUser, Invoice
 from messaging.models import Ledger, Parked
 from users.models import User
-from walkthrough.trail import words
+from walkthrough.observe.event_trail import words
 
 #: Events of each outbox that are looked through: the timeline is asked for again and again.
 NEWEST = 2_000

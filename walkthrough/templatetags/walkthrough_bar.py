@@ -1,11 +1,13 @@
-"""The bar, for the base template: pages of contexts have it too, and know nothing of it."""
+"""What the base template needs: pages of contexts extend it too, and know nothing of chapters or of the bar."""
 
 from typing import Any
 
 from django import template
 from django.template import Context
 
-from walkthrough import bar, now
+from walkthrough.chapters import CHAPTERS
+from walkthrough.script import now
+from walkthrough.views import bar
 
 register = template.Library()
 NOTHING = "none"
@@ -17,6 +19,11 @@ def playing_bar(context: Context) -> dict[str, Any]:
     if "now" not in context:
         return shown(now.look(), "")
     return shown(context["now"], stamp(context["now"]), swapped=bool(context.get("swapped")))
+
+
+@register.simple_tag
+def first_chapter() -> int:
+    return CHAPTERS[0].number
 
 
 def stamp(state: now.Now | None) -> str:

@@ -1,7 +1,6 @@
 """A chapter's texts and code as HTML: markdown-it and Pygments, which rich brings along and the terminal uses too."""
 
 import re
-from textwrap import dedent
 
 from django import template
 from django.urls import reverse
@@ -14,20 +13,21 @@ from pygments.util import ClassNotFound
 
 register = template.Library()
 _markdown = MarkdownIt("commonmark", {"html": False})
+#: The target of a link from one chapter's file to another one's.
+CHAPTER_FILE = re.compile(r"(?<=\]\()\.\./c(\d\d)_\w+/chapter\.md(?=\))")
 _formatter: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
 
 
 @register.filter
 def prose(text: str) -> SafeString:
-    """Paragraphs. `[words](5)` leads to chapter 5."""
-    linked = re.sub(r"\]\((\d+)\)", lambda found: f"]({reverse('walkthrough:chapter', args=[int(found[1])])})", dedent(text))
-    return mark_safe(_markdown.render(linked.strip()))  # noqa: S308  (our own texts; HTML in them is escaped)
+    """Paragraphs and lists. A link to a chapter's file leads to its page."""
+    return mark_safe(_markdown.render(CHAPTER_FILE.sub(_page, text)))  # noqa: S308  (our own texts; HTML in them is escaped)
 
 
 @register.filter
 def phrase(text: str) -> SafeString:
     """One sentence or a few, without a paragraph around them."""
-    return mark_safe(_markdown.renderInline(text))  # noqa: S308  (as above)
+    return mark_safe(_markdown.renderInline(CHAPTER_FILE.sub(_page, text)))  # noqa: S308  (as above)
 
 
 @register.filter
@@ -38,3 +38,7 @@ def code(text: str, path: str) -> SafeString:
     except ClassNotFound:
         lexer = get_lexer_for_filename("plain.txt")
     return mark_safe(highlight(text, lexer, _formatter))  # noqa: S308  (Pygments escapes it)
+
+
+def _page(found: re.Match[str]) -> str:
+    return reverse("walkthrough:chapter", args=[int(found[1])])

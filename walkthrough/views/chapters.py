@@ -8,14 +8,14 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from walkthrough import listing, now, playing
-from walkthrough.chapter import Chapter, Kind, Step
 from walkthrough.chapters import CHAPTERS
 from walkthrough.chapters import chapter as by_number
+from walkthrough.script import code_listing, now, player
+from walkthrough.script.chapter import Chapter, Kind, Step
 from walkthrough.templatetags.walkthrough_bar import shown, stamp
 
 SETTING = Step(
-    playing.SETTING,
+    player.SETTING,
     "Set the stage",
     "Mends every fault, starts what is stopped, wipes the demo data and makes it anew, as this chapter begins.",
     lambda stage: None,
@@ -33,7 +33,7 @@ def chapter(request: HttpRequest, number: int) -> HttpResponse:
         "chapters": CHAPTERS,
         "previous": CHAPTERS[place - 1] if place else None,
         "next": CHAPTERS[place + 1] if place + 1 < len(CHAPTERS) else None,
-        "listings": [listing.shown(one) for one in found.listings],
+        "listings": [code_listing.shown(one) for one in found.listings],
         "windows": [(one.title, f"{reverse(one.name)}{'?' if one.query else ''}{one.query}") for one in found.windows],
         **_steps(found),
     }
@@ -45,19 +45,17 @@ def play(request: HttpRequest, number: int, step: str) -> HttpResponse:
     """Play a step. With htmx it goes on by itself, and the answer is the steps as they are now; else the answer comes when it is
     through, and is the page with the step in view."""
     found = _found(number)
-    if step != playing.SETTING and step not in {one.name for one in found.steps}:
+    if step != player.SETTING and step not in {one.name for one in found.steps}:
         raise Http404(f"Chapter {number} has no step {step!r}.")
     refused, status = "", 200
     try:
-        (playing.begin if request.htmx else playing.play)(found, step)  # type: ignore[attr-defined]
-    except playing.CanNotPlay as error:
+        (player.begin if request.htmx else player.play)(found, step)  # type: ignore[attr-defined]
+    except player.CanNotPlay as error:
         refused, status = str(error), 409
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "walkthrough/_played.html", {"chapter": found, **_steps(found, refused)}, status=status)
     if refused:
-        return render(
-            request, "walkthrough/refused.html", {"chapter": found, "refused": refused, "chapters": CHAPTERS}, status=status
-        )
+        return render(request, "walkthrough/refused.html", {"chapter": found, "refused": refused}, status=status)
     return redirect(f"{reverse('walkthrough:chapter', args=[number])}#step-{step}")
 
 
@@ -91,8 +89,8 @@ def _found(number: int) -> Chapter:
 def _steps(chapter: Chapter, refused: str = "") -> dict[str, Any]:
     state = now.look()  # before the rest, so that the steps are never older than what they are said to be
     running = state if state and state.running else None
-    found = playing.progress(chapter)
-    following = playing.following(chapter, found)
+    found = player.progress(chapter)
+    following = player.following(chapter, found)
     listed = [
         {
             "step": step,

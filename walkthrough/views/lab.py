@@ -19,10 +19,11 @@ from messaging.models import Subscription
 from messaging.staleness import span_in_words
 from messaging.status import DOUBTFUL
 from messaging.texts import said as said_by
-from walkthrough import faults, made_up, presentation, programs, queueing
-from walkthrough.chapters import CHAPTERS
+from walkthrough.control import broker, demo_only, faults
+from walkthrough.control.processes import SystemNotRunning, WouldNot
 from walkthrough.lab import charts, damage, processes, repairs, state, timeline
 from walkthrough.lab.history import HISTORY
+from walkthrough.observe import side_by_side
 
 #: What may be asked of each kind of switch; the URL names both.
 ACTS: dict[str, Callable[[str, str], str]] = {
@@ -34,10 +35,10 @@ ACTS: dict[str, Callable[[str, str], str]] = {
 #: Why something may not be possible just now; each says so in a sentence.
 EXPECTED = (
     MessagingError,
-    made_up.RealData,
+    demo_only.RealData,
     damage.NothingToDamage,
-    programs.SystemNotRunning,
-    programs.WouldNot,
+    SystemNotRunning,
+    WouldNot,
     Error,
     BrokerError,
     OSError,
@@ -48,7 +49,7 @@ EXPECTED = (
 @never_cache
 def lab(request: HttpRequest) -> HttpResponse:
     """The whole page. `?user=<id>` shows that user's story."""
-    return render(request, "walkthrough/lab.html", {"chapters": CHAPTERS, **_live(request)})
+    return render(request, "walkthrough/lab.html", _live(request))
 
 
 @require_safe
@@ -64,7 +65,7 @@ def act(request: HttpRequest, kind: str, name: str, what: str = "do") -> HttpRes
     if kind not in ACTS:
         raise Http404(f"There is no switch {kind!r}.")
     try:
-        made_up.check()
+        demo_only.check()
         said, refused = ACTS[kind](name, what), False
     except KeyError:
         raise Http404(f"There is no {kind} {name!r}, or it can't {what}.") from None
@@ -89,10 +90,10 @@ def _switch(name: str, *, on: bool) -> str:
 
 def _live(request: HttpRequest) -> dict[str, Any]:
     samples, on = HISTORY.visit(), faults.switched_on()
-    running = processes.processes()
+    running = processes.listed()
     chosen = _chosen(request)
     row = Subscription.objects.using("billing").filter(pk="users").first()
-    rows, lanes = presentation.rows(), presentation.lanes()
+    rows, lanes = side_by_side.rows(), side_by_side.lanes()
     return {
         "rows": rows,
         "lanes": lanes,
@@ -109,7 +110,7 @@ def _live(request: HttpRequest) -> dict[str, Any]:
         ],
         "state": (DOUBTFUL if row.doubt else row.state) if row else "new",
         "doubt": row.doubt if row else "",
-        "age": span_in_words(old) if (old := queueing.age(row)) is not None else "",
+        "age": span_in_words(old) if (old := broker.age(row)) is not None else "",
         "timeline": timeline.timeline(chosen) if chosen else None,
         "chosen": chosen,
     }

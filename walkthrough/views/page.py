@@ -15,8 +15,8 @@ from django.views.decorators.http import require_POST, require_safe
 from messaging import ownership
 from users import services
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser, UserError
-from walkthrough import presentation, trail
 from walkthrough.chapters import CHAPTERS
+from walkthrough.observe import event_trail, side_by_side
 from walkthrough.views import lab
 
 STATUS: dict[type[UserError], int] = {UnknownUser: 404, InvalidUser: 400, TransitionNotAllowed: 409}
@@ -115,7 +115,7 @@ def _page(request: HttpRequest, form: RegisterForm | None = None, notice: str = 
 
 
 def _live() -> dict[str, Any]:
-    return {"rows": presentation.rows(), "lanes": presentation.lanes(), "events": trail.events()}
+    return {"rows": side_by_side.rows(), "lanes": side_by_side.lanes(), "events": event_trail.events()}
 
 
 def _notice(text: str, status: int) -> dict[str, Any]:

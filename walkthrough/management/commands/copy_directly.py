@@ -1,4 +1,4 @@
-"""`copy_directly`: fill billing's copy by reading users' database (`walkthrough/direct.py`)."""
+"""`copy_directly`: fill billing's copy by reading users' database (`walkthrough/scenarios/direct_select.py`)."""
 
 from argparse import ArgumentParser
 from contextlib import nullcontext
@@ -9,7 +9,7 @@ from django.db import OperationalError, ProgrammingError
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found
 from messaging.texts import plural, said
-from walkthrough import direct
+from walkthrough.scenarios import direct_select
 
 
 class Command(BaseCommand):
@@ -21,9 +21,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with direct.year_later() if options["year_later"] else nullcontext(direct.TODAY) as table:
+        with direct_select.year_later() if options["year_later"] else nullcontext(direct_select.TODAY) as table:
             try:
-                number = direct.copy_directly(table)
+                number = direct_select.copy_directly(table)
             except (OperationalError, ProgrammingError) as error:
                 raise Found(f"{table} can't be read: {said(error)}") from None
         self.result(options, {"copied": number}, f"Copied {plural(number, 'row')} from {table}.")

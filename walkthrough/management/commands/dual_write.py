@@ -9,7 +9,7 @@ from typing import Any
 from messaging.cli import Command as BaseCommand
 from messaging.cli import WrongUsage, database_errors_as_refusals
 from users.models import User
-from walkthrough.dual_write import WAYS
+from walkthrough.scenarios.dual_write import WAYS
 
 
 class Command(BaseCommand):

@@ -1,11 +1,11 @@
-"""`import_suspended`: the narrow interface of one deploy (`walkthrough/narrow.py`)."""
+"""`import_suspended`: the narrow interface of one deploy (`walkthrough/scenarios/one_time_import.py`)."""
 
 from typing import Any
 
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Refused, database_errors_as_refusals
 from messaging.texts import plural
-from walkthrough import narrow
+from walkthrough.scenarios import one_time_import
 
 
 class Command(BaseCommand):
@@ -14,7 +14,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             with database_errors_as_refusals("users", "billing"):
-                number = narrow.import_suspended(narrow.Users())
-        except narrow.NotNow as reason:
+                number = one_time_import.import_suspended(one_time_import.Users())
+        except one_time_import.NotNow as reason:
             raise Refused(str(reason)) from None
         self.result(options, {"imported": number}, f"Imported {plural(number, 'suspended user')}.")

@@ -5,7 +5,7 @@ from typing import Any
 
 from messaging.cli import Command as BaseCommand
 from messaging.cli import WrongUsage, checked_context, database_errors_as_refusals
-from walkthrough.locks import altering_users, hold
+from walkthrough.control.table_locks import altering_users, hold
 
 #: Contexts that have a table of users.
 WITH_USERS = ("monolith", "users")

@@ -9,9 +9,11 @@ from rich.console import Console
 from messaging.cli import Command as BaseCommand
 from messaging.cli import Found, Refused, WrongUsage
 from messaging.texts import plural
-from walkthrough import playing, programs, terminal
-from walkthrough.chapter import Chapter
+from walkthrough import terminal
 from walkthrough.chapters import CHAPTERS
+from walkthrough.control import processes
+from walkthrough.script import player
+from walkthrough.script.chapter import Chapter
 
 
 class Command(BaseCommand):
@@ -29,8 +31,8 @@ class Command(BaseCommand):
             numbers = ", ".join(str(one.number) for one in CHAPTERS)
             raise WrongUsage(f"There is no chapter {options['chapter']}. There are: {numbers}.")
         try:
-            programs.states()
-        except programs.SystemNotRunning as error:
+            processes.states()
+        except processes.SystemNotRunning as error:
             raise Refused(str(error)) from None
         console = Console(file=sys.stderr if options["json"] else sys.stdout, highlight=False)
         pause = not options["yes"] and sys.stdin.isatty() and sys.stdout.isatty()
@@ -48,13 +50,13 @@ class Command(BaseCommand):
     def _play(self, chapter: Chapter, console: Console, pause: bool) -> list[str]:
         """Play one chapter; returns the steps that weren't green. After the first of them the rest would only follow from it."""
         terminal.opening(console, chapter)
-        for name in (playing.SETTING, *(step.name for step in chapter.steps)):
+        for name in (player.SETTING, *(step.name for step in chapter.steps)):
             terminal.announce(console, chapter, name)
             if pause:
                 terminal.wait_for_key(console)
             try:
-                done = playing.play(chapter, name, lambda entry: terminal.show(console, entry))
-            except playing.CanNotPlay as error:
+                done = player.play(chapter, name, lambda entry: terminal.show(console, entry))
+            except player.CanNotPlay as error:
                 raise Refused(str(error)) from None
             terminal.closing(console, done)
             if not done.green:

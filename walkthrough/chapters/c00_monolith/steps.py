@@ -1,0 +1,157 @@
+"""Chapter 0: the monolith. It works, and everything in it hangs together: that is its strength, and its trouble."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db import OperationalError, connections
+from django.utils import timezone
+
+from messaging.texts import plural
+from monolith import reports, services
+from monolith.models import Invoice, User
+from monolith.seeding import last_month
+from walkthrough.control import reset
+from walkthrough.control.table_locks import patience
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
+
+#: Seconds that the migration takes, and that a page may take.
+MIGRATION, PAGE = 4.0, 0.5
+#: What an open migration holds, by the database.
+LOCKED = {
+    "sqlite": "SQLite has one writer at a time, so here the whole file is locked. "
+    "PostgreSQL locks the altered table, and then even the report waits.",
+    "postgresql": "PostgreSQL locks the altered table against everybody, readers too: even the report waits.",
+}
+
+
+def starts(stage: Stage) -> None:
+    reset.reset()
+    users, invoices = User.objects.count(), Invoice.objects.filter(period=_last()).count()
+    active = User.objects.filter(status=User.Status.ACTIVE).count()
+    stage.check(
+        f"The monolith is there, and {_last()} is invoiced",
+        invoices == active > 0,
+        f"{plural(users, 'user')}, {active} active, {plural(invoices, 'invoice')}",
+    )
+
+
+def bill(stage: Stage) -> None:
+    active, statements = User.objects.filter(status=User.Status.ACTIVE).count(), list[str]()
+    with connections["monolith"].execute_wrapper(_noting(statements)):
+        began = time.perf_counter()
+        issued = services.generate_invoices(_this())
+        took = time.perf_counter() - began
+    stage.notes["normally"] = took
+    stage.check(
+        "One statement bills every active user",
+        len(statements) == 1 and issued == active,
+        f"{plural(issued, 'invoice')} by {plural(len(statements), 'statement')} in {took * 1000:.0f} ms",
+    )
+    twice = services.generate_invoices(_this())
+    stage.check("Once more bills nobody twice", twice == 0, plural(twice, "invoice"))
+    statements.clear()
+    with connections["monolith"].execute_wrapper(_noting(statements)):
+        lines = reports.revenue_by_period_and_status()
+    stage.rows("The report, with each user's status as it is now", ("month", "users", "invoices", "amount"), map(_line, lines))
+    stage.check("One statement answers it", len(statements) == 1 and bool(lines), plural(len(lines), "line"))
+
+
+def signal(stage: Stage) -> None:
+    one, another = User.objects.filter(status=User.Status.ACTIVE).order_by("id")[:2]
+    services.suspend(one, "chargeback")
+    stage.say(
+        f"{one.name} is suspended by the service. A signal that nobody sees in it marks the invoices, in the same transaction."
+    )
+    stage.check("The invoices are marked for review", _marked(one) == one.invoices.count() > 0, f"{_marked(one)} marked")
+    User.objects.filter(pk=another.pk).update(status=User.Status.SUSPENDED, suspension_reason="chargeback")
+    stage.say(f"{another.name} is suspended by `QuerySet.update()`, as a script in a hurry does it. No signal is sent then.")
+    stage.check("Those invoices are not", _marked(another) == 0 < another.invoices.count(), f"{_marked(another)} marked")
+
+
+def migrate(stage: Stage) -> None:
+    Invoice.objects.filter(period=_this()).delete()
+    attempts: list[tuple[str, Callable[[], Any]]] = [
+        ("read the report", reports.revenue_by_period_and_status),
+        ("register a user", lambda: services.register(email="grace.hopper@example.org", name="Grace Hopper")),
+        ("invoice everybody", lambda: services.generate_invoices(_this())),
+    ]
+    with stage.beside("long_migration", "monolith", "--seconds", f"{MIGRATION:g}", begun="is being altered"):
+        until = time.perf_counter() + MIGRATION
+        found = [(what, _within(PAGE, attempt)) for what, attempt in attempts]
+        stage.say(f"Somebody's migration adds a column to users, in another process. {LOCKED[connections['monolith'].vendor]}")
+        stage.rows(f"Meanwhile, with {PAGE:g} s of patience", ("somebody wants to", "and"), found)
+        stage.check("No invoice can be written", _failed(found[-1][1]), found[-1][1])
+        began = time.perf_counter()
+        issued = services.generate_invoices(_this())
+        took, over = time.perf_counter() - began, time.perf_counter() - until
+    normally = stage.notes["normally"]
+    stage.check(
+        "A run that waits, waits for the migration to end",
+        issued > 0 and over > -PAGE,
+        f"{plural(issued, 'invoice')} after {took:.1f} s; before, it took {normally * 1000:.0f} ms",
+    )
+
+
+def cascade(stage: Stage) -> None:
+    user = User.objects.filter(status=User.Status.ACTIVE, invoices__period=_last()).order_by("id")[0]
+    before, theirs = _revenue(_last()), user.invoices.count()
+    gone = services.delete(user)
+    after = _revenue(_last())
+    stage.say(f"{user.name} asked to be deleted, and was. `on_delete=CASCADE` did the rest.")
+    stage.rows(f"Revenue of {_last()}, a month that is closed", ("before", "after"), [(f"{before:.2f} EUR", f"{after:.2f} EUR")])
+    stage.check("Their invoices went along", gone == theirs > 0, f"{plural(gone, 'invoice')} deleted")
+    stage.check("And a closed month's revenue with them", after < before, f"{before - after:.2f} EUR less")
+
+
+def _this() -> str:
+    return f"{timezone.now():%Y-%m}"
+
+
+def _last() -> str:
+    return last_month(timezone.now().date())
+
+
+def _noting(statements: list[str]) -> Callable[..., Any]:
+    def note(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if not sql.startswith(("BEGIN", "SAVEPOINT", "RELEASE")):
+            statements.append(sql)
+        return execute(sql, params, many, context)
+
+    return note
+
+
+def _line(line: reports.Revenue) -> tuple[str, str, int, str]:
+    return line.period, line.user_status, line.invoices, line.amount
+
+
+def _marked(user: User) -> int:
+    return user.invoices.exclude(review_reason="").count()
+
+
+def _within(seconds: float, attempt: Callable[[], Any]) -> str:
+    """What came of it, in words."""
+    began = time.perf_counter()
+    try:
+        with patience("monolith", seconds):
+            attempt()
+    except OperationalError as error:
+        return f"fails after {time.perf_counter() - began:.1f} s: {str(error).splitlines()[0]}"
+    return f"can, in {(time.perf_counter() - began) * 1000:.0f} ms"
+
+
+def _failed(words: str) -> bool:
+    return words.startswith("fails")
+
+
+def _revenue(period: str) -> float:
+    return sum(line.amount_minor for line in reports.revenue_by_period_and_status() if line.period == period) / 100
+
+
+STEPS = {
+    "bill": Act(bill),
+    "signal": Act(signal),
+    "migrate": Act(migrate, Kind.BREAK),
+    "cascade": Act(cascade, Kind.BREAK),
+}

@@ -1,0 +1,119 @@
+"""Chapter 1: draw the line. Modules, ids instead of foreign keys, and rules that reject what crosses."""
+
+from django.apps import apps
+from django.db import connections, models
+
+from config import announcing
+from messaging.texts import plural
+from walkthrough.control import project_copy, reset
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
+from walkthrough.script.transcript import Ran
+
+LINT = ("lint-imports", "--no-logo", "--no-cache")
+IMPORT = ("billing/planted.py", "from users.models import User")
+KEY = ("billing/models.py", 'class Receipt(models.Model):\n    user = models.ForeignKey("users.User", on_delete=models.CASCADE)')
+SQL = ("billing/selectors.py", "def active_emails():\n    return \"SELECT email FROM users_user WHERE status = 'active'\"")
+
+
+def starts(stage: Stage) -> None:
+    reset.reset()
+    project_copy.fresh_copy()
+    stage.say(
+        f"A copy of the project lies in {announcing.shown(project_copy.KEPT)}. What you plant in this chapter, you plant there."
+    )
+    _no_import_crosses(stage)
+
+
+def knots(stage: Stage) -> None:
+    tied = {label: _ties(label) for label in ("monolith.Invoice", "billing.Invoice")}
+    stage.rows(
+        "What a model's table is tied to, by the database's own word",
+        ("model", "column", "leads to"),
+        [(label, column, table) for label, ties in tied.items() for column, table in ties.items() or [("none", "nothing")]],
+    )
+    stage.check(
+        "In the monolith the database ties each invoice to a user's row",
+        tied["monolith.Invoice"].get("user_id") == "monolith_user",
+        plural(len(tied["monolith.Invoice"]), "foreign key"),
+    )
+    kept = apps.get_model("billing.Invoice")._meta.get_field("user_id")
+    stage.check(
+        "Billing's table keeps the user's id as a value, tied to nothing",
+        isinstance(kept, models.UUIDField) and not tied["billing.Invoice"],
+        f"{type(kept).__name__}, {plural(len(tied['billing.Invoice']), 'foreign key')}",
+    )
+
+
+def plant_import(stage: Stage) -> None:
+    _plant(stage, *IMPORT)
+    ran = stage.command(*LINT, project=project_copy.KEPT)
+    stage.check("import-linter rejects it", ran.code == 1, f"exit code {ran.code}")
+    stage.check(
+        "It names the rule, the module and the line",
+        all(word in ran.output for word in ("do not know each other BROKEN", "billing.planted -> users.models")),
+        _line_with(ran, "billing.planted ->"),
+    )
+
+
+def plant_key(stage: Stage) -> None:
+    _plant(stage, *KEY)
+    ran = stage.manage("check", project=project_copy.KEPT)
+    stage.check("Django's own check rejects the copy", ran.code == 1 and "boundaries.E001" in ran.output, f"exit code {ran.code}")
+    stage.check("It names the field", "billing.Receipt.user" in ran.output, _line_with(ran, "billing.Receipt.user"))
+
+
+def plant_sql(stage: Stage) -> None:
+    _plant(stage, *SQL)
+    imports = stage.command(*LINT, project=project_copy.KEPT)
+    stage.check(
+        "A string is no import, so import-linter says of this one what it said before",
+        "billing.selectors" not in imports.output,
+        _line_with(imports, "billing.selectors")
+        if "billing.selectors" in imports.output
+        else _line_with(imports, "billing.planted ->"),
+    )
+    ran = stage.manage("check", project=project_copy.KEPT)
+    stage.check("Reading the source for table names finds it", "boundaries.E002" in ran.output, _line_with(ran, "E002"))
+
+
+def take_out(stage: Stage) -> None:
+    for path, _ in (IMPORT, KEY, SQL):
+        project_copy.restore(project_copy.KEPT, path)
+    stage.say("All three are taken out of the copy again.")
+    _no_import_crosses(stage)
+    ran = stage.manage("check", project=project_copy.KEPT)
+    stage.check("Neither does a relation, nor a name in a string", ran.code == 0, ran.last)
+
+
+def _no_import_crosses(stage: Stage) -> None:
+    ran = stage.command(*LINT, project=project_copy.KEPT)
+    stage.check("No import crosses a line", ran.code == 0 and "0 broken" in ran.output, _line_with(ran, "broken"))
+
+
+def _plant(stage: Stage, path: str, source: str) -> None:
+    project_copy.restore(project_copy.KEPT, path)  # planted twice it would be two
+    project_copy.plant(project_copy.KEPT, path, source)
+    stage.rows("Planted", ("where", "what"), [(path, source.replace("\n    ", " "))])
+
+
+def _ties(label: str) -> dict[str, str]:
+    """Column to table, for each foreign key of a model's table as the database has it."""
+    model = apps.get_model(label)
+    connection = connections[model._meta.app_label]
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_relations(cursor, model._meta.db_table)
+    return {column: relation[1] for column, relation in found.items()}
+
+
+def _line_with(ran: Ran, word: str) -> str:
+    return next((line.strip(" -") for line in ran.output.splitlines() if word in line), ran.last)
+
+
+STEPS = {
+    "knots": Act(knots),
+    "import": Act(plant_import, Kind.BREAK),
+    "key": Act(plant_key, Kind.BREAK),
+    "sql": Act(plant_sql, Kind.BREAK),
+    "take-out": Act(take_out, Kind.MEND),
+}

@@ -1,0 +1,124 @@
+"""Chapter 3: users announces its facts, and a crash falls between the change and the message."""
+
+from uuid import UUID
+
+from billing.models import Invoice
+from messaging.texts import plural
+from users.services import user_reactivate, user_suspend
+from walkthrough.control import broker, crash_points, reset
+from walkthrough.observe import facts
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
+from walkthrough.script.transcript import Ran
+
+PERIOD = "2026-11"
+
+
+def starts(stage: Stage) -> None:
+    reset.reset()
+    stage.processes.stop("tend-billing")
+    stage.say("`tend-billing` is stopped: it would make good within seconds what gets lost here. Chapter 7 is about that.")
+    stage.notes.update(zip(("lost", "lie", "undone", "kept"), (str(user.pk) for user in facts.active(4)), strict=True))
+    stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
+
+
+def commit_first(stage: Stage) -> None:
+    user_id = UUID(stage.notes["lost"])
+    ran = stage.manage("dual_write", "commit-then-send", str(user_id), "--die-after", "committed")
+    stage.check("The process was killed right after its commit", _killed(ran), f"exit code {ran.code}")
+    stage.check("The user is suspended", facts.user_status(user_id) == "suspended", facts.user_status(user_id))
+    stage.check("No event is recorded, none is on its way", _nothing_comes(), f"{facts.recorded()} in the outbox")
+    stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
+    stage.check("Billing was never told", facts.differing() == {user_id: "stale"}, facts.in_words())
+    stage.manage("generate_invoices", "--period", PERIOD)
+    billed = Invoice.objects.using("billing").filter(user_id=user_id, period=PERIOD).exists()
+    stage.check("So it sends an invoice to a suspended user", billed, plural(Invoice.objects.using("billing").count(), "invoice"))
+
+
+def send_first(stage: Stage) -> None:
+    user_id = UUID(stage.notes["lie"])
+    ran = stage.manage("dual_write", "send-then-commit", str(user_id), "--die-after", "sent")
+    stage.check("The process was killed right before its commit", _killed(ran), f"exit code {ran.code}")
+    stage.eventually("Billing was told of a suspension", lambda: facts.copied_status(user_id) == "suspended")
+    stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
+    lie = facts.user_status(user_id) == "active" and facts.differing().get(user_id) == "ahead"
+    stage.check("It never was: billing refuses a customer who did nothing", lie, facts.in_words())
+
+
+def outbox(stage: Stage) -> None:
+    undone, kept = UUID(stage.notes["undone"]), UUID(stage.notes["kept"])
+    before = facts.recorded()
+    ran = stage.manage("dual_write", "outbox", str(undone), "--die-after", "recorded")
+    neither = _killed(ran) and facts.user_status(undone) == "active" and facts.recorded() == before
+    stage.check("Killed before the commit: no change, and no event of it", neither, f"{facts.recorded() - before} recorded")
+    ran = stage.manage("dual_write", "outbox", str(kept), "--die-after", "committed")
+    both = _killed(ran) and facts.user_status(kept) == "suspended" and facts.recorded() == before + 1
+    stage.check("Killed after the commit: the change, and its event", both, f"{facts.recorded() - before} recorded")
+    stage.eventually("The relay sends it all the same; billing follows", lambda: facts.copied_status(kept) == "suspended")
+
+
+def kill_relay(stage: Stage) -> None:
+    claimed, sent = (user.pk for user in facts.active(6)[4:])
+    _crash_relay(stage, "relay.claimed", claimed)
+    stage.eventually(
+        "What it had claimed and not sent leaves after its restart", lambda: facts.copied_status(claimed) == "suspended"
+    )
+    before = facts.counts()
+    _crash_relay(stage, "relay.sent", sent)
+    counted: dict[str, int] = {}
+
+    def both_copies() -> bool:
+        counted.update({name: value - before[name] for name, value in facts.counts().items()})
+        return sum(counted.values()) == 2
+
+    seen = lambda: ", ".join(f"{value} {name}" for name, value in counted.items())  # noqa: E731
+    stage.eventually("What it had sent and not marked is sent again", both_copies, seen)
+    once = counted["applied"] == 1 and counted["duplicate"] == 1 and facts.copied_status(sent) == "suspended"
+    stage.check("It took effect once: the second copy is a counted duplicate", once, seen())
+
+
+def mend(stage: Stage) -> None:
+    lost, lie = UUID(stage.notes["lost"]), UUID(stage.notes["lie"])
+    stage.processes.start("tend-billing")
+    stage.eventually("The change without an event is pulled from the feed", lambda: lost not in facts.differing(), facts.in_words)
+    late = Invoice.objects.using("billing").get(user_id=lost, period=PERIOD).review_reason
+    stage.check("The invoice that it came too late for is flagged", bool(late), late)
+    ran = stage.manage("reconcile", "billing", "--from", "users", "--json")
+    ahead = ran.code == 1 and ran.json["counts"]["ahead"] == 1
+    stage.check("The lie can't be pulled away: billing's row is newer than users' own", ahead, f"exit code {ran.code}")
+    user_suspend(user_id=lie, reason="the same number as the lie")
+    user_reactivate(user_id=lie)
+    stage.say("Users changes that user twice; the second change has a higher version than the lie.")
+    stage.eventually("Now the copy agrees about everybody", facts.agree, facts.in_words)
+
+
+def _crash_relay(stage: Stage, step: str, user_id: UUID) -> None:
+    """Let the supervised relay die at a step of its work, with an event of this user in hand; returns when its successor runs."""
+    stage.wait(lambda: stage.processes.runs("relay-users"))
+    was = stage.processes.pid("relay-users")
+    crash_points.plant(step, "relay", "users")
+    try:
+        user_suspend(user_id=user_id, reason="chapter 3")
+        stage.eventually(f"The relay, process {was}, is killed at {step}", lambda: crash_points.went_off() == was)
+    finally:
+        crash_points.defuse()
+    successor = lambda: stage.processes.pid("relay-users") not in (0, was)  # noqa: E731
+    stage.eventually("Another one runs in its place", successor, lambda: f"process {stage.processes.pid('relay-users')}")
+
+
+def _killed(ran: Ran) -> bool:
+    return ran.code == -9
+
+
+def _nothing_comes() -> bool:
+    """Nothing is recorded, and billing's worker is through with whatever its queue held."""
+    return facts.recorded() == 0 and broker.hands_are_empty("billing", "users")
+
+
+STEPS = {
+    "commit-first": Act(commit_first, Kind.BREAK),
+    "send-first": Act(send_first, Kind.BREAK),
+    "outbox": Act(outbox),
+    "kill-relay": Act(kill_relay, Kind.BREAK),
+    "mend": Act(mend, Kind.MEND),
+}

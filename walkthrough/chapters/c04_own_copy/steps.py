@@ -1,0 +1,132 @@
+"""Chapter 4: billing keeps its own copy, and takes what comes: twice, late, shuffled, or no event at all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.utils import timezone
+
+from billing.models import CachedUser
+from messaging.ids import uuid7
+from messaging.texts import plural
+from users.models import User
+from users.services import user_reactivate, user_suspend
+from walkthrough.control import broker, reset
+from walkthrough.observe import facts
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
+
+TIMES = 6
+
+
+def starts(stage: Stage) -> None:
+    reset.reset()
+    stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
+
+
+@contextmanager
+def by_events_alone(stage: Stage) -> Iterator[None]:
+    """Nothing but events moves the copy: on a machine that has too much to do, `tend` may pull a change before its event comes."""
+    stage.processes.stop("tend-billing")
+    try:
+        yield
+    finally:
+        stage.processes.start("tend-billing")
+
+
+def follow(stage: Stage) -> None:
+    chosen = [user.pk for user in facts.active(5)]
+    stage.say("`tend-billing` is stopped meanwhile: whatever moves the copy now is an event.")
+    with by_events_alone(stage):
+        for user_id in chosen:
+            user_suspend(user_id=user_id, reason="chapter 4")
+        stage.say("Five users are suspended. Each change commits with its event; the relay sends it, billing's worker applies it.")
+        stage.eventually("Billing's copy follows, by events", facts.agree, facts.in_words)
+    stage.rows("Side by side", facts.SIDES, facts.side_by_side(chosen))
+    by_event = CachedUser.objects.using("billing").filter(pk__in=chosen, source="event").count()
+    stage.check("Each of the five rows says that an event brought it", by_event == len(chosen), f"{by_event} of {len(chosen)}")
+
+
+def storm(stage: Stage) -> None:
+    chosen = [user.pk for user in facts.active(3)]
+    before = facts.counts()
+    stage.faults.switch("duplicate", True)
+    stage.faults.switch("reorder", True)
+    try:
+        for _ in range(TIMES):
+            for user_id in chosen:
+                user_suspend(user_id=user_id, reason="storm")
+            for user_id in chosen:
+                user_reactivate(user_id=user_id)
+        for user_id in chosen:
+            user_suspend(user_id=user_id, reason="the last word")
+        number = len(chosen) * (2 * TIMES + 1)
+        stage.say(f"{plural(number, 'event')} of three users; each was sent three times, each copy after a random wait of its own.")
+        stage.wait(lambda: facts.unsent() == 0)
+    finally:
+        stage.faults.mend_all()
+    counted = {name: value - before[name] for name, value in facts.counts().items()}
+
+    def all_arrived() -> bool:
+        counted.update({name: value - before[name] for name, value in facts.counts().items()})
+        return sum(counted.values()) >= 3 * number
+
+    seen = lambda: ", ".join(f"{value} {name}" for name, value in counted.items())  # noqa: E731
+    stage.eventually(f"All {plural(3 * number, 'copy', 'copies')} arrived", all_arrived, seen)
+    stage.check("Second and third copies are counted, and do nothing", counted["duplicate"] == 2 * number, seen())
+    stage.check("Some were overtaken by a newer event: obsolete, counted, ignored", counted["obsolete"] > 0, seen())
+    stage.rows("Side by side", facts.SIDES, facts.side_by_side(chosen))
+    last = set(CachedUser.objects.using("billing").filter(pk__in=chosen).values_list("status", flat=True))
+    stage.check("The last word counts, whatever came last", last == {"suspended"} and facts.agree(), facts.in_words())
+
+
+def poison(stage: Stage) -> None:
+    poisoned, around = facts.active(2)
+    brought = lambda: CachedUser.objects.using("billing").get(pk=around.pk)  # noqa: E731
+    with by_events_alone(stage):
+        user_suspend(user_id=around.pk, reason="before the poison")
+        broker.send("billing", "users", [_archived(poisoned), "this is no event"])
+        user_reactivate(user_id=around.pk)
+        stage.say(
+            "Two things that billing can't take went into its queue: a user with the status “archived”, which its reader doesn't "
+            "know, and a text that is no event. Real events travel before and after them."
+        )
+        stage.eventually(
+            "Both are parked, with the reason", lambda: facts.parked().count() == 2, lambda: f"{facts.parked().count()} parked"
+        )
+        stage.eventually(
+            "What came after them arrived, by events",
+            lambda: facts.agree() and brought().source == "event",
+            lambda: f"{facts.in_words()}; brought by: {brought().get_source_display()}",
+        )
+    stage.manage("parked", "list", "billing")
+
+
+def discard(stage: Stage) -> None:
+    for row in facts.parked().order_by("pk"):
+        stage.manage("parked", "discard", "billing", str(row.pk), "--note", "planted by chapter 4")
+    stage.check("Nothing waits for a person any more", not facts.parked().exists(), f"{facts.parked().count()} parked")
+    stage.check("The copy agrees", facts.agree(), facts.in_words())
+
+
+def _archived(user: User) -> dict[str, object]:
+    """An event as a newer publisher might send it."""
+    now = timezone.now().isoformat()
+    return {
+        "specversion": "1.0",
+        "id": str(uuid7()),
+        "source": "users",
+        "type": "users.user.suspended.v1",
+        "subject": str(user.pk),
+        "time": now,
+        "data": {"status": "archived", "status_since": now},
+        "aggregateversion": 99,
+        "correlationid": str(uuid7()),
+    }
+
+
+STEPS = {
+    "follow": Act(follow),
+    "storm": Act(storm, Kind.BREAK),
+    "poison": Act(poison, Kind.BREAK),
+    "discard": Act(discard, Kind.MEND),
+}

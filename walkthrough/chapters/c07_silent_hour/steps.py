@@ -1,0 +1,206 @@
+"""Chapter 7: a bug in the publisher announces nothing for an hour. Notice it, list it, repair it."""
+
+import random
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import connections
+from django.utils import timezone
+
+from billing.models import CachedUser
+from messaging import ledger
+from messaging.models import Consumer, Incident
+from messaging.texts import plural
+from users.models import User
+from users.services import user_change_email, user_erase, user_reactivate, user_suspend
+from walkthrough.control import broker, reset, simulated_clock
+from walkthrough.observe import facts
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
+from walkthrough.script.transcript import Ran
+
+
+def starts(stage: Stage) -> None:
+    reset.reset()
+    stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
+
+
+def silence(stage: Stage) -> None:
+    stage.processes.stop("tend-billing")
+    stage.say("`tend-billing` is stopped, so that the hour is as silent as it would be without it.")
+    before = facts.recorded(), facts.counts()
+    began = timezone.now() - timedelta(hours=1)
+    stage.faults.switch("publisher_bug", True)
+    try:
+        changed = [_change(began, minute, user_id, act) for minute, user_id, act in _changes()]
+    finally:
+        stage.faults.switch("publisher_bug", False)
+    ids = sorted(set(changed))
+    stage.notes.update(changed=ids, twice=max(ids, key=changed.count))
+    stage.say(
+        f"{plural(len(changed), 'change')} to {plural(len(ids), 'user')}, spread over the last hour by a simulated "
+        "clock. One of them was raw SQL. "
+        "Users' own pages show all of it."
+    )
+    stage.check("No event was recorded", facts.recorded() == before[0], plural(facts.recorded() - before[0], "event"))
+    quiet = broker.hands_are_empty("billing", "users") and facts.counts() == before[1]
+    stage.check("Nothing reached billing's queue, nothing is parked", quiet and not facts.parked().exists(), _counted())
+    stage.rows("Side by side", facts.SIDES, facts.side_by_side([UUID(user_id) for user_id in ids]))
+    wrong = sorted(str(user_id) for user_id in facts.differing())
+    stage.check("Billing is wrong about every one of them", wrong == ids, facts.in_words())
+
+
+def notice(stage: Stage) -> None:
+    number = len(stage.notes["changed"])
+
+    def lag() -> int:
+        row = facts.progress()
+        return row.head - row.checkpoint
+
+    stage.eventually(
+        "A heartbeat brought the head of users: billing knows that it lacks something",
+        lambda: lag() >= number,
+        lambda: f"checkpoint {facts.progress().checkpoint}, head {facts.progress().head}",
+    )
+    ran = stage.manage("status")
+    told = [line for line in ran.output.splitlines() if "billing from users" in line and str(lag()) in line.split()]
+    stage.check("`status` says how far it is behind", bool(told), f"lag {lag()}")
+
+
+def listed(stage: Stage) -> None:
+    found = _ids(stage.manage("republish", "users", "--dry-run"))
+    stage.check("The ledger lists exactly the users that changed", found == stage.notes["changed"], plural(len(found), "user"))
+    head = ("user", "version", "announced", "changed at")
+    stage.rows("Changes without an event", head, _unannounced())
+
+
+def pull(stage: Stage) -> None:
+    stage.processes.start("tend-billing")
+    stage.eventually("Billing pulls what it lacks, by itself", facts.agree, facts.in_words)
+    found = facts.incidents(kind=Incident.Kind.SILENT).first()
+    named = found is not None and sorted(found.subjects) == stage.notes["changed"]
+    stage.check("An incident names each of them", named, found.summary if found else "no incident")
+    repaired = CachedUser.objects.using("billing").filter(source="repair").count()
+    stage.check("Their rows say where they came from: a repair", repaired == len(stage.notes["changed"]), plural(repaired, "row"))
+
+
+def republish(stage: Stage) -> None:
+    number, before = len(stage.notes["changed"]), facts.counts()
+    told = _ids(stage.manage("republish", "users"))
+    each = told == stage.notes["changed"] and facts.recorded() == number
+    stage.check("Each of these users gets one event, with the present state", each, plural(facts.recorded(), "event"))
+    left = ledger.unannounced("users").count()
+    stage.check("Nothing is unannounced any more", left == 0, f"{left} in the ledger")
+    stage.eventually(
+        "They reach billing too, which pulled them before: obsolete, counted, ignored",
+        lambda: facts.counts()["obsolete"] - before["obsolete"] == number,
+        _counted,
+    )
+
+
+def late(stage: Stage) -> None:
+    originals = [_copy_for_billing(event) for event in stage.faults.suppressed()]
+    random.shuffle(originals)
+    before, rows = facts.counts(), _rows()
+    broker.send("billing", "users", originals)
+    stage.say(
+        f"The {plural(len(originals), 'original event')} turn up after all, shuffled. Among them: a suspension that was "
+        "taken back since."
+    )
+    stage.eventually(
+        "All of them are obsolete",
+        lambda: facts.counts()["obsolete"] - before["obsolete"] == len(originals),
+        _counted,
+    )
+    stage.check("Not one row moved", _rows() == rows and facts.counts()["applied"] == before["applied"], facts.in_words())
+    twice = UUID(stage.notes["twice"])
+    stage.check("Who was suspended and reactivated is active", facts.copied_status(twice) == "active", facts.copied_status(twice))
+    ran = stage.manage("reconcile", "billing", "--from", "users")
+    stage.check("Fingerprints prove it", ran.code == 0, ran.last)
+
+
+Change = Callable[[datetime], object]
+
+
+def _changes() -> Iterator[tuple[int, UUID, Change]]:
+    """(minute of the hour, user, what happens): by every service, twice to one user, and once past all services."""
+    active = [user.pk for user in facts.active(10)]
+    halted = list(User.objects.using("users").filter(status="suspended").order_by("id").values_list("pk", flat=True)[:2])
+    for number, user_id in enumerate(active[:6]):
+        yield 2 + 5 * number, user_id, _by(user_suspend, user_id=user_id, reason="in the silent hour")
+    for number, user_id in enumerate(halted):
+        yield 33 + number, user_id, _by(user_reactivate, user_id=user_id)
+    twice, moved, erased, raw = active[6:]
+    yield 8, twice, _by(user_suspend, user_id=twice, reason="by mistake")
+    yield 40, twice, _by(user_reactivate, user_id=twice)
+    yield 45, moved, _by(user_change_email, user_id=moved, email="moved.in.silence@example.org")
+    yield 50, erased, _by(user_erase, user_id=erased)
+    yield 55, raw, partial(_by_sql, raw)
+
+
+def _by(service: Callable[..., object], **values: object) -> Change:
+    """A service's call; the time comes by the clock that it reads."""
+    return lambda moment: service(**values)
+
+
+def _change(began: datetime, minute: int, user_id: UUID, act: Change) -> str:
+    moment = began + timedelta(minutes=minute)
+    simulated_clock.happened(moment, user_id, lambda: act(moment))
+    return str(user_id)
+
+
+def _by_sql(user_id: UUID, moment: datetime) -> None:
+    """What somebody types into a database shell."""
+    connection, key, since = connections["users"], User._meta.pk, User._meta.get_field("status_since")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE users_user SET status = 'suspended', status_since = %s WHERE id = %s",
+            [since.get_db_prep_value(moment, connection), key.get_db_prep_value(user_id, connection)],
+        )
+
+
+def _unannounced() -> list[tuple[str, int, int, str]]:
+    entries = list(ledger.unannounced("users").order_by("changed_at"))
+    names = dict(User.objects.using("users").values_list("pk", "name"))
+    return [
+        (
+            names.get(UUID(entry.aggregate_id)) or entry.aggregate_id[:8],
+            entry.version,
+            entry.announced_version,
+            f"{entry.changed_at:%H:%M}",
+        )
+        for entry in entries
+    ]
+
+
+def _ids(ran: Ran) -> list[str]:
+    """The users that a command lists, one a line."""
+    return sorted(re.findall(rf"^\s*({'-'.join(f'[0-9a-f]{{{n}}}' for n in (8, 4, 4, 4, 12))})$", ran.output, re.MULTILINE))
+
+
+def _counted() -> str:
+    return ", ".join(f"{number} {what}" for what, number in facts.counts().items())
+
+
+def _copy_for_billing(event: dict[str, Any]) -> dict[str, Any]:
+    """Only the fields that billing is registered for, as the relay sends it."""
+    fields = set(Consumer.objects.using("users").get(pk="billing").fields)
+    return {**event, "data": {name: value for name, value in event["data"].items() if name in fields}}
+
+
+def _rows() -> list[tuple[Any, ...]]:
+    return list(CachedUser.objects.using("billing").order_by("user_id").values_list("user_id", "version", "status", "received_at"))
+
+
+STEPS = {
+    "silence": Act(silence, Kind.BREAK),
+    "notice": Act(notice),
+    "list": Act(listed),
+    "pull": Act(pull, Kind.MEND),
+    "republish": Act(republish, Kind.MEND),
+    "late": Act(late, Kind.BREAK),
+}

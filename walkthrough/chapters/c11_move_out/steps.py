@@ -1,0 +1,128 @@
+"""Chapter 11: move out. Each context runs as processes of its own, and knows of the other a URL and a token."""
+
+import time
+
+from django.conf import settings
+from django.db import connections
+
+from messaging.texts import plural
+from users.models import User
+from users.services import user_suspend
+from walkthrough.control import reset, separate_contexts
+from walkthrough.observe import facts
+from walkthrough.script.chapter import Act, Kind
+from walkthrough.script.stage import Stage
+from walkthrough.script.transcript import Ran
+
+API, WEB, TEND = "users-api", "billing-web", "billing-tend"
+#: Everything of users that billing could notice: the API, and the relay that sends events and heartbeats.
+USERS = (API, "relay-users")
+#: Seconds that a migration on users takes: many times what a process of billing needs to start and to invoice.
+MIGRATION = 8.0
+#: What a process of billing prints about itself.
+LOOK = "from django.conf import settings; print(*settings.DATABASES)"
+PATHS = ("/api/users/contracts/", "/api/billing/contracts/")
+#: An age that billing's copy has soon when users is away.
+SOON = "3s"
+
+
+def starts(stage: Stage) -> None:
+    reset.reset(copied=False)
+    stage.processes.stop("tend-billing")
+    stage.processes.start(TEND)
+    separate_contexts.start(stage, API, WEB)
+    stage.check("Billing is new there: it has no copy of anybody", not facts.copies(), f"{plural(facts.copies(), 'user')} known")
+
+
+def strangers(stage: Stage) -> None:
+    stage.rows("Who is where", ("context", "database"), [(name, _place(name)) for name in settings.CONTEXT_NAMES])
+    places = {_place(name) for name in settings.CONTEXT_NAMES}
+    stage.check(
+        "Every context has a database of its own", len(places) == len(settings.CONTEXT_NAMES), plural(len(places), "database")
+    )
+    asked = [
+        (name, path, separate_contexts.status(f"{separate_contexts.address(name)}{path}")) for name in (API, WEB) for path in PATHS
+    ]
+    stage.rows("Who answers what", ("process", "path", "HTTP status"), asked)
+    answers = [status for _, _, status in asked]
+    stage.check("Each answers for itself alone", answers == [200, 404, 404, 200], ", ".join(map(str, answers)))
+    known = _billing(stage, "shell", "-v", "0", "-c", LOOK)
+    stage.check("Billing's process knows its own database and Django's", "default billing" in known.output, known.last)
+    ran = _billing(stage, "showmigrations", "users")
+    stage.check("Users isn't installed in it: no models, no tables", ran.code != 0 and "No installed app" in ran.output, ran.last)
+
+
+def seed(stage: Stage) -> None:
+    ran = _billing(stage, "bootstrap", "billing", "--from", "users", USERS_API_TOKEN="found-in-a-chat")  # noqa: S106
+    stage.check("With a token that isn't one: refused", ran.code == 3, f"exit code {ran.code}")
+    ran = _billing(stage, "bootstrap", "billing", "--from", "users")
+    stage.check("With its own, billing is seeded over HTTP", ran.code == 0 and facts.agree(), facts.in_words())
+    ran = _billing(stage, "generate_invoices", "--period", facts.month(), "--json")
+    stage.check(
+        "And invoices, from its own process", ran.code == 0 and ran.json["issued"] == _active(), f"{ran.json['issued']} issued"
+    )
+
+
+def migrate(stage: Stage) -> None:
+    with stage.beside("long_migration", "users", "--seconds", f"{MIGRATION:g}", begun="is being altered"):
+        began = time.perf_counter()
+        ran = _billing(stage, "generate_invoices", "--period", facts.month(1), "--json")
+        took = time.perf_counter() - began
+    locked = "the whole file" if connections["users"].vendor == "sqlite" else "the altered table"
+    stage.say(f"The migration held {locked} in the database of users for {MIGRATION:g} seconds. Billing's is another database.")
+    stage.check(
+        "A long migration on users is none of billing's business",
+        ran.code == 0 and ran.json["issued"] == _active() and took < MIGRATION - 1,
+        f"{ran.json['issued']} issued within {took:.1f} s, start of the process and all",
+    )
+
+
+def away(stage: Stage) -> None:
+    stage.processes.stop(*USERS)
+    someone = facts.active(1)[0]
+    user_suspend(user_id=someone.pk, reason="while nobody listened")
+    stage.say(f"The API of users is gone, and its relay. {someone.name} is suspended now, and no event leaves.")
+    answer = separate_contexts.status(f"{separate_contexts.address(API)}/api/schema/")
+    stage.check("Users doesn't answer", answer == 0, f"HTTP status {answer}" if answer else "nobody answers")
+    stage.check("Billing's web server does", separate_contexts.answers(WEB), separate_contexts.address(WEB))
+    ran = _billing(stage, "generate_invoices", "--period", facts.month(2), "--json")
+    stage.check("And billing invoices, by its copy", ran.code == 0 and ran.json["issued"] > 0, f"{ran.json['issued']} issued")
+    stage.eventually(
+        "The copy grows older, and billing knows", lambda: facts.age() > float(SOON[:-1]), lambda: f"{facts.age():.0f} s old"
+    )
+    held = _billing(stage, "generate_invoices", "--period", facts.month(3), "--max-staleness", SOON, "--json")
+    stage.check("Where a decision accepts less, it is held", held.code == 3 and held.json["issued"] == 0, f"exit code {held.code}")
+
+
+def back(stage: Stage) -> None:
+    stage.processes.start(*USERS)
+    separate_contexts.start(stage, API)
+    stage.eventually("The copy agrees with users again", facts.agree, facts.in_words)
+    ran = _billing(stage, "reconcile", "billing", "--from", "users")
+    stage.check("Fingerprints say so too, over HTTP", ran.code == 0, ran.last)
+    flagged = facts.flagged(facts.month(2))
+    stage.check("The invoice that should not have been is flagged for a person", flagged == 1, f"{flagged} flagged")
+
+
+def _billing(stage: Stage, *arguments: str, **more: str) -> Ran:
+    """A command in billing's own process, as on a machine where there is nothing else."""
+    return stage.manage(*arguments, environment={"CONTEXTS": "billing", "USERS_API_URL": separate_contexts.address(API), **more})
+
+
+def _place(context: str) -> str:
+    database = settings.DATABASES[context]
+    name = str(database["NAME"]).rpartition("/")[2]
+    return f"{name} at {database['HOST']}:{database['PORT'] or 5432}" if database.get("HOST") else name
+
+
+def _active() -> int:
+    return User.objects.using("users").filter(status=User.Status.ACTIVE).count()
+
+
+STEPS = {
+    "strangers": Act(strangers),
+    "seed": Act(seed),
+    "migrate": Act(migrate, Kind.BREAK),
+    "away": Act(away, Kind.BREAK),
+    "back": Act(back, Kind.MEND),
+}

@@ -1,0 +1,1 @@
+"""What acts on the running system: its processes, its broker and databases, faults, and copies of the project."""

@@ -1,0 +1,93 @@
+"""The broker, as the walkthrough empties and loses it. Only our own queues are touched; an embedded broker is all ours."""
+
+import shutil
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.utils import timezone
+
+from config import broker
+from messaging import staleness
+from messaging.models import Subscription
+from messaging.queues import depth, queue
+from messaging.sending import Sender
+from walkthrough.control import processes
+
+#: Seconds that a worker may take for what it has in hand.
+PATIENCE = 20.0
+#: The time of the heartbeat that only asks whether a worker is through. It confirms nothing.
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def embedded() -> bool:
+    """Whether the broker is the project's own process, which may be stopped and wiped."""
+    return broker.is_embedded()
+
+
+def empty() -> None:
+    """Throw away every message that waits, and those that a killed worker would give back."""
+    with current_app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=20, interval_start=0.2, interval_step=0.1, interval_max=0.5, timeout=10)
+        channel = connection.default_channel
+        for name in settings.DELIVERING:
+            bound = queue(name).bind(channel)
+            bound.declare()
+            bound.purge()
+        client = getattr(channel, "client", None)
+        if client is not None:  # Redis or Valkey
+            client.delete(*broker.IN_HAND, *(f"{name}.fetching" for name in settings.DELIVERING))
+
+
+def lose() -> None:
+    """A broker that comes back with nothing: stopped, wiped and started where it is ours; elsewhere its queues are emptied."""
+    if not embedded():
+        empty()
+        return
+    processes.stop("broker")
+    wipe()
+    processes.start("broker")
+
+
+def wipe() -> None:
+    """Remove the stopped embedded broker's data."""
+    for path in broker.FOLDER.iterdir() if broker.FOLDER.exists() else ():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif not path.is_socket():
+            path.unlink(missing_ok=True)
+
+
+def hands_are_empty(consumer: str, authority: str) -> bool:
+    """Whether the consumer's worker is through with what it had: a heartbeat comes by the same queue, one after the other. The
+    queue is looked at too, because a pull from the feed notes the time as a heartbeat does."""
+    began, rows = timezone.now(), Subscription.objects.using(consumer).filter(pk=authority)
+    sender = Sender(current_app, authority)
+    with suppress(*sender.errors):
+        sender.heartbeat(consumer, consumer, 0, LONG_AGO)
+    sender.close()
+    limit = time.monotonic() + PATIENCE
+    through = False
+    while not through and time.monotonic() < limit:
+        time.sleep(0.05)
+        through = rows.filter(heartbeat_at__gte=began).exists() and depth(current_app, consumer) == 0
+    rows.filter(confirmed_at=LONG_AGO).update(confirmed_at=None)
+    return through
+
+
+def age(row: Subscription | None) -> timedelta | None:
+    """A copy's age. It has none where it was never confirmed, or only by the question of `hands_are_empty`."""
+    return None if row is None or row.confirmed_at == LONG_AGO else staleness.age(row)
+
+
+def send(consumer: str, authority: str, events: list[Any]) -> None:
+    """Put envelopes on a consumer's queue, past the outbox: copies that turn up late, twice, or from nowhere. They are signed as
+    the authority's."""
+    sender = Sender(current_app, authority)
+    try:
+        sender.send(consumer, consumer, events)
+    finally:
+        sender.close()

@@ -1,0 +1,114 @@
+"""The starting state of every chapter: everything mended and running, made-up users, and billing with a copy that agrees.
+
+It empties the contexts' databases, so it refuses where they hold anything that wasn't made up.
+"""
+
+import io
+from collections.abc import Iterable
+
+from celery import current_app
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import models, transaction
+from django_outbox_pattern.models import Published
+
+from billing.models import CachedUser
+from config import preparation
+from messaging import bootstrap, conf, registry, splitting
+from messaging.caches import declared_caches
+from messaging.models import Consumer, Subscription, Unknown
+from walkthrough.control import broker, crash_points, demo_only, faults, processes, project_copy
+
+#: Programs that run only while a chapter needs them.
+ON_DEMAND = ("users-api", "billing-web", "billing-tend")
+USERS = 24
+
+
+def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True, moved: bool = True) -> None:
+    """Bring the whole system into the starting state. `copied`: whether billing has its copy, or is as new. `moved`: whether users
+    has the users, or only the monolith does.
+
+    Raises `demo_only.RealData`, and what `processes` raises.
+    """
+    demo_only.check()
+    _mended()
+    _at_rest()
+    for context in conf.splits():  # a guard would refuse that a table is emptied by another than its owner
+        splitting.forget(splitting.split_of(context))
+    for context in settings.CONTEXT_NAMES:
+        _empty(context)
+    broker.empty()
+    _registered()
+    for command in ("seed", "seed_monolith") if moved else ("seed_monolith",):  # the same people, by the same ids
+        call_command(command, "--users", str(users), "--suspended", str(suspended), stdout=io.StringIO())
+    new_copy()
+    if copied:
+        bootstrap.bootstrap("billing", "users", current_app)
+
+
+def new_copy() -> None:
+    """Billing is as new: its copy of users is empty, it has heard of nothing, and may read the feed from the beginning."""
+    registry.open_bootstrap(authority="users", name="billing", ttl=None)
+    with transaction.atomic(using="billing"):
+        CachedUser.objects.using("billing").all()._raw_delete("billing")
+        Unknown.objects.using("billing").all()._raw_delete("billing")
+        Subscription.objects.using("billing").filter(pk="users").delete()
+        Subscription.objects.using("billing").create(pk="users")
+
+
+def _mended() -> None:
+    """No fault is on, what must run runs, what was started for a chapter is stopped, and no planted copy lies about."""
+    faults.mend_all()
+    crash_points.defuse()
+    project_copy.remove_copy()
+    known = processes.states()
+    for name in ON_DEMAND:
+        if known.get(name) == "RUNNING":
+            processes.thaw(name)  # a frozen one wouldn't hear that it is to stop
+    processes.stop(*(name for name in ON_DEMAND if name in known))
+    processes.start(*(name for name in known if name not in ON_DEMAND))
+
+
+def _at_rest() -> None:
+    """Nothing is under way from the old state into the new one: no event to send, none queued, none in a worker's hands."""
+    for context in settings.DELIVERING:
+        Published.objects.using(context).all()._raw_delete(context)
+    broker.empty()
+    for consumer, authority in (("billing", "users"), ("users", "billing")):
+        Subscription.objects.using(consumer).get_or_create(pk=authority)
+        Subscription.objects.using(consumer).filter(pk=authority).update(state=Subscription.State.LIVE)
+        if not broker.hands_are_empty(consumer, authority):
+            processes.kill(f"worker-{consumer}")
+            broker.empty()
+
+
+def _empty(context: str) -> None:
+    """All rows of a context's database. Its own tables first: their triggers write into the ledger. The register stays, with its
+    tokens; its consumers are new again."""
+    with transaction.atomic(using=context):
+        for model in (*_tables(context), *_tables("django_outbox_pattern"), *_tables("messaging")):
+            if model is not Consumer:
+                model._base_manager.using(context).all()._raw_delete(context)
+        for authority, cache in declared_caches(context).items():
+            if cache.follows:
+                continue  # nothing is split
+            # Paused, or tending would go ahead with half of what is being made up.
+            Subscription.objects.using(context).create(pk=authority, state=Subscription.State.PAUSED)
+        Consumer.objects.using(context).update(
+            checkpoint=None, reported_at=None, bootstrap_open=True, bootstrap_closes_at=None, bootstrapped_to=0
+        )
+
+
+def _tables(label: str) -> Iterable[type[models.Model]]:
+    """An app's models, those that point to others before them."""
+    found = [model for model in apps.get_app_config(label).get_models() if not model._meta.proxy]
+    return sorted(found, key=lambda model: -sum(isinstance(field, models.ForeignKey) for field in model._meta.local_fields))
+
+
+def _registered() -> None:
+    """Both consumers are in the registers as their handlers ask for, and have a token."""
+    for consumer, authority in (("billing", "users"), ("users", "billing")):
+        call_command("consumers", "register", consumer, "--to", authority, stdout=io.StringIO())
+    for _ in preparation.tokens():
+        pass

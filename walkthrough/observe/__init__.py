@@ -1,0 +1,1 @@
+"""What looks at both contexts and changes nothing."""

@@ -1,0 +1,139 @@
+"""What chapters look at: both sides of the demo data, compared row by row. Written for some dozens of users, not for a million;
+`reconcile` is for those."""
+
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from django_outbox_pattern.choices import StatusChoice
+from django_outbox_pattern.models import Published
+
+from billing.models import CachedUser, Invoice
+from messaging import ledger, staleness
+from messaging.models import Incident, Parked, Subscription
+from messaging.texts import plural
+from users.models import User
+from walkthrough.observe.side_by_side import drift
+
+
+def differing() -> dict[UUID, str]:
+    """Users whose copy at billing differs, with the kind of drift."""
+    users = User.objects.using("users").in_bulk()
+    copies = CachedUser.objects.using("billing").in_bulk()
+    ids = users.keys() | copies.keys()
+    versions = ledger.positions("users", [("users.user", str(user_id)) for user_id in ids])
+    found = {}
+    for user_id in ids:
+        version, _ = versions.get(("users.user", str(user_id)), (None, None))
+        kind = drift(users.get(user_id), version, copies.get(user_id))
+        if kind:
+            found[user_id] = kind
+    return found
+
+
+def agree() -> bool:
+    """Whether every user's copy at billing is what users has."""
+    return not differing()
+
+
+def in_words() -> str:
+    """How many differ, and how: "24 users, none differs", "1 of 24 differs: 1 stale"."""
+    found, number = differing(), User.objects.using("users").count()
+    if not found:
+        return f"{plural(number, 'user')}, none differs"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(found.values()).most_common())
+    return f"{len(found)} of {number} {'differs' if len(found) == 1 else 'differ'}: {kinds}"
+
+
+def active(limit: int) -> list[User]:
+    """Active users, always the same ones first."""
+    return list(User.objects.using("users").filter(status="active").order_by("created_at", "id")[:limit])
+
+
+def user_status(user_id: UUID) -> str:
+    """A user's status at users; empty where there is none."""
+    return User.objects.using("users").filter(pk=user_id).values_list("status", flat=True).first() or ""
+
+
+def copied_status(user_id: UUID) -> str:
+    """A user's status as billing has it; empty where it has none."""
+    return CachedUser.objects.using("billing").filter(pk=user_id).values_list("status", flat=True).first() or ""
+
+
+def side_by_side(ids: list[UUID]) -> list[tuple[str, str, str, str]]:
+    """For a table: name, status and version at users, status and version at billing, how they compare."""
+    users = User.objects.using("users").in_bulk(ids)
+    copies = CachedUser.objects.using("billing").in_bulk(ids)
+    versions = ledger.positions("users", [("users.user", str(user_id)) for user_id in ids])
+    kinds, rows = differing(), []
+    for user_id in ids:
+        user, copy = users.get(user_id), copies.get(user_id)
+        version, _ = versions.get(("users.user", str(user_id)), (None, None))
+        rows.append(
+            (
+                (user.name if user else "") or str(user_id)[:8],
+                f"{user.status} v{version}" if user else "no row",
+                f"{copy.status} v{copy.version}" if copy else "no row",
+                kinds.get(user_id, "in step"),
+            )
+        )
+    return rows
+
+
+SIDES = ("user", "users", "billing", "compared")
+
+
+def unsent(context: str = "users") -> int:
+    """Events in a context's outbox that the relay hasn't sent."""
+    return Published.objects.using(context).filter(status=StatusChoice.SCHEDULE).count()
+
+
+def recorded(context: str = "users") -> int:
+    """Events that a context ever recorded."""
+    return Published.objects.using(context).count()
+
+
+def progress(consumer: str = "billing", authority: str = "users") -> Subscription:
+    """The consumer's own record: checkpoint, counts, state."""
+    return Subscription.objects.using(consumer).get(pk=authority)
+
+
+def counts(consumer: str = "billing", authority: str = "users") -> dict[str, int]:
+    """What came of the events so far: applied, duplicate, obsolete."""
+    row = progress(consumer, authority)
+    return {"applied": row.applied, "duplicate": row.duplicate, "obsolete": row.obsolete}
+
+
+def parked(consumer: str = "billing") -> QuerySet[Parked]:
+    """Messages that wait for a person."""
+    return Parked.objects.using(consumer).filter(state=Parked.State.PARKED)
+
+
+def incidents(consumer: str = "billing", **filters: Any) -> QuerySet[Incident]:
+    """What somebody should look at."""
+    return Incident.objects.using(consumer).filter(closed_at=None, **filters)
+
+
+def month(ahead: int = 0) -> str:
+    """A month to invoice, as 2026-11: this one, or one that is so many ahead."""
+    today = timezone.now()
+    years, number = divmod(today.month - 1 + ahead, 12)
+    return f"{today.year + years}-{number + 1:02}"
+
+
+def copies() -> int:
+    """Users whom billing has a row of."""
+    return CachedUser.objects.using("billing").count()
+
+
+def age() -> float:
+    """Seconds since billing's copy was last confirmed to be caught up; 0 where it never was."""
+    old = staleness.staleness("billing", "users")
+    return old.total_seconds() if old else 0.0
+
+
+def flagged(period: str) -> int:
+    """A month's invoices that a person should look at."""
+    return Invoice.objects.using("billing").filter(period=period).exclude(review_reason="").count()
