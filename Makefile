@@ -31,7 +31,7 @@ help:
 	@echo "PYTHON=/path/to/python chooses the Python for .venv (3.11 or newer)."
 
 run: .venv/.run
-	@exec $(BIN)/python -m config.up
+	@exec $(BIN)/python -m config.runner.up
 
 # Four at a time, for most tests wait more than they work: both engines, and in two parts what has no engine, because it starts the
 # whole system, brings its own databases or brokers, or reads settings or prose. What is about brokers alone runs where both brokers

@@ -26,7 +26,7 @@ from benchmarks.options import numbers
 from benchmarks.parts import SIZES, parts
 from benchmarks.publish import publish
 from benchmarks.surroundings import servers, templates
-from config.environment import VAR
+from config.env import VAR
 
 #: Runs of each measurement under which nothing is published.
 FEWEST = 3

@@ -69,7 +69,7 @@ def seed(users: int) -> None:
         users,
     )
     execute("users", "UPDATE messaging_ledger SET announced_version = version")
-    from messaging import sequencer
+    from messaging.ledger import sequencer
 
     sequencer.stamp_pending("users")
     execute("users", "VACUUM ANALYZE")
@@ -143,7 +143,7 @@ def _catch_up(changes: int, web: subprocess.Popen[str]) -> int:
         "UPDATE users_user SET status = 'suspended', status_since = now() WHERE id IN (SELECT id FROM users_user LIMIT %s)",
         changes,
     )
-    from messaging import sequencer
+    from messaging.ledger import sequencer
 
     sequencer.stamp_pending("users")
     began = time.perf_counter()
@@ -153,7 +153,7 @@ def _catch_up(changes: int, web: subprocess.Popen[str]) -> int:
 
 def _republish(missing: int) -> dict[str, Any]:
     """Seconds to find and record what had no event, and how long the finding alone takes."""
-    from messaging import ledger
+    from messaging.ledger import ledger
 
     execute(
         "users",
@@ -165,7 +165,7 @@ def _republish(missing: int) -> dict[str, Any]:
     found = ledger.unannounced("users").count()
     finding = time.perf_counter() - began
     began = time.perf_counter()
-    from messaging.republish import republish
+    from messaging.publisher.republish import republish
 
     republish("users")
     return {

@@ -4,7 +4,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
-from messaging.texts import plural
+from messaging.events.text import plural
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from messaging.texts import plural
+from messaging.events.text import plural
 
 #: Words of a failed command's output that are kept.
 TAIL = 600

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from benchmarks.harness import Measure, Part, Step
-from messaging.texts import plural
+from messaging.events.text import plural
 
 OURS = "ours"
 PATTERN, OUTBOX, KEPT, COMMIT = (

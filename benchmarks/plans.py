@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=50_000)
     options = parser.parse_args()
     with migrated("users"):
-        from messaging.engines import postgresql
+        from messaging.database.engines import postgresql
 
         _burst(options.events)
         ours = postgresql._OFF
@@ -32,7 +32,9 @@ def main() -> None:
 def _burst(events: int) -> None:
     from django.db import connections, transaction
 
-    from messaging import engines, relay, sequencer
+    from messaging.database import engines
+    from messaging.ledger import sequencer
+    from messaging.publisher import relay
     from users.seeding import demo_users, save
 
     save(demo_users(events), with_events=True)
@@ -49,8 +51,9 @@ def _costs(off: Sequence[str]) -> tuple[float, float]:
     """Medians of the sequencer's round and of the claim, in ms, with these of the planner's ways switched off."""
     from django.db import connections, transaction
 
-    from messaging import relay, sequencer
-    from messaging.engines import postgresql
+    from messaging.database.engines import postgresql
+    from messaging.ledger import sequencer
+    from messaging.publisher import relay
     from users.models import User
     from users.services import user_change_email
 

@@ -87,9 +87,9 @@ def fill(users: int) -> None:
 
 def _scans(users: int, fields: list[str]) -> dict[str, int]:
     """Rows a second that each side's fingerprints take."""
-    from messaging import fingerprints
-    from messaging.caches import declared_cache
-    from messaging.feeds import declared_feed
+    from messaging.consumer.cache import declared_cache
+    from messaging.fingerprints import fingerprints
+    from messaging.publisher.feed import declared_feed
 
     feed, cache = declared_feed("users"), declared_cache("billing", "users")
     assert feed is not None
@@ -101,11 +101,11 @@ def _scans(users: int, fields: list[str]) -> dict[str, int]:
 
 
 def _compared(differences: int, users: int) -> dict[str, Any]:
-    from messaging import reconcile
+    from messaging.replica import compare
 
     with planted(differences, users) as kinds:
         began = time.perf_counter()
-        found = reconcile.compare("billing", "users")
+        found = compare.compare("billing", "users")
         took = time.perf_counter() - began
         assert found.verdict == ("drift" if differences else "in_sync"), found
         assert found.differing == differences, found.counts

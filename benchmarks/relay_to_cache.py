@@ -112,7 +112,7 @@ def _writer(users: list[Any]) -> Any:
     from django.db import transaction
     from django.utils import timezone
 
-    from messaging.outbox import Record, record_many
+    from messaging.publisher.outbox import Record, record_many
     from users.events import UserReactivated, UserSuspended
     from users.models import User
     from users.services import user_reactivate, user_suspend

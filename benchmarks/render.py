@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.figures import figure
 from benchmarks.margins import margins
 from benchmarks.parts import OURS, Size, parts
-from messaging.texts import plural
+from messaging.events.text import plural
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, RESULTS = ROOT / "docs" / "benchmarks.md", ROOT / "benchmarks" / "results"

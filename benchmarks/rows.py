@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with migrated("billing"):
-        from messaging.engines import postgresql
+        from messaging.database.engines import postgresql
 
         ways = {"arrays": postgresql.values_source, "document": _document}
         for _ in range(options.runs):
@@ -33,7 +33,7 @@ def main() -> None:
 def _document(fields: Sequence[Any], rows: Sequence[Any], connection: Any) -> tuple[str, list[Any]]:
     from pydantic_core import to_json
 
-    from messaging.engines.postgresql import _kinds
+    from messaging.database.engines.postgresql import _kinds
 
     return f"SELECT * FROM json_to_recordset(%s) AS x({_kinds(fields, connection)})", [to_json(rows).decode()]
 
@@ -42,8 +42,8 @@ def _measured(way: Callable[..., Any], pages: int, number: int) -> dict[str, flo
     from unittest import mock
 
     from billing.models import CachedUser
-    from messaging.engines import postgresql
-    from messaging.upsert import upsert_newer
+    from messaging.database.engines import postgresql
+    from messaging.database.upsert import upsert_newer
 
     given = [_page(number) for _ in range(pages)]
     execute("billing", "TRUNCATE billing_cacheduser")

@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def measure(seconds: float, every: float | None) -> dict[str, Any]:
-    from messaging import sequencer
+    from messaging.ledger import sequencer
 
     def alone() -> int:
         sequencer.stamp_pending("users")
@@ -105,8 +105,8 @@ def _stamp(stop: threading.Event, every: float | None) -> None:
     """As a relay's rounds do it, without the rest of a round."""
     from django.db import connections
 
-    from messaging import sequencer
-    from messaging.relay import Pace
+    from messaging.ledger import sequencer
+    from messaging.publisher.relay import Pace
 
     pace = Pace()
     while not stop.is_set():

@@ -29,10 +29,11 @@ def web_server() -> tuple[tuple[str, ...], str]:
 
 def register() -> list[str]:
     """Enter billing in users' register, with a token in this environment; returns its fields."""
-    from messaging import handlers, registry, tokens
+    from messaging.consumer import handlers
+    from messaging.publisher import consumers, tokens
 
     types, fields = handlers.wanted("billing", "users") or ([], [])
-    registry.register_consumer(authority="users", name="billing", types=types, fields=fields)
+    consumers.register_consumer(authority="users", name="billing", types=types, fields=fields)
     os.environ["USERS_API_TOKEN"] = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=2))
     return fields
 

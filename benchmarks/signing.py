@@ -41,8 +41,8 @@ def _shown(rounds: Any) -> str:
 
 
 def measure(size: int) -> dict[str, Any]:
-    from messaging import signing
-    from messaging.queues import DELIVER
+    from messaging.transport import signing
+    from messaging.transport.queues import DELIVER
 
     body = json.dumps([[], {"consumer": "billing", "events": [_event() for _ in range(size)]}, {}]).encode()
     headers = signing.signed("users", DELIVER, body)
@@ -70,7 +70,7 @@ def _timed(call: Callable[[], object], size: int) -> tuple[float, float, float]:
 def _event() -> dict[str, object]:
     from django.utils import timezone
 
-    from messaging.contracts import envelope
+    from messaging.events.contract import envelope
     from users.events import UserSuspended
     from users.models import User
     from users.services import _event

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import render
 from benchmarks.figures import figure
-from messaging.texts import plural
+from messaging.events.text import plural
 
 SEED = 1
 BASE = 100

@@ -149,7 +149,7 @@ class Writer(threading.Thread):
 
     def _write(self, number: int) -> None:
         from messaging.errors import MovedAway, Moving
-        from messaging.ownership import writing
+        from messaging.ownership.ownership import writing
 
         began = time.perf_counter()
         while not self.stop.is_set():

@@ -41,7 +41,7 @@ def measure(counts: list[int], serial: "itertools.count[int]") -> dict[str, Any]
     """Milliseconds of each stage by count, and bytes of a row with its indexes by table."""
     from celery import current_app
 
-    from messaging.relay import Relay
+    from messaging.publisher.relay import Relay
 
     relay = Relay("users", current_app)
     taken: dict[str, dict[str, list[float]]] = {}
@@ -60,7 +60,8 @@ def measure(counts: list[int], serial: "itertools.count[int]") -> dict[str, Any]
 
 
 def _once(count: int, relay: Any, serial: "itertools.count[int]") -> dict[str, float]:
-    from messaging import inbox, sequencer
+    from messaging.consumer import inbox
+    from messaging.ledger import sequencer
 
     _write(count, serial)
     took = {"sequencer": _timed(lambda: sequencer.stamp_pending("users"))}
@@ -85,7 +86,7 @@ def _write(count: int, serial: "itertools.count[int]") -> None:
 
 def _arrived(relay: Any) -> list[list[Any]]:
     """The messages' events, as the broker has them."""
-    from messaging.queues import queue
+    from messaging.transport.queues import queue
 
     bound = queue("billing").bind(relay.sender._connection.default_channel)
     messages = []

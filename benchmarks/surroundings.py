@@ -37,7 +37,7 @@ def servers() -> Iterator[tuple[str, str]]:
             postgres_url = stack.enter_context(postgres())
         broker_url = os.environ.get("BENCH_BROKER_URL")
         if not broker_url:
-            from config.embedded import broker
+            from config.runner.broker_server import broker
 
             broker_url = stack.enter_context(broker())
         yield postgres_url, broker_url

@@ -28,9 +28,9 @@ from billing.models import (
 )
 from billing.services import invoice_mark_overdue
 from messaging.admin import ReadOnlyAdmin, register
-from messaging.admin_base import cut, short
-from messaging.admin_cache import CacheAdmin
-from messaging.texts import plural
+from messaging.admin.base import cut, short
+from messaging.admin.replica import CacheAdmin
+from messaging.events.text import plural
 
 DATABASE = "billing"
 register(

@@ -10,12 +10,12 @@ from pydantic import BaseModel
 
 from billing.models import CachedUser, Invoice
 from billing.services import invoices_flag_late
-from messaging import ownership
-from messaging.caches import Cache
-from messaging.contracts import Moment
-from messaging.following import Follower
-from messaging.handlers import Event
-from messaging.upsert import Upserted, upsert_newer
+from messaging.consumer.cache import Cache
+from messaging.consumer.handlers import Event
+from messaging.database.upsert import Upserted, upsert_newer
+from messaging.events.contract import Moment
+from messaging.ownership import ownership
+from messaging.ownership.follower import Follower
 
 DATABASE = "billing"
 

@@ -15,9 +15,9 @@ from billing.errors import CutoverRefused, SourceAway
 from billing.models import CachedUser, Cutover, CutoverStep, ShadowMismatch
 from billing.sources import choice, reads
 from billing.sources.base import Source, Standing
-from messaging import reconcile
+from messaging.events.text import plural
 from messaging.models import Subscription
-from messaging.texts import plural
+from messaging.replica import compare
 
 DATABASE, AUTHORITY = "billing", "users"
 #: Shadow reads that have to agree before the cache may answer.
@@ -129,7 +129,7 @@ def _bootstrapped() -> str:
 
 
 def _equal() -> str:
-    found = reconcile.compare(DATABASE, AUTHORITY)
+    found = compare.compare(DATABASE, AUTHORITY)
     if found.verdict == "unreachable":
         return f"Fingerprints can't be compared: {str(found.error).rstrip('.')}."
     if found.differing:

@@ -2,9 +2,9 @@
 
 from billing import events
 from billing.models import Invoice
-from messaging.contracts import DomainEvent
-from messaging.feeds import CHANGED_AT, Feed
-from messaging.following import NOBODY
+from messaging.events.contract import DomainEvent
+from messaging.ownership.follower import NOBODY
+from messaging.publisher.feed import CHANGED_AT, Feed
 
 
 def announces(facts: DomainEvent, first: bool) -> type[DomainEvent]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from billing.caches import UserFacts, apply_users
 from billing.models import CachedUser
-from messaging.handlers import Event, Handler
-from messaging.upsert import Upserted
+from messaging.consumer.handlers import Event, Handler
+from messaging.database.upsert import Upserted
 
 
 def apply_user_changes(events: Sequence[Event]) -> Upserted:

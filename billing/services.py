@@ -14,9 +14,10 @@ from billing.errors import InvalidPeriod, SourceAway, TransitionNotAllowed, Unkn
 from billing.models import Invoice
 from billing.sources.base import Source, Standing
 from billing.sources.reading import Reading
-from messaging import lookup, outbox, staleness
-from messaging.staleness import Policy
-from messaging.upsert import insert_new
+from messaging.database.upsert import insert_new
+from messaging.publisher import outbox
+from messaging.replica import lookup, staleness
+from messaging.replica.staleness import Policy
 
 DATABASE = "billing"
 #: Who says whom to invoice.

@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from config import broker
-from config.environment import VAR
+from config.env import VAR
 
 #: What others of this machine may do with a file.
 OTHERS_MODE = 0o077

@@ -1,7 +1,7 @@
 """The rules between contexts, as functions that return what breaks them. System checks and tests use the same ones.
 
 Static imports are not here: import-linter reads those (`[tool.importlinter]` in pyproject.toml). What is computed at run time
-can't be read from the source; `config/guard.py` catches that while the tests run.
+can't be read from the source; `tests/query_guard.py` catches that while the tests run.
 """
 
 import ast

@@ -13,12 +13,12 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from config import sockets
-from config.environment import VAR
+from config.env import VAR
 
 FOLDER = VAR / "broker"
 #: Where the filesystem transport keeps messages, exchanges, and messages that were taken.
 MESSAGE_FOLDERS = (FOLDER / "messages", FOLDER / "control", FOLDER / "processed")
-#: The types of queues on RabbitMQ, as `messaging.queues.TYPES` has them; not imported, because this module needs no Django app.
+#: The types of queues on RabbitMQ, as in `messaging.transport.queues.TYPES`. Not imported: this module needs no Django app.
 QUEUE_TYPES = ("classic", "quorum")
 #: Redis keys of the messages in workers' hands, and of their index.
 IN_HAND = ("contexts.unacked", "contexts.unacked_index")

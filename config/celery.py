@@ -1,4 +1,4 @@
-"""The Celery app. `celery -A config worker -Q billing` is billing's worker; the queues are in `messaging/queues.py`."""
+"""The Celery app. `celery -A config worker -Q billing` is billing's worker; the queues are in `messaging/transport/queues.py`."""
 
 import os
 from typing import Any
@@ -7,7 +7,7 @@ from celery import Celery, beat
 from celery.apps.beat import Beat
 from django.conf import settings
 
-from messaging import transports
+from messaging.transport import transports
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -32,7 +32,7 @@ app.autodiscover_tasks(["messaging"])
 @app.on_after_configure.connect  # type: ignore[untyped-decorator]
 def _declare_queues(sender: Celery, source: Any, **kwargs: Any) -> None:
     """Give each context that takes and sends events its queue. This is no setting: `messaging` makes queues, and reads settings."""
-    from messaging.queues import queue
+    from messaging.transport.queues import queue
 
     source["task_queues"] = [queue(name) for name in settings.DELIVERING]
 

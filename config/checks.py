@@ -11,9 +11,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from config import boundaries
-from messaging import conf
-from messaging.caches import declared_caches
-from messaging.texts import plural
+from messaging import settings as messaging_settings
+from messaging.consumer.cache import declared_caches
+from messaging.events.text import plural
 
 
 @register(Tags.models, "boundaries")
@@ -58,12 +58,15 @@ def apis_are_asked_by_https(**kwargs: Any) -> list[CheckMessage]:
     pairs = [(consumer, authority) for consumer in settings.CONTEXT_NAMES for authority in declared_caches(consumer)]
     return [
         Warning(
-            f"{consumer} asks {authority} at {conf.api_url(authority)}, and this process answers that with a redirect to HTTPS.",
+            f"{consumer} asks {authority} at {messaging_settings.api_url(authority)}, and this process answers that "
+            "with a redirect to HTTPS.",
             hint=f"Set {authority.upper()}_API_URL to the https:// address of the proxy.",
             id="config.W002",
         )
         for consumer, authority in pairs
-        if not settings.DEBUG and authority in settings.CONTEXT_NAMES and conf.api_url(authority).startswith("http://")
+        if not settings.DEBUG
+        and authority in settings.CONTEXT_NAMES
+        and messaging_settings.api_url(authority).startswith("http://")
     ]
 
 

@@ -7,7 +7,7 @@ from celery import beat
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from messaging.texts import said
+from messaging.events.text import said
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from importlib.util import find_spec
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config import apis, broker, contexts, keys
-from config.environment import VAR, database, flag, number
+from config import api_locations, broker, contexts, signing_keys
+from config.env import VAR, database, flag, number
 
 DEBUG = flag("DEBUG", default=True)
 SECRET_KEY = os.environ.get("SECRET_KEY", "")
@@ -48,7 +48,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.headers.security_headers",
+    "config.security_headers.security_headers",
     "django.middleware.security.SecurityMiddleware",
     *(["whitenoise.middleware.WhiteNoiseMiddleware"] if WHITENOISE and not DEBUG else []),
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -58,8 +58,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "messaging.tracing.CorrelationMiddleware",
-    "messaging.answering.OwnershipMiddleware",
+    "messaging.events.tracing.CorrelationMiddleware",
+    "messaging.ownership.middleware.OwnershipMiddleware",
     "config.unusable.DatabaseMiddleware",
 ]
 
@@ -103,13 +103,13 @@ STATIC_ROOT = VAR / "static"
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["messaging.api.requests.Json"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "messaging.api.requests.OnlyWhatThereIs",
+    "DEFAULT_PARSER_CLASSES": ["messaging.http.parsing.Json"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "messaging.http.parsing.OnlyWhatThereIs",
     "DEFAULT_AUTHENTICATION_CLASSES": [],  # consumers' tokens, where a view asks for them; a session opens nothing here
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS: the schema says more
-    "DEFAULT_SCHEMA_CLASS": "messaging.api.schema.Schema",
+    "DEFAULT_SCHEMA_CLASS": "messaging.http.openapi.Schema",
     "DEFAULT_PAGINATION_CLASS": None,
-    "EXCEPTION_HANDLER": "messaging.api.errors.answer",
+    "EXCEPTION_HANDLER": "messaging.http.errors.answer",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -145,17 +145,17 @@ MESSAGING = {
     "CACHES": {name: f"{name}.caches.CACHES" for name in CONTEXT_NAMES},
     # What `split` moves: a context, and the feed that fills it until it is flipped. The way back is the context's own feed.
     "SPLITS": {"users": "monolith", "billing": "monolith_invoices"},
-    "API_URL": apis.url,
+    "API_URL": api_locations.url,
     # Requests a second that a consumer may make, on the average of ten seconds. 0: any number.
     "API_RATE": number("API_RATE", default=500),
-    "API_TOKEN": apis.token,
+    "API_TOKEN": api_locations.token,
     "TOKEN_FOLDER": VAR / "tokens",
     # Every message is signed by its publisher. A context's keys are made in the folder where the environment has none.
-    "SIGNING_KEYS": keys.signing,
-    "PUBLIC_KEYS": keys.public,
+    "SIGNING_KEYS": signing_keys.signing,
+    "PUBLIC_KEYS": signing_keys.public,
     "KEY_FOLDER": VAR / "keys",
     # Publishers of whom unsigned messages are taken, for as long as an upgrade takes.
-    "ACCEPT_UNSIGNED": keys.unsigned(),
+    "ACCEPT_UNSIGNED": signing_keys.unsigned(),
     # Where a relay waits for a wake-up when its database can't notify (SQLite).
     "WAKE_FOLDER": VAR / "wake",
     # The type of the queues on RabbitMQ: classic, or quorum, which is copied to a cluster's other nodes.
@@ -191,7 +191,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
-CELERY_WORKER_CONSUMER = "messaging.worker:ParkingConsumer"
+CELERY_WORKER_CONSUMER = "messaging.consumer.celery_worker:ParkingConsumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_CREATE_MISSING_QUEUES = False
@@ -209,11 +209,11 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BEAT_SCHEDULER = "config.scheduling:Scheduler"  # in memory: what ticks each second has no past worth a file
 
-DEFAULT_EXCEPTION_REPORTER_FILTER = "config.logs.Hiding"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.log_format.Hiding"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"()": "config.logs.Plain", "format": "{levelname:<7} {name}: {message}", "style": "{"}},
+    "formatters": {"plain": {"()": "config.log_format.Plain", "format": "{levelname:<7} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {

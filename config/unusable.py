@@ -8,9 +8,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
-from config.preflight import CanNotRun
-from messaging import databases
-from messaging.texts import plural, said
+from config.runner.preflight import CanNotRun
+from messaging.database import errors
+from messaging.events.text import plural, said
 
 log = logging.getLogger(__name__)
 COMMAND = "python manage.py migrate"
@@ -27,12 +27,12 @@ class DatabaseMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if databases.takes_nothing(error):
+        if errors.takes_nothing(error):
             log.warning("%s can't be answered now: %s", request.path, said(error))
-            databases.let_go()
+            errors.let_go()
             text = "The database takes nothing now. Try again in a moment.\n"
             return HttpResponse(text, content_type="text/plain; charset=utf-8", status=503, headers={"Retry-After": "1"})
-        if not settings.DEBUG or not databases.lacks_tables(error):
+        if not settings.DEBUG or not errors.lacks_tables(error):
             return None
         log.warning("%s can't be answered: %s", request.path, said(error))
         detail = f"{_what_lacks()} Type `{COMMAND}` in the project's folder."
@@ -43,10 +43,10 @@ class DatabaseMiddleware:
 
 def _what_lacks() -> str:
     """Which databases aren't up to date, as a sentence."""
-    from config import preparation  # it needs the apps, which aren't there yet where settings name this class
+    from config.runner import provisioning  # it needs the apps, which aren't there yet where settings name this class
 
     try:
-        found = list(preparation.pending())
+        found = list(provisioning.pending())
     except CanNotRun as reason:
         return f"{reason}"
     if not found:

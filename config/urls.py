@@ -7,9 +7,10 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from config.headers import with_styles
-from messaging import conf, health
-from messaging.api.views import urls
+from config.security_headers import with_styles
+from messaging import settings as messaging_settings
+from messaging.http.views import urls
+from messaging.operations import health
 
 #: How a context's page looks. It takes the template as an argument, so it knows nothing of the walkthrough.
 LOOK: dict[str, Any] = {"base": "walkthrough/base.html"} if settings.WALKTHROUGH else {}
@@ -25,6 +26,6 @@ urlpatterns = [
     *(path(f"api/{context.name}/", include(context.urls)) for context in settings.CHOSEN),
     *(path(f"{context.name}/", include(context.pages), LOOK) for context in PAGED),
     # A context may show more than one of its models: a feed that isn't called like its context is mounted here.
-    *(path(f"api/{name}/", include(urls(name))) for name in conf.feeds() if name != conf.alias(name)),
+    *(path(f"api/{name}/", include(urls(name))) for name in messaging_settings.feeds() if name != messaging_settings.alias(name)),
     *([path("", include("walkthrough.urls"))] if settings.WALKTHROUGH else []),
 ]

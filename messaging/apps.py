@@ -7,8 +7,9 @@ class MessagingConfig(AppConfig):
     verbose_name = "Messaging"
 
     def ready(self) -> None:
-        from messaging import checks, checks_feed, ledger, splits, worker_startup  # noqa: F401  (they register themselves)
+        from messaging.ledger import ledger
+        from messaging.split import declaration
 
-        pre_migrate.connect(ledger.keep_during_migrate, dispatch_uid="messaging.ledger.keep")
-        post_migrate.connect(ledger.install_after_migrate, dispatch_uid="messaging.ledger.install")
-        post_migrate.connect(splits.guard_after_migrate, dispatch_uid="messaging.splits.guard")
+        pre_migrate.connect(ledger.keep_during_migrate, dispatch_uid="messaging.ledger.ledger.keep")
+        post_migrate.connect(ledger.install_after_migrate, dispatch_uid="messaging.ledger.ledger.install")
+        post_migrate.connect(declaration.guard_after_migrate, dispatch_uid="messaging.split.declaration.guard")

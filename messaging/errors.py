@@ -1,5 +1,5 @@
 """The errors of `messaging`, each with who raises it. What an HTTP answer or a command's exit code is made of stands with those
-(`api.errors`, `api.requests`, `cli`)."""
+(`http.errors`, `http.parsing`, `management.base`)."""
 
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -45,7 +45,8 @@ class Unroutable(BrokerError):
 
 
 class InvalidConsumer(MessagingError):
-    """What was to be registered can't be: a name, a type, a field, an address or a bound is off. Raised by `registry`."""
+    """What was to be registered can't be: a name, a type, a field, an address or a bound is off. Raised by
+    `publisher.consumers`."""
 
 
 class NotRegistered(MessagingError):
@@ -69,8 +70,8 @@ class MessageRejected(MessagingError):
 
 
 class InvalidEnvelope(MessagingError):
-    """What arrived is not an event that this consumer can read. Trying again can't help. Raised by `reading`, `handlers` and
-    `retries`."""
+    """What arrived is not an event that this consumer can read. Trying again can't help. Raised by `consumer.incoming`,
+    `handlers` and `retries`."""
 
 
 class UnknownHandler(MessagingError):
@@ -92,7 +93,7 @@ class Paused(MessagingError):
 
 class Unreachable(MessagingError):
     """The authority doesn't answer, or answers with an error of its own. Its own state; never "in sync". Raised by `client`, and
-    for answers that can't be read by `changes` and `states`."""
+    for answers that can't be read by `changes` and `replica.drift`."""
 
 
 class NotNow(Unreachable):
@@ -118,7 +119,7 @@ class TooManyParts(BodyTooLarge):
 
 
 class Denied(MessagingError):
-    """The authority refuses: `reason` is for programs, the message for people. Raised by `client` and `states`."""
+    """The authority refuses: `reason` is for programs, the message for people. Raised by `client` and `replica.drift`."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -133,7 +134,7 @@ class BelowFloor(MessagingError):
 
 
 class NoCache(MessagingError):
-    """The consumer keeps no copy of that authority's facts. Raised by `pulling.cache_of`."""
+    """The consumer keeps no copy of that authority's facts. Raised by `replica.pull.cache_of`."""
 
 
 class AlreadyRunning(MessagingError):
@@ -141,7 +142,7 @@ class AlreadyRunning(MessagingError):
 
 
 class Unhashable(TypeError):
-    """A field of a kind that isn't kept the same way everywhere. Raised by `hashing.kind`."""
+    """A field of a kind that isn't kept the same way everywhere. Raised by `database.row_hash`."""
 
 
 # Who owns rows, and moving them.
@@ -169,30 +170,31 @@ class NotYet(MessagingError):
 
 class InTheWay(MessagingError):
     """A row that began here holds what must be unique and the owner's row has, too. A person decides which one it is. Raised by
-    `following`."""
+    `ownership.follower`."""
 
 
 class NoSplit(MessagingError):
-    """Nothing is declared to move into this context, or one of the two contexts isn't in this process. Raised by `splits`."""
+    """Nothing is declared to move into this context, or one of the two contexts isn't in this process. Raised by
+    `split.declaration`."""
 
 
 class NotReady(MessagingError):
-    """A step was asked for whose turn it isn't. The message says what comes first. Raised by `splitting`."""
+    """A step was asked for whose turn it isn't. The message says what comes first. Raised by `split.move`."""
 
 
 class PauseTooShort(MessagingError):
-    """The pause was over before both sides were equal. The owner is who it was, and its writers went on. Raised by `handover`."""
+    """The pause was over before both sides were equal. The owner is who it was, and its writers went on. Raised by `split.flip`."""
 
 
 class Differs(MessagingError):
-    """The two sides don't hold the same. The owner is who it was. Raised by `splitting` and `handover`."""
+    """The two sides don't hold the same. The owner is who it was. Raised by `split.move` and `split.flip`."""
 
 
 # Programs.
 
 
 class Held(MessagingError):
-    """Somebody else holds the lock. Raised by `locking`."""
+    """Somebody else holds the lock. Raised by `database.locks`."""
 
 
 class DatabaseUnreadable(MessagingError):

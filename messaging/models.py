@@ -10,7 +10,7 @@ from django.db.models import F, Q
 class Ledger(models.Model):
     """One row per aggregate: how often it changed, how far that was announced, and where in the feed its last change is.
 
-    A database trigger writes it (`messaging/ledger.py`), so that it moves however the aggregate's row was written.
+    A database trigger writes it (`messaging/ledger/ledger.py`), so that it moves however the aggregate's row was written.
     """
 
     aggregate = models.CharField(max_length=100, help_text="The model, as Django labels it: users.user.")
@@ -53,7 +53,7 @@ class Sequence(models.Model):
 
 
 class Mark(models.Model):
-    """A stamping round's mark (`messaging.marks`): positions `first` to `position` were given out with it."""
+    """A stamping round's mark (`messaging.ledger.marks`): positions `first` to `position` were given out with it."""
 
     position = models.BigIntegerField(primary_key=True, help_text="The last position of the round.")
     first = models.BigIntegerField(help_text="Its first position.")
@@ -144,7 +144,9 @@ class Subscription(models.Model):
         help_text="The authority's floor when this copy was begun from 0: what was purged up to there, it need not know.",
     )
     marks = models.JSONField(
-        null=True, blank=True, help_text="[position, mark, mark before, verified] of the rounds applied; see `messaging.history`."
+        null=True,
+        blank=True,
+        help_text="[position, mark, mark before, verified] of the rounds applied.",
     )
     doubt = models.CharField(
         max_length=300,
@@ -249,7 +251,7 @@ class LostErasure(models.Model):
 
 class Ownership(models.Model):
     """Who may write the rows of one model, in this context's database. A trigger on the model's table asks it at every write
-    (`messaging.ownership`); where there is no row, everybody may."""
+    (`messaging.ownership.ownership`); where there is no row, everybody may."""
 
     class State(models.TextChoices):
         SETTLED = "settled", "Settled"
@@ -278,7 +280,7 @@ class Ownership(models.Model):
 
 
 class Lease(models.Model):
-    """Who does something of which there is to be one at a time (`messaging/locking.py`), and until when nobody else may."""
+    """Who does something of which there is to be one at a time (`messaging/database/locks.py`), and until when nobody else may."""
 
     name = models.CharField(max_length=150, primary_key=True, help_text="The context and what is done: billing: bootstrap-users.")
     owner = models.CharField(max_length=32, help_text="A random word of the holder's.")

@@ -14,12 +14,16 @@ from celery.exceptions import Reject
 from django.db import DatabaseError, InterfaceError
 from pydantic import Field, TypeAdapter
 
-from messaging import checkpoints, conf, databases, inbox, outages, parking, retries, signing
-from messaging.contracts import LARGEST_INTEGER, Moment
+from messaging import settings
+from messaging.consumer import checkpoints, inbox, retries
+from messaging.consumer import parked as parked_events
+from messaging.consumer.incoming import FORGED
+from messaging.database import errors, outages
 from messaging.errors import DatabaseAway, MessagingError, Paused
-from messaging.queues import DELIVER, HEARTBEAT
-from messaging.reading import FORGED
-from messaging.texts import said
+from messaging.events.contract import LARGEST_INTEGER, Moment
+from messaging.events.text import said
+from messaging.transport import signing
+from messaging.transport.queues import DELIVER, HEARTBEAT
 
 log = logging.getLogger(__name__)
 #: Seconds that a message is held before it goes back to its queue, at least and at most: a broken database isn't hammered, and the
@@ -32,10 +36,10 @@ MARK: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(max_length=32)])
 TIME: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
-@shared_task(bind=True, name=DELIVER, Request="messaging.worker:DeliveryRequest")
+@shared_task(bind=True, name=DELIVER, Request="messaging.consumer.celery_worker:DeliveryRequest")
 def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
     """A message with many events for one consumer."""
-    if consumer not in conf.contexts():
+    if consumer not in settings.contexts():
         raise MessagingError(f"Addressed to {consumer!r}, which this process is not.")  # parked by `DeliveryRequest`
     try:
         outcome = inbox.receive(consumer, events, publishers=signing.publishers(self.request.get(signing.VERIFIED)))
@@ -51,11 +55,11 @@ def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
     log.info("%s: %s", consumer, outcome)
 
 
-@shared_task(bind=True, name=HEARTBEAT, Request="messaging.worker:SignedRequest")
+@shared_task(bind=True, name=HEARTBEAT, Request="messaging.consumer.celery_worker:SignedRequest")
 def heartbeat(self: Task, *, consumer: str, authority: str, head: int, at: str, mark: str = "") -> None:
     """An authority's sign of life. One that can't be noted is no loss: the next one says more."""
     position, time_there, of_round = HEAD.validate_python(head), TIME.validate_python(at), MARK.validate_python(mark)
-    if consumer not in conf.contexts():
+    if consumer not in settings.contexts():
         return
     if authority in signing.publishers(self.request.get(signing.VERIFIED)):
         with _waiting(consumer, HEARING):
@@ -63,7 +67,7 @@ def heartbeat(self: Task, *, consumer: str, authority: str, head: int, at: str, 
     else:
         body = json.dumps({"authority": authority, "head": head, "at": at})
         with _waiting(consumer, HEARING):
-            parking.park_refused(consumer, {"task": HEARTBEAT}, body, FORGED)
+            parked_events.park_refused(consumer, {"task": HEARTBEAT}, body, FORGED)
 
 
 @shared_task(name="messaging.retry_due")
@@ -82,9 +86,9 @@ def _waiting(consumer: str, work: str) -> Iterator[None]:
     try:
         yield
     except (DatabaseError, InterfaceError, DatabaseAway) as error:
-        if not (isinstance(error, DatabaseAway) or databases.takes_nothing(error)):
+        if not (isinstance(error, DatabaseAway) or errors.takes_nothing(error)):
             raise
-        databases.let_go()
+        errors.let_go()
         outages.began(log, consumer, work, said(error))
     else:
         outages.ended(log, consumer, work)

@@ -10,9 +10,9 @@ from django.db import models
 from django.http import HttpRequest
 
 from messaging.admin import LedgerAdmin
-from messaging.admin_base import ContextAdmin, short
-from messaging.admin_ownership import OwnershipAdmin
-from messaging.admin_register import ConsumerAdmin
+from messaging.admin.base import ContextAdmin, short
+from messaging.admin.consumers import ConsumerAdmin
+from messaging.admin.ownership import OwnershipAdmin
 from monolith.models import Consumer, Invoice, LedgerEntry, Ownership, User
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from messaging.contracts import Moment
+from messaging.consumer.handlers import Event
 from messaging.errors import NotYet
-from messaging.following import Follower
-from messaging.handlers import Event
-from messaging.texts import plural
+from messaging.events.contract import Moment
+from messaging.events.text import plural
+from messaging.ownership.follower import Follower
 from monolith.models import Invoice, User
 
 DATABASE = "monolith"

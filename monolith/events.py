@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from messaging.contracts import DomainEvent
+from messaging.events.contract import DomainEvent
 
 
 class UserFacts(DomainEvent):

@@ -9,7 +9,7 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
-from messaging.ledger import track
+from messaging.ledger.ledger import track
 from messaging.models import Consumer as MessagingConsumer
 from messaging.models import Ledger as MessagingLedger
 from messaging.models import Ownership as MessagingOwnership

@@ -9,7 +9,7 @@ from itertools import islice
 from django.db import transaction
 
 from demo.people import people, series
-from messaging import ledger
+from messaging.ledger import ledger
 from monolith.models import User
 
 DATABASE, AGGREGATE = "monolith", "monolith.user"

@@ -10,9 +10,11 @@ from datetime import timedelta
 from django.db import InterfaceError, OperationalError, ProgrammingError
 from django.db.models import QuerySet
 
-from messaging import ledger, ownership, staleness
-from messaging.caches import declared_caches
+from messaging.consumer.cache import declared_caches
 from messaging.errors import MessagingError
+from messaging.ledger import ledger
+from messaging.ownership import ownership
+from messaging.replica import staleness
 from monolith.models import User
 
 DATABASE, AGGREGATE = "monolith", "monolith.user"

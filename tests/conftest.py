@@ -33,7 +33,7 @@ def _quick_passwords() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _contexts_keep_to_their_own_databases() -> Iterator[None]:
     """Invariant 12, at run time. It only listens, so tests without a database may have it too."""
-    from config.guard import guarding
+    from tests.query_guard import guarding
 
     with guarding():
         yield
@@ -50,7 +50,8 @@ def _emptied_quickly() -> None:
 def unguarded(transactional_db: None) -> Iterator[None]:
     """Takes the guards of a split away after the test, before its tables are emptied: a guard would refuse that."""
     yield
-    from messaging import conf, splitting
+    from messaging import settings
+    from messaging.split import move
 
-    for context in conf.splits():
-        splitting.forget(splitting.split_of(context))
+    for context in settings.splits():
+        move.forget(move.split_of(context))

@@ -13,7 +13,8 @@ from django.core.management.color import no_style
 from django.db import connections, router, transaction
 from django.test import TransactionTestCase
 
-from messaging import engines, ledger
+from messaging.database import engines
+from messaging.ledger import ledger
 from messaging.models import Ledger
 
 #: Made by `migrate`, and the same for every test.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from config.environment import ROOT
+from config.env import ROOT
 from tests.probes import wait_for
 
 #: Set by the suite for its own databases and broker. `make run` is tested as it is on a machine without any.
@@ -29,7 +29,7 @@ class Run:
         self.environment = surroundings(folder, **environment)
         self.printed = ""
         self.process = subprocess.Popen(
-            [sys.executable, *(command or ("-m", "config.up"))],
+            [sys.executable, *(command or ("-m", "config.runner.up"))],
             cwd=ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,

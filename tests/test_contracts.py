@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from messaging.contracts import schemas
-from messaging.handlers import table
+from messaging.consumer.handlers import table
+from messaging.events.contract import schemas
 
 ROOT = Path(__file__).resolve().parent.parent
 PAIRS = [(context, wire) for context in ("users", "billing") for wire in table(context)]

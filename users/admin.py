@@ -14,10 +14,10 @@ from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from messaging import ledger
 from messaging.admin import ContextAdmin, register
-from messaging.admin_base import short
-from messaging.texts import plural
+from messaging.admin.base import short
+from messaging.events.text import plural
+from messaging.ledger import ledger
 from users import services
 from users.errors import UserError
 from users.models import Authority, Consumer, Inbox, Incident, LedgerEntry, Outbox, Ownership, ParkedMessage, Repair, User

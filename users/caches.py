@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from messaging.contracts import Moment
-from messaging.following import Follower
+from messaging.events.contract import Moment
+from messaging.ownership.follower import Follower
 from users.models import User
 
 

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from messaging.contracts import DomainEvent
-from messaging.feeds import CHANGED_AT, Feed
+from messaging.events.contract import DomainEvent
+from messaging.publisher.feed import CHANGED_AT, Feed
 from users import events, services
 from users.models import User
 

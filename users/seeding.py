@@ -12,7 +12,7 @@ from itertools import islice
 from django.db import transaction
 
 from demo.people import people, series
-from messaging import ledger
+from messaging.ledger import ledger
 from users.models import User
 from users.services import users_announce_created
 

@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from messaging import outbox
-from messaging.texts import safe
+from messaging.events.text import safe
+from messaging.publisher import outbox
 from users import clock, events
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser
 from users.models import User

@@ -9,13 +9,13 @@ class WalkthroughConfig(AppConfig):
     verbose_name = "Walkthrough"
 
     def ready(self) -> None:
-        from messaging import steps
+        from messaging import failpoints
         from walkthrough import quiet
         from walkthrough.control import crash_points, faults
 
         faults.install()
         quiet.install()
-        steps.listeners.append(crash_points.listen)
+        failpoints.listeners.append(crash_points.listen)
         autoreload_started.connect(self._watch)
 
     def _watch(self, sender: BaseReloader, **signal: Any) -> None:

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from billing import selectors
-from messaging.client import AuthorityClient
 from messaging.errors import Denied, Unreachable
+from messaging.replica.client import AuthorityClient
 
 DATABASE, AUTHORITY = "billing", "users"
 

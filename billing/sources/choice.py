@@ -14,7 +14,7 @@ from billing.models import Cutover
 from billing.sources.base import Source
 from billing.sources.live import Live
 from billing.sources.shadow import Shadow
-from messaging import conf
+from messaging import settings as messaging_settings
 
 
 def current(before: Source | None = None) -> Source:
@@ -50,4 +50,4 @@ def _is(source: Source, chosen: Cutover) -> bool:
 
 
 def _here() -> str:
-    return " and ".join(conf.contexts())
+    return " and ".join(messaging_settings.contexts())

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import router
 
-from messaging.cli import Command, Refused, checked_context
+from messaging.management.base import Command, Refused, checked_context
 
 
 class Replaced(Command):

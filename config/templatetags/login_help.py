@@ -3,8 +3,8 @@
 from django import template
 from django.conf import settings
 
-from config.announcing import shown
-from config.preparation import ADMIN, PASSWORD_FILE
+from config.runner.provisioning import ADMIN, PASSWORD_FILE
+from config.runner.readiness import shown
 
 register = template.Library()
 

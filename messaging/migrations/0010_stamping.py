@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from messaging import engines
+from messaging.database import engines
 
 
 def install(apps, schema_editor):

@@ -4,7 +4,7 @@ import secrets
 
 from django.db import migrations, models
 
-from messaging import engines
+from messaging.database import engines
 
 
 def install(apps, schema_editor):
@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
             name="marks",
             field=models.JSONField(
                 blank=True,
-                help_text="[position, mark, mark before, verified] of the rounds applied; see `messaging.history`.",
+                help_text="[position, mark, mark before, verified] of the rounds applied.",
                 null=True,
             ),
         ),

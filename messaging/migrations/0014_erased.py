@@ -2,8 +2,8 @@
 
 from django.db import migrations, models
 
-from messaging import ledger
-from messaging.engines import postgresql
+from messaging.database.engines import postgresql
+from messaging.ledger import ledger
 
 
 def count_as_erased(apps, schema_editor):

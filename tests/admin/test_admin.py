@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_outbox_pattern.models import Published, Received
 
 from billing.models import CachedUser, CutoverStep, Invoice, ShadowMismatch
-from messaging.inbox import receive
+from messaging.consumer.inbox import receive
 from messaging.models import Consumer, Incident, Ledger, Ownership, Parked, Repair
 from users.models import User
 from users.services import user_erase, user_register

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from config import announcing, environment
+from config import env
+from config.runner import readiness
 from config.templatetags import login_help
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "var" / "admin-password"
     path.parent.mkdir()
-    monkeypatch.setattr(announcing, "ROOT", tmp_path)
+    monkeypatch.setattr(readiness, "ROOT", tmp_path)
     monkeypatch.setattr(login_help, "PASSWORD_FILE", path)
     return path
 
@@ -32,7 +33,7 @@ def test_it_names_the_login_and_the_file_with_the_password(file: Path, settings:
     assert "Log in as <code>admin</code>. The password is in the file <code>var/admin-password</code>." in html
     assert html.count("Log in as") == 1
     assert "open-sesame" not in html
-    assert str(environment.ROOT) not in html
+    assert str(env.ROOT) not in html
 
 
 def test_without_the_file_it_says_how_to_make_a_login(file: Path, settings: Any) -> None:

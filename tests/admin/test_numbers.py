@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging.texts import plural
+from messaging.events.text import plural
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 

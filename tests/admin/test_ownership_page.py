@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from messaging import ownership, splitting
 from messaging.models import Ownership
+from messaging.ownership import ownership
+from messaging.split import move
 from monolith.models import User
 from tests.admin.pages import listed, page
 from tests.commands.calling import call
@@ -38,7 +39,7 @@ def test_from_the_first_load_to_the_retirement(client: Client) -> None:
 
 def test_in_a_write_pause_it_says_how_long_writers_wait(client: Client) -> None:
     call("split", "users")
-    guard = splitting.split_of("users").old.guard
+    guard = move.split_of("users").old.guard
     until = ownership.pause(guard, timedelta(seconds=30))
     assert told(client)["monolith"] == ("monolith", "users", f"writers wait until {until:%H:%M:%S}")
     Ownership.objects.using("monolith").update(owner="users", until=None)  # taken, and not given yet

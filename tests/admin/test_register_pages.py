@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from messaging import registry
 from messaging.models import Consumer, Incident, Repair, Subscription
+from messaging.publisher import consumers
 from tests.admin.pages import listed, page
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -17,14 +17,14 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 def test_a_consumer_s_grant_token_and_checkpoint(client: Client) -> None:
     types, fields = ["users.user.created.v1"], ["status", "status_since"]
-    registry.register_consumer(authority="users", name="billing", types=types, fields=fields, owners=["ops@example.org"])
+    consumers.register_consumer(authority="users", name="billing", types=types, fields=fields, owners=["ops@example.org"])
     (row,) = listed(client, "users_consumer")
     assert (row["allowed"], row["bootstrap"], row["token"]) == ("status, status_since", "open until live", "none")
     assert (row["reached"], row["reported"]) == ("never reported", "-")
 
-    token = registry.issue_token(authority="users", name="billing", ttl=timedelta(days=2))
-    registry.report_checkpoint(authority="users", name="billing", checkpoint=42)
-    registry.close_bootstrap(authority="users", name="billing", position=40)
+    token = consumers.issue_token(authority="users", name="billing", ttl=timedelta(days=2))
+    consumers.report_checkpoint(authority="users", name="billing", checkpoint=42)
+    consumers.close_bootstrap(authority="users", name="billing", position=40)
     (row,) = listed(client, "users_consumer")
     assert (row["bootstrap"], row["reached"]) == ("closed, live from 40", "42")
     assert row["token"].startswith("until 20")

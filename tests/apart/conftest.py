@@ -14,8 +14,8 @@ import psycopg
 import pytest
 import redis
 
-from config.embedded import broker as embedded
-from config.environment import ROOT
+from config.env import ROOT
+from config.runner.broker_server import broker as embedded
 from tests.apart.deployment import Deployment
 from tests.browser.conftest import chromium  # noqa: F401  (a fixture, for production's pages)
 from tests.delivery.conftest import pytest_runtest_makereport, registered, stack, valkey  # noqa: F401  (fixtures, for the upgrade)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from config.environment import ROOT
+from config.env import ROOT
 from tests.probes import wait_for
 from tests.running import surroundings
 

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from config.contexts import CONTEXTS
-from config.programs import programs as run_by_make
+from config.runner.programs import programs as run_by_make
 from tests.apart.conftest import PASSWORD, Server
 from tests.apart.deployment import Deployment, programs
 from tests.probes import wait_for

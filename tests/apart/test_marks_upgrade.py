@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from config.embedded import broker as embedded
+from config.runner.broker_server import broker as embedded
 from tests.apart.deployment import Deployment
 from tests.probes import wait_for
 from walkthrough.control import project_copy
@@ -24,21 +24,25 @@ from walkthrough.control import project_copy
 PATIENCE = 60.0
 #: What the last release didn't send, show or understand, in (file, text, text before).
 OF_USERS = (
-    ("messaging/api/views.py", 'if "marks" in asked:', "if False:"),
-    ("messaging/api/views.py", 'elif "checkpoint" in asked and consumer.marks:', "elif False:"),
-    ("messaging/copies.py", 'event["mark"], event["markbefore"] = known.mark, known.previous', "pass"),
-    ("messaging/engines/sqlite.py", "LIMIT 1), '') FROM messaging_sequence", "LIMIT 1), '') FROM messaging_sequence WHERE false"),
-    ("messaging/relay.py", 'round_.mark if round_ and consumer.marks else ""', '""'),
-    ("messaging/relay.py", "            marks.prune(self.using)\n", ""),
-    ("messaging/telling.py", '            "erased": words.json_boolean("l.erased"),\n', ""),
+    ("messaging/http/views.py", 'if "marks" in asked:', "if False:"),
+    ("messaging/http/views.py", 'elif "checkpoint" in asked and consumer.marks:', "elif False:"),
+    ("messaging/publisher/payloads.py", 'event["mark"], event["markbefore"] = known.mark, known.previous', "pass"),
+    (
+        "messaging/database/engines/sqlite.py",
+        "LIMIT 1), '') FROM messaging_sequence",
+        "LIMIT 1), '') FROM messaging_sequence WHERE false",
+    ),
+    ("messaging/publisher/relay.py", 'round_.mark if round_ and consumer.marks else ""', '""'),
+    ("messaging/publisher/relay.py", "            marks.prune(self.using)\n", ""),
+    ("messaging/publisher/page_sql.py", '            "erased": words.json_boolean("l.erased"),\n', ""),
 )
 OF_BILLING = (
-    ("messaging/frames.py", "return queue in conf.contexts()", "return False"),
-    ("messaging/history.py", "        row.marks = None\n        return True\n", "        return True\n"),
-    ("messaging/locking.py", "if not _taken(using, name, owner, machine):", "if False:"),
-    ("messaging/pulling.py", ", marks=marks_parameter(pairs)", ""),
-    ("messaging/reading.py", "        mark=envelope.mark,\n        previous_mark=envelope.markbefore,\n", ""),
-    ("messaging/reconcile.py", ', marks=""', ""),
+    ("messaging/transport/frames.py", "return queue in settings.contexts()", "return False"),
+    ("messaging/consumer/history.py", "        row.marks = None\n        return True\n", "        return True\n"),
+    ("messaging/database/locks.py", "if not _taken(using, name, owner, machine):", "if False:"),
+    ("messaging/replica/pull.py", ", marks=marks_parameter(pairs)", ""),
+    ("messaging/consumer/incoming.py", "        mark=envelope.mark,\n        previous_mark=envelope.markbefore,\n", ""),
+    ("messaging/replica/compare.py", ', marks=""', ""),
     ("messaging/tasks.py", ', mark: str = "") -> None:', ") -> None:"),
     ("messaging/tasks.py", "MARK.validate_python(mark)", '""'),
 )

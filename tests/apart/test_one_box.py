@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded import broker as embedded
+from config.runner.broker_server import broker as embedded
 from tests.apart.deployment import Deployment
 from tests.probes import wait_for
 

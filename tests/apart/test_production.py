@@ -23,8 +23,8 @@ import pytest
 import urllib3
 from playwright.sync_api import Browser
 
-from config.embedded import broker as embedded
-from config.environment import ROOT
+from config.env import ROOT
+from config.runner.broker_server import broker as embedded
 from tests.apart.deployment import Deployment
 from tests.apart.front import https
 from tests.postgres import postgres

@@ -20,9 +20,9 @@ import pytest
 import redis
 from psycopg import sql
 
-from config.embedded import broker as embedded
-from config.environment import ROOT
-from messaging import keys
+from config.env import ROOT
+from config.runner.broker_server import broker as embedded
+from messaging.transport import keys
 from tests.apart.conftest import PASSWORD, Server, _prepare, block
 from tests.apart.deployment import Deployment
 from tests.apart.front import https

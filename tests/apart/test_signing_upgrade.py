@@ -49,7 +49,7 @@ def parked() -> list[str]:
 
 def test_consumers_come_first_and_take_unsigned_messages_for_a_time(stack: Any, settings: Any) -> None:
     stack.environment["ACCEPT_UNSIGNED"] = "users"
-    with without("messaging/sending.py", SIGNS) as yesterday:
+    with without("messaging/transport/sender.py", SIGNS) as yesterday:
         stack.run("old-relay", "manage.py", "relay", "users", project=yesterday)
         stack.worker("billing")
         ada = user_register(email="ada@example.org", name="Ada")
@@ -76,7 +76,7 @@ def test_consumers_come_first_and_take_unsigned_messages_for_a_time(stack: Any, 
 
 
 def test_a_consumer_of_before_reads_what_is_signed(stack: Any) -> None:
-    with without("messaging/worker.py", CHECKS) as yesterday:
+    with without("messaging/consumer/celery_worker.py", CHECKS) as yesterday:
         project_copy.edit(yesterday, "messaging/tasks.py", ASKS_WHOSE, "")
         project_copy.edit(yesterday, "messaging/tasks.py", OF_A_HEARTBEAT, "if True:")
         stack.run("old-worker", *worker_command("config", "billing", "old"), project=yesterday)

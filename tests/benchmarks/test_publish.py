@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import publish, render, simulate
 from benchmarks.parts import SIZES
-from config.environment import ROOT
+from config.env import ROOT
 
 PAGES = (render.PAGE, simulate.PAGE)
 

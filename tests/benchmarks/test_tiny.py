@@ -10,7 +10,7 @@ import pytest
 from benchmarks.figures import figure
 from benchmarks.parts import SIZES, parts
 from benchmarks.surroundings import servers
-from config.environment import ROOT
+from config.env import ROOT
 
 PARTS = parts(SIZES["tiny"])
 

@@ -12,7 +12,7 @@ from django_outbox_pattern.models import Published
 from billing.errors import InvalidPeriod, TransitionNotAllowed
 from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue, invoices_generate
-from messaging import inbox
+from messaging.consumer import inbox
 from messaging.models import Ledger
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")

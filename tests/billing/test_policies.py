@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from billing.models import CachedUser, Invoice
 from billing.services import MAX_STALENESS, invoices_generate
-from messaging import lookup, pulling
 from messaging.models import Subscription
-from messaging.staleness import Policy
+from messaging.replica import lookup, pull
+from messaging.replica.staleness import Policy
 from tests.billing.test_invoices import cache
 from users.models import User
 from users.seeding import demo_users, save
@@ -38,7 +38,7 @@ def invoices():
 def users(api):
     """Ten active users, whom billing has copies of, confirmed an hour ago."""
     save(demo_users(10), with_events=False)
-    pulling.catch_up("billing", "users")
+    pull.catch_up("billing", "users")
     confirm(HOUR)
     return list(User.objects.using("users").order_by("id"))
 
@@ -146,7 +146,7 @@ def test_proceed_issues_and_says_how_old_the_copy_was():
 def test_after_proceed_a_suspension_that_comes_late_flags_the_invoice(users):
     user_suspend(user_id=users[0].pk, reason="test")
     assert generate(Policy.PROCEED).issued == 10
-    pulling.catch_up("billing", "users")
+    pull.catch_up("billing", "users")
     flagged = invoices().exclude(review_reason="")
     assert [invoice.user_id for invoice in flagged] == [users[0].pk]
 

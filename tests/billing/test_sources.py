@@ -13,7 +13,9 @@ from billing.models import CachedUser, Cutover, Invoice, ShadowMismatch
 from billing.services import invoices_flag_late, invoices_generate
 from billing.sources import choice, shadow
 from billing.sources.api import Api
-from messaging import handlers, pulling, registry, tokens
+from messaging.consumer import handlers
+from messaging.publisher import consumers, tokens
+from messaging.replica import pull
 from monolith import services as monolith
 from monolith.models import User as MonolithUser
 from tests.billing.test_invoices import cache
@@ -56,7 +58,7 @@ def mismatches(**wanted):
 def users(api):
     """Ten active users at `users`, whom billing has copies of."""
     save(demo_users(10), with_events=False)
-    pulling.catch_up("billing", "users")
+    pull.catch_up("billing", "users")
     return list(User.objects.using("users").order_by("id"))
 
 
@@ -186,13 +188,13 @@ def test_users_killed_in_mid_run_stops_billing_and_nothing_is_half_done(monkeypa
     monkeypatch.setattr(Api, "at_once", 4)
     save(demo_users(10), with_events=False)
     types, fields = handlers.wanted("billing", "users") or ([], [])
-    registry.register_consumer(authority="users", name="billing", types=types, fields=fields)
+    consumers.register_consumer(authority="users", name="billing", types=types, fields=fields)
     token = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=1))
     stack = Stack("memory://")
     try:
         url = stack.web()
         settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda name: url, "API_TOKEN": lambda consumer, name: token}
-        pulling.catch_up("billing", "users")
+        pull.catch_up("billing", "users")
         to("api")
         run = generate(progress=lambda done: stack.kill("web") if "web" in stack.processes else None)
         assert (run.issued, run.held, run.refused, run.away) == (4, 6, True, True)

@@ -13,8 +13,8 @@ import billing.selectors
 import billing.services
 import users.selectors
 import users.services
-from config.guard import BoundaryCrossed, guarding
 from tests.boundaries.planting import planted_module
+from tests.query_guard import BoundaryCrossed, guarding
 from users.models import User
 
 pytestmark = pytest.mark.django_db(databases=["users", "billing"])
@@ -58,7 +58,7 @@ def test_raw_sql_raises(crossing: Any) -> None:
 
 
 def test_a_helper_in_between_excuses_nobody(crossing: Any) -> None:
-    from messaging import ledger
+    from messaging.ledger import ledger
 
     with pytest.raises(BoundaryCrossed, match="belongs to billing"):
         crossing.call(lambda: ledger.unannounced("users").count())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config.environment import ROOT
+from config.env import ROOT
 from tests.browser import test_chapters, test_playing, test_refusals
 from tests.browser.conftest import Pages
 from tests.browser.test_playing import held as held

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import Page, expect
 
-from config.environment import ROOT
+from config.env import ROOT
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Pages
 from tests.probes import wait_for

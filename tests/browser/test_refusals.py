@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Error, Locator, Route, expect
 
-from config.environment import ROOT
+from config.env import ROOT
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Pages
 from tests.browser.test_pages import log_in

@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any
 
-from config.environment import ROOT
+from config.env import ROOT
 from tests.chaos import verdict, watch
 from tests.chaos.commands import Commands, Done
 from tests.chaos.databases import Databases
@@ -105,8 +105,8 @@ class Conductor:
             self.outcome.unasked = dict(Counter(f"{name} ({code})" for name, code in self.fleet.unasked))
 
     def _prepare(self) -> None:
-        from config.preflight import check_folder
-        from config.programs import programs
+        from config.runner.preflight import check_folder
+        from config.runner.programs import programs
 
         check_folder()
         port = int(self.environment["PORT"])

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from config.embedded import TETHER, tethered
-from config.environment import ROOT
+from config.env import ROOT
+from config.runner.broker_server import TETHER, tethered
 
 #: Seconds until something that ended is started again, at least and at most.
 AGAIN = (0.1, 1.0)

@@ -30,7 +30,7 @@ RELAYS = ("relay-users", "relay-billing")
 WORKERS = ("worker-users", "worker-billing")
 WRITERS = ("writer-1", "writer-2", "writer-billing")
 PROGRAMS = (*RELAYS, *WORKERS, "tend-billing", "web", "beat", *WRITERS)
-#: A moment between two lines (`messaging/steps.py`), and the process that dies at it.
+#: A moment between two lines (`messaging/failpoints.py`), and the process that dies at it.
 RELAY_BOMBS = tuple(
     (step, relay) for step in ("relay.stamped", "relay.claimed", "relay.sent", "relay.before_commit") for relay in RELAYS
 )

@@ -83,10 +83,10 @@ def heads_alone(history: ModuleType) -> None:
 
 #: A plant's name to the modules that it bends.
 PLANTS: dict[str, dict[str, Bend]] = {
-    "no version guard": {"messaging.upsert": no_version_guard},
-    "naive position": {"messaging.engines.postgresql": naive_position, "messaging.sequencer": naive_head},
+    "no version guard": {"messaging.database.upsert": no_version_guard},
+    "naive position": {"messaging.database.engines.postgresql": naive_position, "messaging.ledger.sequencer": naive_head},
     "ack before commit": {"config.settings": ack_before_commit},
     "tombstone dropped": {"billing.caches": tombstone_dropped},
-    "purge by age": {"messaging.retention": purge_by_age},
-    "heads alone": {"messaging.history": heads_alone},
+    "purge by age": {"messaging.publisher.retention": purge_by_age},
+    "heads alone": {"messaging.consumer.history": heads_alone},
 }

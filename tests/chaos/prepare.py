@@ -14,12 +14,12 @@ USERS = "150"
 
 def main(step: str) -> None:
     django.setup()
-    from config import preparation
+    from config.runner import provisioning
 
     if step == "migrate":
-        print(*preparation.migrate(), sep="\n")
+        print(*provisioning.migrate(), sep="\n")
         return
-    print(*preparation.register(), *preparation.seed(), sep="\n")
+    print(*provisioning.register(), *provisioning.seed(), sep="\n")
     call_command("seed", "--users", USERS, "--suspended", "0.1", "--random-seed", "1", stdout=io.StringIO())
 
 

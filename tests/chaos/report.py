@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from messaging.console import show
+from messaging.management.output import show
 from tests.chaos.conductor import Outcome
 
 #: Seconds between two lines where there is no terminal.

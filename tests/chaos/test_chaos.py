@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from config.environment import ROOT
+from config.env import ROOT
 from tests.chaos.plan import COMMANDS, KEEPS, LOSES, ONLY, losing_until, schedule
 from tests.probes import wait_for
 

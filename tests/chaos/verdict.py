@@ -284,7 +284,7 @@ def invoices_were_fresh(databases: Databases, wrong_clocks: Sequence[tuple[float
 
 
 def _claim(confirmed_at: Any, doubt: str, marks: Any, at: float) -> Claim:
-    from messaging.history import unverified  # Django's apps are there only when the run has begun
+    from messaging.consumer.history import unverified  # Django's apps are there only when the run has begun
     from messaging.models import Subscription
 
     entries = json.loads(marks) if isinstance(marks, str) else marks

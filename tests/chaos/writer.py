@@ -164,7 +164,7 @@ class Invoices:
         from datetime import timedelta
 
         from billing.services import invoices_generate
-        from messaging.staleness import Policy
+        from messaging.replica.staleness import Policy
 
         policy = self.chance.choice(list(Policy))
         invoices_generate(

@@ -1,7 +1,7 @@
 """What the tests of `split` share: people and invoices in the monolith, and whether both sides are equal."""
 
 from billing.models import Invoice as BillingInvoice
-from messaging.tending import Tending
+from messaging.replica.sync import Tending
 from monolith.models import Invoice, User
 from users.models import User as Moved
 

@@ -207,7 +207,7 @@ def ended(request, databases, tmp_path_factory):
     circumstance = request.param
     if circumstance == "the databases take no writes" and os.environ["USERS_DATABASE_URL"].startswith("sqlite"):
         pytest.skip(
-            "a SQLite file can't be made read-only for a process that runs as root; tests/messaging/test_databases.py has it"
+            "a SQLite file can't be made read-only for a process that runs as root; tests/messaging/database/test_errors.py has it"
         )
     if circumstance == "nothing is migrated":
         environment = surroundings(databases(), tmp_path_factory.mktemp("var")) | {"USERS_API_TOKEN": "of-an-earlier-life"}

@@ -8,9 +8,9 @@ from django.db import connections
 from django.utils import timezone
 
 from billing.handlers import HANDLERS
-from messaging import registry
 from messaging.errors import TokenRejected
 from messaging.models import Consumer
+from messaging.publisher import consumers
 from tests.commands.calling import call
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -85,7 +85,7 @@ def test_revoke():
     assert (ended.code, ended.json["revoked"]) == (0, True)
     assert not Consumer.objects.using("users").exists()
     with pytest.raises(TokenRejected, match="revoked"):
-        registry.by_token("users", token)
+        consumers.by_token("users", token)
     again = call("consumers", "revoke", "billing", "--from", "users")
     assert again.code == 2
     assert "not registered" in again.err
@@ -102,7 +102,7 @@ def kept(folder):
 def test_the_token_is_printed_once_and_kept_where_the_consumer_runs(token_folder):
     ended = call("consumers", "register", "billing", "--to", "users")
     (token,) = [line.rpartition(" ")[2] for line in ended.out.splitlines() if "shown only now" in line]
-    assert registry.by_token("users", token).name == "billing"
+    assert consumers.by_token("users", token).name == "billing"
     assert kept(token_folder) == {"billing-at-users": token}
     assert f"kept for billing in {token_folder / 'billing-at-users'}" in ended.out
     for words in (
@@ -116,13 +116,13 @@ def test_the_token_is_printed_once_and_kept_where_the_consumer_runs(token_folder
         assert said.code == 0
         assert token not in said.out + said.err
         assert entry().token_hash not in said.out + said.err
-    assert registry.by_token("users", token).name == "billing"
+    assert consumers.by_token("users", token).name == "billing"
 
 
 def test_a_token_of_a_consumer_elsewhere_is_printed_and_kept_nowhere(token_folder):
     words = ("--fields", "status", "--types", "users.user.created.v1")
     ended = call("consumers", "register", "shipping", "--to", "users", *words, "--json")
-    assert registry.by_token("users", ended.json["token"]).name == "shipping"
+    assert consumers.by_token("users", ended.json["token"]).name == "shipping"
     assert ended.json["token_file"] is None
     assert kept(token_folder) == {}
     again = call("consumers", "register", "shipping", "--to", "users", *words, "--new-token")
@@ -135,19 +135,19 @@ def test_a_token_that_can_not_be_kept_is_still_printed(token_folder):
     ended = call("consumers", "register", "billing", "--to", "users", "--json")
     assert ended.code == 0
     assert "can't be kept for billing here" in ended.err
-    assert registry.by_token("users", ended.json["token"]).name == "billing"
+    assert consumers.by_token("users", ended.json["token"]).name == "billing"
 
 
 def test_registering_again_keeps_the_token_until_another_is_asked_for(token_folder):
     first = call("consumers", "register", "billing", "--to", "users", "--json").json["token"]
     again = call("consumers", "register", "billing", "--to", "users", "--json").json
     assert (again["token"], again["token_file"]) == (None, None)
-    assert registry.by_token("users", first).name == "billing"
+    assert consumers.by_token("users", first).name == "billing"
     second = call("consumers", "register", "billing", "--to", "users", "--new-token", "--json").json["token"]
     assert second != first
     assert kept(token_folder) == {"billing-at-users": second}
     with pytest.raises(TokenRejected, match="replaced"):
-        registry.by_token("users", first)
+        consumers.by_token("users", first)
 
 
 def test_the_token_s_lifetime():
@@ -197,16 +197,16 @@ def test_wrong_words_change_nothing(words, said, token_folder):
 
 def test_open_and_close():
     call("consumers", "register", "billing", "--to", "users")
-    registry.close_bootstrap(authority="users", name="billing", position=5)
+    consumers.close_bootstrap(authority="users", name="billing", position=5)
     ended = call("consumers", "open", "billing", "--json")
     assert (ended.code, ended.json["bootstrap"], ended.json["authority"]) == (0, "open", "users")
     assert timedelta(minutes=59) < entry().bootstrap_closes_at - timezone.now() <= timedelta(hours=1)
     assert "open until" in call("consumers", "list").out
     assert "may bootstrap from users for 90s" in call("consumers", "open", "billing", "--from", "users", "--ttl", "90s").out
-    assert registry.may_read(entry(), 0) == ""
+    assert consumers.may_read(entry(), 0) == ""
     ended = call("consumers", "close", "billing")
     assert "It goes on with what changes behind position 5" in ended.out
-    assert registry.may_read(entry(), 0) == "bootstrap_closed"
+    assert consumers.may_read(entry(), 0) == "bootstrap_closed"
     assert "closed, live from 5" in call("consumers", "list").out
     assert call("consumers", "list", "--json").json["consumers"][0]["bootstrap"] == "closed"
 

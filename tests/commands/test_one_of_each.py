@@ -8,8 +8,10 @@ from django.utils import timezone
 from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
-from messaging import differences, inbox, sequencer
+from messaging.consumer import inbox
+from messaging.ledger import sequencer
 from messaging.models import Ledger, Parked
+from messaging.replica import search
 from tests.commands.calling import call
 from tests.messaging.conftest import api  # noqa: F401  (a fixture)
 from tests.messaging.rows import authority_has, cache_has
@@ -36,7 +38,7 @@ def said(*words):
 @pytest.fixture
 def one(api, monkeypatch):  # noqa: F811
     """One user at the authority, and a copy that is equal."""
-    monkeypatch.setattr(differences, "SETTLE_SECONDS", 0.02)
+    monkeypatch.setattr(search, "SETTLE_SECONDS", 0.02)
     (key,) = authority_has(1)
     cache_has({key: (1, "active")})
     return key

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
-from messaging import sequencer
+from messaging.ledger import sequencer
 from messaging.models import Consumer, Ledger
 from tests.commands.calling import call
 from users.models import User

@@ -3,8 +3,8 @@
 import pytest
 
 from billing.models import CachedUser
-from messaging import differences
 from messaging.models import Consumer, Repair
+from messaging.replica import search
 from tests.commands.calling import call
 from tests.messaging.conftest import api  # noqa: F401  (a fixture)
 from tests.messaging.rows import authority_has, cache_has
@@ -16,7 +16,7 @@ WORDS = ("reconcile", "billing", "--from", "users")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(differences, "SETTLE_SECONDS", 0.02)
+    monkeypatch.setattr(search, "SETTLE_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_equal_copies_end_well(ids):
     ended = call(*WORDS, "--json")
     assert ended.code == 0
     assert ended.json["verdict"] == "in_sync"
-    assert ended.json["counts"] == dict.fromkeys(differences.KINDS, 0)
+    assert ended.json["counts"] == dict.fromkeys(search.KINDS, 0)
     assert (ended.json["repaired"], ended.json["rows"], ended.json["round_trips"]) == (0, [], 1)
     assert 0 < ended.json["bytes"] <= 1024
     assert "Equal. 1 round trip," in call(*WORDS).out

@@ -3,7 +3,7 @@
 import pytest
 
 from config.celery import app
-from messaging.worker_startup import refuse_to_start
+from messaging.operations.worker_startup import refuse_to_start
 from tests.commands.calling import call
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")

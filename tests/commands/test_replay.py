@@ -10,10 +10,10 @@ from django_outbox_pattern.models import Published
 
 from billing.handlers import HANDLERS
 from billing.models import CachedUser
-from messaging import inbox
+from messaging.consumer import inbox
 from messaging.models import Consumer, Repair
-from messaging.queues import queue
-from messaging.relay import Relay
+from messaging.publisher.relay import Relay
+from messaging.transport.queues import queue
 from tests.commands.calling import call
 from users.services import user_register, user_suspend
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django_outbox_pattern.models import Published
 
-from messaging import ledger
+from messaging.ledger import ledger
 from messaging.models import Ledger
 from tests.commands.calling import call
 from users import exports

@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from messaging import keys
+from messaging.transport import keys
 from tests.commands.calling import call
 
 

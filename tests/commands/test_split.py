@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 
 from billing.models import CachedUser
-from messaging import ledger
+from messaging.ledger import ledger
 from messaging.models import Consumer, Incident, Ledger, Subscription
 from monolith.models import User
 from tests.commands.calling import call
@@ -113,7 +113,7 @@ def test_status_shows_who_is_followed_and_only_that():
 
 def test_where_nothing_is_split_tending_asks_nobody(monkeypatch, caplog):
     asked = []
-    monkeypatch.setattr("messaging.client.AuthorityClient._ask", lambda self, *words, **more: asked.append(words))
+    monkeypatch.setattr("messaging.replica.client.AuthorityClient._ask", lambda self, *words, **more: asked.append(words))
     for context in ("users", "monolith"):
         follow(context)
     assert asked == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from messaging import steps
+from messaging import failpoints
 from messaging.models import Consumer, Ownership
 from monolith.models import User
 from tests.commands.calling import call
@@ -34,12 +34,12 @@ def test_a_cancel_that_was_killed_between_the_two_guards_goes_on():
         if reached.count("split.unguarded") == 2:
             raise Killed
 
-    steps.listeners.append(kill)
+    failpoints.listeners.append(kill)
     try:
         with pytest.raises(Killed):
             call("split", "users", "--cancel")
     finally:
-        steps.listeners.remove(kill)
+        failpoints.listeners.remove(kill)
     assert (Ownership.objects.using("users").exists(), Ownership.objects.using("monolith").exists()) == (False, True)
     assert call("split", "users", "--cancel").code == 0
     assert not Ownership.objects.using("monolith").exists()

@@ -6,9 +6,12 @@ import pytest
 from django_outbox_pattern.models import Published
 
 from billing.models import Invoice as BillingInvoice
-from messaging import ledger, ownership, reconcile, retention
-from messaging.client import AuthorityClient
+from messaging.ledger import ledger
 from messaging.models import Ledger, Repair, Subscription
+from messaging.ownership import ownership
+from messaging.publisher import retention
+from messaging.replica import compare
+from messaging.replica.client import AuthorityClient
 from monolith.models import Invoice, User
 from tests.commands.calling import call
 from tests.commands.splits import bill, equal_invoices, equal_users, follow, people
@@ -91,7 +94,7 @@ def test_a_deleted_invoice_is_deleted_in_the_copy_and_its_month_is_free_again():
 
 
 def test_a_late_page_brings_no_deleted_invoice_back():
-    from messaging import pulling
+    from messaging.replica import pull
 
     (invoice,) = bill(people(1))
     call("split", "billing")
@@ -103,20 +106,20 @@ def test_a_late_page_brings_no_deleted_invoice_back():
     invoice.delete(using="monolith")
     follow("billing")
     assert not BillingInvoice.objects.using("billing").exists()
-    cache = pulling.cache_of("billing", "monolith_invoices")
-    pulling.apply_page("billing", "monolith_invoices", cache, late, since=since, source="follow")
+    cache = pull.cache_of("billing", "monolith_invoices")
+    pull.apply_page("billing", "monolith_invoices", cache, late, since=since, source="follow")
     assert not BillingInvoice.objects.using("billing").exists()
     client.close()
 
 
 def test_a_catch_up_by_hand_brings_no_deleted_invoice_back(monkeypatch):
     """It is late with a page, as `tend` may be: of what it brings, nobody has a version any more."""
-    from messaging import pulling
+    from messaging.replica import pull
 
     (invoice,) = bill(people(1))
     call("split", "billing")
     Invoice.objects.using("monolith").update(status="overdue")
-    real, late = pulling.apply_page, list[str]()
+    real, late = pull.apply_page, list[str]()
 
     def apply_page(*arguments, **options):
         if not late:
@@ -125,7 +128,7 @@ def test_a_catch_up_by_hand_brings_no_deleted_invoice_back(monkeypatch):
             follow("billing")
         return real(*arguments, **options)
 
-    monkeypatch.setattr(pulling, "apply_page", apply_page)
+    monkeypatch.setattr(pull, "apply_page", apply_page)
     assert call("catch_up", "billing", "--from", "monolith_invoices").code == 0
     assert late
     assert not BillingInvoice.objects.using("billing").exists()
@@ -159,11 +162,11 @@ def erased_flipped_and_purged() -> User:
 
 def test_a_purge_at_the_owner_leaves_the_invoices_that_point_to_the_copy():
     user = erased_flipped_and_purged()
-    assert reconcile.watch("monolith", "users").verdict == "in_sync"
+    assert compare.watch("monolith", "users").verdict == "in_sync"
     assert User.objects.using("monolith").get(pk=user.pk).status == "erased"
     assert Invoice.objects.using("monolith").filter(user=user).exists()
     Invoice.objects.using("monolith").all().delete()
-    assert reconcile.watch("monolith", "users").verdict == "in_sync"
+    assert compare.watch("monolith", "users").verdict == "in_sync"
     assert not User.objects.using("monolith").filter(pk=user.pk).exists()
     assert not ledger.unannounced("monolith", "monolith.user").exists()
 

@@ -9,9 +9,10 @@ from billing import cutovers
 from billing.models import CachedUser
 from billing.models import Invoice as BillingInvoice
 from billing.services import invoice_mark_overdue
-from messaging import ledger, ownership
 from messaging.errors import MovedAway
+from messaging.ledger import ledger
 from messaging.models import Incident, Ownership, Subscription
+from messaging.ownership import ownership
 from monolith import standing
 from monolith.models import Invoice, User
 from tests.commands.calling import call

@@ -8,8 +8,11 @@ from datetime import timedelta
 import pytest
 from django.db import connections, transaction
 
-from messaging import ledger, ownership, splitting, steps
-from messaging.republish import republish
+from messaging import failpoints
+from messaging.ledger import ledger
+from messaging.ownership import ownership
+from messaging.publisher.republish import republish
+from messaging.split import move
 from monolith.models import Invoice, User
 from tests.commands.calling import call
 from tests.probes import wait_for
@@ -62,11 +65,11 @@ def beside(using: str, work: Callable[[threading.Event, threading.Event], None])
 
 @contextmanager
 def listening(listener: Callable[[str], None]) -> Iterator[None]:
-    steps.listeners.append(listener)
+    failpoints.listeners.append(listener)
     try:
         yield
     finally:
-        steps.listeners.remove(listener)
+        failpoints.listeners.remove(listener)
 
 
 @contextmanager
@@ -172,7 +175,7 @@ def test_the_end_of_a_split_and_a_follower_do_not_wait_for_each_other():
 
 
 def test_what_cannot_be_given_goes_back_to_whom_it_was_taken_from(monkeypatch):
-    monkeypatch.setattr("messaging.ownership.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("messaging.ownership.ownership.PATIENCE_SECONDS", 0.5)
     User.objects.using("monolith").create(email="ada@example.org", name="Ada")
     call("split", "users")
     with beside_from("split.taken", "users", holding):
@@ -185,8 +188,8 @@ def test_what_cannot_be_given_goes_back_to_whom_it_was_taken_from(monkeypatch):
 
 
 def test_rows_that_are_between_are_said_to_be(monkeypatch):
-    monkeypatch.setattr("messaging.ownership.PATIENCE_SECONDS", 0.5)
-    found = splitting.split_of("users")
+    monkeypatch.setattr("messaging.ownership.ownership.PATIENCE_SECONDS", 0.5)
+    found = move.split_of("users")
     call("split", "users")
     ownership.pause(found.old.guard, timedelta(seconds=30))
     assert ownership.take(found.old.guard)

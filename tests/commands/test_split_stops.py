@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 from django.db import connections
 
-from messaging import ownership, splitting, steps
-from messaging.client import AuthorityClient
+from messaging import failpoints
 from messaging.errors import Unreachable
 from messaging.models import Ownership
+from messaging.ownership import ownership
+from messaging.replica.client import AuthorityClient
+from messaging.split import move
 from monolith.models import User
 from tests.commands.calling import call
 from tests.commands.splits import Killed, equal_users, people
@@ -24,11 +26,11 @@ def test_drift_is_exit_1_and_the_flip_is_refused_without_a_pause():
     with ownership.writing_as_follower("users", "users.user"):
         Moved.objects.using("users").filter(email="u2@example.org").update(name="Tampered")
     paused: list[str] = []
-    steps.listeners.append(paused.append)
+    failpoints.listeners.append(paused.append)
     try:
         ended = call("split", "users", "--flip")
     finally:
-        steps.listeners.remove(paused.append)
+        failpoints.listeners.remove(paused.append)
     assert ended.code == 1
     assert "monolith stays the owner. What differs: reconcile users --from monolith" in ended.err
     assert "split.paused" not in paused
@@ -61,11 +63,11 @@ def test_a_difference_that_shows_only_in_the_pause_lifts_it():
             with ownership.writing_as_follower("users", "users.user"):
                 Moved.objects.using("users").filter(email="u2@example.org").update(name="Tampered")
 
-    steps.listeners.append(interfere)
+    failpoints.listeners.append(interfere)
     try:
         ended = call("split", "users", "--flip")
     finally:
-        steps.listeners.remove(interfere)
+        failpoints.listeners.remove(interfere)
     assert (ended.code, "monolith stays the owner" in ended.err) == (1, True)
     assert User.objects.using("monolith").update(status="active") == 4
     assert call("split", "users", "--status", "--json").json["state"] == "settled"
@@ -97,13 +99,13 @@ def test_killed_at_any_step_the_next_call_goes_on(monkeypatch, step):
             raise Killed
 
     monkeypatch.setattr(ownership, "lift", lambda guard: None)  # nor would a dead process lift its pause
-    steps.listeners.append(kill)
+    failpoints.listeners.append(kill)
     try:
         with pytest.raises(Killed):
             for words in (["users"], ["users", "--flip"]):
                 assert call("split", *words).code == 0
     finally:
-        steps.listeners.remove(kill)
+        failpoints.listeners.remove(kill)
     monkeypatch.undo()
     for words in (["users"], ["users", "--flip"]):
         assert call("split", *words).code == 0, words
@@ -143,7 +145,7 @@ def test_only_one_mover_at_a_time():
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:  # in a thread, for PostgreSQL's lock is its connection's
-        with splitting.one_mover(splitting.split_of("users")):
+        with move.one_mover(move.split_of("users")):
             held.set()
             done.wait(30)
         connections["users"].close()

@@ -10,8 +10,9 @@ from django.utils import timezone
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
-from messaging import queues, sequencer
+from messaging.ledger import sequencer
 from messaging.models import Consumer, Incident, Parked, Subscription
+from messaging.transport import queues
 from tests.commands.calling import call
 from users.services import user_register, user_suspend
 
@@ -111,7 +112,7 @@ def test_a_copy_that_was_compared_and_equal_has_no_drift():
 
 
 def test_nothing_is_cut_off_at_80_columns(monkeypatch):
-    monkeypatch.setattr("messaging.console.WIDTH_COLUMNS", 80)
+    monkeypatch.setattr("messaging.management.output.WIDTH_COLUMNS", 80)
     Subscription.objects.using("billing").create(
         authority="users", state="bootstrapping", checkpoint=123_456_789, head=123_456_789, drift={"missing": 10, "corrupt": 3}
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 
-from messaging import contracts
+from messaging.events import contract
 from tests.commands.calling import call
 
 
@@ -25,7 +25,7 @@ def test_the_committed_files_are_what_the_code_says(context):
     ended = call("write_contracts", context, "--check", "--json")
     assert (ended.code, ended.json) == (0, {"stale": [], "changes": []})
     committed = {path.stem for path in (Path(apps.get_app_config(context).path) / "contracts").glob("*.json")}
-    assert committed == {wire for wire, _ in contracts.schemas(context)}
+    assert committed == {wire for wire, _ in contract.schemas(context)}
 
 
 def change(path, **properties):

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from threading import Thread
 from typing import Any
 
-from config.environment import ROOT
+from config.env import ROOT
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY")
 

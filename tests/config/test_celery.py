@@ -17,15 +17,15 @@ import redis
 from config import scheduling
 from config.broker import socket_path
 from config.celery import app
-from config.embedded import start_broker, stop_broker
-from config.environment import ROOT
+from config.env import ROOT
+from config.runner.broker_server import start_broker, stop_broker
 from tests.probes import wait_for
 from tests.running import surroundings
 
 
 def test_a_scheduler_that_is_told_to_stop_while_it_starts_says_no_error(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "celery", "--quiet", "-A", "tests.config.stopping", "beat", "--loglevel", "INFO"],
+        [sys.executable, "-m", "celery", "--quiet", "-A", "tests.config.runner.stopping", "beat", "--loglevel", "INFO"],
         cwd=ROOT,
         env=surroundings(tmp_path / "var"),
         capture_output=True,

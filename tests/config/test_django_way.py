@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from config.environment import ROOT
+from config.env import ROOT
 from config.management.commands import test as test_command
 from config.management.commands.runserver import Beside
-from messaging.cli import WrongUsage
+from messaging.management.base import WrongUsage
 from tests.probes import wait_for
 from tests.running import Run, end, free_port, surroundings
 

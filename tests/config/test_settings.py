@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from config.environment import ROOT
+from config.env import ROOT
 from walkthrough.urls import urlpatterns
 
 OURS = {
@@ -110,7 +110,7 @@ django.setup()
 from django.core.management import get_commands
 from django.test import Client
 from django.urls import resolve, Resolver404
-from messaging import steps
+from messaging import failpoints
 from users import services
 
 def there(path):
@@ -124,7 +124,7 @@ paths = json.loads(sys.argv[1])
 print(json.dumps({
     "urls": [path for path in paths if there(path)],
     "answers": sorted({ask(path).status_code for path in paths for ask in (client.get, client.post)}) if sys.argv[2] else [],
-    "hooks": len(steps.passages) + len(steps.listeners) + len(services.withholding),
+    "hooks": len(failpoints.passages) + len(failpoints.listeners) + len(services.withholding),
     "commands": sorted(name for name, app in get_commands().items() if app == "walkthrough"),
     "module": "walkthrough.control.faults" in sys.modules,
 }))
@@ -215,7 +215,7 @@ def test_importing_the_settings_reads_no_settings_and_writes_nothing(tmp_path: P
     done = python("-c", IMPORT, VAR_DIR=str(tmp_path / "var"), **FILESYSTEM)
     assert (done.returncode, done.stderr) == (0, "")
     # The Celery app, in the same package, names our transports; that module imports nothing else of ours.
-    assert done.stdout.strip() == "['messaging', 'messaging.transports']"
+    assert done.stdout.strip() == "['messaging', 'messaging.transport.transports']"
     assert not (tmp_path / "var").exists()
 
 

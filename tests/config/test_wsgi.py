@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.servers.basehttp import WSGIRequestHandler
 
-from config.environment import ROOT
+from config.env import ROOT
 from config.wsgi import application
 from tests.running import free_port
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kombu import Connection
 
-from messaging import keys
+from messaging.transport import keys
 from tests.commands.calling import call
 from tests.delivery.conftest import living, pytest_runtest_makereport, registered, stack, valkey  # noqa: F401
 from tests.delivery.stack import Stack, worker_command

@@ -1,5 +1,5 @@
 """The project's Celery app and relay with a bomb: `TEST_KILL_AT=<step>:<n>` kills the process by SIGKILL when it reaches that step
-(`messaging/steps.py`) for the n-th time. `celery -A tests.delivery.app worker`, `python -m tests.delivery.app relay users`.
+(`messaging/failpoints.py`) for the n-th time. `celery -A tests.delivery.app worker`, `python -m tests.delivery.app relay users`.
 """
 
 import os
@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 
 from config.celery import app
-from messaging import steps
+from messaging import failpoints
 
 __all__ = ["app"]
 _reached: Counter[str] = Counter()
@@ -22,7 +22,7 @@ def _bomb(step: str) -> None:
 
 
 if _step:
-    steps.listeners.append(_bomb)
+    failpoints.listeners.append(_bomb)
 
 if __name__ == "__main__":
     from django.core.management import execute_from_command_line

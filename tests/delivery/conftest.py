@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from kombu import Connection
 
-from messaging import tokens
 from messaging.models import Consumer
-from messaging.queues import queue
+from messaging.publisher import tokens
+from messaging.transport.queues import queue
 from tests.delivery.stack import Stack
 from users.seeding import demo_users, save
 
@@ -34,7 +34,7 @@ def valkey():
     if given := os.environ.get("TEST_REDIS_URL"):
         yield given
         return
-    from config.embedded import broker as embedded
+    from config.runner.broker_server import broker as embedded
 
     with embedded() as url:
         yield url
@@ -101,7 +101,7 @@ def registered(transactional_db):
 def living(stack, registered, settings):
     """Fifty users in both contexts, every process running, and the copy live."""
     from config.celery import app
-    from messaging import bootstrap
+    from messaging.replica import bootstrap
 
     token = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=1))
     stack.environment["USERS_API_TOKEN"] = token

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from django.db import connections
 
-from config.programs import WORKER_OPTIONS
+from config.runner.programs import WORKER_OPTIONS
 from tests.probes import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]

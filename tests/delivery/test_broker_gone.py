@@ -10,9 +10,9 @@ import redis
 from kombu import Connection, Consumer, Message, Producer
 
 from config.broker import socket_path
-from config.embedded import start_broker, stop_broker
-from messaging import transports
-from messaging.queues import queue
+from config.runner.broker_server import start_broker, stop_broker
+from messaging.transport import transports
+from messaging.transport.queues import queue
 
 log = logging.getLogger(__name__)
 

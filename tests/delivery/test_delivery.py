@@ -16,10 +16,10 @@ from kombu import Connection, Producer
 from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue, invoices_generate
 from config.broker import IN_HAND
-from messaging import keys, signing
 from messaging.models import Parked, Subscription
-from messaging.queues import DELIVER, HEARTBEAT, queue
-from messaging.sending import Sender, Signer
+from messaging.transport import keys, signing
+from messaging.transport.queues import DELIVER, HEARTBEAT, queue
+from messaging.transport.sender import Sender, Signer
 from tests.probes import wait_for
 from users.models import User
 from users.services import user_erase, user_reactivate, user_register, user_suspend, users_announce_created

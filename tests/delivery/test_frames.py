@@ -17,9 +17,9 @@ import pytest
 from kombu import Connection, Producer
 
 from billing.models import CachedUser
-from messaging import frames, signing
 from messaging.models import Parked
-from messaging.queues import DELIVER
+from messaging.transport import frames, signing
+from messaging.transport.queues import DELIVER
 from tests.delivery.test_delivery import PATIENCE, held, wait_until_in_step
 from tests.probes import wait_for
 from users.services import user_register

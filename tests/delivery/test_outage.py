@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from config.broker import socket_path
-from config.embedded import start_broker, stop_broker
+from config.runner.broker_server import start_broker, stop_broker
 from tests.delivery.stack import worker_command
 from tests.delivery.test_delivery import PATIENCE, cache, held, wait_until_in_step
 from tests.probes import wait_for

@@ -3,7 +3,7 @@
 import pytest
 from kombu import Connection, Exchange, Queue
 
-from messaging import queues
+from messaging.transport import queues
 from tests.delivery.conftest import RABBITMQ
 from tests.delivery.test_delivery import PATIENCE, wait_until_in_step
 from tests.probes import wait_for

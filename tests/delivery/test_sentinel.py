@@ -11,9 +11,9 @@ import redis
 from kombu import Connection, Consumer, Producer
 
 from config.broker import embedded_server
-from config.embedded import tethered
-from messaging import frames, transports
-from messaging.queues import queue
+from config.runner.broker_server import tethered
+from messaging.transport import frames, transports
+from messaging.transport.queues import queue
 from tests.delivery.test_delivery import PATIENCE
 from tests.probes import wait_for
 

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from billing.models import Invoice as BillingInvoice
-from messaging import reconcile, splitting
 from messaging.models import Incident
+from messaging.replica import compare
+from messaging.split import move
 from monolith.models import Invoice, User
 from tests.probes import wait_for
 from users.models import User as Moved
@@ -104,14 +105,14 @@ def test_nothing_is_lost_while_four_writers_write_and_the_mover_is_killed_twice(
     (tmp_path / "stop").touch()
     assert [writer.wait(timeout=PATIENCE) for writer in writers] == [0, 0, 0, 0], stack.tail()
 
-    found = splitting.split_of(kind)
+    found = move.split_of(kind)
     wait_for(
-        lambda: splitting.standing(found)["lag"] == 0,
+        lambda: move.standing(found)["lag"] == 0,
         timeout=PATIENCE,
         what="the monolith to follow",
-        seen=lambda: f"{splitting.standing(found)}\n{stack.tail()}",
+        seen=lambda: f"{move.standing(found)}\n{stack.tail()}",
     )
-    assert reconcile.compare("monolith", kind).verdict == "in_sync"
+    assert compare.compare("monolith", kind).verdict == "in_sync"
     old, new = rows_of(kind)
     assert old == new
     expected = {key: row for rows in acknowledged(tmp_path).values() for _, key, row in rows}

@@ -112,7 +112,7 @@ def run(kind: str, name: str, folder: Path) -> None:
     from django.db import transaction
 
     from messaging.errors import MovedAway, Moving
-    from messaging.ownership import writing
+    from messaging.ownership.ownership import writing
 
     chance = random.Random(name)
     work = Users(name) if kind == "users" else Invoices(name)

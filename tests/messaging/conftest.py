@@ -4,14 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from messaging import handlers, registry, tokens
+from messaging.consumer import handlers
+from messaging.publisher import consumers, tokens
 
 
 @pytest.fixture
 def api(live_server, settings):
     """A server for `users`' API, and billing registered there with its token; returns the server's address."""
     types, fields = handlers.wanted("billing", "users") or ([], [])
-    registry.register_consumer(authority="users", name="billing", types=types, fields=fields)
+    consumers.register_consumer(authority="users", name="billing", types=types, fields=fields)
     token = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=1))
     settings.MESSAGING = {
         **settings.MESSAGING,

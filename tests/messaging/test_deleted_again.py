@@ -9,12 +9,13 @@ from django.apps import apps
 from django.db import connections
 
 from billing.models import CachedUser
-from messaging import bootstrap, differences, lookup, mending, pulling, reconcile, republish
-from messaging.client import AuthorityClient
 from messaging.models import Ledger
-from messaging.unseen import enter_rows
+from messaging.publisher import republish
+from messaging.publisher.unseen import enter_rows
+from messaging.replica import bootstrap, compare, lookup, pull, repair, search
+from messaging.replica.client import AuthorityClient
+from tests.messaging.publisher.test_unseen import unseen
 from tests.messaging.test_history import deliver
-from tests.messaging.test_unseen import unseen
 from users.feed import FEED
 from users.models import User
 from users.services import user_erase, user_register
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(differences, "SETTLE_SECONDS", 0.02)
+    monkeypatch.setattr(search, "SETTLE_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def by_event():
 
 
 def by_feed():
-    pulling.catch_up("billing", "users")
+    pull.catch_up("billing", "users")
 
 
 def by_lookup():
@@ -52,7 +53,7 @@ def by_bootstrap():
 
 
 def by_repair():
-    mending.repair("billing", "users", reconcile.compare("billing", "users"))
+    repair.repair("billing", "users", compare.compare("billing", "users"))
 
 
 ROADS = [by_event, by_feed, by_lookup, by_bootstrap, by_repair]
@@ -91,7 +92,7 @@ def test_a_row_that_was_deleted_and_is_inserted_again_lives_in_the_copy(user, go
     insert(user.pk)
     back()
     assert (copied(user.pk), entry(user.pk)) == (("active", 3), (3, False, False))
-    assert reconcile.compare("billing", "users").verdict == "in_sync"
+    assert compare.compare("billing", "users").verdict == "in_sync"
 
 
 @pytest.mark.parametrize("back", ROADS)
@@ -134,9 +135,9 @@ def test_a_deletion_does_not_make_an_erased_copy_liftable(user):
     insert(user.pk)
     by_feed()
     assert (copied(user.pk), entry(user.pk)) == (("erased", 4), (4, False, False))
-    found = reconcile.compare("billing", "users")
+    found = compare.compare("billing", "users")
     assert found.counts["erased_here"] == found.differing == 1
-    assert mending.repair("billing", "users", found, authority_wins=True) == 0
+    assert repair.repair("billing", "users", found, authority_wins=True) == 0
 
 
 def test_a_copy_that_keeps_no_such_field_keeps_its_tombstones(user):
@@ -148,7 +149,7 @@ def test_a_copy_that_keeps_no_such_field_keeps_its_tombstones(user):
     insert(user.pk)
     by_feed()
     assert copied(user.pk)[0] == "erased"
-    assert reconcile.compare("billing", "users").counts["erased_here"] == 1
+    assert compare.compare("billing", "users").counts["erased_here"] == 1
 
 
 def test_a_key_that_was_changed_may_change_back(user):

@@ -13,28 +13,17 @@ from pydantic import ValidationError
 
 from billing.models import CachedUser, Invoice
 from billing.services import invoices_generate
-from messaging import (
-    bootstrap,
-    checkpoints,
-    copies,
-    engines,
-    history,
-    inbox,
-    lookup,
-    marks,
-    mending,
-    pulling,
-    reconcile,
-    retries,
-    sequencer,
-    staleness,
-)
-from messaging.client import AuthorityClient
-from messaging.contracts import Envelope
+from messaging.consumer import checkpoints, history, inbox, retries
+from messaging.database import engines
 from messaging.errors import Unreachable
+from messaging.events.contract import Envelope
+from messaging.ledger import marks, sequencer
 from messaging.models import Consumer, Incident, Mark, Subscription
-from messaging.status import consumer_states
-from messaging.tending import Tending
+from messaging.operations.status import consumer_states
+from messaging.publisher import payloads
+from messaging.replica import bootstrap, compare, lookup, pull, repair, staleness
+from messaging.replica.client import AuthorityClient
+from messaging.replica.sync import Tending
 from tests.commands.calling import call
 from tests.messaging.backups import Backup
 from users.models import User
@@ -52,7 +41,7 @@ def tending(api):
     found = Tending("billing", compare_every=0)
     found.look()
     deliver()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     heartbeat()
     Subscription.objects.using("billing").update(state="live", heartbeat_at=timezone.now())
     Consumer.objects.using("users").update(bootstrap_open=False)
@@ -66,9 +55,9 @@ def deliver() -> None:
     with transaction.atomic(using="users"):
         rows = engines.for_alias("users").claim("users", 1000)
     known = marks.rounds("users", (position for _, _, position in rows if position is not None))
-    good, bad = copies.partition_sendable(rows, known)
+    good, bad = payloads.partition_sendable(rows, known)
     assert not bad
-    for message in copies.messages(good, Consumer.objects.using("users").get(pk="billing")):
+    for message in payloads.messages(good, Consumer.objects.using("users").get(pk="billing")):
         inbox.receive("billing", message)
 
 
@@ -110,9 +99,9 @@ def assert_doubtful() -> None:
 
 
 def repaired() -> None:
-    found = reconcile.compare("billing", "users")
-    mending.repair("billing", "users", found, authority_wins=True)
-    assert reconcile.compare("billing", "users").verdict == "in_sync"
+    found = compare.compare("billing", "users")
+    repair.repair("billing", "users", found, authority_wins=True)
+    assert compare.compare("billing", "users").verdict == "in_sync"
 
 
 def assert_well(tending: Tending) -> None:
@@ -125,7 +114,7 @@ def assert_well(tending: Tending) -> None:
     User.objects.using("users").filter(pk=users()[3].pk).update(status="suspended")
     heartbeat()
     assert staleness.lag("billing", "users") == 1
-    pulling.catch_up("billing", "users")
+    pull.catch_up("billing", "users")
     assert CachedUser.objects.using("billing").get(pk=users()[3].pk).status == "suspended"
 
 
@@ -139,7 +128,7 @@ def test_an_authority_that_was_restored_is_noticed_at_the_next_contact(tending):
     heartbeat()
     before = copy().confirmed_at
 
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     heartbeat()
 
     assert copy().confirmed_at == before
@@ -160,7 +149,7 @@ def test_an_authority_that_was_restored_and_has_passed_its_old_head_is_noticed(t
     assert copy().checkpoint >= copy().head
     assert staleness.described("billing", "users")
 
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
 
     assert_doubtful()
     repaired()
@@ -174,7 +163,7 @@ def test_a_failover_that_lost_the_last_commit_is_noticed_though_its_position_was
     backup.restore()
     change(1)
     deliver()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
 
     assert_doubtful()
     repaired()
@@ -187,7 +176,7 @@ def test_a_restored_authority_is_noticed_by_a_pull_too(tending):
     deliver()
     backup.restore()
     User.objects.using("users").update(name="changed without an event")
-    pulling.catch_up("billing", "users")
+    pull.catch_up("billing", "users")
 
     assert_doubtful()
 
@@ -196,14 +185,14 @@ def test_a_copy_that_was_restored_is_noticed_and_settled_by_the_comparison(tendi
     backup = Backup("billing")
     change(3)
     deliver()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     backup.restore()
 
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     assert_doubtful()
     tending.look()  # pulls what it lacks
-    pulling.catch_up("billing", "users")
-    assert reconcile.compare("billing", "users").verdict == "in_sync"
+    pull.catch_up("billing", "users")
+    assert compare.compare("billing", "users").verdict == "in_sync"
     assert_well(tending)
 
 
@@ -228,7 +217,7 @@ def test_an_authority_that_was_set_back_to_before_a_repair_is_noticed(tending):
     user_suspend(user_id=users()[0].pk, reason="beyond")
     repaired()
     backup.restore()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
 
     assert_doubtful()
 
@@ -240,7 +229,7 @@ def test_an_authority_that_was_set_back_to_before_it_was_asked_is_noticed(tendin
     assert CachedUser.objects.using("billing").get(pk=users()[0].pk).status == "suspended"
     backup.restore()
     Invoice.objects.using("billing").all().delete()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
 
     assert_doubtful()
 
@@ -251,7 +240,7 @@ def test_an_authority_that_was_set_back_to_before_a_miss_was_looked_up_is_notice
     lost = user_register(email="lost@example.org", name="Lost")
     assert lookup.find("billing", "users", lost.pk) is not None
     backup.restore()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
 
     assert_doubtful()
 
@@ -265,12 +254,12 @@ def test_an_event_that_is_applied_at_its_retry_is_of_the_history_that_it_came_fr
         patch.setattr(handlers.HANDLERS["users.user.suspended.v1"].apply, "__code__", (lambda events: 1 / 0).__code__)
         deliver()
     backup.restore()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     assert not copy().doubt
     (waiting,) = retries.due("billing", timezone.now() + MINUTE)
     retries.attempt("billing", waiting)
     assert CachedUser.objects.using("billing").get(pk=users()[0].pk).status == "suspended"
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
 
     assert_doubtful()
 
@@ -282,12 +271,12 @@ def test_both_sides_restored_to_different_moments_are_noticed(tending):
     of_billing = Backup("billing")
     change(3)
     deliver()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     of_users.restore()
     of_billing.restore()
     change(1)
     deliver()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
 
     assert_doubtful()
 
@@ -300,7 +289,7 @@ def test_tending_compares_a_doubtful_copy_at_once_and_goes_on_where_both_are_equ
     backup.restore()
     User.objects.using("users").filter(pk=user.pk).update(email="no@example.org")
     tending.look()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     assert copy().doubt
 
     tending.look()
@@ -311,15 +300,15 @@ def test_tending_compares_a_doubtful_copy_at_once_and_goes_on_where_both_are_equ
 def test_an_answer_that_is_lost_and_programs_that_work_at_a_time_cause_no_doubt(tending):
     change(2)
     client = AuthorityClient("users", "billing")
-    first = next(pulling.pages(client, pulling.cache_of("billing", "users"), copy(), page_size=10))
+    first = next(pull.pages(client, pull.cache_of("billing", "users"), copy(), page_size=10))
     client.changes(copy().checkpoint, limit=1, checkpoint=copy().checkpoint, marks="")  # nobody hears the answer
     deliver()
     heartbeat()
     since, page, pairs = first
-    pulling.apply_page("billing", "users", pulling.cache_of("billing", "users"), page, since=since, source="repair", pairs=pairs)
+    pull.apply_page("billing", "users", pull.cache_of("billing", "users"), page, since=since, source="repair", pairs=pairs)
     change(1)
     deliver()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     client.close()
 
     assert not copy().doubt
@@ -337,7 +326,7 @@ def test_events_out_of_order_wait_for_the_next_contact_to_be_confirmed(tending):
     heartbeat()
     assert copy().confirmed_at == before
     tending.look()
-    pulling.catch_up("billing", "users")
+    pull.catch_up("billing", "users")
     assert not copy().doubt
     heartbeat()
     after = copy().confirmed_at
@@ -354,7 +343,7 @@ def test_an_authority_of_the_last_release_shows_no_marks_and_causes_no_doubt(ten
         return changes(self, since, **asked)
 
     monkeypatch.setattr(AuthorityClient, "changes", of_the_last_release)
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     checkpoints.record_heartbeat("billing", "users", sequencer.head("users"), timezone.now())
 
     assert not copy().doubt
@@ -367,17 +356,17 @@ def arrive(*numbers: int) -> None:
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
         rows = sorted(engines.for_alias("users").claim("users", 1000), key=lambda row: row[2])
-    good, _ = copies.partition_sendable(rows, marks.rounds("users", [position for _, _, position in rows]))
+    good, _ = payloads.partition_sendable(rows, marks.rounds("users", [position for _, _, position in rows]))
     consumer = Consumer.objects.using("users").get(pk="billing")
     for number in numbers:
-        for message in copies.messages([good[number]], consumer):
+        for message in payloads.messages([good[number]], consumer):
             inbox.receive("billing", message)
 
 
 def reported(rounds: int = 3) -> None:
     """What `tend` and the relay do when nothing happens for a while."""
     for _ in range(rounds):
-        pulling.report("billing", "users")
+        pull.report("billing", "users")
         marks.prune("users")
 
 
@@ -409,8 +398,8 @@ def test_a_message_that_comes_again_long_after_its_round_was_pruned_causes_no_do
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
         rows = engines.for_alias("users").claim("users", 1000)
-    good, _ = copies.partition_sendable(rows, marks.rounds("users", [position for _, _, position in rows]))
-    (first,) = copies.messages(good, Consumer.objects.using("users").get(pk="billing"))
+    good, _ = payloads.partition_sendable(rows, marks.rounds("users", [position for _, _, position in rows]))
+    (first,) = payloads.messages(good, Consumer.objects.using("users").get(pk="billing"))
     inbox.receive("billing", first)
     for _ in range(5):
         change(4)
@@ -424,14 +413,14 @@ def test_a_message_that_comes_again_long_after_its_round_was_pruned_causes_no_do
 def test_what_the_feed_brought_before_the_broker_did_causes_no_doubt(tending):
     """A worker was away; meanwhile the pull brought all of it, and the authority pruned. It takes some of what waited."""
     change(5)
-    pulling.catch_up("billing", "users")
+    pull.catch_up("billing", "users")
     heartbeat()
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
         rows = sorted(engines.for_alias("users").claim("users", 1000), key=lambda row: row[2])
-    good, _ = copies.partition_sendable(rows, marks.rounds("users", [position for _, _, position in rows]))
+    good, _ = payloads.partition_sendable(rows, marks.rounds("users", [position for _, _, position in rows]))
     consumer = Consumer.objects.using("users").get(pk="billing")
-    waiting = [message for row in good[::2] for message in copies.messages([row], consumer)]
+    waiting = [message for row in good[::2] for message in payloads.messages([row], consumer)]
     reported()
     for message in waiting:
         inbox.receive("billing", message)
@@ -445,9 +434,9 @@ def test_an_answer_that_was_lost_lets_no_mark_go_that_is_still_to_be_shown(tendi
     with monkeypatch.context() as broken:
         broken.setattr(AuthorityClient, "changes", lost(AuthorityClient.changes))
         with pytest.raises(Unreachable):
-            pulling.report("billing", "users")
+            pull.report("billing", "users")
     marks.prune("users")
-    pulling.catch_up("billing", "users")
+    pull.catch_up("billing", "users")
     reported()
     assert_fresh()
 
@@ -493,7 +482,7 @@ def test_what_somebody_wrote_into_an_outbox_row_is_no_mark(tending):
     with transaction.atomic(using="users"):
         ((row_id, body, _),) = engines.for_alias("users").claim("users", 1)
     forged = {**json.loads(body), "position": 3, "mark": "zz!", "markbefore": "zz!"}
-    good, bad = copies.partition_sendable([(row_id, json.dumps(forged), None)])
+    good, bad = payloads.partition_sendable([(row_id, json.dumps(forged), None)])
     assert not bad
     assert not {"position", "mark", "markbefore"} & good[0].event.keys()
     with pytest.raises(ValidationError):
@@ -507,7 +496,7 @@ def test_a_copy_in_doubt_reports_no_checkpoint(tending):
     before = Consumer.objects.using("users").get(pk="billing").checkpoint
     change(2)
     deliver()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     assert Consumer.objects.using("users").get(pk="billing").checkpoint == before
 
 
@@ -540,7 +529,7 @@ def test_a_consumer_that_has_shown_no_marks_is_sent_none(tending):
         change(1)
         arrive()  # to the old worker
     marks.prune("users")
-    pulling.catch_up("billing", "users")
+    pull.catch_up("billing", "users")
     reported()
     assert_fresh()
 
@@ -553,7 +542,7 @@ def test_an_answer_that_was_lost_after_events_without_marks_lets_no_mark_go_that
     with monkeypatch.context() as broken:
         broken.setattr(AuthorityClient, "changes", lost(AuthorityClient.changes))
         with pytest.raises(Unreachable):
-            pulling.report("billing", "users")
+            pull.report("billing", "users")
     marks.prune("users")
     reported()
     assert_fresh()
@@ -591,10 +580,10 @@ def test_each_round_leaves_a_mark_that_names_the_one_before(tending):
 def test_marks_below_every_reported_checkpoint_are_pruned(tending):
     change(3)
     deliver()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     assert marks.prune("users") > 0
     assert Mark.objects.using("users").count() == 1
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     assert not copy().doubt
     Consumer.objects.using("users").update(checkpoint=None)  # one that is just being filled
     change(2)
@@ -621,7 +610,7 @@ def test_a_decision_that_asks_takes_no_row_of_a_history_that_is_gone(tending):
     backup.restore()
     user_suspend(user_id=user.pk, reason="after the restore")
     sequencer.stamp_pending("users")
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     assert copy().doubt
     assert CachedUser.objects.using("billing").get(pk=user.pk).status == "active"
 
@@ -647,11 +636,11 @@ def test_no_repair_lifts_a_tombstone(tending, authority_wins):
     user = users()[0]
     revived(user)
 
-    found = reconcile.compare("billing", "users")
-    mending.repair("billing", "users", found, authority_wins=authority_wins)
+    found = compare.compare("billing", "users")
+    repair.repair("billing", "users", found, authority_wins=authority_wins)
 
     assert CachedUser.objects.using("billing").get(pk=user.pk).status == "erased"
-    after = reconcile.compare("billing", "users")
+    after = compare.compare("billing", "users")
     assert (after.verdict, after.counts["erased_here"], after.differing) == ("drift", 1, 1)
     (row,) = after.rows
     assert (row["id"], row["kind"], row["authority"]["status"], row["cache"]["status"]) == (
@@ -671,24 +660,24 @@ def test_a_tombstone_that_a_restored_authority_does_not_know_was_not_purged(tend
     deliver()
     before.restore()
     if noticed:
-        pulling.report("billing", "users")
-    reconcile.watch("billing", "users")
+        pull.report("billing", "users")
+    compare.watch("billing", "users")
     assert CachedUser.objects.using("billing").get(pk=lost.pk).status == "erased"
     assert bool(copy().doubt) != noticed  # the look noticed it, or compared what was in doubt
     tending.look()
     assert not copy().doubt
-    mending.repair("billing", "users", reconcile.watch("billing", "users"))
+    repair.repair("billing", "users", compare.watch("billing", "users"))
     assert CachedUser.objects.using("billing").get(pk=lost.pk).status == "erased"
 
     later.restore()
-    pulling.catch_up("billing", "users")
-    found = reconcile.compare("billing", "users")
+    pull.catch_up("billing", "users")
+    found = compare.compare("billing", "users")
     assert (found.counts["erased_here"], [row["id"] for row in found.rows]) == (1, [str(lost.pk)])
 
 
 def test_a_copy_that_differs_only_in_who_is_erased_here_is_in_doubt_no_more(tending):
     revived(users()[0])
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     assert copy().doubt
     tending.look()
     assert not copy().doubt
@@ -713,7 +702,7 @@ def test_erase_again_erases_whom_a_consumer_knows_as_erased(tending, tmp_path):
     again = json.loads(call("erase_again", "users", "--from", str(file), "--json").out)
     assert (again["erased"], again["already"]) == (0, 1)
     deliver()
-    assert reconcile.compare("billing", "users").counts["erased_here"] == 0
+    assert compare.compare("billing", "users").counts["erased_here"] == 0
 
 
 @pytest.mark.parametrize("content", ["", "no JSON", "[]", '{"rows": 5}', '{"rows": [{"id": "x"}]}'])
@@ -743,13 +732,13 @@ def test_tending_brings_a_new_copy_that_heard_of_everything_to_live(api):
 
 
 def test_tending_says_what_to_type_where_only_erased_rows_differ_and_compares_less_and_less_often(tending, caplog):
-    caplog.set_level("INFO", "messaging.tending")
+    caplog.set_level("INFO", "messaging.replica.sync")
     backup = Backup("users")
     user = users()[0]
     user_erase(user_id=user.pk)
     deliver()
     backup.restore()
-    pulling.report("billing", "users")
+    pull.report("billing", "users")
     assert copy().doubt
 
     tending.look()

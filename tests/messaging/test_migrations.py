@@ -6,8 +6,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
+from messaging.ledger.sequencer import stamp_pending
 from messaging.models import Ledger, Mark
-from messaging.sequencer import stamp_pending
 from users.models import User
 from users.services import user_register
 

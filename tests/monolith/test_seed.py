@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from messaging import ledger
+from messaging.ledger import ledger
 from monolith.models import Invoice, User
 from monolith.seeding import last_month
 from tests.commands.calling import call

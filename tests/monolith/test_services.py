@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from messaging import ledger
+from messaging.ledger import ledger
 from monolith import reports, selectors, services
 from monolith.models import Invoice, User
 

@@ -7,9 +7,11 @@ from celery import current_app
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from messaging import bootstrap, grants, mending, pulling, reconcile
 from messaging.errors import BelowFloor, Denied
-from messaging.tending import Tending
+from messaging.publisher import grants
+from messaging.replica import bootstrap, compare, pull
+from messaging.replica import repair as repairs
+from messaging.replica.sync import Tending
 from tests.properties import looking
 from tests.properties.model import EQUAL, KEPT, Broken, Copy, holds
 from tests.properties.story import NAMES, TURN, WHICH, Story
@@ -70,9 +72,7 @@ class Copying(Story):
         if not copy.registered:
             return
         try:
-            through, done = self.system.run(
-                lambda: pulling.catch_up(name, "users", page_size=page_size), crash, turn=turn, away=away
-            )
+            through, done = self.system.run(lambda: pull.catch_up(name, "users", page_size=page_size), crash, turn=turn, away=away)
         except BelowFloor:
             holds(KEPT, not copy.live or self.backups, f"{name} is live, and tombstones are gone that it never saw")
             return
@@ -102,7 +102,7 @@ class Copying(Story):
         copy = self.copies[name]
         if copy.registered and (copy.live or copy.set_back):
             try:
-                pulling.report(name, "users")
+                pull.report(name, "users")
             except (BelowFloor, Denied):
                 holds(KEPT, self.backups, f"{name} is refused")
             else:
@@ -120,10 +120,10 @@ class Copying(Story):
     def _repair(self, copy: Copy, away: int | None, authority_wins: bool) -> None:
         before = self._differing(copy)
 
-        def work() -> reconcile.Comparison:
-            found = reconcile.compare(copy.name, "users")
+        def work() -> compare.Comparison:
+            found = compare.compare(copy.name, "users")
             if found.verdict != "unreachable":
-                mending.repair(copy.name, "users", found, authority_wins=authority_wins)
+                repairs.repair(copy.name, "users", found, authority_wins=authority_wins)
             return found
 
         through, found = self.system.run(work, away=away)

@@ -6,9 +6,10 @@ from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from messaging import replay, republish, retention, sequencer
+from messaging.ledger import sequencer
 from messaging.models import Consumer
-from messaging.queues import HEARTBEAT
+from messaging.publisher import replay, republish, retention
+from messaging.transport.queues import HEARTBEAT
 from tests.properties import looking
 from tests.properties.model import KEPT, holds
 from tests.properties.story import NAMES, TURN, Story

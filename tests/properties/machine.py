@@ -13,7 +13,9 @@ from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
-from messaging import feed, ledger, staleness
+from messaging.ledger import ledger
+from messaging.publisher import pages
+from messaging.replica import staleness
 from tests.properties import looking
 from tests.properties.copying import Copying
 from tests.properties.keeping import Keeping
@@ -97,7 +99,7 @@ class Life(Restoring, Road, Copying, Keeping):
 
     def _below_floor(self, copy: Copy) -> bool:
         """Whether it was set back to where tombstones are gone since; then it begins again."""
-        return copy.set_back and looking.place(self.system, copy.name).checkpoint < feed.floor("users")
+        return copy.set_back and looking.place(self.system, copy.name).checkpoint < pages.floor("users")
 
     def _arrive_all(self) -> None:
         for name, messages in self.flying.items():

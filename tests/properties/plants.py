@@ -14,7 +14,7 @@ from types import FunctionType
 
 import pytest
 
-from messaging import ledger
+from messaging.ledger import ledger
 from tests.properties.model import (
     BOUND,
     COMMITTED,
@@ -89,26 +89,26 @@ def _edited(function: FunctionType, edits: tuple[tuple[str, str], ...]) -> "Call
 PLANTS = {
     "no_version_guard": Plant(
         "the upsert without its `WHERE`: the last to come wins",
-        "messaging.upsert:upsert_newer",
+        "messaging.database.upsert:upsert_newer",
         (("""f'WHERE excluded.{version_column} > "{table}".{version_column}'""", "''"),),
         frozenset({FORWARD, ERASED, COPY, COUNTED}),
     ),
     "last_of_a_message_wins": Plant(
         "of several events for one user in a message the last counts, not the newest",
-        "messaging.upsert:upsert_newer",
+        "messaging.database.upsert:upsert_newer",
         (("if row[version] > known[version]:", "if True:"),),
         frozenset({COPY, FORWARD, HOLES}),
         story="the_newest_comes_first_in_a_message",
     ),
     "position_by_id": Plant(
         "the position is the ledger row's id",
-        "messaging.engines.sqlite:stamp",
+        "messaging.database.engines.sqlite:stamp",
         (("row_number() OVER (ORDER BY changed_at, id) + (SELECT head FROM messaging_sequence)", "id"),),
         frozenset({DENSE}),
     ),
     "inbox_row_apart": Plant(
         "acknowledged before the commit: the inbox row commits apart from what the handler writes",
-        "messaging.inbox:_take",
+        "messaging.consumer.inbox:_take",
         (
             (
                 'steps.reach("inbox.deduplicated")',
@@ -119,25 +119,25 @@ PLANTS = {
     ),
     "no_inbox_row": Plant(
         "an event that was there before is handled again",
-        "messaging.inbox:_take",
+        "messaging.consumer.inbox:_take",
         ((" if item.key in new}", "}"),),
         frozenset({ONCE, COUNTED}),
     ),
     "parked_counts_as_applied": Plant(
         "the checkpoint passes an event that waits for its retry",
-        "messaging.inbox:_take",
+        "messaging.consumer.inbox:_take",
         ((" and failure is None and item.event.id not in waiting", ""),),
         frozenset({HOLES}),
     ),
     "checkpoint_over_holes": Plant(
         "the checkpoint is the highest position that arrived",
-        "messaging.checkpoints:advance_ranges",
+        "messaging.consumer.checkpoints:advance_ranges",
         (("if first <= checkpoint + 1 and not merged:", "if not merged:"),),
         frozenset({HOLES}),
     ),
     "checkpoint_before_the_page": Plant(
         "a page's checkpoint commits before its rows",
-        "messaging.pulling:apply_page",
+        "messaging.replica.pull:apply_page",
         (
             ("applied = cache.apply(taken, source).applied if taken else frozenset()", "applied = frozenset()"),
             (
@@ -161,45 +161,45 @@ PLANTS = {
     ),
     "tombstone_forgotten_by_the_ledger": Plant(
         "a write to an erased row makes it a living one again",
-        "messaging.engines.sqlite:_moved",
+        "messaging.database.engines.sqlite:_moved",
         (("deleted = max(erased, excluded.deleted)", "deleted = excluded.deleted"),),
         frozenset({LEDGER, ERASED}),
         trigger=True,
     ),
     "feed_forgets_an_erasure": Plant(
         "the feed tells what the row says, whatever the ledger knows of an erasure",
-        "messaging.engines.shape:gone_sql",
+        "messaging.database.tracked:gone_sql",
         (("(l.deleted AND NOT {says_so})", "false"),),
         frozenset({COPY, ERASED, EQUAL}),
         story="an_erased_row_is_written_to_and_pulled",
     ),
     "feed_without_tombstones": Plant(
         "the feed leaves out what was erased",
-        "messaging.telling:between",
+        "messaging.publisher.page_sql:between",
         (("position > %s AND position <= %s", "NOT deleted AND position > %s AND position <= %s"),),
         frozenset({HOLES, EQUAL}),
     ),
     "announced_without_an_event": Plant(
         "a version counts as announced, and no outbox row is written",
-        "messaging.outbox:record_many",
+        "messaging.publisher.outbox:record_many",
         (('insert_new(Published, values, key="id", using=using)', "pass"),),
         frozenset({LEDGER}),
     ),
     "claimed_without_a_transaction": Plant(
         "the relay marks its batch as sent before it is",
-        "messaging.relay:Relay.run_once",
+        "messaging.publisher.relay:Relay.run_once",
         (("with transaction.atomic(using=self.using):", "if True:"),),
         frozenset({SENT}),
     ),
     "replayed_with_the_newest_place": Plant(
         "a replayed event carries the place of a newer change",
-        "messaging.replay:_sendable",
+        "messaging.publisher.replay:_sendable",
         ((' and version == event["aggregateversion"]', ""),),
         frozenset({HOLES}),
     ),
     "feed_read_before_the_queue": Plant(
         "a bootstrap reads the feed before its queue is there",
-        "messaging.bootstrap:_run",
+        "messaging.replica.bootstrap:_run",
         (
             (
                 '    if registration["queue"]:',
@@ -210,61 +210,61 @@ PLANTS = {
     ),
     "purge_by_age": Plant(
         "retention goes by age, and asks for nobody's checkpoint",
-        "messaging.retention:_behind",
+        "messaging.publisher.retention:_behind",
         (("position is None or checkpoint < position", "False"),),
         frozenset({KEPT}),
     ),
     "purge_of_the_unsent": Plant(
         "retention takes outbox rows that were not sent",
-        "messaging.retention:_sent",
+        "messaging.publisher.retention:_sent",
         (("status=SENT, ", ""),),
         frozenset({KEPT}),
         story="what_was_pulled_and_never_sent_is_purged",
     ),
     "final_ignored": Plant(
         "a later version undoes an erasure in the copy",
-        "messaging.upsert:_stays",
+        "messaging.database.upsert:_stays",
         (("if final is None:", "if True:"),),
         frozenset(),
-        seen_by="tests.messaging.test_inbox:test_erasure_wins_over_whatever_comes_later",
+        seen_by="tests.messaging.consumer.test_inbox:test_erasure_wins_over_whatever_comes_later",
     ),
     "final_ignored_in_a_message": Plant(
         "a later version undoes an erasure in the same message",
-        "messaging.upsert:upsert_newer",
+        "messaging.database.upsert:upsert_newer",
         (("        if ends(row):\n", "        if False:\n"),),
         frozenset(),
-        seen_by="tests.messaging.test_inbox:test_erasure_wins_over_what_comes_with_it",
+        seen_by="tests.messaging.consumer.test_inbox:test_erasure_wins_over_what_comes_with_it",
     ),
     "erased_told_as_there": Plant(
         "an event tells of an erased user as of one that is there",
-        "messaging.outbox:record_many",
+        "messaging.publisher.outbox:record_many",
         (("_as_tombstone(item, using) if deleted else item", "item"),),
         frozenset({LEDGER, COMMITTED, COPY, ERASED}),
     ),
     "parked_outlives_the_tombstone": Plant(
         "an event that waits for its retry brings back whom the authority has purged",
-        "messaging.parking:discard_for",
+        "messaging.consumer.parked:discard_for",
         (("return rows.update(", "return rows.none().update("),),
         frozenset({ERASED, COPY}),
         story="what_failed_is_tried_again_after_the_purge",
     ),
     "marks_not_compared": Plant(
         "an authority takes every mark for one of its own, so nothing is ever in doubt",
-        "messaging.marks:refused",
+        "messaging.ledger.marks:refused",
         (("if known is None or known.mark != mark:", "if False:"),),
         frozenset({FRESH, NOTICED}),
         story="an_authority_is_set_back_and_passes_its_old_head",
     ),
     "repair_lifts_a_tombstone": Plant(
         "who is erased here and alive there counts as any other row that differs",
-        "messaging.states:erased_here",
+        "messaging.replica.drift:erased_here",
         (("own is not None", "False"),),
         frozenset({ERASED, COPY}),
         story="an_erased_user_is_revived_by_a_backup",
     ),
     "floor_in_a_bootstrap": Plant(
         "a new copy is refused in the middle of its bootstrap, for tombstones that it never had",
-        "messaging.api.views:ChangesView.get",
+        "messaging.http.views:ChangesView.get",
         ((' and asked.get("floor", 0) < floor:', ":"),),
         frozenset({EQUAL}),
         story="a_copy_is_begun_long_after_a_purge",

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from billing import services as billing
-from messaging import reconcile, staleness
-from messaging.staleness import Policy
+from messaging.replica import compare, staleness
+from messaging.replica.staleness import Policy
 from tests.messaging.backups import Backup
 from tests.properties import looking, second
 from tests.properties.model import ERASED, FRESH, NOTICED, Authority, Copy, holds
@@ -107,7 +107,7 @@ class Restoring(Story):
         """What a consumer knows as erased and a backup revived is erased by the function that the feed names."""
         copy = self.copies[name]
         if copy.registered:
-            found = reconcile.compare(name, "users")
+            found = compare.compare(name, "users")
             self._settle(copy)
             for row in found.rows:
                 if row["kind"] == "erased_here":

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from billing import services as billing
-from messaging import checkpoints, inbox, retries, sequencer
+from messaging.consumer import checkpoints, inbox, retries
 from messaging.errors import Paused
-from messaging.queues import HEARTBEAT
-from messaging.staleness import Policy
+from messaging.ledger import sequencer
+from messaging.replica.staleness import Policy
+from messaging.transport.queues import HEARTBEAT
 from tests.properties import looking
 from tests.properties.model import HOLES, ONCE, holds
 from tests.properties.story import TURN, WHICH

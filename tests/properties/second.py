@@ -12,9 +12,9 @@ from django.db import connections, models
 from django.utils import timezone
 from pydantic import BaseModel
 
-from messaging.caches import Cache
-from messaging.handlers import Event, Handler
-from messaging.upsert import Upserted, upsert_newer
+from messaging.consumer.cache import Cache
+from messaging.consumer.handlers import Event, Handler
+from messaging.database.upsert import Upserted, upsert_newer
 
 NAME = "monolith"
 

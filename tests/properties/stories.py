@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from messaging.staleness import Policy
+from messaging.replica.staleness import Policy
 from tests.properties import second
 from tests.properties.machine import Life
 from tests.properties.system import System

@@ -1,7 +1,8 @@
 """The real system in one process: its databases, its API without a socket, its broker in memory, and faults at named steps.
 
 Nothing is replaced but the road: a request goes to Django straight away, and a message lies in kombu's memory until it is taken
-out. A crash is an exception that nobody catches, raised at one of `messaging.steps`: what wasn't committed is gone, as with a kill.
+out. A crash is an exception that nobody catches, raised at one of `messaging.failpoints`: what wasn't committed is gone, as with
+a kill.
 """
 
 import json
@@ -23,10 +24,14 @@ from django.db import connections, transaction
 from django.test import Client
 from kombu.exceptions import ChannelError
 
-from messaging import client, differences, handlers, pulling, registry, retention, signing, steps, tending, tokens
+from messaging import failpoints
+from messaging.consumer import handlers
 from messaging.errors import Unreachable
-from messaging.queues import HEARTBEAT, queue
-from messaging.relay import Relay
+from messaging.publisher import consumers, retention, tokens
+from messaging.publisher.relay import Relay
+from messaging.replica import client, pull, search, sync
+from messaging.transport import signing
+from messaging.transport.queues import HEARTBEAT, queue
 from tests.properties import second
 from tests.properties.model import BOUND, Broken
 from users.models import User
@@ -109,7 +114,7 @@ class System:
 
     def register(self, consumer: str, authority: str = "users") -> None:
         types, fields = handlers.wanted(consumer, authority) or ([], [])
-        registry.register_consumer(authority=authority, name=consumer, types=types, fields=fields)
+        consumers.register_consumer(authority=authority, name=consumer, types=types, fields=fields)
         if authority == "users":
             self.tokens[consumer] = tokens.issue_token(authority="users", name=consumer, ttl=HOUR)
 
@@ -228,7 +233,7 @@ class System:
 
 
 class Pool:
-    """What `messaging.client` needs of urllib3's, with Django at the other end instead of a socket."""
+    """What `messaging.replica.client` needs of urllib3's, with Django at the other end instead of a socket."""
 
     system: System
 
@@ -279,12 +284,12 @@ def running() -> Iterator[System]:
     with pytest.MonkeyPatch.context() as patch, second.table():
         patch.setattr(Pool, "system", system, raising=False)
         patch.setattr(client, "urllib3", SimpleNamespace(PoolManager=Pool, Timeout=urllib3.Timeout, exceptions=urllib3.exceptions))
-        for module in (pulling, differences):
+        for module in (pull, search):
             patch.setattr(module, "ThreadPoolExecutor", Inline)
-        patch.setattr(steps, "listeners", [system.reach])
-        patch.setattr(differences, "SETTLE_SECONDS", 0.0)
+        patch.setattr(failpoints, "listeners", [system.reach])
+        patch.setattr(search, "SETTLE_SECONDS", 0.0)
         patch.setattr(retention, "BATCH_ROWS", 3)
-        patch.setattr(tending, "GRACE_SECONDS", 0.0)
+        patch.setattr(sync, "GRACE_SECONDS", 0.0)
         key = User._meta.pk
         patch.setattr(key, "default", system.new_id)
         patch.setitem(vars(key), "_get_default", system.new_id)

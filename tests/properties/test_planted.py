@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.db import connections
 
-from messaging.engines import postgresql
+from messaging.database.engines import postgresql
 from tests.properties.model import DENSE, Broken
 from tests.properties.plants import PLANTS, Plant
 from tests.properties.stories import tell_by_hand

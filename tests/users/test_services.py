@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 from django_outbox_pattern.models import Published
 
-from messaging import inbox
+from messaging.consumer import inbox
 from users import clock, events, services
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser
 from users.models import User

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from config.environment import ROOT
+from config.env import ROOT
 from tests.running import Run, end
 from walkthrough.chapters import chapter as by_number
 

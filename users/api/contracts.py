@@ -4,8 +4,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from messaging.api import schema
-from messaging.contracts import schemas
+from messaging.events.contract import schemas
+from messaging.http import openapi
 
 
 class ContractsView(APIView):
@@ -14,6 +14,6 @@ class ContractsView(APIView):
     authentication_classes = ()
     permission_classes = ()
 
-    @schema.contracts("users")
+    @openapi.contracts("users")
     def get(self, request: Request) -> Response:
         return Response(dict(schemas("users")))

@@ -11,10 +11,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from config import broker
-from messaging import staleness
 from messaging.models import Subscription
-from messaging.queues import depth, queue
-from messaging.sending import Sender
+from messaging.replica import staleness
+from messaging.transport.queues import depth, queue
+from messaging.transport.sender import Sender
 from walkthrough.control import processes
 
 #: Seconds that a worker may take for what it has in hand.

@@ -1,4 +1,4 @@
-"""A bomb for one process of the running system: SIGKILL when it reaches a named moment of its work (`messaging/steps.py`).
+"""A bomb for one process of the running system: SIGKILL when it reaches a named moment of its work (`messaging/failpoints.py`).
 
 A crash between two lines can't be aimed at from outside, so the process that crashes does it itself, at the line. Which process and
 which moment is said by a file under `var/`. Whoever takes the file away dies, so one bomb kills one process, once, and what

@@ -4,8 +4,8 @@ first, each time: the databases may be others than they were when the stage was 
 from django.db.models import Q
 
 from billing.models import Invoice
+from messaging.events.text import plural
 from messaging.models import Ledger
-from messaging.texts import plural
 from monolith.models import User as OldUser
 from users.models import User
 

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from config.environment import VAR
+from config.env import VAR
 
 log = logging.getLogger(__name__)
 FOLDER = VAR / "walkthrough"
@@ -93,10 +93,10 @@ def _write(names: frozenset[str]) -> None:
 
 def install() -> None:
     """Hang the faults where they act: between relay and broker, and in front of the publisher."""
-    from messaging import steps
+    from messaging import failpoints
     from users import services
 
-    steps.passages.append(Passage())
+    failpoints.passages.append(Passage())
     services.withholding.append(forget)
 
 
@@ -143,7 +143,7 @@ class Later:
     def _run(self) -> None:
         from celery import current_app
 
-        from messaging.sending import Sender
+        from messaging.transport.sender import Sender
 
         sender: Sender | None = None
         while True:
@@ -168,9 +168,10 @@ def forget(user: Any, event: Any) -> bool:
 
 
 def _keep(user: Any, event: Any) -> None:
-    from messaging import ledger, tracing
-    from messaging.contracts import envelope
-    from messaging.ids import uuid7
+    from messaging.events import tracing
+    from messaging.events.contract import envelope
+    from messaging.events.ids import uuid7
+    from messaging.ledger import ledger
     from users import clock
 
     subject, trace = str(user.pk), tracing.current()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from config.supervision import ENDED, UNREACHABLE, control
+from config.runner.supervisor import ENDED, UNREACHABLE, control
 
 #: Seconds that a program may take to be up, or to end.
 PATIENCE = 40.0

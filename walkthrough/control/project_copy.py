@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from config.embedded import tethered
-from config.environment import ROOT, VAR
-from config.programs import WORKER_OPTIONS
+from config.env import ROOT, VAR
+from config.runner.broker_server import tethered
+from config.runner.programs import WORKER_OPTIONS
 
 with (ROOT / "pyproject.toml").open("rb") as _file:
     #: The packages that import-linter checks are all that run.

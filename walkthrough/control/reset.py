@@ -14,10 +14,13 @@ from django.db import models, transaction
 from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
-from config import preparation
-from messaging import bootstrap, conf, registry, splitting
-from messaging.caches import declared_caches
+from config.runner import provisioning
+from messaging import settings as messaging_settings
+from messaging.consumer.cache import declared_caches
 from messaging.models import Consumer, Subscription, Unknown
+from messaging.publisher import consumers
+from messaging.replica import bootstrap
+from messaging.split import move
 from walkthrough.control import broker, crash_points, demo_only, faults, processes, project_copy
 
 #: Programs that run only while a chapter needs them.
@@ -34,8 +37,8 @@ def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True, 
     demo_only.check()
     _mended()
     _at_rest()
-    for context in conf.splits():  # a guard would refuse that a table is emptied by another than its owner
-        splitting.forget(splitting.split_of(context))
+    for context in messaging_settings.splits():  # a guard would refuse that a table is emptied by another than its owner
+        move.forget(move.split_of(context))
     for context in settings.CONTEXT_NAMES:
         _empty(context)
     broker.empty()
@@ -49,7 +52,7 @@ def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True, 
 
 def new_copy() -> None:
     """Billing is as new: its copy of users is empty, it has heard of nothing, and may read the feed from the beginning."""
-    registry.open_bootstrap(authority="users", name="billing", ttl=None)
+    consumers.open_bootstrap(authority="users", name="billing", ttl=None)
     with transaction.atomic(using="billing"):
         CachedUser.objects.using("billing").all()._raw_delete("billing")
         Unknown.objects.using("billing").all()._raw_delete("billing")
@@ -110,5 +113,5 @@ def _registered() -> None:
     """Both consumers are in the registers as their handlers ask for, and have a token."""
     for consumer, authority in (("billing", "users"), ("users", "billing")):
         call_command("consumers", "register", consumer, "--to", authority, stdout=io.StringIO())
-    for _ in preparation.tokens():
+    for _ in provisioning.tokens():
         pass

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from config.programs import BILLING_ADDRESS, USERS_ADDRESS
+from config.runner.programs import BILLING_ADDRESS, USERS_ADDRESS
 from walkthrough.control import processes
 
 if TYPE_CHECKING:

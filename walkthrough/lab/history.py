@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError, connections
 
-from messaging import sequencer, staleness
+from messaging.ledger import sequencer
 from messaging.models import Ledger, Subscription
+from messaging.replica import staleness
 from walkthrough.control import broker
 
 log = logging.getLogger(__name__)

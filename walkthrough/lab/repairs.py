@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from messaging import mending, pulling, reconcile, republish, retries
+from messaging.consumer import retries
+from messaging.events.text import plural
 from messaging.models import Parked
-from messaging.texts import plural
+from messaging.publisher import republish
+from messaging.replica import compare, pull, repair
 from walkthrough.control import faults
 from walkthrough.lab import processes
 
@@ -23,7 +25,7 @@ class Mend:
 
 
 def _catch_up() -> str:
-    done = pulling.catch_up("billing", "users")
+    done = pull.catch_up("billing", "users")
     return f"Changes pulled: {done.rows}, new to billing: {done.applied}. Checkpoint {done.checkpoint} of {done.head}."
 
 
@@ -33,14 +35,14 @@ def _republish() -> str:
 
 
 def _compare() -> str:
-    return _in_words(reconcile.compare("billing", "users"))
+    return _in_words(compare.compare("billing", "users"))
 
 
 def _repair() -> str:
-    found = reconcile.compare("billing", "users")
+    found = compare.compare("billing", "users")
     if found.verdict != "drift":
         return _in_words(found)
-    mended = mending.repair("billing", "users", found, authority_wins=True)
+    mended = repair.repair("billing", "users", found, authority_wins=True)
     return f"{_in_words(found)} {plural(mended, 'row')} repaired; rows that were ahead too."
 
 
@@ -58,7 +60,7 @@ def _retry() -> str:
     return f"{applied} of {plural(len(outcomes), 'parked message')} applied{rest}."
 
 
-def _in_words(found: reconcile.Comparison) -> str:
+def _in_words(found: compare.Comparison) -> str:
     if found.error is not None:
         return f"Nothing can be said: {found.error}"
     kinds = ", ".join(f"{number} {kind}" for kind, number in found.counts.items() if number)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from messaging.texts import plural
+from messaging.events.text import plural
 from walkthrough.control import faults
 from walkthrough.lab.processes import Process
 from walkthrough.observe.side_by_side import Lane, Row

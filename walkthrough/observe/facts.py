@@ -11,9 +11,10 @@ from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser, Invoice
-from messaging import ledger, staleness
+from messaging.events.text import plural
+from messaging.ledger import ledger
 from messaging.models import Incident, Parked, Subscription
-from messaging.texts import plural
+from messaging.replica import staleness
 from users.models import User
 from walkthrough.observe.side_by_side import drift
 

@@ -17,8 +17,9 @@ from django_outbox_pattern.models import Published
 from billing.models import CachedUser
 from billing.selectors import cached_users_by_id
 from config.celery import app
-from messaging import ledger, queues
+from messaging.ledger import ledger
 from messaging.models import Parked, Subscription
+from messaging.transport import queues
 from users.models import User
 from users.selectors import users_by_id, users_newest
 

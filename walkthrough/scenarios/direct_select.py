@@ -12,7 +12,7 @@ from django.db import connections
 from django.utils import timezone
 
 from billing.models import CachedUser
-from messaging.upsert import upsert_newer
+from messaging.database.upsert import upsert_newer
 from walkthrough.control.faults import FOLDER
 
 BATCH = 1000

@@ -11,10 +11,11 @@ from celery import current_app
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import copies, ledger, registry
-from messaging.contracts import envelope
-from messaging.ids import uuid7
-from messaging.sending import Sender
+from messaging.events.contract import envelope
+from messaging.events.ids import uuid7
+from messaging.ledger import ledger
+from messaging.publisher import consumers, payloads
+from messaging.transport.sender import Sender
 from users.feed import FEED
 from users.models import User
 from users.services import user_suspend
@@ -79,8 +80,8 @@ def _send(event: dict[str, Any]) -> None:
     """To every consumer's queue, with its own fields. Returns when the broker has it."""
     sender = Sender(current_app, "users")
     try:
-        for consumer in registry.registered("users"):
-            for message in copies.messages([copies.Sendable(event, 0)], consumer):
+        for consumer in consumers.registered("users"):
+            for message in payloads.messages([payloads.Sendable(event, 0)], consumer):
                 sender.send(consumer.queue, consumer.name, message)
     finally:
         sender.close()

@@ -11,9 +11,9 @@ from uuid import UUID
 from django.utils import timezone
 
 from billing.models import CachedUser
-from messaging import ledger
+from messaging.database.upsert import Upserted, upsert_newer
+from messaging.ledger import ledger
 from messaging.models import Subscription
-from messaging.upsert import Upserted, upsert_newer
 from users.feed import FEED
 from users.models import User
 

@@ -14,8 +14,8 @@ from django.apps import apps
 from django.db import connections
 
 from messaging.errors import MovedAway, Moving
-from messaging.ownership import writing
-from messaging.texts import plural, said
+from messaging.events.text import plural, said
+from messaging.ownership.ownership import writing
 from monolith import services as monolith
 from users import services as users
 

@@ -22,7 +22,7 @@ from types import ModuleType
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from config.environment import ROOT
+from config.env import ROOT
 from walkthrough.script.chapter import Advice, Chapter, Listing, Step, TradeOff, Window
 
 KEYS = ("title", "question")

@@ -4,7 +4,7 @@ import ast
 import textwrap
 from dataclasses import dataclass
 
-from config.environment import ROOT
+from config.env import ROOT
 from walkthrough.script.chapter import Listing
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from config.environment import VAR
+from config.env import VAR
 
 log = logging.getLogger(__name__)
 FOLDER = VAR / "walkthrough"

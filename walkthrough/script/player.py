@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connections
 
-from messaging.texts import kind
+from messaging.events.text import kind
 from walkthrough.control import demo_only, processes
 from walkthrough.script import kept, now
 from walkthrough.script.chapter import Chapter

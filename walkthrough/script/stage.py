@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from config.environment import ROOT
+from config.env import ROOT
 from walkthrough.control import faults, processes, project_copy
 from walkthrough.script.transcript import Check, Entry, Played, Ran, Rows, Said, shortened
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from messaging.texts import plural
+from messaging.events.text import plural
 
 #: Lines of a command's output that are kept; a longer one loses its middle.
 MOST_LINES = 60

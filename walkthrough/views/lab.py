@@ -15,10 +15,10 @@ from django.views.decorators.http import require_POST, require_safe
 from kombu.exceptions import OperationalError as BrokerError
 
 from messaging.errors import MessagingError
+from messaging.events.text import said as said_by
 from messaging.models import Subscription
-from messaging.staleness import span_in_words
-from messaging.status import DOUBTFUL
-from messaging.texts import said as said_by
+from messaging.operations.status import DOUBTFUL
+from messaging.replica.staleness import span_in_words
 from walkthrough.control import broker, demo_only, faults
 from walkthrough.control.processes import SystemNotRunning, WouldNot
 from walkthrough.lab import charts, damage, processes, repairs, state, timeline

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from messaging import ownership
+from messaging.ownership import ownership
 from users import services
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser, UserError
 from walkthrough.chapters import CHAPTERS

@@ -8,10 +8,10 @@ from django.core.management.base import CommandParser
 from django.core.management.commands import migrate
 from django.db import DatabaseError, InterfaceError, connections
 
-from config.preparation import place
-from messaging import databases
-from messaging.cli import PlainErrors, database_errors_as_refusals
-from messaging.texts import plural
+from config.runner.provisioning import place
+from messaging.database import errors
+from messaging.events.text import plural
+from messaging.management.base import PlainErrors, database_errors_as_refusals
 
 
 class EveryDatabase(migrate.Command):
@@ -58,7 +58,7 @@ def _there(alias: str) -> Iterator[None]:
     try:
         yield
     except (DatabaseError, InterfaceError) as error:
-        if not databases.takes_nothing(error):
+        if not errors.takes_nothing(error):
             raise
         with database_errors_as_refusals(alias):
             raise

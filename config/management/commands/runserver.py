@@ -15,10 +15,10 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
-from config import preflight, preparation, programs, system
-from config.announcing import say
-from config.preflight import CanNotRun
-from messaging.cli import PlainErrors
+from config.runner import preflight, programs, provisioning, system
+from config.runner.preflight import CanNotRun
+from config.runner.readiness import say
+from messaging.management.base import PlainErrors
 
 #: Addresses that mean "all", and where this machine reaches them.
 EVERYWHERE = {"0": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -69,8 +69,8 @@ class Command(PlainErrors, runserver.Command):
             host = EVERYWHERE.get(self.addr, self.addr)
             if not self.use_ipv6:
                 preflight.check_port(int(self.port), host, another="python manage.py runserver {port}")
-            preparation.check_broker()
-            preparation.pending()  # each database answers
+            provisioning.check_broker()
+            provisioning.pending()  # each database answers
             yield host
 
     def _url(self, host: str) -> str:
@@ -117,9 +117,9 @@ class Beside:
 
     def _migrated(self) -> bool:
         """Wait until every database is up to date; False where somebody asked to stop before that."""
-        if preparation.pending():
+        if provisioning.pending():
             say("the other programs start when the databases are migrated")
-        while not self.asked and preparation.pending():
+        while not self.asked and provisioning.pending():
             time.sleep(LOOK_SECONDS)
         return not self.asked
 
@@ -134,7 +134,7 @@ def _end_with(parent: int) -> None:
 def unmigrated() -> str:
     """Which databases lack migrations and what to type, as a sentence; empty where none does."""
     try:
-        pending = preparation.pending()
+        pending = provisioning.pending()
     except CanNotRun as reason:
         return str(reason)
     return f"Not migrated yet: {', '.join(pending)}. Type in another terminal: python manage.py migrate" if pending else ""

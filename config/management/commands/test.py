@@ -5,8 +5,8 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
-from messaging.cli import Command as BaseCommand
-from messaging.cli import WrongUsage
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import WrongUsage
 
 MISSING = (
     "The suite runs with pytest, which isn't installed here. `make test` installs what it needs and runs everything. Or type: "

@@ -5,12 +5,12 @@ from typing import Any
 
 from celery import current_app
 
-from messaging import bootstrap, pulling
-from messaging.asking import authority_errors_as_refusals, checked_page_size, checked_pair, consumer_and_authority
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, Refused, database_errors_as_refusals, spare_imports_from_collection
-from messaging.console import row_bar
-from messaging.texts import plural
+from messaging.events.text import plural
+from messaging.management.asking import authority_errors_as_refusals, checked_page_size, checked_pair, consumer_and_authority
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Found, Refused, database_errors_as_refusals, spare_imports_from_collection
+from messaging.management.output import row_bar
+from messaging.replica import bootstrap, pull
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         consumer_and_authority(parser)
         parser.add_argument("--from-now", action="store_true", help="start at the head, empty; lookups fill it on a miss")
         parser.add_argument("--pause-consumer", action="store_true", help="hold the worker's queue until the copy is live")
-        parser.add_argument("--page-size", type=int, default=pulling.PAGE_ROWS, help=f"rows a page, {pulling.PAGE_ROWS} by default")
+        parser.add_argument("--page-size", type=int, default=pull.PAGE_ROWS, help=f"rows a page, {pull.PAGE_ROWS} by default")
 
     def handle(self, *args: Any, **options: Any) -> None:
         consumer, authority = checked_pair(options["consumer"], options["authority"])

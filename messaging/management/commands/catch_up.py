@@ -3,12 +3,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from messaging import pulling
-from messaging.asking import authority_errors_as_refusals, checked_page_size, checked_pair, consumer_and_authority
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Refused, database_errors_as_refusals, spare_imports_from_collection
-from messaging.console import row_bar
-from messaging.texts import plural
+from messaging.events.text import plural
+from messaging.management.asking import authority_errors_as_refusals, checked_page_size, checked_pair, consumer_and_authority
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Refused, database_errors_as_refusals, spare_imports_from_collection
+from messaging.management.output import row_bar
+from messaging.replica import pull
 
 
 class Command(BaseCommand):
@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         consumer_and_authority(parser)
-        parser.add_argument("--page-size", type=int, default=pulling.PAGE_ROWS, help=f"rows a page, {pulling.PAGE_ROWS} by default")
+        parser.add_argument("--page-size", type=int, default=pull.PAGE_ROWS, help=f"rows a page, {pull.PAGE_ROWS} by default")
 
     def handle(self, *args: Any, **options: Any) -> None:
         consumer, authority = checked_pair(options["consumer"], options["authority"])
@@ -27,11 +27,11 @@ class Command(BaseCommand):
             authority_errors_as_refusals(consumer, authority),
             row_bar(self.stderr, f"{authority} to {consumer}") as bar,
         ):
-            row = pulling.subscribed(consumer, authority)
+            row = pull.subscribed(consumer, authority)
             if row.bootstrap_head is not None:
                 raise Refused(f"A bootstrap was begun and not finished. Go on with it: bootstrap {consumer} --from {authority}")
-            done = pulling.catch_up(consumer, authority, page_size=size, progress=bar.advance)
-            pulling.report(consumer, authority)
+            done = pull.catch_up(consumer, authority, page_size=size, progress=bar.advance)
+            pull.report(consumer, authority)
         values = {"applied": done.applied, "checkpoint": done.checkpoint, "head": done.head, "rows": done.rows}
         changes = plural(done.rows, "change")
         text = f"{consumer} has everything of {authority} up to {done.checkpoint}: {changes} read, {done.applied} new."

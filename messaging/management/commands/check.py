@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.commands.check import Command as CheckCommand
 from django.db import connections
 
-from messaging import conf
-from messaging.cli import PlainErrors, Refused, database_errors_as_refusals
+from messaging import settings
+from messaging.management.base import PlainErrors, Refused, database_errors_as_refusals
 from messaging.models import Consumer
 
 
@@ -16,7 +16,7 @@ class Command(PlainErrors, CheckCommand):
         asked = options["databases"] or []
         with database_errors_as_refusals(*asked):
             super().handle(*app_labels, **options)
-            empty = [name for name in asked if name in conf.contexts() and not _has_tables(name)]
+            empty = [name for name in asked if name in settings.contexts() and not _has_tables(name)]
         if empty:
             raise Refused(
                 f"The database of {empty[0]} has no tables yet, so nothing in it could be checked. "

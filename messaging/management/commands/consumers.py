@@ -7,13 +7,15 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from messaging import conf, grants, handlers, registry
-from messaging.cli import Command as BaseCommand
-from messaging.cli import WrongUsage, checked_context, database_errors_as_refusals, duration, lifetime
-from messaging.console import show, shown
+from messaging import settings
+from messaging.consumer import handlers
 from messaging.errors import InvalidConsumer, NotRegistered
+from messaging.events.text import plural
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import WrongUsage, checked_context, database_errors_as_refusals, duration, lifetime
+from messaging.management.output import show, shown
 from messaging.models import Consumer
-from messaging.texts import plural
+from messaging.publisher import consumers, grants
 
 TOKEN_TTL, GRANT_TTL = "365d", "1h"
 
@@ -40,7 +42,7 @@ class Command(BaseCommand):
         revoke = actions.add_parser("revoke", help="take a consumer out: no more copies, and its token opens nothing")
         revoke.add_argument("name")
         for action in (register, opening, closing, revoke):
-            words = f"one of {', '.join(conf.contexts())}; by default the one that knows the consumer"
+            words = f"one of {', '.join(settings.contexts())}; by default the one that knows the consumer"
             action.add_argument("--to", "--from", dest="authority", metavar="AUTHORITY", help=words)
         for action in (register, opening, closing, listing, revoke):
             # `--json` may stand before the action or behind it; SUPPRESS keeps this parser from resetting the first one's.
@@ -49,7 +51,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         act = {"register": self._register, "open": self._open, "close": self._close, "list": self._list, "revoke": self._revoke}
         named = options.get("authority")
-        with database_errors_as_refusals(*([checked_context(named)] if named else conf.contexts())):
+        with database_errors_as_refusals(*([checked_context(named)] if named else settings.contexts())):
             act[options["action"]](options)
 
     def _register(self, options: dict[str, Any]) -> None:
@@ -66,14 +68,14 @@ class Command(BaseCommand):
             types = own[0] if types is None else types
             fields = own[1] if fields is None else fields
         try:
-            registry.must_be_published(authority, types, fields)
-            lacking = [field for field in registry.needed(name, authority) if field not in fields]
+            consumers.must_be_published(authority, types, fields)
+            lacking = [field for field in consumers.needed(name, authority) if field not in fields]
             if lacking:
                 raise WrongUsage(
                     f"{name} can't read copies without {', '.join(lacking)}. Add {'it' if len(lacking) == 1 else 'them'} to "
                     "--fields, or leave --fields out: then it gets what it reads."
                 )
-            consumer = registry.register_consumer(
+            consumer = consumers.register_consumer(
                 authority=authority,
                 name=name,
                 types=types,
@@ -96,12 +98,12 @@ class Command(BaseCommand):
         name = consumer.name
         if consumer.token_hash and not replace:
             if ttl is not None:
-                registry.prolong_token(authority=authority, name=name, ttl=ttl)
+                consumers.prolong_token(authority=authority, name=name, ttl=ttl)
             return None, None, f"It keeps its token{f', valid for {_span(ttl)} from now' if ttl else ''}. For another: --new-token"
-        token = registry.issue_token(authority=authority, name=name, ttl=ttl or lifetime(TOKEN_TTL))
+        token = consumers.issue_token(authority=authority, name=name, ttl=ttl or lifetime(TOKEN_TTL))
         said = f"Its token, valid for {_span(ttl or lifetime(TOKEN_TTL))} and shown only now: {token}"
         try:
-            file = registry.keep_token(consumer=name, authority=authority, token=token)
+            file = consumers.keep_token(consumer=name, authority=authority, token=token)
         except OSError as error:
             self.stderr.write(f"The token can't be kept for {name} here: {error}. Set {authority.upper()}_API_TOKEN where it runs.")
             return token, None, said
@@ -112,7 +114,7 @@ class Command(BaseCommand):
     def _open(self, options: dict[str, Any]) -> None:
         authority, name, ttl = _authority(options), options["name"], lifetime(options["ttl"])
         try:
-            consumer = registry.open_bootstrap(authority=authority, name=name, ttl=ttl)
+            consumer = consumers.open_bootstrap(authority=authority, name=name, ttl=ttl)
         except NotRegistered as error:
             raise WrongUsage(str(error)) from None
         text = f"{name} may bootstrap from {authority} for {_span(ttl)}. Next: bootstrap {name} --from {authority}"
@@ -121,7 +123,7 @@ class Command(BaseCommand):
     def _close(self, options: dict[str, Any]) -> None:
         authority, name = _authority(options), options["name"]
         try:
-            consumer = registry.close_bootstrap(authority=authority, name=name)
+            consumer = consumers.close_bootstrap(authority=authority, name=name)
         except NotRegistered as error:
             raise WrongUsage(str(error)) from None
         rest = (
@@ -134,9 +136,9 @@ class Command(BaseCommand):
 
     def _list(self, options: dict[str, Any]) -> None:
         rows = []
-        for authority in conf.contexts():
+        for authority in settings.contexts():
             with database_errors_as_refusals(authority):
-                rows += [(authority, consumer) for consumer in registry.registered(authority)]
+                rows += [(authority, consumer) for consumer in consumers.registered(authority)]
         if options["json"]:
             self.result(options, {"consumers": [_values(*row) for row in rows]}, "")
             return
@@ -159,7 +161,7 @@ class Command(BaseCommand):
 
     def _revoke(self, options: dict[str, Any]) -> None:
         authority, name = _authority(options), options["name"]
-        if not registry.revoke_consumer(authority=authority, name=name):
+        if not consumers.revoke_consumer(authority=authority, name=name):
             raise WrongUsage(f"{name} is not registered with {authority}. Who is: consumers list")
         values = {"consumer": name, "authority": authority, "revoked": True}
         text = f"{name} is out of the register of {authority}: no more copies, and its token opens nothing."
@@ -171,11 +173,11 @@ def _authority(options: dict[str, Any]) -> str:
     if options["authority"]:
         return checked_context(options["authority"])
     name = options["name"]
-    known = [authority for authority in conf.contexts() if Consumer.objects.using(authority).filter(pk=name).exists()]
+    known = [authority for authority in settings.contexts() if Consumer.objects.using(authority).filter(pk=name).exists()]
     if len(known) == 1:
         return known[0]
     why = f"{name} is registered with {' and '.join(known)}" if known else f"Nobody here knows {name}"
-    raise WrongUsage(f"{why}. Say which authority: --to {'|'.join(known or conf.contexts())}")
+    raise WrongUsage(f"{why}. Say which authority: --to {'|'.join(known or settings.contexts())}")
 
 
 def _words(text: str | None) -> list[str] | None:

@@ -5,11 +5,11 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from messaging import feed
-from messaging.cli import Command as BaseCommand
-from messaging.cli import WrongUsage, checked_context, context_argument, database_errors_as_refusals
-from messaging.feeds import declared_feed
-from messaging.texts import plural
+from messaging.events.text import plural
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import WrongUsage, checked_context, context_argument, database_errors_as_refusals
+from messaging.publisher import pages
+from messaging.publisher.feed import declared_feed
 
 #: Ids that are looked up in one statement.
 BATCH_IDS = 500
@@ -40,7 +40,9 @@ class Command(BaseCommand):
         known = 0
         with database_errors_as_refusals(authority):
             for start in range(0, len(ids), BATCH_IDS):
-                records = [json.loads(one) for one in feed.records(authority, shown, ids=ids[start : start + BATCH_IDS], fields=())]
+                records = [
+                    json.loads(one) for one in pages.records(authority, shown, ids=ids[start : start + BATCH_IDS], fields=())
+                ]
                 known += len(records)
                 alive += [record["id"] for record in records if not record["deleted"]]
             for key in alive:

@@ -9,12 +9,12 @@ from typing import Any
 from django.utils import timezone
 from rich.table import Table
 
-from messaging import parking, retries
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, WrongUsage, checked_context, context_argument, database_errors_as_refusals, parsed_time
-from messaging.console import show, shown
+from messaging.consumer import parked, retries
+from messaging.events.text import plural
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Found, WrongUsage, checked_context, context_argument, database_errors_as_refusals, parsed_time
+from messaging.management.output import show, shown
 from messaging.models import Parked
-from messaging.texts import plural
 
 UNSETTLED = (Parked.State.PARKED, Parked.State.RETRYING)
 
@@ -89,7 +89,7 @@ class Command(BaseCommand):
         for parked_id in _chosen(using, options):
             row = retries.attempt(using, parked_id, by=getpass.getuser())
             state = row.state if row else "untouched"
-            retriable = row is None or parking.retriable(row)
+            retriable = row is None or parked.retriable(row)
             reason = row.reason if row and state != Parked.State.APPLIED else ""
             outcomes.append({"id": parked_id, "outcome": state, "reason": reason, "retriable": retriable})
             if not options["json"]:
@@ -111,7 +111,7 @@ class Command(BaseCommand):
         if not note or len(note) > 500:
             raise WrongUsage("A message is discarded for a reason: --note TEXT, of at most 500 characters.")
         chosen, by = _chosen(using, options), getpass.getuser()
-        done = [parked_id for parked_id in chosen if parking.discard(using, parked_id, by=by, note=note)]
+        done = [parked_id for parked_id in chosen if parked.discard(using, parked_id, by=by, note=note)]
         values = {"discarded": done, "untouched": [parked_id for parked_id in chosen if parked_id not in set(done)]}
         they = "it stays" if len(done) == 1 else "they stay"
         text = f"{plural(len(done), 'message')} discarded; {they} in the table, with your note." if done else "None discarded."
@@ -168,7 +168,7 @@ def _sentence(state: str, reason: str, retriable: bool) -> str:
     if state == Parked.State.APPLIED:
         return "applied"
     if not retriable:
-        return f"{parking.NEVER_AN_EVENT} {reason}"
+        return f"{parked.NEVER_AN_EVENT} {reason}"
     return f"failed again: {reason}" if state in UNSETTLED else "left alone: it is settled already, or a worker has it in hand"
 
 

@@ -3,14 +3,14 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from messaging import registry
-from messaging.cli import Command as BaseCommand
-from messaging.cli import checked_context, context_argument, database_errors_as_refusals, duration
-from messaging.console import progress_bar
-from messaging.feed import floor
+from messaging.events.text import plural
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import checked_context, context_argument, database_errors_as_refusals, duration
+from messaging.management.output import progress_bar
 from messaging.models import Consumer
-from messaging.retention import Purged, count_purgeable, purge
-from messaging.texts import plural
+from messaging.publisher import consumers as registered
+from messaging.publisher.pages import floor
+from messaging.publisher.retention import Purged, count_purgeable, purge
 
 
 class Command(BaseCommand):
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         with database_errors_as_refusals(authority):
             with progress_bar(self.stderr, "looking", count_purgeable(authority, older_than=age)) as progress:
                 done = purge(authority, older_than=age, dry_run=dry, progress=progress)
-            consumers, bottom = registry.registered(authority), floor(authority)
+            consumers, bottom = registered.registered(authority), floor(authority)
         holders = [consumer for consumer in consumers if consumer.name in done.held]
         values = {
             "outbox": done.outbox,

@@ -5,14 +5,15 @@ from typing import Any
 
 from rich.table import Column, Table
 
-from messaging import mending, reconcile
-from messaging.asking import authority_errors_as_refusals, checked_pair, consumer_and_authority
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, WrongUsage, database_errors_as_refusals
-from messaging.console import progress_bar, show, shown
 from messaging.errors import Denied, Unreachable
-from messaging.reconcile import Comparison
-from messaging.texts import plural
+from messaging.events.text import plural
+from messaging.management.asking import authority_errors_as_refusals, checked_pair, consumer_and_authority
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Found, WrongUsage, database_errors_as_refusals
+from messaging.management.output import progress_bar, show, shown
+from messaging.replica import compare
+from messaging.replica import repair as repairs
+from messaging.replica.compare import Comparison
 
 #: Rows that a person is shown.
 MOST_SHOWN_ROWS = 50
@@ -51,11 +52,11 @@ class Command(BaseCommand):
             raise WrongUsage("--authority-wins says how to repair: add --repair.")
         with database_errors_as_refusals(consumer):
             with progress_bar(self.stderr, f"{consumer} and {authority}", None) as step:
-                found = reconcile.compare(consumer, authority, progress=step)
+                found = compare.compare(consumer, authority, progress=step)
             repaired, error = 0, found.error
             if options["repair"] and found.verdict == "drift":
                 try:
-                    repaired = mending.repair(consumer, authority, found, authority_wins=options["authority_wins"])
+                    repaired = repairs.repair(consumer, authority, found, authority_wins=options["authority_wins"])
                 except (Unreachable, Denied) as raised:
                     error = raised
         self._print(found, repaired, options)
@@ -105,9 +106,7 @@ class Command(BaseCommand):
             table.add_row(*(shown(cell) for cell in cells))
         show(self.stdout, table)
         if found.differing > MOST_SHOWN_ROWS:
-            self.stdout.write(
-                f"… and {found.differing - MOST_SHOWN_ROWS} more (--json has the first {reconcile.MOST_KEPT_ROWS:,})."
-            )
+            self.stdout.write(f"… and {found.differing - MOST_SHOWN_ROWS} more (--json has the first {compare.MOST_KEPT_ROWS:,}).")
 
 
 def _would(kind: str, authority_wins: bool) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 
 from celery import current_app
 
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, Refused, checked_context, context_argument, database_errors_as_refusals
 from messaging.errors import OtherType
-from messaging.queues import bad_option
-from messaging.relay import BATCH_ROWS, Relay, Round
-from messaging.texts import plural, said
+from messaging.events.text import plural, said
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Found, Refused, checked_context, context_argument, database_errors_as_refusals
+from messaging.publisher.relay import BATCH_ROWS, Relay, Round
+from messaging.transport.queues import bad_option
 
 
 class Command(BaseCommand):
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             return
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: relay.stop.set())
-        logging.getLogger("messaging.relay").info("%s: relay started", relay.using)
+        logging.getLogger("messaging.publisher.relay").info("%s: relay started", relay.using)
         relay.run()
 
     def _once(self, relay: Relay, options: dict[str, Any]) -> None:

@@ -9,15 +9,26 @@ from celery import current_app
 from django.utils import timezone
 from rich.table import Table
 
-from messaging import conf, contracts, forecasts, registry, repairs
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, Refused, WrongUsage, checked_context, context_argument, database_errors_as_refusals, parsed_time
-from messaging.console import progress_bar, show, shown
+from messaging import repair_log, settings
+from messaging.consumer import forecast
 from messaging.errors import BrokerAway
+from messaging.events import contract
+from messaging.events.text import plural
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import (
+    Found,
+    Refused,
+    WrongUsage,
+    checked_context,
+    context_argument,
+    database_errors_as_refusals,
+    parsed_time,
+)
+from messaging.management.output import progress_bar, show, shown
 from messaging.models import Consumer, Repair
-from messaging.replay import Gap, Replayed, Window, count_recorded, gap, known_type, replay
-from messaging.sending import Sender
-from messaging.texts import plural
+from messaging.publisher import consumers as registered
+from messaging.publisher.replay import Gap, Replayed, Window, count_recorded, gap, known_type, replay
+from messaging.transport.sender import Sender
 
 #: Rows of the table that `--dry-run` shows.
 SHOWN_ROWS = 50
@@ -45,9 +56,9 @@ class Command(BaseCommand):
             consumers = _consumers(authority, options["to"])
         if not consumers:
             raise Found(f"Nobody is registered with {authority}, so nobody gets a copy. To change that: consumers register.")
-        here = [consumer.name for consumer in consumers if consumer.name in conf.contexts()]
+        here = [consumer.name for consumer in consumers if consumer.name in settings.contexts()]
         sender = None if options["dry_run"] else Sender(current_app, authority)
-        foretell = forecasts.outcomes_if_known if sender else forecasts.outcomes
+        foretell = forecast.outcomes_if_known if sender else forecast.outcomes
         rows: list[tuple[str, dict[str, Any], str]] = []
 
         def watch(*row: Any) -> None:
@@ -71,7 +82,7 @@ class Command(BaseCommand):
         self._report(options, window, done, unsendable)
 
     def _report(self, options: dict[str, Any], window: Window, done: Replayed, unsendable: Gap) -> None:
-        foretold = dict.fromkeys(forecasts.OUTCOMES, 0) | done.outcomes
+        foretold = dict.fromkeys(forecast.OUTCOMES, 0) | done.outcomes
         values = {
             "events": done.events,
             "copies": done.copies,
@@ -110,14 +121,14 @@ def _window(options: dict[str, Any], now: datetime) -> Window:
 
 
 def _must_be_a_type(authority: str, wire: str) -> None:
-    contracts.load_contracts(authority)
-    published = sorted(name for name, event in contracts.DomainEvent.registry.items() if event.source() == authority)
+    contract.load_contracts(authority)
+    published = sorted(name for name, event in contract.DomainEvent.registry.items() if event.source() == authority)
     if wire not in published and not known_type(authority, wire):
         raise WrongUsage(f"{authority} never recorded a {wire}. Its types: {', '.join(published) or 'none'}.")
 
 
 def _consumers(authority: str, name: str | None) -> list[Consumer]:
-    consumers = registry.registered(authority)
+    consumers = registered.registered(authority)
     chosen = [consumer for consumer in consumers if name in (None, consumer.name)]
     if name and not chosen:
         known = ", ".join(consumer.name for consumer in consumers)
@@ -128,7 +139,7 @@ def _consumers(authority: str, name: str | None) -> list[Consumer]:
 def _announce(
     authority: str, consumers: list[Consumer], window: Window, done: Replayed, began: datetime, *, to: str | None
 ) -> None:
-    repairs.record_and_notify(
+    repair_log.record_and_notify(
         authority,
         kind=Repair.Kind.REPLAY,
         window=f"{window}{f', to {to}' if to else ''}",

@@ -6,14 +6,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from messaging import registry, repairs
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, WrongUsage, checked_context, context_argument, database_errors_as_refusals
-from messaging.console import progress_bar
+from messaging import repair_log
 from messaging.errors import NoFeed
+from messaging.events.text import plural
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Found, WrongUsage, checked_context, context_argument, database_errors_as_refusals
+from messaging.management.output import progress_bar
 from messaging.models import Repair
-from messaging.republish import Republished, count_unannounced, preview, republish
-from messaging.texts import plural
+from messaging.publisher import consumers
+from messaging.publisher.republish import Republished, count_unannounced, preview, republish
 
 #: Ids that a person is shown; `--json` has them all.
 SHOWN_IDS = 50
@@ -58,8 +59,8 @@ class Command(BaseCommand):
             raise Found(f"{changes} can't be announced, for one {first} ({reason}). Correct the row, then run it again.")
 
     def _announce(self, authority: str, done: Republished, started: Any) -> None:
-        touched = registry.registered(authority)
-        repairs.record_and_notify(
+        touched = consumers.registered(authority)
+        repair_log.record_and_notify(
             authority,
             kind=Repair.Kind.REPUBLISH,
             window="changes without an event",

@@ -5,9 +5,10 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from messaging import conf, keys
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Refused, WrongUsage, checked_context, context_argument
+from messaging import settings
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Refused, WrongUsage, checked_context, context_argument
+from messaging.transport import keys
 
 NEXT = {
     "show": "Consumers elsewhere take what is signed with it where {variable} has it.",
@@ -44,7 +45,7 @@ class Command(BaseCommand):
     def _act(self, context: str, options: dict[str, Any]) -> None:
         action = options["action"]
         variable = f"{context.upper()}_PUBLIC_KEYS"
-        if action != "show" and conf.signing_keys(context):
+        if action != "show" and settings.signing_keys(context):
             raise Refused(
                 f"The keys of {context} come from the environment: change {context.upper()}_SIGNING_KEYS, the first signs."
             )

@@ -8,10 +8,12 @@ from typing import Any
 from celery import current_app
 from django.db import OperationalError
 
-from messaging import databases, pulling, splitting
-from messaging.asking import authority_errors_as_refusals, checked_page_size
-from messaging.cli import Command as BaseCommand
-from messaging.cli import (
+from messaging.database import errors
+from messaging.errors import Differs, InTheWay, NotReady, NotYet, PauseTooShort
+from messaging.events.text import plural
+from messaging.management.asking import authority_errors_as_refusals, checked_page_size
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import (
     Found,
     Refused,
     WrongUsage,
@@ -21,10 +23,10 @@ from messaging.cli import (
     lifetime,
     spare_imports_from_collection,
 )
-from messaging.console import row_bar
-from messaging.errors import Differs, InTheWay, NotReady, NotYet, PauseTooShort
-from messaging.splitting import Loaded, Side, Split
-from messaging.texts import plural
+from messaging.management.output import row_bar
+from messaging.replica import pull
+from messaging.split import move
+from messaging.split.move import Loaded, Side, Split
 
 LONGEST = "10s"
 
@@ -45,23 +47,23 @@ class Command(BaseCommand):
         steps.add_argument("--cancel", action="store_true", help="end a split that wasn't flipped: no guards, nobody follows")
         steps.add_argument("--status", action="store_true", help="who owns the rows, who follows, and how far behind")
         parser.add_argument("--max-pause", default=LONGEST, metavar="TIME", help=f"the longest that writers are held ({LONGEST})")
-        parser.add_argument("--page-size", type=int, default=pulling.PAGE_ROWS, help=f"rows a page, {pulling.PAGE_ROWS} by default")
+        parser.add_argument("--page-size", type=int, default=pull.PAGE_ROWS, help=f"rows a page, {pull.PAGE_ROWS} by default")
 
     def handle(self, *args: Any, **options: Any) -> None:
         context = checked_context(options["context"])
         size, longest = checked_page_size(options["page_size"]), lifetime(options["max_pause"])
         try:
-            split = splitting.split_of(context)
-        except splitting.NoSplit as error:
+            split = move.split_of(context)
+        except move.NoSplit as error:
             raise WrongUsage(str(error)) from None
         spare_imports_from_collection()
         with database_errors_as_refusals(split.old.context, context), _refusing(split):
             if options["status"]:
-                values = splitting.standing(split)
+                values = move.standing(split)
                 self.result(options, values, _standing(values))
                 return
-            with splitting.one_mover(split):
-                mended = splitting.recover(split)
+            with move.one_mover(split):
+                mended = move.recover(split)
                 if mended and not options["json"]:
                     self.stdout.write(mended)
                 if options["retire"] or options["cancel"]:
@@ -70,25 +72,25 @@ class Command(BaseCommand):
                     receiver = split.new if options["flip"] else split.old
                     self._flip(split, receiver, options, longest, size)
                 else:
-                    splitting.begin(split)
+                    move.begin(split)
                     self._report(split, self._load(split, size), options)
 
     def _end(self, split: Split, options: dict[str, Any]) -> None:
         if options["retire"]:
-            splitting.retire(split)
+            move.retire(split)
             said = f"{split.new.context} owns its rows for good. {split.old.guard.table} stays as it is, and refuses writes."
         else:
-            splitting.cancel(split)
+            move.cancel(split)
             said = f"There is no split of {split.new.context} any more. What was copied stays in {split.new.guard.table}."
-        self.result(options, splitting.standing(split), said)
+        self.result(options, move.standing(split), said)
 
     def _flip(self, split: Split, receiver: Side, options: dict[str, Any], longest: Any, size: int) -> None:
-        owning = splitting.owner(split)
+        owning = move.owner(split)
         if owning is None:
             raise NotReady(f"There is nothing to hand over yet. First: split {split.new.context}")
         held = None
         if owning is not receiver:
-            held = splitting.flip(split, receiver, current_app, longest=longest, page_size=size)
+            held = move.flip(split, receiver, current_app, longest=longest, page_size=size)
             if not options["json"]:
                 self.stdout.write(f"{receiver.context} owns the rows. Writers were held for {held} ms.")
         elif not options["json"]:
@@ -104,10 +106,10 @@ class Command(BaseCommand):
 
     def _load(self, split: Split, size: int) -> Loaded:
         with row_bar(self.stderr, f"{split.old.context} and {split.new.context}") as bar:
-            return splitting.load(split, current_app, page_size=size, expecting=bar.expect, progress=bar.advance)
+            return move.load(split, current_app, page_size=size, expecting=bar.expect, progress=bar.advance)
 
     def _report(self, split: Split, done: Loaded, options: dict[str, Any], **more: Any) -> None:
-        values = {**splitting.standing(split), "rows": done.rows, "rows_per_second": done.rows_per_second, "resumed": done.resumed}
+        values = {**move.standing(split), "rows": done.rows, "rows_per_second": done.rows_per_second, "resumed": done.resumed}
         self.result(options, {**values, "verdict": done.verdict, **more}, _loaded(done))
         if done.verdict == "unreachable":
             raise Refused(f"The two sides can't be compared: no answer. Try again: split {split.new.context}")
@@ -127,14 +129,14 @@ def _refusing(split: Split) -> Iterator[None]:
         except Differs as error:
             raise Found(str(error)) from None
         except OperationalError as error:
-            if not databases.gave_up_waiting(error):
+            if not errors.gave_up_waiting(error):
                 raise
             raise Refused(_waited(split)) from None
 
 
 def _waited(split: Split) -> str:
     said = "A transaction holds the table for longer than we wait. See who it is, and try again."
-    if splitting.standing(split)["state"] != "between":
+    if move.standing(split)["state"] != "between":
         return said
     sides = f"{split.old.context} and {split.new.context}"
     return f"{said} The rows are between {sides}, and nobody can write them until then: split {split.new.context}"

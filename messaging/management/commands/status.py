@@ -8,13 +8,13 @@ from django.utils import timezone
 from rich import box
 from rich.table import Table
 
-from messaging import queues
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Found
-from messaging.console import show, shown
 from messaging.errors import DatabaseUnreadable
-from messaging.status import consumer_states, outbox_states
-from messaging.texts import printable
+from messaging.events.text import printable
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Found
+from messaging.management.output import show, shown
+from messaging.operations.status import consumer_states, outbox_states
+from messaging.transport import queues
 
 
 class Command(BaseCommand):

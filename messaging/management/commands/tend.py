@@ -5,9 +5,9 @@ import signal
 from argparse import ArgumentParser
 from typing import Any
 
-from messaging.cli import Command as BaseCommand
-from messaging.cli import checked_context, context_argument, duration
-from messaging.tending import Tending
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import checked_context, context_argument, duration
+from messaging.replica.sync import Tending
 
 log = logging.getLogger(__name__)
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from django.apps import apps
 
-from messaging import contracts
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, Refused, checked_context, context_argument
-from messaging.compatibility import SchemaChange, sentences
-from messaging.contracts import load_contracts
-from messaging.texts import plural
+from messaging.events import contract
+from messaging.events.compatibility import SchemaChange, sentences
+from messaging.events.contract import load_contracts
+from messaging.events.text import plural
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Found, Refused, checked_context, context_argument
 
 #: What to do instead of a breaking change.
 INSTEAD = "Leave the type as it is, and publish a new version of it beside it (….v2) until no register lists the old one."
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         load_contracts(context)
         folder = Path(apps.get_app_config(context).path) / "contracts"
         try:
-            changes = contracts.differences(context, folder)
+            changes = contract.differences(context, folder)
         except ValueError as error:
             raise Found(str(error)) from None
         if options["check"]:
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         breaking = [change for change in changes if change.breaking and f"{change.type}.json" not in orphans]
         if breaking and not options["breaking"]:
             raise Refused(f"Nothing is written. {_listed(breaking)}\n{INSTEAD} Is nobody reading it yet? Add --breaking.")
-        written = [path.name for path in contracts.write_schemas(context, folder)]
+        written = [path.name for path in contract.write_schemas(context, folder)]
         text = f"Written to {folder.name}/: {', '.join(written)}." if written else "Every file is as it was."
         if orphans:
             text += f" No event has these any more: {', '.join(orphans)}. Remove them when no consumer reads them."
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         self.result(options, values, text)
 
     def _check(self, context: str, folder: Path, changes: list[SchemaChange], options: dict[str, Any]) -> None:
-        stale = contracts.stale(context, folder)
+        stale = contract.stale(context, folder)
         number = plural(len(stale), "file")
         text = f"{number} of {context} not as the code." if stale else "All as the code."
         self.result(options, {"stale": stale, "changes": [change.as_dict() for change in changes]}, text)
@@ -77,5 +77,5 @@ def _listed(changes: list[SchemaChange]) -> str:
 
 
 def _orphans(context: str, folder: Path) -> list[str]:
-    published = {f"{wire}.json" for wire, _ in contracts.schemas(context)}
+    published = {f"{wire}.json" for wire, _ in contract.schemas(context)}
     return sorted(path.name for path in folder.glob("*.json") if path.name not in published)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from messaging.handlers import Event, Handler
-from messaging.upsert import Upserted
+from messaging.consumer.handlers import Event, Handler
+from messaging.database.upsert import Upserted
 from tests.contexts.notifications.caches import Reachable, apply_contacts
 
 

@@ -16,7 +16,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.autoreload import StatReloader, autoreload_started
 
-from config.environment import ROOT
+from config.env import ROOT
 from walkthrough import chapters
 from walkthrough.chapters import CHAPTERS
 from walkthrough.script import code_listing, player

@@ -12,8 +12,8 @@ from django.core.management import get_commands
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from markdown_it import MarkdownIt
 
-from config import programs
-from config.environment import ROOT
+from config.env import ROOT
+from config.runner import programs
 from walkthrough.chapters import FOLDER
 
 PROSE = sorted(FOLDER.glob("*/chapter.md"))

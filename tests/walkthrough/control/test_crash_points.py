@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django_outbox_pattern.models import Published
 
-from config.environment import ROOT
+from config.env import ROOT
 from users.models import User
 from users.services import user_register
 from walkthrough.control import crash_points, simulated_clock
@@ -18,10 +18,10 @@ from walkthrough.scenarios import dual_write
 REACH = """
 import django
 django.setup()
-from messaging import steps
+from messaging import failpoints
 for _ in range(3):
-    steps.reach("first")
-    steps.reach("second")
+    failpoints.reach("first")
+    failpoints.reach("second")
 print("through")
 """
 

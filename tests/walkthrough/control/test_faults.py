@@ -8,11 +8,11 @@ import pytest
 from celery import current_app
 from django_outbox_pattern.models import Published
 
-from config.environment import ROOT
-from messaging import republish
+from config.env import ROOT
 from messaging.models import Consumer, Ledger
-from messaging.queues import queue
-from messaging.relay import Relay
+from messaging.publisher import republish
+from messaging.publisher.relay import Relay
+from messaging.transport.queues import queue
 from tests.probes import wait_for
 from users.models import User
 from users.services import user_reactivate, user_register, user_suspend

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from config.environment import ROOT
+from config.env import ROOT
 from walkthrough.control import project_copy
 
 

@@ -11,8 +11,9 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue
-from messaging import checkpoints, parking, reading, sequencer
-from messaging.inbox import receive
+from messaging.consumer import checkpoints, incoming, parked
+from messaging.consumer.inbox import receive
+from messaging.ledger import sequencer
 from messaging.models import Parked, Subscription
 from tests.walkthrough.views.test_page import deliver, register_consumers
 from users.models import User
@@ -180,8 +181,8 @@ def test_what_is_parked_is_tried_again_and_what_was_no_event_waits_for_a_person(
     assert "Nothing is parked." in client.post("/lab/mend/retry/", headers=HTMX).content.decode()
     user_suspend(user_id=user.pk, reason="the handler fails")
     body = Published.objects.using("users").order_by("-added").first().body  # type: ignore[union-attr]
-    event, _ = reading.read("billing", body)
-    parking.park_failed("billing", event, body, OSError("no space left"))
+    event, _ = incoming.read("billing", body)
+    parked.park_failed("billing", event, body, OSError("no space left"))
     receive("billing", ["no event"])
     html = client.post("/lab/mend/retry/", headers=HTMX).content.decode()
     assert "1 of 2 parked messages applied; the rest waits for a person" in html

@@ -97,10 +97,10 @@ def nothing_is_pulled(tending: ModuleType) -> None:
 
 #: Module to what is planted in it.
 PLANTS: dict[str, Bend] = {
-    "messaging.outbox": event_behind_the_commit,
-    "messaging.relay": claim_without_a_transaction,
-    "messaging.upsert": upsert_whatever_the_version,
-    "messaging.pulling": page_without_a_checkpoint,
+    "messaging.publisher.outbox": event_behind_the_commit,
+    "messaging.publisher.relay": claim_without_a_transaction,
+    "messaging.database.upsert": upsert_whatever_the_version,
+    "messaging.replica.pull": page_without_a_checkpoint,
     "messaging.tasks": heartbeat_without_a_head,
-    "messaging.tending": nothing_is_pulled,
+    "messaging.replica.sync": nothing_is_pulled,
 }

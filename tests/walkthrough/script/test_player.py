@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from config.environment import ROOT
-from messaging import tracing
+from config.env import ROOT
+from messaging.events import tracing
 from tests.probes import wait_for
 from walkthrough.script import kept, now, player
 from walkthrough.script.chapter import Chapter, Step

@@ -14,7 +14,7 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue
-from messaging.inbox import receive
+from messaging.consumer.inbox import receive
 from messaging.models import Consumer
 from users.models import User
 from users.services import user_erase, user_register, user_suspend

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import OperationalError, connections
 from django.utils import timezone
 
-from messaging.texts import plural
+from messaging.events.text import plural
 from monolith import reports, services
 from monolith.models import Invoice, User
 from monolith.seeding import last_month

@@ -3,8 +3,8 @@
 from django.apps import apps
 from django.db import connections, models
 
-from config import announcing
-from messaging.texts import plural
+from config.runner import readiness
+from messaging.events.text import plural
 from walkthrough.control import project_copy, reset
 from walkthrough.script.chapter import Act, Kind
 from walkthrough.script.stage import Stage
@@ -20,7 +20,7 @@ def starts(stage: Stage) -> None:
     reset.reset()
     project_copy.fresh_copy()
     stage.say(
-        f"A copy of the project lies in {announcing.shown(project_copy.KEPT)}. What you plant in this chapter, you plant there."
+        f"A copy of the project lies in {readiness.shown(project_copy.KEPT)}. What you plant in this chapter, you plant there."
     )
     _no_import_crosses(stage)
 

@@ -8,7 +8,7 @@ from django.core.management import call_command
 
 from billing.models import Invoice
 from billing.services import invoices_generate
-from messaging.texts import plural
+from messaging.events.text import plural
 from users.models import User
 from walkthrough.control import reset, separate_contexts
 from walkthrough.observe import facts

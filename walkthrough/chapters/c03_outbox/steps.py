@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from billing.models import Invoice
-from messaging.texts import plural
+from messaging.events.text import plural
 from users.services import user_reactivate, user_suspend
 from walkthrough.control import broker, crash_points, reset
 from walkthrough.observe import facts

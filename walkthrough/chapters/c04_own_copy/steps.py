@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from django.utils import timezone
 
 from billing.models import CachedUser
-from messaging.ids import uuid7
-from messaging.texts import plural
+from messaging.events.ids import uuid7
+from messaging.events.text import plural
 from users.models import User
 from users.services import user_reactivate, user_suspend
 from walkthrough.control import broker, reset

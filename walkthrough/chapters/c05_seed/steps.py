@@ -3,12 +3,12 @@
 import time
 
 from billing.models import CachedUser
-from messaging import lookup, reconcile
-from messaging.client import AuthorityClient
 from messaging.errors import Denied
+from messaging.events.text import plural
 from messaging.models import Subscription
-from messaging.reconcile import Comparison
-from messaging.texts import plural
+from messaging.replica import compare, lookup
+from messaging.replica.client import AuthorityClient
+from messaging.replica.compare import Comparison
 from users.models import User
 from users.services import user_suspend
 from walkthrough.control import broker, crash_points, reset
@@ -156,7 +156,7 @@ def _timed(stage: Stage, *arguments: str) -> tuple[Ran, float]:
 def _compared(stage: Stage, way: str, took: float) -> Comparison:
     """Compare by fingerprints, once what is under way has arrived; note the way's line for the table at the end."""
     stage.wait(lambda: facts.unsent() == 0 and broker.hands_are_empty("billing", "users"))
-    found = reconcile.compare("billing", "users")
+    found = compare.compare("billing", "users")
     told = "equal" if found.verdict == "in_sync" else _differing(found)
     if facts.progress().partial:
         told += ", of what is there"

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 
 from billing.models import CachedUser, Cutover, Invoice, ShadowMismatch
 from billing.services import invoices_generate
-from messaging import splitting
-from messaging.texts import plural
+from messaging.events.text import plural
+from messaging.split import move
 from monolith.models import Invoice as OldInvoice
 from monolith.models import User as OldUser
 from users.models import User
@@ -151,7 +151,7 @@ def _written_past_it() -> str:
 
 
 def _followed() -> bool:
-    splits = [splitting.standing(splitting.split_of(context)) for context in ("users", "billing")]
+    splits = [move.standing(move.split_of(context)) for context in ("users", "billing")]
     return all(split["lag"] == 0 for split in splits) and _numbers()[0]
 
 

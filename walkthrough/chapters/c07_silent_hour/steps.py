@@ -12,9 +12,9 @@ from django.db import connections
 from django.utils import timezone
 
 from billing.models import CachedUser
-from messaging import ledger
+from messaging.events.text import plural
+from messaging.ledger import ledger
 from messaging.models import Consumer, Incident
-from messaging.texts import plural
 from users.models import User
 from users.services import user_change_email, user_erase, user_reactivate, user_suspend
 from walkthrough.control import broker, reset, simulated_clock

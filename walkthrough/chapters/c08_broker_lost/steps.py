@@ -7,9 +7,9 @@ from django.utils import timezone
 from django_outbox_pattern.models import Published, Received
 
 from billing.models import CachedUser
-from messaging import queues
-from messaging.tending import SILENCE_SECONDS
-from messaging.texts import plural
+from messaging.events.text import plural
+from messaging.replica.sync import SILENCE_SECONDS
+from messaging.transport import queues
 from users.models import User
 from users.services import user_reactivate, user_suspend
 from walkthrough.control import broker, reset

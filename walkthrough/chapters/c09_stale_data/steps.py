@@ -6,8 +6,8 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from billing.models import CachedUser, Invoice
-from messaging import staleness
-from messaging.texts import plural
+from messaging.events.text import plural
+from messaging.replica import staleness
 from users.services import user_suspend
 from walkthrough.control import reset
 from walkthrough.observe import facts

@@ -11,9 +11,10 @@ from django.core.management import call_command
 from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
-from config.environment import ROOT
-from messaging import contracts, parking
-from messaging.ids import uuid7
+from config.env import ROOT
+from messaging.consumer import parked
+from messaging.events import contract
+from messaging.events.ids import uuid7
 from messaging.models import Consumer
 from users.services import user_suspend
 from walkthrough.control import broker, project_copy, reset
@@ -140,7 +141,7 @@ def suspend_here(chosen: Sequence[UUID]) -> None:
 def starts(stage: Stage) -> None:
     reset.reset()
     stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
-    found = contracts.stale("users", ROOT / "users" / "contracts")
+    found = contract.stale("users", ROOT / "users" / "contracts")
     stage.check("The committed contracts are what the code publishes", not found, ", ".join(found))
 
 
@@ -198,7 +199,7 @@ def ship(stage: Stage) -> None:
     stage.check("The reason names the field that it misses", "status_since" in reason, reason)
     stage.eventually("What was lost is time, not facts: the feed brought both", facts.agree, facts.in_words)
     for row in facts.parked():
-        parking.discard("billing", row.pk, by="chapter 10", note="the field that was renamed in place")
+        parked.discard("billing", row.pk, by="chapter 10", note="the field that was renamed in place")
     stage.check("The reasons are read, and both are set aside, for the feed told the same", number() == 0, f"{number()} parked")
 
 

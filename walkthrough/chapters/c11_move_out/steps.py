@@ -5,7 +5,7 @@ import time
 from django.conf import settings
 from django.db import connections
 
-from messaging.texts import plural
+from messaging.events.text import plural
 from users.models import User
 from users.services import user_suspend
 from walkthrough.control import reset, separate_contexts

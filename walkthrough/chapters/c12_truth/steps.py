@@ -6,8 +6,8 @@ from uuid import UUID
 from django_outbox_pattern.models import Published, Received
 
 from billing.models import CachedUser
+from messaging.events.text import plural
 from messaging.models import Consumer
-from messaging.texts import plural
 from users.models import User
 from users.services import user_suspend
 from walkthrough.control import broker, reset

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.db import OperationalError, ProgrammingError
 
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Found
-from messaging.texts import plural, said
+from messaging.events.text import plural, said
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Found
 from walkthrough.scenarios import direct_select
 
 

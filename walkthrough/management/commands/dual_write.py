@@ -6,8 +6,8 @@ import uuid
 from argparse import ArgumentParser
 from typing import Any
 
-from messaging.cli import Command as BaseCommand
-from messaging.cli import WrongUsage, database_errors_as_refusals
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import WrongUsage, database_errors_as_refusals
 from users.models import User
 from walkthrough.scenarios.dual_write import WAYS
 

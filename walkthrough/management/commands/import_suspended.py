@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Refused, database_errors_as_refusals
-from messaging.texts import plural
+from messaging.events.text import plural
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Refused, database_errors_as_refusals
 from walkthrough.scenarios import one_time_import
 
 

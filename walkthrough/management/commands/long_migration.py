@@ -3,8 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from messaging.cli import Command as BaseCommand
-from messaging.cli import WrongUsage, checked_context, database_errors_as_refusals
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import WrongUsage, checked_context, database_errors_as_refusals
 from walkthrough.control.table_locks import altering_users, hold
 
 #: Contexts that have a table of users.

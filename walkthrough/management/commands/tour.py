@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.console import Console
 
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Found, Refused, WrongUsage
-from messaging.texts import plural
+from messaging.events.text import plural
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Found, Refused, WrongUsage
 from walkthrough import terminal
 from walkthrough.chapters import CHAPTERS
 from walkthrough.control import processes

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from messaging import staleness
-from messaging.cli import Command as BaseCommand
-from messaging.cli import Refused
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Refused
+from messaging.replica import staleness
 from tests.contexts.notifications.caches import DATABASE
 from tests.contexts.notifications.models import Contact
 

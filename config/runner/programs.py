@@ -1,0 +1,188 @@
+"""What `make run` and `runserver` keep running, and the file that tells supervisord so. One process does one thing, and each may
+die alone."""
+
+import os
+import re
+import secrets
+import shlex
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from config import broker, sockets
+from config.contexts import CONTEXTS
+from config.env import ROOT, VAR
+from config.runner.broker_server import server_command, tethered
+from config.runner.preflight import PROGRAMS_LOCK, RUN
+from messaging.consumer.cache import declared_caches
+
+CONFIGURATION = RUN / "supervisord.conf"
+CONTROL_SOCKET = sockets.usable(RUN / "supervisor.sock")
+#: Where the contexts are, when they run as web servers of their own.
+USERS_ADDRESS, BILLING_ADDRESS = RUN / "address-users", RUN / "address-billing"
+
+#: Alone, a worker needs no word from other workers: what is on its queue is for it.
+WORKER_OPTIONS = ["--concurrency", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised process. Those with a low priority start first and stop last. `on_demand`: started only when asked for."""
+
+    name: str
+    command: list[str]
+    priority: int = 20
+    environment: tuple[tuple[str, str], ...] = ()
+    on_demand: bool = False
+
+
+def chosen(port: int, *, web: bool = True) -> list[Program]:
+    """All programs of this project as it is set up. `web`: whether the web server is one of them."""
+    found = programs(settings.CONTEXT_NAMES, port) + (apart(port) if settings.WALKTHROUGH else [])
+    return [program for program in found if web or program.name != "web"]
+
+
+def programs(contexts: Sequence[str], port: int) -> list[Program]:
+    """All programs of a process set that is these contexts."""
+    python, manage = sys.executable, str(ROOT / "manage.py")
+    celery = [python, "-m", "celery", "--quiet", "-A", "config"]
+    found = [Program("broker", server_command(), priority=10)] if broker.is_embedded() else []
+    found.append(Program("web", [python, manage, "runserver", "--alone", "--noreload", f"127.0.0.1:{port}"]))
+    delivering = [name for name in contexts if CONTEXTS[name].delivers]
+    for name in delivering:
+        found.append(Program(f"relay-{name}", [python, manage, "relay", name]))
+    for name in contexts:
+        if declared_caches(name):
+            found.append(Program(f"tend-{name}", [python, manage, "tend", name]))
+    for name in delivering:
+        found.append(Program(f"worker-{name}", [*celery, "worker", "-Q", name, "-n", f"{name}@%h", *WORKER_OPTIONS]))
+    found.append(Program("beat", [*celery, "beat", "--loglevel", "INFO"]))
+    return found
+
+
+def apart(port: int) -> list[Program]:
+    """For the walkthrough: contexts as processes of their own, each knowing nothing of the other but a URL and a token."""
+    users, billing = (_free(port + 1), _free(port + 2))
+    USERS_ADDRESS.write_text(f"http://127.0.0.1:{users}\n")
+    BILLING_ADDRESS.write_text(f"http://127.0.0.1:{billing}\n")
+    manage = [sys.executable, str(ROOT / "manage.py")]
+    serve = [*manage, "runserver", "--alone", "--noreload"]
+    alone = (("CONTEXTS", "billing"), ("USERS_API_URL", f"http://127.0.0.1:{users}"))
+    return [
+        Program("users-api", [*serve, f"127.0.0.1:{users}"], environment=(("CONTEXTS", "users"),), on_demand=True),
+        Program("billing-web", [*serve, f"127.0.0.1:{billing}"], environment=alone, on_demand=True),
+        Program("billing-tend", [*manage, "tend", "billing"], environment=alone, on_demand=True),
+    ]
+
+
+def _free(port: int) -> int:
+    """The port, or another one where somebody has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment() -> dict[str, str]:
+    """What supervisord needs in its environment to read the configuration, and its programs to run."""
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "PYTHONUNBUFFERED": "1",
+        # Root knows that it is root; eight lines a worker hide what matters.
+        "PYTHONWARNINGS": ",".join(
+            ["ignore:You're running the worker with superuser", *filter(None, [os.environ.get("PYTHONWARNINGS")])]
+        ),
+        "VAR_DIR": str(VAR),
+        # supervisord expands a program's log path a second time.
+        "PROGRAM_LOGS": str(VAR / "log").replace("%", "%%"),
+    }
+
+
+def write_configuration(running: Sequence[Program]) -> None:
+    """Write `var/run/supervisord.conf`. It holds the control socket's password, so it is for its owner only."""
+    text = configuration(running, password=secrets.token_hex(16))
+    CONFIGURATION.unlink(missing_ok=True)
+    descriptor = os.open(CONFIGURATION, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def configuration(running: Sequence[Program], *, password: str) -> str:
+    """The text of supervisord's configuration. To be read with `environment()`."""
+    return HEAD.format(
+        socket=CONTROL_SOCKET,
+        password=password,
+        # Without it supervisord warns root at every start that it stays root.
+        user="user=root\n" if os.geteuid() == 0 else "",
+    ) + "".join(
+        PROGRAM.format(
+            name=program.name,
+            priority=program.priority,
+            command=_quoted(tethered(*program.command, hold=PROGRAMS_LOCK)),
+            autostart="false" if program.on_demand else "true",
+            environment=",".join(f'{name}="{value}"' for name, value in program.environment),
+        )
+        for program in running
+    )
+
+
+def _quoted(command: Sequence[str]) -> str:
+    """A command line as supervisord reads it: split like a shell would, `%` doubled, and no ` #` or ` ;` (comments start there)."""
+    return re.sub(r"(?<=\s)([#;])", r"''\1", shlex.join(command)).replace("%", "%%")
+
+
+# Paths come by the environment, not in the text: whatever is in them, they can't end a value or start a comment.
+HEAD = """\
+; Written anew at each start. To ask and to steer:
+;     .venv/bin/supervisorctl -c var/run/supervisord.conf status
+
+[supervisord]
+nodaemon=true
+silent=true
+logfile=%(ENV_VAR_DIR)s/log/supervisord.log
+logfile_maxbytes=1MB
+logfile_backups=1
+pidfile=%(ENV_VAR_DIR)s/run/supervisord.pid
+{user}
+[unix_http_server]
+file={socket}
+chmod=0700
+username=make-run
+password={password}
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl=unix://{socket}
+username=make-run
+password={password}
+"""
+
+# SIGTERM goes to the command alone: Celery then finishes its task, which its pool process must live for. Only when that took too
+# long does SIGKILL go to the whole group, so that no pool process is left.
+# A program that fails at once is tried again after 1, 2, 3 … seconds; 20 times are three and a half minutes.
+PROGRAM = """
+[program:{name}]
+command={command}
+priority={priority}
+environment={environment}
+autostart={autostart}
+autorestart=true
+startsecs=2
+startretries=20
+stopsignal=TERM
+stopwaitsecs=15
+killasgroup=true
+redirect_stderr=true
+stdout_logfile=%(ENV_PROGRAM_LOGS)s/{name}.log
+stdout_logfile_maxbytes=5MB
+stdout_logfile_backups=2
+"""

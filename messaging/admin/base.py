@@ -1,0 +1,96 @@
+"""What the plumbing's admin pages share: a database of their own, and that most of them are to look at only."""
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db import models
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from messaging.events.titles import brief
+
+if TYPE_CHECKING:
+    BaseAdmin = admin.ModelAdmin[Any]
+else:
+    BaseAdmin = admin.ModelAdmin
+
+
+class ContextAdmin(BaseAdmin):
+    """A model's pages, bound to one database. `exact_ids`: lookups that a search for a whole UUID goes to."""
+
+    using: str = ""
+    exact_ids: tuple[str, ...] = ("pk",)
+    show_full_result_count = False
+    list_per_page = 50
+
+    class Media:
+        css = {"all": ["messaging/admin.css"]}
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).using(self.using)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.save(using=self.using)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        obj.delete(using=self.using)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_foreignkey(db_field, request, **{**kwargs, "using": self.using})
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_manytomany(db_field, request, **{**kwargs, "using": self.using})
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
+    ) -> tuple[models.QuerySet[Any], bool]:
+        """A whole UUID is looked up by index; anything else is searched as text."""
+        try:
+            wanted = uuid.UUID(search_term.strip())
+        except ValueError:
+            return super().get_search_results(request, queryset, search_term.replace("\x00", ""))
+        found = Q()
+        for lookup in self.exact_ids:
+            found |= Q((lookup, wanted if lookup in {"pk", "user_id"} else str(wanted)))
+        return queryset.filter(found), False
+
+
+class ReadOnlyAdmin(ContextAdmin):
+    """To look, not to touch."""
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_settle_permission(self, request: HttpRequest) -> bool:
+        """For actions on rows whose fields nobody edits: whoever has the model's change permission."""
+        options = self.opts
+        return bool(request.user.has_perm(f"{options.app_label}.change_{options.model_name}"))  # type: ignore[union-attr]
+
+
+def short(value: Any) -> str:
+    """An id's first eight characters; the whole one where a pointer rests. An id of another kind is cut, too."""
+    text = str(value or "")
+    return format_html('<span class="id" title="{}">{}</span>', text, brief(text)) if text else "-"
+
+
+def cut(words: str) -> str:
+    """A sentence that a style sheet cuts to two lines of a list; the whole one where a pointer rests."""
+    return format_html('<div class="cut" title="{}">{}</div>', words, words) if words else "-"
+
+
+def verbatim(text: str) -> str:
+    return format_html("<pre>{}</pre>", text) if text else "-"
+
+
+def pretty(value: Any) -> str:
+    """JSON as a person reads it."""
+    return verbatim(json.dumps(value, indent=2, ensure_ascii=False)) if value else "-"

@@ -1,0 +1,69 @@
+"""What a message would do to a consumer that runs in this process: apply, duplicate or obsolete. Only reads."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import Error
+from django_outbox_pattern.models import Received
+
+from messaging import settings
+from messaging.consumer import handlers
+from messaging.consumer.cache import declared_cache
+
+#: Of each event: it would move the cache's row; the inbox has it already; the cache knows a version as new as this.
+APPLY, DUPLICATE, OBSOLETE = OUTCOMES = "apply", "duplicate", "obsolete"
+#: The consumer could not read it; and it runs elsewhere, so nobody here can tell.
+PARKED, UNKNOWN = "parked", "unknown"
+
+
+def outcomes(consumer: str, authority: str, message: Sequence[dict[str, Any]]) -> list[str]:
+    """One outcome for each event of a message, as the inbox and the cache's conditional upsert would have it."""
+    if consumer not in settings.contexts():
+        return [UNKNOWN] * len(message)
+    keys = [f"{consumer}:{event['id']}" for event in message]
+    known = set(Received.objects.using(consumer).filter(msg_id__in=keys).values_list("msg_id", flat=True))
+    versions = _versions(consumer, authority, [event["subject"] for event in message])
+    table = handlers.table(consumer)
+    found: dict[int, str] = {}
+    # The events of one message are applied together, and of several for one row only the newest counts: so the newest first. A
+    # handler that takes them one by one meets them as they come.
+    singly = {wire for wire, handler in table.items() if handler.each}
+    order = sorted(range(len(message)), key=lambda n: n if message[n]["type"] in singly else -message[n]["aggregateversion"])
+    for number in order:
+        event = message[number]
+        if keys[number] in known:
+            found[number] = DUPLICATE
+        elif event["type"] not in table:
+            found[number] = PARKED
+        elif versions is not None and event["aggregateversion"] <= versions.get(event["subject"], 0):
+            found[number] = OBSOLETE
+        else:
+            found[number] = APPLY
+            if versions is not None:
+                versions[event["subject"]] = event["aggregateversion"]
+    return [found[number] for number in range(len(message))]
+
+
+def outcomes_if_known(consumer: str, authority: str, message: Sequence[dict[str, Any]]) -> list[str]:
+    """As `outcomes`; unknown where the consumer's database is away. The queue will keep the message for it."""
+    try:
+        return outcomes(consumer, authority, message)
+    except Error:
+        return [UNKNOWN] * len(message)
+
+
+def _versions(consumer: str, authority: str, subjects: Sequence[str]) -> dict[str, int] | None:
+    """Subject to the version that the cache knows, unknown ones left out; None where the consumer keeps no cache."""
+    cache = declared_cache(consumer, authority)
+    if cache is None:
+        return None
+    field = cache.model._meta.get_field(cache.key)
+    by_key: dict[Any, str] = {}
+    for subject in subjects:
+        try:
+            by_key[field.to_python(subject)] = subject  # type: ignore[union-attr]  # the primary key is a column
+        except ValidationError:
+            continue  # no row has such a key
+    rows = cache.model._base_manager.using(consumer).filter(pk__in=by_key).values_list("pk", cache.version)
+    return {by_key[key]: version for key, version in rows}

@@ -1,0 +1,155 @@
+"""The inbox: effects happen once, however often a message comes.
+
+One transaction on the consumer's own database holds the row that tells a redelivery, what the handlers write, and the checkpoint.
+The message is acknowledged after its commit; a crash before means the message comes again and finds either nothing or everything
+done. The idempotent receiver is described at https://www.enterpriseintegrationpatterns.com/IdempotentReceiver.html.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.utils import timezone
+from django_outbox_pattern.models import Received
+
+from messaging import failpoints
+from messaging.consumer import checkpoints, handlers
+from messaging.consumer import parked as parked_events
+from messaging.consumer.incoming import Arrival, arrival
+from messaging.consumer.outcome import Outcome
+from messaging.database import errors
+from messaging.database.outbox_pattern import NEVER, RECEIVED
+from messaging.database.upsert import insert_new
+from messaging.errors import DatabaseAway, Paused
+from messaging.events.ids import uuid7
+from messaging.events.text import said
+
+log = logging.getLogger(__name__)
+#: How often a batch is tried again after a passing database error (a deadlock, a lock timeout, a dropped connection).
+TRIES = 3
+
+
+def receive(consumer: str, raw_events: Sequence[Any], *, publishers: Collection[str] | None = None) -> Outcome:
+    """Take a message of many events: all of them in one transaction, a few statements in all. `publishers`: whose events they may
+    be, by the message's signature; None: anybody's.
+
+    Where a handler fails, the batch is halved until the failing event is alone; that one is kept for its retry, and the others are
+    applied. What is no valid event is parked at once. Raises `DatabaseAway` where nothing could be kept, and `Paused` where
+    nothing may be.
+    """
+    arrivals = [arrival(consumer, raw, publishers) for raw in raw_events]
+    return _halving(consumer, arrivals) if arrivals else Outcome()
+
+
+def _halving(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:
+    try:
+        return _persistently(consumer, arrivals)
+    except (DatabaseAway, Paused):
+        raise
+    except Exception as error:
+        if len(arrivals) == 1:
+            log.warning("%s: %s failed: %s", consumer, arrivals[0].key, type(error).__name__)
+            return _keep(consumer, arrivals, error)
+    middle = len(arrivals) // 2
+    return _halving(consumer, arrivals[:middle]) + _halving(consumer, arrivals[middle:])
+
+
+def _keep(consumer: str, arrivals: Sequence[Arrival], failure: Exception) -> Outcome:
+    try:
+        return _take(consumer, arrivals, failure)
+    except (DatabaseError, InterfaceError) as error:
+        if not errors.passing(error):
+            raise
+        # It reads and doesn't write: a full disk, or read-only. So it wasn't the handler, and parking waits for room too.
+        raise DatabaseAway(f"{consumer}'s database takes nothing: {said(error)}") from error
+
+
+def _persistently(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:
+    for attempt in range(1, TRIES + 1):
+        try:
+            return _take(consumer, arrivals)
+        except (DatabaseError, InterfaceError) as error:
+            if not errors.passing(error):
+                raise
+            if not _answers(consumer):
+                raise DatabaseAway(f"{consumer}'s database doesn't answer: {said(error)}") from error
+            if attempt == TRIES and errors.is_away(consumer, error):
+                raise DatabaseAway(f"{consumer}'s database takes nothing: {said(error)}") from error
+            if attempt == TRIES:
+                raise  # the database is well, so it is the handler
+            time.sleep(random.uniform(0.01, 0.1) * attempt)
+    raise AssertionError("unreachable")
+
+
+def _answers(using: str) -> bool:
+    connections[using].close()  # the old connection may be the broken part
+    try:
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except (DatabaseError, InterfaceError):
+        return False
+    return True
+
+
+def _take(consumer: str, arrivals: Sequence[Arrival], failure: Exception | None = None) -> Outcome:
+    """One transaction. With a `failure`, the (single) event is kept for a retry and its handler isn't called."""
+    with transaction.atomic(using=consumer):
+        new = insert_new(Received, _dedupe_rows(arrivals), key="msg_id", using=consumer)
+        failpoints.reach("inbox.deduplicated")
+        fresh = {item.key: item for item in arrivals if item.key in new}  # a message may hold one event twice
+        parked = obsolete = 0
+        moved: set[str] = set()
+        batches: dict[int, tuple[handlers.Handler, list[handlers.Event]]] = {}
+        for item in fresh.values():
+            if item.event is None or item.handler is None:
+                parked_events.park_unreadable(consumer, item.raw, item.reason)
+                parked += 1
+            elif failure is not None:
+                parked_events.park_failed(consumer, item.event, item.raw, failure)
+                parked += 1
+            else:
+                batches.setdefault(id(item.handler.apply), (item.handler, []))[1].append(item.event)
+        for handler, events in batches.values():
+            old, new_ids = handlers.run(handler, events)
+            obsolete, moved = obsolete + old, moved | new_ids
+        failpoints.reach("inbox.handled")
+        outcome = Outcome(len(fresh) - parked - obsolete, len(arrivals) - len(fresh), obsolete, parked)
+        # What waits for its retry isn't applied: its place stays a hole, which shows as lag, and which the feed may fill.
+        waiting = parked_events.unsettled(consumer, [item.event.id for item in arrivals if item.event and item.key not in new])
+        done = [item.event for item in arrivals if item.event and failure is None and item.event.id not in waiting]
+        checkpoints.advance(consumer, done, outcome, moved)
+        failpoints.reach("inbox.before_commit")
+    failpoints.reach("inbox.committed")
+    return outcome
+
+
+def _dedupe_rows(arrivals: Sequence[Arrival]) -> list[dict[str, Any]]:
+    now = timezone.now()
+    # Sorted, so that two workers with the same events insert in one order and can't deadlock.
+    return [
+        {
+            "id": uuid7(),
+            "msg_id": item.key,
+            "headers": _headers(item.event),
+            "added": now,
+            "expires_at": NEVER,
+            "retry": 0,
+            "status": RECEIVED,
+        }
+        for item in sorted(arrivals, key=lambda item: item.key)
+    ]
+
+
+def _headers(event: handlers.Event | None) -> dict[str, Any]:
+    if event is None:
+        return {"destination": "unreadable"}
+    return {
+        "destination": event.type,
+        "subject": event.subject,
+        "version": event.version,
+        "correlationid": event.correlation,
+        "causationid": event.causation,
+    }

@@ -1,0 +1,96 @@
+"""From what arrived to an event, or to the reason why it is none."""
+
+import hashlib
+import json
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from messaging.consumer.handlers import Event, Handler, handler_for
+from messaging.errors import InvalidEnvelope, UnknownHandler
+from messaging.events.contract import Envelope
+from messaging.events.limits import ENVELOPE_BYTES, LARGEST_EVENT_BYTES
+from messaging.events.text import plural, written
+
+#: Why a publisher's message isn't taken where it speaks for another one.
+FORGED = "Forged: it speaks for another context than the one that signed it."
+_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
+
+
+class Arrival(NamedTuple):
+    """One event of a message: readable with its handler, or with the reason why not. `key` tells a redelivery."""
+
+    raw: Any
+    key: str
+    event: Event | None = None
+    handler: Handler | None = None
+    reason: str = ""
+
+
+def read(consumer: str, raw: Any) -> tuple[Event, Handler]:
+    """Read one envelope for a consumer; raises `InvalidEnvelope` with the reason, in words without the values."""
+    try:
+        envelope = Envelope.model_validate(raw)
+        handler = handler_for(consumer, envelope.type)
+        data = handler.read(envelope.data)
+    except ValidationError as error:
+        raise InvalidEnvelope(_reason(error)) from None
+    except UnknownHandler as error:
+        raise InvalidEnvelope(f"Unknown type or version: {error}") from None
+    event = Event(
+        id=envelope.id,
+        source=envelope.source,
+        type=envelope.type,
+        subject=envelope.subject,
+        version=envelope.aggregateversion,
+        time=envelope.time,
+        correlation=envelope.correlationid,
+        causation=envelope.causationid,
+        position=envelope.position,
+        data=data,
+        mark=envelope.mark,
+        previous_mark=envelope.markbefore,
+        deleted=envelope.deleted,
+    )
+    return event, handler
+
+
+def arrival(consumer: str, raw: Any, publishers: Collection[str] | None = None) -> Arrival:
+    """Read one envelope; what can't be read comes back with its reason, and so does what none of these publishers may say."""
+    try:
+        size = _size(raw)
+        if size > LARGEST_EVENT_BYTES + ENVELOPE_BYTES:
+            raise InvalidEnvelope(f"Too large: {plural(size, 'byte')}, {LARGEST_EVENT_BYTES + ENVELOPE_BYTES:,} are allowed.")
+        event, handler = read(consumer, raw)
+        if publishers is not None and (event.source not in publishers or not event.type.startswith(f"{event.source}.")):
+            raise InvalidEnvelope(FORGED)
+    except InvalidEnvelope as error:
+        # An unreadable message may carry any id, so it is told by its content; it must not pass for a real event.
+        digest = hashlib.sha256(_content(raw).encode()).hexdigest()
+        return Arrival(raw, f"{consumer}:unreadable:{digest[:32]}", reason=str(error))
+    return Arrival(raw, f"{consumer}:{event.id}", event, handler)
+
+
+def _size(raw: Any) -> int:
+    """Bytes of an event as JSON, as a relay counts them."""
+    try:
+        return len(_JSON.encode(raw).encode("utf-8", "surrogatepass"))
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidEnvelope("Not a valid event. It holds what is no JSON, or is nested too deep.") from None
+
+
+def _content(raw: Any) -> str:
+    try:
+        return json.dumps(raw, sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        return written(raw)
+
+
+def _reason(error: ValidationError) -> str:
+    """Which fields break which rule. The values stay out: they may be personal data."""
+    problems = (
+        f"{'.'.join(str(part) for part in problem['loc']) or 'envelope'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False, include_context=False)
+    )
+    return f"Not a valid event. {'; '.join(problems)}"[:500]

@@ -1,0 +1,128 @@
+"""Events that failed: kept for a new try (`messaging.consumer.retries`), then parked for a person. Nothing here is ever dropped.
+
+A failed event is a row in the consumer's own database, written in the transaction that takes the rest of its batch. So the
+message can be acknowledged, the queue moves on, and a wait of minutes holds no message in a broker.
+"""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from messaging import settings
+from messaging.consumer import handlers
+from messaging.events.limits import LARGEST_EVENT_BYTES
+from messaging.events.text import error_line, safe, storable, traced, written
+from messaging.models import Parked
+from messaging.transport import signing
+from messaging.transport.queues import DELIVER
+
+State = Parked.State
+NEVER_AN_EVENT = "can't be retried, only discarded: what arrived was no event."
+
+
+def park_unreadable(using: str, raw: Any, reason: str) -> Parked:
+    """Park what is no valid event, at once: trying again can't help. `raw`: JSON, or bytes or text that isn't."""
+    known = raw if isinstance(raw, dict) else {}
+    return Parked.objects.using(using).create(
+        event_id=_short(known.get("id"), 100),
+        event_type=_short(known.get("type"), 200),
+        subject=_short(known.get("subject"), 100),
+        **_kept(raw),
+        reason=one_line(reason),
+        attempts=1,
+    )
+
+
+def park_refused(using: str, headers: Mapping[str, Any], body: Any, reason: str) -> None:
+    """Park a message that nobody vouches for. A delivery is kept whole, with its signature, so that it can be checked again when
+    its publisher's key is known. Of other tasks, which come every few seconds, one is kept for a reason, until it is settled."""
+    task, kept = _short(headers.get("task"), 200), _kept(body)
+    if task == DELIVER:
+        kept["raw"] = signing.signed_message_text(headers, body) or kept["raw"]
+    elif Parked.objects.using(using).filter(event_type=task, reason=one_line(reason), state=State.PARKED).exists():
+        return
+    Parked.objects.using(using).create(event_type=task, **kept, reason=one_line(reason), attempts=1)
+
+
+def park_failed(using: str, event: handlers.Event, raw: Any, error: BaseException) -> Parked:
+    """Keep an event whose handler failed, for its first retry."""
+    parked = Parked(event_id=event.id, event_type=event.type, subject=event.subject, **_kept(raw))
+    note_failure(parked, error)
+    parked.save(using=using)
+    return parked
+
+
+def unsettled(using: str, event_ids: Sequence[str]) -> set[str]:
+    """Those of these events that wait for a retry or a person."""
+    if not event_ids:
+        return set()
+    rows = Parked.objects.using(using).filter(event_id__in=event_ids, state__in=[State.RETRYING, State.PARKED])
+    return set(rows.values_list("event_id", flat=True))
+
+
+def discard(using: str, parked_id: int, *, by: str, note: str) -> bool:
+    """Set a parked message aside for good. It stays in the table, with who did it and why. False where it is settled already."""
+    rows = Parked.objects.using(using).filter(pk=parked_id, state__in=[State.RETRYING, State.PARKED])
+    changes = {"state": State.DISCARDED, "settled_at": timezone.now(), "settled_by": by, "note": note, "next_attempt_at": None}
+    return bool(rows.update(**changes))
+
+
+def discard_for(using: str, source: str, subjects: Sequence[str]) -> int:
+    """Discard what waits about aggregates that were erased and that their authority has purged since; returns how many."""
+    rows = Parked.objects.using(using).filter(state__in=[State.RETRYING, State.PARKED], subject__in=subjects)
+    rows = rows.filter(event_type__startswith=f"{settings.alias(source)}.")
+    note = f"Whom it tells of was erased, and {source} has purged the tombstone."
+    return rows.update(state=State.DISCARDED, settled_at=timezone.now(), note=note, next_attempt_at=None)
+
+
+def note_failure(parked: Parked, error: BaseException, *, once_more: bool = True) -> None:
+    """Count a try that failed: the next one comes after the next delay, and after the last one a person has to."""
+    parked.attempts += 1
+    parked.reason = error_line(error)[:500]
+    parked.traceback = traced(error)
+    delays = settings.retry_delays()
+    if once_more and parked.attempts <= len(delays):
+        # Jitter, so that a hundred events that failed together don't come back together.
+        seconds = delays[parked.attempts - 1] * random.uniform(0.5, 1.5)
+        parked.state, parked.next_attempt_at = State.RETRYING, timezone.now() + timedelta(seconds=seconds)
+    else:
+        parked.state, parked.next_attempt_at = State.PARKED, None
+
+
+def retriable(parked: Parked) -> bool:
+    """Whether this is an event, so that another try can end differently."""
+    return isinstance(arrived(parked), dict)
+
+
+def _kept(raw: Any) -> dict[str, Any]:
+    """The columns that hold what arrived: as JSON where the database takes it, else as text that can be read back."""
+    if isinstance(raw, dict | list | int | float) and storable(raw):
+        return {"envelope": raw, "raw": ""}
+    if isinstance(raw, bytes | bytearray | memoryview):
+        text = bytes(raw).decode("utf-8", "backslashreplace")
+    else:
+        text = raw if isinstance(raw, str) else written(raw)
+    return {"envelope": None, "raw": safe(text)[:LARGEST_EVENT_BYTES]}
+
+
+def arrived(parked: Parked) -> Any:
+    """What arrived, as JSON; None where it never was, or is too long to have been kept whole."""
+    if parked.envelope is not None:
+        return parked.envelope
+    try:
+        return json.loads(parked.raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def one_line(reason: str) -> str:
+    """A reason as the column holds it."""
+    return " ".join(safe(reason).split())[:500]
+
+
+def _short(value: Any, length: int) -> str:
+    return safe(value)[:length] if isinstance(value, str) else ""

@@ -1,0 +1,78 @@
+"""Events that failed are tried again here, after growing delays: one try is one transaction with what the handler writes."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from messaging.consumer import checkpoints, handlers, inbox, incoming
+from messaging.consumer import parked as parked_events
+from messaging.database import errors
+from messaging.errors import DatabaseAway, InvalidEnvelope, MessageRejected
+from messaging.models import Parked
+from messaging.transport import signing
+from messaging.transport.queues import DELIVER
+
+State = Parked.State
+DUE_AT_ONCE = 200
+
+
+def due(using: str, now: datetime | None = None) -> list[int]:
+    """Ids of the events whose next try is due, oldest first, some at a time."""
+    waiting = Parked.objects.using(using).filter(state=State.RETRYING, next_attempt_at__lte=now or timezone.now())
+    return list(waiting.order_by("next_attempt_at").values_list("pk", flat=True)[:DUE_AT_ONCE])
+
+
+def attempt(using: str, parked_id: int, *, by: str = "") -> Parked | None:
+    """Try a kept event again, in one transaction with what its handler writes.
+
+    Returns the row as it is afterwards: applied, waiting for its next try, or parked. None where another worker has it in hand,
+    or it is settled already. A person's try (`by`) of a parked event that fails again leaves it parked. What is no event
+    (`retriable`) stays as it is, with its reason. Raises what the database raises while it takes nothing; no try is counted then.
+    """
+    with transaction.atomic(using=using):
+        rows = Parked.objects.using(using).select_for_update(skip_locked=True)
+        parked = rows.filter(pk=parked_id, state__in=[State.RETRYING, State.PARKED]).first()
+        if parked is None:
+            return None
+        arrived = parked_events.arrived(parked)
+        if not isinstance(arrived, dict):
+            if parked.state != State.PARKED:
+                parked.state, parked.next_attempt_at = State.PARKED, None
+                parked.save(using=using)
+            return parked
+        try:
+            with transaction.atomic(using=using):
+                if parked.event_type == DELIVER:
+                    _receive(using, arrived)
+                else:
+                    event, handler = incoming.read(using, arrived)
+                    if handlers.run(handler, [event])[1] and event.mark:
+                        checkpoints.note_late(using, event)
+        except (InvalidEnvelope, MessageRejected) as error:
+            parked.state, parked.reason, parked.next_attempt_at = State.PARKED, parked_events.one_line(str(error)), None
+            parked.attempts += 1
+        except Exception as error:
+            if isinstance(error, DatabaseAway) or errors.is_away(using, error):
+                raise
+            parked_events.note_failure(parked, error, once_more=not by)
+        else:
+            parked.state, parked.next_attempt_at = State.APPLIED, None
+            parked.settled_at, parked.settled_by = timezone.now(), by
+        parked.save(using=using)
+        return parked
+
+
+def _receive(using: str, kept: dict[str, Any]) -> None:
+    """Hand over a message that was refused, if it can be checked now. What is wrong with its events is the inbox's business."""
+    verified = signing.check(kept, DELIVER, kept.get("body"))
+    try:
+        _, values, _ = json.loads(kept["body"])
+        consumer, events = values["consumer"], list(values["events"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InvalidEnvelope("It isn't a delivery.") from None
+    if consumer != using:
+        raise InvalidEnvelope(f"It isn't addressed to {using}.")
+    inbox.receive(using, events, publishers=signing.publishers(verified))

@@ -1,0 +1,1 @@
+"""The SQL that differs between databases, and what their errors mean."""

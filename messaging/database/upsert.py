@@ -1,0 +1,156 @@
+"""The two writes that make delivery boring: insert what is new, and move a cache row only forward.
+
+Duplicates, late and obsolete events need no case of their own: the database compares versions in the statement that writes, so
+two workers that race on one row end right whichever comes first.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections, models
+
+from messaging.database import engines
+
+
+@dataclass(frozen=True)
+class Upserted:
+    """`applied`: the keys whose row moved, as they were given. `obsolete`: how many of the given rows were no newer than what was
+    there."""
+
+    applied: frozenset[Any]
+    obsolete: int
+
+
+def insert_new(
+    model: type[models.Model], rows: Sequence[Mapping[str, Any]], *, key: str, unique: Sequence[str] = (), using: str
+) -> set[Any]:
+    """Insert the rows that aren't there yet, in one statement; returns the `key` of each that was new.
+
+    `rows`: field name to value, the same names in each. `unique`: the unique fields that tell whether a row is there; the key where
+    none are named. A row that another transaction is just inserting is waited for and then left alone.
+    """
+    if not rows:
+        return set()
+    fields = _fields(model, rows)
+    key_field = column(model, key)
+    columns = ", ".join(_quoted(column(model, name), using) for name in unique or [key])
+    conflict = f"ON CONFLICT ({columns}) DO NOTHING"
+    written = _write(model, fields, rows, conflict, _quoted(key_field, using), using)
+    return {key_field.to_python(value) for value in written}
+
+
+def upsert_newer(
+    model: type[models.Model],
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    version: str = "version",
+    final: tuple[str, str] | None = None,
+    deleted: str = "",
+    once: Sequence[str] = (),
+    using: str,
+) -> Upserted:
+    """Insert rows, or update those whose version is lower than the given one, in one statement.
+
+    `rows`: field name to value, the same names in each, the primary key and `version` among them; a UUID may be given as text. Of
+    several rows for one key the newest counts. `final`: the (field, value) of a row that no later one brings back, as ("status",
+    "erased"): of a later row without that value only the version is taken. `deleted`: a boolean field beside it; where it is true
+    the authority's row was deleted and not erased, and a later row may take its place. `once`: fields that a new row gets and an
+    update leaves alone.
+    """
+    newest: dict[str, Mapping[str, Any]] = {}
+    key = column(model, "pk")
+    spelled = _spelled_uuid if isinstance(key, models.UUIDField) else str
+    ended: dict[str, Mapping[str, Any]] = {}  # where the newest isn't the one that ends it
+    given = 0
+
+    def ends(row: Mapping[str, Any]) -> bool:
+        return final is not None and row[final[0]] == final[1] and not (deleted and row[deleted])
+
+    for row in rows:
+        given += 1
+        known = newest.setdefault(spelled(row[key.name]), row)
+        if row[version] > known[version]:
+            newest[spelled(row[key.name])] = row
+        if ends(row):
+            ended[spelled(row[key.name])] = row
+    if not newest:
+        return Upserted(frozenset(), 0)
+    newest.update({value: {**row, version: newest[value][version]} for value, row in ended.items() if not ends(newest[value])})
+    # One order for all workers, so that two batches over the same rows can't hold each other up (deadlock).
+    ordered = [newest[value] for value in sorted(newest)]
+    fields = _fields(model, ordered)
+    table, version_column = model._meta.db_table, _quoted(column(model, version), using)
+    stays = _stays(table, final, deleted, model, using)
+    assignments = [
+        _assignment(field, table, stays if field.name != version else "", using)
+        for field in fields
+        if field is not key and field.name not in once
+    ]
+    conflict = (
+        f"ON CONFLICT ({_quoted(key, using)}) DO UPDATE SET {', '.join(assignments)} "
+        f'WHERE excluded.{version_column} > "{table}".{version_column}'
+    )
+    written = _write(model, fields, ordered, conflict, f"CAST({_quoted(key, using)} AS text)", using)
+    applied = frozenset(newest[spelled(value)][key.name] for value in written)
+    return Upserted(applied, given - len(applied))
+
+
+def _spelled_uuid(value: Any) -> str:
+    """A UUID in its one spelling. Most come in it; making a `UUID` of a text takes ten times as long as looking at it."""
+    text = str(value)
+    return text.lower() if len(text) == 36 else str(uuid.UUID(text))
+
+
+def _stays(table: str, final: tuple[str, str] | None, deleted: str, model: type[models.Model], using: str) -> str:
+    """The condition under which a row that is there has ended, and the later one doesn't say so again."""
+    if final is None:
+        return ""
+    value = final[1].replace("'", "''").replace("%", "%%")
+
+    def ended(row: str) -> str:
+        says_so = f"{row}.{_quoted(column(model, final[0]), using)} = '{value}'"
+        return f"({says_so} AND NOT {row}.{_quoted(column(model, deleted), using)})" if deleted else says_so
+
+    there = ended(f'"{table}"')
+    return f"{there} AND NOT {ended('excluded')}"
+
+
+def _assignment(field: "models.Field[Any, Any]", table: str, unless: str, using: str) -> str:
+    name = _quoted(field, using)
+    if unless:
+        return f'{name} = CASE WHEN {unless} THEN "{table}".{name} ELSE excluded.{name} END'
+    return f"{name} = excluded.{name}"
+
+
+def _write(
+    model: type[models.Model],
+    fields: list["models.Field[Any, Any]"],
+    rows: Sequence[Mapping[str, Any]],
+    conflict: str,
+    returning: str,
+    using: str,
+) -> list[Any]:
+    connection = connections[using]
+    source, parameters = engines.for_alias(using).values_source(fields, rows, connection)
+    columns = ", ".join(_quoted(field, using) for field in fields)
+    with connection.cursor() as cursor:
+        cursor.execute(f'INSERT INTO "{model._meta.db_table}" ({columns}) {source} {conflict} RETURNING {returning}', parameters)
+        return [value for (value,) in cursor.fetchall()]
+
+
+def _fields(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> list["models.Field[Any, Any]"]:
+    return [column(model, name) for name in rows[0]]
+
+
+def column(model: type[models.Model], name: str) -> "models.Field[Any, Any]":
+    """A model's field that is a column, by name or as "pk"; `TypeError` for anything else."""
+    field = model._meta.pk if name == "pk" else model._meta.get_field(name)
+    if not isinstance(field, models.Field):
+        raise TypeError(f"{model._meta.label}.{name} is no column.")
+    return field
+
+
+def _quoted(field: "models.Field[Any, Any]", using: str) -> str:
+    return connections[using].ops.quote_name(str(field.column))

@@ -1,0 +1,1 @@
+"""The contract of an event, and the words that every part shares. It imports nothing of `messaging`."""

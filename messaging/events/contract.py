@@ -1,0 +1,197 @@
+"""What an event is: the contract classes that publishers write, and the envelope that travels.
+
+The envelope is CloudEvents 1.0 in its JSON form (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md),
+with three extensions: `aggregateversion`, `correlationid`, `causationid`; `position`, `mark` and `markbefore` on copies that carry
+one; `deleted` where the row was deleted and not erased; `repair` and `replay` on those that are not the first to tell.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from django.apps import apps
+from django.utils.module_loading import module_has_submodule
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from messaging.events.compatibility import SchemaChange, changes
+
+WIRE_TYPE = re.compile(r"[a-z]+\.[a-z]+\.[a-z_]+\.v[1-9][0-9]*")
+
+
+#: The largest integer that both databases hold.
+LARGEST_INTEGER = 2**63 - 1
+#: PostgreSQL stores no NUL character.
+WITHOUT_NUL = r"^[^\x00]*$"
+#: A stamping round's mark, as an authority takes it back.
+MARK = r"^[0-9a-f]*$"
+#: A position and its round's mark, which together say whose history the position is of.
+Pair = tuple[int, str]
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        moment = value.astimezone(UTC)
+    except OverflowError:
+        moment = datetime.max.replace(tzinfo=UTC)
+    if not 2 <= moment.year <= 9998:
+        raise ValueError("not between the years 2 and 9998")
+    return moment
+
+
+#: A time, aware, turned into UTC. Python has the years 1 to 9999 and PostgreSQL has more: a time outside would be stored and could
+#: not be read again. The year at either end is for time zones and sums; 9999-12-31 for "never" is no time of an event.
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
+class DomainEvent(BaseModel):
+    """Base of a publisher's event contracts: the fields are the envelope's `data`.
+
+    A subclass names its wire type, `<context>.<aggregate>.<what happened>.v<N>`:
+    `class UserSuspended(UserFacts, wire="users.user.suspended.v1")`. The first two words are the model's label.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    wire: ClassVar[str] = ""
+    registry: ClassVar[dict[str, type["DomainEvent"]]] = {}
+
+    def __init_subclass__(cls, wire: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not wire:
+            return  # a base that only holds fields
+        if not WIRE_TYPE.fullmatch(wire):
+            raise TypeError(f"{cls.__name__}: {wire!r} is not <context>.<aggregate>.<what_happened>.v<N>.")
+        if wire in DomainEvent.registry:
+            raise TypeError(f"{cls.__name__}: {wire} is already {DomainEvent.registry[wire].__name__}.")
+        cls.wire = wire
+        DomainEvent.registry[wire] = cls
+
+    @classmethod
+    def aggregate(cls) -> str:
+        """The label of the model that the event is about: `users.user`."""
+        return ".".join(cls.wire.split(".")[:2])
+
+    @classmethod
+    def source(cls) -> str:
+        """The context that publishes it: `users`."""
+        return cls.wire.partition(".")[0]
+
+
+class Envelope(BaseModel):
+    """An event on the wire, as any consumer may rely on it. Unknown attributes are let through: a reader is tolerant."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    specversion: Literal["1.0"]
+    id: str = Field(
+        min_length=1, max_length=64, pattern=WITHOUT_NUL, description="Unique per event; a redelivery has the same one."
+    )
+    source: str = Field(min_length=1, max_length=50, pattern=WITHOUT_NUL, description="The context that published it.")
+    type: str = Field(min_length=1, max_length=200, pattern=WITHOUT_NUL, description="<context>.<aggregate>.<what_happened>.v<N>")
+    subject: str = Field(min_length=1, max_length=100, pattern=WITHOUT_NUL, description="The aggregate's id.")
+    time: Moment = Field(description="When it happened, by the authority's clock.")
+    dataschema: str = Field(
+        default="", max_length=300, pattern=WITHOUT_NUL, description="Where the JSON Schema of `data` is, a URI reference."
+    )
+    data: dict[str, Any] = Field(description="The aggregate's state after the change, in this consumer's fields.")
+    aggregateversion: int = Field(ge=1, le=LARGEST_INTEGER, description="The aggregate's version after the change.")
+    correlationid: str = Field(min_length=1, max_length=64, pattern=WITHOUT_NUL, description="The story that it belongs to.")
+    causationid: str | None = Field(default=None, max_length=64, pattern=WITHOUT_NUL, description="The event that caused it.")
+    position: int | None = Field(
+        default=None,
+        ge=1,
+        le=LARGEST_INTEGER,
+        description="The change's place in the authority's feed, where it was still the latest when it was sent.",
+    )
+    mark: str = Field(
+        default="", max_length=32, pattern=MARK, description="The mark of the stamping round that gave out the position."
+    )
+    markbefore: str = Field(default="", max_length=32, pattern=MARK, description="The mark of the round before that one.")
+    deleted: bool = Field(
+        default=False, description="The row was deleted, and not erased: a later event may tell of a new one with its id."
+    )
+    repair: bool = Field(default=False, description="Recorded afterwards, for a change that no event had been recorded for.")
+    replay: bool = Field(default=False, description="A recorded event that is sent again, with the id that it had.")
+
+
+def envelope(
+    event: DomainEvent, *, id: str, subject: str, version: int, time: datetime, correlation: str, causation: str | None
+) -> dict[str, Any]:
+    """The event as CloudEvents JSON, ready for the outbox: plain dicts, strings and numbers."""
+    attributes: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": id,
+        "source": event.source(),
+        "type": event.wire,
+        "subject": subject,
+        "time": time.isoformat(),
+        "datacontenttype": "application/json",
+        "dataschema": f"/api/{event.source()}/contracts/#{event.wire}",
+        "data": event.model_dump(mode="json"),
+        "aggregateversion": version,
+        "correlationid": correlation,
+    }
+    if causation:
+        attributes["causationid"] = causation
+    return attributes
+
+
+def load_contracts(context: str) -> None:
+    """Import a context's events, so that `DomainEvent.registry` knows them."""
+    app = apps.get_app_config(context)
+    if app.module is not None and module_has_submodule(app.module, "events"):
+        import_module(f"{app.name}.events")
+
+
+def schemas(context: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(wire type, JSON Schema of its `data`) of every event that a context publishes."""
+    for wire, event in sorted(DomainEvent.registry.items()):
+        if event.source() == context:
+            yield wire, {"$id": wire, **event.model_json_schema(mode="serialization")}
+
+
+def differences(context: str, folder: Path) -> list[SchemaChange]:
+    """What differs between the schemas in `folder` and what the code publishes; empty where nothing does. Raises `ValueError` for a
+    file that holds no JSON object."""
+    committed = {path.stem: _committed(path) for path in folder.glob("*.json")}
+    published = dict(schemas(context))
+    wires = sorted(committed.keys() | published.keys())
+    return [change for wire in wires for change in changes(wire, committed.get(wire), published.get(wire))]
+
+
+def write_schemas(context: str, folder: Path) -> list[Path]:
+    """Write one file per event type into `folder`; returns the files whose content changed."""
+    changed = []
+    folder.mkdir(parents=True, exist_ok=True)
+    for wire, schema in schemas(context):
+        path = folder / f"{wire}.json"
+        text = _text(schema)
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            changed.append(path)
+    return changed
+
+
+def stale(context: str, folder: Path) -> list[str]:
+    """Names of the files that aren't what `write_schemas` would write, those that no event has any more among them."""
+    wanted = {f"{wire}.json": _text(schema) for wire, schema in schemas(context)}
+    found = {path.name: path.read_text() for path in folder.glob("*.json")}
+    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+
+
+def _text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+def _committed(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} is no JSON Schema. Take it back from version control.")
+    return found

@@ -1,0 +1,1 @@
+"""Digests of ranges of rows, on either side of a comparison."""

@@ -1,0 +1,154 @@
+"""The two sides of a comparison as SQL: an authority's ledger with its model's table, and a consumer's cache.
+
+Each makes three statements, as (SQL, parameters). `sums`: rows of (part, number of rows, hash, hash), to be added up
+by part. `rows`: (id, version, hash, hash), by id. A row's hash is the exclusive or of both.
+"""
+
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import models
+
+from messaging.consumer.cache import Cache
+from messaging.database import expressions, row_hash
+from messaging.database.tracked import gone_sql
+from messaging.database.upsert import column
+from messaging.models import Ledger
+from messaging.publisher.feed import CHANGED_AT, Feed
+
+Statement = tuple[str, list[Any]]
+Key = uuid.UUID | None
+
+
+class RangeQueries(ABC):
+    """What both sides have in common."""
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.engine = expressions.dialect(using)
+
+    @abstractmethod
+    def sums(self, low: Key, high: Key, inner: Sequence[uuid.UUID]) -> Statement:
+        """Number of rows and hashes, by part."""
+
+    @abstractmethod
+    def rows(self, low: Key, high: Key, limit: int) -> Statement:
+        """The rows of a range, by id."""
+
+    def _between(self, column_: str, low: Any, high: Any) -> Statement:
+        """The condition for [low, high), None being open."""
+        conditions = [f"{column_} >= %s"] * (low is not None) + [f"{column_} < %s"] * (high is not None)
+        return " AND ".join(conditions) or "true", [bound for bound in (low, high) if bound is not None]
+
+    def _bound(self, key: Key) -> Any:
+        return None if key is None else self.engine.bound(key)
+
+    def _bounds(self, inner: Sequence[uuid.UUID]) -> list[Any]:
+        return [self.engine.bound(key) for key in inner]
+
+
+class CopyQueries(RangeQueries):
+    """A consumer's cache."""
+
+    def __init__(self, consumer: str, cache: Cache) -> None:
+        super().__init__(consumer)
+        self.table = f'"{cache.model._meta.db_table}"'
+        self.key, self.version = (f't."{column(cache.model, name).column}"' for name in (cache.key, cache.version))
+        spelled = self.engine.spelled(self.key)
+        fields = [column(cache.model, name) for name in sorted(cache.fields)]
+        words = [self.engine.word(field, f't."{field.column}"') for field in fields]
+        version = self.engine.word(column(cache.model, cache.version), self.version)
+        self.hashes = self.engine.hash("v", spelled, version), self.engine.hash("f", spelled, *words)
+        #: Rows that began here are no copies.
+        self.copied = f" AND {self.version} > 0" if cache.follows else ""
+
+    def sums(self, low: Key, high: Key, inner: Sequence[uuid.UUID]) -> Statement:
+        bucket, parameters = self.engine.bucket(self.key, self._bounds(inner))
+        where, between = self._copies(low, high)
+        mixed = ", ".join(f"{self.engine.xor}({hash_})" for hash_ in self.hashes)
+        return f"SELECT {bucket}, count(*), {mixed} FROM {self.table} t WHERE {where} GROUP BY 1", [*parameters, *between]
+
+    def rows(self, low: Key, high: Key, limit: int) -> Statement:
+        where, between = self._copies(low, high)
+        spelled = self.engine.spelled(self.key)
+        return (
+            f"SELECT {spelled}, {self.version}, {', '.join(self.hashes)} FROM {self.table} t WHERE {where} "
+            f"ORDER BY {self.key} LIMIT {limit}",
+            between,
+        )
+
+    def steps(self, low: Key, high: Key, step: int) -> Statement:
+        """Every `step`th key but the first, each with the key before it."""
+        where, between = self._copies(low, high)
+        return (
+            f"SELECT before, id FROM (SELECT {self.key} AS id, lag({self.key}) OVER ids AS before, row_number() OVER ids AS number "
+            f"FROM {self.table} t WHERE {where} WINDOW ids AS (ORDER BY {self.key})) AS numbered "
+            f"WHERE number > 1 AND (number - 1) %% {step} = 0 ORDER BY id",
+            between,
+        )
+
+    def _copies(self, low: Key, high: Key) -> Statement:
+        where, between = self._between(self.key, self._bound(low), self._bound(high))
+        return f"{where}{self.copied}", between
+
+
+class AuthorityQueries(RangeQueries):
+    """The ledger knows every aggregate. Where its row is gone, or is no tombstone though it should be one, the feed's `gone`
+    counts."""
+
+    def __init__(self, authority: str, feed: Feed, fields: Sequence[str]) -> None:
+        super().__init__(authority)
+        engine, tracked = self.engine, feed.tracked
+        self.table, self.key = tracked.quoted, f't."{tracked.key_column}"'
+        self.label = feed.label
+        #: The entries that count as rows.
+        self.counted = "" if feed.keeps_gone else " AND NOT l.deleted"
+        wanted = [column(feed.model, name) for name in sorted(feed.fields) if name in fields]
+        instead = {field.name: self._gone(feed, field) for field in wanted}
+        words = [engine.word(field, f't."{field.column}"') for field in wanted]
+        self.gone = gone_sql(tracked)
+        self.version = engine.hash("v", "l.aggregate_id", engine.word(column(Ledger, "version"), "l.version"))
+        self.facts = engine.hash("f", engine.spelled(self.key), *words)
+        self.gone_facts = engine.hash("f", "l.aggregate_id", *(instead[field.name] for field in wanted)) if feed.keeps_gone else "0"
+        self.joined = f"messaging_ledger l LEFT JOIN {self.table} t ON {engine.matches(self.key, 'l.aggregate_id')}"
+
+    def sums(self, low: Key, high: Key, inner: Sequence[uuid.UUID]) -> Statement:
+        """Versions from the ledger, facts from the model's table, each without the other; then the tombstones whose facts count
+        otherwise. (An entry that is no tombstone, and yet has no row, needs a trigger that was off; its part is then listed row by
+        row, and found equal.)"""
+        xor = self.engine.xor
+        part, parts = self.engine.bucket("l.aggregate_id", [str(key) for key in inner])
+        where, between = self._entries(low, high)
+        row_part, row_parts = self.engine.bucket(self.key, self._bounds(inner))
+        row_where, row_between = self._between(self.key, self._bound(low), self._bound(high))
+        known = f"CASE WHEN {self.key} IS NULL THEN 0 ELSE {self.facts} END"
+        statement = f"""
+            SELECT {part}, count(*), {xor}({self.version}), 0 FROM messaging_ledger l WHERE {where}{self.counted} GROUP BY 1
+            UNION ALL
+            SELECT {row_part}, 0, {xor}({self.facts}), 0 FROM {self.table} t WHERE {row_where} GROUP BY 1
+            UNION ALL
+            SELECT {part}, 0, {xor}({self.gone_facts}), {xor}({known}) FROM {self.joined}
+            WHERE {where} AND l.deleted AND {self.gone} GROUP BY 1"""
+        return statement, [*parts, *between, *row_parts, *row_between, *parts, *between]
+
+    def rows(self, low: Key, high: Key, limit: int) -> Statement:
+        where, between = self._entries(low, high)
+        return (
+            f"SELECT l.aggregate_id, l.version, {self.version}, CASE WHEN {self.gone} THEN {self.gone_facts} ELSE {self.facts} END "
+            f"FROM {self.joined} WHERE {where}{self.counted} ORDER BY l.aggregate_id LIMIT {limit}",
+            between,
+        )
+
+    def _entries(self, low: Key, high: Key) -> Statement:
+        where, between = self._between("l.aggregate_id", *(None if key is None else str(key) for key in (low, high)))
+        return f"{where} AND l.aggregate = '{self.label}'", between
+
+    def _gone(self, feed: Feed, field: "models.Field[Any, Any]") -> str:
+        """The word that stands for a field of a tombstone, as SQL."""
+        value = feed.gone.get(field.name, "")
+        if value is CHANGED_AT:
+            return self.engine.time("l.changed_at")
+        text = row_hash.word(row_hash.kind_of_field(field), value)
+        return "'" + text.replace("'", "''").replace("%", "%%") + "'"

@@ -1,0 +1,98 @@
+"""Every error of the API has one shape: `{"reason": …, "detail": …}`, for a program and for a person.
+
+Where the input is wrong, `fields` says which field and by which rule: `{"since": ["This field is required."]}`. A field inside a
+list goes by its path (`ids.3`), the input as a whole by `input`.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from django.core.exceptions import SuspiciousOperation
+from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import exception_handler
+
+from messaging.database import errors as database_errors
+from messaging.events.text import said
+
+#: Of the fields that are wrong so many are named: an answer must not be many times as long as what was asked.
+MOST_FIELDS = 20
+
+log = logging.getLogger(__name__)
+_REASONS = {
+    400: "bad_request",
+    401: "no_token",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    415: "unsupported_media_type",
+    429: "throttled",
+}
+
+
+class Forbidden(APIException):
+    """403 with a reason that a program can read."""
+
+    status_code = 403
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__({"reason": reason, "detail": detail})
+
+
+class Gone(APIException):
+    """410: what was asked for can't be told any more. `more` stands beside the reason."""
+
+    status_code = 410
+
+    def __init__(self, reason: str, detail: str, **more: Any) -> None:
+        super().__init__()
+        self.detail = {"reason": reason, "detail": detail, **more}  # APIException's own way makes text of every number
+
+
+class Unavailable(APIException):
+    """503: the database takes nothing now, or others kept being in the way. The same question, later, may be answered."""
+
+    status_code, wait = 503, 1
+
+    def __init__(self, cause: Exception) -> None:
+        what = "takes no writes now, as a standby" if database_errors.is_read_only(cause) else "takes nothing now"
+        super().__init__({"reason": "database_unavailable", "detail": f"The database {what}. Ask again in a moment."})
+
+
+def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """`REST_FRAMEWORK["EXCEPTION_HANDLER"]`. None for what is a bug of ours: Django logs it, and answers 500 without a trace."""
+    if isinstance(error, SuspiciousOperation):  # as Django has it: too many parameters, for one
+        error = ParseError("The request is malformed, or has too many parameters.")
+    if database_errors.takes_nothing(error) or database_errors.collided(error):
+        log.warning("a question can't be answered now: %s", said(error))
+        database_errors.let_go()
+        error = Unavailable(error)
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    if isinstance(error, ValidationError):
+        response.data = _wrong_fields(response.data)
+    elif not (isinstance(response.data, dict) and "reason" in response.data):
+        known = response.data if isinstance(response.data, dict) else {}
+        reason = _REASONS.get(response.status_code, "error")
+        response.data = {"reason": reason, "detail": str(known.get("detail", "This can't be done."))}
+    return response
+
+
+def _wrong_fields(errors: Any) -> dict[str, Any]:
+    fields = dict(islice(_flat(errors), MOST_FIELDS))
+    detail = " ".join(f"{name}: {' '.join(rules)}" for name, rules in islice(fields.items(), 3))
+    return {"reason": "bad_request", "detail": detail, "fields": fields}
+
+
+def _flat(errors: Any, *path: str) -> Iterator[tuple[str, list[str]]]:
+    """(path, rules) of DRF's nested errors."""
+    if isinstance(errors, dict):
+        for name, inner in errors.items():
+            yield from _flat(inner, *path, *([] if name == api_settings.NON_FIELD_ERRORS_KEY else [str(name)]))
+    else:
+        yield ".".join(path) or "input", [str(rule) for rule in errors]

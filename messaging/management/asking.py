@@ -1,0 +1,58 @@
+"""What commands that ask another context's API share: its arguments, and its errors as sentences with an exit code."""
+
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from messaging.errors import AlreadyRunning, BelowFloor, BrokerAway, Denied, NoCache, NotNow, Unreachable
+from messaging.management.base import Refused, WrongUsage, checked_context, context_argument
+from messaging.replica.pull import cache_of
+
+
+def consumer_and_authority(parser: ArgumentParser) -> None:
+    """`billing --from users`"""
+    context_argument(parser, "consumer", "whose copy")
+    parser.add_argument("--from", required=True, dest="authority", metavar="AUTHORITY", help="whose facts it copies, as users")
+
+
+def checked_pair(consumer: str, authority: str) -> tuple[str, str]:
+    """Both names, where the consumer runs here and keeps a copy of the authority's facts; `WrongUsage` elsewhere."""
+    checked_context(consumer)
+    try:
+        cache_of(consumer, authority)
+    except NoCache as error:
+        raise WrongUsage(str(error)) from None
+    return consumer, authority
+
+
+def checked_page_size(size: int) -> int:
+    if not 1 <= size <= 10_000:
+        raise WrongUsage("--page-size is a number from 1 to 10000.")
+    return size
+
+
+@contextmanager
+def authority_errors_as_refusals(consumer: str, authority: str) -> Iterator[None]:
+    """Around work that asks the authority: what it refuses or doesn't answer is `Refused`, with what to do."""
+    try:
+        yield
+    except NotNow as error:
+        raise Refused(str(error)) from None
+    except Unreachable as error:
+        raise Refused(
+            f"{str(error).rstrip('.')}. Start it (make run), or say where it is: {authority.upper()}_API_URL=http://…"
+        ) from None
+    except Denied as error:
+        todo = _todo(error.reason, consumer, authority)
+        raise Refused(f"{str(error).removesuffix('.')}. {todo}" if todo else str(error)) from None
+    except BelowFloor as error:
+        todo = f"Open it again: consumers open {consumer} --ttl 1h. Then: bootstrap {consumer} --from {authority}"
+        raise Refused(f"{error} {todo}") from None
+    except (AlreadyRunning, BrokerAway) as error:
+        raise Refused(f"{error}") from None
+
+
+def _todo(reason: str, consumer: str, authority: str) -> str:
+    if reason in {"no_token", "unknown_token", "expired_token"}:
+        return f"Register it (consumers register {consumer} --to {authority} --new-token) and set {authority.upper()}_API_TOKEN."
+    return ""

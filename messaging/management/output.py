@@ -1,0 +1,72 @@
+"""What commands show to a person at a terminal: tables and progress bars."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, cast
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from messaging.events.text import printable
+
+#: Columns where there is no terminal to ask: nothing a script or a log gets should be broken early.
+WIDTH_COLUMNS = 160
+
+
+def show(stream: Any, table: Table) -> None:
+    """Print a table to a command's `self.stdout`: as wide as the terminal, or as `COLUMNS` says where there is none."""
+    Console(file=cast(IO[str], stream), width=None if stream.isatty() or "COLUMNS" in os.environ else WIDTH_COLUMNS).print(table)
+
+
+def shown(value: Any) -> Text:
+    """A value as a table's cell: what another program said must neither steer the terminal nor be read as Rich's markup."""
+    return Text(printable(str(value)))
+
+
+@contextmanager
+def progress_bar(stream: Any, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on a command's `self.stderr`, only where that is a terminal. Yields what to call with each step."""
+    if not stream.isatty():
+        yield lambda done: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # The real stream: a command's wrapper colours every write, and ends it with a line break.
+    console = Console(file=getattr(stream, "_out", stream))
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+class RowBar:
+    """What `row_bar` yields: `expect` says how many rows lie ahead, `advance` that some are done."""
+
+    def __init__(self, progress: Progress | None, label: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(label, total=None) if progress else None
+
+    def expect(self, rows: int) -> None:
+        if self._progress and self._task is not None:
+            self._progress.update(self._task, total=rows)
+
+    def advance(self, rows: int) -> None:
+        if self._progress and self._task is not None:
+            self._progress.advance(self._task, rows)
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} rows/s" if task.speed else "")
+
+
+@contextmanager
+def row_bar(stream: Any, label: str) -> Iterator[RowBar]:
+    """A progress bar with rows/s and the remaining time, only where the stream is a terminal."""
+    if not stream.isatty():
+        yield RowBar(None, label)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=getattr(stream, "_out", stream)), transient=True) as progress:
+        yield RowBar(progress, label)

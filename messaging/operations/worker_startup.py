@@ -1,0 +1,46 @@
+"""What a worker checks as it starts. `apps` loads this module, so that it hears of the start of each one."""
+
+import logging
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_init
+from django.db import DatabaseError, InterfaceError, connections
+
+from messaging import settings
+from messaging.database import errors
+from messaging.operations.checks import ledger_triggers_are_there, publishers_are_known, registered_types_have_handlers
+from messaging.transport import queues
+
+log = logging.getLogger(__name__)
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def worker_starts(sender: Any, **kwargs: Any) -> None:
+    """Celery's worker is about to start."""
+    refuse_to_start(sender.app)
+
+
+def refuse_to_start(app: Celery) -> None:
+    """A worker that gets types that nobody handles, can't check who sent them, or has a queue of another type, doesn't start:
+    better an error now than parked messages later. Nor does one whose writes the ledger wouldn't count."""
+    names = [name for name in app.amqp.queues.consume_from if name in settings.contexts()]
+    bad = queues.bad_option(app)
+    if wrong := [bad] if bad else queues.check_types(app, names):
+        for sentence in wrong:
+            log.error("%s", sentence)
+        raise SystemExit(3)
+    problems = [*publishers_are_known(None, databases=settings.contexts())]
+    try:
+        problems += registered_types_have_handlers(None, databases=settings.contexts())
+        problems += ledger_triggers_are_there(None, databases=settings.contexts())
+    except (DatabaseError, InterfaceError) as error:
+        if not errors.unusable(error):
+            raise
+        log.warning("the register can't be read now, so neither handlers nor triggers are checked: %s", error)
+    finally:
+        connections.close_all()  # the pool's processes must not inherit a connection
+    for problem in problems:
+        log.error("%s %s", problem.msg, problem.hint)
+    if problems:
+        raise SystemExit(3)

@@ -1,0 +1,1 @@
+"""Which context may write a table's rows, and how the other one follows."""

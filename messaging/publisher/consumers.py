@@ -1,0 +1,145 @@
+"""The authority's register: which consumer gets which of its events, with which fields, and up to where it has everything.
+
+Its tokens are in `tokens`, its bootstrap grants in `grants`; their functions are here too, as `consumers.by_token`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce, Greatest
+from django.utils import timezone
+
+from messaging import settings
+from messaging.consumer import handlers
+from messaging.consumer.cache import declared_cache
+from messaging.errors import InvalidConsumer
+from messaging.events import contract
+from messaging.models import Consumer
+from messaging.publisher.grants import close_bootstrap, may_read, open_bootstrap
+from messaging.publisher.tokens import by_token, ensure_token, issue_token, keep_token, prolong_token, token_file
+
+__all__ = [
+    "by_token",
+    "close_bootstrap",
+    "ensure_token",
+    "issue_token",
+    "keep_token",
+    "may_read",
+    "must_be_published",
+    "needed",
+    "open_bootstrap",
+    "prolong_token",
+    "register_consumer",
+    "register_follower",
+    "registered",
+    "report_checkpoint",
+    "revoke_consumer",
+    "token_file",
+]
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
+LONGEST_STALENESS = timedelta(days=3650)
+
+
+def register_consumer(
+    *,
+    authority: str,
+    name: str,
+    types: Iterable[str],
+    fields: Iterable[str],
+    owners: Iterable[str] | None = None,
+    staleness: timedelta | None = None,
+) -> Consumer:
+    """Enter a consumer in the authority's register, or change its entry. Safe to repeat: token, grant and checkpoint stay.
+
+    `owners`: e-mail addresses that hear of repairs. `staleness`: how old its copy may be for its decisions. None leaves either as
+    it is. A new entry has no token yet, and may bootstrap until it succeeds. Raises `InvalidConsumer` for a name that no queue can
+    have, for types or fields that the authority doesn't publish, for what is no address, and for a bound below a second.
+    """
+    types, fields = sorted(set(types)), sorted(set(fields))
+    if not NAME.fullmatch(name):
+        raise InvalidConsumer(f"{name!r} can't be a consumer's name: small letters, digits and _, at most 50, a letter first.")
+    must_be_published(authority, types, fields)
+    values: dict[str, Any] = {"queue": name, "types": types, "fields": fields}
+    if owners is not None:
+        values["owners"] = _addresses(owners)
+    if staleness is not None:
+        if not timedelta(seconds=1) <= staleness <= LONGEST_STALENESS:
+            raise InvalidConsumer("The staleness bound is from 1s to 3650d.")
+        values["staleness_seconds"] = int(staleness.total_seconds())
+    consumer, _ = Consumer.objects.using(authority).update_or_create(name=name, defaults=values)
+    return consumer
+
+
+def register_follower(*, authority: str, name: str, feed: str, fields: Iterable[str]) -> Consumer:
+    """Enter a consumer that pulls one feed and gets no events: it has no queue. Safe to repeat: token, grant and checkpoint stay.
+
+    Raises `InvalidConsumer` where another entry of this name gets events already: one name is one place in the feed.
+    """
+    known = Consumer.objects.using(authority).filter(pk=name).first()
+    if known is not None and known.queue:
+        raise InvalidConsumer(f"{name} gets events of {authority}. Who follows a feed of it needs a name of its own.")
+    values = {"queue": "", "types": [], "feeds": [feed], "fields": sorted(set(fields))}
+    consumer, _ = Consumer.objects.using(authority).update_or_create(name=name, defaults=values)
+    return consumer
+
+
+def revoke_consumer(*, authority: str, name: str) -> bool:
+    """Take a consumer out of the register: it gets no more copies, and its token is unknown. False where it isn't there."""
+    deleted, _ = Consumer.objects.using(authority).filter(pk=name).delete()
+    return bool(deleted)
+
+
+def registered(authority: str) -> list[Consumer]:
+    """The authority's consumers, by name."""
+    return list(Consumer.objects.using(authority))
+
+
+def report_checkpoint(*, authority: str, name: str, checkpoint: int) -> bool:
+    """Note up to which position a consumer has applied everything. It only moves forward: a late report changes nothing but the
+    time of the last one. False where the consumer isn't registered."""
+    forward = Greatest(Coalesce(F("checkpoint"), Value(0)), Value(checkpoint))
+    return bool(Consumer.objects.using(authority).filter(pk=name).update(checkpoint=forward, reported_at=timezone.now()))
+
+
+def needed(consumer: str, authority: str) -> list[str]:
+    """The fields without which a consumer of this process can't read an authority's events or its feed; none where it runs
+    elsewhere."""
+    if consumer not in settings.contexts():
+        return []
+    readers = [handler.reads for wire, handler in handlers.table(consumer).items() if wire.startswith(f"{authority}.")]
+    cache = declared_cache(consumer, authority)
+    kept = set(cache.fields) if cache else set()
+    readers += [cache.reads] if cache else []
+    required = {field.alias or name for reads in readers for name, field in reads.model_fields.items() if field.is_required()}
+    return sorted(required | kept)
+
+
+def _addresses(owners: Iterable[str]) -> list[str]:
+    addresses = list(dict.fromkeys(owners))
+    for address in addresses:
+        try:
+            validate_email(address)
+        except ValidationError:
+            raise InvalidConsumer(f"{address!r} is no e-mail address.") from None
+    return addresses
+
+
+def must_be_published(authority: str, types: Sequence[str], fields: Sequence[str]) -> None:
+    """Raises `InvalidConsumer` for types and fields that the authority doesn't publish, and where there are none."""
+    contract.load_contracts(authority)
+    published = {wire: event for wire, event in contract.DomainEvent.registry.items() if event.source() == authority}
+    unknown = [wire for wire in types if wire not in published]
+    if unknown or not types:
+        what = f"{authority} publishes no {unknown[0]}" if unknown else "A consumer needs at least one event type"
+        raise InvalidConsumer(f"{what}. Its types: {', '.join(sorted(published)) or 'none'}.")
+    known = {name for wire in types for name in published[wire].model_fields}
+    strange = [name for name in fields if name not in known]
+    if strange or not fields:
+        what = f"These events have no field {strange[0]!r}" if strange else "A consumer needs at least one field"
+        raise InvalidConsumer(f"{what}. Their fields: {', '.join(sorted(known))}.")

@@ -1,0 +1,147 @@
+"""The outbox: an event is a row beside the change that it announces, in the same transaction, or it isn't there at all.
+
+The rows are django-outbox-pattern's `Published`, written with an explicit alias. Its own `@publish` and relay open their
+transaction on `default`, and a row in another database is not atomic with that; so they are never used. The pattern is described at
+https://microservices.io/patterns/data/transactional-outbox.html.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connections
+from django.utils import timezone
+from django_outbox_pattern.models import Published
+
+from messaging.database import wakeup
+from messaging.database.outbox_pattern import NEVER, WAITING
+from messaging.database.upsert import insert_new
+from messaging.errors import OutsideTransaction
+from messaging.events import tracing
+from messaging.events.contract import DomainEvent, envelope
+from messaging.events.ids import uuid7
+from messaging.events.limits import LARGEST_EVENT_BYTES
+from messaging.events.text import plural
+from messaging.ledger import ledger
+from messaging.models import Ledger
+from messaging.publisher.feed import declared_feed
+
+
+@dataclass(frozen=True)
+class Record:
+    """An event to record, and the id of the aggregate that it is about. `time`: when it happened, where that isn't now."""
+
+    event: DomainEvent
+    subject: uuid.UUID | int | str
+    time: datetime | None = None
+
+
+def record(event: DomainEvent, *, subject: uuid.UUID | int | str, using: str) -> Published:
+    """Record one event; see `record_many`."""
+    return record_many([Record(event, subject)], using=using)[0]
+
+
+def record_many(records: Sequence[Record], *, using: str, repair: bool = False) -> list[Published]:
+    """Record events beside the changes they announce: a few statements, however many there are.
+
+    `repair`: the envelopes say that the change is older than its event (`republish`).
+
+    Call it after the write, in the write's own transaction on the same alias. The ledger says which version each event
+    announces, and notes that it was announced. The relay is woken when the transaction commits.
+
+    Of an aggregate that is a tombstone, whatever its row holds by now, the event tells what the feed tells.
+
+    Raises `OutsideTransaction` where there is no transaction on `using`, `NothingToAnnounce` for an aggregate that was never
+    written, and `ValueError` for an event of another context or one that is too large to send.
+    """
+    connection = connections[using]
+    if not connection.in_atomic_block:
+        raise OutsideTransaction(
+            f"An event for {using!r} must be recorded in the transaction that writes the change: "
+            f"wrap both in `with transaction.atomic(using={using!r})`."
+        )
+    if not records:
+        return []
+    announced: dict[tuple[str, str], ledger.Announced] = {}
+    for aggregate in sorted({item.event.aggregate() for item in records}):
+        _must_belong(aggregate, using)
+        subjects = [str(item.subject) for item in records if item.event.aggregate() == aggregate]
+        for subject, entry in ledger.announce(using, aggregate, subjects).items():
+            announced[aggregate, subject] = entry
+    trace, now = tracing.current(), timezone.now()
+    rows = []
+    for item in records:
+        version, deleted, erased = announced[item.event.aggregate(), str(item.subject)]
+        rows.append(_row(_as_tombstone(item, using) if deleted else item, version, trace, now))
+        if deleted and not erased:
+            rows[-1].body["deleted"] = True
+    if repair:
+        for row in rows:
+            row.body["repair"] = True
+    # One statement, and the headers as they are: `save()` would rebuild them at every call.
+    # A microsecond apart, so that they leave in the order in which they were recorded.
+    values = [_values(row, now + timedelta(microseconds=number)) for number, row in enumerate(rows)]
+    insert_new(Published, values, key="id", using=using)
+    wakeup.wake(using)
+    return rows
+
+
+def erase_personal_data(*, aggregate: str, subject: uuid.UUID | int | str, fields: Sequence[str], using: str) -> int:
+    """Empty these texts in every event of an aggregate that is kept, whether it was sent or not; returns in how many. For an
+    erasure, in its transaction: what was told of a person before must not outlive it here. Looks at every event of that kind."""
+    rows = Published.objects.using(using).filter(destination__startswith=f"{aggregate}.", body__subject=str(subject))
+    found = [
+        row for row in rows.only("body") if isinstance(row.body.get("data"), dict)
+    ]  # others were written by hand, and aren't sent
+    for row in found:
+        row.body["data"].update(dict.fromkeys(row.body["data"].keys() & set(fields), ""))
+    Published.objects.using(using).bulk_update(found, ["body"], batch_size=500)
+    return len(found)
+
+
+def _values(row: Published, added: datetime) -> dict[str, Any]:
+    names = "id", "destination", "body", "expires_at", "retry", "status", "headers"
+    return {**{name: getattr(row, name) for name in names}, "added": added}
+
+
+def _must_belong(aggregate: str, using: str) -> None:
+    if aggregate.partition(".")[0] != using:
+        raise ValueError(f"{aggregate} events belong to another context than {using!r}: only the authority announces its facts.")
+
+
+def _as_tombstone(item: Record, using: str) -> Record:
+    """The event as it is told of an aggregate that is a tombstone. Its row may have been written again, past every service, and
+    hold data again; the feed doesn't tell those, and an event must not either."""
+    feed = declared_feed(using)
+    if feed is None or feed.label != item.event.aggregate() or feed.row_is_tombstone(item.event.model_dump()):
+        return item
+    entry = Ledger.objects.using(using).get(aggregate=feed.label, aggregate_id=str(item.subject))
+    return replace(item, event=feed.event(None, deleted=True, changed_at=entry.changed_at, first=False))
+
+
+def _row(item: Record, version: int, trace: tracing.Trace, now: datetime) -> Published:
+    event_id = uuid7()
+    body: dict[str, Any] = envelope(
+        item.event,
+        id=str(event_id),
+        subject=str(item.subject),
+        version=version,
+        time=item.time or now,
+        correlation=trace.correlation,
+        causation=trace.causation,
+    )
+    size = len(item.event.model_dump_json())
+    if size > LARGEST_EVENT_BYTES:
+        raise ValueError(
+            f"{item.event.wire} for {item.subject} has {plural(size, 'byte')}; an event may have {LARGEST_EVENT_BYTES:,}."
+        )
+    return Published(
+        id=event_id,
+        destination=item.event.wire,
+        body=body,
+        expires_at=NEVER,
+        status=WAITING,
+        headers={"dop-msg-id": str(event_id), "dop-correlation-id": trace.correlation},
+    )

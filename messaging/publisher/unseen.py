@@ -1,0 +1,119 @@
+"""Changes that no trigger saw: rows written while triggers were off, as in a restore that disables them or as a replica.
+
+The ledger is compared with the rows, and what the last event of a change says with what the row says. What differs gets a new
+version, as if it was written now. An event that retention has deleted can't be compared; a consumer's comparison finds that row.
+Nor can a row of the outbox that no relay would send, whatever somebody wrote there.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from types import ModuleType
+from typing import Any
+
+from django.db import connections, models
+from django.db.models.functions import Cast
+from django.utils import timezone
+from django_outbox_pattern.models import Published
+
+from messaging.database import engines
+from messaging.database.tracked import Tracked, literal
+from messaging.models import Ledger
+from messaging.publisher import payloads
+from messaging.publisher.feed import Feed
+
+BATCH_ROWS = 1000
+
+
+def enter(authority: str, feed: Feed) -> None:
+    """Enter all of them in the ledger. Safe to repeat, and beside writers."""
+    enter_rows(authority, feed)
+    for entry in _changed(authority, feed):
+        unmoved = Ledger.objects.using(authority).filter(pk=entry.pk, version=entry.version)
+        unmoved.update(version=entry.version + 1, position=None, changed_at=timezone.now())
+
+
+def unseen_ids(authority: str, feed: Feed) -> list[str]:
+    """Ids of the aggregates that `enter` would enter now. It only reads: SQLite has one lock for all who write."""
+    engine, tracked = engines.for_alias(authority), feed.tracked
+    with connections[authority].cursor() as cursor:
+        cursor.execute(_without_entry(tracked, engine))
+        ids = [str(row[1]) for row in cursor.fetchall()]
+        cursor.execute(f"SELECT aggregate_id FROM messaging_ledger WHERE id IN (SELECT id FROM ({_wrong(tracked, engine)}) AS t)")
+        ids += [str(row[0]) for row in cursor.fetchall()]
+    return ids + [entry.aggregate_id for entry in _changed(authority, feed)]
+
+
+def enter_rows(authority: str, feed: Feed) -> None:
+    """Enter rows without an entry, and entries that say another thing than their row: that it is there, or that it isn't. It looks
+    first, since SQLite locks writers out for as long as a statement looks that may write."""
+    engine, tracked = engines.for_alias(authority), feed.tracked
+    without_entry, wrong = _without_entry(tracked, engine), _wrong(tracked, engine)
+    with connections[authority].cursor() as cursor:
+        if _any(cursor, without_entry):
+            cursor.execute(f"""
+                INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
+                {without_entry} ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
+        if _any(cursor, wrong):
+            # A writer that came in between has moved the version, and counted its change itself.
+            cursor.execute(f"""
+                UPDATE messaging_ledger SET version = seen.version + 1, position = NULL, deleted = seen.deleted,
+                    erased = seen.erased, changed_at = {engine.NOW}
+                FROM ({wrong}) AS seen WHERE messaging_ledger.id = seen.id AND messaging_ledger.version = seen.version""")
+
+
+def _any(cursor: Any, query: str) -> bool:
+    cursor.execute(f"SELECT EXISTS ({query})")
+    return bool(cursor.fetchone()[0])
+
+
+def _without_entry(tracked: Tracked, engine: ModuleType) -> str:
+    label, spelled, erased = literal(tracked.label), engine.spelled(tracked, "t"), tracked.tombstone_sql("t", "false")
+    return f"""
+        SELECT {label}, {spelled}, 1, 0, {erased}, {erased}, {engine.NOW} FROM {tracked.quoted} t
+        WHERE NOT EXISTS (SELECT 1 FROM messaging_ledger l WHERE l.aggregate = {label} AND l.aggregate_id = {spelled})"""
+
+
+def _wrong(tracked: Tracked, engine: ModuleType) -> str:
+    erased = f"coalesce({tracked.tombstone_sql('t', 'false')}, false)"
+    gone = f'(t."{tracked.key_column}" IS NULL OR {erased})'
+    return f"""
+        SELECT l.id, l.version, {gone} AS deleted, {erased} AS erased FROM messaging_ledger l
+        LEFT JOIN {tracked.quoted} t ON {engine.matches(tracked, "t", "l.aggregate_id")}
+        WHERE l.aggregate = {literal(tracked.label)} AND NOT l.erased AND l.deleted <> {gone}"""
+
+
+def _changed(authority: str, feed: Feed) -> Iterator[Ledger]:
+    """Entries whose row says something else than the event of its present version."""
+    rows = Published.objects.using(authority).filter(destination__startswith=f"{feed.label}.")
+    texts = rows.annotate(text=Cast("body", models.TextField())).values_list("pk", "text")
+    newest_first = texts.order_by("-added", "-id").iterator(chunk_size=BATCH_ROWS)
+    while batch := list(islice(newest_first, BATCH_ROWS)):
+        sendable, _ = payloads.partition_sendable([(key, text, None) for key, text in batch])
+        last = {(found.event["subject"], found.event["aggregateversion"]): found.event["data"] for found in sendable}
+        entries = Ledger.objects.using(authority).filter(
+            aggregate=feed.label,
+            aggregate_id__in={subject for subject, _ in last},
+            announced_version=models.F("version"),
+            deleted=False,
+        )
+        for entry, row in _with_rows(authority, feed, list(entries)):
+            told = last.get((entry.aggregate_id, entry.version))
+            if told is not None and _differs(feed, row, told):
+                yield entry
+
+
+def _with_rows(authority: str, feed: Feed, entries: list[Ledger]) -> Iterator[tuple[Ledger, models.Model]]:
+    key = feed.tracked.key
+    rows = feed.model._base_manager.using(authority).in_bulk([key.to_python(entry.aggregate_id) for entry in entries])
+    for entry in entries:
+        row = rows.get(key.to_python(entry.aggregate_id))
+        if row is not None:
+            yield entry, row
+
+
+def _differs(feed: Feed, row: models.Model, told: Mapping[str, Any]) -> bool:
+    try:
+        facts = feed.facts(**{name: getattr(row, name) for name in feed.fields}).model_dump(mode="json")
+    except ValueError:
+        return True  # republish says why it can't be told
+    return any(name in told and told[name] != value for name, value in facts.items())

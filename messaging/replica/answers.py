@@ -1,0 +1,190 @@
+"""An authority's answers as a consumer reads them: within bounds of size and time, and by shapes.
+
+An answer is another program's, and may be cut, corrupt, endless or of a later release. So every key that is read has its rule here,
+and a key that isn't known is passed over.
+"""
+
+import http.client
+import io
+import socket
+import time
+import zlib
+from datetime import datetime
+from typing import Annotated, Any, Generic, NotRequired, TypeVar
+
+from pydantic import AfterValidator, FailFast, Field, TypeAdapter
+from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from messaging.errors import BodyTooLarge, TooManyParts
+from messaging.events.contract import LARGEST_INTEGER, MARK, WITHOUT_NUL, Moment
+
+#: Bytes of an answer, on the wire and unpacked.
+LARGEST_ANSWER_BYTES = 32 * 1024 * 1024
+#: Of one that is an error, or that has no more to tell than its frame.
+LARGEST_ERROR_BYTES = 64 * 1024
+#: Lists and objects in an answer, and commas. An empty list is three bytes of JSON, and hundreds once it is read.
+MOST_PARTS, MOST_COMMAS = 500_000, 2_000_000
+_PIECE_BYTES = 64 * 1024
+_UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+
+Facts = TypeVar("Facts")
+
+
+Id = Annotated[str, Field(pattern=_UUID)]
+Position = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
+Text = Annotated[str, Field(pattern=WITHOUT_NUL)]
+#: A time, as ISO 8601 in UTC.
+Time = Annotated[Moment, AfterValidator(datetime.isoformat)]
+
+
+class WireChange(TypedDict, Generic[Facts]):
+    """A change of the feed, with what is read of its data."""
+
+    id: Id
+    version: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
+    position: Position | None
+    time: Moment
+    announced: bool
+    deleted: bool
+    erased: NotRequired[bool]  # an authority of an earlier release doesn't tell one from the other
+    data: Facts
+
+
+class WireRecord(WireChange[dict[str, Any]]):
+    """The same, before its data is read."""
+
+
+class WirePage(TypedDict, Generic[Facts]):
+    """See `client.Page`."""
+
+    head: Position
+    next: Position
+    time: Time
+    results: Annotated[list[Facts], FailFast()]  # a list of all that is wrong with an answer may be larger than the answer
+    floor: NotRequired[Position]
+    mark: NotRequired[Annotated[str, Field(max_length=32, pattern=MARK)]]
+    refused: NotRequired[Annotated[list[Position], FailFast()]]
+    reported: NotRequired[Position | None]
+
+
+Row = tuple[Id, Position, str]
+
+
+class Listed(TypedDict):
+    """The answer to `rows`."""
+
+    rows: Annotated[list[Annotated[list[Row], FailFast()]], FailFast()]
+
+
+class WireFingerprints(TypedDict):
+    """The answer to `ranges`."""
+
+    fingerprints: Annotated[list[Annotated[list[str], FailFast()]], FailFast()]
+
+
+class Records(TypedDict):
+    """The answer to `ids`."""
+
+    records: Annotated[list[WireRecord], FailFast()]
+
+
+class WireRegistration(TypedDict):
+    """A consumer's own entry."""
+
+    queue: Text
+    owners: Annotated[list[Text], FailFast()]
+    grant: NotRequired[Annotated[str, Field(max_length=16, pattern=r"^[0-9a-f]*$")]]  # an earlier release tells none
+
+
+PAGE = TypeAdapter(WirePage[WireRecord])
+LISTED, MEASURED, RECORDS = TypeAdapter(Listed), TypeAdapter(WireFingerprints), TypeAdapter(Records)
+RECORD, REGISTRATION = TypeAdapter(WireRecord), TypeAdapter(WireRegistration)
+
+
+def whole(answer: Any) -> bytes:
+    """An answer's body as it came; raises `BodyTooLarge`."""
+    pieces, size = [], 0
+    for piece in answer.stream(_PIECE_BYTES, decode_content=False):
+        size += len(piece)
+        if size > LARGEST_ANSWER_BYTES:
+            raise BodyTooLarge(LARGEST_ANSWER_BYTES)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def plain(raw: bytes, encoding: str, largest: int) -> bytes:
+    """A body unpacked; raises `BodyTooLarge`, and `ValueError` for one that is cut, corrupt, or packed as it wasn't asked for."""
+    content = _unpacked(raw, encoding, largest)
+    if len(content) > largest:
+        raise BodyTooLarge(largest)
+    if content.count(b"[") + content.count(b"{") > MOST_PARTS or content.count(b",") > MOST_COMMAS:
+        raise TooManyParts
+    return content
+
+
+def _unpacked(raw: bytes, encoding: str, largest: int) -> bytes:
+    if encoding.lower() in ("", "identity"):
+        return raw
+    if encoding.lower() != "gzip":
+        raise ValueError("Only gzip was asked for.")
+    inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        content = inflater.decompress(raw, largest + 1)
+    except zlib.error:
+        raise ValueError("It is corrupt.") from None
+    if len(content) <= largest and (not inflater.eof or inflater.unused_data):
+        raise ValueError("It is cut, or has more behind its end.")
+    return content
+
+
+class _Hurried(io.RawIOBase):
+    """A connection's incoming bytes until a deadline. A timeout of the socket begins anew at every byte, so an authority that sends
+    one a second would be listened to for ever."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw, self._sock, self._patience = raw, sock, sock.gettimeout()
+        self._deadline = time.monotonic() + 2 * (self._patience or 0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._patience is not None:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._sock.settimeout(min(self._patience, left))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that may take twice as long in all, head and body, as its first byte."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = io.BufferedReader(_Hurried(self.fp.detach(), sock))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+POOLS = {"http": _Pool, "https": _SecurePool}

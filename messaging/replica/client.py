@@ -1,0 +1,253 @@
+"""A consumer's way to an authority's API: one connection, kept open, with the consumer's token."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import urllib3
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from messaging import settings
+from messaging.errors import AnswerTooLarge, BelowFloor, BodyTooLarge, Denied, NotNow, Unreachable
+from messaging.events.text import kind, printable
+from messaging.replica import answers
+
+#: Seconds to connect, and to wait for an answer beyond what a long poll asked for.
+CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
+#: Bytes of a fingerprint in an answer, at most.
+FINGERPRINT_BYTES = 100
+#: Seconds in all that an authority may say "later" to one question, before it counts as one that doesn't answer.
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the feed; `time` is the authority's, as ISO 8601. `results`: the changes, as they were read. `floor`: tombstones up
+    to this position may be gone; 0 where that wasn't asked. `mark`, `refused`, `reported`: see `history.Answer`."""
+
+    head: int
+    next: int
+    time: str
+    results: list[Any]
+    floor: int = 0
+    mark: str | None = None
+    refused: Sequence[int] = ()
+    reported: int | None = None
+
+
+class AuthorityClient:
+    """An authority's API, as one of its consumers sees it. Counts what crosses the wire: `bytes` (bodies) and `round_trips`.
+
+    `patience`: seconds until an answer begins, without what a long poll asked for. In all it may take twice as long, and have
+    `answers.LARGEST_ANSWER_BYTES`; past either it is `Unreachable`."""
+
+    def __init__(self, name: str, consumer: str, *, patience: float = ANSWER_SECONDS) -> None:
+        self.name, self.consumer, self.patience = name, consumer, patience
+        self.url, token = settings.api_url(name), settings.api_token(consumer, name)
+        self.bytes = self.round_trips = 0
+        self._most: int | None = None  # rows in a page, where larger pages were too large
+        self._pool = urllib3.PoolManager(
+            maxsize=2,
+            retries=False,
+            headers={"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"} if token else {"Accept-Encoding": "gzip"},
+        )
+        self._pool.pool_classes_by_scheme = answers.POOLS
+
+    def changes(
+        self,
+        since: int,
+        *,
+        limit: int = 1000,
+        until: int | None = None,
+        wait: int = 0,
+        read: Callable[[bytes], Any] = answers.PAGE.validate_json,
+        **report: Any,
+    ) -> Page:
+        """Changes behind a position. `read` makes a page of its JSON. `report`: checkpoint, live, grant; floor, the one that is
+        known; marks, the pairs that the copy has, as `history.pairs_to_show` tells them.
+
+        Raises `Unreachable`, `Denied`, `BelowFloor`.
+        """
+        wanted = limit
+        while True:
+            limit = min(wanted, self._most or wanted)
+            asked = {"since": since, "limit": limit, "until": until, "wait": wait or None, **report}
+            given = {name: value for name, value in asked.items() if value is not None}
+            try:
+                page = Page(**self._ask("GET", "changes/", given, wait=wait, read=read))
+            except AnswerTooLarge:
+                if limit == 1:
+                    raise
+                self._most = max(1, limit // 4)  # rows may be large
+            else:
+                if limit == self._most:
+                    self._most *= 2  # the next rows may be smaller
+                break
+        end = page.head if until is None else min(until, page.head)
+        if page.next > max(since, page.head) or page.next <= since < end:
+            raise Unreachable(
+                f"{self.name} answered a page behind position {since} that goes on at {page.next}, "
+                f"and says that it is at {page.head}."
+            )
+        return page
+
+    def fingerprints(self, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
+        """For each list of bounds the fingerprints between them."""
+        largest = answers.LARGEST_ERROR_BYTES + sum(map(len, ranges)) * FINGERPRINT_BYTES
+        found = self._ask("POST", "fingerprints/", {"ranges": ranges}, read=answers.MEASURED.validate_json, largest=largest)[
+            "fingerprints"
+        ]
+        if [len(texts) for texts in found] != [len(bounds) - 1 for bounds in ranges]:
+            raise Unreachable(f"{self.name} answered with other ranges than it was asked for.")
+        return list(found)
+
+    def rows(self, ranges: Sequence[Sequence[str]]) -> list[list[list[Any]]]:
+        """For each [from, to) its rows by id: (id, version, hash)."""
+        found = self._ask("POST", "fingerprints/", {"rows": ranges}, read=answers.LISTED.validate_json)["rows"]
+        if len(found) != len(ranges) or not all(_lies_in(between, rows) for between, rows in zip(ranges, found, strict=True)):
+            raise Unreachable(f"{self.name} answered with other ranges than it was asked for.")
+        return list(found)
+
+    def records(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The present state of these aggregates; unknown ones are left out."""
+        try:
+            found = self._ask("POST", "fingerprints/", {"ids": ids}, read=answers.RECORDS.validate_json)["records"]
+        except AnswerTooLarge:
+            if len(ids) == 1:
+                raise
+            half = len(ids) // 2
+            return self.records(ids[:half]) + self.records(ids[half:])
+        wanted = set(ids)
+        return [record for record in found if record["id"] in wanted]
+
+    def record(self, aggregate_id: str) -> dict[str, Any] | None:
+        """One aggregate; None where the authority doesn't know it."""
+        try:
+            found = dict(self._ask("GET", f"{aggregate_id}/", {}, read=answers.RECORD.validate_json))
+        except Denied as error:
+            if error.reason == "unknown_id":
+                return None
+            raise
+        if found["id"] != aggregate_id:
+            raise Unreachable(f"{self.name} answered with another record than it was asked for.")
+        return found
+
+    def registration(self) -> dict[str, Any]:
+        """The consumer's own entry in the register."""
+        return dict(self._ask("GET", "registration/", {}, read=answers.REGISTRATION.validate_json))
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        asked: Mapping[str, Any],
+        *,
+        read: Callable[[bytes], Any],
+        wait: int = 0,
+        largest: int | None = None,
+    ) -> Any:
+        """Asks again where the authority says when to (429), for `PATIENCE_SECONDS` in all. `largest`: bytes of it, unpacked;
+        None: `answers.LARGEST_ANSWER_BYTES`."""
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            status, headers, raw = self._answer(method, path, asked, wait)
+            pause = _retry_after(headers) if status == 429 else None
+            if pause is None or time.monotonic() + pause > ends:
+                return self._content(status, headers, raw, read, largest or answers.LARGEST_ANSWER_BYTES)
+            time.sleep(pause + random.uniform(0.0, 0.5))  # so that not all who were sent away come at once
+
+    def _answer(self, method: str, path: str, asked: Mapping[str, Any], wait: int) -> tuple[int, Mapping[str, str], bytes]:
+        url = f"{self.url}/api/{self.name}/{path}"
+        body = json.dumps(asked, separators=(",", ":")).encode() if method == "POST" else None
+        began = time.monotonic()
+        try:
+            answer = self._pool.request(
+                method,
+                url,
+                body=body,
+                fields=dict(asked) if method == "GET" else None,
+                headers={**self._pool.headers, "Content-Type": "application/json"} if body else None,
+                timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, self.patience), read=self.patience + wait),
+                preload_content=False,
+            )
+            raw = answers.whole(answer)
+            answer.release_conn()
+        except BodyTooLarge as error:
+            answer.close()
+            raise self._too_large(error) from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            late = time.monotonic() - began >= 2 * (self.patience + wait)
+            why = f"its answer takes longer than {2 * (self.patience + wait):g} s" if late else _brief(error)
+            raise Unreachable(f"{self.name} doesn't answer at {self.url}: {why}") from None
+        self.round_trips += 1
+        self.bytes += len(raw) + len(body or b"")
+        return answer.status, answer.headers, raw
+
+    def _too_large(self, error: BodyTooLarge) -> AnswerTooLarge:
+        return AnswerTooLarge(f"{self.name} at {self.url} answered with {error}.")
+
+    def _content(self, status: int, headers: Mapping[str, str], raw: bytes, read: Callable[[bytes], Any], largest: int) -> Any:
+        encoding = headers.get("Content-Encoding", "")
+        try:
+            plain = answers.plain(raw, encoding, largest if status == 200 else answers.LARGEST_ERROR_BYTES)
+            if status == 200:
+                return read(plain)
+            content = from_json(plain)
+        except BodyTooLarge as error:
+            if status == 200:
+                raise self._too_large(error) from None
+            raise Unreachable(f"{self.name} at {self.url} answered {status} with {error}.") from None
+        except ValidationError as error:
+            raise misread(self.name, error) from None
+        except ValueError:
+            raise Unreachable(f"{self.name} at {self.url} answered {status} with something that isn't JSON.") from None
+        known = content if isinstance(content, dict) else {}
+        detail = printable(str(known.get("detail") or content)[:300])
+        if status == 410:
+            raise BelowFloor(detail)
+        if status in (400, 401, 403, 404):
+            raise Denied(printable(str(known.get("reason", "bad_request"))[:50]), f"{self.name} refuses ({status}): {detail}")
+        if status == 503 and "detail" in known:
+            raise NotNow(f"{self.name} at {self.url} can't answer now ({status}): {detail}")
+        raise Unreachable(f"{self.name} at {self.url} answered {status}{' (too many requests)' if status == 429 else ''}.")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds: the header has them, or a time. None where it says nothing that can be read."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
+
+
+def misread(authority: str, error: ValidationError) -> Unreachable:
+    """What is wrong with an answer that isn't of its shape. The values stay out: they may be personal data."""
+    problems = error.errors(include_input=False, include_url=False, include_context=False)
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        return Unreachable(f"{authority} answered with something that isn't JSON.")
+    first = problems[0]
+    where = printable(".".join(map(str, first["loc"]))) or "the whole"
+    return Unreachable(f"{authority} answered with what this consumer can't read, at {where}: {first['msg']}.")
+
+
+def _lies_in(between: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+    """Whether rows are within [low, high) and in ascending order. Told the same rows again, a comparison would never end."""
+    low, high = between
+    ids = [key for key, *_ in rows]
+    return all(low <= key and (not high or key < high) for key in ids) and ids == sorted(set(ids))
+
+
+def _brief(error: BaseException) -> str:
+    reason = getattr(error, "reason", None) or error
+    return printable((str(reason).rpartition(": ")[2] or kind(reason))[:200])

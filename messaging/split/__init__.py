@@ -1,0 +1,1 @@
+"""Move a table's live rows to another owner, and back."""

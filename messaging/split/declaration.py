@@ -1,0 +1,152 @@
+"""A split as it is declared, and as it stands: the two sides, who owns the rows, who follows. Nothing here changes anything but a
+guard that a migration took away."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import AppConfig
+from django.db import connections
+
+from messaging import settings
+from messaging.consumer.cache import Cache, declared_cache
+from messaging.database.guard import Guard
+from messaging.errors import NoSplit
+from messaging.ledger import sequencer
+from messaging.models import Ledger, Ownership, Subscription
+from messaging.ownership import ownership
+from messaging.publisher.feed import Feed, declared_feed
+from messaging.replica import staleness
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two contexts of a split. `feed`: the feed that it shows the rows by while it owns them; `cache`: its rows as a
+    copy of the other side's feed."""
+
+    feed: str
+    guard: Guard
+    cache: Cache
+
+    @property
+    def context(self) -> str:
+        return self.guard.own
+
+
+@dataclass(frozen=True)
+class Split:
+    """`old`: where the rows were; `new`: where they belong."""
+
+    old: Side
+    new: Side
+
+    def other(self, side: Side) -> Side:
+        return self.new if side is self.old else self.old
+
+
+def split_of(context: str) -> Split:
+    """What `MESSAGING["SPLITS"]` declares for a context; raises `NoSplit`."""
+    filled_by = settings.splits().get(context)
+    if filled_by is None:
+        raise NoSplit(
+            f"Nothing is declared to move into {context}. MESSAGING['SPLITS'] names: {', '.join(settings.splits()) or 'nothing'}."
+        )
+    source = settings.alias(filled_by)
+    away = [name for name in (source, context) if name not in settings.contexts()]
+    if away:
+        raise NoSplit(f"A split needs both databases, and {' and '.join(away)} isn't in this process: run it with CONTEXTS unset.")
+    feeds, caches = (
+        (declared_feed(filled_by), declared_feed(context)),
+        (declared_cache(context, filled_by), declared_cache(source, context)),
+    )
+    if not (feeds[0] and feeds[1] and caches[0] and caches[1]):
+        raise NoSplit(f"Feeds and caches of both sides must be declared: {filled_by} and {context}, in MESSAGING.")
+    return Split(
+        old=Side(filled_by, _guard(feeds[0], source, context), caches[1]),
+        new=Side(context, _guard(feeds[1], context, source), caches[0]),
+    )
+
+
+def declared(using: str, label: str) -> Split | None:
+    """The split that a model of this database belongs to; None where there is none in this process."""
+    for context in settings.splits():
+        try:
+            split = split_of(context)
+        except NoSplit:
+            continue
+        if any((side.context, side.guard.label) == (using, label) for side in (split.old, split.new)):
+            return split
+    return None
+
+
+def _guard(feed: Feed, own: str, other: str) -> Guard:
+    return Guard(feed.label, feed.tracked.table, own, other)
+
+
+def owner(split: Split) -> Side | None:
+    """Who owns the rows; None where the split wasn't begun, or is just between the two (`recover`)."""
+    old, new = row(split.old), row(split.new)
+    if old is None or new is None or old.owner != new.owner:
+        return None
+    return split.old if old.owner == split.old.context else split.new
+
+
+def retired(split: Split) -> bool:
+    """Whether the split is over: the new context owns the rows and is asked no more."""
+    old = row(split.old)
+    return old is not None and old.owner == split.new.context and row(split.new) is None
+
+
+def row(side: Side) -> Ownership | None:
+    return ownership.ownership(side.context, side.guard.label)
+
+
+def rows_without_version(side: Side) -> int:
+    rows = side.cache.model._base_manager.using(side.context)
+    return int(rows.filter(**{side.cache.version: 0}).count())
+
+
+def standing(split: Split) -> dict[str, Any]:
+    """Who owns the rows, who follows, how far behind, and what the last comparison said."""
+    owning, rows = owner(split), [row(split.old), row(split.new)]
+    values: dict[str, Any] = {
+        "context": split.new.context,
+        "from": split.old.context,
+        "owner": None,
+        "state": "between",
+        "follower": None,
+    }
+    if retired(split):
+        return values | {"owner": split.new.context, "state": "retired"}
+    if None in rows:
+        return values | {"state": "not begun"}
+    if owning is None:
+        return values
+    follower = split.other(owning)
+    place = Subscription.objects.using(follower.context).filter(pk=owning.feed).first()
+    pending = Ledger.objects.using(owning.context).filter(position__isnull=True).count()
+    noted = row(follower)
+    return values | {
+        "owner": owning.context,
+        "state": "moving" if any(one and one.state == Ownership.State.MOVING for one in rows) else "settled",
+        "follower": follower.context,
+        "following": place.state if place else "new",
+        "lag": staleness.behind(place, sequencer.head(owning.context) + pending),
+        "verdict": noted.verdict if noted else "",
+        "verified_at": noted.verified_at if noted else None,
+        "began": rows_without_version(follower),
+    }
+
+
+def guard_after_migrate(app_config: AppConfig, using: str, **kwargs: object) -> None:
+    """After `migrate`: Django alters a SQLite table by making it anew, and its guard goes with the old one."""
+    if Ownership._meta.db_table not in connections[using].introspection.table_names():
+        return
+    for context in settings.splits():
+        try:
+            split = split_of(context)
+        except NoSplit:
+            continue
+        for side in (split.old, split.new):
+            known = row(side) if side.context == using else None
+            if known is not None and app_config.label in {using, "messaging"}:
+                ownership.guard(side.guard, known.owner)

@@ -1,0 +1,120 @@
+"""The hand-over of a split's rows: hold the owner's writers, let the other side catch up, compare, take the rows here and give them
+there. While it lasts nobody writes; so it does nothing that could have been done before."""
+
+import time
+from datetime import timedelta
+
+from django.db import OperationalError
+
+from messaging import failpoints
+from messaging.database import errors
+from messaging.errors import Differs, PauseTooShort
+from messaging.ledger import sequencer
+from messaging.models import Ledger, Subscription
+from messaging.ownership import ownership
+from messaging.publisher.feed import declared_feed
+from messaging.replica import drift, pull
+from messaging.replica.client import AuthorityClient
+from messaging.split.declaration import Side
+
+#: Seconds between two looks for a change that a lock keeps from getting its position.
+LOOK_SECONDS = 0.02
+#: Seconds that giving may wait at least, however short the rest of the pause is.
+SHORTEST_SECONDS = 1.0
+
+
+def hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> int:
+    """Make `receiver` the owner; returns for how many milliseconds writers were held. `since`: the giver's head when both sides
+    were last compared as a whole. Raises `PauseTooShort` and `Differs`."""
+    client = AuthorityClient(giver.feed, receiver.context)
+    started = time.monotonic()
+    ends = started + longest.total_seconds()
+    too_long = f"{giver.context}'s writers were let go after {longest.total_seconds():g} s"
+    try:
+        ownership.pause(giver.guard, longest)
+    except OperationalError as error:
+        raise PauseTooShort(
+            f"Writers in flight at {giver.context} took longer than {longest.total_seconds():g} s: {error}"
+        ) from None
+    try:
+        if not _stamped(giver, until=ends):
+            raise PauseTooShort(
+                f"A transaction at {giver.context} keeps a change out of the feed; {too_long}. Nothing has changed."
+            )
+        pull.catch_up(receiver.context, giver.feed, source="follow", client=client)
+        failpoints.reach("split.caught_up")
+        if not _same(giver, receiver, client, since):
+            raise Differs(differs(receiver, giver))
+        if not ownership.take(giver.guard):
+            raise PauseTooShort(f"Both sides weren't equal in time: {too_long}. Nothing has changed.")
+    except BaseException:
+        ownership.lift(giver.guard)
+        raise
+    finally:
+        client.close()
+    _give(giver, receiver, max(SHORTEST_SECONDS, ends - time.monotonic()))
+    held = round((time.monotonic() - started) * 1000)
+    ownership.settle(giver.guard)
+    _rest(receiver, giver)
+    return held
+
+
+def _stamped(giver: Side, *, until: float) -> bool:
+    """Wait until every change of the rows is in the giver's feed; False where the pause is over before.
+
+    The pause has seen the writers out, so no more of them come. But who locks a ledger entry without writing its row (`republish`,
+    `purge`) isn't a writer; and the sequencer passes over what is locked, though its change was committed long ago.
+    """
+    pending = Ledger.objects.using(giver.context).filter(aggregate=giver.guard.label, position=None)
+    while True:
+        sequencer.stamp_pending(giver.context)
+        if not pending.exists():
+            return True
+        if time.monotonic() >= until:
+            return False
+        time.sleep(LOOK_SECONDS)
+
+
+def _same(giver: Side, receiver: Side, client: AuthorityClient, since: int) -> bool:
+    """Whether both sides hold the same of all that changed since they were compared as a whole. All the rest was equal then, and a
+    guard has kept everybody off the copy. So the pause lasts as long as the last moment's changes take, whatever the table's size:
+    fingerprints of a million rows are seconds that nobody should be held for."""
+    feed = declared_feed(giver.feed)
+    while True:
+        page = client.changes(since, limit=pull.PAGE_ROWS)
+        own = drift.own_rows(receiver.context, receiver.cache, [record["id"] for record in page.results])
+        for record in page.results:
+            gone = record["deleted"] and feed is not None and not feed.keeps_gone
+            wanted = None if gone else drift.values_of(receiver.cache, record)
+            key = record["id"]
+            if drift.state_of(receiver.cache, key, own.get(key)) != drift.state_of(receiver.cache, key, wanted):
+                return False
+        if page.next >= page.head:
+            return True
+        since = page.next
+
+
+def _give(giver: Side, receiver: Side, seconds: float) -> None:
+    """Give what was taken. Where a transaction keeps the receiver's row locked for longer, nothing was given for certain, and the
+    rows go back: nobody could write them until that transaction ends. Raises `PauseTooShort` then."""
+    try:
+        ownership.give(receiver.guard, seconds)
+    except OperationalError as error:
+        if not errors.gave_up_waiting(error):
+            raise  # the connection broke, say: the other side may be the owner by now. `recover` looks
+        ownership.take_back(giver.guard)
+        raise PauseTooShort(
+            f"A transaction at {receiver.context} keeps the hand-over waiting. {giver.context} stays the owner: see who it is "
+            "(pg_stat_activity), and try again."
+        ) from error
+
+
+def _rest(receiver: Side, giver: Side) -> None:
+    """The receiver follows nobody any more. Its place in the giver's feed stays, for the way back."""
+    state = Subscription.State
+    Subscription.objects.using(receiver.context).filter(pk=giver.feed).update(state=state.PAUSED, behind_since=None)
+
+
+def differs(follower: Side, owning: Side) -> str:
+    what = f"reconcile {follower.context} --from {owning.feed}"
+    return f"{follower.context} doesn't hold what {owning.context} does, so {owning.context} stays the owner. What differs: {what}"

@@ -1,0 +1,1 @@
+"""The broker: queues, what a message looks like on the wire, and who signed it."""

@@ -1,0 +1,113 @@
+# kombu and amqp have no types.
+# mypy: disable-error-code="no-untyped-call,misc,no-any-return"
+"""kombu's AMQP transport, with a look at each message's frame before anything of it is opened (`messaging/transport/frames.py`).
+
+amqp reads the properties of a message where nobody can catch what goes wrong: a time beyond every calendar ends the worker, and the
+next one meets the same message. So properties that can't be read, and bodies that are larger than any of a relay's, are left out.
+"""
+
+from collections.abc import Callable
+from struct import pack, unpack_from
+from typing import Any
+
+from amqp import method_framing, spec
+from amqp.serialization import PROPERTY_CLASSES
+from kombu.transport import pyamqp
+
+from messaging.transport import frames
+
+#: AMQP's types of frames, and where a header's properties begin.
+METHOD, HEADER, BODY, PROPERTIES = 1, 2, 3, 12
+#: Properties that hold nothing but a content type: what `frames.objection` says of the message.
+UNREADABLE = pack(">H", 1 << 15) + b"\x0aunreadable"
+
+
+def frame_handler(connection: Any, callback: Any) -> Callable[[Any], bool]:
+    """amqp's handler of frames, which never sees those two."""
+    handle = method_framing.frame_handler(connection, callback)
+    oversized: dict[int, list[Any]] = {}  # channel to the size that its message has left, its header, and its first piece
+    queues: dict[int, str] = {}  # channel to the queue that its present message was in
+
+    def on_frame(frame: tuple[int, int, Any]) -> bool:
+        kind, channel, content = frame
+        if kind == METHOD and unpack_from(">HH", content) == spec.Basic.Deliver:
+            length = content[4]  # of the consumer's tag
+            queues[channel] = connection.channels[channel].queues.get(bytes(content[5 : 5 + length]).decode("utf-8", "replace"), "")
+        if kind == HEADER:
+            header = _readable(bytes(content))
+            size = _size(header)
+            if size > frames.LARGEST_FRAME_BYTES and frames.judged(queues.get(channel, "")):
+                oversized[channel] = [size, header, b""]
+                return False
+            return handle((kind, channel, header))
+        if kind == BODY and channel in oversized:
+            left = oversized[channel]
+            left[0] -= len(content)
+            left[2] = left[2] or bytes(content[: frames.KEPT_BYTES])
+            if left[0] > 0:
+                return False
+            _, header, piece = oversized.pop(channel)
+            handle((HEADER, channel, header[:4] + pack(">Q", len(piece)) + UNREADABLE))
+            return handle((BODY, channel, piece))
+        return handle(frame)
+
+    return on_frame
+
+
+def _size(header: bytes) -> int:
+    return int(unpack_from(">Q", header, 4)[0])
+
+
+def _readable(header: bytes) -> bytes:
+    """The header with its properties, or without them where they can't be read."""
+    try:
+        PROPERTY_CLASSES[spec.Basic.CLASS_ID](header, PROPERTIES)
+    except Exception:  # whatever somebody wrote there: struct.error, OverflowError, RecursionError, FrameSyntaxError …
+        return header[:PROPERTIES] + UNREADABLE
+    return header
+
+
+class Message(pyamqp.Message):
+    """A message that knows why it isn't to be opened."""
+
+    def __init__(self, msg: Any, channel: Any = None, **kwargs: Any) -> None:
+        properties = msg.properties
+        headers = properties.get("application_headers") or {}
+        self.queue: str = channel.queues.get(msg.delivery_info.get("consumer_tag"), "")
+        judged = frames.judged(self.queue)
+        self.refused = (
+            frames.objection(properties.get("content_type"), properties.get("content_encoding"), headers) if judged else ""
+        )
+        if self.refused:
+            properties["application_headers"] = {}  # kombu would decompress what is compressed
+        msg.body = bytes(msg.body or b"")  # an empty one is a text
+        super().__init__(msg, channel=channel, **kwargs)
+
+
+class Channel(pyamqp.Channel):
+    Message = Message
+
+    def __init__(self, connection: Any, channel_id: Any = None, auto_decode: bool = True, on_open: Any = None) -> None:
+        # Nor does amqp decode a body as the message wishes.
+        super().__init__(connection, channel_id, auto_decode=False, on_open=on_open)
+        #: By the tag of who takes from them.
+        self.queues: dict[str, str] = {}
+
+    def basic_consume(self, queue: str = "", consumer_tag: str = "", *args: Any, **kwargs: Any) -> Any:
+        self.queues[consumer_tag] = queue
+        return super().basic_consume(queue, consumer_tag, *args, **kwargs)
+
+
+class Connection(pyamqp.Connection):
+    Channel = Channel
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, frame_handler=frame_handler, **kwargs)
+
+
+class Transport(pyamqp.Transport):
+    Connection = Connection
+
+
+class SSLTransport(pyamqp.SSLTransport):
+    Connection = Connection

@@ -1,0 +1,338 @@
+# kombu and redis have no types that fit.
+# mypy: disable-error-code="no-untyped-call,misc,assignment,no-any-return,type-arg"
+"""kombu's Redis transport, without the moments in which it loses a message, opens what it shouldn't, or stops for good.
+
+kombu takes a message with BRPOP and notes it as unacknowledged afterwards; a worker that is killed in between takes the message
+with it, and the kill test in tests/delivery saw it happen. So here the message moves to a list of its own, in one step, and leaves
+that list when it is noted. What stays there longer than the visibility timeout goes back to the queue; a message that comes twice
+is nothing to the inbox.
+
+Each step is a script that first takes something away. Redis at its `maxmemory` refuses whatever may need memory, MULTI among it;
+but in a script only up to the first write (`scriptVerifyOOM` in its source), and to take away needs none. So a full broker is
+drained.
+
+A queue that isn't a context's has a host's messages, and kombu reads them its own way. Where one worker takes from both kinds, a
+host's come by the same scripts, and kombu still makes the message.
+"""
+
+import binascii
+import logging
+import uuid
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic, time
+from typing import Any
+
+from kombu.transport import redis, virtual
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import dumps, loads
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+from messaging import failpoints
+from messaging.transport import frames
+
+log = logging.getLogger(__name__)
+
+#: From the first of these queues that holds an item to its list of what is being fetched; of a context's that is too large only
+#: the beginning. Arguments: the most bytes, how many to keep, and for each queue whether that counts.
+TAKE = """
+for number = 1, #KEYS, 2 do
+    local item = redis.call('rpop', KEYS[number])
+    if item then
+        local size = #item
+        if size > tonumber(ARGV[1]) and ARGV[2 + (number + 1) / 2] == '1' then item = string.sub(item, 1, tonumber(ARGV[2])) end
+        redis.call('lpush', KEYS[number + 1], item)
+        return {KEYS[number], item, size}
+    end
+end
+"""
+#: From there to what is unacknowledged.
+NOTE = """
+redis.call('lrem', KEYS[1], 1, ARGV[1])
+redis.call('zadd', KEYS[2], ARGV[2], ARGV[3])
+redis.call('hset', KEYS[3], ARGV[3], ARGV[4])
+"""
+ACKNOWLEDGE = "redis.call('zrem', KEYS[1], ARGV[1]) redis.call('hdel', KEYS[2], ARGV[1])"
+#: Put back to a queue what is unacknowledged, or is being fetched, unless somebody else just did: one step, so that a crash can't
+#: come between.
+RESTORE = """
+redis.call('zrem', KEYS[1], ARGV[1])
+if redis.call('hdel', KEYS[2], ARGV[1]) == 1 then redis.call(ARGV[2], KEYS[3], ARGV[3]) end
+"""
+GIVE_BACK = "if redis.call('lrem', KEYS[1], 1, ARGV[1]) == 1 then redis.call('rpush', KEYS[2], ARGV[1]) end"
+
+#: A key that nobody writes. To read it waits, on a server that takes nothing too.
+REST = "contexts.rest"
+#: Milliseconds of such a wait: where several queues are asked, and where the broker is full or refuses.
+BETWEEN_MILLISECONDS, LONGER_MILLISECONDS = 100, 500
+#: Seconds. An answer that says "nothing" earlier than this didn't wait: Redis is full.
+SOON_SECONDS = 0.1
+#: Lists and entries in a frame. Ours have a few dozen; a list costs a hundred times what it takes in JSON.
+MOST_PARTS = 10_000
+
+
+def _fetching(queue: str) -> str:
+    return f"{queue}.fetching"
+
+
+def _payload(item: bytes, size: int, queue: str) -> dict[str, Any]:
+    """What kombu makes a message of: all of it from us, but for a body, headers and two names that are as a relay writes them.
+
+    Anything else becomes a message that is `refused` with a reason, for `worker.ParkingConsumer` to park. kombu would raise, which
+    ends the worker, and the item would meet the next one; or take the sender's word for where a message is from, and how it is
+    opened.
+    """
+    found, refused = _read(item, size)
+    kept = {} if refused else found
+    payload = {
+        "body": found["body"] if "refused" in found else item[: frames.KEPT_BYTES].decode("utf-8", "backslashreplace"),
+        "content-type": frames.CONTENT_TYPE,
+        "content-encoding": frames.CONTENT_ENCODING,
+        "headers": {},
+        **{name: kept[name] for name in ("body", "headers") if name in kept},
+        "properties": {
+            "delivery_tag": str(uuid.uuid4()),
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "body_encoding": None if refused else "base64",
+            "priority": 0,
+        },
+    }
+    if not refused and isinstance(found["properties"].get("correlation_id"), str):
+        payload["properties"]["correlation_id"] = found["properties"]["correlation_id"]
+    return {**payload, "refused": refused} if refused else payload
+
+
+def _read(item: bytes, size: int) -> tuple[dict[str, Any], str]:
+    """A frame, and why it isn't opened."""
+    if size > frames.LARGEST_FRAME_BYTES:
+        return {}, frames.frame_too_large(size)
+    if item.count(b"[") + item.count(b"{") + item.count(b",") > MOST_PARTS:
+        return {}, "Not opened: its frame has more parts than any of ours."
+    try:
+        found = loads(bytes_to_str(item))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return {}, "Not opened: it is no frame of kombu's."
+    if not isinstance(found, dict):
+        return {}, "Not opened: it is no frame of kombu's."
+    if isinstance(found.get("refused"), str) and isinstance(found.get("body"), str):
+        return found, found["refused"]  # one that couldn't be parked, and comes again
+    properties = found.get("properties")
+    if not isinstance(properties, dict):
+        return {}, "Not opened: it is no frame of kombu's."
+    if properties.get("body_encoding") != "base64":
+        return {}, "Not opened: its body isn't in base64."
+    reason = frames.objection(found.get("content-type"), found.get("content-encoding"), found.get("headers"))
+    if reason:
+        return {}, reason
+    try:
+        b64decode(found["body"], validate=True)
+    except (KeyError, TypeError, ValueError, binascii.Error):
+        return {}, "Not opened: its body isn't in base64."
+    return found, ""
+
+
+class Message(virtual.Message):
+    """A message that knows why it isn't to be opened."""
+
+    def __init__(self, payload: dict[str, Any], channel: Any = None, **kwargs: Any) -> None:
+        self.refused: str = payload.get("refused", "")
+        self.queue: str = payload.get("queue", "")
+        super().__init__(payload, channel=channel, **kwargs)
+
+
+class QoS(redis.QoS):
+    """Where the broker goes between work and acknowledgement, Celery logs it and goes on. But kombu still counts the message as in
+    hand; and where one may be in hand it never asks for another, so it never notices that its connection is dead. Not counted any
+    more, it asks, and connects anew. Where the broker still has the message, it comes again."""
+
+    def append(self, message: Any, delivery_tag: Any) -> None:
+        if self.channel.fetched is None:
+            return super().append(message, delivery_tag)
+        queue, item = self.channel.fetched
+        noted = dumps([message._raw, "", queue])
+        with self.channel.conn_or_acquire() as client:
+            keys = _fetching(queue), self.unacked_index_key, self.unacked_key
+            client.eval(NOTE, len(keys), *keys, item, time(), delivery_tag, noted)
+        virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: Any) -> None:
+        with self._letting_go(delivery_tag), self.channel.conn_or_acquire() as client:
+            client.eval(ACKNOWLEDGE, 2, self.unacked_index_key, self.unacked_key, delivery_tag)
+        virtual.QoS.ack(self, delivery_tag)
+
+    def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
+        if not requeue:
+            return self.ack(delivery_tag)
+        with self._letting_go(delivery_tag):
+            self.restore_by_tag(delivery_tag, leftmost=True)
+        virtual.QoS.ack(self, delivery_tag)
+
+    @contextmanager
+    def _letting_go(self, delivery_tag: Any) -> Iterator[None]:
+        try:
+            with _refusals_as_outage():
+                yield
+        except self.channel.connection_errors:
+            virtual.QoS.ack(self, delivery_tag)
+            raise
+
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        with self.channel.conn_or_acquire(client) as connected:
+            noted = connected.hget(self.unacked_key, tag)
+            if _has_exchange(noted):
+                return super().restore_by_tag(tag, connected, leftmost)
+            item, queue = _noted(noted, self.channel.active_queues)
+            keys = self.unacked_index_key, self.unacked_key, queue
+            connected.eval(RESTORE, len(keys), *keys, tag, "lpush" if leftmost else "rpush", item)
+
+    def restore_visible(self, start: int = 0, num: int | None = 10, interval: int = 10) -> None:
+        """Put back what workers took and never acknowledged. A server that refuses gets asked again, a second later."""
+        try:
+            with self.channel.conn_or_acquire() as client:
+                overdue = time() - self.visibility_timeout
+                for tag in client.zrange(self.unacked_index_key, 0, overdue, byscore=True, offset=start, num=num or -1):
+                    self.restore_by_tag(tag, client)
+            self.channel.give_back_stale()
+        except ResponseError as error:
+            self.channel.say(error)
+
+
+def _noted(noted: bytes | None, queues: Any) -> tuple[Any, str]:
+    """What to put back, and where. Nobody but workers writes there; what they didn't is parked by them."""
+    try:
+        payload, _, queue = loads(bytes_to_str(noted or b"null"))
+        payload["headers"]["redelivered"] = payload["properties"]["delivery_info"]["redelivered"] = True
+        return dumps(payload), str(queue)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return noted or b"", next(iter(queues), "")
+
+
+def _has_exchange(noted: bytes | None) -> bool:
+    """Say if kombu noted a message, as it does from a host's queue: it goes back by the exchange that it came from."""
+    try:
+        return bool(loads(bytes_to_str(noted or b"null"))[1])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return False
+
+
+@contextmanager
+def _refusals_as_outage() -> Iterator[None]:
+    """A server that was demoted, or can't write to its disk, is as good as away: Celery knows what to do then."""
+    try:
+        yield
+    except ResponseError as error:
+        raise RedisConnectionError(str(error)) from error
+
+
+class Channel(redis.Channel):
+    QoS = QoS
+    Message = Message
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._taking: tuple[str, ...] = ()
+        self._resting = False
+        self._said = ""
+        #: The item that becomes a message, and its queue.
+        self.fetched: tuple[str, bytes] | None = None
+        self._seen: dict[tuple[str, bytes], float] = {}
+        super().__init__(*args, **kwargs)
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if not any(map(frames.judged, queues)) or self.global_keyprefix:
+            self._taking = ()
+            super()._brpop_start(**({} if timeout is None else {"timeout": timeout}))
+            return
+        self._taking = tuple(key for queue in queues for key in self._keys(queue))
+        connection = self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        wait: tuple[Any, ...] = ("BLMOVE", queues[0], queues[0], "RIGHT", "RIGHT", timeout or self.brpop_timeout or 0)
+        if self._resting or len(self._taking) > 1:
+            wait = ("XREAD", "BLOCK", LONGER_MILLISECONDS if self._resting else BETWEEN_MILLISECONDS, "STREAMS", REST, "$")
+        keys = [key for taken in self._taking for key in (taken, _fetching(taken))]
+        bounded = [int(frames.judged(self._queue(key))) for key in self._taking]
+        take = "EVAL", TAKE, len(keys), *keys, frames.LARGEST_FRAME_BYTES, frames.KEPT_BYTES, *bounded
+        # To move an item to where it is waits for one, and its answer, which nobody wants, may be as large as somebody made the
+        # item. A full server refuses it at once, and that isn't heard either: what follows takes from there too.
+        connection.send_packed_command(connection.pack_commands([("CLIENT", "REPLY", "SKIP"), wait, take]))
+
+    def _brpop_read(self, **options: Any) -> bool:
+        queues, self._taking = self._taking, ()
+        if not queues:
+            return bool(super()._brpop_read(**options))
+        try:
+            taken = self._answer(**options)
+            if not taken:
+                self._resting = monotonic() - (self._brpop_sent_at or 0.0) < SOON_SECONDS
+                raise redis.Empty()
+            self._resting = False
+            key, item, size = bytes_to_str(taken[0]), taken[1], int(taken[2])
+            failpoints.reach("redis.fetched")
+            queue = self._queue(key)
+            self._queue_cycle.rotate(queue)
+            self.fetched = key, item
+            payload = _payload(item, size, queue) if frames.judged(queue) else loads(bytes_to_str(item))
+            self.connection._deliver(payload, queue)  # notes it as unacknowledged
+            return True
+        except ResponseError as error:
+            self.say(error)
+            self.client.connection.disconnect()  # another server may be the one by now
+            self._resting = True
+            raise redis.Empty() from error
+        finally:
+            self._in_poll, self.fetched = None, None
+            self._flush_brpop_reauth()
+
+    def _keys(self, queue: str) -> list[str]:
+        """The lists of a queue: a host's messages have priorities, each a list of its own."""
+        return [queue] if frames.judged(queue) else [self._q_for_pri(queue, step) for step in self.priority_steps]
+
+    def _queue(self, key: str) -> str:
+        return key.rsplit(self.sep, 1)[0]
+
+    def _answer(self, **options: Any) -> Any:
+        try:
+            answer = self.client.parse_response(self.client.connection, "EVAL", **options)
+        except self.connection_errors:
+            self.client.connection.disconnect()
+            raise
+        if self._said:
+            log.info("the broker takes again what is sent to it")
+            self._said = ""
+        return answer
+
+    def say(self, error: ResponseError) -> None:
+        """Say why the broker refuses, once until it doesn't."""
+        if not self._said:
+            log.warning("the broker refuses, asking until it doesn't: %s", error)
+        self._said = str(error)
+
+    def give_back_stale(self) -> None:
+        """Return to its queue what a killed worker fetched and never noted."""
+        now, present = monotonic(), {}
+        with self.conn_or_acquire() as client:
+            for key in [key for queue in self.active_queues for key in self._keys(queue)]:
+                for item in client.lrange(_fetching(key), 0, -1):
+                    present[key, item] = self._seen.get((key, item), now)
+                    if now - present[key, item] >= self.visibility_timeout:
+                        client.eval(GIVE_BACK, 2, _fetching(key), key, item)
+        self._seen = present
+
+
+class Transport(redis.Transport):
+    Channel = Channel
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        """With the queue that it was in; a sender writes any routing key."""
+        super()._deliver({**message, "queue": queue}, queue)
+
+
+class SentinelChannel(Channel, redis.SentinelChannel):
+    pass
+
+
+class SentinelTransport(Transport):
+    default_port = redis.SentinelTransport.default_port
+    Channel = SentinelChannel

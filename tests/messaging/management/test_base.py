@@ -1,0 +1,133 @@
+"""What all commands share: durations, databases that are away, and how a refusal is printed."""
+
+import re
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db import DatabaseError, connections
+from django.db.utils import ConnectionHandler
+
+from config.env import ROOT
+from messaging.management import base
+from tests.running import surroundings
+
+CLASS_FIRST = re.compile(r"^(WrongUsage|Refused|Found|\w+Error): ", re.MULTILINE)
+
+
+def manage(folder, *words):
+    """A command as a person types it, on an empty folder."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *words], cwd=ROOT, env=surroundings(folder), capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("90s", timedelta(seconds=90)),
+        ("15m", timedelta(minutes=15)),
+        (" 1h ", timedelta(hours=1)),
+        ("30d", timedelta(days=30)),
+        ("0s", timedelta(0)),
+        ("36500d", timedelta(days=36500)),
+    ],
+)
+def test_durations(text, value):
+    assert base.duration(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "15", "m", "-1h", "1.5h", "1 h", "1w", "1h30m", "36501d", "999999999d", "9" * 50 + "s"])
+def test_what_is_no_duration(text):
+    with pytest.raises(base.WrongUsage) as refused:
+        base.duration(text)
+    assert refused.value.returncode == 2
+
+
+def test_a_lifetime_is_more_than_none():
+    assert base.lifetime("1s") == timedelta(seconds=1)
+    with pytest.raises(base.WrongUsage, match="over at once"):
+        base.lifetime("0d")
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+@pytest.mark.parametrize("statement", ["SELECT 1 FROM nowhere", "SELECT nonsense FROM messaging_consumer"])
+def test_a_database_without_its_tables_is_refused_in_a_sentence(statement):
+    with pytest.raises(base.Refused) as refused, base.database_errors_as_refusals("users"), connections["users"].cursor() as cursor:
+        cursor.execute(statement)
+    assert refused.value.returncode == 3
+    assert str(refused.value).startswith("The database of users can't be used: ")
+    assert "migrate --database users" in str(refused.value)
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+def test_a_database_that_is_away_is_named():
+    away = dict(connections["billing"].settings_dict)
+    if connections["billing"].vendor == "postgresql":
+        away |= {"HOST": "127.0.0.1", "PORT": "1"}
+    else:
+        away |= {"NAME": "/nowhere/at/all.sqlite3"}
+    connection = ConnectionHandler({"default": away, "billing": away})["billing"]
+    real = connections["billing"]
+    connections["billing"] = connection
+    try:
+        with pytest.raises(base.Refused) as refused, base.database_errors_as_refusals("users", "billing"):
+            connections["billing"].ensure_connection()
+    finally:
+        connections["billing"] = real
+    assert refused.value.returncode == 3
+    assert str(refused.value).startswith("The database of billing can't be used: ")
+    assert str(refused.value).endswith("Start it, and try again.")
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+def test_a_wrong_statement_stays_a_bug():
+    with (
+        pytest.raises(DatabaseError, match="syntax error"),
+        base.database_errors_as_refusals("users"),
+        connections["users"].cursor() as cursor,
+    ):
+        cursor.execute("SELEKT 1")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("tour --chapter 99", 2, "There is no chapter 99. There are: "),
+        ("tour --yes", 3, "The system isn't running. Start it: make run, or python manage.py runserver, in another terminal."),
+        ("catch_up nowhere --from users", 2, "'nowhere' is not a context of this process. Here: "),
+        ("check --database users", 3, "The database of users has no tables yet, "),
+        ("seed --users 1", 3, "The database of users can't be used: "),
+    ],
+)
+def test_a_command_line_that_is_refused_gets_a_sentence_and_its_exit_code(tmp_path, words, code, said):
+    done = manage(tmp_path, *words.split())
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith(said), done.stderr
+    assert not CLASS_FIRST.search(done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_traceback_shows_where_a_refusal_comes_from(tmp_path):
+    done = manage(tmp_path, "tour", "--chapter", "99", "--traceback")
+    assert "Traceback" in done.stderr
+    assert "messaging.management.base.WrongUsage: There is no chapter 99." in done.stderr
+
+
+def test_a_call_from_code_raises():
+    with pytest.raises(base.WrongUsage) as refused:
+        call_command("tour", chapter=99)
+    assert refused.value.returncode == 2
+
+
+def test_what_is_refused_inside_of_another_command_is_said_by_the_outer_one(capsys):
+    class Outer(base.Command):
+        def handle(self, *args, **options):
+            call_command("tour", chapter=99)
+
+    with pytest.raises(SystemExit) as ended:
+        Outer().run_from_argv(["manage.py", "outer"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("There is no chapter 99.")

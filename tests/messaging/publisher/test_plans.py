@@ -1,0 +1,54 @@
+"""A round of sequencer and relay reads what waits, and not what is there: also right after a burst, when the planner's statistics
+say that everything waits."""
+
+import pytest
+from django.db import connections, transaction
+from django_outbox_pattern.models import Published
+
+from messaging.database import engines
+from messaging.ledger import sequencer
+from messaging.publisher import relay
+from users.models import User
+from users.seeding import demo_users, save
+from users.services import user_change_email
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+    pytest.mark.skipif("connections['users'].vendor != 'postgresql'", reason="SQLite plans by fixed rules, whatever waits"),
+]
+MANY = 3000
+
+
+@pytest.fixture
+def after_a_burst():
+    """Everything was stamped and sent since the tables were analysed."""
+    save(demo_users(MANY), with_events=True)
+    with connections["users"].cursor() as cursor:
+        cursor.execute("ANALYZE published, messaging_ledger")
+    assert sequencer.stamp_pending("users") == MANY
+    engine = engines.for_alias("users")
+    with transaction.atomic(using="users"):
+        assert len(engine.claim("users", MANY)) == MANY
+    assert not Published.objects.using("users").filter(status=1).exists()
+    return engine
+
+
+def rows_read():
+    """Rows of ledger and outbox that this connection has read, by whatever way, and hasn't yet reported (which it does between
+    transactions)."""
+    with connections["users"].cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables "
+            "WHERE relname IN ('messaging_ledger', 'published')"
+        )
+        return dict(cursor.fetchall())
+
+
+def test_one_event_after_a_burst_costs_a_few_rows(after_a_burst):
+    user_change_email(user_id=User.objects.using("users").earliest("id").pk, email="new@example.org")
+    with transaction.atomic(using="users"):
+        before = rows_read()
+        assert after_a_burst.stamp("users", sequencer.BATCH_ROWS) == 1
+        assert len(after_a_burst.claim("users", relay.BATCH_ROWS)) == 1
+        read = {table: rows - before.get(table, 0) for table, rows in rows_read().items()}
+    assert max(read.values()) < 20, read

@@ -1,0 +1,228 @@
+"""Tending: one look at a context's copies."""
+
+from collections import deque
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from billing.models import CachedUser
+from messaging.consumer import checkpoints
+from messaging.database import locks
+from messaging.ledger import sequencer
+from messaging.models import Consumer, Incident, Subscription
+from messaging.publisher import grants
+from messaging.replica import pull, sync
+from messaging.replica.client import AuthorityClient
+from messaging.replica.sync import Tending
+from tests.commands.calling import call
+from users.models import User
+from users.seeding import demo_users, save
+from users.services import user_suspend
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+
+
+@pytest.fixture
+def live(api):
+    save(demo_users(5), with_events=False)
+    pull.catch_up("billing", "users")
+    Subscription.objects.using("billing").update(state="live", heartbeat_at=timezone.now())
+    return Tending("billing")
+
+
+def subscription():
+    return Subscription.objects.using("billing").get(pk="users")
+
+
+def test_a_hole_is_left_alone_until_its_event_had_time_to_come(live):
+    User.objects.using("users").all().update(status="suspended")
+    Subscription.objects.using("billing").update(head=10, behind_since=timezone.now())
+    live.look()
+    assert subscription().checkpoint == 5
+    Subscription.objects.using("billing").update(behind_since=timezone.now() - timedelta(seconds=sync.GRACE_SECONDS + 1))
+    live.look()
+    assert subscription().checkpoint == 10
+    assert set(CachedUser.objects.using("billing").values_list("status", flat=True)) == {"suspended"}
+
+
+def test_holes_are_filled_in_one_look_and_each_for_just_its_range(live, monkeypatch):
+    asked = []
+    changes = AuthorityClient.changes
+
+    def watched(asking, since, **options):
+        asked.append((since, options.get("until")))
+        return changes(asking, since, **options)
+
+    monkeypatch.setattr(AuthorityClient, "changes", watched)
+    monkeypatch.setattr(sync, "REPORT_SECONDS", float("inf"))
+    for status in ("suspended", "active", "suspended"):  # only what was last is told: positions 16 to 20
+        User.objects.using("users").all().update(status=status)
+        sequencer.stamp_pending("users")
+    beyond = [[8, 8], [11, 12], [17, 17]]
+    Subscription.objects.using("billing").update(head=20, ahead=beyond, behind_since=timezone.now())
+    live.look()
+    assert asked == []  # their events may still come, and so may what follows
+    watch = live._watches["users"]
+    watch.arrived = deque((at - sync.GRACE_SECONDS, position) for at, position in watch.arrived)
+    live.look()
+    assert asked == [(5, 7), (8, 10), (12, 16)]
+    assert (subscription().checkpoint, subscription().ahead) == (17, [])
+
+
+def test_an_authority_that_lacks_what_arrived_does_not_hold_the_look(live):
+    """Set back to a backup, it has nothing to fill a hole with."""
+    Subscription.objects.using("billing").update(
+        head=90, ahead=[[80, 80], [90, 90]], behind_since=timezone.now() - timedelta(seconds=sync.GRACE_SECONDS + 1)
+    )
+    live.look()
+    watch = live._watches["users"]
+    watch.arrived = deque((at - sync.GRACE_SECONDS, position) for at, position in watch.arrived)
+    live.look()
+    assert subscription().ahead == [[80, 80], [90, 90]]
+
+
+def test_without_a_heartbeat_the_feed_is_followed(live):
+    User.objects.using("users").all().update(status="suspended")
+    Subscription.objects.using("billing").update(heartbeat_at=timezone.now() - timedelta(seconds=sync.SILENCE_SECONDS + 1))
+    live.look()
+    assert subscription().checkpoint == 10
+
+
+@pytest.mark.parametrize("name", ["behind_since", "heartbeat_at"])
+def test_a_time_that_a_wrong_clock_noted_is_not_waited_for(live, name):
+    """A worker's clock was an hour ahead, and has been set back: the copy must not stay behind for that hour."""
+    User.objects.using("users").all().update(status="suspended")
+    Subscription.objects.using("billing").update(head=10, **{name: timezone.now() + timedelta(hours=1)})
+    live.look()
+    assert subscription().checkpoint == 10
+
+
+def test_what_is_new_waits_for_its_bootstrap(live):
+    CachedUser.objects.using("billing").all().delete()
+    Subscription.objects.using("billing").update(state="new", checkpoint=0, heartbeat_at=None)
+    live.look()
+    assert not CachedUser.objects.using("billing").exists()
+    assert subscription().state == "new"
+
+
+def test_a_bootstrap_that_nobody_runs_any_more_is_told_once(live, caplog):
+    """It was killed; or billing was set back to a backup that was taken amid it, and nobody remembers."""
+    said = "bootstrap billing --from users"
+    Subscription.objects.using("billing").update(state="bootstrapping", bootstrap_head=5)
+    with locks.exclusive("billing", "bootstrap-users"):
+        live.look()
+    assert said not in caplog.text
+    live.look()
+    live.look()
+    assert caplog.text.count(said) == 1
+    assert subscription().state == "bootstrapping"
+
+
+def test_a_copy_that_events_filled_from_the_first_on_is_live(live):
+    grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
+    Subscription.objects.using("billing").update(state="new")
+    live.look()
+    assert subscription().state == "live"
+    assert grants.grant(Consumer.objects.using("users").get(pk="billing")) == "closed"
+
+
+def test_that_it_is_live_is_told_once_and_a_grant_opened_since_stays_open(live):
+    def consumer():
+        return Consumer.objects.using("users").get(pk="billing")
+
+    assert grants.grant(consumer()) == "open"  # whoever ended the bootstrap died before it could say so
+    live.look()
+    assert grants.grant(consumer()) == "closed"
+    grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
+    Consumer.objects.using("users").update(grant="")  # an authority of an earlier release takes each report for any grant's
+    user_suspend(user_id=User.objects.using("users").earliest("id").pk, reason="fraud")
+    pull.catch_up("billing", "users")
+    watch = live._watches["users"]
+    for state in ("live", "unreachable"):  # as it goes on, and as it comes back
+        Subscription.objects.using("billing").update(state=state)
+        watch.reported = 0.0
+        live.look()
+    assert consumer().checkpoint == 6  # both reports came
+    assert grants.grant(consumer()) == "open"
+    Subscription.objects.using("billing").update(bootstrap_head=6)
+    live.look()
+    Subscription.objects.using("billing").update(bootstrap_head=None)
+    watch.reported = 0.0
+    live.look()
+    assert grants.grant(consumer()) == "closed"  # the next bootstrap is told again
+
+
+def test_a_cache_that_cannot_take_what_comes_does_not_end_the_tending(live, monkeypatch, caplog):
+    User.objects.using("users").all().update(status="suspended")
+    Subscription.objects.using("billing").update(heartbeat_at=None)
+
+    def broken(*arguments, **options):
+        raise ValueError("a bug in the cache's own code")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("billing.caches.upsert_newer", broken)
+        live.look()
+    assert "can't be tended now" in caplog.text
+    assert subscription().checkpoint == 5
+    live._watches["users"].quiet_until = 0.0
+    live.look()
+    assert subscription().checkpoint == 10
+
+
+def test_an_authority_that_was_set_back_is_an_incident_until_a_comparison_has_found_both_equal(live):
+    Subscription.objects.using("billing").update(checkpoint=8, head=8)
+    CachedUser.objects.using("billing").filter(pk=CachedUser.objects.using("billing").order_by("pk")[0].pk).update(
+        status="suspended"
+    )
+    live.look()
+    incident = Incident.objects.using("billing").get(kind="restored", closed_at=None)
+    assert incident.summary == "users was set back: it is at position 5, and this copy has it up to 8."
+    assert incident.summary in call("status").out
+    watch = live._watches["users"]
+    for reported in (0.0, 0.0):  # once more, and it is the same one
+        watch.reported = reported
+        live.look()
+    assert Incident.objects.using("billing").filter(kind="restored").count() == 1
+    assert call("reconcile", "billing", "--from", "users", "--repair").code == 0
+    watch.doubted = float("-inf")
+    live.look()
+    assert not Incident.objects.using("billing").filter(kind="restored", closed_at=None).exists()
+    assert "set back" not in call("status").out
+    assert subscription().checkpoint == 5
+
+
+def test_an_authority_that_only_lags_in_its_heartbeats_is_none(live):
+    """They come by the broker, so an old one may come late."""
+    checkpoints.record_heartbeat("billing", "users", 2, timezone.now())
+    live.look()
+    assert not Incident.objects.using("billing").exists()
+
+
+def late_and_tampered():
+    """Ids of two users: the first one's event is on its way for ever, the second one's row in the copy was written by hand."""
+    late, tampered = User.objects.using("users").filter(status="active")[:2]
+    user_suspend(user_id=late.pk, reason="test")
+    CachedUser.objects.using("billing").filter(pk=tampered.pk).update(status="suspended")
+    return str(late.pk), str(tampered.pk)
+
+
+def compare_at_once(tending):
+    next(iter(tending._watches.values())).compared = float("-inf")
+    tending.look()
+
+
+def test_what_is_only_late_is_pulled_and_no_drift(live):
+    late, tampered = late_and_tampered()
+    compare_at_once(live)
+    assert CachedUser.objects.using("billing").get(pk=late).status == "suspended"
+    incident = Incident.objects.using("billing").get()
+    assert (incident.kind, incident.subjects) == ("drift", [tampered])
+    assert (subscription().drift["corrupt"], subscription().drift["stale"]) == (1, 0)
+
+
+def test_where_nothing_is_pulled_what_is_late_is_drift(live):
+    late, tampered = late_and_tampered()
+    compare_at_once(Tending("billing", pull=False))
+    incident = Incident.objects.using("billing").get()
+    assert (incident.kind, set(incident.subjects)) == ("drift", {late, tampered})
