@@ -27,10 +27,8 @@ from billing.models import (
     ShadowMismatch,
 )
 from billing.services import invoice_mark_overdue
-from messaging.admin import ReadOnlyAdmin, register
-from messaging.admin.base import cut, short
-from messaging.admin.replica import CacheAdmin
-from messaging.events.text import plural
+from messaging.admin import CacheAdmin, ReadOnlyAdmin, cut, register, short
+from messaging.events import plural
 
 DATABASE = "billing"
 register(

@@ -10,12 +10,9 @@ from pydantic import BaseModel
 
 from billing.models import CachedUser, Invoice
 from billing.services import invoices_flag_late
-from messaging.consumer.cache import Cache
-from messaging.consumer.handlers import Event
-from messaging.database.upsert import Upserted, upsert_newer
-from messaging.events.contract import Moment
-from messaging.ownership import ownership
-from messaging.ownership.follower import Follower
+from messaging.consumer import Cache, Event, Upserted, upsert_newer
+from messaging.ownership import Follower, follows
+from messaging.publisher import Moment
 
 DATABASE = "billing"
 
@@ -62,7 +59,7 @@ def _flag_late_invoices(events: Sequence[Event]) -> None:
     if not suspects.exists():
         return
     invoiced = set(suspects.filter(user_id__in={event.uuid for event in events}).values_list("user_id", flat=True))
-    if invoiced and ownership.follows(DATABASE, INVOICES.label):
+    if invoiced and follows(DATABASE, INVOICES.label):
         return  # they aren't billing's to flag yet; `flag_passed_over` will
     for event in events:
         if event.uuid in invoiced:

@@ -15,7 +15,7 @@ from billing.errors import CutoverRefused, SourceAway
 from billing.models import CachedUser, Cutover, CutoverStep, ShadowMismatch
 from billing.sources import choice, reads
 from billing.sources.base import Source, Standing
-from messaging.events.text import plural
+from messaging.events import plural
 from messaging.models import Subscription
 from messaging.replica import compare
 

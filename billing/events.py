@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from messaging.events.contract import DomainEvent
+from messaging.publisher import DomainEvent
 
 
 class InvoiceFacts(DomainEvent):

@@ -2,9 +2,8 @@
 
 from billing import events
 from billing.models import Invoice
-from messaging.events.contract import DomainEvent
-from messaging.ownership.follower import NOBODY
-from messaging.publisher.feed import CHANGED_AT, Feed
+from messaging.ownership import NOBODY
+from messaging.publisher import CHANGED_AT, DomainEvent, Feed
 
 
 def announces(facts: DomainEvent, first: bool) -> type[DomainEvent]:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from billing.caches import UserFacts, apply_users
 from billing.models import CachedUser
-from messaging.consumer.handlers import Event, Handler
-from messaging.database.upsert import Upserted
+from messaging.consumer import Event, Handler, Upserted
 
 
 def apply_user_changes(events: Sequence[Event]) -> Upserted:

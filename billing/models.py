@@ -6,14 +6,14 @@ from django.db import models
 from django.utils import timezone
 from django_outbox_pattern.models import Published, Received
 
-from messaging.events.titles import title
-from messaging.ledger.ledger import track
+from messaging.events import title
 from messaging.models import Consumer as MessagingConsumer
 from messaging.models import Incident as MessagingIncident
 from messaging.models import Ledger as MessagingLedger
 from messaging.models import Ownership as MessagingOwnership
 from messaging.models import Parked, Subscription
 from messaging.models import Repair as MessagingRepair
+from messaging.publisher import track
 
 
 class CachedUser(models.Model):

@@ -14,10 +14,9 @@ from billing.errors import InvalidPeriod, SourceAway, TransitionNotAllowed, Unkn
 from billing.models import Invoice
 from billing.sources.base import Source, Standing
 from billing.sources.reading import Reading
-from messaging.database.upsert import insert_new
-from messaging.publisher import outbox
-from messaging.replica import lookup, staleness
-from messaging.replica.staleness import Policy
+from messaging.consumer import insert_new
+from messaging.publisher import Record, record, record_many
+from messaging.replica import BatchLookup, Policy, staleness
 
 DATABASE = "billing"
 #: Who says whom to invoice.
@@ -68,7 +67,7 @@ def invoices_generate(
     """
     if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", period):
         raise InvalidPeriod(f"{period!r} is not a month. Write it as 2026-11.")
-    run, asking, reading = Run(), lookup.BatchLookup(DATABASE, AUTHORITY), Reading()
+    run, asking, reading = Run(), BatchLookup(DATABASE, AUTHORITY), Reading()
     after: uuid.UUID | None = None
     try:
         # An empty copy is judged too: it may only be empty because it is old.
@@ -138,7 +137,7 @@ def _issue(users: Sequence[Standing], period: str, doubt: str) -> int:
         Invoice, [row for row in rows if row["user_id"] not in known], key="id", unique=("user_id", "period"), using=DATABASE
     )
     invoices = [Invoice(**row) for row in rows if row["id"] in new]
-    outbox.record_many([outbox.Record(_event(invoice, events.InvoiceIssued), invoice.pk) for invoice in invoices], using=DATABASE)
+    record_many([Record(_event(invoice, events.InvoiceIssued), invoice.pk) for invoice in invoices], using=DATABASE)
     return len(invoices)
 
 
@@ -152,7 +151,7 @@ def invoice_mark_overdue(*, invoice_id: uuid.UUID) -> Invoice:
             raise TransitionNotAllowed(f"Only an issued invoice becomes overdue; this one is {invoice.status}.")
         invoice.status = Invoice.Status.OVERDUE
         invoice.save(using=DATABASE)
-        outbox.record(_event(invoice, events.InvoiceOverdue), subject=invoice.pk, using=DATABASE)
+        record(_event(invoice, events.InvoiceOverdue), subject=invoice.pk, using=DATABASE)
     return invoice
 
 
@@ -174,7 +173,7 @@ def invoices_flag_late(*, user_id: uuid.UUID, status: str, since: datetime, vers
                 "Billing learnt of it later."
             )
             invoice.save(using=DATABASE)
-            outbox.record(_event(invoice, events.InvoiceFlagged), subject=invoice.pk, using=DATABASE)
+            record(_event(invoice, events.InvoiceFlagged), subject=invoice.pk, using=DATABASE)
             flagged += 1
     return flagged
 

@@ -9,10 +9,7 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
-from messaging.admin import LedgerAdmin
-from messaging.admin.base import ContextAdmin, short
-from messaging.admin.consumers import ConsumerAdmin
-from messaging.admin.ownership import OwnershipAdmin
+from messaging.admin import ConsumerAdmin, ContextAdmin, LedgerAdmin, OwnershipAdmin, short
 from monolith.models import Consumer, Invoice, LedgerEntry, Ownership, User
 
 if TYPE_CHECKING:

@@ -7,11 +7,10 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from messaging.consumer.handlers import Event
-from messaging.errors import NotYet
-from messaging.events.contract import Moment
-from messaging.events.text import plural
-from messaging.ownership.follower import Follower
+from messaging.consumer import Event
+from messaging.events import plural
+from messaging.ownership import Follower, NotYet
+from messaging.publisher import Moment
 from monolith.models import Invoice, User
 
 DATABASE = "monolith"

@@ -1,7 +1,7 @@
 """What the monolith shows of its tables to those who follow it out: the same declaration as any authority's."""
 
-from messaging.ownership.follower import NOBODY
-from messaging.publisher.feed import CHANGED_AT, Feed
+from messaging.ownership import NOBODY
+from messaging.publisher import CHANGED_AT, Feed
 from monolith.events import InvoiceChanged, InvoiceFacts, UserChanged, UserFacts
 from monolith.models import Invoice, User
 

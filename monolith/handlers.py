@@ -1,5 +1,5 @@
 """The monolith takes no events: it has no queue and no worker."""
 
-from messaging.consumer.handlers import Handler
+from messaging.consumer import Handler
 
 HANDLERS: dict[str, Handler] = {}

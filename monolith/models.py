@@ -9,10 +9,10 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
-from messaging.ledger.ledger import track
 from messaging.models import Consumer as MessagingConsumer
 from messaging.models import Ledger as MessagingLedger
 from messaging.models import Ownership as MessagingOwnership
+from messaging.publisher import track
 
 
 @track(tombstone=("status", "erased"))

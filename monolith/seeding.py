@@ -9,7 +9,7 @@ from itertools import islice
 from django.db import transaction
 
 from demo.people import people, series
-from messaging.ledger import ledger
+from messaging.publisher import baseline, positions
 from monolith.models import User
 
 DATABASE, AGGREGATE = "monolith", "monolith.user"
@@ -33,7 +33,7 @@ def save(users: Iterable[User], *, progress: Callable[[int], None] = lambda done
     while batch := list(islice(remaining, BATCH)):
         with transaction.atomic(using=DATABASE):
             User.objects.bulk_create(batch)
-            ledger.baseline(DATABASE, AGGREGATE, [str(user.pk) for user in batch])
+            baseline(DATABASE, AGGREGATE, [str(user.pk) for user in batch])
         saved += len(batch)
         progress(len(batch))
     return saved
@@ -46,5 +46,5 @@ def last_month(today: date) -> str:
 
 def _known(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
     """Which of these ids a user has, or had once."""
-    found = ledger.positions(DATABASE, [(AGGREGATE, str(user_id)) for user_id in ids])
+    found = positions(DATABASE, [(AGGREGATE, str(user_id)) for user_id in ids])
     return {uuid.UUID(subject) for _, subject in found}

@@ -10,10 +10,10 @@ from datetime import timedelta
 from django.db import InterfaceError, OperationalError, ProgrammingError
 from django.db.models import QuerySet
 
-from messaging.consumer.cache import declared_caches
+from messaging.consumer import declared_caches
 from messaging.errors import MessagingError
-from messaging.ledger import ledger
-from messaging.ownership import ownership
+from messaging.ownership import follows
+from messaging.publisher import positions
 from messaging.replica import staleness
 from monolith.models import User
 
@@ -58,7 +58,7 @@ class Users:
         """Versions are read before the statuses. A change in between makes a status newer than its version: then an invoice is
         flagged once too often. The other way round one would be missed."""
         self.calls += 1
-        found = ledger.positions(DATABASE, [(AGGREGATE, str(user_id)) for user_id in ids]) if ids else {}
+        found = positions(DATABASE, [(AGGREGATE, str(user_id)) for user_id in ids]) if ids else {}
         versions = {uuid.UUID(subject): version for (_, subject), (version, _) in found.items()}
         rows = User.objects.filter(id__in=ids).order_by("id").values_list("id", "status")
         return [(user_id, status, versions.get(user_id, 1)) for user_id, status in rows]
@@ -67,7 +67,7 @@ class Users:
 def _check() -> None:
     """After a split the table is a copy, which may be decided by while somebody keeps it fresh. It isn't for ever: a retired table
     says for ever what was true on its last day."""
-    if not ownership.follows(DATABASE, AGGREGATE):
+    if not follows(DATABASE, AGGREGATE):
         return
     owner = next(name for name, cache in declared_caches(DATABASE).items() if cache.model._meta.label_lower == AGGREGATE)
     if staleness.doubt(DATABASE, owner, FRESH):

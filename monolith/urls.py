@@ -2,6 +2,6 @@
 
 from django.urls import include, path
 
-from messaging.http.views import urls
+from messaging.http import urls
 
 urlpatterns = [path("", include(urls("monolith")))]

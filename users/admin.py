@@ -14,10 +14,9 @@ from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from messaging.admin import ContextAdmin, register
-from messaging.admin.base import short
-from messaging.events.text import plural
-from messaging.ledger import ledger
+from messaging.admin import ContextAdmin, register, short
+from messaging.events import plural
+from messaging.publisher import positions
 from users import services
 from users.errors import UserError
 from users.models import Authority, Consumer, Inbox, Incident, LedgerEntry, Outbox, Ownership, ParkedMessage, Repair, User
@@ -66,7 +65,7 @@ class UserList(ChangeList):
 
 def versions(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
     """Each user's version, from the ledger."""
-    found = ledger.positions(DATABASE, [("users.user", str(user_id)) for user_id in ids])
+    found = positions(DATABASE, [("users.user", str(user_id)) for user_id in ids])
     return {uuid.UUID(subject): version for (_, subject), (version, _) in found.items()}
 
 

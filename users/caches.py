@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from messaging.events.contract import Moment
-from messaging.ownership.follower import Follower
+from messaging.ownership import Follower
+from messaging.publisher import Moment
 from users.models import User
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from messaging.events.contract import DomainEvent
+from messaging.publisher import DomainEvent
 
 #: What is emptied when a user is erased: in the row, and in the events that were recorded before. A reason may name a person too.
 PERSONAL = ("email", "name", "suspension_reason")

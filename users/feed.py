@@ -2,8 +2,7 @@
 
 from uuid import UUID
 
-from messaging.events.contract import DomainEvent
-from messaging.publisher.feed import CHANGED_AT, Feed
+from messaging.publisher import CHANGED_AT, DomainEvent, Feed
 from users import events, services
 from users.models import User
 

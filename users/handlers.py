@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from messaging.consumer.handlers import Event, Handler
+from messaging.consumer import Event, Handler
 from users.errors import TransitionNotAllowed, UnknownUser
 from users.services import user_suspend
 

@@ -12,7 +12,7 @@ from itertools import islice
 from django.db import transaction
 
 from demo.people import people, series
-from messaging.ledger import ledger
+from messaging.publisher import baseline, positions
 from users.models import User
 from users.services import users_announce_created
 
@@ -33,7 +33,7 @@ def demo_users(count: int, *, suspended: float = 0.0, seed: int = 0) -> Iterator
 
 def known(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
     """Which of these ids a user has, or had once."""
-    found = ledger.positions(DATABASE, [(AGGREGATE, str(user_id)) for user_id in ids])
+    found = positions(DATABASE, [(AGGREGATE, str(user_id)) for user_id in ids])
     return {uuid.UUID(subject) for _, subject in found}
 
 
@@ -51,7 +51,7 @@ def save(users: Iterable[User], *, with_events: bool, progress: Callable[[int], 
             if with_events:
                 users_announce_created(batch)
             else:
-                ledger.baseline(DATABASE, AGGREGATE, [str(user.pk) for user in batch])
+                baseline(DATABASE, AGGREGATE, [str(user.pk) for user in batch])
         saved += len(batch)
         progress(len(batch))
     return saved

@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from messaging.events.text import safe
-from messaging.publisher import outbox
+from messaging.events import safe
+from messaging.publisher import Record, erase_personal_data, record, record_many
 from users import clock, events
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser
 from users.models import User
@@ -83,14 +83,14 @@ def user_erase(*, user_id: uuid.UUID) -> User:
             return user
         user.email = user.name = user.suspension_reason = ""
         _set_status(user, Status.ERASED)
-        outbox.erase_personal_data(aggregate=events.UserErased.aggregate(), subject=user.pk, fields=events.PERSONAL, using=DATABASE)
+        erase_personal_data(aggregate=events.UserErased.aggregate(), subject=user.pk, fields=events.PERSONAL, using=DATABASE)
         _announce(user, events.UserErased)
     return user
 
 
 def users_announce_created(users: Sequence[User]) -> None:
     """Record a `UserCreated` for each of many new users, in the caller's transaction. For seeding with events."""
-    outbox.record_many([outbox.Record(_event(user, events.UserCreated), user.pk) for user in users], using=DATABASE)
+    record_many([Record(_event(user, events.UserCreated), user.pk) for user in users], using=DATABASE)
 
 
 def _locked(user_id: uuid.UUID) -> User:
@@ -109,7 +109,7 @@ def _announce(user: User, kind: type[events.UserFacts]) -> None:
     event = _event(user, kind)
     if any(withholds(user, event) for withholds in withholding):
         return
-    outbox.record(event, subject=user.pk, using=DATABASE)
+    record(event, subject=user.pk, using=DATABASE)
 
 
 def _event(user: User, kind: type[events.UserFacts]) -> events.UserFacts:

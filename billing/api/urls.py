@@ -3,6 +3,6 @@
 from django.urls import include, path
 
 from billing.api.contracts import ContractsView
-from messaging.http.views import urls
+from messaging.http import urls
 
 urlpatterns = [path("contracts/", ContractsView.as_view(), name="billing-contracts"), path("", include(urls("billing")))]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from billing import selectors
 from messaging.errors import Denied, Unreachable
-from messaging.replica.client import AuthorityClient
+from messaging.replica import AuthorityClient
 
 DATABASE, AUTHORITY = "billing", "users"
 

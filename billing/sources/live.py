@@ -9,7 +9,7 @@ from billing import selectors
 from billing.errors import SourceAway
 from billing.models import Cutover
 from billing.sources.base import Adapter, Standing
-from messaging.events.text import kind
+from messaging.events import kind
 
 
 class Live:

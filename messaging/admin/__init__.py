@@ -14,14 +14,25 @@ from django_outbox_pattern import admin as outbox_pattern_admin  # noqa: F401  (
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published, Received
 
-from messaging.admin.base import ContextAdmin, ReadOnlyAdmin, pretty, short
+from messaging.admin.base import ContextAdmin, ReadOnlyAdmin, cut, pretty, short
 from messaging.admin.consumers import ConsumerAdmin, IncidentAdmin, RepairAdmin, SubscriptionAdmin
 from messaging.admin.ownership import OwnershipAdmin
 from messaging.admin.parked import HandledType, ParkedAdmin
+from messaging.admin.replica import CacheAdmin
 from messaging.events.contract import DomainEvent
 from messaging.models import Consumer, Incident, Ledger, Ownership, Parked, Repair, Subscription
 
-__all__ = ["ContextAdmin", "ReadOnlyAdmin", "register"]
+__all__ = [
+    "CacheAdmin",
+    "ConsumerAdmin",
+    "ContextAdmin",
+    "LedgerAdmin",
+    "OwnershipAdmin",
+    "ReadOnlyAdmin",
+    "cut",
+    "register",
+    "short",
+]
 
 # These read without an alias, which the router refuses, and they would let a person edit what was sent.
 for unplaced in (Published, Received):

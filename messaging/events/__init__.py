@@ -1,1 +1,6 @@
-"""The contract of an event, and the words that every part shares. It imports nothing of `messaging`."""
+"""The contract of an event, and words that every part shares. Imports nothing else of `messaging`."""
+
+from messaging.events.text import kind, plural, safe
+from messaging.events.titles import title
+
+__all__ = ["kind", "plural", "safe", "title"]

@@ -1,0 +1,6 @@
+"""What the commands share: exit codes, `--json`, arguments, and what people see at a terminal."""
+
+from messaging.management.base import Command, Found, Refused, WrongUsage, database_errors_as_refusals, duration
+from messaging.management.output import progress_bar
+
+__all__ = ["Command", "Found", "Refused", "WrongUsage", "database_errors_as_refusals", "duration", "progress_bar"]

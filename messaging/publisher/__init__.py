@@ -1,1 +1,21 @@
-"""Record events with the change, tell consumers of them, and serve the feed that they catch up from."""
+"""Record events with the change, send them, and serve the feed that consumers catch up from."""
+
+from messaging.events.contract import DomainEvent, Moment, schemas
+from messaging.ledger.ledger import baseline, positions, track
+from messaging.publisher.feed import CHANGED_AT, Feed
+from messaging.publisher.outbox import Record, erase_personal_data, record, record_many
+
+__all__ = [
+    "CHANGED_AT",
+    "DomainEvent",
+    "Feed",
+    "Moment",
+    "Record",
+    "baseline",
+    "erase_personal_data",
+    "positions",
+    "record",
+    "record_many",
+    "schemas",
+    "track",
+]

@@ -9,6 +9,8 @@ from walkthrough.control.project_copy import copy_project, plant, run
 CONTEXTS = "Contexts do not know each other"
 MESSAGING = "Messaging knows no context"
 AROUND = "Contexts know neither the walkthrough nor the project around them"
+FLOORS = "Each package of messaging imports only what stands below it"
+DOORS = "Applications come in by messaging's doors"
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def test_the_project_keeps_every_contract(project: Path) -> None:
     done = run("lint-imports", project=project)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    for contract in (CONTEXTS, MESSAGING, AROUND):
+    for contract in (CONTEXTS, MESSAGING, AROUND, FLOORS, DOORS):
         assert f"{contract} KEPT" in done.stdout
 
 
@@ -34,6 +36,12 @@ def test_the_project_keeps_every_contract(project: Path) -> None:
         ("messaging/planted.py", "from config import contexts", MESSAGING),
         ("users/planted.py", "import walkthrough", AROUND),
         ("billing/planted.py", "from config import settings", AROUND),
+        ("messaging/database/planted.py", "from messaging.publisher import outbox", FLOORS),
+        ("messaging/replica/planted.py", "def late():\n    from messaging.http import views", FLOORS),
+        ("messaging/ledger/planted.py", "from messaging.consumer import inbox", FLOORS),
+        ("messaging/planted.py", "", FLOORS),
+        ("users/planted.py", "from messaging.publisher import outbox", DOORS),
+        ("billing/planted.py", "from messaging.consumer.inbox import receive", DOORS),
     ],
 )
 def test_a_planted_import_is_rejected(project: Path, path: str, planted: str, contract: str) -> None:

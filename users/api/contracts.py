@@ -4,8 +4,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from messaging.events.contract import schemas
-from messaging.http import openapi
+from messaging.http import contracts_schema
+from messaging.publisher import schemas
 
 
 class ContractsView(APIView):
@@ -14,6 +14,6 @@ class ContractsView(APIView):
     authentication_classes = ()
     permission_classes = ()
 
-    @openapi.contracts("users")
+    @contracts_schema("users")
     def get(self, request: Request) -> Response:
         return Response(dict(schemas("users")))

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from messaging.http.views import urls
+from messaging.http import urls
 from users.api.contracts import ContractsView
 
 urlpatterns = [path("contracts/", ContractsView.as_view(), name="users-contracts"), path("", include(urls("users")))]

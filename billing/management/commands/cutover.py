@@ -8,9 +8,9 @@ from billing import cutovers
 from billing.cutovers import DATABASE, SHADOW_READS, State
 from billing.errors import CutoverRefused
 from billing.models import Cutover
-from messaging.events.text import plural
-from messaging.management.base import Command as BaseCommand
-from messaging.management.base import Refused, WrongUsage, database_errors_as_refusals
+from messaging.events import plural
+from messaging.management import Command as BaseCommand
+from messaging.management import Refused, WrongUsage, database_errors_as_refusals
 
 
 class Command(BaseCommand):

@@ -7,11 +7,10 @@ from billing.errors import InvalidPeriod, SourceAway
 from billing.models import Cutover
 from billing.selectors import cached_users_count_by_status, cutover
 from billing.services import AUTHORITY, DATABASE, MAX_STALENESS, Run, invoices_generate
-from messaging.events.text import plural
-from messaging.management.base import Command as BaseCommand
-from messaging.management.base import Refused, WrongUsage, database_errors_as_refusals, duration
-from messaging.management.output import progress_bar
-from messaging.replica.staleness import Policy, span_in_words
+from messaging.events import plural
+from messaging.management import Command as BaseCommand
+from messaging.management import Refused, WrongUsage, database_errors_as_refusals, duration, progress_bar
+from messaging.replica import Policy, span_in_words
 
 
 class Command(BaseCommand):

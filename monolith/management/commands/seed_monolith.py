@@ -7,10 +7,9 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.utils import timezone
 
-from messaging.events.text import plural
-from messaging.management.base import Command as BaseCommand
-from messaging.management.base import Found, WrongUsage, database_errors_as_refusals
-from messaging.management.output import progress_bar
+from messaging.events import plural
+from messaging.management import Command as BaseCommand
+from messaging.management import Found, WrongUsage, database_errors_as_refusals, progress_bar
 from monolith import seeding, services
 
 
