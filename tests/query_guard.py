@@ -1,8 +1,8 @@
 """A guard for the tests: one context's code never touches another context's database, whatever way it went there.
 
-Source scans (`config/boundaries.py`) see what is written; this sees what is done. It asks of each statement which context's
-function wanted it: the nearest one on the Python stack. Messaging, Django, the walkthrough and tests are no contexts and are
-passed over, so a helper in between excuses nobody. Sentry guards its silos by captured SQL in the same spirit
+Source scans (`messaging/boundaries/rules.py`) see what is written; this sees what is done. It asks of each statement which
+context's function wanted it: the nearest one on the Python stack. Messaging, Django, the walkthrough and tests are no contexts and
+are passed over, so a helper in between excuses nobody. Sentry guards its silos by captured SQL in the same spirit
 (https://github.com/getsentry/sentry, `sentry/testutils/hybrid_cloud.py`).
 """
 

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from messaging.events.titles import brief
+from messaging.events.text import brief
 
 if TYPE_CHECKING:
     BaseAdmin = admin.ModelAdmin[Any]

@@ -1,6 +1,5 @@
 """The contract of an event, and words that every part shares. Imports nothing else of `messaging`."""
 
-from messaging.events.text import kind, plural, safe
-from messaging.events.titles import title
+from messaging.events.text import kind, plural, safe, title
 
 __all__ = ["kind", "plural", "safe", "title"]

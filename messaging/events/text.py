@@ -3,6 +3,7 @@ character, and UTF-8 has no lone surrogates."""
 
 import json
 import re
+import uuid
 from traceback import format_tb
 from typing import Any
 
@@ -101,3 +102,21 @@ def _depth_exceeds(value: Any, limit: int) -> bool:
         if not level:
             return False
     return any(isinstance(item, dict | list) for item in level)
+
+
+def brief(text: str) -> str:
+    """An id's first eight characters; of what is no UUID the first 16."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return text if len(text) <= 16 else f"{text[:15]}…"
+    return text[:8]
+
+
+def title(event_type: Any, values: Any) -> str:
+    """What a row about an event is called: its type, and of whom in short. Never more, for an envelope has personal data.
+
+    `values`: the envelope or its headers, for their `subject`.
+    """
+    subject = values.get("subject") if isinstance(values, dict) else None
+    return f"{event_type or 'unknown type'}, {brief(str(subject))}" if subject else str(event_type or "unknown type")

@@ -5,16 +5,20 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import connections
+from django.core.exceptions import FieldDoesNotExist
+from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from messaging import settings
+from messaging.consumer.cache import declared_caches
 from messaging.consumer.handlers import Handler, table
-from messaging.database import engines
+from messaging.database import engines, row_hash
+from messaging.database.upsert import column
 from messaging.ledger import ledger
 from messaging.models import Consumer
 from messaging.publisher import grants
+from messaging.publisher.feed import declared_feed
 from messaging.transport import keys
 
 #: After its first success a consumer bootstraps again by exception; a grant that stays longer than this was forgotten.
@@ -32,7 +36,7 @@ def handlers_are_wired(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage
             found.append(Error(f"The handlers of {context} can't be loaded: {error}", hint="See MESSAGING.", id="messaging.E001"))
         else:
             found += [
-                Error(f"{context}: {name} has no Handler.", hint="Use messaging.consumer.handlers.Handler.", id="messaging.E001")
+                Error(f"{context}: {name} has no Handler.", hint="Use messaging.consumer.Handler.", id="messaging.E001")
                 for name in wrong
             ]
     return found
@@ -121,3 +125,38 @@ def _has_grants(connection: BaseDatabaseWrapper) -> bool:
             return False
         columns = {column.name for column in connection.introspection.get_table_description(cursor, table_name)}
     return {field.column for field in Consumer._meta.concrete_fields} <= columns
+
+
+@register("messaging")
+def feeds_can_be_compared(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.E003: a feed or a cache has a key that is no UUID, or a field that can't be compared."""
+    found: list[CheckMessage] = []
+    for name in settings.feeds():
+        feed = declared_feed(name)
+        if feed is not None:
+            found += _wrong(f"The feed of {name}", feed.model, "pk", feed.fields)
+    for context in settings.contexts():
+        for authority, cache in declared_caches(context).items():
+            found += _wrong(f"{context}'s cache of {authority}", cache.model, cache.key, (*cache.fields, cache.version))
+    return found
+
+
+def _wrong(what: str, model: type[models.Model], key: str, fields: Sequence[str]) -> list[CheckMessage]:
+    """What is wrong with a model's key and fields."""
+    found: list[CheckMessage] = []
+    try:
+        field = column(model, key)
+        if not isinstance(field, models.UUIDField) or not field.primary_key:
+            hint = (
+                "Give the model a UUIDField as its primary key: ranges of ids are compared, and only UUIDs sort alike everywhere."
+            )
+            found.append(Error(f"{what}: {model._meta.label}.{field.name} is no UUID key.", hint=hint, id="messaging.E003"))
+    except (FieldDoesNotExist, TypeError) as error:
+        found.append(Error(f"{what}: {error}", hint="Name the model's primary key.", id="messaging.E003"))
+    for name in fields:
+        try:
+            row_hash.kind_of_field(column(model, name))
+        except (FieldDoesNotExist, TypeError) as error:
+            hint = "Name columns of texts, whole numbers, times or UUIDs: others aren't spelled alike on every database."
+            found.append(Error(f"{what}: {error}", hint=hint, id="messaging.E003"))
+    return found

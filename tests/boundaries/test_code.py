@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from config import boundaries
+from config import checks
+from messaging.boundaries import rules
 
+CONTEXTS = ("users", "billing", "monolith")
 STORAGE = {"users_user": "users", "USERS_DATABASE_URL": "users", "billing_invoice": "billing"}
 
 
@@ -18,7 +20,7 @@ def billing(tmp_path: Path) -> Path:
 
 def scan(folder: Path, source: str) -> list[str]:
     (folder / "planted.py").write_text(source, encoding="utf-8")
-    return [finding.message for finding in boundaries.scan(folder, context="billing", storage=STORAGE)]
+    return [finding.message for finding in rules.crossing_code(folder, context="billing", contexts=CONTEXTS, storage=STORAGE)]
 
 
 @pytest.mark.parametrize(
@@ -84,14 +86,14 @@ def test_modules_below_the_folder_are_read_too(billing: Path) -> None:
     (billing / "management" / "commands").mkdir(parents=True)
     (billing / "management" / "commands" / "peek.py").write_text('User.objects.using("users")')
 
-    (finding,) = boundaries.scan(billing, context="billing", storage=STORAGE)
+    (finding,) = rules.crossing_code(billing, context="billing", contexts=CONTEXTS, storage=STORAGE)
 
     assert finding.message.startswith("billing/management/commands/peek.py:1:")
     assert finding.hint
 
 
 def test_the_real_tables_are_known() -> None:
-    names = boundaries.storage_names()
+    names = checks.storage_names()
 
     assert names["users_user"] == "users"
     assert names["billing_cacheduser"] == names["billing_invoice"] == "billing"

@@ -9,7 +9,8 @@ from django.db import models
 from django.test.utils import isolate_apps
 
 from billing.models import Invoice
-from config import boundaries, checks
+from config import checks
+from messaging.boundaries import rules
 from messaging.models import Ledger
 from users.models import User
 
@@ -18,7 +19,7 @@ from users.models import User
 def _isolated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Models that a test defines are registered here and nowhere else; the check reads them from here."""
     with isolate_apps("users", "billing", "messaging") as registry:
-        monkeypatch.setattr(boundaries, "apps", registry)
+        monkeypatch.setattr(rules, "apps", registry)
         yield
 
 

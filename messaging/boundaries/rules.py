@@ -1,22 +1,18 @@
 """The rules between contexts, as functions that return what breaks them. System checks and tests use the same ones.
 
 Static imports are not here: import-linter reads those (`[tool.importlinter]` in pyproject.toml). What is computed at run time
-can't be read from the source; `tests/query_guard.py` catches that while the tests run.
+can't be read from the source; a guard has to watch the statements themselves.
 """
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
 from django.db import models
-
-from config.contexts import CONTEXTS
-from config.router import DJANGO_APPS, SHARED_APPS
 
 RELATION_HINT = "Keep the id as a plain field, and take the facts that you need by events."
 CODE_HINT = "Take the other context's facts by events or from its API, and keep your own copy of them."
@@ -49,31 +45,32 @@ class Finding:
 # --- Relations -----------------------------------------------------------------------------------------------------------
 
 
-def crossing_relations(among: Iterable[type[models.Model]] | None = None) -> list[Finding]:
-    """Relation fields, and proxies, that lead into another database. `among`: the models to look at, by default all of them."""
+def crossing_relations(placement: Callable[[str], str], *, everywhere: Collection[str]) -> list[Finding]:
+    """Relation fields, and proxies, that lead into another database.
+
+    Parameters
+    ----------
+    placement
+        An app's label to the name of the database that its models are in.
+    everywhere
+        Labels of apps whose tables are in every context's database, so that each context may show them by proxies.
+    """
     found = []
-    for model in apps.get_models() if among is None else among:
-        here = _placement(model._meta.app_label)
-        for field, ends in _relations(model):
-            away = [end for end in ends if _placement(_app_of(end, model)) != here]
+    for model in apps.get_models():
+        here = placement(model._meta.app_label)
+        for field, ends in _relations(model, everywhere):
+            away = [end for end in ends if placement(_app_of(end, model)) != here]
             if away:  # a field whose far model and `through` are both away is one finding
                 name = away[0] if isinstance(away[0], str) else away[0]._meta.label
                 found.append(Finding(f"This leads from {here} to {name}, in another database.", RELATION_HINT, field))
     return found
 
 
-def _placement(app: str) -> str:
-    """The database of an app's models, in words: the router's rule, without the instance that a shared model would need."""
-    if app in DJANGO_APPS:
-        return "Django's own database"
-    return "the messaging tables" if app in SHARED_APPS else app
-
-
-def _relations(model: type[models.Model]) -> Iterator[tuple[Any, list[Any]]]:
+def _relations(model: type[models.Model], everywhere: Collection[str]) -> Iterator[tuple[Any, list[Any]]]:
     """Each relation field, with the models it leads to: the far one, and a many-to-many's `through`."""
     options = model._meta
-    # A proxy is its model's table by another name. The messaging tables are in every context's database, for each to show.
-    if options.proxy and options.concrete_model and options.concrete_model._meta.app_label not in SHARED_APPS:
+    # A proxy is its model's table by another name.
+    if options.proxy and options.concrete_model and options.concrete_model._meta.app_label not in everywhere:
         yield model, [options.concrete_model]
     for field in (*options.local_fields, *options.local_many_to_many, *options.private_fields):
         remote = getattr(field, "remote_field", None)
@@ -91,32 +88,21 @@ def _app_of(end: Any, model: type[models.Model]) -> str:
 # --- Code ----------------------------------------------------------------------------------------------------------------
 
 
-def crossing_code() -> list[Finding]:
-    """Places in the source of this process's contexts that reach into another context."""
-    return [
-        finding
-        for name in settings.CONTEXT_NAMES
-        for finding in scan(Path(apps.get_app_config(name).path), context=name, storage=storage_names())
-    ]
+def crossing_code(folder: Path, *, context: str, contexts: Collection[str], storage: Mapping[str, str]) -> list[Finding]:
+    """Places in a context's source that reach into another context.
 
-
-def storage_names() -> dict[str, str]:
-    """What each context's storage is called, name to context: its tables, its database variable and its database file."""
-    names: dict[str, str] = {}
-    for context in CONTEXTS.values():
-        names |= {context.database_variable: context.name, context.database_file: context.name}
-        if context.name in settings.CONTEXT_NAMES:
-            for model in apps.get_app_config(context.name).get_models(include_auto_created=True):
-                if not model._meta.proxy:
-                    names[model._meta.db_table] = context.name
-    return names
-
-
-def scan(folder: Path, *, context: str, storage: Mapping[str, str]) -> list[Finding]:
-    """Read every module under a context's folder. `storage`: see `storage_names`."""
+    Parameters
+    ----------
+    folder
+        The context's app. Every module under it is read.
+    contexts
+        The names of all contexts, also of those that aren't installed here.
+    storage
+        What the contexts' storage is called (tables, files, variables): name to context.
+    """
     found = []
     for path in sorted(folder.rglob("*.py")):
-        scanner = _Scanner(context, storage)
+        scanner = _Scanner(set(contexts) - {context}, {name: owner for name, owner in storage.items() if owner != context})
         scanner.visit(ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
         for line, what in scanner.found:
             place = f"{path.relative_to(folder.parent).as_posix()}:{line}"
@@ -127,9 +113,9 @@ def scan(folder: Path, *, context: str, storage: Mapping[str, str]) -> list[Find
 class _Scanner(ast.NodeVisitor):
     """Reads one module's syntax tree: comments are not in it, and strings that are a statement (docstrings) are passed over."""
 
-    def __init__(self, context: str, storage: Mapping[str, str]) -> None:
-        self.others = set(CONTEXTS) - {context}
-        self.storage = {name.lower(): owner for name, owner in storage.items() if owner != context}
+    def __init__(self, others: Collection[str], storage: Mapping[str, str]) -> None:
+        self.others = others
+        self.storage = {name.lower(): owner for name, owner in storage.items()}
         words = "|".join(re.escape(name) for name in sorted(self.storage, key=len, reverse=True))
         self.words = re.compile(rf"(?<!\w)(?:{words})(?!\w)" if words else r"(?!)", re.IGNORECASE)
         self.renamed: dict[str, str] = {}  # from importlib import import_module as load

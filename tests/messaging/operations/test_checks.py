@@ -6,16 +6,16 @@ from typing import Any
 
 from billing.caches import CACHES
 from messaging.models import Ledger, Subscription
-from messaging.operations import checks_feed
+from messaging.operations import checks
 
 
 def found(monkeypatch, **caches):
-    monkeypatch.setattr(checks_feed, "declared_caches", lambda consumer: caches if consumer == "billing" else {})
-    return [(error.id, error.msg) for error in checks_feed.feeds_can_be_compared(None)]
+    monkeypatch.setattr(checks, "declared_caches", lambda consumer: caches if consumer == "billing" else {})
+    return [(error.id, error.msg) for error in checks.feeds_can_be_compared(None)]
 
 
 def test_the_project_can_be_compared():
-    assert checks_feed.feeds_can_be_compared(None) == []
+    assert checks.feeds_can_be_compared(None) == []
 
 
 def test_a_key_that_is_no_uuid_is_an_error(monkeypatch):
@@ -25,10 +25,8 @@ def test_a_key_that_is_no_uuid_is_an_error(monkeypatch):
 
 def test_a_feed_that_is_keyed_by_numbers_is_an_error(monkeypatch):
     feed: Any = SimpleNamespace(model=Ledger, fields=("version",))
-    monkeypatch.setattr(checks_feed, "declared_feed", lambda authority: feed if authority == "users" else None)
-    assert [error.msg for error in checks_feed.feeds_can_be_compared(None)] == [
-        "The feed of users: messaging.Ledger.id is no UUID key."
-    ]
+    monkeypatch.setattr(checks, "declared_feed", lambda authority: feed if authority == "users" else None)
+    assert [error.msg for error in checks.feeds_can_be_compared(None)] == ["The feed of users: messaging.Ledger.id is no UUID key."]
 
 
 def test_fields_that_are_none_or_cannot_be_compared_are_errors(monkeypatch):
