@@ -8,8 +8,9 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging.ledger import ledger
+        from messaging.operations import checks, worker_startup  # noqa: F401  (they register themselves)
         from messaging.split import declaration
 
-        pre_migrate.connect(ledger.keep_during_migrate, dispatch_uid="messaging.ledger.ledger.keep")
-        post_migrate.connect(ledger.install_after_migrate, dispatch_uid="messaging.ledger.ledger.install")
-        post_migrate.connect(declaration.guard_after_migrate, dispatch_uid="messaging.split.declaration.guard")
+        pre_migrate.connect(ledger.keep_during_migrate, dispatch_uid="messaging.ledger.keep")
+        post_migrate.connect(ledger.install_after_migrate, dispatch_uid="messaging.ledger.install")
+        post_migrate.connect(declaration.guard_after_migrate, dispatch_uid="messaging.split.guard")
