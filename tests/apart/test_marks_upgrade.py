@@ -110,12 +110,12 @@ class Upgrade:
         return self.copy()[0]
 
     def is_verified(self, since: int) -> None:
-        """Users says that what billing has past this position is of its history, and what is written from now on arrives."""
+        """Users says that what billing has from this position on is of its history, and what is written from now on arrives."""
 
         def verified() -> bool:
-            return any(position > since and known for position, _, _, known in self.copy()[1] or [])
+            return any(position >= since and known for position, _, _, known in self.copy()[1] or [])
 
-        wait_for(verified, timeout=PATIENCE, what=f"a pair past {since} to be verified", seen=self.seen)
+        wait_for(verified, timeout=PATIENCE, what=f"a pair from {since} on to be verified", seen=self.seen)
         assert self.row("users", "marks", "messaging_consumer", "name = 'billing'") == (1,)
         self.goes_on()
 
