@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from django.utils import timezone
 from pydantic import BaseModel
 
-from messaging.consumer.cache import Cache
-from messaging.consumer.handlers import Event
-from messaging.database.upsert import Upserted, upsert_newer
+from messaging.consumer import Cache, Event, Upserted, upsert_newer
 from tests.contexts.notifications.models import Contact
 
 DATABASE = "notifications"

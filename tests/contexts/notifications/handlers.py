@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from messaging.consumer.handlers import Event, Handler
-from messaging.database.upsert import Upserted
+from messaging.consumer import Event, Handler, Upserted
 from tests.contexts.notifications.caches import Reachable, apply_contacts
 
 

@@ -60,11 +60,11 @@ NEWER_USERS = (
     ),
     Edit(
         "users/services.py",
-        "    outbox.record(event, subject=user.pk, using=DATABASE)\n",
-        "    outbox.record(event, subject=user.pk, using=DATABASE)\n"
+        "    record(event, subject=user.pk, using=DATABASE)\n",
+        "    record(event, subject=user.pk, using=DATABASE)\n"
         "    if kind is events.UserSuspended:\n"
         '        newer = events.UserSuspendedV2(status="suspended", since=user.status_since)\n'
-        "        outbox.record(newer, subject=user.pk, using=DATABASE)\n",
+        "        record(newer, subject=user.pk, using=DATABASE)\n",
     ),
 )
 #: Billing knows version 2, and lifts version 1 to it: from events, and from the feed, which has the old names still.
