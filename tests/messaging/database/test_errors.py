@@ -245,7 +245,7 @@ def test_a_full_disk_that_takes_a_heartbeat_still_takes_no_messages(monkeypatch,
         return [record.levelname for record in caplog.records if record.name == "messaging.tasks"]
 
     caplog.set_level(logging.INFO, "messaging.tasks")
-    monkeypatch.setattr(tasks, "PAUSE", (0.0, 0.0))
+    monkeypatch.setattr(tasks, "PAUSE_SECONDS", (0.0, 0.0))
     monkeypatch.setattr(signing, "publishers", lambda verified: ["users"])
     with monkeypatch.context() as patch:
         patch.setattr(handlers, "run", fail)
