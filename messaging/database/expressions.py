@@ -12,6 +12,7 @@ from django.db import connections, models, transaction
 from pydantic_core import to_json
 
 from messaging.database import row_hash
+from messaging.database.vendors import by_vendor
 
 _PLANNING = ", ".join(
     f"set_config('{name}', '{value}', true)"
@@ -201,7 +202,7 @@ _DIALECTS: dict[str, PostgreSQL | SQLite] = {"postgresql": PostgreSQL(), "sqlite
 
 def dialect(using: str) -> PostgreSQL | SQLite:
     """The SQL of the database behind an alias."""
-    return _DIALECTS[connections[using].vendor]
+    return by_vendor(using, _DIALECTS)
 
 
 def _halved(column: str, bounds: Sequence[Any], before: int) -> tuple[str, list[Any]]:

@@ -12,9 +12,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging.database.engines import postgresql, sqlite
 from messaging.database.tracked import identifier, literal, quoted_table
+from messaging.database.vendors import by_vendor
 
-#: What a refusal begins with; `messaging.ownership.ownership` knows it by that.
-MARK = "messaging.ownership.ownership:"
+#: What a refusal begins with; `messaging.ownership.ownership` knows it by that. Triggers of every release say it.
+MARK = "messaging.ownership:"
+#: The setting of a transaction of PostgreSQL by which a follower says whose rows it copies. Triggers of every release ask for it.
+FOLLOWING = "messaging.following"
 #: What one ends with where the rows are being handed over.
 TRY_AGAIN = "try again in a moment."
 #: What the names of guards begin with.
@@ -66,7 +69,7 @@ class PostgreSQL:
                     PERFORM pg_advisory_xact_lock_shared({_number(guard.label)});
                     SELECT owner, state, until INTO o FROM {ownership} WHERE aggregate = {literal(guard.label)} FOR SHARE;
                     IF NOT FOUND THEN RETURN NULL; END IF;
-                    IF coalesce(current_setting('messaging.ownership.follower', true), '') = {literal(guard.label)} THEN
+                    IF coalesce(current_setting('{FOLLOWING}', true), '') = {literal(guard.label)} THEN
                         IF o.owner <> {literal(guard.own)} THEN RETURN NULL; END IF;
                     ELSIF o.owner = {literal(guard.own)} AND (o.state = 'settled' OR o.until <= clock_timestamp()) THEN
                         RETURN NULL;
@@ -111,11 +114,11 @@ class PostgreSQL:
             cursor.execute("SELECT 1 FROM messaging_ownership WHERE aggregate = %s FOR SHARE", [label])
             # Bound to the transaction. A mark in the ownership's row would lock it, and a refused writer that holds one of the
             # follower's rows and waits for that lock would be a deadlock.
-            cursor.execute("SELECT set_config('messaging.ownership.follower', %s, true)", [label])
+            cursor.execute("SELECT set_config(%s, %s, true)", [FOLLOWING, label])
 
     def unfollow(self, using: str, label: str) -> None:
         with connections[using].cursor() as cursor:
-            cursor.execute("SELECT set_config('messaging.ownership.follower', '', true)")
+            cursor.execute("SELECT set_config(%s, '', true)", [FOLLOWING])
 
 
 def _number(label: str) -> int:
@@ -168,4 +171,5 @@ _ENGINES: dict[str, PostgreSQL | SQLite] = {"postgresql": PostgreSQL(), "sqlite"
 
 
 def for_alias(using: str) -> PostgreSQL | SQLite:
-    return _ENGINES[connections[using].vendor]
+    """The guard's SQL for the database behind an alias."""
+    return by_vendor(using, _ENGINES)

@@ -2,17 +2,12 @@
 
 from types import ModuleType
 
-from django.db import connections
-
 from messaging.database.engines import postgresql, sqlite
+from messaging.database.vendors import by_vendor
 
 _ENGINES: dict[str, ModuleType] = {"postgresql": postgresql, "sqlite": sqlite}
 
 
 def for_alias(using: str) -> ModuleType:
     """The statements for the database behind an alias; `NotImplementedError` for an engine other than these two."""
-    vendor = connections[using].vendor
-    try:
-        return _ENGINES[vendor]
-    except KeyError:
-        raise NotImplementedError(f"{vendor} is not supported: messaging needs PostgreSQL or SQLite.") from None
+    return by_vendor(using, _ENGINES)

@@ -298,3 +298,12 @@ def test_a_browser_is_told_where_to_write(split, admin_client):
 def test_the_first_page_does_not_blame_the_address(split, client):
     answer = client.post("/register/", {"email": "new@example.org", "name": "New"})
     assert (answer.status_code, answer.content.decode()) == (409, "users.user belongs to monolith: write there.\n")
+
+
+def test_guards_that_an_earlier_release_installed_are_understood():
+    """Triggers hold these words. `migrate` writes them anew, but an upgrade's programs run before and beside it."""
+    assert (guard_sql.MARK, guard_sql.FOLLOWING, guard_sql.PREFIX) == (
+        "messaging.ownership:",
+        "messaging.following",
+        "messaging_guard_",
+    )
