@@ -11,19 +11,10 @@ from django.utils.timesince import timesince
 
 from billing.errors import BillingError
 from billing.models import (
-    Authority,
     CachedUser,
-    Consumer,
     Cutover,
     CutoverStep,
-    Inbox,
-    Incident,
     Invoice,
-    LedgerEntry,
-    Outbox,
-    Ownership,
-    ParkedMessage,
-    Repair,
     ShadowMismatch,
 )
 from billing.services import invoice_mark_overdue
@@ -31,18 +22,7 @@ from messaging.admin import CacheAdmin, ReadOnlyAdmin, cut, register, short
 from messaging.events import plural
 
 DATABASE = "billing"
-register(
-    DATABASE,
-    outbox=Outbox,
-    inbox=Inbox,
-    parked=ParkedMessage,
-    ledger=LedgerEntry,
-    consumer=Consumer,
-    subscription=Authority,
-    incident=Incident,
-    repair=Repair,
-    ownership=Ownership,
-)
+register(DATABASE)
 #: Refusals that are shown one by one; the rest is counted.
 MOST_REFUSALS = 5
 

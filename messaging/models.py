@@ -3,8 +3,15 @@
 The outbox and the inbox themselves are the tables `published` and `received` of django-outbox-pattern.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.base import ModelBase
+from django_outbox_pattern.models import Published, Received
+
+from messaging.events import title
 
 
 class Ledger(models.Model):
@@ -324,3 +331,38 @@ class Parked(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_type or 'unreadable message'} ({self.state})"
+
+
+#: What the admin shows of a context's plumbing: a page's name, its table's model, and what one row and several are called.
+PAGES: dict[str, tuple[type[models.Model], dict[str, str]]] = {
+    "Outbox": (Published, {"verbose_name": "outbox event", "verbose_name_plural": "outbox events"}),
+    "Inbox": (Received, {"verbose_name": "inbox event", "verbose_name_plural": "inbox events"}),
+    "ParkedMessage": (Parked, {"verbose_name": "parked message"}),
+    "LedgerEntry": (Ledger, {"verbose_name": "ledger entry", "verbose_name_plural": "ledger entries"}),
+    "Consumer": (Consumer, {}),
+    "Authority": (Subscription, {"verbose_name": "subscription"}),
+    "Incident": (Incident, {}),
+    "Repair": (Repair, {}),
+    "Ownership": (Ownership, {"verbose_name": "ownership entry", "verbose_name_plural": "ownership entries"}),
+}
+_TITLES = {"Outbox": lambda row: title(row.destination, row.body), "Inbox": lambda row: title(row.destination, row.headers)}
+
+
+def make_pages(module: str, names: Iterable[str] = tuple(PAGES)) -> None:
+    """Make a context's models of the plumbing's tables, one for each page of its admin. Called at the end of its `models.py`.
+
+    They are proxies: every context has the tables in its own database, and Django's admin knows a page by its model.
+
+    Parameters
+    ----------
+    module
+        The context's `models` module, `__name__` there.
+    names
+        Which of `PAGES`.
+    """
+    for name in names:
+        base, words = PAGES[name]
+        body: dict[str, Any] = {"__module__": module, "Meta": type("Meta", (), {"proxy": True, **words})}
+        if name in _TITLES:
+            body["__str__"] = _TITLES[name]
+        ModelBase(name, (base,), body)

@@ -9,8 +9,8 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
-from messaging.admin import ConsumerAdmin, ContextAdmin, LedgerAdmin, OwnershipAdmin, short
-from monolith.models import Consumer, Invoice, LedgerEntry, Ownership, User
+from messaging.admin import ContextAdmin, register, short
+from monolith.models import Invoice, User
 
 if TYPE_CHECKING:
     Inline = admin.TabularInline[Invoice, User]
@@ -18,9 +18,7 @@ else:
     Inline = admin.TabularInline
 
 DATABASE = "monolith"
-admin.site.register(LedgerEntry, LedgerAdmin, using=DATABASE)
-admin.site.register(Consumer, ConsumerAdmin, using=DATABASE)
-admin.site.register(Ownership, OwnershipAdmin, using=DATABASE)
+register(DATABASE)
 
 
 class InvoiceInline(Inline):

@@ -9,9 +9,7 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
-from messaging.models import Consumer as MessagingConsumer
-from messaging.models import Ledger as MessagingLedger
-from messaging.models import Ownership as MessagingOwnership
+from messaging.models import make_pages
 from messaging.publisher import track
 
 
@@ -82,22 +80,4 @@ class Invoice(models.Model):
 
 
 # The plumbing's tables in this database, for its admin: what changed, and who follows.
-
-
-class LedgerEntry(MessagingLedger):
-    class Meta:
-        proxy = True
-        verbose_name = "ledger entry"
-        verbose_name_plural = "ledger entries"
-
-
-class Consumer(MessagingConsumer):
-    class Meta:
-        proxy = True
-
-
-class Ownership(MessagingOwnership):
-    class Meta:
-        proxy = True
-        verbose_name = "ownership entry"
-        verbose_name_plural = "ownership entries"
+make_pages(__name__, ("LedgerEntry", "Consumer", "Ownership"))

@@ -19,21 +19,10 @@ from messaging.events import plural
 from messaging.publisher import positions
 from users import services
 from users.errors import UserError
-from users.models import Authority, Consumer, Inbox, Incident, LedgerEntry, Outbox, Ownership, ParkedMessage, Repair, User
+from users.models import User
 
 DATABASE = "users"
-register(
-    DATABASE,
-    outbox=Outbox,
-    inbox=Inbox,
-    parked=ParkedMessage,
-    ledger=LedgerEntry,
-    consumer=Consumer,
-    subscription=Authority,
-    incident=Incident,
-    repair=Repair,
-    ownership=Ownership,
-)
+register(DATABASE)
 #: Refusals that are shown one by one; the rest is counted.
 MOST_REFUSALS = 5
 

@@ -4,15 +4,8 @@ import uuid
 
 from django.db import models
 from django.utils import timezone
-from django_outbox_pattern.models import Published, Received
 
-from messaging.events import title
-from messaging.models import Consumer as MessagingConsumer
-from messaging.models import Incident as MessagingIncident
-from messaging.models import Ledger as MessagingLedger
-from messaging.models import Ownership as MessagingOwnership
-from messaging.models import Parked, Subscription
-from messaging.models import Repair as MessagingRepair
+from messaging.models import make_pages
 from messaging.publisher import track
 
 
@@ -54,64 +47,4 @@ class User(models.Model):
 
 
 # The plumbing's tables in this context's database, for its admin.
-
-
-class Outbox(Published):
-    class Meta:
-        proxy = True
-        verbose_name = "outbox event"
-        verbose_name_plural = "outbox events"
-
-    def __str__(self) -> str:
-        return title(self.destination, self.body)
-
-
-class Inbox(Received):
-    class Meta:
-        proxy = True
-        verbose_name = "inbox event"
-        verbose_name_plural = "inbox events"
-
-    def __str__(self) -> str:
-        return title(self.destination, self.headers)
-
-
-class ParkedMessage(Parked):
-    class Meta:
-        proxy = True
-        verbose_name = "parked message"
-
-
-class LedgerEntry(MessagingLedger):
-    class Meta:
-        proxy = True
-        verbose_name = "ledger entry"
-        verbose_name_plural = "ledger entries"
-
-
-class Consumer(MessagingConsumer):
-    class Meta:
-        proxy = True
-
-
-class Authority(Subscription):
-    class Meta:
-        proxy = True
-        verbose_name = "subscription"
-
-
-class Incident(MessagingIncident):
-    class Meta:
-        proxy = True
-
-
-class Repair(MessagingRepair):
-    class Meta:
-        proxy = True
-
-
-class Ownership(MessagingOwnership):
-    class Meta:
-        proxy = True
-        verbose_name = "ownership entry"
-        verbose_name_plural = "ownership entries"
+make_pages(__name__)

@@ -6,6 +6,7 @@ that names its alias: https://docs.djangoproject.com/en/5.2/topics/db/multi-db/#
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.db import models
 from django.db.models import F
@@ -20,7 +21,7 @@ from messaging.admin.ownership import OwnershipAdmin
 from messaging.admin.parked import HandledType, ParkedAdmin
 from messaging.admin.replica import CacheAdmin
 from messaging.events.contract import DomainEvent
-from messaging.models import Consumer, Incident, Ledger, Ownership, Parked, Repair, Subscription
+from messaging.models import Ledger
 
 __all__ = [
     "CacheAdmin",
@@ -190,30 +191,23 @@ class LedgerAdmin(ReadOnlyAdmin):
         return "tombstone" if row.deleted else ""
 
 
-def register(
-    using: str,
-    *,
-    outbox: type[Published],
-    inbox: type[Received],
-    parked: type[Parked],
-    ledger: type[Ledger],
-    consumer: type[Consumer],
-    subscription: type[Subscription],
-    incident: type[Incident],
-    repair: type[Repair],
-    ownership: type[Ownership],
-) -> None:
-    """Register a context's proxies of the plumbing's tables, for its own database."""
-    pages: list[tuple[type[models.Model], type[ContextAdmin]]] = [
-        (outbox, OutboxAdmin),
-        (inbox, InboxAdmin),
-        (parked, ParkedAdmin),
-        (ledger, LedgerAdmin),
-        (consumer, ConsumerAdmin),
-        (subscription, SubscriptionAdmin),
-        (incident, IncidentAdmin),
-        (repair, RepairAdmin),
-        (ownership, OwnershipAdmin),
-    ]
-    for model, page in pages:
-        admin.site.register(model, page, using=using)
+#: A page's name, as in `messaging.models.PAGES`, and its class.
+CLASSES: dict[str, type[ContextAdmin]] = {
+    "Outbox": OutboxAdmin,
+    "Inbox": InboxAdmin,
+    "ParkedMessage": ParkedAdmin,
+    "LedgerEntry": LedgerAdmin,
+    "Consumer": ConsumerAdmin,
+    "Authority": SubscriptionAdmin,
+    "Incident": IncidentAdmin,
+    "Repair": RepairAdmin,
+    "Ownership": OwnershipAdmin,
+}
+
+
+def register(context: str) -> None:
+    """Register the pages of a context's plumbing, for its own database: those that its `models.py` made by `make_pages`."""
+    for name, page in CLASSES.items():
+        model = apps.all_models[context].get(name.lower())
+        if model is not None:
+            admin.site.register(model, page, using=context)
