@@ -111,8 +111,8 @@ PLANTS = {
         "messaging.consumer.inbox:_take",
         (
             (
-                'steps.reach("inbox.deduplicated")',
-                "pass\n    with transaction.atomic(using=consumer):\n        steps.reach('inbox.deduplicated')",
+                'failpoints.reach("inbox.deduplicated")',
+                "pass\n    with transaction.atomic(using=consumer):\n        failpoints.reach('inbox.deduplicated')",
             ),
         ),
         frozenset({COPY, HOLES, LEDGER, COUNTED}),
@@ -141,8 +141,8 @@ PLANTS = {
         (
             ("applied = cache.apply(taken, source).applied if taken else frozenset()", "applied = frozenset()"),
             (
-                'steps.reach("pull.committed")',
-                'steps.reach("pull.committed")\n    with transaction.atomic(using=consumer):\n        cache.apply(taken, source)',
+                'failpoints.reach("pull.committed")',
+                'failpoints.reach("pull.committed")\n    with transaction.atomic(using=consumer):\n        cache.apply(taken, source)',
             ),
         ),
         frozenset({HOLES}),
@@ -203,7 +203,7 @@ PLANTS = {
         (
             (
                 '    if registration["queue"]:',
-                '    client.changes(pulling.BEYOND, limit=1)\n    if registration["queue"]:',
+                '    client.changes(pull.BEYOND, limit=1)\n    if registration["queue"]:',
             ),
         ),
         frozenset({BOUND}),
