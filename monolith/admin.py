@@ -10,6 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 
 from messaging.admin import ConsumerAdmin, ContextAdmin, LedgerAdmin, OwnershipAdmin, short
+from messaging.settings import context
 from monolith.models import Consumer, Invoice, LedgerEntry, Ownership, User
 
 if TYPE_CHECKING:
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 else:
     Inline = admin.TabularInline
 
-DATABASE = "monolith"
-admin.site.register(LedgerEntry, LedgerAdmin, using=DATABASE)
-admin.site.register(Consumer, ConsumerAdmin, using=DATABASE)
-admin.site.register(Ownership, OwnershipAdmin, using=DATABASE)
+DATABASE, CONTEXT = context("monolith").alias, "monolith"
+admin.site.register(LedgerEntry, LedgerAdmin, context=CONTEXT)
+admin.site.register(Consumer, ConsumerAdmin, context=CONTEXT)
+admin.site.register(Ownership, OwnershipAdmin, context=CONTEXT)
 
 
 class InvoiceInline(Inline):
@@ -38,7 +39,7 @@ class InvoiceInline(Inline):
 class UserAdmin(ContextAdmin):
     """Users, with the number of their invoices: a JOIN in the list, too."""
 
-    using = DATABASE
+    context = CONTEXT
     list_display = ("short_id", "email", "name", "status", "invoice_count", "created_at")
     list_display_links = ("short_id", "email")
     list_filter = ("status", "created_at")
@@ -64,7 +65,7 @@ class UserAdmin(ContextAdmin):
 class InvoiceAdmin(ContextAdmin):
     """Invoices, each with its user's address: `list_select_related` makes it one query."""
 
-    using = DATABASE
+    context = CONTEXT
     list_display = ("period", "user", "amount", "status", "issued_at", "review_reason")
     list_select_related = ("user",)
     list_filter = ("status", "issued_at")

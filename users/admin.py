@@ -17,13 +17,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from messaging.admin import ContextAdmin, register, short
 from messaging.events import plural
 from messaging.publisher import positions
+from messaging.settings import context
 from users import services
 from users.errors import UserError
 from users.models import Authority, Consumer, Inbox, Incident, LedgerEntry, Outbox, Ownership, ParkedMessage, Repair, User
 
-DATABASE = "users"
+DATABASE = context("users").alias
 register(
-    DATABASE,
+    "users",
     outbox=Outbox,
     inbox=Inbox,
     parked=ParkedMessage,
@@ -73,7 +74,7 @@ def versions(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
 class UserAdmin(ContextAdmin):
     """Users. Adding, changing the address, suspending, reactivating and erasing are services; nothing else can be edited."""
 
-    using = DATABASE
+    context = "users"
     form = UserForm
     list_display = ("short_id", "email", "name", "status", "version", "created_at")
     list_display_links = ("short_id", "email")

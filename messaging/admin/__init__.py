@@ -46,7 +46,7 @@ class PublishedType(admin.SimpleListFilter):
     title, parameter_name = "type", "type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(wire, wire) for wire, event in sorted(DomainEvent.registry.items()) if event.source() == model_admin.using]
+        return [(wire, wire) for wire, event in sorted(DomainEvent.registry.items()) if event.source() == model_admin.context]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         return queryset.filter(destination=self.value()) if self.value() else queryset
@@ -191,7 +191,7 @@ class LedgerAdmin(ReadOnlyAdmin):
 
 
 def register(
-    using: str,
+    context: str,
     *,
     outbox: type[Published],
     inbox: type[Received],
@@ -216,4 +216,4 @@ def register(
         (ownership, OwnershipAdmin),
     ]
     for model, page in pages:
-        admin.site.register(model, page, using=using)
+        admin.site.register(model, page, context=context)
