@@ -90,22 +90,23 @@ def _scans(users: int, fields: list[str]) -> dict[str, int]:
     from messaging.consumer.cache import declared_cache
     from messaging.fingerprints import fingerprints
     from messaging.publisher.feed import declared_feed
+    from messaging.settings import Alias
 
     feed, cache = declared_feed("users"), declared_cache("billing", "users")
     assert feed is not None
     assert cache is not None
     bounds = [["", *"123456789abcdef", ""]]
-    authority = _fastest(lambda: fingerprints.of_authority("users", feed, fields, bounds))
-    copy = _fastest(lambda: fingerprints.of_cache("billing", cache, bounds))
+    authority = _fastest(lambda: fingerprints.of_authority(Alias("users"), feed, fields, bounds))
+    copy = _fastest(lambda: fingerprints.of_cache(Alias("billing"), cache, bounds))
     return {"authority_rows_per_second": round(users / authority), "cache_rows_per_second": round(users / copy)}
 
 
 def _compared(differences: int, users: int) -> dict[str, Any]:
-    from messaging.replica import compare
+    from messaging.replica import Replica, compare
 
     with planted(differences, users) as kinds:
         began = time.perf_counter()
-        found = compare.compare("billing", "users")
+        found = compare.compare(Replica.of("billing", "users"))
         took = time.perf_counter() - began
         assert found.verdict == ("drift" if differences else "in_sync"), found
         assert found.differing == differences, found.counts

@@ -21,8 +21,7 @@ from billing.services import invoice_mark_overdue
 from messaging.admin import CacheAdmin, ReadOnlyAdmin, cut, register, short
 from messaging.events import plural
 
-DATABASE = "billing"
-register(DATABASE)
+register("billing")
 #: Refusals that are shown one by one; the rest is counted.
 MOST_REFUSALS = 5
 
@@ -31,7 +30,7 @@ MOST_REFUSALS = 5
 class CachedUserAdmin(CacheAdmin):
     """The copy that billing decides by: whether it is what users says, how old it is, and where it came from."""
 
-    using = DATABASE
+    context = "billing"
     authority = "users"
     list_display = ("user", "status", "version", "compared_now", "source", "age", "authority_time")
     list_filter = ("status", "source", "received_at")
@@ -68,7 +67,7 @@ class Review(admin.SimpleListFilter):
 class InvoiceAdmin(ReadOnlyAdmin):
     """Invoices, with the version of the user that each was decided on."""
 
-    using = DATABASE
+    context = "billing"
     list_display = ("period", "user", "amount", "status", "user_version", "issued_at", "remarks")
     list_filter = (Review, "status", "issued_at")
     search_fields = ("^user_id", "=period")
@@ -135,7 +134,7 @@ class OldSource(admin.SimpleListFilter):
 class ShadowMismatchAdmin(ReadOnlyAdmin):
     """Users about whom old source and cache differed, both answers side by side."""
 
-    using = DATABASE
+    context = "billing"
     list_display = ("user", "old_source", "old_answer", "cache_answer", "state", "times", "seen_at")
     list_filter = (Standing, OldSource, "found_at")
     search_fields = ("^user_id",)
@@ -165,7 +164,7 @@ class ShadowMismatchAdmin(ReadOnlyAdmin):
 class CutoverStepAdmin(ReadOnlyAdmin):
     """Each change of where billing reads users from."""
 
-    using = DATABASE
+    context = "billing"
     list_display = ("at", "before", "after", "by", "past_the_gate", "why")
     list_filter = ("forced",)
     search_fields = ("by", "reason")

@@ -13,8 +13,9 @@ from billing.services import invoices_flag_late
 from messaging.consumer import Cache, Event, Upserted, upsert_newer
 from messaging.ownership import Follower, follows
 from messaging.publisher import Moment
+from messaging.settings import context
 
-DATABASE = "billing"
+DATABASE = context("billing").alias
 
 
 class UserFacts(BaseModel):

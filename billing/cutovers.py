@@ -17,9 +17,10 @@ from billing.sources import choice, reads
 from billing.sources.base import Source, Standing
 from messaging.events import plural
 from messaging.models import Subscription
-from messaging.replica import compare
+from messaging.replica import Replica, compare
+from messaging.settings import context
 
-DATABASE, AUTHORITY = "billing", "users"
+DATABASE, CONTEXT, AUTHORITY = context("billing").alias, "billing", "users"
 #: Shadow reads that have to agree before the cache may answer.
 SHADOW_READS = 20
 #: Mismatches that are looked at again before the gate has seen enough, and that it names.
@@ -69,9 +70,9 @@ def move(*, to: str, by: str, wanted: int = SHADOW_READS, force: bool = False, r
         Cutover.objects.using(DATABASE).get_or_create(pk=1)
         row = Cutover.objects.using(DATABASE).select_for_update().get(pk=1)
         if row.source != before.source:
-            raise CutoverRefused(f"Somebody else has just moved billing to {row.source}. Look again: cutover {DATABASE}")
+            raise CutoverRefused(f"Somebody else has just moved billing to {row.source}. Look again: cutover {CONTEXT}")
         if to == Where.CACHE and not force and reads.standing().exists():
-            raise CutoverRefused(f"A shadow read has just found another mismatch. Look again: cutover {DATABASE}")
+            raise CutoverRefused(f"A shadow read has just found another mismatch. Look again: cutover {CONTEXT}")
         row.source, row.old, row.since = to, old, timezone.now()
         row.agreed = 0 if to == Where.SHADOW else row.agreed
         row.save(using=DATABASE)
@@ -118,7 +119,7 @@ def _old(before: Cutover, to: str) -> str:
 
 def _bootstrapped() -> str:
     row = Subscription.objects.using(DATABASE).filter(pk=AUTHORITY).first()
-    how = f"To do: bootstrap {DATABASE} --from {AUTHORITY}."
+    how = f"To do: bootstrap {CONTEXT} --from {AUTHORITY}."
     if row is not None and row.partial:
         return f"The bootstrap didn't take the past (--from-now), so the copy lacks users. {how}"
     if row is not None and row.state == Subscription.State.UNREACHABLE:
@@ -129,18 +130,18 @@ def _bootstrapped() -> str:
 
 
 def _equal() -> str:
-    found = compare.compare(DATABASE, AUTHORITY)
+    found = compare.compare(Replica.of(CONTEXT, AUTHORITY))
     if found.verdict == "unreachable":
         return f"Fingerprints can't be compared: {str(found.error).rstrip('.')}."
     if found.differing:
         kinds = ", ".join(f"{number} {kind}" for kind, number in found.counts.items() if number)
-        return f"Fingerprints differ: {kinds}. To do: reconcile {DATABASE} --from {AUTHORITY} --repair."
+        return f"Fingerprints differ: {kinds}. To do: reconcile {CONTEXT} --from {AUTHORITY} --repair."
     return ""
 
 
 def _watched(cutover: Cutover, wanted: int) -> str:
     if cutover.source != Where.SHADOW:
-        return f"Billing isn't in shadow, so old source and cache aren't compared. To do: cutover {DATABASE} --to shadow."
+        return f"Billing isn't in shadow, so old source and cache aren't compared. To do: cutover {CONTEXT} --to shadow."
     if cutover.agreed < wanted:
         agreed = f"{cutover.agreed} of {plural(wanted, 'shadow read')} agreed so far"
         return f"{agreed}. To do: generate_invoices, which reads every user."
@@ -158,7 +159,7 @@ def _agreeing() -> str:
     number = max(len(rows), reads.standing().count())
     named = "; ".join(str(row) for row in rows[:MOST_NAMED])
     more = f"; and {number - MOST_NAMED} more" if number > MOST_NAMED else ""
-    return f"{_counted(number)} ({named}{more}). To do: reconcile {DATABASE} --from {AUTHORITY} --repair."
+    return f"{_counted(number)} ({named}{more}). To do: reconcile {CONTEXT} --from {AUTHORITY} --repair."
 
 
 def _counted(number: int) -> str:

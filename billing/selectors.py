@@ -7,8 +7,9 @@ from uuid import UUID
 from django.db.models import Count, Exists, Model, OuterRef, QuerySet
 
 from billing.models import CachedUser, Cutover, Invoice
+from messaging.settings import context
 
-DATABASE = "billing"
+DATABASE = context("billing").alias
 M = TypeVar("M", bound=Model)
 
 

@@ -17,8 +17,9 @@ from billing.sources.reading import Reading
 from messaging.consumer import insert_new
 from messaging.publisher import Record, record, record_many
 from messaging.replica import BatchLookup, Policy, staleness
+from messaging.settings import context
 
-DATABASE = "billing"
+DATABASE, CONTEXT = context("billing").alias, "billing"
 #: Who says whom to invoice.
 AUTHORITY = "users"
 #: How old the copy of the users may be when invoices are decided by it.
@@ -67,7 +68,7 @@ def invoices_generate(
     """
     if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", period):
         raise InvalidPeriod(f"{period!r} is not a month. Write it as 2026-11.")
-    run, asking, reading = Run(), BatchLookup(DATABASE, AUTHORITY), Reading()
+    run, asking, reading = Run(), BatchLookup(CONTEXT, AUTHORITY), Reading()
     after: uuid.UUID | None = None
     try:
         # An empty copy is judged too: it may only be empty because it is old.
@@ -103,9 +104,9 @@ def invoices_generate(
 
 def _judged(policy: Policy | None, bound: timedelta | None) -> tuple[Policy, str]:
     """What to do about the copy's age as it is now, and what is amiss with it."""
-    if policy is None and bound is None and not staleness.measured(DATABASE, AUTHORITY):
-        return Policy.PROCEED, staleness.described(DATABASE, AUTHORITY)
-    return policy or Policy.HOLD, staleness.doubt(DATABASE, AUTHORITY, MAX_STALENESS if bound is None else bound)
+    if policy is None and bound is None and not staleness.measured(CONTEXT, AUTHORITY):
+        return Policy.PROCEED, staleness.described(CONTEXT, AUTHORITY)
+    return policy or Policy.HOLD, staleness.doubt(CONTEXT, AUTHORITY, MAX_STALENESS if bound is None else bound)
 
 
 def _counted(users: Sequence[Standing], source: Source) -> Sequence[Standing]:

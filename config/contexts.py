@@ -1,7 +1,7 @@
 """The bounded contexts, and which of them this process is.
 
-One row per context: its Django app, its database and its entry in the URLs. A context's name is also its database alias,
-its queue and the first word of its event types; one word for one thing.
+One row per context: its Django app, its database and its entry in the URLs. A context's name is also its queue and the first
+word of its event types.
 """
 
 import os
@@ -13,7 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 @dataclass(frozen=True)
 class Context:
     """A bounded context: one Django app, one database, one queue. `delivers`: whether it takes and sends events, by a relay and a
-    worker; the monolith doesn't, others follow its feed. `pages`: a module of URLs for people, shown beside the walkthrough."""
+    worker; the monolith doesn't, others follow its feed. `pages`: a module of URLs for people, shown beside the walkthrough.
+    `database`: the alias of its database; its name where none is given."""
 
     name: str
     app: str
@@ -22,6 +23,11 @@ class Context:
     urls: str
     delivers: bool = True
     pages: str = ""
+    database: str = ""
+
+    @property
+    def alias(self) -> str:
+        return self.database or self.name
 
 
 CONTEXTS = {

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.db import models
+
+from messaging.settings import contexts
 
 #: Django's own tables: sessions, logins, permissions, the admin's log.
 DJANGO_APPS = {"admin", "auth", "contenttypes", "sessions"}
@@ -16,12 +17,12 @@ class UnplacedModel(LookupError):
 
 
 class ContextRouter:
-    """A context's models live on the alias of its own name; the plumbing's models on every context's alias."""
+    """A context's models live on its own database; the plumbing's models on every context's."""
 
     def _place(self, model: type[models.Model], hints: dict[str, Any]) -> str:
         label = model._meta.app_label
-        if label in settings.CONTEXT_NAMES:
-            return label
+        if label in contexts():
+            return contexts()[label].alias
         if label in DJANGO_APPS:
             return "default"
         if label in SHARED_APPS:
@@ -30,7 +31,7 @@ class ContextRouter:
                 return str(instance._state.db)
             raise UnplacedModel(
                 f"{model._meta.label} exists in every context's database, so say which: "
-                f".using(name) or save(using=name), with name one of {', '.join(settings.CONTEXT_NAMES)}."
+                f".using(alias) or save(using=alias), with one of {', '.join(_aliases())}."
             )
         raise UnplacedModel(
             f"{model._meta.label} belongs to no known context. Add app {label!r} to config/contexts.py, "
@@ -51,10 +52,14 @@ class ContextRouter:
         return instance._state.db or self._place(type(instance), {"instance": instance})
 
     def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: Any) -> bool:
-        if app_label in settings.CONTEXT_NAMES:
-            return db == app_label
+        if app_label in contexts():
+            return db == contexts()[app_label].alias
         if app_label in SHARED_APPS:
-            return db in settings.CONTEXT_NAMES
+            return db in _aliases()
         if app_label in DJANGO_APPS:
             return db == "default"
         raise UnplacedModel(f"App {app_label!r} has migrations but no database. See config/router.py.")
+
+
+def _aliases() -> list[str]:
+    return [context.alias for context in contexts().values()]

@@ -20,7 +20,7 @@ if not SECRET_KEY:
 ALLOWED_HOSTS = [host.strip() for host in os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")]
 
 CHOSEN = contexts.chosen()
-#: The contexts that this process is. Each is a database alias and a queue too.
+#: The contexts that this process is. Each is a queue too.
 CONTEXT_NAMES = [context.name for context in CHOSEN]
 #: Those of them that take and send events.
 DELIVERING = [context.name for context in CHOSEN if context.delivers]
@@ -81,7 +81,7 @@ TEMPLATES = [
 
 DATABASES = {
     "default": database("DATABASE_URL", "django.sqlite3"),
-    **{context.name: database(context.database_variable, context.database_file) for context in CHOSEN},
+    **{context.alias: database(context.database_variable, context.database_file) for context in CHOSEN},
 }
 DATABASE_ROUTERS = ["config.router.ContextRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -131,7 +131,7 @@ SPECTACULAR_SETTINGS = {
 
 # What `messaging` asks of a project. Lifted into another one, this is what to write there.
 MESSAGING = {
-    "CONTEXTS": CONTEXT_NAMES,
+    "CONTEXTS": {context.name: {"database": context.alias} for context in CHOSEN},
     # The handlers of each context: a literal table, event type to handler.
     "HANDLERS": {name: f"{name}.handlers.HANDLERS" for name in CONTEXT_NAMES},
     # What an authority shows of its facts, and a consumer's copies of them.

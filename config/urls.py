@@ -17,6 +17,7 @@ LOOK: dict[str, Any] = {"base": "walkthrough/base.html"} if settings.WALKTHROUGH
 
 #: Pages without a login, so only where the walkthrough is: to learn from, with made-up people.
 PAGED = [context for context in settings.CHOSEN if settings.WALKTHROUGH and context.pages]
+FEEDS = messaging_settings.feeds()
 
 urlpatterns = [
     *health.urls(),
@@ -26,6 +27,10 @@ urlpatterns = [
     *(path(f"api/{context.name}/", include(context.urls)) for context in settings.CHOSEN),
     *(path(f"{context.name}/", include(context.pages), LOOK) for context in PAGED),
     # A context may show more than one of its models: a feed that isn't called like its context is mounted here.
-    *(path(f"api/{name}/", include(urls(name))) for name in messaging_settings.feeds() if name != messaging_settings.alias(name)),
+    *(
+        path(f"api/{feed}/", include(urls(feed)))
+        for feed in messaging_settings.feeds()
+        if feed != messaging_settings.authority(feed)
+    ),
     *([path("", include("walkthrough.urls"))] if settings.WALKTHROUGH else []),
 ]

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from messaging.events.text import kind, plural
 from messaging.models import Repair
+from messaging.settings import Context
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ _WHAT_TO_DO = {
 
 
 def record_and_notify(
-    using: str,
+    context: Context,
     *,
     kind: str,
     window: str,
@@ -40,13 +41,13 @@ def record_and_notify(
     started_at: datetime,
     by: str,
 ) -> Repair:
-    """Enter a repair in `using`'s table and, after the commit, write to the owners of the consumers that it touched.
+    """Enter a repair in a context's table and, after the commit, write to the owners of the consumers that it touched.
 
     `kind`: one of `Repair.Kind`. `window`: what it was asked for, as the command's words. `owners`: e-mail addresses; nobody is
     written to where there are none. `counts`: what was counted, by name. `by`: who did it. Never raises for mail that can't be
     sent: that is logged, and stands in the row's result.
     """
-    repair = Repair.objects.using(using).create(
+    repair = Repair.objects.using(context.alias).create(
         kind=kind,
         done_by=by[:150],
         started_at=started_at,
@@ -57,24 +58,24 @@ def record_and_notify(
     )
     addresses = sorted(set(owners))
     if addresses:
-        transaction.on_commit(lambda: _write(repair, using, addresses), using=using)
+        transaction.on_commit(lambda: _write(repair, context, addresses), using=context.alias)
     return repair
 
 
-def _write(repair: Repair, using: str, addresses: list[str]) -> None:
+def _write(repair: Repair, context: Context, addresses: list[str]) -> None:
     try:
-        send_mail(f"[{using}] {repair.get_kind_display()}", _text(repair, using), None, addresses)
+        send_mail(f"[{context.name}] {repair.get_kind_display()}", _text(repair, context.name), None, addresses)
     except Exception as error:  # SMTP, network, an address that is none: the repair itself is done, whatever became of the mail
-        log.exception("%s: the owners could not be told of repair %s", using, repair.pk)
+        log.exception("%s: the owners could not be told of repair %s", context.name, repair.pk)
         note = f" The owners could not be told: {kind(error)}."
         repair.result = f"{repair.result[: 300 - len(note)]}{note}"
-        repair.save(using=using, update_fields=["result"])
+        repair.save(using=context.alias, update_fields=["result"])
 
 
-def _text(repair: Repair, using: str) -> str:
+def _text(repair: Repair, context: str) -> str:
     took = (repair.finished_at - repair.started_at).total_seconds()
     lines: list[tuple[str, Any]] = [
-        ("What", f"{repair.kind} {using}"),
+        ("What", f"{repair.kind} {context}"),
         ("Asked for", repair.window or "everything"),
         ("By", repair.done_by),
         ("When", f"{repair.started_at:%Y-%m-%d %H:%M:%S} UTC, {plural(round(took), 'second')}"),
@@ -84,4 +85,4 @@ def _text(repair: Repair, using: str) -> str:
     ]
     table = "\n".join(f"{name + ':':<11}{value}" for name, value in lines)
     todo = _WHAT_TO_DO[Repair.Kind(repair.kind)]
-    return f"{table}\n\n{todo}\n\nThe repair stands in the admin of {using}, under number {repair.pk}.\n"
+    return f"{table}\n\n{todo}\n\nThe repair stands in the admin of {context}, under number {repair.pk}.\n"

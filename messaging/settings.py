@@ -1,8 +1,9 @@
 """What `messaging` asks of the project it lives in: the setting `MESSAGING`, and nothing else."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NewType
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -17,32 +18,64 @@ def _setting(name: str) -> Any:
         ) from None
 
 
-def contexts() -> list[str]:
-    """The contexts that this process is: database aliases and queues by the same names."""
-    return list(_setting("CONTEXTS"))
+#: A database's name in `DATABASES`. A context has one, and isn't called by it.
+Alias = NewType("Alias", str)
 
 
-def handlers_path(context: str) -> str:
+@dataclass(frozen=True)
+class Context:
+    """A context of this process. `alias`: the database that it lives in. Its queue has its name."""
+
+    name: str
+    alias: Alias
+
+    @property
+    def queue(self) -> str:
+        return self.name
+
+    @property
+    def publishes(self) -> list[str]:
+        """The feeds that show its facts. Its main feed is called as it is."""
+        return [feed for feed in _setting("FEEDS") if authority(feed) == self.name]
+
+
+def contexts() -> Mapping[str, Context]:
+    """The contexts that this process is, by name. `CONTEXTS` lists their names, or says of each which database it lives in:
+    {"billing": {"database": "default"}}. Where it says nothing, the alias is the name."""
+    declared = _setting("CONTEXTS")
+    databases = {name: declared[name].get("database", name) if isinstance(declared, Mapping) else name for name in declared}
+    return {name: Context(name, Alias(alias)) for name, alias in databases.items()}
+
+
+def context(name: str) -> Context:
+    """A context of this process."""
+    known = contexts()
+    if name not in known:
+        raise ImproperlyConfigured(f"{name!r} is no context of this process. MESSAGING['CONTEXTS'] names: {', '.join(known)}.")
+    return known[name]
+
+
+def handlers_path(consumer: str) -> str:
     """Where the literal table of a context's handlers is."""
-    return str(_setting("HANDLERS")[context])
+    return str(_setting("HANDLERS")[consumer])
 
 
-def feed_path(authority: str) -> str | None:
+def feed_path(feed: str) -> str | None:
     """Where what an authority of this process shows of its facts is declared; None where it shows none."""
-    declared = _setting("FEEDS").get(authority)
+    declared = _setting("FEEDS").get(feed)
     return declared[1] if isinstance(declared, tuple) else declared  # type: ignore[no-any-return]
 
 
 def feeds() -> list[str]:
-    """The feeds of this process's authorities, by name. A context's main feed is called as the context is."""
-    return [name for name in _setting("FEEDS") if alias(name) in contexts()]
+    """The feeds of this process's authorities, by name."""
+    return [feed for known in contexts().values() for feed in known.publishes]
 
 
-def alias(authority: str) -> str:
-    """The context, and so the database, whose facts a feed shows: `monolith` for `monolith_invoices`, which `FEEDS` declares as
+def authority(feed: str) -> str:
+    """The name of the context whose facts a feed shows: `monolith` for `monolith_invoices`, which `FEEDS` declares as
     ("monolith", path). Consumers know a feed by its name alone; register and token are the context's."""
-    declared = _setting("FEEDS").get(authority)
-    return str(declared[0]) if isinstance(declared, tuple) else authority
+    declared = _setting("FEEDS").get(feed)
+    return str(declared[0]) if isinstance(declared, tuple) else feed
 
 
 def splits() -> "Mapping[str, str]":
@@ -55,9 +88,9 @@ def caches_path(consumer: str) -> str | None:
     return _setting("CACHES").get(consumer)  # type: ignore[no-any-return]
 
 
-def api_url(authority: str) -> str:
+def api_url(feed: str) -> str:
     """Where an authority's API is, without a slash at the end: http://127.0.0.1:8000."""
-    return str(_setting("API_URL")(alias(authority))).rstrip("/")
+    return str(_setting("API_URL")(authority(feed))).rstrip("/")
 
 
 def api_rate() -> float:
@@ -65,9 +98,9 @@ def api_rate() -> float:
     return float(_setting("API_RATE"))
 
 
-def api_token(consumer: str, authority: str) -> str:
+def api_token(consumer: str, feed: str) -> str:
     """The consumer's token for that API; empty where it has none."""
-    return str(_setting("API_TOKEN")(consumer, alias(authority)))
+    return str(_setting("API_TOKEN")(consumer, authority(feed)))
 
 
 def token_folder() -> Path:
@@ -75,9 +108,9 @@ def token_folder() -> Path:
     return Path(_setting("TOKEN_FOLDER"))
 
 
-def signing_keys(context: str) -> list[str]:
+def signing_keys(publisher: str) -> list[str]:
     """The keys that a context signs with, the first one, and those that it signed with; none: its file in `KEY_FOLDER` counts."""
-    return list(_setting("SIGNING_KEYS")(context))
+    return list(_setting("SIGNING_KEYS")(publisher))
 
 
 def public_keys(publisher: str) -> list[str]:

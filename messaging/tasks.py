@@ -67,7 +67,7 @@ def heartbeat(self: Task, *, consumer: str, authority: str, head: int, at: str, 
     else:
         body = json.dumps({"authority": authority, "head": head, "at": at})
         with _waiting(consumer, HEARING):
-            parked_events.park_refused(consumer, {"task": HEARTBEAT}, body, FORGED)
+            parked_events.park_refused(settings.context(consumer).alias, {"task": HEARTBEAT}, body, FORGED)
 
 
 @shared_task(name="messaging.retry_due")

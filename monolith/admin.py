@@ -10,6 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 
 from messaging.admin import ContextAdmin, register, short
+from messaging.settings import context
 from monolith.models import Invoice, User
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 else:
     Inline = admin.TabularInline
 
-DATABASE = "monolith"
-register(DATABASE)
+DATABASE, CONTEXT = context("monolith").alias, "monolith"
+register(CONTEXT)
 
 
 class InvoiceInline(Inline):
@@ -36,7 +37,7 @@ class InvoiceInline(Inline):
 class UserAdmin(ContextAdmin):
     """Users, with the number of their invoices: a JOIN in the list, too."""
 
-    using = DATABASE
+    context = CONTEXT
     list_display = ("short_id", "email", "name", "status", "invoice_count", "created_at")
     list_display_links = ("short_id", "email")
     list_filter = ("status", "created_at")
@@ -62,7 +63,7 @@ class UserAdmin(ContextAdmin):
 class InvoiceAdmin(ContextAdmin):
     """Invoices, each with its user's address: `list_select_related` makes it one query."""
 
-    using = DATABASE
+    context = CONTEXT
     list_display = ("period", "user", "amount", "status", "issued_at", "review_reason")
     list_select_related = ("user",)
     list_filter = ("status", "issued_at")

@@ -11,9 +11,10 @@ from messaging.consumer import Event
 from messaging.events import plural
 from messaging.ownership import Follower, NotYet
 from messaging.publisher import Moment
+from messaging.settings import context
 from monolith.models import Invoice, User
 
-DATABASE = "monolith"
+DATABASE = context("monolith").alias
 
 
 class MovedUser(BaseModel):

@@ -10,9 +10,10 @@ from django.db import transaction
 
 from demo.people import people, series
 from messaging.publisher import baseline, positions
+from messaging.settings import context
 from monolith.models import User
 
-DATABASE, AGGREGATE = "monolith", "monolith.user"
+DATABASE, AGGREGATE = context("monolith").alias, "monolith.user"
 BATCH = 1000
 
 

@@ -10,9 +10,10 @@ from django.core.exceptions import ValidationError
 from django.db import connections, transaction
 from django.utils import timezone
 
+from messaging.settings import context
 from monolith.models import Invoice, User
 
-DATABASE = "monolith"
+DATABASE = context("monolith").alias
 MONTHLY_FEE_MINOR, CURRENCY = 1900, "EUR"
 
 #: Whom to invoice is a JOIN away, and so is the name on the invoice. `FOR SHARE`: a suspension that is under way is waited for, and

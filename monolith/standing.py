@@ -15,9 +15,10 @@ from messaging.errors import MessagingError
 from messaging.ownership import follows
 from messaging.publisher import positions
 from messaging.replica import staleness
+from messaging.settings import context
 from monolith.models import User
 
-DATABASE, AGGREGATE = "monolith", "monolith.user"
+DATABASE, CONTEXT, AGGREGATE = context("monolith").alias, "monolith", "monolith.user"
 Row = tuple[uuid.UUID, str, int]
 #: How old the table may be while it is a copy: its owner's `tend` brings it up to date every second.
 FRESH = timedelta(minutes=1)
@@ -30,7 +31,7 @@ class Outdated(MessagingError):
 class Users:
     """The monolith's users in the order of their ids, as (id, status, version)."""
 
-    authority = DATABASE
+    authority = CONTEXT
     failures = (OperationalError, InterfaceError, ProgrammingError, Outdated)
     at_once = 0
 
@@ -69,10 +70,10 @@ def _check() -> None:
     says for ever what was true on its last day."""
     if not follows(DATABASE, AGGREGATE):
         return
-    owner = next(name for name, cache in declared_caches(DATABASE).items() if cache.model._meta.label_lower == AGGREGATE)
-    if staleness.doubt(DATABASE, owner, FRESH):
-        known = staleness.measured(DATABASE, owner)
-        how = staleness.described(DATABASE, owner) if known else "This table isn't kept up to date any more."
+    owner = next(name for name, cache in declared_caches(CONTEXT).items() if cache.model._meta.label_lower == AGGREGATE)
+    if staleness.doubt(CONTEXT, owner, FRESH):
+        known = staleness.measured(CONTEXT, owner)
+        how = staleness.described(CONTEXT, owner) if known else "This table isn't kept up to date any more."
         raise Outdated(f"the users belong to {owner} now. {how}")
 
 

@@ -17,12 +17,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from messaging.admin import ContextAdmin, register, short
 from messaging.events import plural
 from messaging.publisher import positions
+from messaging.settings import context
 from users import services
 from users.errors import UserError
 from users.models import User
 
-DATABASE = "users"
-register(DATABASE)
+DATABASE = context("users").alias
+register("users")
 #: Refusals that are shown one by one; the rest is counted.
 MOST_REFUSALS = 5
 
@@ -62,7 +63,7 @@ def versions(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
 class UserAdmin(ContextAdmin):
     """Users. Adding, changing the address, suspending, reactivating and erasing are services; nothing else can be edited."""
 
-    using = DATABASE
+    context = "users"
     form = UserForm
     list_display = ("short_id", "email", "name", "status", "version", "created_at")
     list_display_links = ("short_id", "email")

@@ -6,7 +6,10 @@ from pydantic import BaseModel
 
 from messaging.ownership import Follower
 from messaging.publisher import Moment
+from messaging.settings import context
 from users.models import User
+
+DATABASE = context("users").alias
 
 
 class MonolithUser(BaseModel):
@@ -21,7 +24,7 @@ class MonolithUser(BaseModel):
 
 
 USERS = Follower(
-    using="users",
+    using=DATABASE,
     model=User,
     fields=tuple(MonolithUser.model_fields),
     unique=("email",),

@@ -13,10 +13,11 @@ from django.db import transaction
 
 from demo.people import people, series
 from messaging.publisher import baseline, positions
+from messaging.settings import context
 from users.models import User
 from users.services import users_announce_created
 
-DATABASE, AGGREGATE = "users", "users.user"
+DATABASE, AGGREGATE = context("users").alias, "users.user"
 BATCH = 1000
 
 

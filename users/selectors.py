@@ -6,9 +6,10 @@ from uuid import UUID
 
 from django.db.models import Count, QuerySet
 
+from messaging.settings import context
 from users.models import User
 
-DATABASE = "users"
+DATABASE = context("users").alias
 
 
 def users_newest(*, limit: int) -> QuerySet[User]:

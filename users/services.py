@@ -9,11 +9,12 @@ from django.db import transaction
 
 from messaging.events import safe
 from messaging.publisher import Record, erase_personal_data, record, record_many
+from messaging.settings import context
 from users import clock, events
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser
 from users.models import User
 
-DATABASE = "users"
+DATABASE = context("users").alias
 Status = User.Status
 #: A failpoint. Each is asked about an event before it is recorded, and may withhold it: that is the walkthrough's publisher bug.
 withholding: list[Callable[[User, events.UserFacts], bool]] = []

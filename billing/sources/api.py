@@ -10,7 +10,7 @@ from billing import selectors
 from messaging.errors import Denied, Unreachable
 from messaging.replica import AuthorityClient
 
-DATABASE, AUTHORITY = "billing", "users"
+CONTEXT, AUTHORITY = "billing", "users"
 
 
 class Facts(BaseModel):
@@ -38,7 +38,7 @@ class Api:
 
     def __init__(self) -> None:
         self.calls = 0
-        self._client = AuthorityClient(AUTHORITY, DATABASE)
+        self._client = AuthorityClient(AUTHORITY, CONTEXT)
 
     def after(self, user_id: UUID | None, limit: int) -> Sequence[tuple[UUID, str, int]]:
         # A page without one that the authority knows would pass for the end.

@@ -8,8 +8,9 @@ from django.db.models import QuerySet
 from billing import selectors
 from billing.models import CachedUser
 from billing.sources.base import Standing
+from messaging.settings import context
 
-DATABASE = "billing"
+DATABASE = context("billing").alias
 
 
 class Cache:

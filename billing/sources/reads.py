@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from billing.models import Cutover, ShadowMismatch
 from billing.sources.base import ERASED, Standing
+from messaging.settings import context
 
-DATABASE = "billing"
+DATABASE = context("billing").alias
 #: A user, as the old source and the cache know him; None for not at all.
 Read = tuple[UUID, Standing | None, Standing | None]
 

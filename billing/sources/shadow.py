@@ -10,8 +10,9 @@ from uuid import UUID
 from billing.models import CachedUser
 from billing.sources import reads
 from billing.sources.base import Source, Standing
+from messaging.settings import context
 
-DATABASE = "billing"
+DATABASE = context("billing").alias
 #: Rows of the cache that are compared at a time, where the old source names none in between.
 AT_ONCE = 1000
 

@@ -24,7 +24,8 @@ class Replaced(Command):
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["database"]:
             raise Refused(f"{self.reason} To run it all the same, on one context's tables: --database users.")
-        router.routers = [Only(checked_context(options["database"]))]  # the package names no database; this process is for it alone
+        # The package names no database; this process is for it alone.
+        router.routers = [Only(checked_context(options["database"]).alias)]
         theirs = import_module(f"django_outbox_pattern.management.commands.{self.name}").Command()
         theirs.run_from_argv(["manage.py", self.name, *options["words"]])
 

@@ -47,7 +47,7 @@ class PublishedType(admin.SimpleListFilter):
     title, parameter_name = "type", "type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(wire, wire) for wire, event in sorted(DomainEvent.registry.items()) if event.source() == model_admin.using]
+        return [(wire, wire) for wire, event in sorted(DomainEvent.registry.items()) if event.source() == model_admin.context]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         return queryset.filter(destination=self.value()) if self.value() else queryset
@@ -210,4 +210,4 @@ def register(context: str) -> None:
     for name, page in CLASSES.items():
         model = apps.all_models[context].get(name.lower())
         if model is not None:
-            admin.site.register(model, page, using=context)
+            admin.site.register(model, page, context=context)

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from messaging.events.text import brief
+from messaging.settings import Alias, context
 
 if TYPE_CHECKING:
     BaseAdmin = admin.ModelAdmin[Any]
@@ -19,15 +20,19 @@ else:
 
 
 class ContextAdmin(BaseAdmin):
-    """A model's pages, bound to one database. `exact_ids`: lookups that a search for a whole UUID goes to."""
+    """A model's pages, bound to the database of one context. `exact_ids`: lookups that a search for a whole UUID goes to."""
 
-    using: str = ""
+    context: str = ""
     exact_ids: tuple[str, ...] = ("pk",)
     show_full_result_count = False
     list_per_page = 50
 
     class Media:
         css = {"all": ["messaging/admin.css"]}
+
+    @property
+    def using(self) -> Alias:
+        return context(self.context).alias
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).using(self.using)

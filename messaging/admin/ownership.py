@@ -27,7 +27,7 @@ class OwnershipAdmin(ReadOnlyAdmin):
     @admin.display(description="followed by")
     def follows(self, row: Ownership) -> str:
         """The other side of the split that the model belongs to; nobody once that is over."""
-        split = declaration.declared(self.using, row.aggregate)
+        split = declaration.declared(self.context, row.aggregate)
         if split is None:
             return "-"
         if declaration.retired(split):

@@ -26,7 +26,7 @@ class HandledType(admin.SimpleListFilter):
     lookup = "event_type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(wire, wire) for wire in sorted(handlers.table(model_admin.using))]
+        return [(wire, wire) for wire in sorted(handlers.table(model_admin.context))]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         return queryset.filter(**{self.lookup: self.value()}) if self.value() else queryset
@@ -105,7 +105,7 @@ class ParkedAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Retry now", permissions=["settle"])
     def retry(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
-        outcomes = [retries.attempt(self.using, pk, by=request.user.get_username()) for pk in self._ids(queryset)]
+        outcomes = [retries.attempt(self.context, pk, by=request.user.get_username()) for pk in self._ids(queryset)]
         applied = sum(1 for row in outcomes if row and row.state == Parked.State.APPLIED)
         settled = sum(1 for row in outcomes if row is None)
         never = sum(1 for row in outcomes if row and not parked.retriable(row))

@@ -15,8 +15,8 @@ from messaging.admin.consumers import counted
 from messaging.consumer.cache import Cache
 from messaging.errors import Denied, Unreachable
 from messaging.events.text import plural
-from messaging.replica import compare, drift, pull, repair
-from messaging.replica.client import AuthorityClient
+from messaging.replica import compare, drift, repair
+from messaging.replica.replica import Replica
 from messaging.replica.search import Difference
 
 #: Seconds that the list waits for the authority. It has to open without an answer, too.
@@ -45,6 +45,10 @@ class CacheAdmin(ReadOnlyAdmin):
     authority: str
     change_list_template = "messaging/cache_list.html"
 
+    @property
+    def replica(self) -> Replica:
+        return Replica.of(self.context, self.authority)
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return CacheList
 
@@ -52,13 +56,10 @@ class CacheAdmin(ReadOnlyAdmin):
         """Kind of drift by id; "" where the rows are the same. Raises `Unreachable`, `Denied`."""
         if not ids:
             return {}
-        cache = pull.cache_of(self.using, self.authority)
-        client = AuthorityClient(self.authority, self.using, patience=PATIENCE_SECONDS)
-        own = drift.own_rows(self.using, cache, ids)  # first: what moves meanwhile makes them stale, and not ahead
-        try:
+        replica, cache = self.replica, self.replica.cache
+        own = drift.own_rows(replica.alias, cache, ids)  # first: what moves meanwhile makes them stale, and not ahead
+        with replica.connected(patience=PATIENCE_SECONDS) as client:
             theirs = {record["id"]: drift.values_of(cache, record) for record in client.records(ids)}
-        finally:
-            client.close()
         return {key: _kind(cache, key, theirs.get(key), own.get(key)) for key in ids}
 
     @admin.display(description="compared")
@@ -88,7 +89,7 @@ class CacheAdmin(ReadOnlyAdmin):
             return HttpResponseNotAllowed(["POST"])
         if not self.has_settle_permission(request):
             raise PermissionDenied
-        found = compare.compare(self.using, self.authority)
+        found = compare.compare(self.replica)
         if found.verdict != "drift":
             level = messages.ERROR if found.error else messages.SUCCESS
             said = f"Nothing can be said. {found.error}" if found.error else f"Equal to what {self.authority} has, by fingerprints."
@@ -101,7 +102,7 @@ class CacheAdmin(ReadOnlyAdmin):
 
     def _repair(self, request: HttpRequest, found: compare.Comparison) -> None:
         try:
-            repaired = repair.repair(self.using, self.authority, found, by=request.user.get_username())
+            repaired = repair.repair(self.replica, found, by=request.user.get_username())
         except (Unreachable, Denied) as error:
             self.message_user(request, f"Not repaired to the end. {error}", messages.ERROR)
             return
@@ -109,7 +110,7 @@ class CacheAdmin(ReadOnlyAdmin):
         if left := found.differing - repaired:
             said = [plural(left, "row is left as it is.", "rows are left as they are.")]
             if found.counts["ahead"]:
-                command = f"reconcile {self.using} --from {self.authority} --repair --authority-wins"
+                command = f"reconcile {self.context} --from {self.authority} --repair --authority-wins"
                 said.append(f"A row that is ahead means that {self.authority} lost data; to overwrite it: {command}.")
             if found.counts["erased_here"]:
                 said.append(

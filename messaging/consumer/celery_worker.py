@@ -57,16 +57,17 @@ def _wait_less_for_a_reader(**kwargs: Any) -> None:
 
 def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
     """Park what the worker can't read, or what nobody vouches for, with its `headers`. False where the database didn't take it."""
-    if context not in settings.contexts():
+    known = settings.contexts().get(context)
+    if known is None:
         log.error("a message for %r can't be kept here: %s", context, reason)
         time.sleep(random.uniform(*PAUSE_SECONDS))
         return False
     try:
         close_old_connections()
         if headers is None:
-            parked.park_unreadable(context, body, reason)
+            parked.park_unreadable(known.alias, body, reason)
         else:
-            parked.park_refused(context, headers, body, reason)
+            parked.park_refused(known.alias, headers, body, reason)
     except Exception as error:
         if errors.takes_nothing(error):
             outages.began(log, context, PARKING, said(error))
@@ -75,7 +76,7 @@ def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None
         time.sleep(random.uniform(*PAUSE_SECONDS))
         return False
     finally:
-        connections[context].close()  # this is the worker's main process; its children must not inherit a connection
+        connections[known.alias].close()  # this is the worker's main process; its children must not inherit a connection
     outages.ended(log, context, PARKING)
     log.warning("%s: parked a message: %s", context, reason)
     return True

@@ -16,6 +16,7 @@ from messaging.consumer.handlers import Event
 from messaging.consumer.outcome import Outcome
 from messaging.errors import Paused
 from messaging.models import Subscription
+from messaging.settings import Alias, Context, context
 
 #: Ranges beyond the checkpoint that are kept. What is dropped is only pulled again.
 MOST_RANGES = 500
@@ -38,14 +39,9 @@ def advance_ranges(checkpoint: int, ahead: Iterable[Sequence[int]], positions: I
 
 
 def highest(row: Subscription) -> int:
-    """The highest position that a copy has, by its own record."""
+    """The highest position that a copy has, by its own record. What lies beyond it may still be on its way; what lies below was
+    overtaken."""
     return int(max([row.checkpoint, *(last for _, last in row.ahead)]))
-
-
-def frontier(consumer: str, authority: str) -> int:
-    """The highest position that was applied. What lies beyond it may still be on its way; what lies below was overtaken."""
-    row = Subscription.objects.using(consumer).filter(pk=authority).first()
-    return 0 if row is None else highest(row)
 
 
 def note_progress(row: Subscription, *, moved: bool) -> None:
@@ -69,7 +65,7 @@ def note_confirmed(row: Subscription, at: datetime, *, late: bool = False) -> No
         row.confirmed_at = min(at, now)
 
 
-def advance(consumer: str, events: Sequence[Event], outcome: Outcome, moved: Container[str]) -> None:
+def advance(consumer: Context, events: Sequence[Event], outcome: Outcome, moved: Container[str]) -> None:
     """Count the outcome and move the checkpoint, in the caller's transaction and last in it: the row's lock lets the workers of one
     queue through one after the other, and only for these two statements. `moved`: the ids of those events that changed something.
     Raises `Paused` where a bootstrap holds the queue."""
@@ -79,44 +75,45 @@ def advance(consumer: str, events: Sequence[Event], outcome: Outcome, moved: Con
         if event.position is not None:
             found.append(event)
     for number, (source, placed) in enumerate(by_source.items()):
-        row, positions = _locked(consumer, source), [event.position for event in placed if event.position is not None]
+        row, positions = _locked(consumer.alias, source), [event.position for event in placed if event.position is not None]
         if row.state == Subscription.State.PAUSED:
-            raise Paused(f"{consumer} holds its queue until its bootstrap from {source} is done.")
+            raise Paused(f"{consumer.name} holds its queue until its bootstrap from {source} is done.")
         before = row.checkpoint
         row.checkpoint, row.ahead = advance_ranges(before, row.ahead, positions)
         row.head = max(row.head, row.checkpoint, *(last for _, last in row.ahead[-1:]))
         note_progress(row, moved=row.checkpoint > before)
         # A late event that changed nothing adds no round: the authority may have pruned its mark.
-        _adopt(row, [event for event in placed if event.id in moved or (event.position or 0) > before])
+        _adopt(consumer, row, [event for event in placed if event.id in moved or (event.position or 0) > before])
         if number == 0:
             row.applied, row.duplicate = row.applied + outcome.applied, row.duplicate + outcome.duplicate
             row.obsolete += outcome.obsolete
         row.last_event_at = timezone.now()
-        row.save(using=consumer, update_fields=_MOVED)
+        row.save(using=consumer.alias, update_fields=_MOVED)
 
 
-def note_late(consumer: str, event: Event) -> None:
+def note_late(consumer: Context, event: Event) -> None:
     """An event was applied long after it arrived: the copy has something of its round, too. In the caller's transaction."""
-    row = _locked(consumer, event.source)
-    _adopt(row, [event])
-    row.save(using=consumer, update_fields=["marks", "doubt", "doubtful_since"])
+    row = _locked(consumer.alias, event.source)
+    _adopt(consumer, row, [event])
+    row.save(using=consumer.alias, update_fields=["marks", "doubt", "doubtful_since"])
 
 
-def _adopt(row: Subscription, events: Sequence[Event]) -> None:
+def _adopt(consumer: Context, row: Subscription, events: Sequence[Event]) -> None:
     """Who keeps no copy has no contact that could verify it."""
-    if declared_cache(str(row._state.db), row.authority) is not None:
+    if declared_cache(consumer.name, row.authority) is not None:
         history.adopt(row, [(event.position, event.mark, event.previous_mark) for event in events if event.position and event.mark])
 
 
 def record_heartbeat(consumer: str, authority: str, head: int, at: datetime, mark: str = "") -> None:
     """A heartbeat: the authority's head at a time of its clock, with its round's mark, by the same road as the events before it."""
-    with transaction.atomic(using=consumer):
-        row = _locked(consumer, authority)
+    using = context(consumer).alias
+    with transaction.atomic(using=using):
+        row = _locked(using, authority)
         row.head, row.heartbeat_at = max(row.head, head), timezone.now()
         if row.checkpoint >= head and history.confirms(row, mark, head=head, highest=highest(row)):
             note_confirmed(row, at, late=True)
         note_progress(row, moved=False)
-        row.save(using=consumer, update_fields=["head", "heartbeat_at", "confirmed_at", "behind_since"])
+        row.save(using=using, update_fields=["head", "heartbeat_at", "confirmed_at", "behind_since"])
 
 
 _MOVED = [
@@ -125,8 +122,8 @@ _MOVED = [
 ]
 
 
-def _locked(consumer: str, authority: str) -> Subscription:
-    rows = Subscription.objects.using(consumer)
+def _locked(using: Alias, authority: str) -> Subscription:
+    rows = Subscription.objects.using(using)
     row = rows.select_for_update().filter(pk=authority).first()
     if row is None:
         rows.get_or_create(pk=authority)

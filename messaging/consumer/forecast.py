@@ -22,7 +22,7 @@ def outcomes(consumer: str, authority: str, message: Sequence[dict[str, Any]]) -
     if consumer not in settings.contexts():
         return [UNKNOWN] * len(message)
     keys = [f"{consumer}:{event['id']}" for event in message]
-    known = set(Received.objects.using(consumer).filter(msg_id__in=keys).values_list("msg_id", flat=True))
+    known = set(Received.objects.using(settings.context(consumer).alias).filter(msg_id__in=keys).values_list("msg_id", flat=True))
     versions = _versions(consumer, authority, [event["subject"] for event in message])
     table = handlers.table(consumer)
     found: dict[int, str] = {}
@@ -65,5 +65,5 @@ def _versions(consumer: str, authority: str, subjects: Sequence[str]) -> dict[st
             by_key[field.to_python(subject)] = subject  # type: ignore[union-attr]  # the primary key is a column
         except ValidationError:
             continue  # no row has such a key
-    rows = cache.model._base_manager.using(consumer).filter(pk__in=by_key).values_list("pk", cache.version)
+    rows = cache.model._base_manager.using(settings.context(consumer).alias).filter(pk__in=by_key).values_list("pk", cache.version)
     return {by_key[key]: version for key, version in rows}

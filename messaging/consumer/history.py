@@ -20,6 +20,7 @@ from django.utils import timezone
 from messaging.consumer import incidents
 from messaging.events.contract import Pair
 from messaging.models import Subscription
+from messaging.settings import Alias
 
 #: Rounds that are kept, so that a heartbeat which comes behind later rounds is still known.
 KEPT_ROUNDS = 16
@@ -127,21 +128,21 @@ def begin_doubt(row: Subscription, reason: str) -> None:
     """No decision counts this copy as fresh from now on. The caller saves the row."""
     if not row.doubt:
         row.doubt, row.doubtful_since = reason, timezone.now()
-        incidents.set_back(str(row._state.db), row.authority, reason)
+        incidents.set_back(Alias(str(row._state.db)), row.authority, reason)
 
 
-def end_doubt(consumer: str, authority: str, since: datetime, head: int, mark: str | None) -> bool:
+def end_doubt(using: Alias, authority: str, since: datetime, head: int, mark: str | None) -> bool:
     """Both sides were found equal by a comparison that began after the doubt of `since`, when the authority was at `head`: the copy
     has all of its history up to there. False where another doubt has come up."""
-    with transaction.atomic(using=consumer):
-        row = Subscription.objects.using(consumer).select_for_update().get(pk=authority)
+    with transaction.atomic(using=using):
+        row = Subscription.objects.using(using).select_for_update().get(pk=authority)
         if row.doubtful_since != since:
             return False
         row.doubt, row.doubtful_since, row.behind_since = "", None, None
         row.checkpoint, row.head, row.ahead = head, head, []
         row.marks = None if mark is None else [[head, mark, "", True]] if mark else []
-        row.save(using=consumer)
-        incidents.settled(consumer, authority)
+        row.save(using=using)
+        incidents.settled(using, authority)
     return True
 
 

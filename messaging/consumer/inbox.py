@@ -26,6 +26,7 @@ from messaging.database.upsert import insert_new
 from messaging.errors import DatabaseAway, Paused
 from messaging.events.ids import uuid7
 from messaging.events.text import said
+from messaging.settings import Alias, Context, context
 
 log = logging.getLogger(__name__)
 #: How often a batch is tried again after a passing database error (a deadlock, a lock timeout, a dropped connection).
@@ -41,50 +42,50 @@ def receive(consumer: str, raw_events: Sequence[Any], *, publishers: Collection[
     nothing may be.
     """
     arrivals = [arrival(consumer, raw, publishers) for raw in raw_events]
-    return _halving(consumer, arrivals) if arrivals else Outcome()
+    return _halving(context(consumer), arrivals) if arrivals else Outcome()
 
 
-def _halving(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:
+def _halving(consumer: Context, arrivals: Sequence[Arrival]) -> Outcome:
     try:
         return _persistently(consumer, arrivals)
     except (DatabaseAway, Paused):
         raise
     except Exception as error:
         if len(arrivals) == 1:
-            log.warning("%s: %s failed: %s", consumer, arrivals[0].key, type(error).__name__)
+            log.warning("%s: %s failed: %s", consumer.name, arrivals[0].key, type(error).__name__)
             return _keep(consumer, arrivals, error)
     middle = len(arrivals) // 2
     return _halving(consumer, arrivals[:middle]) + _halving(consumer, arrivals[middle:])
 
 
-def _keep(consumer: str, arrivals: Sequence[Arrival], failure: Exception) -> Outcome:
+def _keep(consumer: Context, arrivals: Sequence[Arrival], failure: Exception) -> Outcome:
     try:
         return _take(consumer, arrivals, failure)
     except (DatabaseError, InterfaceError) as error:
         if not errors.passing(error):
             raise
         # It reads and doesn't write: a full disk, or read-only. So it wasn't the handler, and parking waits for room too.
-        raise DatabaseAway(f"{consumer}'s database takes nothing: {said(error)}") from error
+        raise DatabaseAway(f"{consumer.name}'s database takes nothing: {said(error)}") from error
 
 
-def _persistently(consumer: str, arrivals: Sequence[Arrival]) -> Outcome:
+def _persistently(consumer: Context, arrivals: Sequence[Arrival]) -> Outcome:
     for attempt in range(1, TRIES + 1):
         try:
             return _take(consumer, arrivals)
         except (DatabaseError, InterfaceError) as error:
             if not errors.passing(error):
                 raise
-            if not _answers(consumer):
-                raise DatabaseAway(f"{consumer}'s database doesn't answer: {said(error)}") from error
-            if attempt == TRIES and errors.is_away(consumer, error):
-                raise DatabaseAway(f"{consumer}'s database takes nothing: {said(error)}") from error
+            if not _answers(consumer.alias):
+                raise DatabaseAway(f"{consumer.name}'s database doesn't answer: {said(error)}") from error
+            if attempt == TRIES and errors.is_away(consumer.alias, error):
+                raise DatabaseAway(f"{consumer.name}'s database takes nothing: {said(error)}") from error
             if attempt == TRIES:
                 raise  # the database is well, so it is the handler
             time.sleep(random.uniform(0.01, 0.1) * attempt)
     raise AssertionError("unreachable")
 
 
-def _answers(using: str) -> bool:
+def _answers(using: Alias) -> bool:
     connections[using].close()  # the old connection may be the broken part
     try:
         with connections[using].cursor() as cursor:
@@ -94,10 +95,10 @@ def _answers(using: str) -> bool:
     return True
 
 
-def _take(consumer: str, arrivals: Sequence[Arrival], failure: Exception | None = None) -> Outcome:
+def _take(consumer: Context, arrivals: Sequence[Arrival], failure: Exception | None = None) -> Outcome:
     """One transaction. With a `failure`, the (single) event is kept for a retry and its handler isn't called."""
-    with transaction.atomic(using=consumer):
-        new = insert_new(Received, _dedupe_rows(arrivals), key="msg_id", using=consumer)
+    with transaction.atomic(using=consumer.alias):
+        new = insert_new(Received, _dedupe_rows(arrivals), key="msg_id", using=consumer.alias)
         failpoints.reach("inbox.deduplicated")
         fresh = {item.key: item for item in arrivals if item.key in new}  # a message may hold one event twice
         parked = obsolete = 0
@@ -105,10 +106,10 @@ def _take(consumer: str, arrivals: Sequence[Arrival], failure: Exception | None 
         batches: dict[int, tuple[handlers.Handler, list[handlers.Event]]] = {}
         for item in fresh.values():
             if item.event is None or item.handler is None:
-                parked_events.park_unreadable(consumer, item.raw, item.reason)
+                parked_events.park_unreadable(consumer.alias, item.raw, item.reason)
                 parked += 1
             elif failure is not None:
-                parked_events.park_failed(consumer, item.event, item.raw, failure)
+                parked_events.park_failed(consumer.alias, item.event, item.raw, failure)
                 parked += 1
             else:
                 batches.setdefault(id(item.handler.apply), (item.handler, []))[1].append(item.event)
@@ -118,7 +119,8 @@ def _take(consumer: str, arrivals: Sequence[Arrival], failure: Exception | None 
         failpoints.reach("inbox.handled")
         outcome = Outcome(len(fresh) - parked - obsolete, len(arrivals) - len(fresh), obsolete, parked)
         # What waits for its retry isn't applied: its place stays a hole, which shows as lag, and which the feed may fill.
-        waiting = parked_events.unsettled(consumer, [item.event.id for item in arrivals if item.event and item.key not in new])
+        again = [item.event.id for item in arrivals if item.event and item.key not in new]
+        waiting = parked_events.unsettled(consumer.alias, again)
         done = [item.event for item in arrivals if item.event and failure is None and item.event.id not in waiting]
         checkpoints.advance(consumer, done, outcome, moved)
         failpoints.reach("inbox.before_commit")

@@ -17,6 +17,7 @@ from messaging.consumer import handlers
 from messaging.events.limits import LARGEST_EVENT_BYTES
 from messaging.events.text import error_line, safe, storable, traced, written
 from messaging.models import Parked
+from messaging.settings import Alias
 from messaging.transport import signing
 from messaging.transport.queues import DELIVER
 
@@ -24,7 +25,7 @@ State = Parked.State
 NEVER_AN_EVENT = "can't be retried, only discarded: what arrived was no event."
 
 
-def park_unreadable(using: str, raw: Any, reason: str) -> Parked:
+def park_unreadable(using: Alias, raw: Any, reason: str) -> Parked:
     """Park what is no valid event, at once: trying again can't help. `raw`: JSON, or bytes or text that isn't."""
     known = raw if isinstance(raw, dict) else {}
     return Parked.objects.using(using).create(
@@ -37,7 +38,7 @@ def park_unreadable(using: str, raw: Any, reason: str) -> Parked:
     )
 
 
-def park_refused(using: str, headers: Mapping[str, Any], body: Any, reason: str) -> None:
+def park_refused(using: Alias, headers: Mapping[str, Any], body: Any, reason: str) -> None:
     """Park a message that nobody vouches for. A delivery is kept whole, with its signature, so that it can be checked again when
     its publisher's key is known. Of other tasks, which come every few seconds, one is kept for a reason, until it is settled."""
     task, kept = _short(headers.get("task"), 200), _kept(body)
@@ -48,7 +49,7 @@ def park_refused(using: str, headers: Mapping[str, Any], body: Any, reason: str)
     Parked.objects.using(using).create(event_type=task, **kept, reason=one_line(reason), attempts=1)
 
 
-def park_failed(using: str, event: handlers.Event, raw: Any, error: BaseException) -> Parked:
+def park_failed(using: Alias, event: handlers.Event, raw: Any, error: BaseException) -> Parked:
     """Keep an event whose handler failed, for its first retry."""
     parked = Parked(event_id=event.id, event_type=event.type, subject=event.subject, **_kept(raw))
     note_failure(parked, error)
@@ -56,7 +57,7 @@ def park_failed(using: str, event: handlers.Event, raw: Any, error: BaseExceptio
     return parked
 
 
-def unsettled(using: str, event_ids: Sequence[str]) -> set[str]:
+def unsettled(using: Alias, event_ids: Sequence[str]) -> set[str]:
     """Those of these events that wait for a retry or a person."""
     if not event_ids:
         return set()
@@ -64,17 +65,17 @@ def unsettled(using: str, event_ids: Sequence[str]) -> set[str]:
     return set(rows.values_list("event_id", flat=True))
 
 
-def discard(using: str, parked_id: int, *, by: str, note: str) -> bool:
+def discard(using: Alias, parked_id: int, *, by: str, note: str) -> bool:
     """Set a parked message aside for good. It stays in the table, with who did it and why. False where it is settled already."""
     rows = Parked.objects.using(using).filter(pk=parked_id, state__in=[State.RETRYING, State.PARKED])
     changes = {"state": State.DISCARDED, "settled_at": timezone.now(), "settled_by": by, "note": note, "next_attempt_at": None}
     return bool(rows.update(**changes))
 
 
-def discard_for(using: str, source: str, subjects: Sequence[str]) -> int:
+def discard_for(using: Alias, source: str, subjects: Sequence[str]) -> int:
     """Discard what waits about aggregates that were erased and that their authority has purged since; returns how many."""
     rows = Parked.objects.using(using).filter(state__in=[State.RETRYING, State.PARKED], subject__in=subjects)
-    rows = rows.filter(event_type__startswith=f"{settings.alias(source)}.")
+    rows = rows.filter(event_type__startswith=f"{settings.authority(source)}.")
     note = f"Whom it tells of was erased, and {source} has purged the tombstone."
     return rows.update(state=State.DISCARDED, settled_at=timezone.now(), note=note, next_attempt_at=None)
 

@@ -12,6 +12,7 @@ from messaging.consumer import parked as parked_events
 from messaging.database import errors
 from messaging.errors import DatabaseAway, InvalidEnvelope, MessageRejected
 from messaging.models import Parked
+from messaging.settings import context
 from messaging.transport import signing
 from messaging.transport.queues import DELIVER
 
@@ -19,19 +20,21 @@ State = Parked.State
 DUE_AT_ONCE = 200
 
 
-def due(using: str, now: datetime | None = None) -> list[int]:
+def due(consumer: str, now: datetime | None = None) -> list[int]:
     """Ids of the events whose next try is due, oldest first, some at a time."""
-    waiting = Parked.objects.using(using).filter(state=State.RETRYING, next_attempt_at__lte=now or timezone.now())
+    waiting = Parked.objects.using(context(consumer).alias).filter(state=State.RETRYING, next_attempt_at__lte=now or timezone.now())
     return list(waiting.order_by("next_attempt_at").values_list("pk", flat=True)[:DUE_AT_ONCE])
 
 
-def attempt(using: str, parked_id: int, *, by: str = "") -> Parked | None:
+def attempt(consumer: str, parked_id: int, *, by: str = "") -> Parked | None:
     """Try a kept event again, in one transaction with what its handler writes.
 
     Returns the row as it is afterwards: applied, waiting for its next try, or parked. None where another worker has it in hand,
     or it is settled already. A person's try (`by`) of a parked event that fails again leaves it parked. What is no event
     (`retriable`) stays as it is, with its reason. Raises what the database raises while it takes nothing; no try is counted then.
     """
+    here = context(consumer)
+    using = here.alias
     with transaction.atomic(using=using):
         rows = Parked.objects.using(using).select_for_update(skip_locked=True)
         parked = rows.filter(pk=parked_id, state__in=[State.RETRYING, State.PARKED]).first()
@@ -46,11 +49,11 @@ def attempt(using: str, parked_id: int, *, by: str = "") -> Parked | None:
         try:
             with transaction.atomic(using=using):
                 if parked.event_type == DELIVER:
-                    _receive(using, arrived)
+                    _receive(consumer, arrived)
                 else:
-                    event, handler = incoming.read(using, arrived)
+                    event, handler = incoming.read(consumer, arrived)
                     if handlers.run(handler, [event])[1] and event.mark:
-                        checkpoints.note_late(using, event)
+                        checkpoints.note_late(here, event)
         except (InvalidEnvelope, MessageRejected) as error:
             parked.state, parked.reason, parked.next_attempt_at = State.PARKED, parked_events.one_line(str(error)), None
             parked.attempts += 1
@@ -65,7 +68,7 @@ def attempt(using: str, parked_id: int, *, by: str = "") -> Parked | None:
         return parked
 
 
-def _receive(using: str, kept: dict[str, Any]) -> None:
+def _receive(name: str, kept: dict[str, Any]) -> None:
     """Hand over a message that was refused, if it can be checked now. What is wrong with its events is the inbox's business."""
     verified = signing.check(kept, DELIVER, kept.get("body"))
     try:
@@ -73,6 +76,6 @@ def _receive(using: str, kept: dict[str, Any]) -> None:
         consumer, events = values["consumer"], list(values["events"])
     except (ValueError, TypeError, KeyError, RecursionError):
         raise InvalidEnvelope("It isn't a delivery.") from None
-    if consumer != using:
-        raise InvalidEnvelope(f"It isn't addressed to {using}.")
-    inbox.receive(using, events, publishers=signing.publishers(verified))
+    if consumer != name:
+        raise InvalidEnvelope(f"It isn't addressed to {name}.")
+    inbox.receive(name, events, publishers=signing.publishers(verified))

@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from messaging.database.engines import postgresql, sqlite
 from messaging.database.tracked import identifier, literal, quoted_table
 from messaging.database.vendors import by_vendor
+from messaging.settings import Alias
 
 #: What a refusal begins with; `messaging.ownership.ownership` knows it by that. Triggers of every release say it.
 MARK = "messaging.ownership:"
@@ -26,10 +27,12 @@ PREFIX = "messaging_guard_"
 
 @dataclass(frozen=True)
 class Guard:
-    """A guard on the table of the model `label`, in the database of the context `own`; `other` is where it moves, or came from."""
+    """A guard on the table of the model `label`, in the database `using` of the context `own`; `other` is the context where it
+    moves, or came from."""
 
     label: str
     table: str
+    using: Alias
     own: str
     other: str
 

@@ -9,15 +9,15 @@ import logging
 _stopped: set[tuple[str, str]] = set()
 
 
-def began(log: logging.Logger, using: str, work: str, why: object) -> None:
+def began(log: logging.Logger, context: str, work: str, why: object) -> None:
     """Say that this work doesn't get done now, once in this process."""
-    if (using, work) not in _stopped:
-        _stopped.add((using, work))
-        log.warning("%s: %s doesn't work, trying again until it does: %s", using, work, why)
+    if (context, work) not in _stopped:
+        _stopped.add((context, work))
+        log.warning("%s: %s doesn't work, trying again until it does: %s", context, work, why)
 
 
-def ended(log: logging.Logger, using: str, work: str) -> None:
+def ended(log: logging.Logger, context: str, work: str) -> None:
     """Say that this work was done, where it was said that it isn't."""
-    if (using, work) in _stopped:
-        _stopped.discard((using, work))
-        log.info("%s: %s works again", using, work)
+    if (context, work) in _stopped:
+        _stopped.discard((context, work))
+        log.info("%s: %s works again", context, work)

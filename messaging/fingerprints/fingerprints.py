@@ -23,6 +23,7 @@ from messaging.database.upsert import column
 from messaging.fingerprints import queries
 from messaging.publisher import unseen
 from messaging.publisher.feed import Feed
+from messaging.settings import Alias
 
 #: A row as [id, version, hash].
 Row = list[Any]
@@ -37,39 +38,39 @@ class Measured(NamedTuple):
     text: str
 
 
-def of_authority(authority: str, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[str]]:
+def of_authority(using: Alias, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[str]]:
     """For each list of bounds the fingerprints between them, over every aggregate of the feed, tombstones too.
     Where all of them are asked for, which is how a comparison begins, rows are entered in the ledger that no trigger saw."""
     if any((bounds[0], bounds[-1]) == ("", "") for bounds in ranges):
-        unseen.enter_rows(authority, feed)
-    return [[part.text for part in parts] for parts in _measured(queries.AuthorityQueries(authority, feed, fields), ranges)]
+        unseen.enter_rows(using, feed)
+    return [[part.text for part in parts] for parts in _measured(queries.AuthorityQueries(using, feed, fields), ranges)]
 
 
-def rows_of_authority(authority: str, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
+def rows_of_authority(using: Alias, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
     """For each [from, to) its rows, by id, the first `MOST_LISTED` of them."""
-    return _rows(queries.AuthorityQueries(authority, feed, fields), ranges)
+    return _rows(queries.AuthorityQueries(using, feed, fields), ranges)
 
 
-def of_cache(consumer: str, cache: Cache, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
+def of_cache(using: Alias, cache: Cache, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
     """`of_authority`, for the consumer's own rows."""
-    return [[part.text for part in parts] for parts in measured_of_cache(consumer, cache, ranges)]
+    return [[part.text for part in parts] for parts in measured_of_cache(using, cache, ranges)]
 
 
-def rows_of_cache(consumer: str, cache: Cache, ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
+def rows_of_cache(using: Alias, cache: Cache, ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
     """`rows_of_authority`, for the consumer's own rows."""
-    return _rows(queries.CopyQueries(consumer, cache), ranges)
+    return _rows(queries.CopyQueries(using, cache), ranges)
 
 
-def measured_of_cache(consumer: str, cache: Cache, ranges: Sequence[Sequence[str]]) -> list[list[Measured]]:
+def measured_of_cache(using: Alias, cache: Cache, ranges: Sequence[Sequence[str]]) -> list[list[Measured]]:
     """`of_cache`, with the number of rows."""
-    return _measured(queries.CopyQueries(consumer, cache), ranges)
+    return _measured(queries.CopyQueries(using, cache), ranges)
 
 
-def bounds_of_cache(consumer: str, cache: Cache, low: str, high: str, *, rows: int, parts: int) -> list[str]:
+def bounds_of_cache(using: Alias, cache: Cache, low: str, high: str, *, rows: int, parts: int) -> list[str]:
     """Bounds that cut the cache's [low, high), of about so many rows, into equal parts; each as short as it can be."""
     step = max(1, -(-rows // parts))
-    with connections[consumer].cursor() as cursor:
-        cursor.execute(*queries.CopyQueries(consumer, cache).steps(_key(low), _key(high), step))
+    with connections[using].cursor() as cursor:
+        cursor.execute(*queries.CopyQueries(using, cache).steps(_key(low), _key(high), step))
         found = [(_id(before), _id(key)) for before, key in cursor.fetchall()]
     return [low, *(_shortest(before, key) for before, key in found), high]
 

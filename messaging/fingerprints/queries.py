@@ -17,6 +17,7 @@ from messaging.database.tracked import gone_sql
 from messaging.database.upsert import column
 from messaging.models import Ledger
 from messaging.publisher.feed import CHANGED_AT, Feed
+from messaging.settings import Alias
 
 Statement = tuple[str, list[Any]]
 Key = uuid.UUID | None
@@ -25,7 +26,7 @@ Key = uuid.UUID | None
 class RangeQueries(ABC):
     """What both sides have in common."""
 
-    def __init__(self, using: str) -> None:
+    def __init__(self, using: Alias) -> None:
         self.using = using
         self.engine = expressions.dialect(using)
 
@@ -52,8 +53,8 @@ class RangeQueries(ABC):
 class CopyQueries(RangeQueries):
     """A consumer's cache."""
 
-    def __init__(self, consumer: str, cache: Cache) -> None:
-        super().__init__(consumer)
+    def __init__(self, using: Alias, cache: Cache) -> None:
+        super().__init__(using)
         self.table = f'"{cache.model._meta.db_table}"'
         self.key, self.version = (f't."{column(cache.model, name).column}"' for name in (cache.key, cache.version))
         spelled = self.engine.spelled(self.key)
@@ -98,8 +99,8 @@ class AuthorityQueries(RangeQueries):
     """The ledger knows every aggregate. Where its row is gone, or is no tombstone though it should be one, the feed's `gone`
     counts."""
 
-    def __init__(self, authority: str, feed: Feed, fields: Sequence[str]) -> None:
-        super().__init__(authority)
+    def __init__(self, using: Alias, feed: Feed, fields: Sequence[str]) -> None:
+        super().__init__(using)
         engine, tracked = self.engine, feed.tracked
         self.table, self.key = tracked.quoted, f't."{tracked.key_column}"'
         self.label = feed.label

@@ -28,10 +28,10 @@ class ConsumerToken(BaseAuthentication):
         if parts[0].lower() != b"bearer" or len(parts) != 2:
             raise AuthenticationFailed({"reason": "bad_header", "detail": "Send the header as: Authorization: Bearer <token>."})
         try:
-            consumer = tokens.by_token(settings.alias(self.authority), parts[1].decode("ascii", "replace"))
+            consumer = tokens.by_token(settings.authority(self.authority), parts[1].decode("ascii", "replace"))
         except TokenRejected as error:
             raise AuthenticationFailed({"reason": error.reason, "detail": str(error)}) from None
-        if self.authority not in (consumer.feeds or [settings.alias(self.authority)]):
+        if self.authority not in (consumer.feeds or [settings.authority(self.authority)]):
             detail = (
                 f"This token of {consumer.name} doesn't open {self.authority}, only {', '.join(consumer.feeds) or 'the main feed'}."
             )

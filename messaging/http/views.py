@@ -24,13 +24,14 @@ from messaging.ledger import marks
 from messaging.models import Consumer
 from messaging.publisher import consumers, grants, pages
 from messaging.publisher.feed import Feed, declared_feed
+from messaging.settings import Alias, Context
 
 #: Seconds between two looks of a long poll.
 LOOK_SECONDS = 0.2
 
 
 class ConsumerView(APIView):
-    """Base: only for a consumer with a token of this authority. `authority` is a feed's name, `alias` the context behind it."""
+    """Base: only for a consumer with a token of this authority. `authority` is a feed's name, `context` whose facts it shows."""
 
     authority = ""
     operation = ""
@@ -45,8 +46,12 @@ class ConsumerView(APIView):
         return [authentication.ConsumerToken(self.authority)]
 
     @property
-    def alias(self) -> str:
-        return settings.alias(self.authority)
+    def context(self) -> Context:
+        return settings.context(settings.authority(self.authority))
+
+    @property
+    def alias(self) -> Alias:
+        return self.context.alias
 
     def feed(self) -> Feed:
         declared = declared_feed(self.authority)
@@ -127,10 +132,10 @@ class ChangesView(ConsumerView):
     def note(self, consumer: Consumer, checkpoint: int, *, live: bool, grant: str | None) -> None:
         """What a consumer reports of itself. Nobody has more than there is: a checkpoint past the head would let retention delete
         what is still to come, and close the feed up to there."""
-        consumers.report_checkpoint(authority=self.alias, name=consumer.name, checkpoint=checkpoint)
+        consumers.report_checkpoint(authority=self.context.name, name=consumer.name, checkpoint=checkpoint)
         if live and consumer.bootstrap_open:
             try:
-                grants.close_bootstrap(authority=self.alias, name=consumer.name, position=checkpoint, opened=grant)
+                grants.close_bootstrap(authority=self.context.name, name=consumer.name, position=checkpoint, opened=grant)
             except NotRegistered as error:  # while it waited
                 raise AuthenticationFailed({"reason": "unknown_token", "detail": str(error)}) from None
 
@@ -204,8 +209,10 @@ def urls(authority: str) -> list[URLPattern]:
     if declared_feed(authority) is None:
         return []
 
+    using = settings.context(settings.authority(authority)).alias
+
     def view(kind: type[ConsumerView]) -> Any:
-        return transaction.non_atomic_requests(using=settings.alias(authority))(kind.as_view(authority=authority))
+        return transaction.non_atomic_requests(using=using)(kind.as_view(authority=authority))
 
     return [
         path("changes/", view(ChangesView), name=f"{authority}-changes"),

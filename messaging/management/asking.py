@@ -1,12 +1,13 @@
 """What commands that ask another context's API share: its arguments, and its errors as sentences with an exit code."""
 
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from messaging.errors import AlreadyRunning, BelowFloor, BrokerAway, Denied, NoCache, NotNow, Unreachable
 from messaging.management.base import Refused, WrongUsage, checked_context, context_argument
-from messaging.replica.pull import cache_of
+from messaging.replica.replica import Replica
 
 
 def consumer_and_authority(parser: ArgumentParser) -> None:
@@ -15,14 +16,12 @@ def consumer_and_authority(parser: ArgumentParser) -> None:
     parser.add_argument("--from", required=True, dest="authority", metavar="AUTHORITY", help="whose facts it copies, as users")
 
 
-def checked_pair(consumer: str, authority: str) -> tuple[str, str]:
-    """Both names, where the consumer runs here and keeps a copy of the authority's facts; `WrongUsage` elsewhere."""
-    checked_context(consumer)
+def checked_replica(options: Mapping[str, Any]) -> Replica:
+    """The copy that a call is about; `WrongUsage` where the consumer runs elsewhere, or keeps no copy of the authority's facts."""
     try:
-        cache_of(consumer, authority)
+        return Replica.of(checked_context(options["consumer"]).name, options["authority"])
     except NoCache as error:
         raise WrongUsage(str(error)) from None
-    return consumer, authority
 
 
 def checked_page_size(size: int) -> int:

@@ -19,6 +19,7 @@ from messaging.database import errors
 from messaging.errors import DatabaseAway, InTheWay, NotFollowing, NotYet
 from messaging.events.text import said
 from messaging.ownership import ownership
+from messaging.settings import Context
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST = timedelta(days=36_500)
@@ -95,11 +96,12 @@ def context_argument(parser: ArgumentParser, name: str, help_text: str) -> None:
     parser.add_argument(name, help=f"{help_text}: {', '.join(settings.contexts())}")
 
 
-def checked_context(name: str) -> str:
-    """The name, where it is a context of this process; `WrongUsage` elsewhere."""
-    if name not in settings.contexts():
-        raise WrongUsage(f"{name!r} is not a context of this process. Here: {', '.join(settings.contexts())}.")
-    return name
+def checked_context(name: str) -> Context:
+    """The context of this process that is called so; `WrongUsage` where there is none."""
+    known = settings.contexts()
+    if name not in known:
+        raise WrongUsage(f"{name!r} is not a context of this process. Here: {', '.join(known)}.")
+    return known[name]
 
 
 def duration(text: str) -> timedelta:

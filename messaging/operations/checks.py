@@ -48,7 +48,8 @@ def ledger_triggers_are_there(app_configs: Any, databases: Sequence[str] | None 
     would stop the `migrate` that installs it; a worker refuses to start."""
     found: list[CheckMessage] = []
     for tracked in ledger.TRACKED.values():
-        using = tracked.model._meta.app_label
+        context = settings.contexts().get(tracked.model._meta.app_label)
+        using = context.alias if context else ""
         if using not in (databases or []) or not engines.for_alias(using).table_exists(connections[using], tracked.table):
             continue
         if engines.for_alias(using).trigger_missing(connections[using], tracked):
@@ -63,20 +64,20 @@ def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | Non
     """messaging.W001: a consumer may read everything although nobody is waiting for it, or its grant ran out unused."""
     found: list[CheckMessage] = []
     now = timezone.now()
-    for using in settings.contexts():
-        if using not in (databases or []) or not _has_grants(connections[using]):
+    for name, context in settings.contexts().items():
+        if context.alias not in (databases or []) or not _has_grants(connections[context.alias]):
             continue
-        for consumer in Consumer.objects.using(using).filter(bootstrap_open=True):
+        for consumer in Consumer.objects.using(context.alias).filter(bootstrap_open=True):
             ends = consumer.bootstrap_closes_at
             if grants.grant(consumer, now) == "expired":
-                why = f"The bootstrap grant of {consumer.name} at {using} ran out at {ends:%Y-%m-%d %H:%M} UTC without a success."
+                why = f"The bootstrap grant of {consumer.name} at {name} ran out at {ends:%Y-%m-%d %H:%M} UTC without a success."
             elif grants.went_live(consumer) and (ends is None or ends > now + LONGEST_GRANT):
                 until = f"until {ends:%Y-%m-%d %H:%M} UTC" if ends else "without an end"
-                why = f"{consumer.name} is live already, and may bootstrap from {using} again {until}."
+                why = f"{consumer.name} is live already, and may bootstrap from {name} again {until}."
             else:
                 continue
-            again = f"consumers open {consumer.name} --to {using} --ttl 1h"
-            hint = f"Type `consumers close {consumer.name} --to {using}`; where it still has to bootstrap, `{again}`."
+            again = f"consumers open {consumer.name} --to {name} --ttl 1h"
+            hint = f"Type `consumers close {consumer.name} --to {name}`; where it still has to bootstrap, `{again}`."
             found.append(Warning(why, hint=hint, id="messaging.W001"))
     return found
 
@@ -87,16 +88,16 @@ def registered_types_have_handlers(
 ) -> Sequence[CheckMessage]:
     """messaging.E004: an authority sends a consumer event types that it has no handler for; each would be parked."""
     found: list[CheckMessage] = []
-    for using in settings.contexts():
-        if using not in (databases or []) or not _has_grants(connections[using]):
+    for name, context in settings.contexts().items():
+        if context.alias not in (databases or []) or not _has_grants(connections[context.alias]):
             continue
-        for consumer in Consumer.objects.using(using).filter(name__in=settings.contexts()):
+        for consumer in Consumer.objects.using(context.alias).filter(name__in=list(settings.contexts())):
             unknown = sorted(set(consumer.types) - set(table(consumer.name)))
             if unknown:
-                hint = f"Write one, or register again without it: consumers register {consumer.name} --to {using} --types …"
+                hint = f"Write one, or register again without it: consumers register {consumer.name} --to {name} --types …"
                 found.append(
                     Error(
-                        f"{using} sends {consumer.name} {unknown[0]}, which it lists no handler for.",
+                        f"{name} sends {consumer.name} {unknown[0]}, which it lists no handler for.",
                         hint=hint,
                         id="messaging.E004",
                     )
@@ -108,12 +109,12 @@ def registered_types_have_handlers(
 def publishers_are_known(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """messaging.W002: a consumer takes events of a publisher whose public key it doesn't know; each message would be parked."""
     found: list[CheckMessage] = []
-    for using in settings.contexts():
-        for publisher in sorted({wire.partition(".")[0] for wire in table(using)} if using in (databases or []) else ()):
+    for name, context in settings.contexts().items():
+        for publisher in sorted({wire.partition(".")[0] for wire in table(name)} if context.alias in (databases or []) else ()):
             own = publisher in settings.contexts() and not settings.public_keys(publisher)  # it has its key, or makes it
             if not own and publisher not in settings.unsigned() and not keys.public(publisher):
                 hint = f"`signing_keys {publisher}` prints it where {publisher} runs: set {publisher.upper()}_PUBLIC_KEYS here."
-                found.append(Warning(f"{using} knows no public key of {publisher}.", hint=hint, id="messaging.W002"))
+                found.append(Warning(f"{name} knows no public key of {publisher}.", hint=hint, id="messaging.W002"))
     return found
 
 

@@ -72,9 +72,9 @@ def _outcomes() -> Iterator[Metric]:
     events = CounterMetricFamily(
         "messaging_events", "Events that arrived, by what came of them.", labels=["consumer", "authority", "outcome"]
     )
-    for consumer in settings.contexts():
-        with reading(consumer):
-            rows = list(Subscription.objects.using(consumer))
+    for consumer, context in settings.contexts().items():
+        with reading(context):
+            rows = list(Subscription.objects.using(context.alias))
         for row in rows:
             for outcome in ("applied", "duplicate", "obsolete"):
                 events.add_metric([consumer, row.authority, outcome], getattr(row, outcome))

@@ -21,6 +21,7 @@ from messaging.ledger import sequencer
 from messaging.models import Consumer, Incident, Ledger, Parked, Subscription
 from messaging.ownership import ownership
 from messaging.replica import staleness
+from messaging.settings import Alias, Context
 
 #: The kinds of drift, in the order in which they are told; PostgreSQL keeps JSON's keys in one of its own.
 KINDS = ("missing", "stale", "corrupt", "ghost", "ahead", "erased_here")
@@ -77,34 +78,35 @@ def consumer_states() -> list[ConsumerState]:
     """Every consumer of this process with each authority it hears, and the other consumers of this process's authorities."""
     heads, registers = _heads(), _registers()
     states: list[ConsumerState] = []
-    for consumer in settings.contexts():
-        with reading(consumer):
-            subscriptions = {row.authority: row for row in Subscription.objects.using(consumer)}
+    for consumer, context in settings.contexts().items():
+        using = context.alias
+        with reading(context):
+            subscriptions = {row.authority: row for row in Subscription.objects.using(using)}
             heard = {wire.partition(".")[0] for wire in handlers.table(consumer)} | set(subscriptions)
-            parked, incidents, restored = _parked(consumer, heard), _incidents(consumer), _restored(consumer)
-        for authority in sorted(heard - _resting(consumer)):
-            row = subscriptions.get(authority)
+            parked, incidents, restored = _parked(using, heard), _incidents(using), _restored(using)
+        for authority in sorted(heard - _resting(context)):
+            row, publisher = subscriptions.get(authority), settings.authority(authority)
             states.append(
                 ConsumerState(
                     consumer=consumer,
                     authority=authority,
-                    registered=consumer in registers[settings.alias(authority)] if settings.alias(authority) in registers else None,
-                    head=heads.get(settings.alias(authority), staleness.heard(row)),
+                    registered=consumer in registers[publisher] if publisher in registers else None,
+                    head=heads.get(publisher, staleness.heard(row)),
                     parked=parked[authority],
                     incidents=incidents.get(authority, 0),
                     restored=restored.get(authority),
-                    **_place(consumer, authority, row, heads.get(settings.alias(authority))),
+                    **_place(consumer, authority, row, heads.get(publisher)),
                 )
             )
     return states + list(_elsewhere(heads, registers))
 
 
-def _resting(consumer: str) -> set[str]:
+def _resting(context: Context) -> set[str]:
     """Authorities whose rows a split has made the consumer's own: its place in their feed is only kept for the way back."""
     return {
         name
-        for name, cache in declared_caches(consumer).items()
-        if cache.follows and not ownership.follows(consumer, cache.model._meta.label_lower)
+        for name, cache in declared_caches(context.name).items()
+        if cache.follows and not ownership.follows(context.alias, cache.model._meta.label_lower)
     }
 
 
@@ -132,41 +134,41 @@ def _place(consumer: str, authority: str, row: Subscription | None, head: int | 
 def outbox_states() -> list[OutboxState]:
     """The outbox of every context in this process."""
     states, now = [], timezone.now()
-    for context in settings.contexts():
+    for name, context in settings.contexts().items():
         with reading(context):
-            unsent = Published.objects.using(context).filter(status__in=[WAITING, FAILED])
+            unsent = Published.objects.using(context.alias).filter(status__in=[WAITING, FAILED])
             found = unsent.order_by().values_list("status").annotate(number=Count("pk"), oldest=Min("added"))
             by_status = {status: (number, oldest) for status, number, oldest in found}
         pending, oldest = by_status.get(WAITING, (0, None))
         seconds = round(max(0.0, (now - oldest).total_seconds()), 1) if oldest else None
-        states.append(OutboxState(context, pending, by_status.get(FAILED, (0, None))[0], seconds))
+        states.append(OutboxState(name, pending, by_status.get(FAILED, (0, None))[0], seconds))
     return states
 
 
 def _heads() -> dict[str, int]:
     """Each authority's head. What isn't stamped yet counts, or a stopped relay would look like no lag."""
     heads = {}
-    for authority in settings.contexts():
-        with reading(authority):
+    for authority, context in settings.contexts().items():
+        with reading(context):
             # In this order a change that is stamped in between counts twice for a moment, rather than not at all.
-            pending = Ledger.objects.using(authority).filter(position__isnull=True).count()
-            heads[authority] = pending + sequencer.head(authority)
+            pending = Ledger.objects.using(context.alias).filter(position__isnull=True).count()
+            heads[authority] = pending + sequencer.head(context.alias)
     return heads
 
 
 def _registers() -> dict[str, dict[str, bool | None]]:
     """Each authority's consumers, and whether they know of marks: None for one that never reported, as it keeps no copy."""
     registers: dict[str, dict[str, bool | None]] = {}
-    for authority in settings.contexts():
-        with reading(authority):
-            found = Consumer.objects.using(authority).values_list("name", "marks", "checkpoint")
+    for authority, context in settings.contexts().items():
+        with reading(context):
+            found = Consumer.objects.using(context.alias).values_list("name", "marks", "checkpoint")
             registers[authority] = {name: None if checkpoint is None else marks for name, marks, checkpoint in found}
     return registers
 
 
-def _parked(consumer: str, authorities: set[str]) -> dict[str, int]:
+def _parked(using: Alias, authorities: set[str]) -> dict[str, int]:
     """Unsettled messages by authority. One that can't be told, because it was unreadable, counts with each."""
-    unsettled = Parked.objects.using(consumer).filter(state__in=[Parked.State.PARKED, Parked.State.RETRYING])
+    unsettled = Parked.objects.using(using).filter(state__in=[Parked.State.PARKED, Parked.State.RETRYING])
     counts = dict.fromkeys(authorities, 0)
     for wire, number in unsettled.order_by().values_list("event_type").annotate(number=Count("pk")):
         source = wire.partition(".")[0]
@@ -175,14 +177,14 @@ def _parked(consumer: str, authorities: set[str]) -> dict[str, int]:
     return counts
 
 
-def _incidents(consumer: str) -> dict[str, int]:
+def _incidents(using: Alias) -> dict[str, int]:
     """Open incidents by authority."""
-    found = Incident.objects.using(consumer).filter(closed_at=None).order_by().values_list("authority")
+    found = Incident.objects.using(using).filter(closed_at=None).order_by().values_list("authority")
     return dict(found.annotate(number=Count("pk")))
 
 
-def _restored(consumer: str) -> dict[str, str]:
-    found = Incident.objects.using(consumer).filter(closed_at=None, kind=Incident.Kind.RESTORED)
+def _restored(using: Alias) -> dict[str, str]:
+    found = Incident.objects.using(using).filter(closed_at=None, kind=Incident.Kind.RESTORED)
     return dict(found.values_list("authority", "summary"))
 
 
@@ -194,9 +196,9 @@ def _elsewhere(heads: dict[str, int], registers: dict[str, dict[str, bool | None
 
 
 @contextmanager
-def reading(using: str) -> Iterator[None]:
+def reading(context: Context) -> Iterator[None]:
     """Around what reads a context's database: raises `DatabaseUnreadable` where that doesn't answer, or lacks its tables."""
     try:
         yield
     except (DatabaseError, InterfaceError) as error:
-        raise DatabaseUnreadable(f"The database of {using} can't be read: {said(error)}") from error
+        raise DatabaseUnreadable(f"The database of {context.name} can't be read: {said(error)}") from error

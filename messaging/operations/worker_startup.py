@@ -30,10 +30,11 @@ def refuse_to_start(app: Celery) -> None:
         for sentence in wrong:
             log.error("%s", sentence)
         raise SystemExit(3)
-    problems = [*publishers_are_known(None, databases=settings.contexts())]
+    aliases = [context.alias for context in settings.contexts().values()]
+    problems = [*publishers_are_known(None, databases=aliases)]
     try:
-        problems += registered_types_have_handlers(None, databases=settings.contexts())
-        problems += ledger_triggers_are_there(None, databases=settings.contexts())
+        problems += registered_types_have_handlers(None, databases=aliases)
+        problems += ledger_triggers_are_there(None, databases=aliases)
     except (DatabaseError, InterfaceError) as error:
         if not errors.unusable(error):
             raise

@@ -139,7 +139,7 @@ class Follower:
             if not version and key not in wanted.values():
                 same = f"the same {' and '.join(self.unique)} as {wanted[tuple(values)]}"
                 raise InTheWay(
-                    f"{self.label} {key} began in {self.using}, and has {same}, which comes from its owner. "
+                    f"{self.label} {key} began in {self.label.partition('.')[0]}, and has {same}, which comes from its owner. "
                     "Change or remove one of them."
                 )
             self.model._base_manager.using(self.using).filter(pk=key).update(**self.make_room(key))

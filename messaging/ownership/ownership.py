@@ -33,9 +33,9 @@ def ownership(using: str, label: str) -> Ownership | None:
 
 
 def owns(using: str, label: str) -> bool:
-    """Whether this database's context is the owner, in a write pause too."""
+    """Whether the model's own context is the owner, in a write pause too. A label begins with its context's name."""
     row = ownership(using, label)
-    return row is None or row.owner == using
+    return row is None or row.owner == label.partition(".")[0]
 
 
 def follows(using: str, label: str) -> bool:
@@ -78,7 +78,7 @@ def writing_as_follower(using: str, label: str) -> Iterator[None]:
     with transaction.atomic(using=using):
         engine.follow(using, label)
         if owns(using, label):
-            raise NotFollowing(f"{label} belongs to {using} itself: there is nothing to follow.")
+            raise NotFollowing(f"{label} belongs to {label.partition('.')[0]} itself: there is nothing to follow.")
         yield
         engine.unfollow(using, label)
 
@@ -88,7 +88,7 @@ def writing_as_follower(using: str, label: str) -> Iterator[None]:
 
 def guard(guarded: Guard, owner: str) -> None:
     """Put the guard on a table, with this owner; where there is one already, it stays as it is."""
-    using, engine = guarded.own, guard_sql.for_alias(guarded.own)
+    using, engine = guarded.using, guard_sql.for_alias(guarded.using)
     if ownership(using, guarded.label) and engine.there(connections[using], guarded):
         return
     with transaction.atomic(using=using):
@@ -104,23 +104,23 @@ def unguard(guarded: Guard) -> None:
     First the one and then the other, each in a transaction: writers lock the table and then the row, followers the row and then
     the table. Whoever wants both at once is a deadlock with one of them. A row without its guard is what `guard` mends.
     """
-    engine = guard_sql.for_alias(guarded.own)
-    with transaction.atomic(using=guarded.own):
-        engine.wait_for(guarded.own, PATIENCE_SECONDS)
-        engine.remove(connections[guarded.own], guarded)
+    engine = guard_sql.for_alias(guarded.using)
+    with transaction.atomic(using=guarded.using):
+        engine.wait_for(guarded.using, PATIENCE_SECONDS)
+        engine.remove(connections[guarded.using], guarded)
     failpoints.reach("split.unguarded")
-    with transaction.atomic(using=guarded.own):
-        engine.wait_for(guarded.own, PATIENCE_SECONDS)
-        Ownership.objects.using(guarded.own).filter(pk=guarded.label).delete()
+    with transaction.atomic(using=guarded.using):
+        engine.wait_for(guarded.using, PATIENCE_SECONDS)
+        Ownership.objects.using(guarded.using).filter(pk=guarded.label).delete()
 
 
 def pause(guarded: Guard, longest: timedelta) -> datetime:
     """Hold the owner's writers for so long at most; returns when the pause ends by itself. It is the guard that lets them go on, by
     the database's clock: the mover may be dead by then. Raises `OperationalError` where writers in flight take longer than that."""
-    until = _now(guarded.own) + longest  # from here on new writers queue behind us
+    until = _now(guarded.using) + longest  # from here on new writers queue behind us
     with _changing(guarded, longest.total_seconds()) as row:
         row.state, row.until = State.MOVING, until
-        row.save(using=guarded.own)
+        row.save(using=guarded.using)
     failpoints.reach("split.paused")
     return until
 
@@ -130,16 +130,16 @@ def lift(guarded: Guard) -> None:
     with _changing(guarded, PATIENCE_SECONDS) as row:
         if row.owner == guarded.own:
             row.state, row.until = State.SETTLED, None
-            row.save(using=guarded.own)
+            row.save(using=guarded.using)
 
 
 def take(guarded: Guard) -> bool:
     """Take the rows away from this side, while its pause lasts; False where it is over, for somebody may have written since."""
     with _changing(guarded, PATIENCE_SECONDS) as row:
-        if row.owner != guarded.own or row.state != State.MOVING or row.until is None or row.until <= _now(guarded.own):
+        if row.owner != guarded.own or row.state != State.MOVING or row.until is None or row.until <= _now(guarded.using):
             return False
         row.owner, row.until = guarded.other, None  # still moving: until the other side knows, nobody is sent there
-        row.save(using=guarded.own)
+        row.save(using=guarded.using)
     failpoints.reach("split.taken")
     return True
 
@@ -148,7 +148,7 @@ def give(guarded: Guard, seconds: float | None = None) -> None:
     """Make this side the owner. Only after the other has been taken it."""
     with _changing(guarded, PATIENCE_SECONDS if seconds is None else min(seconds, PATIENCE_SECONDS)) as row:
         row.owner, row.state, row.until, row.since = guarded.own, State.SETTLED, None, timezone.now()
-        row.save(using=guarded.own)
+        row.save(using=guarded.using)
     failpoints.reach("split.given")
 
 
@@ -156,26 +156,26 @@ def take_back(guarded: Guard) -> None:
     """Make the side that the rows were taken from the owner again. Only where the other certainly was given nothing."""
     with _changing(guarded, PATIENCE_SECONDS) as row:
         row.owner, row.state, row.until = guarded.own, State.SETTLED, None
-        row.save(using=guarded.own)
+        row.save(using=guarded.using)
 
 
 def settle(guarded: Guard) -> None:
     """The other side knows: from now on writers are sent there."""
     with _changing(guarded, PATIENCE_SECONDS) as row:
         row.state, row.until, row.since = State.SETTLED, None, timezone.now()
-        row.save(using=guarded.own)
+        row.save(using=guarded.using)
     failpoints.reach("split.settled")
 
 
 def note_verdict(guarded: Guard, verdict: str) -> None:
-    Ownership.objects.using(guarded.own).filter(pk=guarded.label).update(verdict=verdict, verified_at=timezone.now())
+    Ownership.objects.using(guarded.using).filter(pk=guarded.label).update(verdict=verdict, verified_at=timezone.now())
 
 
 @contextmanager
 def _changing(guarded: Guard, seconds: float) -> Iterator[Ownership]:
-    with transaction.atomic(using=guarded.own):
-        guard_sql.for_alias(guarded.own).lock(guarded.own, guarded.label, seconds)
-        yield Ownership.objects.using(guarded.own).get(pk=guarded.label)
+    with transaction.atomic(using=guarded.using):
+        guard_sql.for_alias(guarded.using).lock(guarded.using, guarded.label, seconds)
+        yield Ownership.objects.using(guarded.using).get(pk=guarded.label)
 
 
 def _now(using: str) -> datetime:

@@ -20,6 +20,7 @@ from messaging.consumer.cache import declared_cache
 from messaging.errors import InvalidConsumer
 from messaging.events import contract
 from messaging.models import Consumer
+from messaging.publisher import entries
 from messaging.publisher.grants import close_bootstrap, may_read, open_bootstrap
 from messaging.publisher.tokens import by_token, ensure_token, issue_token, keep_token, prolong_token, token_file
 
@@ -72,7 +73,7 @@ def register_consumer(
         if not timedelta(seconds=1) <= staleness <= LONGEST_STALENESS:
             raise InvalidConsumer("The staleness bound is from 1s to 3650d.")
         values["staleness_seconds"] = int(staleness.total_seconds())
-    consumer, _ = Consumer.objects.using(authority).update_or_create(name=name, defaults=values)
+    consumer, _ = entries.of(authority).update_or_create(name=name, defaults=values)
     return consumer
 
 
@@ -81,30 +82,30 @@ def register_follower(*, authority: str, name: str, feed: str, fields: Iterable[
 
     Raises `InvalidConsumer` where another entry of this name gets events already: one name is one place in the feed.
     """
-    known = Consumer.objects.using(authority).filter(pk=name).first()
+    known = entries.of(authority).filter(pk=name).first()
     if known is not None and known.queue:
         raise InvalidConsumer(f"{name} gets events of {authority}. Who follows a feed of it needs a name of its own.")
     values = {"queue": "", "types": [], "feeds": [feed], "fields": sorted(set(fields))}
-    consumer, _ = Consumer.objects.using(authority).update_or_create(name=name, defaults=values)
+    consumer, _ = entries.of(authority).update_or_create(name=name, defaults=values)
     return consumer
 
 
 def revoke_consumer(*, authority: str, name: str) -> bool:
     """Take a consumer out of the register: it gets no more copies, and its token is unknown. False where it isn't there."""
-    deleted, _ = Consumer.objects.using(authority).filter(pk=name).delete()
+    deleted, _ = entries.of(authority).filter(pk=name).delete()
     return bool(deleted)
 
 
 def registered(authority: str) -> list[Consumer]:
     """The authority's consumers, by name."""
-    return list(Consumer.objects.using(authority))
+    return list(entries.of(authority))
 
 
 def report_checkpoint(*, authority: str, name: str, checkpoint: int) -> bool:
     """Note up to which position a consumer has applied everything. It only moves forward: a late report changes nothing but the
     time of the last one. False where the consumer isn't registered."""
     forward = Greatest(Coalesce(F("checkpoint"), Value(0)), Value(checkpoint))
-    return bool(Consumer.objects.using(authority).filter(pk=name).update(checkpoint=forward, reported_at=timezone.now()))
+    return bool(entries.of(authority).filter(pk=name).update(checkpoint=forward, reported_at=timezone.now()))
 
 
 def needed(consumer: str, authority: str) -> list[str]:

@@ -1,14 +1,23 @@
-"""One consumer's entry in an authority's register: changed by one statement, so that two who change it don't undo each other."""
+"""An authority's register, and one consumer's entry in it: changed by one statement, so that two who change it don't undo each
+other."""
 
 from typing import Any
 
+from django.db.models import QuerySet
+
 from messaging.errors import NotRegistered
 from messaging.models import Consumer
+from messaging.settings import context
+
+
+def of(authority: str) -> "QuerySet[Consumer]":
+    """The authority's whole register."""
+    return Consumer.objects.using(context(authority).alias)
 
 
 def change(authority: str, name: str, **values: Any) -> Consumer:
     """Set columns of an entry, to values or expressions. Returns the entry; raises `NotRegistered`."""
-    rows = Consumer.objects.using(authority).filter(pk=name)
+    rows = of(authority).filter(pk=name)
     if not rows.update(**values):
         raise NotRegistered(f"{name} is not registered with {authority}. Who is: consumers list")
     return rows.get()

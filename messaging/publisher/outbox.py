@@ -27,6 +27,7 @@ from messaging.events.text import plural
 from messaging.ledger import ledger
 from messaging.models import Ledger
 from messaging.publisher.feed import declared_feed
+from messaging.settings import contexts
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,15 @@ def _values(row: Published, added: datetime) -> dict[str, Any]:
 
 
 def _must_belong(aggregate: str, using: str) -> None:
-    if aggregate.partition(".")[0] != using:
+    known = contexts().get(aggregate.partition(".")[0])
+    if known is None or known.alias != using:
         raise ValueError(f"{aggregate} events belong to another context than {using!r}: only the authority announces its facts.")
 
 
 def _as_tombstone(item: Record, using: str) -> Record:
     """The event as it is told of an aggregate that is a tombstone. Its row may have been written again, past every service, and
     hold data again; the feed doesn't tell those, and an event must not either."""
-    feed = declared_feed(using)
+    feed = declared_feed(item.event.source())
     if feed is None or feed.label != item.event.aggregate() or feed.row_is_tombstone(item.event.model_dump()):
         return item
     entry = Ledger.objects.using(using).get(aggregate=feed.label, aggregate_id=str(item.subject))

@@ -14,41 +14,42 @@ from messaging.database.tracked import gone_sql
 from messaging.database.upsert import column
 from messaging.models import Ledger
 from messaging.publisher.feed import CHANGED_AT, Feed
+from messaging.settings import Alias
 
 #: (position, the change as a JSON object)
 Told = tuple[int | None, str]
 
 
-def between(authority: str, feed: Feed, fields: Sequence[str], since: int, end: int, limit: int) -> list[Told]:
+def between(using: Alias, feed: Feed, fields: Sequence[str], since: int, end: int, limit: int) -> list[Told]:
     """The changes behind `since`, up to `end`, by position, at most `limit`."""
-    return _told(authority, feed, fields, "position > %s AND position <= %s ORDER BY position LIMIT %s", [since, end, limit])
+    return _told(using, feed, fields, "position > %s AND position <= %s ORDER BY position LIMIT %s", [since, end, limit])
 
 
-def of(authority: str, feed: Feed, fields: Sequence[str], ids: Sequence[str]) -> list[Told]:
+def of(using: Alias, feed: Feed, fields: Sequence[str], ids: Sequence[str]) -> list[Told]:
     """The present state of these aggregates; left out are unknown ones, and deleted ones where the feed doesn't keep them."""
     if not ids:
         return []
     there = "" if feed.keeps_gone else "NOT deleted AND "
-    return _told(authority, feed, fields, f"{there}aggregate_id IN ({', '.join(['%s'] * len(ids))})", list(ids))
+    return _told(using, feed, fields, f"{there}aggregate_id IN ({', '.join(['%s'] * len(ids))})", list(ids))
 
 
-def _told(authority: str, feed: Feed, fields: Sequence[str], where: str, parameters: list[Any]) -> list[Told]:
+def _told(using: Alias, feed: Feed, fields: Sequence[str], where: str, parameters: list[Any]) -> list[Told]:
     """The entries are picked first, then their rows are looked up."""
-    words = dialect(authority)
+    words = dialect(using)
     matches = words.matches(f't."{feed.tracked.key_column}"', "l.aggregate_id")
     statement = f"""
-        SELECT l.position, CAST({_change(authority, feed, fields)} AS text)
+        SELECT l.position, CAST({_change(using, feed, fields)} AS text)
         FROM (SELECT * FROM messaging_ledger WHERE aggregate = %s AND {where}) l {words.looked_up(feed.tracked.quoted, matches)}
         ORDER BY l.position"""
-    words.register_functions(authority)
-    with connections[authority].cursor() as cursor:
+    words.register_functions(using)
+    with connections[using].cursor() as cursor:
         cursor.execute(statement, [feed.label, *parameters])
         return list(cursor.fetchall())
 
 
-def _change(authority: str, feed: Feed, fields: Sequence[str]) -> str:
+def _change(using: Alias, feed: Feed, fields: Sequence[str]) -> str:
     """The SQL of an entry l with its row t as JSON."""
-    words = dialect(authority)
+    words = dialect(using)
     wanted = [name for name in feed.fields if name in fields]
     changed_at = words.json(column(Ledger, "changed_at"), "l.changed_at")
     known = {name: words.json(field, f't."{field.column}"') for name in wanted for field in [column(feed.model, name)]}

@@ -15,6 +15,7 @@ from messaging.models import Ledger
 from messaging.models import Sequence as Head
 from messaging.publisher import page_sql
 from messaging.publisher.feed import Feed
+from messaging.settings import Alias
 
 
 @dataclass(frozen=True)
@@ -28,35 +29,35 @@ class FeedPage:
     results: list[str]
 
 
-def page(authority: str, feed: Feed, *, since: int, until: int | None, limit: int, fields: Sequence[str]) -> FeedPage:
+def page(using: Alias, feed: Feed, *, since: int, until: int | None, limit: int, fields: Sequence[str]) -> FeedPage:
     """Changes behind position `since`, up to `until` (or the head), at most `limit`, with these fields of the data.
 
     `next` is `since` for the next page: the last position of this one, or the end of what was asked for where it is the last.
     """
     now = timezone.now()  # before the head is read: whoever has everything up to the head is as fresh as this
-    if _pending(authority):  # an indexed look; stamping takes a lock
-        sequencer.stamp_pending(authority)
-    head = sequencer.head(authority)
+    if _pending(using):  # an indexed look; stamping takes a lock
+        sequencer.stamp_pending(using)
+    head = sequencer.head(using)
     end = head if until is None else min(until, head)
-    told = page_sql.between(authority, feed, fields, since, end, limit)
+    told = page_sql.between(using, feed, fields, since, end, limit)
     last = told[-1][0] if len(told) == limit else None
     return FeedPage(head, last or max(since, end), now, [text for _, text in told])
 
 
-def records(authority: str, feed: Feed, *, ids: Sequence[str], fields: Sequence[str]) -> list[str]:
+def records(using: Alias, feed: Feed, *, ids: Sequence[str], fields: Sequence[str]) -> list[str]:
     """The present state of these aggregates, as in a page; unknown ids are left out."""
-    return [text for _, text in page_sql.of(authority, feed, fields, ids)]
+    return [text for _, text in page_sql.of(using, feed, fields, ids)]
 
 
-def floor(authority: str) -> int:
+def floor(using: Alias) -> int:
     """Tombstones up to this position may be gone."""
-    return Head.objects.using(authority).values_list("floor", flat=True).first() or 0
+    return Head.objects.using(using).values_list("floor", flat=True).first() or 0
 
 
-def waits(authority: str, since: int) -> bool:
+def waits(using: Alias, since: int) -> bool:
     """Whether there is anything behind `since`: two indexed looks, for a long poll."""
-    return sequencer.head(authority) > since or _pending(authority)
+    return sequencer.head(using) > since or _pending(using)
 
 
-def _pending(authority: str) -> bool:
-    return Ledger.objects.using(authority).filter(position__isnull=True).exists()
+def _pending(using: Alias) -> bool:
+    return Ledger.objects.using(using).filter(position__isnull=True).exists()

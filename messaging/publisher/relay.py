@@ -19,7 +19,7 @@ from django.db.models import F
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
-from messaging import failpoints
+from messaging import failpoints, settings
 from messaging.database import engines, errors
 from messaging.database.outbox_pattern import FAILED
 from messaging.database.wakeup import Waiter
@@ -84,13 +84,14 @@ class Pace:
 class Relay:
     """The relay of one context. `run_once` is a round, `run` goes on until `stop` is set."""
 
-    using: str
+    context: str
     app: Celery
     batch: int = BATCH_ROWS
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.sender = Sender(self.app, self.using)
+        self.using = settings.context(self.context).alias
+        self.sender = Sender(self.app, self.context)
         self.pace = Pace()
         self.next_heartbeat = self.next_prune = 0.0
 
@@ -109,7 +110,7 @@ class Relay:
                     if not (isinstance(error, self.sender.errors) or errors.unusable(error)):
                         raise
                     if not away:
-                        log.warning("%s: can't send, trying again until it works: %s", self.using, _brief(error))
+                        log.warning("%s: can't send, trying again until it works: %s", self.context, _brief(error))
                     away = True
                     self.sender.close()
                     connections[self.using].close()
@@ -117,7 +118,7 @@ class Relay:
                     pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
                 else:
                     if away:
-                        log.info("%s: sending again", self.using)
+                        log.info("%s: sending again", self.context)
                     pause, away = FIRST_PAUSE_SECONDS, False
         finally:
             waiter.close()
@@ -168,7 +169,7 @@ class Relay:
 
     def _refuse(self, bad: Sequence[tuple[Any, str]]) -> None:
         for event_id, reason in bad:
-            log.error("%s: event %s can't be sent: %s", self.using, event_id, reason)
+            log.error("%s: event %s can't be sent: %s", self.context, event_id, reason)
             row = Published.objects.using(self.using).filter(id=event_id)
             row.update(status=FAILED, retry=F("retry") + 1, headers={"error": reason})
 

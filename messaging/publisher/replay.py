@@ -24,6 +24,7 @@ from messaging.ledger import ledger, marks
 from messaging.models import Consumer, Ledger
 from messaging.publisher import payloads
 from messaging.publisher.payloads import Sendable
+from messaging.settings import context
 from messaging.transport.sender import Sender
 
 log = logging.getLogger(__name__)
@@ -125,12 +126,13 @@ def count_recorded(authority: str, consumers: Sequence[Consumer], window: Window
 
 def known_type(authority: str, wire: str) -> bool:
     """Whether any event of this type was recorded."""
-    return bool(Published.objects.using(authority).filter(destination=wire).exists())
+    return bool(Published.objects.using(context(authority).alias).filter(destination=wire).exists())
 
 
 def gap(authority: str, consumers: Sequence[Consumer], window: Window) -> Gap:
     """What of the window can't come again, because no event of it is kept. Reads the window's part of ledger and outbox."""
-    oldest = Published.objects.using(authority).aggregate(oldest=Min("added"))["oldest"]
+    using = context(authority).alias
+    oldest = Published.objects.using(using).aggregate(oldest=Min("added"))["oldest"]
     end = min(oldest, window.until) if oldest else window.until
     if window.since and window.since >= end:
         return Gap(oldest, 0)
@@ -141,18 +143,18 @@ def gap(authority: str, consumers: Sequence[Consumer], window: Window) -> Gap:
         changed &= Q(aggregate_id=window.subject)
     missing = 0
     for label in {".".join(wire.split(".")[:2]) for consumer in consumers for wire in consumer.types}:
-        kept = Published.objects.using(authority).filter(destination__startswith=f"{label}.")
+        kept = Published.objects.using(using).filter(destination__startswith=f"{label}.")
         if window.subject:
             kept = kept.filter(body__subject=window.subject)
         subjects = kept.annotate(subject=KeyTextTransform("subject", "body")).values_list("subject")
-        ids = Ledger.objects.using(authority).filter(changed, aggregate=label).values_list("aggregate_id")
+        ids = Ledger.objects.using(using).filter(changed, aggregate=label).values_list("aggregate_id")
         missing += ids.difference(subjects).count()
     return Gap(oldest, missing)
 
 
 def _rows(authority: str, window: Window, types: set[str]) -> QuerySet[Published]:
     wanted = {window.type} & types if window.type else types
-    rows: QuerySet[Published] = Published.objects.using(authority).filter(
+    rows: QuerySet[Published] = Published.objects.using(context(authority).alias).filter(
         status=SENT, added__lt=window.until, destination__in=sorted(wanted)
     )
     if window.since:
@@ -187,8 +189,9 @@ def _sendable(authority: str, bodies: Sequence[dict[str, Any]]) -> list[Sendable
             )
         else:
             events.append({**body, "replay": True})
-    at = ledger.positions(authority, [_aggregate(event) for event in events])
-    rounds = marks.rounds(authority, (position for _, position in at.values() if position is not None))
+    using = context(authority).alias
+    at = ledger.positions(using, [_aggregate(event) for event in events])
+    rounds = marks.rounds(using, (position for _, position in at.values() if position is not None))
     for event in events:
         version, position = at.get(_aggregate(event), (0, None))
         if position is not None and version == event["aggregateversion"]:

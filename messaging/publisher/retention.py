@@ -24,6 +24,7 @@ from messaging.ledger import ledger, sequencer
 from messaging.models import Consumer, Ledger
 from messaging.models import Sequence as Head
 from messaging.ownership import ownership
+from messaging.settings import Alias, context
 
 BATCH_ROWS = 1000
 Progress = Callable[[int], None]
@@ -52,58 +53,58 @@ class Purged:
 def purge(authority: str, *, older_than: timedelta, dry_run: bool = False, progress: Progress = lambda done: None) -> Purged:
     """Remove what is older and safe to lose, at most `BATCH_ROWS` to a transaction; `progress` is called with the rows looked at in
     each. Safe to break off and to repeat. With `dry_run` only count."""
-    before, done = timezone.now() - older_than, Purged()
-    sequencer.stamp_pending(authority)  # a change that isn't in the feed yet holds its rows back
-    waiting = Published.objects.using(authority).filter(added__lt=before)
+    using, before, done = context(authority).alias, timezone.now() - older_than, Purged()
+    sequencer.stamp_pending(using)  # a change that isn't in the feed yet holds its rows back
+    waiting = Published.objects.using(using).filter(added__lt=before)
     done.unsent = waiting.exclude(status=SENT).count()
-    _purge_outbox(authority, before, done, dry_run, progress)
+    _purge_outbox(using, before, done, dry_run, progress)
     for tracked in _own(authority):
-        _purge_tombstones(authority, tracked, before, done, dry_run, progress)
+        _purge_tombstones(using, tracked, before, done, dry_run, progress)
     return done
 
 
 def _own(authority: str) -> list[Tracked]:
     """What this context may delete of: its models, but for those whose rows are copies of another owner's."""
     own = [tracked for tracked in ledger.TRACKED.values() if tracked.label.partition(".")[0] == authority]
-    return [tracked for tracked in own if ownership.owns(authority, tracked.label)]
+    return [tracked for tracked in own if ownership.owns(context(authority).alias, tracked.label)]
 
 
 def count_purgeable(authority: str, *, older_than: timedelta) -> int:
     """How many rows `purge` will look at."""
-    before = timezone.now() - older_than
-    tombstones = Ledger.objects.using(authority).filter(aggregate__in=[tracked.label for tracked in _own(authority)], deleted=True)
-    return _sent(authority, before).count() + tombstones.filter(changed_at__lt=before).count()
+    using, before = context(authority).alias, timezone.now() - older_than
+    tombstones = Ledger.objects.using(using).filter(aggregate__in=[tracked.label for tracked in _own(authority)], deleted=True)
+    return _sent(using, before).count() + tombstones.filter(changed_at__lt=before).count()
 
 
-def _behind(authority: str, position: int | None, checkpoints: dict[str, int]) -> list[str]:
+def _behind(position: int | None, checkpoints: dict[str, int]) -> list[str]:
     """The consumers that haven't passed this position; None: it isn't in the feed yet, so nobody has."""
     return [name for name, checkpoint in checkpoints.items() if position is None or checkpoint < position]
 
 
-def _checkpoints(authority: str) -> dict[str, int]:
+def _checkpoints(using: Alias) -> dict[str, int]:
     """Read anew in each transaction: what is safe for those who are registered then."""
-    return {name: checkpoint or 0 for name, checkpoint in Consumer.objects.using(authority).values_list("name", "checkpoint")}
+    return {name: checkpoint or 0 for name, checkpoint in Consumer.objects.using(using).values_list("name", "checkpoint")}
 
 
-def _sent(authority: str, before: datetime) -> QuerySet[Published]:
-    rows: QuerySet[Published] = Published.objects.using(authority).filter(status=SENT, added__lt=before)
+def _sent(using: Alias, before: datetime) -> QuerySet[Published]:
+    rows: QuerySet[Published] = Published.objects.using(using).filter(status=SENT, added__lt=before)
     return rows
 
 
-def _purge_outbox(authority: str, before: datetime, done: Purged, dry_run: bool, progress: Progress) -> None:
-    rows = _sent(authority, before).annotate(about=KeyTextTransform("subject", "body")).order_by("added", "id")
+def _purge_outbox(using: Alias, before: datetime, done: Purged, dry_run: bool, progress: Progress) -> None:
+    rows = _sent(using, before).annotate(about=KeyTextTransform("subject", "body")).order_by("added", "id")
     behind = Q()
     while True:
-        with transaction.atomic(using=authority):
+        with transaction.atomic(using=using):
             batch = list(rows.filter(behind).values_list("added", "id", "destination", "about")[:BATCH_ROWS])
             if not batch:
                 return
             keys = {pk: (".".join(wire.split(".")[:2]), str(subject)) for _, pk, wire, subject in batch}
-            at, checkpoints = ledger.positions(authority, keys.values()), _checkpoints(authority)
+            at, checkpoints = ledger.positions(using, keys.values()), _checkpoints(using)
             # An aggregate that isn't in the ledger any more was a tombstone that everybody had passed.
-            safe = [pk for pk, key in keys.items() if key not in at or not done.holds(_behind(authority, at[key][1], checkpoints))]
+            safe = [pk for pk, key in keys.items() if key not in at or not done.holds(_behind(at[key][1], checkpoints))]
             if not dry_run:
-                _sent(authority, before).filter(pk__in=safe).delete()
+                _sent(using, before).filter(pk__in=safe).delete()
             failpoints.reach("purge.outbox")
         done.outbox += len(safe)
         progress(len(batch))
@@ -111,34 +112,34 @@ def _purge_outbox(authority: str, before: datetime, done: Purged, dry_run: bool,
         behind = Q(added__gte=added) & (Q(added__gt=added) | Q(id__gt=last))
 
 
-def _purge_tombstones(authority: str, tracked: Tracked, before: datetime, done: Purged, dry_run: bool, progress: Progress) -> None:
-    entries = Ledger.objects.using(authority).filter(aggregate=tracked.label, deleted=True, changed_at__lt=before)
+def _purge_tombstones(using: Alias, tracked: Tracked, before: datetime, done: Purged, dry_run: bool, progress: Progress) -> None:
+    entries = Ledger.objects.using(using).filter(aggregate=tracked.label, deleted=True, changed_at__lt=before)
     last = 0
     while True:
-        with transaction.atomic(using=authority):
+        with transaction.atomic(using=using):
             batch = list(entries.filter(position__gt=last).order_by("position")[:BATCH_ROWS])
             if not batch:
                 return
-            safe = list(_safe(authority, tracked, batch, done))
-            removed = safe if dry_run else _remove(authority, tracked, safe, done)
+            safe = list(_safe(using, tracked, batch, done))
+            removed = safe if dry_run else _remove(using, tracked, safe, done)
             failpoints.reach("purge.tombstones")
         done.tombstones += len(removed)
         progress(len(batch))
         last = batch[-1].position or 0
 
 
-def _safe(authority: str, tracked: Tracked, batch: list[Ledger], done: Purged) -> Iterator[Ledger]:
+def _safe(using: Alias, tracked: Tracked, batch: list[Ledger], done: Purged) -> Iterator[Ledger]:
     """Those that everybody has passed, and that nothing is waiting to tell."""
-    checkpoints, ids = _checkpoints(authority), [entry.aggregate_id for entry in batch]
-    unsent = Published.objects.using(authority).exclude(status=SENT)
+    checkpoints, ids = _checkpoints(using), [entry.aggregate_id for entry in batch]
+    unsent = Published.objects.using(using).exclude(status=SENT)
     told = set(
         unsent.filter(destination__startswith=f"{tracked.label}.", body__subject__in=ids)
         .annotate(about=KeyTextTransform("subject", "body"))
         .values_list("about", flat=True)
     )
-    not_tombstoned = _rows_not_tombstoned(authority, tracked, ids)
+    not_tombstoned = _rows_not_tombstoned(using, tracked, ids)
     for entry in batch:
-        if done.holds(_behind(authority, entry.position, checkpoints)) or entry.aggregate_id in told:
+        if done.holds(_behind(entry.position, checkpoints)) or entry.aggregate_id in told:
             continue
         if entry.version > entry.announced_version:
             done.unannounced += 1
@@ -148,46 +149,46 @@ def _safe(authority: str, tracked: Tracked, batch: list[Ledger], done: Purged) -
             yield entry
 
 
-def _rows_not_tombstoned(authority: str, tracked: Tracked, ids: list[str]) -> set[str]:
+def _rows_not_tombstoned(using: Alias, tracked: Tracked, ids: list[str]) -> set[str]:
     """Those whose row is there and isn't ours to delete: it is no tombstone, for somebody wrote to it again; or others would go
     with it, whom nobody asked about."""
-    rows = tracked.model._base_manager.using(authority).filter(pk__in=[tracked.key.to_python(one) for one in ids])
+    rows = tracked.model._base_manager.using(using).filter(pk__in=[tracked.key.to_python(one) for one in ids])
     if tracked.tombstone:
         rows = rows.exclude(**dict([tracked.tombstone]))
-    return {str(pk) for pk in rows.values_list("pk", flat=True)} | _pulling(authority, tracked, ids)
+    return {str(pk) for pk in rows.values_list("pk", flat=True)} | _pulling(using, tracked, ids)
 
 
-def _pulling(authority: str, tracked: Tracked, ids: list[str]) -> set[str]:
+def _pulling(using: Alias, tracked: Tracked, ids: list[str]) -> set[str]:
     """Those whose row would take others along."""
     keys = [tracked.key.to_python(one) for one in ids]
-    return {str(pk) for pk in pointed_at(tracked.model, authority, keys, by=CASCADE)}
+    return {str(pk) for pk in pointed_at(tracked.model, using, keys, by=CASCADE)}
 
 
-def _remove(authority: str, tracked: Tracked, entries: list[Ledger], done: Purged) -> list[Ledger]:
+def _remove(using: Alias, tracked: Tracked, entries: list[Ledger], done: Purged) -> list[Ledger]:
     """Remove the aggregates' rows and then their entries, and move the floor, in the caller's transaction; returns what went."""
     try:
-        with transaction.atomic(using=authority):
-            return _removed(authority, tracked, entries)
+        with transaction.atomic(using=using):
+            return _removed(using, tracked, entries)
     except (ProtectedError, RestrictedError):
         if len(entries) == 1:
             done.unclear += 1
             return []
     middle = len(entries) // 2
-    return [entry for half in (entries[:middle], entries[middle:]) for entry in _remove(authority, tracked, half, done)]
+    return [entry for half in (entries[:middle], entries[middle:]) for entry in _remove(using, tracked, half, done)]
 
 
-def _removed(authority: str, tracked: Tracked, entries: list[Ledger]) -> list[Ledger]:
-    rows = tracked.model._base_manager.using(authority).filter(pk__in=[tracked.key.to_python(one.aggregate_id) for one in entries])
+def _removed(using: Alias, tracked: Tracked, entries: list[Ledger]) -> list[Ledger]:
+    rows = tracked.model._base_manager.using(using).filter(pk__in=[tracked.key.to_python(one.aggregate_id) for one in entries])
     # The rows first, as writers do, then their entries: the other way round would be a deadlock with them.
     list(rows.select_for_update().values_list("pk"))
-    found = Ledger.objects.using(authority).select_for_update().in_bulk([entry.pk for entry in entries])
+    found = Ledger.objects.using(using).select_for_update().in_bulk([entry.pk for entry in entries])
     # A write that came in between gave the entry a new version and took its position away.
     same = [one for one in entries if one.pk in found and found[one.pk].version == one.version and found[one.pk].position]
-    kept = _pulling(authority, tracked, [one.aggregate_id for one in same])  # now that none can be added
+    kept = _pulling(using, tracked, [one.aggregate_id for one in same])  # now that none can be added
     same = [one for one in same if one.aggregate_id not in kept]
     gone = [one.pk for one in same]
     rows.filter(pk__in=[tracked.key.to_python(one.aggregate_id) for one in same]).delete()
-    Ledger.objects.using(authority).filter(pk__in=gone).delete()  # the rows' trigger has just moved them; now they go too
+    Ledger.objects.using(using).filter(pk__in=gone).delete()  # the rows' trigger has just moved them; now they go too
     highest = max((one.position or 0 for one in same), default=0)
-    Head.objects.using(authority).filter(floor__lt=highest).update(floor=highest)
+    Head.objects.using(using).filter(floor__lt=highest).update(floor=highest)
     return same

@@ -38,7 +38,7 @@ def prolong_token(*, authority: str, name: str, ttl: timedelta) -> None:
 def by_token(authority: str, token: str) -> Consumer:
     """The consumer that a token belongs to. Raises `TokenRejected`."""
     hashed = _hash(token)
-    consumer = Consumer.objects.using(authority).filter(token_hash=hashed).first() if token else None
+    consumer = entries.of(authority).filter(token_hash=hashed).first() if token else None
     if consumer is None or not secrets.compare_digest(consumer.token_hash, hashed):
         raise TokenRejected(
             "unknown_token",

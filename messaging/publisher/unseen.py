@@ -20,35 +20,36 @@ from messaging.database.tracked import Tracked, literal
 from messaging.models import Ledger
 from messaging.publisher import payloads
 from messaging.publisher.feed import Feed
+from messaging.settings import Alias
 
 BATCH_ROWS = 1000
 
 
-def enter(authority: str, feed: Feed) -> None:
+def enter(using: Alias, feed: Feed) -> None:
     """Enter all of them in the ledger. Safe to repeat, and beside writers."""
-    enter_rows(authority, feed)
-    for entry in _changed(authority, feed):
-        unmoved = Ledger.objects.using(authority).filter(pk=entry.pk, version=entry.version)
+    enter_rows(using, feed)
+    for entry in _changed(using, feed):
+        unmoved = Ledger.objects.using(using).filter(pk=entry.pk, version=entry.version)
         unmoved.update(version=entry.version + 1, position=None, changed_at=timezone.now())
 
 
-def unseen_ids(authority: str, feed: Feed) -> list[str]:
+def unseen_ids(using: Alias, feed: Feed) -> list[str]:
     """Ids of the aggregates that `enter` would enter now. It only reads: SQLite has one lock for all who write."""
-    engine, tracked = engines.for_alias(authority), feed.tracked
-    with connections[authority].cursor() as cursor:
+    engine, tracked = engines.for_alias(using), feed.tracked
+    with connections[using].cursor() as cursor:
         cursor.execute(_without_entry(tracked, engine))
         ids = [str(row[1]) for row in cursor.fetchall()]
         cursor.execute(f"SELECT aggregate_id FROM messaging_ledger WHERE id IN (SELECT id FROM ({_wrong(tracked, engine)}) AS t)")
         ids += [str(row[0]) for row in cursor.fetchall()]
-    return ids + [entry.aggregate_id for entry in _changed(authority, feed)]
+    return ids + [entry.aggregate_id for entry in _changed(using, feed)]
 
 
-def enter_rows(authority: str, feed: Feed) -> None:
+def enter_rows(using: Alias, feed: Feed) -> None:
     """Enter rows without an entry, and entries that say another thing than their row: that it is there, or that it isn't. It looks
     first, since SQLite locks writers out for as long as a statement looks that may write."""
-    engine, tracked = engines.for_alias(authority), feed.tracked
+    engine, tracked = engines.for_alias(using), feed.tracked
     without_entry, wrong = _without_entry(tracked, engine), _wrong(tracked, engine)
-    with connections[authority].cursor() as cursor:
+    with connections[using].cursor() as cursor:
         if _any(cursor, without_entry):
             cursor.execute(f"""
                 INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
@@ -82,29 +83,29 @@ def _wrong(tracked: Tracked, engine: ModuleType) -> str:
         WHERE l.aggregate = {literal(tracked.label)} AND NOT l.erased AND l.deleted <> {gone}"""
 
 
-def _changed(authority: str, feed: Feed) -> Iterator[Ledger]:
+def _changed(using: Alias, feed: Feed) -> Iterator[Ledger]:
     """Entries whose row says something else than the event of its present version."""
-    rows = Published.objects.using(authority).filter(destination__startswith=f"{feed.label}.")
+    rows = Published.objects.using(using).filter(destination__startswith=f"{feed.label}.")
     texts = rows.annotate(text=Cast("body", models.TextField())).values_list("pk", "text")
     newest_first = texts.order_by("-added", "-id").iterator(chunk_size=BATCH_ROWS)
     while batch := list(islice(newest_first, BATCH_ROWS)):
         sendable, _ = payloads.partition_sendable([(key, text, None) for key, text in batch])
         last = {(found.event["subject"], found.event["aggregateversion"]): found.event["data"] for found in sendable}
-        entries = Ledger.objects.using(authority).filter(
+        entries = Ledger.objects.using(using).filter(
             aggregate=feed.label,
             aggregate_id__in={subject for subject, _ in last},
             announced_version=models.F("version"),
             deleted=False,
         )
-        for entry, row in _with_rows(authority, feed, list(entries)):
+        for entry, row in _with_rows(using, feed, list(entries)):
             told = last.get((entry.aggregate_id, entry.version))
             if told is not None and _differs(feed, row, told):
                 yield entry
 
 
-def _with_rows(authority: str, feed: Feed, entries: list[Ledger]) -> Iterator[tuple[Ledger, models.Model]]:
+def _with_rows(using: Alias, feed: Feed, entries: list[Ledger]) -> Iterator[tuple[Ledger, models.Model]]:
     key = feed.tracked.key
-    rows = feed.model._base_manager.using(authority).in_bulk([key.to_python(entry.aggregate_id) for entry in entries])
+    rows = feed.model._base_manager.using(using).in_bulk([key.to_python(entry.aggregate_id) for entry in entries])
     for entry in entries:
         row = rows.get(key.to_python(entry.aggregate_id))
         if row is not None:

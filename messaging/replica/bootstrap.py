@@ -14,7 +14,6 @@ from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
 
 from messaging import failpoints
-from messaging.consumer.cache import Cache
 from messaging.database import locks
 from messaging.errors import AlreadyRunning, BelowFloor, BrokerAway, Held
 from messaging.events.text import kind, said
@@ -22,6 +21,7 @@ from messaging.models import Subscription
 from messaging.replica import compare
 from messaging.replica import pull as pulls
 from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 from messaging.replica.search import MOST_IDS
 from messaging.transport.sender import Sender
 
@@ -54,8 +54,7 @@ class _Counting:
 
 
 def bootstrap(
-    consumer: str,
-    authority: str,
+    replica: Replica,
     app: Celery,
     *,
     from_now: bool = False,
@@ -64,68 +63,62 @@ def bootstrap(
     expecting: Callable[[int], None] = lambda rows: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Bootstrapped:
-    """Fill a consumer's copy of an authority's facts; see the module. Safe to repeat, and to kill.
+    """Fill a copy; see the module. Safe to repeat, and to kill.
 
     `from_now`: start at the head with an empty copy; a lookup fills it on a miss. `pause`: the worker leaves its queue alone until
     the copy is live. `expecting` is told how many positions lie ahead, `progress` the rows of each page.
 
     Raises `AlreadyRunning`, `BrokerAway`, and what `client` and `pull` raise.
     """
-    cache = pulls.cache_of(consumer, authority)
     try:
-        with locks.exclusive(consumer, f"bootstrap-{authority}"):
-            client = AuthorityClient(authority, consumer)
-            try:
-                return _run(consumer, authority, app, cache, client, from_now, pause, page_size, expecting, progress)
-            finally:
-                client.close()
+        with locks.exclusive(replica.alias, f"bootstrap-{replica.authority}"), replica.connected():
+            return _run(replica, app, from_now, pause, page_size, expecting, progress)
     except Held:
-        raise AlreadyRunning(f"A bootstrap of {consumer} from {authority} is running. Wait for it, or stop it first.") from None
+        raise AlreadyRunning(
+            f"A bootstrap of {replica.consumer} from {replica.authority} is running. Wait for it, or stop it first."
+        ) from None
 
 
 def _run(
-    consumer: str,
-    authority: str,
+    replica: Replica,
     app: Celery,
-    cache: Cache,
-    client: AuthorityClient,
     from_now: bool,
     pause: bool,
     page_size: int,
     expecting: Callable[[int], None],
     progress: Callable[[int], None],
 ) -> Bootstrapped:
-    began, counting = time.monotonic(), _Counting()
+    began, counting, client = time.monotonic(), _Counting(), replica.client
     registration = client.registration()
-    row = pulls.subscribed(consumer, authority)
+    row = replica.subscription()
     resumed = row.bootstrap_head is not None
     live = row.state == State.LIVE
-    _update(consumer, authority, owners=registration["owners"])
+    replica.update(owners=registration["owners"])
     if registration["queue"]:  # who only follows the feed has none
         _bind(app, registration["queue"])
     failpoints.reach("bootstrap.bound")
     if live and row.partial and not from_now:
-        row, live = _from_the_beginning(consumer, authority, client), False  # what it left out is wanted now
+        row, live = _from_the_beginning(replica), False  # what it left out is wanted now
     elif not from_now and _below_floor(client, row):
-        row, live = _from_the_beginning(consumer, authority, client), False
+        row, live = _from_the_beginning(replica), False
     if from_now and not live and not resumed:
         head = client.changes(pulls.BEYOND, limit=1).head
-        _update(consumer, authority, checkpoint=head, ahead=[], marks=None, head=head, partial=True)
-        return _finished(consumer, authority, client, began, counting, resumed=False, verdict="from_now")
+        replica.update(checkpoint=head, ahead=[], marks=None, head=head, partial=True)
+        return _finished(replica, began, counting, resumed=False, verdict="from_now")
     if not live:
         if row.bootstrap_head is None:
-            _update(consumer, authority, bootstrap_head=client.changes(row.checkpoint, limit=1, floor=row.floor).head)
-        _update(consumer, authority, state=State.PAUSED if pause else State.BOOTSTRAPPING)
+            replica.update(bootstrap_head=client.changes(row.checkpoint, limit=1, floor=row.floor).head)
+        replica.update(state=State.PAUSED if pause else State.BOOTSTRAPPING)
     failpoints.reach("bootstrap.begun")
     head = client.changes(pulls.BEYOND, limit=1).head
     expecting(max(0, head - row.checkpoint))
-    _read(consumer, authority, cache, client, head, page_size, counting, progress)
+    _read(replica, head, page_size, counting, progress)
     failpoints.reach("bootstrap.read")
-    verdict = _compared(consumer, authority, client, page_size, counting)
+    verdict = _compared(replica, page_size, counting)
     if verdict != "in_sync" and not live:
-        state = pulls.subscribed(consumer, authority).state
+        state = replica.subscription().state
         return Bootstrapped(state, counting.rows, counting.pages, _speed(began, counting), resumed, verdict)
-    return _finished(consumer, authority, client, began, counting, resumed, verdict)
+    return _finished(replica, began, counting, resumed, verdict)
 
 
 def _below_floor(client: AuthorityClient, row: Subscription) -> bool:
@@ -137,10 +130,10 @@ def _below_floor(client: AuthorityClient, row: Subscription) -> bool:
     return False
 
 
-def _from_the_beginning(consumer: str, authority: str, client: AuthorityClient) -> Subscription:
-    client.changes(0, limit=1, until=0)  # refused, where bootstrap is closed, before anything is given up
-    _update(consumer, authority, state=State.NEW, checkpoint=0, ahead=[], marks=None, bootstrap_head=None, partial=False)
-    return pulls.subscribed(consumer, authority)
+def _from_the_beginning(replica: Replica) -> Subscription:
+    replica.client.changes(0, limit=1, until=0)  # refused, where bootstrap is closed, before anything is given up
+    replica.update(state=State.NEW, checkpoint=0, ahead=[], marks=None, bootstrap_head=None, partial=False)
+    return replica.subscription()
 
 
 def _bind(app: Celery, queue_name: str) -> None:
@@ -153,46 +146,33 @@ def _bind(app: Celery, queue_name: str) -> None:
         sender.close()
 
 
-def _read(
-    consumer: str,
-    authority: str,
-    cache: Cache,
-    client: AuthorityClient,
-    head: int,
-    page_size: int,
-    counting: _Counting,
-    progress: Callable[[int], None],
-) -> None:
+def _read(replica: Replica, head: int, page_size: int, counting: _Counting, progress: Callable[[int], None]) -> None:
     """Pages up to the head."""
-    row = pulls.subscribed(consumer, authority)
-    for since, page, pairs in pulls.pages(client, cache, row, page_size=page_size, until=head):
-        pulls.apply_page(consumer, authority, cache, page, since=since, source="bootstrap", pairs=pairs)
+    for since, page, pairs in pulls.pages(replica, replica.subscription(), page_size=page_size, until=head):
+        pulls.apply_page(replica, page, since=since, source="bootstrap", pairs=pairs)
         counting.rows, counting.pages = counting.rows + len(page.results), counting.pages + 1
         progress(len(page.results))
 
 
-def _compared(consumer: str, authority: str, client: AuthorityClient, page_size: int, counting: _Counting) -> str:
+def _compared(replica: Replica, page_size: int, counting: _Counting) -> str:
     """Pull what changed meanwhile and compare, until equal; a difference has to stay to count."""
 
     def pull() -> None:
-        pulled = pulls.catch_up(consumer, authority, source="bootstrap", page_size=page_size, client=client)
-        counting.rows += pulled.rows
+        counting.rows += pulls.catch_up(replica, source="bootstrap", page_size=page_size).rows
 
     verdict = ""
     for _ in range(COMPARISONS):
         pull()
-        found = compare.compare(consumer, authority, client=client)
+        found = compare.compare(replica)
         verdict = found.verdict
-        if verdict == "drift" and _were_under_way(consumer, authority, client, found, pull):
+        if verdict == "drift" and _were_under_way(replica, found, pull):
             verdict = "in_sync"
         if verdict == "in_sync":
             break
     return verdict
 
 
-def _were_under_way(
-    consumer: str, authority: str, client: AuthorityClient, found: compare.Comparison, pull: Callable[[], None]
-) -> bool:
+def _were_under_way(replica: Replica, found: compare.Comparison, pull: Callable[[], None]) -> bool:
     """Whether pulls alone bring everything that differed: beside a busy authority there is always something on its way. Where
     deleted rows leave a copy (`Feed.keeps_gone`), one that is nowhere any more was on its way out.
 
@@ -202,18 +182,18 @@ def _were_under_way(
     waiting = found.rows
     if found.differing != len(waiting) or any(row["kind"] not in ("missing", "stale", "ghost") for row in waiting):
         return False
-    cache = pulls.cache_of(consumer, authority)
     for _ in range(PULLS):
         pull()
-        waiting = _not_yet(consumer, cache, client, waiting)
+        waiting = _not_yet(replica, waiting)
         if not waiting:
             return True
     return False
 
 
-def _not_yet(consumer: str, cache: Cache, client: AuthorityClient, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _not_yet(replica: Replica, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those of the differing rows that the copy hasn't got yet, or not got rid of."""
-    kept = cache.model._base_manager.using(consumer).filter(pk__in=[row["id"] for row in rows])
+    cache, client = replica.cache, replica.client
+    kept = cache.model._base_manager.using(replica.alias).filter(pk__in=[row["id"] for row in rows])
     have = {str(key): version for key, version in kept.values_list("pk", cache.version)}
     absent = [row["id"] for row in rows if row["id"] not in have]
     there = {
@@ -228,21 +208,15 @@ def _not_yet(consumer: str, cache: Cache, client: AuthorityClient, rows: list[di
     return [row for row in rows if is_late(row)]
 
 
-def _finished(
-    consumer: str, authority: str, client: AuthorityClient, began: float, counting: _Counting, resumed: bool, verdict: str
-) -> Bootstrapped:
+def _finished(replica: Replica, began: float, counting: _Counting, resumed: bool, verdict: str) -> Bootstrapped:
     if verdict != "drift":
         # Asked before it is live: the report then ends no grant that is opened from now on.
-        grant = client.registration().get("grant", "")
-        _update(consumer, authority, state=State.LIVE, bootstrap_head=None, grant=grant)
+        grant = replica.client.registration().get("grant", "")
+        replica.update(state=State.LIVE, bootstrap_head=None, grant=grant)
         failpoints.reach("bootstrap.live")
-        pulls.report(consumer, authority, client=client)  # which closes the grant
-    state = pulls.subscribed(consumer, authority).state
+        pulls.report(replica)  # which closes the grant
+    state = replica.subscription().state
     return Bootstrapped(state, counting.rows, counting.pages, _speed(began, counting), resumed, verdict)
-
-
-def _update(consumer: str, authority: str, **values: Any) -> None:
-    Subscription.objects.using(consumer).filter(pk=authority).update(**values)
 
 
 def _speed(began: float, counting: _Counting) -> int:

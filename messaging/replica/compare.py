@@ -15,11 +15,11 @@ from messaging.consumer import history, incidents, parked
 from messaging.consumer.cache import Cache
 from messaging.database.upsert import insert_new
 from messaging.errors import Denied, Unreachable
-from messaging.models import LostErasure, Subscription
+from messaging.models import LostErasure
 from messaging.ownership.follower import clear_for_repair
 from messaging.replica import drift
 from messaging.replica import pull as pulls
-from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 from messaging.replica.search import KINDS, Difference, Search
 
 #: Rows of a comparison that are kept; beyond it they are counted.
@@ -48,67 +48,68 @@ class Comparison:
         return sum(self.counts.values())
 
 
-def compare(
-    consumer: str, authority: str, *, client: AuthorityClient | None = None, progress: Callable[[int], None] = lambda trips: None
-) -> Comparison:
-    """Compare a consumer's copy with its authority; what is under way is no difference. `progress` is told of each round trip.
+def compare(replica: Replica, *, progress: Callable[[int], None] = lambda trips: None) -> Comparison:
+    """Compare a copy with its authority; what is under way is no difference. `progress` is told of each round trip.
 
     Where both are equal, an incident of drift is over. Where they are but for rows that are erased here, a copy that was in doubt
     is so no more.
 
-    Raises `NoCache`; an authority that doesn't answer, or refuses, is a verdict.
+    An authority that doesn't answer, or refuses, is a verdict.
     """
-    cache, asking = pulls.cache_of(consumer, authority), client or AuthorityClient(authority, consumer)
-    own = pulls.subscribed(consumer, authority)
-    partial, since = own.partial, own.doubtful_since
-    found, bytes_, trips = Comparison(consumer, authority), asking.bytes, asking.round_trips
-    try:
-        place = (
-            asking.changes(pulls.BEYOND, limit=1, marks="") if since else None
-        )  # before the comparison: it covers all up to there
-        for page in Search(consumer, cache, asking, progress).pages():
-            gone = [row for row in page if forgotten(cache, row)]
-            found.forgotten += [row.id for row in gone]
-            if since:
-                _keep(consumer, authority, gone)
-            drifted = [row for row in page if not forgotten(cache, row) and not (partial and row.kind == "missing")]
-            for row in drifted:
-                found.counts[row.kind] += 1
-            found.rows += [as_dict(row) for row in drifted[: max(0, MOST_KEPT_ROWS - len(found.rows))]]
-        found.verdict = "drift" if found.differing else "in_sync"
-        settled = found.differing == found.counts["erased_here"]  # who is erased here is never decided on
-        note(consumer, authority, drift=found.counts, compared_at=timezone.now())
-        if not found.differing:
-            incidents.drift(consumer, authority, [])
-        if since and place and settled:
-            history.end_doubt(consumer, authority, since, place.head, place.mark)
-    except (Unreachable, Denied) as error:
-        found.verdict, found.error = "unreachable", error
-    finally:
-        if client is None:
-            asking.close()
-    found.bytes, found.round_trips = asking.bytes - bytes_, asking.round_trips - trips
+    found = Comparison(replica.consumer, replica.authority)
+    with replica.connected() as client:
+        bytes_, trips = client.bytes, client.round_trips
+        try:
+            _look(replica, found, progress)
+        except (Unreachable, Denied) as error:
+            found.verdict, found.error = "unreachable", error
+        found.bytes, found.round_trips = client.bytes - bytes_, client.round_trips - trips
     return found
 
 
-def watch(consumer: str, authority: str, *, client: AuthorityClient | None = None, pull: bool = False) -> Comparison:
+def _look(replica: Replica, found: Comparison, progress: Callable[[int], None]) -> None:
+    """Fill in what a comparison finds. Raises `Unreachable`, `Denied`."""
+    cache, own = replica.cache, replica.subscription()
+    partial, since = own.partial, own.doubtful_since
+    # Before the comparison: it covers all up to there.
+    place = replica.client.changes(pulls.BEYOND, limit=1, marks="") if since else None
+    for page in Search(replica, progress).pages():
+        gone = [row for row in page if forgotten(cache, row)]
+        found.forgotten += [row.id for row in gone]
+        if since:
+            _keep(replica, gone)
+        drifted = [row for row in page if not forgotten(cache, row) and not (partial and row.kind == "missing")]
+        for row in drifted:
+            found.counts[row.kind] += 1
+        found.rows += [as_dict(row) for row in drifted[: max(0, MOST_KEPT_ROWS - len(found.rows))]]
+    found.verdict = "drift" if found.differing else "in_sync"
+    settled = found.differing == found.counts["erased_here"]  # who is erased here is never decided on
+    replica.update(drift=found.counts, compared_at=timezone.now())
+    if not found.differing:
+        incidents.drift(replica.alias, replica.authority, [])
+    if since and place and settled:
+        history.end_doubt(replica.alias, replica.authority, since, place.head, place.mark)
+
+
+def watch(replica: Replica, *, pull: bool = False) -> Comparison:
     """Compare without repairing: drift opens an incident, or goes on with it. An authority that doesn't
     answer changes neither; a copy that was begun without the past isn't compared.
 
     `pull`: what differs is pulled first, and counts only if it differs in the same way afterwards. Where relay or worker die time
     and again, events are later than a comparison waits for them, and being late is lag and no drift. Raises what a pull raises.
     """
-    if pulls.subscribed(consumer, authority).partial:
+    if replica.subscription().partial:
         return Comparison()  # it would list nearly everything, each time
-    found = compare(consumer, authority, client=client)
-    if pull and found.verdict == "drift":
-        pulls.catch_up(consumer, authority, client=client)
-        found = _lasting(found, compare(consumer, authority, client=client))
+    with replica.connected():
+        found = compare(replica)
+        if pull and found.verdict == "drift":
+            pulls.catch_up(replica)
+            found = _lasting(found, compare(replica))
+            if found.verdict != "unreachable":
+                replica.update(drift=found.counts)
         if found.verdict != "unreachable":
-            note(consumer, authority, drift=found.counts)
-    if found.verdict != "unreachable":
-        remove(consumer, authority, pulls.cache_of(consumer, authority), found.forgotten, client=client)
-        incidents.drift(consumer, authority, [row["id"] for row in found.rows])
+            remove(replica, found.forgotten)
+            incidents.drift(replica.alias, replica.authority, [row["id"] for row in found.rows])
     return found
 
 
@@ -128,39 +129,31 @@ def forgotten(cache: Cache, row: Difference) -> bool:
     return row.kind == "ghost" and drift.is_tombstone(cache, row.cache)
 
 
-def _keep(consumer: str, authority: str, tombstones: Sequence[Difference]) -> None:
+def _keep(replica: Replica, tombstones: Sequence[Difference]) -> None:
     """An authority that was set back lacks what it purged, and what it lost. Nothing tells one from the other, so none of these
     tombstones is ever forgotten: a later backup may revive whom it lost."""
     erased = [row.id for row in tombstones if row.cache is not None and not row.cache.get("deleted")]
-    lost = [{"authority": authority, "aggregate_id": key} for key in erased]
-    insert_new(LostErasure, lost, key="id", unique=("authority", "aggregate_id"), using=consumer)
+    lost = [{"authority": replica.authority, "aggregate_id": key} for key in erased]
+    insert_new(LostErasure, lost, key="id", unique=("authority", "aggregate_id"), using=replica.alias)
 
 
-def remove(consumer: str, authority: str, cache: Cache, ids: Sequence[str], *, client: AuthorityClient | None) -> None:
+def remove(replica: Replica, ids: Sequence[str]) -> None:
     """Forget tombstones that the authority has purged. What waits for a retry would find no tombstone any more, and bring back whom
     it tells of; so it goes with them. An authority that was set back has lost some; so it is asked for its marks before.
 
     Raises `Unreachable`, `Denied`."""
     if not ids:
         return
-    asking = client or AuthorityClient(authority, consumer)
-    try:
-        pulls.vouch(consumer, authority, asking)
-    finally:
-        if client is None:
-            asking.close()
-    if pulls.subscribed(consumer, authority).doubt:
+    pulls.vouch(replica)
+    if replica.subscription().doubt:
         return
-    kept = set(LostErasure.objects.using(consumer).filter(authority=authority).values_list("aggregate_id", flat=True))
+    using, authority = replica.alias, replica.authority
+    kept = set(LostErasure.objects.using(using).filter(authority=authority).values_list("aggregate_id", flat=True))
     purged = [key for key in ids if key not in kept]
     if purged:
-        with transaction.atomic(using=consumer):
-            clear_for_repair(cache, consumer, purged, known=())
-            parked.discard_for(consumer, authority, purged)
-
-
-def note(consumer: str, authority: str, **values: Any) -> None:
-    Subscription.objects.using(consumer).filter(pk=authority).update(**values)
+        with transaction.atomic(using=using):
+            clear_for_repair(replica.cache, using, purged, known=())
+            parked.discard_for(using, authority, purged)
 
 
 def as_dict(row: Difference) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from messaging.consumer.cache import Cache
 from messaging.errors import Denied, Unreachable
 from messaging.fingerprints import fingerprints
 from messaging.ledger import ledger
+from messaging.settings import Alias
 
 
 class State(NamedTuple):
@@ -62,14 +63,14 @@ def erased_here(cache: Cache, own: Mapping[str, Any] | None, authority: Mapping[
     )
 
 
-def own_rows(consumer: str, cache: Cache, ids: Sequence[str], *, lock: bool = False) -> dict[str, dict[str, Any]]:
+def own_rows(using: Alias, cache: Cache, ids: Sequence[str], *, lock: bool = False) -> dict[str, dict[str, Any]]:
     """The cache's rows of these ids: the version, the fields, and `deleted` in a tombstone of a row that was only deleted. `lock`:
     until the transaction ends nobody else writes them."""
-    rows = cache.model._base_manager.using(consumer).filter(pk__in=ids).order_by("pk")
+    rows = cache.model._base_manager.using(using).filter(pk__in=ids).order_by("pk")
     only_deleted: set[str] = set()
     if cache.follows:
         rows = rows.filter(**{f"{cache.version}__gt": 0})  # what began here is no copy
-        only_deleted = ledger.only_deleted(consumer, cache.model._meta.label_lower, ids)
+        only_deleted = ledger.only_deleted(using, cache.model._meta.label_lower, ids)
     names = cache.version, *cache.fields, *([cache.deleted] if cache.deleted else [])
     found = {}
     for key, version, *rest in (rows.select_for_update() if lock else rows).values_list(cache.key, *names):

@@ -6,7 +6,7 @@ changes nothing.
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from messaging.errors import Denied, Unreachable
 from messaging.models import Unknown
 from messaging.replica import changes, drift, pull
 from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 
 #: Ids that the API takes in one question.
 MOST_IDS = 1000
@@ -53,43 +54,39 @@ def find(
     answering differ: raises `Unreachable` and `Denied` (`client`); `NoCache`; `ValueError` for what can't be an id.
     Call it outside a transaction, which would be held for as long as the authority takes.
     """
-    cache = pull.cache_of(consumer, authority)
-    key = _key(cache, aggregate_id)
-    row = _row(consumer, cache, key)
-    if row is not None or _asked_lately(consumer, authority, str(key), max_negative_age):
+    replica = Replica.of(consumer, authority, client=client)
+    key = _key(replica.cache, aggregate_id)
+    row = _row(replica, key)
+    if row is not None or _asked_lately(replica, str(key), max_negative_age):
         return row
-    asking = client or AuthorityClient(authority, consumer)
-    try:
+    with replica.connected() as asking:
         record = asking.record(str(key))
-        if record is not None and _beyond(consumer, authority, record["position"]):
-            pull.vouch(consumer, authority, asking)
-    finally:
-        if client is None:
-            asking.close()
+        if record is not None and _beyond(replica, record["position"]):
+            pull.vouch(replica)
     if record is None:
-        _remember(consumer, authority, str(key))
+        _remember(replica, str(key))
     else:
-        _apply(consumer, authority, cache, [record])
-        _answers(consumer, authority, str(key)).delete()
-    return _row(consumer, cache, key)  # also where an event brought it while the authority was asked
+        _apply(replica, [record])
+        _answers(replica, str(key)).delete()
+    return _row(replica, key)  # also where an event brought it while the authority was asked
 
 
-def refresh(consumer: str, authority: str, ids: Sequence[Any], *, client: AuthorityClient) -> Refreshed:
+def refresh(replica: Replica, ids: Sequence[Any]) -> Refreshed:
     """Ask for the present state of these aggregates, 1,000 in one question, and apply what is newer than the cache's.
 
     Rows that the authority doesn't know stay as they are, and so do those that are newer: an event may have overtaken the answer.
-    Raises `Unreachable`, `Denied`, `NoCache`; earlier answers stay.
+    Raises `Unreachable`, `Denied`; earlier answers stay.
     """
-    cache, doubtful = pull.cache_of(consumer, authority), bool(pull.subscribed(consumer, authority).doubt)
-    other: set[str] = set()
-    wanted = [str(_key(cache, value)) for value in ids]
+    doubtful, other = bool(replica.subscription().doubt), set[str]()
+    wanted = [str(_key(replica.cache, value)) for value in ids]
     applied, known = 0, set()
-    for start in range(0, len(wanted), MOST_IDS):
-        records = client.records(wanted[start : start + MOST_IDS])
-        applied += _apply(consumer, authority, cache, records)
-        known |= {record["id"] for record in records}
-        if doubtful:  # then what is newer may be of a history that is gone
-            other |= _differing(consumer, cache, records)
+    with replica.connected() as client:
+        for start in range(0, len(wanted), MOST_IDS):
+            records = client.records(wanted[start : start + MOST_IDS])
+            applied += _apply(replica, records)
+            known |= {record["id"] for record in records}
+            if doubtful:  # then what is newer may be of a history that is gone
+                other |= _differing(replica, records)
     return Refreshed(applied, frozenset(wanted) - known, frozenset(other))
 
 
@@ -103,10 +100,11 @@ class BatchLookup:
     unknown: int = 0
     problem: str = ""
     _in_vain: int = 0
-    _client: AuthorityClient = field(init=False)
+    _open: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __post_init__(self) -> None:
-        self._client = AuthorityClient(self.authority, self.consumer)
+        self._replica = Replica.of(self.consumer, self.authority)
+        self._open.enter_context(self._replica.connected())
 
     def unanswered(self, ids: Collection[Any]) -> set[Any]:
         """Refresh these; returns those of them that must not be decided on, for the authority didn't answer or doesn't know them.
@@ -116,7 +114,7 @@ class BatchLookup:
         if not ids or self._in_vain >= UNANSWERED:
             return set(ids)
         try:
-            found = refresh(self.consumer, self.authority, list(ids), client=self._client)
+            found = refresh(self._replica, list(ids))
         except (Unreachable, Denied) as error:
             self._in_vain, self.problem = self._in_vain + 1, str(error).rstrip(".") + "."
             return set(ids)
@@ -134,28 +132,30 @@ class BatchLookup:
 
     def close(self) -> None:
         """One contact more, so that an authority that is set back to before its answers is noticed: they carry no marks."""
-        if self.asked:
-            with suppress(Unreachable, Denied):
-                pull.vouch(self.consumer, self.authority, self._client)
-        self._client.close()
+        with self._open:
+            if self.asked:
+                with suppress(Unreachable, Denied):
+                    pull.vouch(self._replica)
 
 
-def _apply(consumer: str, authority: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> int:
-    events = changes.events(authority, changes.read_records(authority, cache, records), str(uuid.uuid4()))
+def _apply(replica: Replica, records: Sequence[Mapping[str, Any]]) -> int:
+    told = changes.read_records(replica.authority, replica.cache, records)
+    events = changes.events(replica.authority, told, str(uuid.uuid4()))
     if not events:
         return 0
-    with changes.applying(authority), transaction.atomic(using=consumer):
-        return len(cache.apply(events, "lookup").applied)
+    with changes.applying(replica.authority), transaction.atomic(using=replica.alias):
+        return len(replica.cache.apply(events, "lookup").applied)
 
 
-def _beyond(consumer: str, authority: str, position: int | None) -> bool:
+def _beyond(replica: Replica, position: int | None) -> bool:
     """Whether the copy has nothing of the round that gave out a record's position. Then no mark of the copy's would show
     that the authority was set back to before the record."""
-    return position is None or position > pull.subscribed(consumer, authority).checkpoint
+    return position is None or position > replica.subscription().checkpoint
 
 
-def _differing(consumer: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> set[str]:
-    own = drift.own_rows(consumer, cache, [record["id"] for record in records])
+def _differing(replica: Replica, records: Sequence[Mapping[str, Any]]) -> set[str]:
+    cache = replica.cache
+    own = drift.own_rows(replica.alias, cache, [record["id"] for record in records])
     return {
         key
         for key, wanted in ((record["id"], drift.values_of(cache, record)) for record in records)
@@ -174,26 +174,27 @@ def _key(cache: Cache, value: Any) -> Any:
     return key
 
 
-def _row(consumer: str, cache: Cache, key: Any) -> models.Model | None:
-    found: models.Model | None = cache.model._base_manager.using(consumer).filter(**{cache.key: key}).first()
+def _row(replica: Replica, key: Any) -> models.Model | None:
+    rows = replica.cache.model._base_manager.using(replica.alias)
+    found: models.Model | None = rows.filter(**{replica.cache.key: key}).first()
     return found
 
 
-def _answers(consumer: str, authority: str, aggregate_id: str) -> "models.QuerySet[Unknown]":
-    return Unknown.objects.using(consumer).filter(authority=authority, aggregate_id=aggregate_id)
+def _answers(replica: Replica, aggregate_id: str) -> "models.QuerySet[Unknown]":
+    return Unknown.objects.using(replica.alias).filter(authority=replica.authority, aggregate_id=aggregate_id)
 
 
-def _asked_lately(consumer: str, authority: str, aggregate_id: str, within: timedelta) -> bool:
-    asked_at: datetime | None = _answers(consumer, authority, aggregate_id).values_list("asked_at", flat=True).first()
+def _asked_lately(replica: Replica, aggregate_id: str, within: timedelta) -> bool:
+    asked_at: datetime | None = _answers(replica, aggregate_id).values_list("asked_at", flat=True).first()
     return asked_at is not None and timezone.now() - asked_at < within
 
 
-def _remember(consumer: str, authority: str, aggregate_id: str) -> None:
+def _remember(replica: Replica, aggregate_id: str) -> None:
     """Note a negative answer. It is written anew, so the oldest answers have the lowest keys and are found without a search."""
     now = timezone.now()
-    _answers(consumer, authority, aggregate_id).delete()
-    rows = Unknown.objects.using(consumer)
+    _answers(replica, aggregate_id).delete()
+    rows = Unknown.objects.using(replica.alias)
     oldest = rows.order_by("pk").values_list("pk", "asked_at")[:AT_A_TIME]
     rows.filter(pk__in=[pk for pk, asked_at in oldest if now - asked_at > FORGOTTEN]).delete()
-    answer = {"authority": authority, "aggregate_id": aggregate_id, "asked_at": now}
-    insert_new(Unknown, [answer], key="id", unique=("authority", "aggregate_id"), using=consumer)
+    answer = {"authority": replica.authority, "aggregate_id": aggregate_id, "asked_at": now}
+    insert_new(Unknown, [answer], key="id", unique=("authority", "aggregate_id"), using=replica.alias)

@@ -16,12 +16,12 @@ from django.utils import timezone
 
 from messaging import failpoints
 from messaging.consumer import checkpoints, history, incidents
-from messaging.consumer.cache import Cache, declared_cache, declared_caches
-from messaging.errors import Denied, NoCache
+from messaging.errors import Denied
 from messaging.events.contract import Pair
 from messaging.models import Subscription
 from messaging.replica import changes
-from messaging.replica.client import AuthorityClient, Page
+from messaging.replica.client import Page
+from messaging.replica.replica import Replica
 
 #: Rows a page where nobody says otherwise. With 1,000 a page waits too often for the record's lock and the commit (a fifth slower,
 #: beside live traffic); with 5,000 the authority's memory grows, and nothing gets faster.
@@ -42,50 +42,34 @@ class Pulled:
     head: int
 
 
-def cache_of(consumer: str, authority: str) -> Cache:
-    """The consumer's cache; raises `NoCache`."""
-    cache = declared_cache(consumer, authority)
-    if cache is None:
-        raise NoCache(
-            f"{consumer} keeps no copy of {authority}'s facts. Its copies: {', '.join(declared_caches(consumer)) or 'none'}."
-        )
-    return cache
-
-
 def catch_up(
-    consumer: str,
-    authority: str,
+    replica: Replica,
     *,
     source: str = "",
     until: int | None = None,
     page_size: int = PAGE_ROWS,
-    client: AuthorityClient | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Pulled:
     """Pull from the checkpoint to the head (or to `until`), and note what had come without an event. `source` is what
     the rows say they came by: "repair" where nobody says, and "follow" where the cache is another owner's
     (`messaging.ownership.follower`).
 
-    Raises `Unreachable`, `Denied`, `BelowFloor` (`client`), `NoCache`. What was pulled before an error stays.
+    Raises `Unreachable`, `Denied`, `BelowFloor` (`client`). What was pulled before an error stays.
     """
-    cache, asking = cache_of(consumer, authority), client or AuthorityClient(authority, consumer)
-    source = source or ("follow" if cache.follows else "repair")
+    source = source or ("follow" if replica.cache.follows else "repair")
     rows = applied = 0
-    row = subscribed(consumer, authority)
+    row = replica.subscription()
     checkpoint = head = row.checkpoint
-    try:
-        for since, page, pairs in pages(asking, cache, row, page_size=page_size, until=until):
-            new, checkpoint = apply_page(consumer, authority, cache, page, since=since, source=source, pairs=pairs)
+    with replica.connected():
+        for since, page, pairs in pages(replica, row, page_size=page_size, until=until):
+            new, checkpoint = apply_page(replica, page, since=since, source=source, pairs=pairs)
             rows, applied, head = rows + len(page.results), applied + new, page.head
             progress(len(page.results))
-    finally:
-        if client is None:
-            asking.close()
     return Pulled(rows, applied, checkpoint, head)
 
 
 def pages(
-    client: AuthorityClient, cache: Cache, row: Subscription, *, page_size: int, until: int | None = None
+    replica: Replica, row: Subscription, *, page_size: int, until: int | None = None
 ) -> Iterator[tuple[int, Page, list[Pair]]]:
     """Pages from the copy's checkpoint to the head (or to `until`), as the cache reads them, each with the position that it was
     asked from and the pairs that were shown for it. While one is applied, the next is on its way.
@@ -93,7 +77,7 @@ def pages(
     The copy's `floor` is the authority's when it was begun from 0. What was purged before it began it need not know, so it may go
     on below that; without it, no copy of more than a page could be begun after a purge.
     """
-    read = changes.page_reader(client.name, cache)
+    client, read = replica.client, changes.page_reader(replica.authority, replica.cache)
 
     def ask(behind: int, pairs: list[Pair]) -> Page:
         return client.changes(behind, limit=page_size, until=until, read=read, floor=known, marks=marks_parameter(pairs))
@@ -119,7 +103,7 @@ def marks_parameter(pairs: Sequence[Pair]) -> str:
     return ",".join(f"{position}:{mark}" for position, mark in pairs)
 
 
-def report(consumer: str, authority: str, *, client: AuthorityClient | None = None, tell_live: bool = True) -> Subscription:
+def report(replica: Replica, *, tell_live: bool = True) -> Subscription:
     """Tell the authority up to where the consumer has everything; returns the consumer's record, with the head it heard.
 
     A copy that is live says so, which ends its bootstrap's grant. `tell_live` is False where it was said since that bootstrap:
@@ -127,65 +111,64 @@ def report(consumer: str, authority: str, *, client: AuthorityClient | None = No
     it isn't known that it is of one history is verified first, and one in doubt reports nothing. Raises `Unreachable`, `Denied`,
     `BelowFloor`.
     """
-    row, asking = subscribed(consumer, authority), client or AuthorityClient(authority, consumer)
-    try:
+    row = replica.subscription()
+    with replica.connected():
         if history.unverified(row) or row.doubt:
-            row = _contact(row, consumer, asking, tell=False, live=False)
+            row = _contact(replica, row, tell=False, live=False)
         if not history.unverified(row) and not row.doubt:
-            row = _contact(row, consumer, asking, tell=True, live=tell_live and row.state == Subscription.State.LIVE)
-    finally:
-        if client is None:
-            asking.close()
+            row = _contact(replica, row, tell=True, live=tell_live and row.state == Subscription.State.LIVE)
     return row
 
 
-def _contact(row: Subscription, consumer: str, client: AuthorityClient, *, tell: bool, live: bool) -> Subscription:
+def _contact(replica: Replica, row: Subscription, *, tell: bool, live: bool) -> Subscription:
     """Ask the authority how this copy stands; `tell`: with what it has."""
-    authority, at, pairs = row.authority, row.checkpoint, history.pairs_to_show(row)
+    at, pairs = row.checkpoint, history.pairs_to_show(row)
     told: dict[str, Any] = {"checkpoint": history.reportable(row)} if tell else {}
     if live:
         told |= {"live": True, "grant": row.grant}
     try:
-        page = client.changes(at, limit=1, until=at, floor=row.floor, marks=marks_parameter(pairs), **told)
+        page = replica.client.changes(at, limit=1, until=at, floor=row.floor, marks=marks_parameter(pairs), **told)
     except Denied as error:
         if at == 0 and error.reason == "bootstrap_closed":
-            _never_began(consumer, authority)
+            _never_began(replica)
         raise
     if page.mark is None:
         # The checkpoint was read before the question, so an answer below it is no answer that was late.
-        incidents.restored(consumer, authority, head=page.head, checkpoint=at)
-    with transaction.atomic(using=consumer):
-        row = Subscription.objects.using(consumer).select_for_update().get(pk=authority)
+        incidents.restored(replica.context, replica.authority, head=page.head, checkpoint=at)
+    with transaction.atomic(using=replica.alias):
+        row = replica.locked()
         ours = history.contacted(row, answer_of_page(page), pairs, at, checkpoints.highest(row))
         row.head = max(row.head, page.head)
         if ours and row.checkpoint >= page.head:
             checkpoints.note_confirmed(row, datetime.fromisoformat(page.time), late=True)
-        row.save(using=consumer, update_fields=["head", "confirmed_at", "marks", "doubt", "doubtful_since"])
+        row.save(using=replica.alias, update_fields=["head", "confirmed_at", "marks", "doubt", "doubtful_since"])
     return row
 
 
-def vouch(consumer: str, authority: str, client: AuthorityClient) -> None:
+def vouch(replica: Replica) -> None:
     """Note the mark of the authority's head, after answers that carry none, as records: an authority that is set back to before
     them is then noticed, though no position of the copy tells. Raises as `report` does."""
-    pairs = history.pairs_to_show(subscribed(consumer, authority))
-    page = client.changes(BEYOND, limit=1, marks=marks_parameter(pairs))
-    with transaction.atomic(using=consumer):
-        row = Subscription.objects.using(consumer).select_for_update().get(pk=authority)
+    pairs = history.pairs_to_show(replica.subscription())
+    with replica.connected() as client:
+        page = client.changes(BEYOND, limit=1, marks=marks_parameter(pairs))
+    with transaction.atomic(using=replica.alias):
+        row = replica.locked()
         history.contacted(row, answer_of_page(page), pairs, page.head, checkpoints.highest(row))
-        row.save(using=consumer, update_fields=["marks", "doubt", "doubtful_since"])
+        row.save(using=replica.alias, update_fields=["marks", "doubt", "doubtful_since"])
 
 
-def _never_began(consumer: str, authority: str) -> None:
+def _never_began(replica: Replica) -> None:
     """An authority that has closed the feed's beginning knows this copy as one that went live: most likely it was set back."""
-    with transaction.atomic(using=consumer):
-        row = Subscription.objects.using(consumer).select_for_update().get(pk=authority)
+    consumer, authority = replica.consumer, replica.authority
+    with transaction.atomic(using=replica.alias):
+        row = replica.locked()
         if row.checkpoint == 0:
             history.begin_doubt(
                 row,
                 f"It has nothing of {authority}, and its bootstrap was ended before: it was set back to before it, or closed. Type "
                 f"where {authority} runs: consumers open {consumer} --ttl 1h. Then: bootstrap {consumer} --from {authority}.",
             )
-            row.save(using=consumer, update_fields=["doubt", "doubtful_since"])
+            row.save(using=replica.alias, update_fields=["doubt", "doubtful_since"])
 
 
 def answer_of_page(page: Page) -> history.Answer:
@@ -193,22 +176,14 @@ def answer_of_page(page: Page) -> history.Answer:
     return history.Answer(page.mark, page.refused, page.reported, page.head)
 
 
-def subscribed(consumer: str, authority: str) -> Subscription:
-    """The consumer's record of the authority; made where there was none."""
-    row, _ = Subscription.objects.using(consumer).get_or_create(pk=authority)
-    return row
-
-
-def apply_page(
-    consumer: str, authority: str, cache: Cache, page: Page, *, since: int, source: str, pairs: Sequence[Pair] = ()
-) -> tuple[int, int]:
+def apply_page(replica: Replica, page: Page, *, since: int, source: str, pairs: Sequence[Pair] = ()) -> tuple[int, int]:
     """Apply a page that was asked for from `since` with these `pairs`; returns (rows applied, checkpoint). One transaction."""
-    taken = changes.events(authority, page.results, str(uuid.uuid4()))
-    with transaction.atomic(using=consumer):
-        with changes.applying(authority):
-            applied = cache.apply(taken, source).applied if taken else frozenset()
+    taken = changes.events(replica.authority, page.results, str(uuid.uuid4()))
+    with transaction.atomic(using=replica.alias):
+        with changes.applying(replica.authority):
+            applied = replica.cache.apply(taken, source).applied if taken else frozenset()
         failpoints.reach("pull.applied")
-        row = Subscription.objects.using(consumer).select_for_update().get(pk=authority)
+        row = replica.locked()
         before = row.checkpoint
         covered = [[since + 1, page.next]] if page.next > since else []
         row.checkpoint, row.ahead = checkpoints.advance_ranges(before, [*row.ahead, *covered], [])
@@ -219,12 +194,11 @@ def apply_page(
         if ours and row.checkpoint >= page.head:
             checkpoints.note_confirmed(row, datetime.fromisoformat(page.time))
         checkpoints.note_progress(row, moved=row.checkpoint > before)
-        row.save(using=consumer)
+        row.save(using=replica.alias)
         if source == "repair":
             new = {str(key) for key in applied}
-            incidents.silent(
-                consumer, authority, [item["id"] for item in page.results if not item["announced"] and item["id"] in new]
-            )
+            unannounced = [item["id"] for item in page.results if not item["announced"] and item["id"] in new]
+            incidents.silent(replica.alias, replica.authority, unannounced)
         failpoints.reach("pull.before_commit")
     failpoints.reach("pull.committed")
     return len(applied), row.checkpoint

@@ -14,10 +14,10 @@ from messaging import repair_log
 from messaging.consumer.cache import Cache
 from messaging.consumer.handlers import Event
 from messaging.events.text import plural
-from messaging.models import Repair, Subscription
+from messaging.models import Repair
 from messaging.ownership.follower import clear_for_repair
 from messaging.replica import changes, compare, drift, pull
-from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 from messaging.replica.search import KINDS, Search
 
 #: Rows that are mended in one transaction.
@@ -35,13 +35,11 @@ class _Mended:
 
 
 def repair(
-    consumer: str,
-    authority: str,
+    replica: Replica,
     comparison: compare.Comparison,
     *,
     authority_wins: bool = False,
     by: str = "",
-    client: AuthorityClient | None = None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> int:
     """Make the rows of a comparison what the authority says now; returns how many don't differ any more.
@@ -55,31 +53,29 @@ def repair(
     `Denied`; what was repaired before stays, and is announced.
     """
     started, mended = timezone.now(), _Mended()
-    cache, asking = pull.cache_of(consumer, authority), client or AuthorityClient(authority, consumer)
     try:
-        compare.remove(consumer, authority, cache, comparison.forgotten, client=asking)
-        for rows in _batches(_pages(consumer, cache, asking, comparison)):
-            left = {"erased_here"} if authority_wins else {"erased_here", "ahead"}
-            wanted = [row for row in rows if row["kind"] not in left]
-            if wanted:
-                _mend(consumer, authority, cache, asking, wanted, mended)
-            progress(len(rows))
+        with replica.connected():
+            compare.remove(replica, comparison.forgotten)
+            for rows in _batches(_pages(replica, comparison)):
+                left = {"erased_here"} if authority_wins else {"erased_here", "ahead"}
+                wanted = [row for row in rows if row["kind"] not in left]
+                if wanted:
+                    _mend(replica, wanted, mended)
+                progress(len(rows))
     finally:
-        if client is None:
-            asking.close()
         repaired = sum(mended.counts.values())
         if repaired:
-            _announce(consumer, authority, comparison, mended, started, authority_wins, by or getpass.getuser())
+            _announce(replica, comparison, mended, started, authority_wins, by or getpass.getuser())
     return repaired
 
 
-def _pages(consumer: str, cache: Cache, client: AuthorityClient, comparison: compare.Comparison) -> Iterator[list[dict[str, Any]]]:
+def _pages(replica: Replica, comparison: compare.Comparison) -> Iterator[list[dict[str, Any]]]:
     """The comparison's rows; where it didn't keep them all, they are looked for again, and mended as they are found."""
     if comparison.differing == len(comparison.rows):
         yield comparison.rows
         return
-    for page in Search(consumer, cache, client).pages():
-        yield [compare.as_dict(row) for row in page if not compare.forgotten(cache, row)]
+    for page in Search(replica).pages():
+        yield [compare.as_dict(row) for row in page if not compare.forgotten(replica.cache, row)]
 
 
 def _batches(pages: Iterable[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
@@ -88,22 +84,21 @@ def _batches(pages: Iterable[list[dict[str, Any]]]) -> Iterator[list[dict[str, A
             yield page[start : start + BATCH_ROWS]
 
 
-def _mend(
-    consumer: str, authority: str, cache: Cache, client: AuthorityClient, rows: Sequence[dict[str, Any]], mended: _Mended
-) -> None:
-    records = {record["id"]: record for record in client.records([row["id"] for row in rows])}
-    pull.vouch(consumer, authority, client)
+def _mend(replica: Replica, rows: Sequence[dict[str, Any]], mended: _Mended) -> None:
+    using, authority, cache = replica.alias, replica.authority, replica.cache
+    records = {record["id"]: record for record in replica.client.records([row["id"] for row in rows])}
+    pull.vouch(replica)
     told = changes.read_records(authority, cache, list(records.values()))
     news = {event.subject: event for event in changes.events(authority, told, str(uuid.uuid4()))}
     values = {key: drift.values_of(cache, record) for key, record in records.items()}
-    with changes.applying(authority), transaction.atomic(using=consumer):
+    with changes.applying(authority), transaction.atomic(using=using):
         _apply(cache, news.values())
-        own = drift.own_rows(consumer, cache, [row["id"] for row in rows], lock=True)
+        own = drift.own_rows(using, cache, [row["id"] for row in rows], lock=True)
         over = [row["id"] for row in rows if _stands_in_the_way(cache, row, own.get(row["id"]), values.get(row["id"]))]
         if over:
-            clear_for_repair(cache, consumer, over, known=list(news))
+            clear_for_repair(cache, using, over, known=list(news))
             _apply(cache, [news[key] for key in over if key in news])
-        after = drift.own_rows(consumer, cache, [row["id"] for row in rows])
+        after = drift.own_rows(using, cache, [row["id"] for row in rows])
     gone = [row for row in rows if row["id"] in over and row["id"] not in values and row["id"] not in after]
     removed = [{"id": row["id"], **(row["cache"] or {})} for row in gone]
     mended.removed += removed[: MOST_REMOVED_ROWS - len(mended.removed)]
@@ -140,8 +135,7 @@ def _apply(cache: Cache, events: Iterable[Event]) -> None:
 
 
 def _announce(
-    consumer: str,
-    authority: str,
+    replica: Replica,
     comparison: compare.Comparison,
     mended: _Mended,
     started: datetime,
@@ -150,14 +144,13 @@ def _announce(
 ) -> None:
     left = {kind: max(0, number - mended.counts[kind]) for kind, number in comparison.counts.items()}
     repaired, remaining = sum(mended.counts.values()), sum(left.values())
-    compare.note(consumer, authority, drift=left, repaired_at=timezone.now())
-    owners = Subscription.objects.using(consumer).filter(pk=authority).values_list("owners", flat=True).first()
+    replica.update(drift=left, repaired_at=timezone.now())
     announced = repair_log.record_and_notify(
-        consumer,
+        replica.context,
         kind=Repair.Kind.RECONCILE,
-        window=f"reconcile {consumer} --from {authority} --repair{' --authority-wins' if authority_wins else ''}",
-        consumers=[consumer],
-        owners=owners or [],
+        window=f"reconcile {replica} --repair{' --authority-wins' if authority_wins else ''}",
+        consumers=[replica.consumer],
+        owners=replica.subscription().owners,
         counts=mended.counts,
         result=f"{plural(repaired, 'row')} repaired; still different: {remaining}.",
         started_at=started,
@@ -165,4 +158,4 @@ def _announce(
     )
     if mended.removed:  # after the letter: it says how many, the record says which
         announced.counts = {**announced.counts, "removed": mended.removed}
-        announced.save(using=consumer, update_fields=["counts"])
+        announced.save(using=replica.alias, update_fields=["counts"])

@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from messaging.consumer import checkpoints
-from messaging.consumer.cache import Cache
 from messaging.fingerprints import fingerprints
 from messaging.replica import drift
-from messaging.replica.client import AuthorityClient
 from messaging.replica.drift import State
+from messaging.replica.replica import Replica
 
 KINDS: Final = ("missing", "stale", "corrupt", "ghost", "ahead", "erased_here")
 #: Parts that a range is cut into. The second cut of many rows is finer: where little differs here and there, it is the last that
@@ -61,19 +60,21 @@ class _Range(NamedTuple):
 
 @dataclass
 class Search:
-    """A comparison under way. `pages` yields what differs, page by page, so that memory doesn't grow with what differs."""
+    """A comparison under way, inside `replica.connected()`. `pages` yields what differs, page by page, so that memory doesn't grow
+    with what differs."""
 
-    consumer: str
-    cache: Cache
-    client: AuthorityClient
+    replica: Replica
     progress: Callable[[int], None] = lambda trips: None
     _split: list[_Range] = field(default_factory=list)
     _list: list[_Range] = field(default_factory=list)
     _suspects: dict[str, _Suspect] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.using, self.cache, self.client = self.replica.alias, self.replica.cache, self.replica.client
+
     def pages(self) -> Iterator[list[Difference]]:
         """Raises `Unreachable` and `Denied`."""
-        self._cut([_Range("", "", self.cache.model._base_manager.using(self.consumer).count())], PARTS)
+        self._cut([_Range("", "", self.cache.model._base_manager.using(self.using).count())], PARTS)
         large, self._split = self._split, []
         self._cut(large, FINER_PARTS)
         while self._split or self._list:
@@ -91,7 +92,7 @@ class Search:
         """Compare the parts of ranges that differ; what has to be looked into goes on one of the two lists."""
         bounds = [
             fingerprints.bounds_of_cache(
-                self.consumer, self.cache, low, high, rows=rows, parts=finest if rows > finest * FEW_ROWS else PARTS
+                self.using, self.cache, low, high, rows=rows, parts=finest if rows > finest * FEW_ROWS else PARTS
             )
             for low, high, rows in ranges
         ]
@@ -103,7 +104,7 @@ class Search:
         # Both sides scan at a time. Which one saw its rows first doesn't matter: what differs is looked at again.
         with ThreadPoolExecutor(1) as beside:
             asked = beside.submit(self.client.fingerprints, bounds)
-            ours = fingerprints.measured_of_cache(self.consumer, self.cache, bounds)
+            ours = fingerprints.measured_of_cache(self.using, self.cache, bounds)
             theirs = asked.result()
         self.progress(1)
         for between, mine, other in zip(bounds, ours, theirs, strict=True):
@@ -128,8 +129,8 @@ class Search:
         asked = [[low, high] for low, high, _ in ranges]
         theirs = self.client.rows(asked)
         self.progress(1)
-        frontier = checkpoints.frontier(self.consumer, self.client.name)
-        ours, now = fingerprints.rows_of_cache(self.consumer, self.cache, asked), time.monotonic()
+        frontier = checkpoints.highest(self.replica.subscription())
+        ours, now = fingerprints.rows_of_cache(self.using, self.cache, asked), time.monotonic()
         for part, mine, others in zip(ranges, ours, theirs, strict=True):
             end = fingerprints.listed_to(part.high, mine, others)
             if end != part.high:
@@ -158,8 +159,8 @@ class Search:
         _wait_until(max(suspect.since for suspect in suspects.values()) + SETTLE_SECONDS)
         # Ours first: a copy that is newer than what its authority says afterwards is ahead, and not just quick. And before ours how
         # far everything is applied: what lies below must be in the rows that are read then.
-        frontier = checkpoints.frontier(self.consumer, self.client.name)
-        ours = drift.own_rows(self.consumer, self.cache, list(suspects))
+        frontier = checkpoints.highest(self.replica.subscription())
+        ours = drift.own_rows(self.using, self.cache, list(suspects))
         theirs = {record["id"]: record for record in self.client.records(list(suspects))}
         self.progress(1)
         now, found = time.monotonic(), []

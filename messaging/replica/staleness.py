@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from django.utils import timezone
 
+from messaging import settings
 from messaging.events.text import plural
 from messaging.models import Subscription
 
@@ -102,4 +103,4 @@ def span_in_words(span: timedelta) -> str:
 
 
 def _subscription(consumer: str, authority: str) -> Subscription | None:
-    return Subscription.objects.using(consumer).filter(pk=authority).first()
+    return Subscription.objects.using(settings.context(consumer).alias).filter(pk=authority).first()

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections import deque
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -25,7 +26,7 @@ from messaging.models import Subscription
 from messaging.ownership import ownership
 from messaging.replica import compare
 from messaging.replica import pull as pulls
-from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 
 log = logging.getLogger(__name__)
 State = Subscription.State
@@ -46,10 +47,10 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 @dataclass
 class Watch:
-    """What tending remembers of one authority. `token`: the one that `client` shows. `told_live`: that the authority has heard that
+    """What tending remembers of one copy. `token`: the one that its client shows. `told_live`: that the authority has heard that
     the copy is live, and no bootstrap was seen since. One of an earlier release ends its latest grant at each such report."""
 
-    client: AuthorityClient
+    replica: Replica
     token: str = ""
     reported: float = 0.0
     told_live: bool = False
@@ -62,6 +63,19 @@ class Watch:
     told_new: bool = False
     told_left: bool = False
     doubt_pause: float = DOUBTED_SECONDS
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def authority(self) -> str:
+        return self.replica.authority
+
+    def connect(self) -> None:
+        """Keep a connection to the authority, with the token that counts now, until the next call or `close`."""
+        self.close()
+        self._open.enter_context(self.replica.connected())
+
+    def close(self) -> None:
+        self._open.close()
 
     def overdue(self, row: Subscription) -> int:
         """The highest position that had arrived `GRACE_SECONDS` ago: what is still missing below it has had its time to come.
@@ -88,148 +102,152 @@ class Tending:
 
     def __post_init__(self) -> None:
         self.authorities = list(declared_caches(self.consumer))
-        self._watches = {name: Watch(AuthorityClient(name, self.consumer)) for name in self.authorities}
+        self.using = settings.context(self.consumer).alias
+        self._watches = {name: Watch(Replica.of(self.consumer, name)) for name in self.authorities}
 
     def run(self) -> None:
+        for watch in self._watches.values():
+            watch.connect()
         while not self.stop.is_set():
             self.look()
             self.stop.wait(LOOK_SECONDS)
         for watch in self._watches.values():
-            watch.client.close()
-        connections[self.consumer].close()
+            watch.close()
+        connections[self.using].close()
 
     def look(self) -> None:
         """One look. What doesn't answer is asked again later; nothing is raised for it."""
-        for authority, watch in self._watches.items():
+        for watch in self._watches.values():
             if time.monotonic() < watch.quiet_until:
                 continue
             try:
-                self._attend(authority, watch)
+                self._attend(watch)
             except Exception as error:
                 if errors.unusable(error):
-                    self._wait(authority, watch, error)
+                    self._wait(watch, error)
                     continue
                 # A cache that can't take what comes: the next look may bring what it can, and other copies need their looks.
-                log.exception("%s: its copy of %s can't be tended now", self.consumer, authority)
+                log.exception("%s: its copy of %s can't be tended now", self.consumer, watch.authority)
                 self._rest(watch)
             else:
-                outages.ended(log, self.consumer, _work(authority))
+                outages.ended(log, self.consumer, _work(watch.authority))
 
-    def _attend(self, authority: str, watch: Watch) -> None:
+    def _attend(self, watch: Watch) -> None:
         try:
-            if declared_caches(self.consumer)[authority].follows:
-                self._follow(authority, watch)
+            if watch.replica.cache.follows:
+                self._follow(watch)
             else:
-                self._tend(authority, watch)
+                self._tend(watch)
         except (NotFollowing, NotYet):
             pass  # handed over just now; or its other feed has to bring something first
         except (Unreachable, Denied, BelowFloor) as error:
-            self._postpone(authority, watch, error)
+            self._postpone(watch, error)
         else:
             watch.pause = FIRST_PAUSE_SECONDS
 
-    def _wait(self, authority: str, watch: Watch, error: Exception) -> None:
+    def _wait(self, watch: Watch, error: Exception) -> None:
         """The consumer's database can't be used now: neither what is pulled nor that an authority is away can be noted."""
-        outages.began(log, self.consumer, _work(authority), said(error))
-        connections[self.consumer].close()
+        outages.began(log, self.consumer, _work(watch.authority), said(error))
+        connections[self.using].close()
         watch.quiet_until = time.monotonic() + watch.pause
 
-    def _tend(self, authority: str, watch: Watch) -> None:
-        row = pulls.subscribed(self.consumer, authority)
+    def _tend(self, watch: Watch) -> None:
+        row = watch.replica.subscription()
         if row.bootstrap_head is not None or row.state in (State.NEW, State.PAUSED):
             watch.told_live = False
         if row.bootstrap_head is not None or row.state == State.PAUSED:
-            self._left(authority, watch)
+            self._left(watch)
             return  # a bootstrap is under way, and reads the same feed
         watch.told_left = False
         now = time.monotonic()
         # What is new waits for its bootstrap, unless it heard of everything from the first position on: only holes are missing.
         pull = self.pull and (row.state != State.NEW or row.checkpoint > 0)
         if pull:
-            self._fill(authority, watch, row)
+            self._fill(watch, row)
         if now - watch.reported >= REPORT_SECONDS or row.state in (State.NEW, State.UNREACHABLE) or history.unverified(row):
-            row = self._report(authority, watch)
+            row = self._report(watch)
         if row.doubt and now - watch.doubted >= watch.doubt_pause:
             watch.doubted = now
-            self._settle(authority, watch, row)
+            self._settle(watch, row)
         if self.compare_every and now - watch.compared >= self.compare_every:
             watch.compared = now
-            compare.watch(self.consumer, authority, client=watch.client, pull=pull)
+            compare.watch(watch.replica, pull=pull)
 
-    def _left(self, authority: str, watch: Watch) -> None:
+    def _left(self, watch: Watch) -> None:
         """A bootstrap that nobody runs was killed; or this side was set back to a moment amid it, and nobody remembers."""
-        if watch.told_left or locks.held(self.consumer, f"bootstrap-{authority}"):
+        if watch.told_left or locks.held(self.using, f"bootstrap-{watch.authority}"):
             return
         watch.told_left = True
         log.warning(
             "%s: a bootstrap from %s was begun, and nobody runs it. Type: bootstrap %s --from %s",
-            *(self.consumer, authority, self.consumer, authority),
+            *(self.consumer, watch.authority, self.consumer, watch.authority),
         )
 
-    def _follow(self, authority: str, watch: Watch) -> None:
+    def _follow(self, watch: Watch) -> None:
         """A context's own rows, while another one owns them: no events come, so its feed is read at each look. Most of the time
         there is nothing to follow, and that costs a look at a table with a row or none."""
-        label = declared_caches(self.consumer)[authority].model._meta.label_lower
-        if not ownership.follows(self.consumer, label):
+        label = watch.replica.cache.model._meta.label_lower
+        if not ownership.follows(self.using, label):
             return
-        token = settings.api_token(self.consumer, authority)
+        token = settings.api_token(self.consumer, watch.authority)
         if token != watch.token:  # it was made when the split began, or anew
-            watch.client.close()
-            watch.client, watch.token = AuthorityClient(authority, self.consumer), token
-        row = Subscription.objects.using(self.consumer).filter(pk=authority).first()
+            watch.connect()
+            watch.token = token
+        row = Subscription.objects.using(self.using).filter(pk=watch.authority).first()
         if not token or row is None or row.bootstrap_head is not None or row.state in (State.NEW, State.PAUSED):
             return  # the split is still loading, or was given up
-        pulls.catch_up(self.consumer, authority, source="follow", client=watch.client)
+        pulls.catch_up(watch.replica, source="follow")
         now = time.monotonic()
         if now - watch.reported >= REPORT_SECONDS or row.state == State.UNREACHABLE:
-            self._report(authority, watch)
+            self._report(watch)
         if self.compare_every and now - watch.compared >= self.compare_every:
             watch.compared = now
-            compare.watch(self.consumer, authority, client=watch.client)
+            compare.watch(watch.replica)
 
-    def _fill(self, authority: str, watch: Watch, row: Subscription) -> None:
+    def _fill(self, watch: Watch, row: Subscription) -> None:
         """Pull the holes that nothing came for, or what is behind the checkpoint where nothing comes at all."""
         now, overdue = timezone.now(), watch.overdue(row)
         stuck = row.behind_since is not None and _far(row.behind_since, now, GRACE_SECONDS)
         if stuck or _hole(row, overdue):
-            self._fill_holes(authority, watch, row, overdue)
+            self._fill_holes(watch, row, overdue)
         elif row.heartbeat_at is None or _far(row.heartbeat_at, now, SILENCE_SECONDS):
             # No heartbeat: neither does the broker bring events. A look at the feed notes that it was heard of.
-            pulled = pulls.catch_up(self.consumer, authority, client=watch.client)
+            pulled = pulls.catch_up(watch.replica)
             if pulled.applied:
                 log.warning(
                     "%s: nothing comes by the broker; %s of %s by the feed",
                     self.consumer,
                     plural(pulled.applied, "change"),
-                    authority,
+                    watch.authority,
                 )
 
-    def _fill_holes(self, authority: str, watch: Watch, row: Subscription, overdue: int) -> None:
+    def _fill_holes(self, watch: Watch, row: Subscription, overdue: int) -> None:
         """The first hole, and all others that are overdue: each for just its range, for what lies between has arrived."""
         applied = 0
         try:
             while True:
                 until = row.ahead[0][0] - 1 if row.ahead else row.head
-                applied += pulls.catch_up(self.consumer, authority, until=until, client=watch.client).applied
-                before, row = row.checkpoint, pulls.subscribed(self.consumer, authority)
+                applied += pulls.catch_up(watch.replica, until=until).applied
+                before, row = row.checkpoint, watch.replica.subscription()
                 if row.checkpoint <= before or not _hole(row, overdue) or self.stop.is_set():
                     return
         finally:
             if applied:
-                log.warning("%s: pulled %s of %s that hadn't arrived", self.consumer, plural(applied, "change"), authority)
+                log.warning("%s: pulled %s of %s that hadn't arrived", self.consumer, plural(applied, "change"), watch.authority)
 
-    def _settle(self, authority: str, watch: Watch, row: Subscription) -> None:
+    def _settle(self, watch: Watch, row: Subscription) -> None:
         """Compare a copy that is in doubt: where both sides are equal, it is so no more. Until somebody repairs what differs, it is
         compared again at growing distances: a comparison reads both sides whole."""
+        authority = watch.authority
         log.warning("%s: its copy of %s is in doubt: %s", self.consumer, authority, row.doubt)
-        found = compare.compare(self.consumer, authority, client=watch.client)
+        found = compare.compare(watch.replica)
         watch.doubt_pause = min(2 * watch.doubt_pause, max(DOUBTED_SECONDS, self.compare_every))
-        if not pulls.subscribed(self.consumer, authority).doubt:
+        if not watch.replica.subscription().doubt:
             watch.doubt_pause = DOUBTED_SECONDS
             log.info("%s: its copy of %s is as its authority has it, and in doubt no more", self.consumer, authority)
         if found.verdict != "drift":
             return
-        incidents.drift(self.consumer, authority, [row["id"] for row in found.rows])
+        incidents.drift(self.using, authority, [row["id"] for row in found.rows])
         erased = found.counts["erased_here"]
         if erased:
             log.warning(
@@ -243,28 +261,29 @@ class Tending:
                 *(self.consumer, plural(found.differing - erased, "row"), authority, self.consumer, authority),
             )
 
-    def _report(self, authority: str, watch: Watch) -> Subscription:
+    def _report(self, watch: Watch) -> Subscription:
         """Tell the authority where we are; that also shows that it answers, and brings back a copy that counted as cut off."""
-        row = pulls.report(self.consumer, authority, client=watch.client, tell_live=not watch.told_live)
+        row = pulls.report(watch.replica, tell_live=not watch.told_live)
         watch.reported = time.monotonic()
         if row.state in (State.NEW, State.UNREACHABLE) and row.checkpoint >= row.head:
             went: dict[str, str] = {"state": State.LIVE}
             if row.state == State.NEW:
-                went["grant"] = watch.client.registration().get("grant", "")  # first, as `bootstrap` does
-            Subscription.objects.using(self.consumer).filter(pk=authority, state=row.state).update(**went)
-            log.info("%s: its copy of %s is live", self.consumer, authority)
-            row = pulls.report(self.consumer, authority, client=watch.client, tell_live=not watch.told_live)
+                with watch.replica.connected() as client:
+                    went["grant"] = client.registration().get("grant", "")  # first, as `bootstrap` does
+            Subscription.objects.using(self.using).filter(pk=watch.authority, state=row.state).update(**went)
+            log.info("%s: its copy of %s is live", self.consumer, watch.authority)
+            row = pulls.report(watch.replica, tell_live=not watch.told_live)
         watch.told_live = watch.told_live or row.state == State.LIVE
         if row.state == State.NEW and not watch.told_new and row.checkpoint == 0:
             watch.told_new = True
             log.warning(
                 "%s: its copy of %s is new and lacks what was there before. Type: bootstrap %s --from %s",
-                *(self.consumer, authority, self.consumer, authority),
+                *(self.consumer, watch.authority, self.consumer, watch.authority),
             )
         return row
 
-    def _postpone(self, authority: str, watch: Watch, error: Exception) -> None:
-        rows = Subscription.objects.using(self.consumer).filter(pk=authority, state=State.LIVE)
+    def _postpone(self, watch: Watch, error: Exception) -> None:
+        rows = Subscription.objects.using(self.using).filter(pk=watch.authority, state=State.LIVE)
         if rows.update(state=State.UNREACHABLE):
             log.warning("%s: %s", self.consumer, error)
         self._rest(watch)

@@ -16,6 +16,7 @@ from messaging.models import Ledger, Ownership, Subscription
 from messaging.ownership import ownership
 from messaging.publisher.feed import Feed, declared_feed
 from messaging.replica import staleness
+from messaging.settings import Alias
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Side:
     @property
     def context(self) -> str:
         return self.guard.own
+
+    @property
+    def using(self) -> Alias:
+        return self.guard.using
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ def split_of(context: str) -> Split:
         raise NoSplit(
             f"Nothing is declared to move into {context}. MESSAGING['SPLITS'] names: {', '.join(settings.splits()) or 'nothing'}."
         )
-    source = settings.alias(filled_by)
+    source = settings.authority(filled_by)
     away = [name for name in (source, context) if name not in settings.contexts()]
     if away:
         raise NoSplit(f"A split needs both databases, and {' and '.join(away)} isn't in this process: run it with CONTEXTS unset.")
@@ -66,20 +71,20 @@ def split_of(context: str) -> Split:
     )
 
 
-def declared(using: str, label: str) -> Split | None:
-    """The split that a model of this database belongs to; None where there is none in this process."""
-    for context in settings.splits():
+def declared(context: str, label: str) -> Split | None:
+    """The split that a model of this context belongs to; None where there is none in this process."""
+    for name in settings.splits():
         try:
-            split = split_of(context)
+            split = split_of(name)
         except NoSplit:
             continue
-        if any((side.context, side.guard.label) == (using, label) for side in (split.old, split.new)):
+        if any((side.context, side.guard.label) == (context, label) for side in (split.old, split.new)):
             return split
     return None
 
 
 def _guard(feed: Feed, own: str, other: str) -> Guard:
-    return Guard(feed.label, feed.tracked.table, own, other)
+    return Guard(feed.label, feed.tracked.table, settings.context(own).alias, own, other)
 
 
 def owner(split: Split) -> Side | None:
@@ -97,11 +102,11 @@ def retired(split: Split) -> bool:
 
 
 def row(side: Side) -> Ownership | None:
-    return ownership.ownership(side.context, side.guard.label)
+    return ownership.ownership(side.using, side.guard.label)
 
 
 def rows_without_version(side: Side) -> int:
-    rows = side.cache.model._base_manager.using(side.context)
+    rows = side.cache.model._base_manager.using(side.using)
     return int(rows.filter(**{side.cache.version: 0}).count())
 
 
@@ -122,15 +127,15 @@ def standing(split: Split) -> dict[str, Any]:
     if owning is None:
         return values
     follower = split.other(owning)
-    place = Subscription.objects.using(follower.context).filter(pk=owning.feed).first()
-    pending = Ledger.objects.using(owning.context).filter(position__isnull=True).count()
+    place = Subscription.objects.using(follower.using).filter(pk=owning.feed).first()
+    pending = Ledger.objects.using(owning.using).filter(position__isnull=True).count()
     noted = row(follower)
     return values | {
         "owner": owning.context,
         "state": "moving" if any(one and one.state == Ownership.State.MOVING for one in rows) else "settled",
         "follower": follower.context,
         "following": place.state if place else "new",
-        "lag": staleness.behind(place, sequencer.head(owning.context) + pending),
+        "lag": staleness.behind(place, sequencer.head(owning.using) + pending),
         "verdict": noted.verdict if noted else "",
         "verified_at": noted.verified_at if noted else None,
         "began": rows_without_version(follower),
@@ -147,6 +152,6 @@ def guard_after_migrate(app_config: AppConfig, using: str, **kwargs: object) -> 
         except NoSplit:
             continue
         for side in (split.old, split.new):
-            known = row(side) if side.context == using else None
-            if known is not None and app_config.label in {using, "messaging"}:
+            known = row(side) if side.using == using else None
+            if known is not None and app_config.label in {side.context, "messaging"}:
                 ownership.guard(side.guard, known.owner)

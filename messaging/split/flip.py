@@ -14,7 +14,7 @@ from messaging.models import Ledger, Subscription
 from messaging.ownership import ownership
 from messaging.publisher.feed import declared_feed
 from messaging.replica import drift, pull
-from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 from messaging.split.declaration import Side
 
 #: Seconds between two looks for a change that a lock keeps from getting its position.
@@ -26,7 +26,7 @@ SHORTEST_SECONDS = 1.0
 def hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> int:
     """Make `receiver` the owner; returns for how many milliseconds writers were held. `since`: the giver's head when both sides
     were last compared as a whole. Raises `PauseTooShort` and `Differs`."""
-    client = AuthorityClient(giver.feed, receiver.context)
+    replica = Replica.of(receiver.context, giver.feed)
     started = time.monotonic()
     ends = started + longest.total_seconds()
     too_long = f"{giver.context}'s writers were let go after {longest.total_seconds():g} s"
@@ -41,17 +41,16 @@ def hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> in
             raise PauseTooShort(
                 f"A transaction at {giver.context} keeps a change out of the feed; {too_long}. Nothing has changed."
             )
-        pull.catch_up(receiver.context, giver.feed, source="follow", client=client)
-        failpoints.reach("split.caught_up")
-        if not _same(giver, receiver, client, since):
-            raise Differs(differs(receiver, giver))
+        with replica.connected():
+            pull.catch_up(replica, source="follow")
+            failpoints.reach("split.caught_up")
+            if not _same(giver, replica, since):
+                raise Differs(differs(receiver, giver))
         if not ownership.take(giver.guard):
             raise PauseTooShort(f"Both sides weren't equal in time: {too_long}. Nothing has changed.")
     except BaseException:
         ownership.lift(giver.guard)
         raise
-    finally:
-        client.close()
     _give(giver, receiver, max(SHORTEST_SECONDS, ends - time.monotonic()))
     held = round((time.monotonic() - started) * 1000)
     ownership.settle(giver.guard)
@@ -65,9 +64,9 @@ def _stamped(giver: Side, *, until: float) -> bool:
     The pause has seen the writers out, so no more of them come. But who locks a ledger entry without writing its row (`republish`,
     `purge`) isn't a writer; and the sequencer passes over what is locked, though its change was committed long ago.
     """
-    pending = Ledger.objects.using(giver.context).filter(aggregate=giver.guard.label, position=None)
+    pending = Ledger.objects.using(giver.using).filter(aggregate=giver.guard.label, position=None)
     while True:
-        sequencer.stamp_pending(giver.context)
+        sequencer.stamp_pending(giver.using)
         if not pending.exists():
             return True
         if time.monotonic() >= until:
@@ -75,19 +74,19 @@ def _stamped(giver: Side, *, until: float) -> bool:
         time.sleep(LOOK_SECONDS)
 
 
-def _same(giver: Side, receiver: Side, client: AuthorityClient, since: int) -> bool:
+def _same(giver: Side, replica: Replica, since: int) -> bool:
     """Whether both sides hold the same of all that changed since they were compared as a whole. All the rest was equal then, and a
     guard has kept everybody off the copy. So the pause lasts as long as the last moment's changes take, whatever the table's size:
     fingerprints of a million rows are seconds that nobody should be held for."""
-    feed = declared_feed(giver.feed)
+    feed, cache = declared_feed(giver.feed), replica.cache
     while True:
-        page = client.changes(since, limit=pull.PAGE_ROWS)
-        own = drift.own_rows(receiver.context, receiver.cache, [record["id"] for record in page.results])
+        page = replica.client.changes(since, limit=pull.PAGE_ROWS)
+        own = drift.own_rows(replica.alias, cache, [record["id"] for record in page.results])
         for record in page.results:
             gone = record["deleted"] and feed is not None and not feed.keeps_gone
-            wanted = None if gone else drift.values_of(receiver.cache, record)
+            wanted = None if gone else drift.values_of(cache, record)
             key = record["id"]
-            if drift.state_of(receiver.cache, key, own.get(key)) != drift.state_of(receiver.cache, key, wanted):
+            if drift.state_of(cache, key, own.get(key)) != drift.state_of(cache, key, wanted):
                 return False
         if page.next >= page.head:
             return True
@@ -112,7 +111,7 @@ def _give(giver: Side, receiver: Side, seconds: float) -> None:
 def _rest(receiver: Side, giver: Side) -> None:
     """The receiver follows nobody any more. Its place in the giver's feed stays, for the way back."""
     state = Subscription.State
-    Subscription.objects.using(receiver.context).filter(pk=giver.feed).update(state=state.PAUSED, behind_since=None)
+    Subscription.objects.using(receiver.using).filter(pk=giver.feed).update(state=state.PAUSED, behind_since=None)
 
 
 def differs(follower: Side, owning: Side) -> str:

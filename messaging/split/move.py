@@ -23,6 +23,7 @@ from messaging.models import Ownership, Subscription
 from messaging.ownership import ownership
 from messaging.publisher import consumers
 from messaging.replica import bootstrap, pull
+from messaging.replica.replica import Replica
 from messaging.split.declaration import Side, Split, owner, retired, row, rows_without_version, split_of, standing
 from messaging.split.flip import differs, hand_over
 
@@ -67,7 +68,7 @@ class Loaded:
 def one_mover(split: Split) -> Iterator[None]:
     """One mover at a time; raises `NotReady`."""
     try:
-        with locks.exclusive(split.new.context, f"split-{split.new.context}"):
+        with locks.exclusive(split.new.using, f"split-{split.new.context}"):
             yield
     except Held:
         raise NotReady(f"Another split of {split.new.context} is running. Wait for it, or stop it first.") from None
@@ -121,7 +122,7 @@ def load(
     register_with_owner(owning, follower)
 
     def arrived(rows: int) -> None:
-        sequencer.stamp_pending(follower.context)
+        sequencer.stamp_pending(follower.using)
         progress(rows)
 
     done = _loaded(owning, follower, app, page_size, expecting, arrived)
@@ -149,28 +150,28 @@ def _loaded(
     for number in range(TRIES):
         try:
             return bootstrap.bootstrap(
-                follower.context, owning.feed, app, page_size=page_size, expecting=expecting, progress=progress
+                Replica.of(follower.context, owning.feed), app, page_size=page_size, expecting=expecting, progress=progress
             )
         except NotYet:
             if number == TRIES - 1:
                 raise
-            follow_others(follower.context, owning.feed)
+            follow_others(follower, owning.feed)
             time.sleep(WAIT_SECONDS)
     raise AssertionError("unreachable")
 
 
-def follow_others(consumer: str, feed: str) -> None:
+def follow_others(follower: Side, feed: str) -> None:
     """Catch up with the other feeds that this context follows: rows of this one refer to theirs."""
-    for name, cache in declared_caches(consumer).items():
-        if name != feed and cache.follows and ownership.follows(consumer, cache.model._meta.label_lower):
-            pull.catch_up(consumer, name, source="follow")
+    for name, cache in declared_caches(follower.context).items():
+        if name != feed and cache.follows and ownership.follows(follower.using, cache.model._meta.label_lower):
+            pull.catch_up(Replica.of(follower.context, name), source="follow")
 
 
 def register_with_owner(owning: Side, follower: Side) -> None:
     """Enter the follower with the owner, give it a token, and let it read from the beginning until it is live once."""
     consumers.register_follower(authority=owning.context, name=follower.context, feed=owning.feed, fields=follower.cache.fields)
     consumers.ensure_token(consumer=follower.context, authority=owning.context, ttl=TOKEN_TTL)
-    place = Subscription.objects.using(follower.context).filter(pk=owning.feed).first()
+    place = Subscription.objects.using(follower.using).filter(pk=owning.feed).first()
     if place is None or place.state != Subscription.State.LIVE:
         consumers.open_bootstrap(authority=owning.context, name=follower.context, ttl=None)
 
@@ -182,10 +183,10 @@ def flip(split: Split, receiver: Side, app: Celery, *, longest: timedelta, page_
     Raises `NotReady`, `PauseTooShort` and `Differs`; then the owner is who it was, and nobody is held any more.
     """
     giver = split.other(receiver)
-    place = Subscription.objects.using(receiver.context).filter(pk=giver.feed).first()
+    place = Subscription.objects.using(receiver.using).filter(pk=giver.feed).first()
     if place is None or place.state != Subscription.State.LIVE:
         load(split, app, page_size=page_size)
-    since = sequencer.head(giver.context)
+    since = sequencer.head(giver.using)
     before = load(split, app, page_size=page_size)  # all that can be done without holding anybody
     if before.verdict == "unreachable":
         raise NotReady(f"{giver.context} and {receiver.context} can't be compared: no answer. {giver.context} stays the owner.")
@@ -216,7 +217,7 @@ def retire(split: Split) -> None:
     consumers.revoke_consumer(authority=split.new.context, name=split.old.context)
     consumers.revoke_consumer(authority=split.old.context, name=split.new.context)
     for side in (split.old, split.new):
-        Subscription.objects.using(side.context).filter(pk=split.other(side).feed).delete()
+        Subscription.objects.using(side.using).filter(pk=split.other(side).feed).delete()
     ownership.unguard(split.new.guard)
 
 
@@ -226,6 +227,6 @@ def forget(split: Split) -> None:
     for side in (split.old, split.new):
         other = split.other(side)
         consumers.revoke_consumer(authority=side.context, name=other.context)
-        Subscription.objects.using(side.context).filter(pk=other.feed).delete()
+        Subscription.objects.using(side.using).filter(pk=other.feed).delete()
     for side in (split.new, split.old):
         ownership.unguard(side.guard)

@@ -60,7 +60,7 @@ def other_type(error: BaseException, name: str) -> OtherType | None:
 def here(app: Celery) -> list[str]:
     """The contexts of this process that have a queue: those in Celery's `task_queues`. One that is only read from has none."""
     known = {entry.name for entry in app.conf.task_queues or ()}
-    return [name for name in settings.contexts() if name in known]
+    return [context.queue for context in settings.contexts().values() if context.queue in known]
 
 
 def depth(app: Celery, name: str) -> int | None:

@@ -9,6 +9,7 @@ from billing.models import CachedUser, Invoice
 from billing.services import MAX_STALENESS, invoices_generate
 from messaging.models import Subscription
 from messaging.replica import lookup, pull
+from messaging.replica.replica import Replica
 from messaging.replica.staleness import Policy
 from tests.billing.test_invoices import cache
 from users.models import User
@@ -38,7 +39,7 @@ def invoices():
 def users(api):
     """Ten active users, whom billing has copies of, confirmed an hour ago."""
     save(demo_users(10), with_events=False)
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     confirm(HOUR)
     return list(User.objects.using("users").order_by("id"))
 
@@ -146,7 +147,7 @@ def test_proceed_issues_and_says_how_old_the_copy_was():
 def test_after_proceed_a_suspension_that_comes_late_flags_the_invoice(users):
     user_suspend(user_id=users[0].pk, reason="test")
     assert generate(Policy.PROCEED).issued == 10
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     flagged = invoices().exclude(review_reason="")
     assert [invoice.user_id for invoice in flagged] == [users[0].pk]
 
@@ -171,9 +172,9 @@ def test_ask_asks_once_a_batch_and_only_about_whom_it_has_to_decide(users, monke
     monkeypatch.setattr("billing.services.BATCH", 4)
     asked = []
 
-    def counting(consumer, authority, ids, *, client):
+    def counting(replica, ids):
         asked.append(len(ids))
-        return refresh(consumer, authority, ids, client=client)
+        return refresh(replica, ids)
 
     refresh = lookup.refresh
     monkeypatch.setattr(lookup, "refresh", counting)

@@ -16,6 +16,7 @@ from billing.sources.api import Api
 from messaging.consumer import handlers
 from messaging.publisher import consumers, tokens
 from messaging.replica import pull
+from messaging.replica.replica import Replica
 from monolith import services as monolith
 from monolith.models import User as MonolithUser
 from tests.billing.test_invoices import cache
@@ -58,7 +59,7 @@ def mismatches(**wanted):
 def users(api):
     """Ten active users at `users`, whom billing has copies of."""
     save(demo_users(10), with_events=False)
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     return list(User.objects.using("users").order_by("id"))
 
 
@@ -194,7 +195,7 @@ def test_users_killed_in_mid_run_stops_billing_and_nothing_is_half_done(monkeypa
     try:
         url = stack.web()
         settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda name: url, "API_TOKEN": lambda consumer, name: token}
-        pull.catch_up("billing", "users")
+        pull.catch_up(Replica.of("billing", "users"))
         to("api")
         run = generate(progress=lambda done: stack.kill("web") if "web" in stack.processes else None)
         assert (run.issued, run.held, run.refused, run.away) == (4, 6, True, True)

@@ -13,6 +13,7 @@ from billing import cutovers
 from billing.models import CachedUser, Cutover, CutoverStep, Invoice, ShadowMismatch
 from messaging.models import Subscription
 from messaging.replica import pull, search
+from messaging.replica.replica import Replica
 from monolith.models import User as MonolithUser
 from tests.commands.calling import call
 from tests.delivery.stack import Stack
@@ -62,7 +63,7 @@ def split(api):  # noqa: F811
     """The same 24 users in the monolith, at `users`, and in billing's copy, which is live."""
     call_command("seed_monolith", "--users", "24", "--suspended", "0.1", "--json")
     call_command("seed", "--users", "24", "--suspended", "0.1", "--json")
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     Subscription.objects.using("billing").update(state="live")
 
 
@@ -277,7 +278,7 @@ def test_a_process_without_the_monolith_can_not_choose_it(settings):
 
 def test_a_process_that_runs_all_the_time_follows_without_a_restart(split):
     user_suspend(user_id=User.objects.filter(status="active")[0].pk, reason="only users and its copy know")
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     process = subprocess.Popen(
         [sys.executable, "-c", LONG_LIVED],
         cwd=ROOT,

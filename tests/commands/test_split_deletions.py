@@ -12,6 +12,7 @@ from messaging.ownership import ownership
 from messaging.publisher import retention
 from messaging.replica import compare
 from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 from monolith.models import Invoice, User
 from tests.commands.calling import call
 from tests.commands.splits import bill, equal_invoices, equal_users, follow, people
@@ -106,8 +107,7 @@ def test_a_late_page_brings_no_deleted_invoice_back():
     invoice.delete(using="monolith")
     follow("billing")
     assert not BillingInvoice.objects.using("billing").exists()
-    cache = pull.cache_of("billing", "monolith_invoices")
-    pull.apply_page("billing", "monolith_invoices", cache, late, since=since, source="follow")
+    pull.apply_page(Replica.of("billing", "monolith_invoices"), late, since=since, source="follow")
     assert not BillingInvoice.objects.using("billing").exists()
     client.close()
 
@@ -162,11 +162,11 @@ def erased_flipped_and_purged() -> User:
 
 def test_a_purge_at_the_owner_leaves_the_invoices_that_point_to_the_copy():
     user = erased_flipped_and_purged()
-    assert compare.watch("monolith", "users").verdict == "in_sync"
+    assert compare.watch(Replica.of("monolith", "users")).verdict == "in_sync"
     assert User.objects.using("monolith").get(pk=user.pk).status == "erased"
     assert Invoice.objects.using("monolith").filter(user=user).exists()
     Invoice.objects.using("monolith").all().delete()
-    assert compare.watch("monolith", "users").verdict == "in_sync"
+    assert compare.watch(Replica.of("monolith", "users")).verdict == "in_sync"
     assert not User.objects.using("monolith").filter(pk=user.pk).exists()
     assert not ledger.unannounced("monolith", "monolith.user").exists()
 

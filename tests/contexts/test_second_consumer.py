@@ -17,6 +17,7 @@ from kombu import Connection
 from billing.models import CachedUser, Invoice
 from messaging.models import Consumer, Incident, Parked, Repair, Subscription
 from messaging.replica import compare
+from messaging.replica.replica import Replica
 from tests.commands.calling import call
 from tests.contexts.conftest import Notifications
 from tests.delivery.stack import Stack
@@ -120,7 +121,7 @@ def test_it_joins_late_by_bootstrap_beside_live_traffic_and_billing_does_not_not
     assert waiting(broker, "billing") == []
     assert everything_of_billing()["others"] == before["others"]
     assert everything_of_billing()["registered"]["fields"] == ["status", "status_since"]
-    assert compare.compare("billing", "users").verdict == "in_sync"
+    assert compare.compare(Replica.of("billing", "users")).verdict == "in_sync"
 
 
 def test_its_absence_its_repairs_and_its_bound_are_its_own(living: Stack, notifications: Notifications, broker: str) -> None:

@@ -13,6 +13,7 @@ from kombu import Connection
 
 from messaging.models import Consumer
 from messaging.publisher import tokens
+from messaging.replica.replica import Replica
 from messaging.transport.queues import queue
 from tests.delivery.stack import Stack
 from users.seeding import demo_users, save
@@ -108,7 +109,7 @@ def living(stack, registered, settings):
     url = stack.web()
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda name: url, "API_TOKEN": lambda consumer, name: token}
     save(demo_users(50), with_events=False)
-    bootstrap.bootstrap("billing", "users", app)
+    bootstrap.bootstrap(Replica.of("billing", "users"), app)
     stack.relay("users")
     stack.worker("billing")
     return stack

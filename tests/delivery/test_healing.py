@@ -8,7 +8,8 @@ from kombu import Connection
 from billing.models import CachedUser
 from messaging.models import Consumer, Incident, Subscription
 from messaging.publisher import republish
-from messaging.replica import compare, pull
+from messaging.replica import compare
+from messaging.replica.replica import Replica
 from tests.probes import wait_for
 from users.models import User
 from users.seeding import demo_users, save
@@ -68,7 +69,7 @@ def test_silent_changes_are_noticed_and_healed_within_seconds(living):
     wait_for(
         lambda: not Published.objects.using("users").filter(status=1).exists(), timeout=NOTICED, what="the late events to leave"
     )
-    assert compare.compare("billing", "users").verdict == "in_sync"
+    assert compare.compare(Replica.of("billing", "users")).verdict == "in_sync"
     wait_for(
         lambda: not Subscription.objects.using("billing").get(pk="users").ahead, timeout=NOTICED, what="no hole", seen=difference
     )
@@ -129,7 +130,7 @@ def test_an_authority_that_is_away_is_a_state_of_its_own(living):
     living.tend("billing")
     state = lambda: Subscription.objects.using("billing").get(pk="users").state  # noqa: E731
     wait_for(lambda: state() == "unreachable", timeout=NOTICED, what="the copy to count as cut off", seen=state)
-    assert compare.compare("billing", "users").verdict == "unreachable"
+    assert compare.compare(Replica.of("billing", "users")).verdict == "unreachable"
 
 
 def test_a_bootstrap_killed_five_times_beside_live_changes_ends_live(living):
@@ -146,5 +147,5 @@ def test_a_bootstrap_killed_five_times_beside_live_changes_ends_live(living):
         assert killed.wait(timeout=60) == -9, living.tail()
     assert living.manage(*command).wait(timeout=60) == 0, living.tail()
     wait_for(equal, timeout=30, what="billing to equal the authority", seen=difference)
-    assert pull.subscribed("billing", "users").state == "live"
-    assert compare.compare("billing", "users").verdict == "in_sync"
+    assert Replica.of("billing", "users").subscription().state == "live"
+    assert compare.compare(Replica.of("billing", "users")).verdict == "in_sync"

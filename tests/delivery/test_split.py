@@ -7,6 +7,7 @@ import pytest
 from billing.models import Invoice as BillingInvoice
 from messaging.models import Incident
 from messaging.replica import compare
+from messaging.replica.replica import Replica
 from messaging.split import move
 from monolith.models import Invoice, User
 from tests.probes import wait_for
@@ -112,7 +113,7 @@ def test_nothing_is_lost_while_four_writers_write_and_the_mover_is_killed_twice(
         what="the monolith to follow",
         seen=lambda: f"{move.standing(found)}\n{stack.tail()}",
     )
-    assert compare.compare("monolith", kind).verdict == "in_sync"
+    assert compare.compare(Replica.of("monolith", kind)).verdict == "in_sync"
     old, new = rows_of(kind)
     assert old == new
     expected = {key: row for rows in acknowledged(tmp_path).values() for _, key, row in rows}

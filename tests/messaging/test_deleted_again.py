@@ -14,6 +14,8 @@ from messaging.publisher import republish
 from messaging.publisher.unseen import enter_rows
 from messaging.replica import bootstrap, compare, lookup, pull, repair, search
 from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
+from messaging.settings import Alias
 from tests.messaging.publisher.test_unseen import unseen
 from tests.messaging.test_history import deliver
 from users.feed import FEED
@@ -39,21 +41,23 @@ def by_event():
 
 
 def by_feed():
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
 
 
 def by_lookup():
     with_token = AuthorityClient("users", "billing")
-    lookup.refresh("billing", "users", list(CachedUser.objects.using("billing").values_list("pk", flat=True)), client=with_token)
+    lookup.refresh(
+        Replica.of("billing", "users", client=with_token), list(CachedUser.objects.using("billing").values_list("pk", flat=True))
+    )
     with_token.close()
 
 
 def by_bootstrap():
-    bootstrap.bootstrap("billing", "users", current_app)
+    bootstrap.bootstrap(Replica.of("billing", "users"), current_app)
 
 
 def by_repair():
-    repair.repair("billing", "users", compare.compare("billing", "users"))
+    repair.repair(Replica.of("billing", "users"), compare.compare(Replica.of("billing", "users")))
 
 
 ROADS = [by_event, by_feed, by_lookup, by_bootstrap, by_repair]
@@ -92,7 +96,7 @@ def test_a_row_that_was_deleted_and_is_inserted_again_lives_in_the_copy(user, go
     insert(user.pk)
     back()
     assert (copied(user.pk), entry(user.pk)) == (("active", 3), (3, False, False))
-    assert compare.compare("billing", "users").verdict == "in_sync"
+    assert compare.compare(Replica.of("billing", "users")).verdict == "in_sync"
 
 
 @pytest.mark.parametrize("back", ROADS)
@@ -135,9 +139,9 @@ def test_a_deletion_does_not_make_an_erased_copy_liftable(user):
     insert(user.pk)
     by_feed()
     assert (copied(user.pk), entry(user.pk)) == (("erased", 4), (4, False, False))
-    found = compare.compare("billing", "users")
+    found = compare.compare(Replica.of("billing", "users"))
     assert found.counts["erased_here"] == found.differing == 1
-    assert repair.repair("billing", "users", found, authority_wins=True) == 0
+    assert repair.repair(Replica.of("billing", "users"), found, authority_wins=True) == 0
 
 
 def test_a_copy_that_keeps_no_such_field_keeps_its_tombstones(user):
@@ -149,7 +153,7 @@ def test_a_copy_that_keeps_no_such_field_keeps_its_tombstones(user):
     insert(user.pk)
     by_feed()
     assert copied(user.pk)[0] == "erased"
-    assert compare.compare("billing", "users").counts["erased_here"] == 1
+    assert compare.compare(Replica.of("billing", "users")).counts["erased_here"] == 1
 
 
 def test_a_key_that_was_changed_may_change_back(user):
@@ -170,7 +174,7 @@ def test_an_id_that_is_used_again_without_a_trigger_is_found(user, how):
     by_feed()
     with unseen(how):
         insert(user.pk)
-    enter_rows("users", FEED)
+    enter_rows(Alias("users"), FEED)
     by_feed()
     assert (copied(user.pk), entry(user.pk)) == (("active", 3), (3, False, False))
 

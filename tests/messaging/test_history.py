@@ -23,6 +23,7 @@ from messaging.operations.status import consumer_states
 from messaging.publisher import payloads
 from messaging.replica import bootstrap, compare, lookup, pull, repair, staleness
 from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 from messaging.replica.sync import Tending
 from tests.commands.calling import call
 from tests.messaging.backups import Backup
@@ -41,7 +42,7 @@ def tending(api):
     found = Tending("billing", compare_every=0)
     found.look()
     deliver()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     heartbeat()
     Subscription.objects.using("billing").update(state="live", heartbeat_at=timezone.now())
     Consumer.objects.using("users").update(bootstrap_open=False)
@@ -99,9 +100,9 @@ def assert_doubtful() -> None:
 
 
 def repaired() -> None:
-    found = compare.compare("billing", "users")
-    repair.repair("billing", "users", found, authority_wins=True)
-    assert compare.compare("billing", "users").verdict == "in_sync"
+    found = compare.compare(Replica.of("billing", "users"))
+    repair.repair(Replica.of("billing", "users"), found, authority_wins=True)
+    assert compare.compare(Replica.of("billing", "users")).verdict == "in_sync"
 
 
 def assert_well(tending: Tending) -> None:
@@ -114,7 +115,7 @@ def assert_well(tending: Tending) -> None:
     User.objects.using("users").filter(pk=users()[3].pk).update(status="suspended")
     heartbeat()
     assert staleness.lag("billing", "users") == 1
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     assert CachedUser.objects.using("billing").get(pk=users()[3].pk).status == "suspended"
 
 
@@ -128,7 +129,7 @@ def test_an_authority_that_was_restored_is_noticed_at_the_next_contact(tending):
     heartbeat()
     before = copy().confirmed_at
 
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     heartbeat()
 
     assert copy().confirmed_at == before
@@ -149,7 +150,7 @@ def test_an_authority_that_was_restored_and_has_passed_its_old_head_is_noticed(t
     assert copy().checkpoint >= copy().head
     assert staleness.described("billing", "users")
 
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
 
     assert_doubtful()
     repaired()
@@ -163,7 +164,7 @@ def test_a_failover_that_lost_the_last_commit_is_noticed_though_its_position_was
     backup.restore()
     change(1)
     deliver()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
 
     assert_doubtful()
     repaired()
@@ -176,7 +177,7 @@ def test_a_restored_authority_is_noticed_by_a_pull_too(tending):
     deliver()
     backup.restore()
     User.objects.using("users").update(name="changed without an event")
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
 
     assert_doubtful()
 
@@ -185,14 +186,14 @@ def test_a_copy_that_was_restored_is_noticed_and_settled_by_the_comparison(tendi
     backup = Backup("billing")
     change(3)
     deliver()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     backup.restore()
 
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     assert_doubtful()
     tending.look()  # pulls what it lacks
-    pull.catch_up("billing", "users")
-    assert compare.compare("billing", "users").verdict == "in_sync"
+    pull.catch_up(Replica.of("billing", "users"))
+    assert compare.compare(Replica.of("billing", "users")).verdict == "in_sync"
     assert_well(tending)
 
 
@@ -202,7 +203,7 @@ def test_a_copy_that_was_set_back_to_before_its_bootstrap_is_no_unmeasured_one(a
     backup = Backup("billing")
     from config.celery import app
 
-    assert bootstrap.bootstrap("billing", "users", app).state == "live"
+    assert bootstrap.bootstrap(Replica.of("billing", "users"), app).state == "live"
     backup.restore()
     Tending("billing", compare_every=0).look()
 
@@ -217,7 +218,7 @@ def test_an_authority_that_was_set_back_to_before_a_repair_is_noticed(tending):
     user_suspend(user_id=users()[0].pk, reason="beyond")
     repaired()
     backup.restore()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
 
     assert_doubtful()
 
@@ -229,7 +230,7 @@ def test_an_authority_that_was_set_back_to_before_it_was_asked_is_noticed(tendin
     assert CachedUser.objects.using("billing").get(pk=users()[0].pk).status == "suspended"
     backup.restore()
     Invoice.objects.using("billing").all().delete()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
 
     assert_doubtful()
 
@@ -240,7 +241,7 @@ def test_an_authority_that_was_set_back_to_before_a_miss_was_looked_up_is_notice
     lost = user_register(email="lost@example.org", name="Lost")
     assert lookup.find("billing", "users", lost.pk) is not None
     backup.restore()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
 
     assert_doubtful()
 
@@ -254,12 +255,12 @@ def test_an_event_that_is_applied_at_its_retry_is_of_the_history_that_it_came_fr
         patch.setattr(handlers.HANDLERS["users.user.suspended.v1"].apply, "__code__", (lambda events: 1 / 0).__code__)
         deliver()
     backup.restore()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     assert not copy().doubt
     (waiting,) = retries.due("billing", timezone.now() + MINUTE)
     retries.attempt("billing", waiting)
     assert CachedUser.objects.using("billing").get(pk=users()[0].pk).status == "suspended"
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
 
     assert_doubtful()
 
@@ -271,12 +272,12 @@ def test_both_sides_restored_to_different_moments_are_noticed(tending):
     of_billing = Backup("billing")
     change(3)
     deliver()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     of_users.restore()
     of_billing.restore()
     change(1)
     deliver()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
 
     assert_doubtful()
 
@@ -289,7 +290,7 @@ def test_tending_compares_a_doubtful_copy_at_once_and_goes_on_where_both_are_equ
     backup.restore()
     User.objects.using("users").filter(pk=user.pk).update(email="no@example.org")
     tending.look()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     assert copy().doubt
 
     tending.look()
@@ -300,15 +301,16 @@ def test_tending_compares_a_doubtful_copy_at_once_and_goes_on_where_both_are_equ
 def test_an_answer_that_is_lost_and_programs_that_work_at_a_time_cause_no_doubt(tending):
     change(2)
     client = AuthorityClient("users", "billing")
-    first = next(pull.pages(client, pull.cache_of("billing", "users"), copy(), page_size=10))
+    replica = Replica.of("billing", "users", client=client)
+    first = next(pull.pages(replica, copy(), page_size=10))
     client.changes(copy().checkpoint, limit=1, checkpoint=copy().checkpoint, marks="")  # nobody hears the answer
     deliver()
     heartbeat()
     since, page, pairs = first
-    pull.apply_page("billing", "users", pull.cache_of("billing", "users"), page, since=since, source="repair", pairs=pairs)
+    pull.apply_page(replica, page, since=since, source="repair", pairs=pairs)
     change(1)
     deliver()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     client.close()
 
     assert not copy().doubt
@@ -326,7 +328,7 @@ def test_events_out_of_order_wait_for_the_next_contact_to_be_confirmed(tending):
     heartbeat()
     assert copy().confirmed_at == before
     tending.look()
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     assert not copy().doubt
     heartbeat()
     after = copy().confirmed_at
@@ -343,7 +345,7 @@ def test_an_authority_of_the_last_release_shows_no_marks_and_causes_no_doubt(ten
         return changes(self, since, **asked)
 
     monkeypatch.setattr(AuthorityClient, "changes", of_the_last_release)
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     checkpoints.record_heartbeat("billing", "users", sequencer.head("users"), timezone.now())
 
     assert not copy().doubt
@@ -366,7 +368,7 @@ def arrive(*numbers: int) -> None:
 def reported(rounds: int = 3) -> None:
     """What `tend` and the relay do when nothing happens for a while."""
     for _ in range(rounds):
-        pull.report("billing", "users")
+        pull.report(Replica.of("billing", "users"))
         marks.prune("users")
 
 
@@ -413,7 +415,7 @@ def test_a_message_that_comes_again_long_after_its_round_was_pruned_causes_no_do
 def test_what_the_feed_brought_before_the_broker_did_causes_no_doubt(tending):
     """A worker was away; meanwhile the pull brought all of it, and the authority pruned. It takes some of what waited."""
     change(5)
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     heartbeat()
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
@@ -434,9 +436,9 @@ def test_an_answer_that_was_lost_lets_no_mark_go_that_is_still_to_be_shown(tendi
     with monkeypatch.context() as broken:
         broken.setattr(AuthorityClient, "changes", lost(AuthorityClient.changes))
         with pytest.raises(Unreachable):
-            pull.report("billing", "users")
+            pull.report(Replica.of("billing", "users"))
     marks.prune("users")
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     reported()
     assert_fresh()
 
@@ -496,7 +498,7 @@ def test_a_copy_in_doubt_reports_no_checkpoint(tending):
     before = Consumer.objects.using("users").get(pk="billing").checkpoint
     change(2)
     deliver()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     assert Consumer.objects.using("users").get(pk="billing").checkpoint == before
 
 
@@ -529,7 +531,7 @@ def test_a_consumer_that_has_shown_no_marks_is_sent_none(tending):
         change(1)
         arrive()  # to the old worker
     marks.prune("users")
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     reported()
     assert_fresh()
 
@@ -542,7 +544,7 @@ def test_an_answer_that_was_lost_after_events_without_marks_lets_no_mark_go_that
     with monkeypatch.context() as broken:
         broken.setattr(AuthorityClient, "changes", lost(AuthorityClient.changes))
         with pytest.raises(Unreachable):
-            pull.report("billing", "users")
+            pull.report(Replica.of("billing", "users"))
     marks.prune("users")
     reported()
     assert_fresh()
@@ -580,10 +582,10 @@ def test_each_round_leaves_a_mark_that_names_the_one_before(tending):
 def test_marks_below_every_reported_checkpoint_are_pruned(tending):
     change(3)
     deliver()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     assert marks.prune("users") > 0
     assert Mark.objects.using("users").count() == 1
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     assert not copy().doubt
     Consumer.objects.using("users").update(checkpoint=None)  # one that is just being filled
     change(2)
@@ -610,7 +612,7 @@ def test_a_decision_that_asks_takes_no_row_of_a_history_that_is_gone(tending):
     backup.restore()
     user_suspend(user_id=user.pk, reason="after the restore")
     sequencer.stamp_pending("users")
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     assert copy().doubt
     assert CachedUser.objects.using("billing").get(pk=user.pk).status == "active"
 
@@ -636,11 +638,11 @@ def test_no_repair_lifts_a_tombstone(tending, authority_wins):
     user = users()[0]
     revived(user)
 
-    found = compare.compare("billing", "users")
-    repair.repair("billing", "users", found, authority_wins=authority_wins)
+    found = compare.compare(Replica.of("billing", "users"))
+    repair.repair(Replica.of("billing", "users"), found, authority_wins=authority_wins)
 
     assert CachedUser.objects.using("billing").get(pk=user.pk).status == "erased"
-    after = compare.compare("billing", "users")
+    after = compare.compare(Replica.of("billing", "users"))
     assert (after.verdict, after.counts["erased_here"], after.differing) == ("drift", 1, 1)
     (row,) = after.rows
     assert (row["id"], row["kind"], row["authority"]["status"], row["cache"]["status"]) == (
@@ -660,24 +662,24 @@ def test_a_tombstone_that_a_restored_authority_does_not_know_was_not_purged(tend
     deliver()
     before.restore()
     if noticed:
-        pull.report("billing", "users")
-    compare.watch("billing", "users")
+        pull.report(Replica.of("billing", "users"))
+    compare.watch(Replica.of("billing", "users"))
     assert CachedUser.objects.using("billing").get(pk=lost.pk).status == "erased"
     assert bool(copy().doubt) != noticed  # the look noticed it, or compared what was in doubt
     tending.look()
     assert not copy().doubt
-    repair.repair("billing", "users", compare.watch("billing", "users"))
+    repair.repair(Replica.of("billing", "users"), compare.watch(Replica.of("billing", "users")))
     assert CachedUser.objects.using("billing").get(pk=lost.pk).status == "erased"
 
     later.restore()
-    pull.catch_up("billing", "users")
-    found = compare.compare("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
+    found = compare.compare(Replica.of("billing", "users"))
     assert (found.counts["erased_here"], [row["id"] for row in found.rows]) == (1, [str(lost.pk)])
 
 
 def test_a_copy_that_differs_only_in_who_is_erased_here_is_in_doubt_no_more(tending):
     revived(users()[0])
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     assert copy().doubt
     tending.look()
     assert not copy().doubt
@@ -702,7 +704,7 @@ def test_erase_again_erases_whom_a_consumer_knows_as_erased(tending, tmp_path):
     again = json.loads(call("erase_again", "users", "--from", str(file), "--json").out)
     assert (again["erased"], again["already"]) == (0, 1)
     deliver()
-    assert compare.compare("billing", "users").counts["erased_here"] == 0
+    assert compare.compare(Replica.of("billing", "users")).counts["erased_here"] == 0
 
 
 @pytest.mark.parametrize("content", ["", "no JSON", "[]", '{"rows": 5}', '{"rows": [{"id": "x"}]}'])
@@ -738,7 +740,7 @@ def test_tending_says_what_to_type_where_only_erased_rows_differ_and_compares_le
     user_erase(user_id=user.pk)
     deliver()
     backup.restore()
-    pull.report("billing", "users")
+    pull.report(Replica.of("billing", "users"))
     assert copy().doubt
 
     tending.look()

@@ -11,6 +11,7 @@ from messaging.errors import BelowFloor, Denied
 from messaging.publisher import grants
 from messaging.replica import bootstrap, compare, pull
 from messaging.replica import repair as repairs
+from messaging.replica.replica import Replica
 from messaging.replica.sync import Tending
 from tests.properties import looking
 from tests.properties.model import EQUAL, KEPT, Broken, Copy, holds
@@ -48,7 +49,9 @@ class Copying(Story):
         if copy.partial_to or copy.live or copy.set_back:
             grants.open_bootstrap(authority="users", name=name, ttl=HOUR)
         self.system.bootstrapping = name
-        work = partial(bootstrap.bootstrap, name, "users", current_app, from_now=from_now, pause=pause, page_size=page_size)
+        work = partial(
+            bootstrap.bootstrap, Replica.of(name, "users"), current_app, from_now=from_now, pause=pause, page_size=page_size
+        )
         try:
             through, done = self.system.run(work, crash, turn=turn, away=away)
         except BelowFloor as error:
@@ -72,7 +75,9 @@ class Copying(Story):
         if not copy.registered:
             return
         try:
-            through, done = self.system.run(lambda: pull.catch_up(name, "users", page_size=page_size), crash, turn=turn, away=away)
+            through, done = self.system.run(
+                lambda: pull.catch_up(Replica.of(name, "users"), page_size=page_size), crash, turn=turn, away=away
+            )
         except BelowFloor:
             holds(KEPT, not copy.live or self.backups, f"{name} is live, and tombstones are gone that it never saw")
             return
@@ -102,7 +107,7 @@ class Copying(Story):
         copy = self.copies[name]
         if copy.registered and (copy.live or copy.set_back):
             try:
-                pull.report(name, "users")
+                pull.report(Replica.of(name, "users"))
             except (BelowFloor, Denied):
                 holds(KEPT, self.backups, f"{name} is refused")
             else:
@@ -121,9 +126,9 @@ class Copying(Story):
         before = self._differing(copy)
 
         def work() -> compare.Comparison:
-            found = compare.compare(copy.name, "users")
+            found = compare.compare(Replica.of(copy.name, "users"))
             if found.verdict != "unreachable":
-                repairs.repair(copy.name, "users", found, authority_wins=authority_wins)
+                repairs.repair(Replica.of(copy.name, "users"), found, authority_wins=authority_wins)
             return found
 
         through, found = self.system.run(work, away=away)

@@ -16,6 +16,7 @@ from hypothesis.stateful import initialize
 from messaging.ledger import ledger
 from messaging.publisher import pages
 from messaging.replica import staleness
+from messaging.settings import Alias
 from tests.properties import looking
 from tests.properties.copying import Copying
 from tests.properties.keeping import Keeping
@@ -99,7 +100,7 @@ class Life(Restoring, Road, Copying, Keeping):
 
     def _below_floor(self, copy: Copy) -> bool:
         """Whether it was set back to where tombstones are gone since; then it begins again."""
-        return copy.set_back and looking.place(self.system, copy.name).checkpoint < pages.floor("users")
+        return copy.set_back and looking.place(self.system, copy.name).checkpoint < pages.floor(Alias("users"))
 
     def _arrive_all(self) -> None:
         for name, messages in self.flying.items():

@@ -11,6 +11,7 @@ from hypothesis.stateful import precondition, rule
 
 from billing import services as billing
 from messaging.replica import compare, staleness
+from messaging.replica.replica import Replica
 from messaging.replica.staleness import Policy
 from tests.messaging.backups import Backup
 from tests.properties import looking, second
@@ -107,7 +108,7 @@ class Restoring(Story):
         """What a consumer knows as erased and a backup revived is erased by the function that the feed names."""
         copy = self.copies[name]
         if copy.registered:
-            found = compare.compare(name, "users")
+            found = compare.compare(Replica.of(name, "users"))
             self._settle(copy)
             for row in found.rows:
                 if row["kind"] == "erased_here":

@@ -20,6 +20,7 @@ from messaging.consumer.cache import declared_caches
 from messaging.models import Consumer, Subscription, Unknown
 from messaging.publisher import consumers
 from messaging.replica import bootstrap
+from messaging.replica.replica import Replica
 from messaging.split import move
 from walkthrough.control import broker, crash_points, demo_only, faults, processes, project_copy
 
@@ -47,7 +48,7 @@ def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True, 
         call_command(command, "--users", str(users), "--suspended", str(suspended), stdout=io.StringIO())
     new_copy()
     if copied:
-        bootstrap.bootstrap("billing", "users", current_app)
+        bootstrap.bootstrap(Replica.of("billing", "users"), current_app)
 
 
 def new_copy() -> None:

@@ -10,6 +10,7 @@ from messaging.events.text import plural
 from messaging.models import Parked
 from messaging.publisher import republish
 from messaging.replica import compare, pull, repair
+from messaging.replica.replica import Replica
 from walkthrough.control import faults
 from walkthrough.lab import processes
 
@@ -25,7 +26,7 @@ class Mend:
 
 
 def _catch_up() -> str:
-    done = pull.catch_up("billing", "users")
+    done = pull.catch_up(Replica.of("billing", "users"))
     return f"Changes pulled: {done.rows}, new to billing: {done.applied}. Checkpoint {done.checkpoint} of {done.head}."
 
 
@@ -35,14 +36,14 @@ def _republish() -> str:
 
 
 def _compare() -> str:
-    return _in_words(compare.compare("billing", "users"))
+    return _in_words(compare.compare(Replica.of("billing", "users")))
 
 
 def _repair() -> str:
-    found = compare.compare("billing", "users")
+    found = compare.compare(Replica.of("billing", "users"))
     if found.verdict != "drift":
         return _in_words(found)
-    mended = repair.repair("billing", "users", found, authority_wins=True)
+    mended = repair.repair(Replica.of("billing", "users"), found, authority_wins=True)
     return f"{_in_words(found)} {plural(mended, 'row')} repaired; rows that were ahead too."
 
 

@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from billing import cutovers
-from billing.cutovers import DATABASE, SHADOW_READS, State
+from billing.cutovers import CONTEXT, DATABASE, SHADOW_READS, State
 from billing.errors import CutoverRefused
 from billing.models import Cutover
 from messaging.events import plural
@@ -19,7 +19,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("consumer", help=f"the context that reads: {DATABASE}")
+        parser.add_argument("consumer", help=f"the context that reads: {CONTEXT}")
         parser.add_argument("--to", choices=Cutover.Source.values, help="where to read users from, from now on")
         parser.add_argument(
             "--shadow-reads",
@@ -32,8 +32,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         to, wanted = options["to"], options["shadow_reads"]
-        if options["consumer"] != DATABASE:
-            raise WrongUsage(f"{options['consumer']!r} has no choice of where to read from. Here only {DATABASE} has.")
+        if options["consumer"] != CONTEXT:
+            raise WrongUsage(f"{options['consumer']!r} has no choice of where to read from. Here only {CONTEXT} has.")
         if wanted is not None and wanted < 0:
             raise WrongUsage(f"--shadow-reads {wanted}: it can't be less than 0.")
         if options["force"] and to != Cutover.Source.CACHE:

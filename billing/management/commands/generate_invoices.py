@@ -6,7 +6,7 @@ from typing import Any
 from billing.errors import InvalidPeriod, SourceAway
 from billing.models import Cutover
 from billing.selectors import cached_users_count_by_status, cutover
-from billing.services import AUTHORITY, DATABASE, MAX_STALENESS, Run, invoices_generate
+from billing.services import AUTHORITY, CONTEXT, DATABASE, MAX_STALENESS, Run, invoices_generate
 from messaging.events import plural
 from messaging.management import Command as BaseCommand
 from messaging.management import Refused, WrongUsage, database_errors_as_refusals, duration, progress_bar
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         except InvalidPeriod as error:
             raise WrongUsage(str(error)) from None
         except SourceAway as error:
-            raise Refused(f"{error} Read from elsewhere: cutover {DATABASE} --to api, or --to cache.") from None
+            raise Refused(f"{error} Read from elsewhere: cutover {CONTEXT} --to api, or --to cache.") from None
         names = "issued", "skipped", "held", "reason", "already", "source", "calls"
         values = {name: getattr(run, name) for name in names} | {"seconds": round(run.seconds, 3)}
         self.result(options, values, _in_words(run, options["period"]))
@@ -55,10 +55,10 @@ def _expected() -> int | None:
 def _todo(run: Run, policy: Policy | None) -> str:
     if run.away:
         who = "the monolith" if run.source == Cutover.Source.MONOLITH else AUTHORITY
-        return f"{_again(who)} Or read from elsewhere: cutover {DATABASE} --to cache."
+        return f"{_again(who)} Or read from elsewhere: cutover {CONTEXT} --to cache."
     if policy is Policy.ASK:
         return _again(AUTHORITY)
-    return f"Catch up (catch_up {DATABASE} --from {AUTHORITY}) and run it again, or choose --policy ask or --policy proceed."
+    return f"Catch up (catch_up {CONTEXT} --from {AUTHORITY}) and run it again, or choose --policy ask or --policy proceed."
 
 
 def _again(who: str) -> str:

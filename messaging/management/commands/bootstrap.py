@@ -6,11 +6,12 @@ from typing import Any
 from celery import current_app
 
 from messaging.events.text import plural
-from messaging.management.asking import authority_errors_as_refusals, checked_page_size, checked_pair, consumer_and_authority
+from messaging.management.asking import authority_errors_as_refusals, checked_page_size, checked_replica, consumer_and_authority
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Found, Refused, database_errors_as_refusals, spare_imports_from_collection
 from messaging.management.output import row_bar
 from messaging.replica import bootstrap, pull
+from messaging.replica.replica import Replica
 
 
 class Command(BaseCommand):
@@ -23,17 +24,16 @@ class Command(BaseCommand):
         parser.add_argument("--page-size", type=int, default=pull.PAGE_ROWS, help=f"rows a page, {pull.PAGE_ROWS} by default")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        consumer, authority = checked_pair(options["consumer"], options["authority"])
+        replica = checked_replica(options)
         size = checked_page_size(options["page_size"])
         spare_imports_from_collection()
         with (
-            database_errors_as_refusals(consumer),
-            authority_errors_as_refusals(consumer, authority),
-            row_bar(self.stderr, f"{authority} to {consumer}") as bar,
+            database_errors_as_refusals(replica.alias),
+            authority_errors_as_refusals(replica.consumer, replica.authority),
+            row_bar(self.stderr, f"{replica.authority} to {replica.consumer}") as bar,
         ):
             done = bootstrap.bootstrap(
-                consumer,
-                authority,
+                replica,
                 current_app,
                 from_now=options["from_now"],
                 pause=options["pause_consumer"],
@@ -41,14 +41,14 @@ class Command(BaseCommand):
                 expecting=bar.expect,
                 progress=bar.advance,
             )
-        self.result(options, done.as_dict(), _text(consumer, authority, done))
+        self.result(options, done.as_dict(), _text(replica, done))
         if done.verdict == "drift":
-            raise Found(f"The copy differs from the authority's facts. What differs: reconcile {consumer} --from {authority}")
+            raise Found(f"The copy differs from the authority's facts. What differs: reconcile {replica}")
         if done.verdict == "unreachable":
-            raise Refused(f"{authority} didn't answer the comparison. Again, when it does: bootstrap {consumer} --from {authority}")
+            raise Refused(f"{replica.authority} didn't answer the comparison. Again, when it does: bootstrap {replica}")
 
 
-def _text(consumer: str, authority: str, done: bootstrap.Bootstrapped) -> str:
+def _text(replica: Replica, done: bootstrap.Bootstrapped) -> str:
     again = " (taken up again)" if done.resumed else ""
     read = f"{plural(done.rows, 'row')} in {plural(done.pages, 'page')}{again}, {done.rows_per_second} rows/s"
     what = {
@@ -57,4 +57,4 @@ def _text(consumer: str, authority: str, done: bootstrap.Bootstrapped) -> str:
         "from_now": "empty from now on; lookups fill it",
         "unreachable": "the comparison got no answer",
     }[done.verdict]
-    return f"{consumer}'s copy of {authority} is {done.state}: {read}; {what}."
+    return f"{replica.consumer}'s copy of {replica.authority} is {done.state}: {read}; {what}."

@@ -14,9 +14,10 @@ from messaging.models import Consumer
 class Command(PlainErrors, CheckCommand):
     def handle(self, *app_labels: Any, **options: Any) -> None:
         asked = options["databases"] or []
+        aliases = {context.alias for context in settings.contexts().values()}
         with database_errors_as_refusals(*asked):
             super().handle(*app_labels, **options)
-            empty = [name for name in asked if name in settings.contexts() and not _has_tables(name)]
+            empty = [name for name in asked if name in aliases and not _has_tables(name)]
         if empty:
             raise Refused(
                 f"The database of {empty[0]} has no tables yet, so nothing in it could be checked. "

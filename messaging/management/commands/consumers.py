@@ -51,7 +51,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         act = {"register": self._register, "open": self._open, "close": self._close, "list": self._list, "revoke": self._revoke}
         named = options.get("authority")
-        with database_errors_as_refusals(*([checked_context(named)] if named else settings.contexts())):
+        asked = [checked_context(named)] if named else settings.contexts().values()
+        with database_errors_as_refusals(*(context.alias for context in asked)):
             act[options["action"]](options)
 
     def _register(self, options: dict[str, Any]) -> None:
@@ -86,7 +87,7 @@ class Command(BaseCommand):
         except InvalidConsumer as error:
             raise WrongUsage(str(error)) from None
         token, file, said = self._token(authority, consumer, ttl, replace=options["new_token"])
-        consumer.refresh_from_db(using=authority)
+        consumer.refresh_from_db()
         number = plural(len(consumer.types), "event type")
         text = f"{name} gets {number} of {authority}, with the fields {', '.join(consumer.fields)}.\n{said}"
         self.result(options, {**_values(authority, consumer), "token": token, "token_file": file}, text)
@@ -136,8 +137,8 @@ class Command(BaseCommand):
 
     def _list(self, options: dict[str, Any]) -> None:
         rows = []
-        for authority in settings.contexts():
-            with database_errors_as_refusals(authority):
+        for authority, context in settings.contexts().items():
+            with database_errors_as_refusals(context.alias):
                 rows += [(authority, consumer) for consumer in consumers.registered(authority)]
         if options["json"]:
             self.result(options, {"consumers": [_values(*row) for row in rows]}, "")
@@ -171,9 +172,10 @@ class Command(BaseCommand):
 def _authority(options: dict[str, Any]) -> str:
     """The authority that a call means: the one that it names, else the only one that knows the consumer."""
     if options["authority"]:
-        return checked_context(options["authority"])
+        return checked_context(options["authority"]).name
     name = options["name"]
-    known = [authority for authority in settings.contexts() if Consumer.objects.using(authority).filter(pk=name).exists()]
+    here = settings.contexts().values()
+    known = [context.name for context in here if Consumer.objects.using(context.alias).filter(pk=name).exists()]
     if len(known) == 1:
         return known[0]
     why = f"{name} is registered with {' and '.join(known)}" if known else f"Nobody here knows {name}"

@@ -31,18 +31,17 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="list whom it would erase, and change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        authority = checked_context(options["authority"])
+        context = checked_context(options["authority"])
+        authority, using = context.name, context.alias
         shown = declared_feed(authority)
         if shown is None or shown.erase is None:
             raise WrongUsage(f"The feed of {authority} names no function that erases: Feed(erase=…).")
         ids = _ids(options["file"])
         alive: list[str] = []
         known = 0
-        with database_errors_as_refusals(authority):
+        with database_errors_as_refusals(using):
             for start in range(0, len(ids), BATCH_IDS):
-                records = [
-                    json.loads(one) for one in pages.records(authority, shown, ids=ids[start : start + BATCH_IDS], fields=())
-                ]
+                records = [json.loads(one) for one in pages.records(using, shown, ids=ids[start : start + BATCH_IDS], fields=())]
                 known += len(records)
                 alive += [record["id"] for record in records if not record["deleted"]]
             for key in alive:

@@ -15,6 +15,7 @@ from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Found, WrongUsage, checked_context, context_argument, database_errors_as_refusals, parsed_time
 from messaging.management.output import show, shown
 from messaging.models import Parked
+from messaging.settings import Context
 
 UNSETTLED = (Parked.State.PARKED, Parked.State.RETRYING)
 
@@ -46,16 +47,16 @@ class Command(BaseCommand):
             action.add_argument("--json", action="store_true", default=SUPPRESS, help="print one machine-readable object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        using = checked_context(options["context"])
-        with database_errors_as_refusals(using):
+        context = checked_context(options["context"])
+        with database_errors_as_refusals(context.alias):
             {"list": self._list, "show": self._show, "retry": self._retry, "discard": self._discard}[options["action"]](
-                using, options
+                context, options
             )
 
-    def _list(self, using: str, options: dict[str, Any]) -> None:
-        rows = Parked.objects.using(using).defer("envelope", "raw", "traceback").order_by("id")
+    def _list(self, context: Context, options: dict[str, Any]) -> None:
+        rows = Parked.objects.using(context.alias).defer("envelope", "raw", "traceback").order_by("id")
         if options["ids"]:
-            rows = rows.filter(pk__in=_known(using, options["ids"]))
+            rows = rows.filter(pk__in=_known(context, options["ids"]))
         elif not options["all"]:
             rows = rows.filter(state__in=UNSETTLED)
         rows = rows.filter(**_window(options))
@@ -63,7 +64,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.result(options, {"parked": values}, "")
         elif not values:
-            self.stdout.write(f"Nothing of {using} is parked.")
+            self.stdout.write(f"Nothing of {context.name} is parked.")
         else:
             table = Table("id", "state", "type", "subject", "reason", "age")
             for row in values:
@@ -71,10 +72,10 @@ class Command(BaseCommand):
                 table.add_row(*(shown(cell) for cell in cells), _age(row["age_seconds"]))
             show(self.stdout, table)
 
-    def _show(self, using: str, options: dict[str, Any]) -> None:
+    def _show(self, context: Context, options: dict[str, Any]) -> None:
         if not options["ids"]:
             raise WrongUsage("Say which: an id as `parked list` shows it.")
-        rows = [Parked.objects.using(using).get(pk=parked_id) for parked_id in _known(using, options["ids"])]
+        rows = [Parked.objects.using(context.alias).get(pk=parked_id) for parked_id in _known(context, options["ids"])]
         values = [{**_values(row), "traceback": row.traceback, "envelope": row.envelope, "raw": row.raw} for row in rows]
         text = "\n\n".join(
             f"{row.pk}: {row} after {plural(row.attempts, 'try', 'tries')}, "
@@ -84,10 +85,10 @@ class Command(BaseCommand):
         )
         self.result(options, {"parked": values}, text)
 
-    def _retry(self, using: str, options: dict[str, Any]) -> None:
+    def _retry(self, context: Context, options: dict[str, Any]) -> None:
         outcomes = []
-        for parked_id in _chosen(using, options):
-            row = retries.attempt(using, parked_id, by=getpass.getuser())
+        for parked_id in _chosen(context, options):
+            row = retries.attempt(context.name, parked_id, by=getpass.getuser())
             state = row.state if row else "untouched"
             retriable = row is None or parked.retriable(row)
             reason = row.reason if row and state != Parked.State.APPLIED else ""
@@ -106,12 +107,12 @@ class Command(BaseCommand):
             never = f"{hopeless} of {len(outcomes)} can't be retried, only discarded." if hopeless else ""
             raise Found(" ".join(filter(None, (again, never))))
 
-    def _discard(self, using: str, options: dict[str, Any]) -> None:
+    def _discard(self, context: Context, options: dict[str, Any]) -> None:
         note = options["note"].strip()
         if not note or len(note) > 500:
             raise WrongUsage("A message is discarded for a reason: --note TEXT, of at most 500 characters.")
-        chosen, by = _chosen(using, options), getpass.getuser()
-        done = [parked_id for parked_id in chosen if parked.discard(using, parked_id, by=by, note=note)]
+        chosen, by = _chosen(context, options), getpass.getuser()
+        done = [parked_id for parked_id in chosen if parked.discard(context.alias, parked_id, by=by, note=note)]
         values = {"discarded": done, "untouched": [parked_id for parked_id in chosen if parked_id not in set(done)]}
         they = "it stays" if len(done) == 1 else "they stay"
         text = f"{plural(len(done), 'message')} discarded; {they} in the table, with your note." if done else "None discarded."
@@ -120,14 +121,14 @@ class Command(BaseCommand):
         self.result(options, values, text)
 
 
-def _chosen(using: str, options: dict[str, Any]) -> list[int]:
+def _chosen(context: Context, options: dict[str, Any]) -> list[int]:
     """The ids that a call means; `WrongUsage` where it names none, or one that isn't there."""
     window = _window(options)
     if bool(options["ids"]) == (options["all"] or bool(window)):
         raise WrongUsage("Say which: ids as `parked list` shows them, --all, or those of a --type or a time (--since, --until).")
     if options["ids"]:
-        return _known(using, options["ids"])
-    rows = Parked.objects.using(using).filter(state__in=UNSETTLED, **window)
+        return _known(context, options["ids"])
+    rows = Parked.objects.using(context.alias).filter(state__in=UNSETTLED, **window)
     return list(rows.order_by("id").values_list("pk", flat=True))
 
 
@@ -142,12 +143,13 @@ def _window(options: dict[str, Any]) -> dict[str, Any]:
     return window
 
 
-def _known(using: str, ids: Sequence[int]) -> list[int]:
+def _known(context: Context, ids: Sequence[int]) -> list[int]:
     there = {wanted for wanted in ids if 0 < wanted < 2**63}
-    known = set(Parked.objects.using(using).filter(pk__in=there).values_list("pk", flat=True))
+    known = set(Parked.objects.using(context.alias).filter(pk__in=there).values_list("pk", flat=True))
     unknown = [str(wanted) for wanted in ids if wanted not in known]
     if unknown:
-        raise WrongUsage(f"{using} has no parked message {', '.join(unknown)}. What it has: parked list {using} --all")
+        name = context.name
+        raise WrongUsage(f"{name} has no parked message {', '.join(unknown)}. What it has: parked list {name} --all")
     return list(dict.fromkeys(ids))
 
 

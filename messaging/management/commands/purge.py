@@ -22,12 +22,13 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="remove nothing; only say what would go")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        authority = checked_context(options["context"])
+        context = checked_context(options["context"])
+        authority = context.name
         age, dry = duration(options["older_than"]), options["dry_run"]
-        with database_errors_as_refusals(authority):
+        with database_errors_as_refusals(context.alias):
             with progress_bar(self.stderr, "looking", count_purgeable(authority, older_than=age)) as progress:
                 done = purge(authority, older_than=age, dry_run=dry, progress=progress)
-            consumers, bottom = registered.registered(authority), floor(authority)
+            consumers, bottom = registered.registered(authority), floor(context.alias)
         holders = [consumer for consumer in consumers if consumer.name in done.held]
         values = {
             "outbox": done.outbox,

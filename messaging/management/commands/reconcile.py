@@ -7,7 +7,7 @@ from rich.table import Column, Table
 
 from messaging.errors import Denied, Unreachable
 from messaging.events.text import plural
-from messaging.management.asking import authority_errors_as_refusals, checked_pair, consumer_and_authority
+from messaging.management.asking import authority_errors_as_refusals, checked_replica, consumer_and_authority
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Found, WrongUsage, database_errors_as_refusals
 from messaging.management.output import progress_bar, show, shown
@@ -45,27 +45,27 @@ class Command(BaseCommand):
         parser.add_argument("--pretend-rows", action="store_true", help="say for each row what --repair would do; change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        consumer, authority = checked_pair(options["consumer"], options["authority"])
+        replica = checked_replica(options)
         if options["repair"] and options["pretend_rows"]:
             raise WrongUsage("--repair repairs and --pretend-rows doesn't: choose one.")
         if options["authority_wins"] and not (options["repair"] or options["pretend_rows"]):
             raise WrongUsage("--authority-wins says how to repair: add --repair.")
-        with database_errors_as_refusals(consumer):
-            with progress_bar(self.stderr, f"{consumer} and {authority}", None) as step:
-                found = compare.compare(consumer, authority, progress=step)
+        with database_errors_as_refusals(replica.alias):
+            with progress_bar(self.stderr, f"{replica.consumer} and {replica.authority}", None) as step:
+                found = compare.compare(replica, progress=step)
             repaired, error = 0, found.error
             if options["repair"] and found.verdict == "drift":
                 try:
-                    repaired = repairs.repair(consumer, authority, found, authority_wins=options["authority_wins"])
+                    repaired = repairs.repair(replica, found, authority_wins=options["authority_wins"])
                 except (Unreachable, Denied) as raised:
                     error = raised
         self._print(found, repaired, options)
         if error is not None:
-            with authority_errors_as_refusals(consumer, authority):
+            with authority_errors_as_refusals(replica.consumer, replica.authority):
                 raise error
         left = found.differing - repaired
         if left > 0:
-            raise Found(_sentence(found, left, f"reconcile {consumer} --from {authority} --repair", options))
+            raise Found(_sentence(found, left, f"reconcile {replica} --repair", options))
 
     def _print(self, found: Comparison, repaired: int, options: dict[str, Any]) -> None:
         rows = found.rows

@@ -26,13 +26,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if bad := bad_option(current_app):
             raise Refused(bad)
-        relay = Relay(checked_context(options["context"]), current_app, batch=max(1, options["batch"]))
+        relay = Relay(checked_context(options["context"]).name, current_app, batch=max(1, options["batch"]))
         if options["once"]:
             self._once(relay, options)
             return
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: relay.stop.set())
-        logging.getLogger("messaging.publisher.relay").info("%s: relay started", relay.using)
+        logging.getLogger("messaging.publisher.relay").info("%s: relay started", relay.context)
         relay.run()
 
     def _once(self, relay: Relay, options: dict[str, Any]) -> None:

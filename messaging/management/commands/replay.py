@@ -47,16 +47,17 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="send nothing; say what each event would do")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        authority = checked_context(options["context"])
+        context = checked_context(options["context"])
+        authority = context.name
         began = timezone.now()
         window = _window(options, began)
-        with database_errors_as_refusals(authority):
+        with database_errors_as_refusals(context.alias):
             if window.type:
                 _must_be_a_type(authority, window.type)
             consumers = _consumers(authority, options["to"])
         if not consumers:
             raise Found(f"Nobody is registered with {authority}, so nobody gets a copy. To change that: consumers register.")
-        here = [consumer.name for consumer in consumers if consumer.name in settings.contexts()]
+        here = [settings.context(consumer.name).alias for consumer in consumers if consumer.name in settings.contexts()]
         sender = None if options["dry_run"] else Sender(current_app, authority)
         foretell = forecast.outcomes_if_known if sender else forecast.outcomes
         rows: list[tuple[str, dict[str, Any], str]] = []
@@ -66,7 +67,7 @@ class Command(BaseCommand):
                 rows.append(row)
 
         try:
-            with database_errors_as_refusals(authority, *here):
+            with database_errors_as_refusals(context.alias, *here):
                 unsendable = gap(authority, consumers, window)
                 with progress_bar(self.stderr, "replaying", count_recorded(authority, consumers, window)) as progress:
                     done = replay(authority, consumers, window, sender=sender, foretell=foretell, progress=progress, watch=watch)
@@ -140,7 +141,7 @@ def _announce(
     authority: str, consumers: list[Consumer], window: Window, done: Replayed, began: datetime, *, to: str | None
 ) -> None:
     repair_log.record_and_notify(
-        authority,
+        settings.context(authority),
         kind=Repair.Kind.REPLAY,
         window=f"{window}{f', to {to}' if to else ''}",
         consumers=sorted(done.touched),

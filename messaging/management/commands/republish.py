@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from messaging import repair_log
+from messaging import repair_log, settings
 from messaging.errors import NoFeed
 from messaging.events.text import plural
 from messaging.management.base import Command as BaseCommand
@@ -28,13 +28,13 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="only say which they are")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        authority = checked_context(options["context"])
+        context = checked_context(options["context"])
         try:
-            with database_errors_as_refusals(authority):
+            with database_errors_as_refusals(context.alias):
                 if options["dry_run"]:
-                    self._list(authority, options)
+                    self._list(context.name, options)
                 else:
-                    self._record(authority, options)
+                    self._record(context.name, options)
         except NoFeed as error:
             raise WrongUsage(str(error)) from None
 
@@ -61,7 +61,7 @@ class Command(BaseCommand):
     def _announce(self, authority: str, done: Republished, started: Any) -> None:
         touched = consumers.registered(authority)
         repair_log.record_and_notify(
-            authority,
+            settings.context(authority),
             kind=Repair.Kind.REPUBLISH,
             window="changes without an event",
             consumers=[consumer.name for consumer in touched],

@@ -32,7 +32,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        context = checked_context(options["context"])
+        context = checked_context(options["context"]).name
         try:
             self._act(context, options)
         except OSError as error:

@@ -50,14 +50,14 @@ class Command(BaseCommand):
         parser.add_argument("--page-size", type=int, default=pull.PAGE_ROWS, help=f"rows a page, {pull.PAGE_ROWS} by default")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        context = checked_context(options["context"])
+        context = checked_context(options["context"]).name
         size, longest = checked_page_size(options["page_size"]), lifetime(options["max_pause"])
         try:
             split = move.split_of(context)
         except move.NoSplit as error:
             raise WrongUsage(str(error)) from None
         spare_imports_from_collection()
-        with database_errors_as_refusals(split.old.context, context), _refusing(split):
+        with database_errors_as_refusals(split.old.using, split.new.using), _refusing(split):
             if options["status"]:
                 values = move.standing(split)
                 self.result(options, values, _standing(values))

@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--compare-every", default="5m", metavar="TIME", help="between two comparisons, as 5m; 0s: never")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        consumer = checked_context(options["consumer"])
+        consumer = checked_context(options["consumer"]).name
         every = duration(options["compare_every"]).total_seconds()
         tending = Tending(consumer, pull=not options["no_pull"], compare_every=every)
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -29,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--breaking", action="store_true", help="write a breaking change too: nobody relies on the type yet")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        context = checked_context(options["context"])
+        context = checked_context(options["context"]).name
         load_contracts(context)
         folder = Path(apps.get_app_config(context).path) / "contracts"
         try:

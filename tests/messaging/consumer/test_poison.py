@@ -16,6 +16,7 @@ from messaging.consumer.outcome import Outcome
 from messaging.events import limits
 from messaging.models import Parked, Subscription
 from messaging.publisher import payloads
+from messaging.settings import Alias
 from tests.messaging.consumer.test_inbox import START, envelope, poisoned  # noqa: F401
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -83,7 +84,7 @@ def test_an_event_that_is_kept_as_text_is_retried(poisoned, monkeypatch):  # noq
 
 
 def test_bytes_with_a_nul_character_are_kept():
-    parked_events.park_unreadable("billing", b"\x00\xff {", "It is\x00 broken.\nAnd more.")
+    parked_events.park_unreadable(Alias("billing"), b"\x00\xff {", "It is\x00 broken.\nAnd more.")
     parked = Parked.objects.using("billing").get()
     assert (parked.raw, parked.reason) == ("\\u0000\\xff {", "It is\\u0000 broken. And more.")
 
@@ -138,7 +139,7 @@ def test_a_heartbeat_out_of_bounds_changes_nothing(bad):
 
 @pytest.mark.parametrize("raw", [b"no json", '[[], {"events": [{}]}, {}]', None, 7, []])
 def test_what_is_no_event_keeps_its_reason_when_it_is_retried(raw):
-    parked = parked_events.park_unreadable("billing", raw, "The message can't be read: decode error.")
+    parked = parked_events.park_unreadable(Alias("billing"), raw, "The message can't be read: decode error.")
     again = retries.attempt("billing", parked.pk, by="somebody")
     assert again is not None
     assert (again.state, again.reason, again.attempts) == ("parked", "The message can't be read: decode error.", 1)

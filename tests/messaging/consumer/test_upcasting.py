@@ -19,6 +19,7 @@ from messaging.database.upsert import Upserted
 from messaging.models import Parked
 from messaging.replica import lookup, pull
 from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 from users.services import user_register, user_suspend
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -132,10 +133,10 @@ def test_a_cache_lifts_what_the_feed_still_calls_by_the_old_names(api: str, monk
     lifting = replace(CACHES["users"], apply=apply, upcast=lambda read: Renamed(state=read.status, since=read.status_since))
     monkeypatch.setattr(cache, "declared_caches", lambda consumer: {"users": lifting})
     user = user_register(email="ada@example.org", name="Ada")
-    assert pull.catch_up("billing", "users").applied == 1
+    assert pull.catch_up(Replica.of("billing", "users")).applied == 1
     asking = AuthorityClient("users", "billing")
     user_suspend(user_id=user.pk, reason="x")
-    assert lookup.refresh("billing", "users", [user.pk], client=asking).applied == 1
+    assert lookup.refresh(Replica.of("billing", "users", client=asking), [user.pk]).applied == 1
     asking.close()
     assert taken == [("repair", "active"), ("lookup", "suspended")]
     assert cached(user.pk).status == "suspended"

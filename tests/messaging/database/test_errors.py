@@ -27,7 +27,9 @@ from messaging.models import Parked, Subscription
 from messaging.ownership import ownership
 from messaging.publisher.relay import Relay
 from messaging.replica import pull
+from messaging.replica.replica import Replica
 from messaging.replica.sync import Tending
+from messaging.settings import Alias
 from messaging.transport import signing
 from tests.messaging.consumer.test_inbox import envelope
 from tests.probes import wait_for
@@ -79,7 +81,7 @@ def test_a_kept_connection_to_a_demoted_server_is_given_up_at_once():
 
 def test_a_retry_that_finds_the_database_read_only_does_not_count(caplog):
     event = events(1)[0]
-    parked = parked_events.park_unreadable("billing", event, "it failed")
+    parked = parked_events.park_unreadable(Alias("billing"), event, "it failed")
     Parked.objects.using("billing").update(state="retrying", next_attempt_at=timezone.now() - timedelta(seconds=1))
     with read_only("billing"):
         tasks.retry_due.run(consumer="billing")
@@ -124,7 +126,7 @@ def test_a_relay_waits_and_goes_on(caplog):
 def test_tending_waits_says_it_once_and_goes_on(api, caplog):
     caplog.set_level(logging.INFO, "messaging.replica.sync")
     save(demo_users(5), with_events=False)
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     Subscription.objects.using("billing").update(state="live", heartbeat_at=None)
     User.objects.using("users").all().update(status="suspended")
     tending = Tending("billing")
@@ -223,7 +225,7 @@ def test_a_full_disk_is_believed_though_a_write_that_changes_nothing_goes_well(m
         commands.database_errors_as_refusals("users", "billing"),
     ):
         raise full()
-    parked = parked_events.park_unreadable("billing", events(1)[0], "it failed")
+    parked = parked_events.park_unreadable(Alias("billing"), events(1)[0], "it failed")
     Parked.objects.using("billing").update(state="retrying")
 
     def fail(*arguments):

@@ -14,6 +14,7 @@ from django.db import connections
 
 from messaging.database import locks, wakeup
 from messaging.replica import bootstrap
+from messaging.replica.replica import Replica
 from tests.delivery.stack import database_url
 from tests.pooled import SERVERS
 from tests.probes import wait_for
@@ -99,7 +100,7 @@ def test_one_bootstrap_after_the_other(pooler, api):
 
     save(demo_users(5), with_events=False)
     for _ in range(3):
-        assert bootstrap.bootstrap("billing", "users", app).verdict == "in_sync"
+        assert bootstrap.bootstrap(Replica.of("billing", "users"), app).verdict == "in_sync"
 
 
 def test_a_relay_says_that_no_commit_wakes_it(pooler, caplog, monkeypatch):

@@ -17,6 +17,7 @@ from messaging.fingerprints import fingerprints
 from messaging.models import Ledger
 from messaging.publisher import pages
 from messaging.publisher.feed import declared_feed
+from messaging.settings import Alias
 from users.models import User
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -57,7 +58,7 @@ def copy():
     """Fill billing's cache from the feed's records, past all that usually fills it."""
     ids = list(Ledger.objects.using("users").filter(aggregate="users.user").values_list("aggregate_id", flat=True))
     now = datetime.now(UTC)
-    records = [from_json(text) for text in pages.records("users", FEED, ids=ids, fields=FIELDS)]
+    records = [from_json(text) for text in pages.records(Alias("users"), FEED, ids=ids, fields=FIELDS)]
     CachedUser.objects.using("billing").bulk_create(
         CachedUser(
             user_id=record["id"], version=record["version"], source="repair", authority_time=now, received_at=now, **record["data"]
@@ -68,11 +69,11 @@ def copy():
 
 
 def authority(*bounds):
-    return fingerprints.of_authority("users", FEED, FIELDS, [bounds])[0]
+    return fingerprints.of_authority(Alias("users"), FEED, FIELDS, [bounds])[0]
 
 
 def cache(*bounds):
-    return fingerprints.of_cache("billing", CACHE, [bounds])[0]
+    return fingerprints.of_cache(Alias("billing"), CACHE, [bounds])[0]
 
 
 BOUNDS = ["", "0", "1f", "3a7", "80000000-0", "8000000f-12", "e", "f", ""]
@@ -83,8 +84,8 @@ def test_both_sides_say_the_same_of_equal_rows():
     copy()
     assert authority(*BOUNDS) == cache(*BOUNDS)
     ranges = [["", "4"], ["4", "c5"], ["c5", ""]]
-    theirs = fingerprints.rows_of_authority("users", FEED, FIELDS, ranges)
-    assert theirs == fingerprints.rows_of_cache("billing", CACHE, ranges)
+    theirs = fingerprints.rows_of_authority(Alias("users"), FEED, FIELDS, ranges)
+    assert theirs == fingerprints.rows_of_cache(Alias("billing"), CACHE, ranges)
     assert sum(len(rows) for rows in theirs) == 60
     assert [row for rows in theirs for row in rows] == sorted(row for rows in theirs for row in rows)
 
@@ -93,7 +94,9 @@ def test_the_hash_of_a_row_in_python_is_that_of_the_database():
     """On PostgreSQL this compares the engines: SQLite's functions are Python's."""
     users(20)
     records = {record["id"]: record for record in copy()}
-    listed = {key: (version, text) for key, version, text in fingerprints.rows_of_authority("users", FEED, FIELDS, [["", ""]])[0]}
+    listed = {
+        key: (version, text) for key, version, text in fingerprints.rows_of_authority(Alias("users"), FEED, FIELDS, [["", ""]])[0]
+    }
     assert listed.keys() == records.keys()
     for key, (version, text) in listed.items():
         as_json = {
@@ -172,16 +175,16 @@ def test_lists_that_adjoin_are_answered_as_each_alone():
     copy()
     ranges = [["", "3", "5"], ["5", "8", "c"], ["d", "e"], ["e", "f", ""], ["", "5", ""], ["", "8"], ["8", "9"], ["3", "8"]]
     alone = [authority(*bounds) for bounds in ranges]
-    assert fingerprints.of_authority("users", FEED, FIELDS, ranges) == alone
-    assert fingerprints.of_cache("billing", CACHE, ranges) == alone
+    assert fingerprints.of_authority(Alias("users"), FEED, FIELDS, ranges) == alone
+    assert fingerprints.of_cache(Alias("billing"), CACHE, ranges) == alone
 
 
 def test_bounds_are_short_and_cut_the_cache_into_equal_parts():
     users(200)
     copy()
     total = CachedUser.objects.using("billing").count()
-    bounds = fingerprints.bounds_of_cache("billing", CACHE, "", "", rows=total, parts=16)
-    counts = [part.rows for part in fingerprints.measured_of_cache("billing", CACHE, [bounds])[0]]
+    bounds = fingerprints.bounds_of_cache(Alias("billing"), CACHE, "", "", rows=total, parts=16)
+    counts = [part.rows for part in fingerprints.measured_of_cache(Alias("billing"), CACHE, [bounds])[0]]
     assert len(counts) == 16
     assert sum(counts) == total
     assert max(counts) <= -(-total // 16)
@@ -194,13 +197,13 @@ def test_the_values_of_tombstones_are_those_of_the_feed():
     users(40)
     ids = list(Ledger.objects.using("users").filter(aggregate="users.user").values_list("aggregate_id", flat=True))
     names = list(FEED.fields)
-    records = [from_json(text) for text in pages.records("users", FEED, ids=ids, fields=names)]
-    listed = {row[0]: row[2] for row in fingerprints.rows_of_authority("users", FEED, names, [["", ""]])[0]}
+    records = [from_json(text) for text in pages.records(Alias("users"), FEED, ids=ids, fields=names)]
+    listed = {row[0]: row[2] for row in fingerprints.rows_of_authority(Alias("users"), FEED, names, [["", ""]])[0]}
     kinds = [(row_hash.kind_of_field(column(User, name)), name) for name in sorted(names)]
     for record in records:
         words = [row_hash.word(kind, record["data"][name]) for kind, name in kinds]
         assert listed[record["id"]] == fingerprints._text(row_hash.row_hash(record["id"], record["version"], words))
-    whole = fingerprints.of_authority("users", FEED, names, [["", ""]])
+    whole = fingerprints.of_authority(Alias("users"), FEED, names, [["", ""]])
     mixed = 0
     for record in records:
         words = [row_hash.word(kind, record["data"][name]) for kind, name in kinds]

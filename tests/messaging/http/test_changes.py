@@ -15,6 +15,7 @@ from django.urls import resolve
 
 from messaging.ledger import sequencer
 from messaging.publisher import pages
+from messaging.settings import Alias
 from tests.probes import wait_for
 from users.models import User
 from users.seeding import demo_users, save
@@ -170,8 +171,8 @@ def looked(monkeypatch) -> list[bool]:
     """What a long poll saw at each of its looks."""
     looks, waits = [], pages.waits
 
-    def watched(authority: str, since: int) -> bool:
-        looks.append(waits(authority, since))
+    def watched(using: Alias, since: int) -> bool:
+        looks.append(waits(using, since))
         return looks[-1]
 
     monkeypatch.setattr(pages, "waits", watched)

@@ -21,6 +21,7 @@ from messaging.operations.checks import ledger_triggers_are_there
 from messaging.operations.worker_startup import refuse_to_start
 from messaging.publisher import unseen
 from messaging.publisher.feed import Feed
+from messaging.settings import Alias
 from users.events import UserErased
 from users.models import User
 
@@ -201,13 +202,13 @@ def test_rows_that_go_with_their_partition_are_found_by_comparing(statement: str
         raw("INSERT INTO parted VALUES (1, 'new'), (2, 'old')")
         raw(statement)
         assert entries() == [("1", 1, False), ("2", 1, False)]
-        unseen.enter_rows("users", feed)
+        unseen.enter_rows(Alias("users"), feed)
         assert entries() == [("1", 1, False), ("2", 2, True)]
         raw("DROP TABLE IF EXISTS parted_old")
         raw("CREATE TABLE parted_old AS SELECT 2 AS id, 'old'::varchar(10) AS status")
         raw("ALTER TABLE parted_old ALTER id SET NOT NULL, ALTER status SET NOT NULL")
         raw("ALTER TABLE parted ATTACH PARTITION parted_old FOR VALUES IN ('old')")
-        unseen.enter_rows("users", feed)
+        unseen.enter_rows(Alias("users"), feed)
         assert entries() == [("1", 1, False), ("2", 3, False)]
 
 
@@ -229,7 +230,7 @@ def test_a_guard_stands_on_a_table_of_any_name_until_it_is_removed(table: str) -
     """Also when the table was renamed in between, and for a writer with rights on that table alone."""
     connection, guards_ = connections["users"], guard_sql.for_alias("users")
     with tracked_table(table) as tracked:
-        guard = Guard("things.thing", table, "users", "billing")
+        guard = Guard("things.thing", table, Alias("users"), "users", "billing")
         guards_.install(connection, guard)
         Ownership.objects.using("users").create(aggregate="things.thing", owner="billing", state="settled")
         with pytest.raises(DatabaseError, match="belongs to billing"):
@@ -237,7 +238,7 @@ def test_a_guard_stands_on_a_table_of_any_name_until_it_is_removed(table: str) -
         with connection.schema_editor() as editor:
             editor.alter_db_table(tracked.model, table, "renamed")
         tracked.model._meta.db_table = "renamed"
-        renamed = Guard("things.thing", "renamed", "users", "billing")
+        renamed = Guard("things.thing", "renamed", Alias("users"), "users", "billing")
         guards_.install(connection, renamed)
         assert guards_.there(connection, renamed)
         guards_.remove(connection, renamed)
@@ -248,7 +249,7 @@ def test_a_guard_stands_on_a_table_of_any_name_until_it_is_removed(table: str) -
 def test_a_guard_asks_the_ledgers_schema_whoever_writes() -> None:
     postgresql_only()
     with tracked_table("guarded") as tracked:
-        guard = Guard("things.thing", "guarded", "users", "billing")
+        guard = Guard("things.thing", "guarded", Alias("users"), "users", "billing")
         guard_sql.for_alias("users").install(connections["users"], guard)
         Ownership.objects.using("users").create(aggregate="things.thing", owner="users", state="settled")
         raw("CREATE ROLE only_writes")
@@ -335,7 +336,7 @@ def test_a_table_that_is_made_anew_keeps_counting_at_once() -> None:
     """A data migration behind an AlterField runs before `migrate` installs the triggers."""
     sqlite_only()
     with tracked_table("altered") as tracked:
-        guard = Guard("things.thing", "altered", "users", "billing")
+        guard = Guard("things.thing", "altered", Alias("users"), "users", "billing")
         guard_sql.for_alias("users").install(connections["users"], guard)
         tracked.model(id=1, status="new").save(using="users")
         with during_migrate("users"):

@@ -10,6 +10,7 @@ from pydantic_core import from_json
 from messaging.models import Ledger
 from messaging.publisher import pages
 from messaging.publisher.feed import declared_feed
+from messaging.settings import Alias
 from users.models import User
 
 FEED: Any = declared_feed("users")
@@ -39,7 +40,7 @@ def moments(values: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("fields", [FEED.fields, ("status_since", "status"), ()], ids=len)
 def test_every_kind_of_row_is_told_as_the_feed_has_it(fields):
     kinds_of_users()
-    page = pages.page("users", FEED, since=0, until=None, limit=100, fields=fields)
+    page = pages.page(Alias("users"), FEED, since=0, until=None, limit=100, fields=fields)
     told = [from_json(text) for text in page.results]
     entries = list(Ledger.objects.using("users").filter(aggregate="users.user").order_by("position"))
     assert [item["position"] for item in told] == [entry.position for entry in entries] == list(range(1, 16))
@@ -62,5 +63,5 @@ def test_every_kind_of_row_is_told_as_the_feed_has_it(fields):
 def test_what_is_not_stamped_has_no_position():
     User(email="a@example.org").save(using="users")
     (key,) = Ledger.objects.using("users").values_list("aggregate_id", flat=True)
-    (text,) = pages.records("users", FEED, ids=[key, str(uuid.uuid4())], fields=["status"])
+    (text,) = pages.records(Alias("users"), FEED, ids=[key, str(uuid.uuid4())], fields=["status"])
     assert (from_json(text)["position"], from_json(text)["data"]) == (None, {"status": "active"})

@@ -15,6 +15,7 @@ from messaging.ledger import sequencer
 from messaging.models import Consumer, Ledger, Ownership
 from messaging.publisher import pages, retention
 from messaging.publisher.retention import count_purgeable, purge
+from messaging.settings import Alias
 from monolith.models import Invoice
 from monolith.models import User as MonolithUser
 from users.models import User
@@ -103,7 +104,7 @@ def test_one_that_never_reported_a_checkpoint_is_infinitely_behind():
     consumer("mail", checkpoint=None)
     done = purge("users", older_than=AGE)
     assert (done.outbox, done.tombstones, done.held) == (0, 0, {"mail": 4})
-    assert (len(outbox()), len(tombstones()), pages.floor("users")) == (3, 1, 0)
+    assert (len(outbox()), len(tombstones()), pages.floor(Alias("users"))) == (3, 1, 0)
     Consumer.objects.using("users").get(pk="mail").delete()
     done = purge("users", older_than=AGE)
     assert (done.outbox, done.tombstones) == (3, 1)
@@ -139,7 +140,7 @@ def test_tombstones_go_with_their_rows_and_the_floor_moves():
     gone = place(first)
     done = purge("users", older_than=AGE)
     assert (done.tombstones, done.held) == (1, {"billing": 3})
-    assert pages.floor("users") == gone
+    assert pages.floor(Alias("users")) == gone
     assert tombstones() == {str(second.pk)}
     assert set(User.objects.using("users").values_list("pk", flat=True)) == {live.pk, second.pk}
     consumer(checkpoint=place(second))
@@ -194,7 +195,7 @@ def test_a_write_in_between_saves_the_tombstone(monkeypatch):
 
     monkeypatch.setattr(retention, "_remove", late)
     assert purge("users", older_than=AGE).tombstones == 0
-    assert (User.objects.using("users").get().name, len(tombstones()), pages.floor("users")) == ("Back", 1, 0)
+    assert (User.objects.using("users").get().name, len(tombstones()), pages.floor(Alias("users"))) == ("Back", 1, 0)
 
 
 def test_broken_off_in_the_middle_it_leaves_whole_batches(monkeypatch):
@@ -217,9 +218,9 @@ def test_broken_off_in_the_middle_it_leaves_whole_batches(monkeypatch):
         patch.setattr(failpoints, "listeners", [kill])
         with pytest.raises(Killed):
             purge("users", older_than=AGE)
-    assert (len(tombstones()), User.objects.using("users").count(), pages.floor("users")) == (3, 3, sorted(places)[1])
+    assert (len(tombstones()), User.objects.using("users").count(), pages.floor(Alias("users"))) == (3, 3, sorted(places)[1])
     assert purge("users", older_than=AGE).tombstones == 3
-    assert pages.floor("users") == max(places)
+    assert pages.floor(Alias("users")) == max(places)
 
 
 def test_a_dry_run_counts_the_same_and_removes_nothing():
@@ -230,7 +231,7 @@ def test_a_dry_run_counts_the_same_and_removes_nothing():
     before = len(outbox()), Ledger.objects.using("users").count(), User.objects.using("users").count()
     said = purge("users", older_than=AGE, dry_run=True)
     assert (len(outbox()), Ledger.objects.using("users").count(), User.objects.using("users").count()) == before
-    assert pages.floor("users") == 0
+    assert pages.floor(Alias("users")) == 0
     assert count_purgeable("users", older_than=AGE) == 6 + 3
     assert purge("users", older_than=AGE) == said
     assert (said.outbox, said.tombstones, said.unannounced) == (6, 2, 1)
@@ -271,7 +272,7 @@ def test_whatever_the_story_nothing_goes_that_a_consumer_has_not_passed(monkeypa
     assert all(entry.deleted and at[entry.aggregate_id] <= passed and entry.version == entry.announced_version for entry in gone)
     assert not {entry.aggregate_id for entry in gone} & {row.body["subject"] for row in rows.values() if row.status != 2}
     assert (done.outbox, done.tombstones) == (len(removed), len(gone))
-    assert pages.floor("users") == max((at[entry.aggregate_id] for entry in gone), default=0)
+    assert pages.floor(Alias("users")) == max((at[entry.aggregate_id] for entry in gone), default=0)
     assert {str(pk) for pk in User.objects.using("users").values_list("pk", flat=True)} == left
 
 

@@ -16,6 +16,7 @@ from messaging.errors import Unreachable
 from messaging.models import Subscription
 from messaging.replica import answers, compare, lookup, pull, repair, search
 from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 from messaging.replica.sync import Tending
 from tests.commands.calling import call
 from tests.messaging.replica.answering import Answer, bent, body, packed
@@ -31,7 +32,7 @@ def authority(api, settings, monkeypatch):
     """The authority with five users, of whom billing has a live copy; its answers can be bent from here on."""
     monkeypatch.setattr(search, "SETTLE_SECONDS", 0.0)  # nothing is on its way
     save(demo_users(5), with_events=False)
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     Subscription.objects.using("billing").update(state="live")
     with bent(api) as server:
         settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: server.url}
@@ -142,7 +143,7 @@ def test_pages_go_on_or_the_authority_counts_as_away(authority, client, followin
     authority.bend = lambda path, raw: body(json.dumps({**json.loads(raw), "next": 5 + following}).encode())
     authority.where = "changes/"
     with pytest.raises(Unreachable, match=r"goes on at \d+, and says that it is at 10"):
-        pull.catch_up("billing", "users", client=client)
+        pull.catch_up(Replica.of("billing", "users", client=client))
     assert Subscription.objects.using("billing").get(pk="users").checkpoint == 5
     assert len(authority.asked) == 1
 
@@ -158,7 +159,7 @@ def test_pages_of_large_rows_come_in_smaller_ones(authority, client, monkeypatch
     """A page of 2,000 rows may be larger than an answer may be, where each is large; that must not stop a copy for good."""
     User.objects.using("users").update(status="suspended")
     monkeypatch.setattr(answers, "LARGEST_ANSWER_BYTES", 600)
-    assert pull.catch_up("billing", "users", client=client, page_size=4).checkpoint == 10
+    assert pull.catch_up(Replica.of("billing", "users", client=client), page_size=4).checkpoint == 10
     ids = [str(key) for key in User.objects.using("users").values_list("pk", flat=True)]
     assert {record["id"] for record in client.records(ids)} == set(ids)
     monkeypatch.setattr(answers, "LARGEST_ANSWER_BYTES", 60)
@@ -284,7 +285,7 @@ def test_a_page_with_values_that_can_not_be_is_refused_whole(authority, values):
 def test_records_of_another_kind_are_refused_in_a_comparison_and_in_a_repair(authority, data):
     row = CachedUser.objects.using("billing").latest("user_id")
     CachedUser.objects.using("billing").filter(pk=row.pk).update(status_since="2020-01-01T00:00:00Z")
-    found = compare.compare("billing", "users")
+    found = compare.compare(Replica.of("billing", "users"))
     assert found.counts["corrupt"] == 1
 
     def lie(path, raw):
@@ -294,8 +295,8 @@ def test_records_of_another_kind_are_refused_in_a_comparison_and_in_a_repair(aut
 
     authority.where, authority.bend = "fingerprints/", lie
     with pytest.raises(Unreachable):
-        repair.repair("billing", "users", found)
-    assert compare.compare("billing", "users").verdict == "unreachable"
+        repair.repair(Replica.of("billing", "users"), found)
+    assert compare.compare(Replica.of("billing", "users")).verdict == "unreachable"
 
 
 # What is newer

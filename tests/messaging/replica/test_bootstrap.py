@@ -21,7 +21,9 @@ from messaging.publisher import pages as feed_pages
 from messaging.replica import bootstrap, pull, repair, search
 from messaging.replica import compare as comparison
 from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 from messaging.replica.sync import Tending
+from messaging.settings import Alias
 from users.models import User
 from users.seeding import demo_users, save
 from users.services import user_erase, user_reactivate, user_suspend
@@ -35,7 +37,7 @@ def seed(number: int) -> list[User]:
 
 
 def run(**options):
-    return bootstrap.bootstrap("billing", "users", current_app, **options)
+    return bootstrap.bootstrap(Replica.of("billing", "users"), current_app, **options)
 
 
 def equal() -> bool:
@@ -158,7 +160,7 @@ def test_from_now_starts_at_the_head_with_an_empty_copy(api):
     assert (done.state, done.verdict, done.rows) == ("live", "from_now", 0)
     assert not CachedUser.objects.using("billing").exists()
     user_erase(user_id=users[0].pk)
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     assert CachedUser.objects.using("billing").count() == 1
 
 
@@ -199,7 +201,7 @@ def test_a_grant_that_is_opened_while_it_goes_live_stays_open(api, monkeypatch):
 def test_a_copy_that_was_begun_from_now_gets_its_past_when_it_is_opened_again(api):
     seed(6)
     run(from_now=True)
-    assert comparison.compare("billing", "users").verdict == "in_sync"  # what it never asked for isn't missing
+    assert comparison.compare(Replica.of("billing", "users")).verdict == "in_sync"  # what it never asked for isn't missing
     with pytest.raises(Denied):
         run()
     assert Subscription.objects.using("billing").get().state == "live"
@@ -218,26 +220,26 @@ def test_below_the_floor_it_begins_again(api):
     Ledger.objects.using("users").filter(aggregate_id=str(users[0].pk)).delete()
     Sequence.objects.using("users").update(floor=sequencer.head("users"))
     with pytest.raises(BelowFloor):
-        pull.catch_up("billing", "users")
+        pull.catch_up(Replica.of("billing", "users"))
     with pytest.raises(Denied):
         run()
     grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
     done = run()
     assert (done.rows, done.verdict) == (7, "drift")  # the one who is gone without a trace is a ghost here
-    repair.repair("billing", "users", comparison.compare("billing", "users"))
+    repair.repair(Replica.of("billing", "users"), comparison.compare(Replica.of("billing", "users")))
     assert run().verdict == "in_sync"
     assert equal()
 
 
 def test_after_a_purge_a_new_copy_of_many_pages_is_begun_and_taken_up_again(api, monkeypatch):
     users = seed(12)
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     user_erase(user_id=users[0].pk)
-    pull.catch_up("billing", "users")
-    pull.report("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
+    pull.report(Replica.of("billing", "users"))
     Published.objects.using("users").update(status=2)
     assert retention.purge("users", older_than=timedelta(0)).tombstones == 1
-    assert feed_pages.floor("users") == 13  # nearly all rows lie below it
+    assert feed_pages.floor(Alias("users")) == 13  # nearly all rows lie below it
     CachedUser.objects.using("billing").all().delete()
     Subscription.objects.using("billing").all().delete()
     grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
@@ -331,10 +333,10 @@ def test_a_comparison_without_an_answer_is_exit_code_3(api, monkeypatch):
         call_command("bootstrap", "billing", "--from", "users")
     assert refused.value.returncode == 3
     assert "bootstrap billing --from users" in str(refused.value)
-    assert pull.subscribed("billing", "users").state == "bootstrapping"
+    assert Replica.of("billing", "users").subscription().state == "bootstrapping"
     monkeypatch.undo()
     call_command("bootstrap", "billing", "--from", "users")
-    assert pull.subscribed("billing", "users").state == "live"
+    assert Replica.of("billing", "users").subscription().state == "live"
 
 
 def _gone(self, ranges):

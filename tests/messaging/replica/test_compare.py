@@ -16,6 +16,7 @@ from messaging.ledger import sequencer
 from messaging.models import Incident, Ledger, Parked, Repair, Subscription
 from messaging.replica import compare, drift, repair, search
 from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 from tests.messaging.rows import SINCE, authority_has, cache_has, cached, spelled
 from users.models import User
 
@@ -56,7 +57,7 @@ def both(number):
 
 
 def found():
-    comparison = compare.compare("billing", "users")
+    comparison = compare.compare(Replica.of("billing", "users"))
     return comparison, {row["id"]: row["kind"] for row in comparison.rows}
 
 
@@ -96,7 +97,7 @@ def test_repair_mends_four_kinds_and_leaves_what_is_ahead_or_erased_here(api):
     planted = plant(both(100))
     Subscription.objects.using("billing").create(authority="users", owners=["owner@example.org"])
     comparison, _ = found()
-    assert repair.repair("billing", "users", comparison) == 4
+    assert repair.repair(Replica.of("billing", "users"), comparison) == 4
     assert found()[1] == {key: kind for key, kind in planted.items() if kind in ("ahead", "erased_here")}
     assert CachedUser.objects.using("billing").filter(source="repair").count() == 3
     entry = Repair.objects.using("billing").get()
@@ -115,7 +116,7 @@ def test_repair_mends_four_kinds_and_leaves_what_is_ahead_or_erased_here(api):
 def test_the_authority_wins_over_what_is_ahead_only_when_told(api):
     plant(both(60))
     comparison, _ = found()
-    assert repair.repair("billing", "users", comparison, authority_wins=True) == 5
+    assert repair.repair(Replica.of("billing", "users"), comparison, authority_wins=True) == 5
     assert set(found()[1].values()) == {"erased_here"}
 
 
@@ -126,7 +127,7 @@ def test_an_erased_user_stays_erased_through_repair(api):
     User.objects.using("users").filter(pk=ids[1]).delete()
     comparison, kinds = found()
     assert kinds == {str(ids[0]): "stale", str(ids[1]): "stale"}
-    assert repair.repair("billing", "users", comparison) == 2
+    assert repair.repair(Replica.of("billing", "users"), comparison) == 2
     assert {cached(key).status for key in ids[:2]} == {"erased"}
     assert found()[0].verdict == "in_sync"
 
@@ -138,7 +139,7 @@ def test_a_row_that_calls_itself_erased_is_lifted_by_no_repair(api):
     CachedUser.objects.using("billing").filter(pk=key).update(status="erased")
     comparison, kinds = found()
     assert kinds == {str(key): "erased_here"}
-    assert repair.repair("billing", "users", comparison, authority_wins=True) == 0
+    assert repair.repair(Replica.of("billing", "users"), comparison, authority_wins=True) == 0
     assert found()[1] == kinds
 
 
@@ -238,7 +239,7 @@ def test_more_than_is_kept_is_counted_and_repaired(api, monkeypatch):
     execute("billing", "UPDATE billing_cacheduser SET status = 'suspended'")
     comparison, kinds = found()
     assert (comparison.counts["corrupt"], len(kinds)) == (300, 10)
-    assert repair.repair("billing", "users", comparison) == 300
+    assert repair.repair(Replica.of("billing", "users"), comparison) == 300
     assert found()[0].verdict == "in_sync"
 
 
@@ -246,7 +247,7 @@ def test_an_authority_that_does_not_answer_is_never_in_sync(api, settings):
     both(3)
     Subscription.objects.using("billing").create(authority="users", drift={"missing": 7})
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: "http://127.0.0.1:9"}
-    comparison = compare.watch("billing", "users")
+    comparison = compare.watch(Replica.of("billing", "users"))
     assert comparison.verdict == "unreachable"
     assert comparison.error is not None
     row = Subscription.objects.using("billing").get()
@@ -259,7 +260,7 @@ def test_other_fields_than_the_cache_keeps_are_refused_in_a_sentence(api):
     from messaging.models import Consumer
 
     Consumer.objects.using("users").update(fields=["status"])
-    comparison = compare.compare("billing", "users")
+    comparison = compare.compare(Replica.of("billing", "users"))
     assert comparison.verdict == "unreachable"
     assert "registered for status, and its cache keeps status, status_since" in str(comparison.error)
 
@@ -267,13 +268,13 @@ def test_other_fields_than_the_cache_keeps_are_refused_in_a_sentence(api):
 def test_the_watch_opens_an_incident_and_closes_it(api):
     ids = both(20)
     CachedUser.objects.using("billing").filter(pk=ids[0]).delete()
-    compare.watch("billing", "users")
-    compare.watch("billing", "users")
+    compare.watch(Replica.of("billing", "users"))
+    compare.watch(Replica.of("billing", "users"))
     incident = Incident.objects.using("billing").get()
     assert (incident.kind, incident.count, incident.subjects, incident.closed_at) == ("drift", 1, [str(ids[0])], None)
     assert CachedUser.objects.using("billing").count() == 19
-    repair.repair("billing", "users", found()[0])
-    compare.watch("billing", "users")
+    repair.repair(Replica.of("billing", "users"), found()[0])
+    compare.watch(Replica.of("billing", "users"))
     incident.refresh_from_db(using="billing")
     assert incident.closed_at is not None
 
@@ -282,12 +283,12 @@ def test_any_comparison_that_finds_both_equal_ends_the_incident(api):
     """A person who repairs and looks again isn't told of it for as long as the next periodic look takes."""
     ids = both(20)
     CachedUser.objects.using("billing").filter(pk=ids[0]).delete()
-    compare.watch("billing", "users")
-    assert compare.compare("billing", "users").verdict == "drift"
+    compare.watch(Replica.of("billing", "users"))
+    assert compare.compare(Replica.of("billing", "users")).verdict == "drift"
     incident = Incident.objects.using("billing").get()
     assert incident.closed_at is None
-    repair.repair("billing", "users", found()[0])
-    assert compare.compare("billing", "users").verdict == "in_sync"
+    repair.repair(Replica.of("billing", "users"), found()[0])
+    assert compare.compare(Replica.of("billing", "users")).verdict == "in_sync"
     incident.refresh_from_db(using="billing")
     assert incident.closed_at is not None
 
@@ -347,7 +348,7 @@ def test_what_is_found_is_the_difference_of_any_two_sets(api, authority, cache):
     cache_has(cache)
     comparison, kinds = found()
     assert kinds == expected(authority, cache)
-    repair.repair("billing", "users", comparison, authority_wins=True)
+    repair.repair(Replica.of("billing", "users"), comparison, authority_wins=True)
     assert found()[0].verdict == "in_sync"
 
 
@@ -364,7 +365,7 @@ def test_a_tombstone_that_the_authority_purged_is_no_drift_and_is_forgotten(api)
     comparison, kinds = found()
     assert (comparison.verdict, kinds) == ("in_sync", {})
     assert comparison.forgotten == [str(uuid.UUID(int=7))]
-    compare.watch("billing", "users")
+    compare.watch(Replica.of("billing", "users"))
     assert CachedUser.objects.using("billing").count() == len(ids)
     assert not Incident.objects.using("billing").exists()
 
@@ -377,7 +378,7 @@ def test_what_waits_for_its_retry_does_not_outlive_the_tombstone(api):
     cache_has({user: (4, "erased")})
     for key in (user, other):
         Parked.objects.using("billing").create(event_id=str(key), event_type="users.user.created.v1", subject=str(key), reason="x")
-    compare.watch("billing", "users")
+    compare.watch(Replica.of("billing", "users"))
     assert not CachedUser.objects.using("billing").filter(pk=user).exists()
     settled = Parked.objects.using("billing").get(subject=str(user))
     assert (settled.state, settled.next_attempt_at) == ("discarded", None)

@@ -12,6 +12,7 @@ from messaging.errors import Denied, NoCache, Unreachable
 from messaging.models import Unknown
 from messaging.replica import lookup, pull
 from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 from users.models import User
 from users.seeding import demo_users, save
 from users.services import user_erase, user_register, user_suspend
@@ -67,7 +68,7 @@ def test_a_miss_is_asked_once_and_kept_with_its_source(client, user):
 
 
 def test_a_miss_below_the_checkpoint_costs_one_question(client, user):
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     cached().delete()
     find(user.pk, client=client)
     assert client.round_trips == 1
@@ -120,7 +121,7 @@ def test_an_event_makes_the_negative_answer_void(client):
 def test_a_page_makes_the_negative_answer_void(client, user):
     unknown().create(authority="users", aggregate_id=str(user.pk), asked_at=timezone.now())
     assert find(user.pk, client=client) is None
-    pull.catch_up("billing", "users", client=client)
+    pull.catch_up(Replica.of("billing", "users", client=client))
     assert find(user.pk, client=client).source == "repair"
 
 
@@ -176,24 +177,24 @@ def test_an_event_that_overtakes_the_answer_stays(client, user):
 
 def test_refresh_applies_what_is_newer_and_tells_what_is_unknown(client):
     save(demo_users(5), with_events=False)
-    pull.catch_up("billing", "users", client=client)
+    pull.catch_up(Replica.of("billing", "users", client=client))
     first, second, *_ = users = list(User.objects.using("users").order_by("id"))
     user_suspend(user_id=first.pk, reason="test")
     cached(pk=second.pk).delete()
     nobody = uuid.uuid4()
     asked = [*(row.pk for row in users), nobody]
-    assert lookup.refresh("billing", "users", asked, client=client) == (2, {str(nobody)}, frozenset())
+    assert lookup.refresh(Replica.of("billing", "users", client=client), asked) == (2, {str(nobody)}, frozenset())
     assert set(cached(source="lookup").values_list("pk", "status")) == {(first.pk, "suspended"), (second.pk, "active")}
-    assert lookup.refresh("billing", "users", asked, client=client) == (0, {str(nobody)}, frozenset())
+    assert lookup.refresh(Replica.of("billing", "users", client=client), asked) == (0, {str(nobody)}, frozenset())
 
 
 def test_refresh_asks_a_thousand_at_a_time(client):
     save(demo_users(2100), with_events=False)
     ids = list(User.objects.using("users").values_list("pk", flat=True))
-    assert lookup.refresh("billing", "users", ids, client=client).applied == 2100
+    assert lookup.refresh(Replica.of("billing", "users", client=client), ids).applied == 2100
     assert client.round_trips == 3
     assert cached(source="lookup").count() == 2100
-    assert lookup.refresh("billing", "users", [], client=client) == (0, frozenset(), frozenset())
+    assert lookup.refresh(Replica.of("billing", "users", client=client), []) == (0, frozenset(), frozenset())
     assert client.round_trips == 3
 
 

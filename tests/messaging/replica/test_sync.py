@@ -14,6 +14,7 @@ from messaging.models import Consumer, Incident, Subscription
 from messaging.publisher import grants
 from messaging.replica import pull, sync
 from messaging.replica.client import AuthorityClient
+from messaging.replica.replica import Replica
 from messaging.replica.sync import Tending
 from tests.commands.calling import call
 from users.models import User
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 @pytest.fixture
 def live(api):
     save(demo_users(5), with_events=False)
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     Subscription.objects.using("billing").update(state="live", heartbeat_at=timezone.now())
     return Tending("billing")
 
@@ -137,7 +138,7 @@ def test_that_it_is_live_is_told_once_and_a_grant_opened_since_stays_open(live):
     grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
     Consumer.objects.using("users").update(grant="")  # an authority of an earlier release takes each report for any grant's
     user_suspend(user_id=User.objects.using("users").earliest("id").pk, reason="fraud")
-    pull.catch_up("billing", "users")
+    pull.catch_up(Replica.of("billing", "users"))
     watch = live._watches["users"]
     for state in ("live", "unreachable"):  # as it goes on, and as it comes back
         Subscription.objects.using("billing").update(state=state)

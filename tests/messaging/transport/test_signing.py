@@ -17,6 +17,7 @@ from messaging.consumer import parked as parked_events
 from messaging.consumer.outcome import Outcome
 from messaging.errors import MessageRejected
 from messaging.models import Parked
+from messaging.settings import Alias
 from messaging.transport import keys, signing
 from messaging.transport.queues import DELIVER, HEARTBEAT, queue
 from messaging.transport.sender import Sender
@@ -199,7 +200,7 @@ def refused(headers, events, consumer="billing"):
     """A message that was turned away at the door, as the worker keeps it."""
     body = json.dumps([[], {"consumer": consumer, "events": events}, {}])
     found = signing.signed("users", DELIVER, body.encode())
-    parked_events.park_refused("billing", {"task": DELIVER, **found, **headers}, body.encode(), "bad signature: test")
+    parked_events.park_refused(Alias("billing"), {"task": DELIVER, **found, **headers}, body.encode(), "bad signature: test")
     return Parked.objects.using("billing").latest("id")
 
 
@@ -261,6 +262,6 @@ def test_a_refused_message_for_somebody_else_stays_parked():
 def test_of_refused_heartbeats_one_is_kept():
     for number in range(3):
         parked_events.park_refused(
-            "billing", {"task": HEARTBEAT}, json.dumps([[], {"head": number}, {}]).encode(), "unsigned: test"
+            Alias("billing"), {"task": HEARTBEAT}, json.dumps([[], {"head": number}, {}]).encode(), "unsigned: test"
         )
     assert Parked.objects.using("billing").count() == 1

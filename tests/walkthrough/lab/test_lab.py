@@ -15,6 +15,7 @@ from messaging.consumer import checkpoints, incoming, parked
 from messaging.consumer.inbox import receive
 from messaging.ledger import sequencer
 from messaging.models import Parked, Subscription
+from messaging.settings import Alias
 from tests.walkthrough.views.test_page import deliver, register_consumers
 from users.models import User
 from users.services import user_erase, user_register, user_suspend
@@ -182,7 +183,7 @@ def test_what_is_parked_is_tried_again_and_what_was_no_event_waits_for_a_person(
     user_suspend(user_id=user.pk, reason="the handler fails")
     body = Published.objects.using("users").order_by("-added").first().body  # type: ignore[union-attr]
     event, _ = incoming.read("billing", body)
-    parked.park_failed("billing", event, body, OSError("no space left"))
+    parked.park_failed(Alias("billing"), event, body, OSError("no space left"))
     receive("billing", ["no event"])
     html = client.post("/lab/mend/retry/", headers=HTMX).content.decode()
     assert "1 of 2 parked messages applied; the rest waits for a person" in html

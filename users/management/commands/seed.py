@@ -48,7 +48,7 @@ class Command(BaseCommand):
         if options["suspended"] is not None or options["random_seed"] is not None:
             raise WrongUsage("--suspended and --random-seed go with --users.")
         try:
-            with database_errors_as_refusals("users"), exports.read_export(options["csv"]) as export:
+            with database_errors_as_refusals(seeding.DATABASE), exports.read_export(options["csv"]) as export:
                 self._import_rows(export, options)
         except exports.UnreadableExport as error:
             raise WrongUsage(str(error)) from None
@@ -72,7 +72,7 @@ class Command(BaseCommand):
                 yield user
 
         try:
-            with database_errors_as_refusals("users"), progress_bar(self.stderr, "users", total) as progress:
+            with database_errors_as_refusals(seeding.DATABASE), progress_bar(self.stderr, "users", total) as progress:
                 done = seeding.save(counted(), with_events=options["with_events"], progress=progress)
         except IntegrityError as error:
             raise Found("Somebody else wrote one of these users just now. What was saved before it stays; run it again.") from error

@@ -9,6 +9,7 @@ from messaging.models import Subscription
 from messaging.replica import compare, lookup
 from messaging.replica.client import AuthorityClient
 from messaging.replica.compare import Comparison
+from messaging.replica.replica import Replica
 from users.models import User
 from users.services import user_suspend
 from walkthrough.control import broker, crash_points, reset
@@ -156,7 +157,7 @@ def _timed(stage: Stage, *arguments: str) -> tuple[Ran, float]:
 def _compared(stage: Stage, way: str, took: float) -> Comparison:
     """Compare by fingerprints, once what is under way has arrived; note the way's line for the table at the end."""
     stage.wait(lambda: facts.unsent() == 0 and broker.hands_are_empty("billing", "users"))
-    found = compare.compare("billing", "users")
+    found = compare.compare(Replica.of("billing", "users"))
     told = "equal" if found.verdict == "in_sync" else _differing(found)
     if facts.progress().partial:
         told += ", of what is there"

@@ -16,6 +16,7 @@ from messaging.consumer import parked
 from messaging.events import contract
 from messaging.events.ids import uuid7
 from messaging.models import Consumer
+from messaging.settings import Alias
 from users.services import user_suspend
 from walkthrough.control import broker, project_copy, reset
 from walkthrough.observe import facts
@@ -199,7 +200,7 @@ def ship(stage: Stage) -> None:
     stage.check("The reason names the field that it misses", "status_since" in reason, reason)
     stage.eventually("What was lost is time, not facts: the feed brought both", facts.agree, facts.in_words)
     for row in facts.parked():
-        parked.discard("billing", row.pk, by="chapter 10", note="the field that was renamed in place")
+        parked.discard(Alias("billing"), row.pk, by="chapter 10", note="the field that was renamed in place")
     stage.check("The reasons are read, and both are set aside, for the feed told the same", number() == 0, f"{number()} parked")
 
 

@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help=f"how long, {LONGEST:g} at most (5)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        context, seconds = checked_context(options["context"]), options["seconds"]
+        context, seconds = checked_context(options["context"]).name, options["seconds"]
         if context not in WITH_USERS:
             raise WrongUsage(f"{context} has no users. These do: {', '.join(WITH_USERS)}.")
         if not 0 < seconds <= LONGEST:
