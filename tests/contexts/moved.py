@@ -17,7 +17,7 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser, Invoice
 from messaging import settings as messaging_settings
-from messaging.consumer import celery_worker, checkpoints, inbox, parked, retries
+from messaging.consumer import celery_worker, checkpoints, inbox, incoming, parked, retries
 from messaging.events.ids import uuid7
 from messaging.models import Incident, Parked, Repair, Subscription
 from messaging.operations.checks import bootstrap_grants_are_closed, ledger_triggers_are_there, registered_types_have_handlers
@@ -34,7 +34,7 @@ from users.seeding import demo_users, save
 from users.services import user_erase, user_register, user_suspend
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
-USERS, BILLING = "users_db", "billing_db"
+USERS, BILLING = "default", "billing_db"
 
 
 def did(*words: str, code: int = 0) -> Ended:
@@ -82,7 +82,7 @@ def live(registered: list[User]) -> list[User]:
 
 
 def test_no_database_is_called_as_a_context() -> None:
-    assert set(connections) == {"default", "users_db", "billing_db", "monolith_db"}
+    assert set(connections) == {"default", "billing_db", "monolith_db"}
     assert set(messaging_settings.contexts()) == {"users", "billing", "monolith"}
 
 
@@ -128,7 +128,7 @@ def test_events_reach_the_copy_and_failed_ones_are_kept(live: list[User]) -> Non
     assert did("parked", "list", "billing", "--json").json["parked"][0]["id"] == unreadable.pk
     did("parked", "show", "billing", str(unreadable.pk))
     did("parked", "discard", "billing", str(unreadable.pk), "--note", "of no use")
-    event, _ = inbox.arrival("billing", {**events[0], "id": str(uuid7())})[2:4]
+    event, _ = incoming.arrival("billing", {**events[0], "id": str(uuid7())})[2:4]
     assert event is not None
     parked.park_failed(messaging_settings.context("billing").alias, event, events[0], ValueError("it failed"))
     Parked.objects.using(BILLING).filter(state="retrying").update(next_attempt_at=timezone.now())

@@ -111,8 +111,8 @@ PLANTS = {
         "messaging.consumer.inbox:_take",
         (
             (
-                'steps.reach("inbox.deduplicated")',
-                "pass\n    with transaction.atomic(using=consumer):\n        steps.reach('inbox.deduplicated')",
+                'failpoints.reach("inbox.deduplicated")',
+                "pass\n    with transaction.atomic(using=consumer.alias):\n        failpoints.reach('inbox.deduplicated')",
             ),
         ),
         frozenset({COPY, HOLES, LEDGER, COUNTED}),
@@ -139,10 +139,11 @@ PLANTS = {
         "a page's checkpoint commits before its rows",
         "messaging.replica.pull:apply_page",
         (
-            ("applied = cache.apply(taken, source).applied if taken else frozenset()", "applied = frozenset()"),
+            ("applied = replica.cache.apply(taken, source).applied if taken else frozenset()", "applied = frozenset()"),
             (
-                'steps.reach("pull.committed")',
-                'steps.reach("pull.committed")\n    with transaction.atomic(using=consumer):\n        cache.apply(taken, source)',
+                'failpoints.reach("pull.committed")',
+                'failpoints.reach("pull.committed")\n    with transaction.atomic(using=replica.alias):\n'
+                "        replica.cache.apply(taken, source)",
             ),
         ),
         frozenset({HOLES}),
@@ -203,7 +204,7 @@ PLANTS = {
         (
             (
                 '    if registration["queue"]:',
-                '    client.changes(pulling.BEYOND, limit=1)\n    if registration["queue"]:',
+                '    client.changes(pulls.BEYOND, limit=1)\n    if registration["queue"]:',
             ),
         ),
         frozenset({BOUND}),
