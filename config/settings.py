@@ -131,6 +131,7 @@ SPECTACULAR_SETTINGS = {
 
 # What `messaging` asks of a project. Lifted into another one, this is what to write there.
 MESSAGING = {
+    # Each context of this process, and the alias in `DATABASES` that it lives in.
     "CONTEXTS": {context.name: {"database": context.alias} for context in CHOSEN},
     # The handlers of each context: a literal table, event type to handler.
     "HANDLERS": {name: f"{name}.handlers.HANDLERS" for name in CONTEXT_NAMES},

@@ -38,7 +38,7 @@ class OtherType(MessagingError):
 
 
 class Unroutable(BrokerError):
-    """The broker took the message and had no queue to put it in. Raised by `sending.Sender`, as an error of the broker."""
+    """The broker took the message and had no queue to put it in. Raised by `transport.sender.Sender`, as an error of the broker."""
 
 
 # The authority's register.
@@ -134,7 +134,7 @@ class BelowFloor(MessagingError):
 
 
 class NoCache(MessagingError):
-    """The consumer keeps no copy of that authority's facts. Raised by `replica.pull.cache_of`."""
+    """The consumer keeps no copy of that authority's facts. Raised by `replica.Replica.of`."""
 
 
 class AlreadyRunning(MessagingError):
@@ -161,7 +161,7 @@ class MovedAway(NotTheOwner):
 
 
 class NotFollowing(MessagingError):
-    """This context owns the rows, so nobody else's change is copied over them. Raised by `ownership.following`."""
+    """This context owns the rows, so nobody else's change is copied over them. Raised by `ownership.writing_as_follower`."""
 
 
 class NotYet(MessagingError):

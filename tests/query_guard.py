@@ -7,15 +7,16 @@ are passed over, so a helper in between excuses nobody. Sentry guards its silos 
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
+
+from messaging.settings import contexts
 
 
 class BoundaryCrossed(AssertionError):
@@ -25,24 +26,24 @@ class BoundaryCrossed(AssertionError):
 @contextmanager
 def guarding() -> Iterator[None]:
     """Raise `BoundaryCrossed` at each statement, in any thread, that a context's code runs on another context's database."""
-    contexts = frozenset(settings.CONTEXT_NAMES)
+    aliases = {name: context.alias for name, context in contexts().items()}
     guarded: list[BaseDatabaseWrapper] = []
 
     def guard(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        frame, owner = _nearest(sys._getframe(1), contexts)
+        frame, owner = _nearest(sys._getframe(1), aliases)
         alias = context["connection"].alias
-        if frame is not None and owner != alias:
+        if frame is not None and aliases[owner] != alias:
             raise BoundaryCrossed(_sentence(frame, owner, alias, sql))
         return execute(sql, params, many, context)
 
     def install(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-        if connection.alias in contexts and guard not in connection.execute_wrappers:
+        if connection.alias in aliases.values() and guard not in connection.execute_wrappers:
             # Outermost, and before those that others add and take off again (`execute_wrapper` takes off the last).
             connection.execute_wrappers.insert(0, guard)
             guarded.append(connection)
 
-    for name in contexts:
-        install(connections[name])
+    for alias in aliases.values():
+        install(connections[alias])
     # Connections belong to threads: those of other threads are guarded when they open.
     connection_created.connect(install, weak=False)
     try:
@@ -54,7 +55,7 @@ def guarding() -> Iterator[None]:
                 connection.execute_wrappers.remove(guard)
 
 
-def _nearest(frame: FrameType | None, contexts: frozenset[str]) -> tuple[FrameType | None, str]:
+def _nearest(frame: FrameType | None, contexts: Container[str]) -> tuple[FrameType | None, str]:
     while frame is not None:
         package = (frame.f_globals.get("__name__") or "").partition(".")[0]
         if package in contexts:

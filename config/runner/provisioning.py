@@ -26,6 +26,7 @@ from config import broker
 from config.env import VAR
 from config.runner.preflight import REFUSED, WRONG_USAGE, CanNotRun
 from config.runner.readiness import say, shown
+from messaging import settings as messaging_settings
 from messaging.database import errors
 from messaging.events.text import kind, plural
 from messaging.publisher import consumers
@@ -139,18 +140,15 @@ def register() -> Iterator[str]:
     if {"users", "billing"} <= set(settings.CONTEXT_NAMES):
         # Users that were there before the first start need it too; a register that somebody filled by hand stays as it is.
         for consumer, authority in DIRECTIONS:
-            if not apps.get_model("messaging", "Consumer")._default_manager.using(authority).exists():
+            alias = messaging_settings.context(authority).alias
+            if not apps.get_model("messaging", "Consumer")._default_manager.using(alias).exists():
                 call_command("consumers", "register", consumer, "--to", authority, stdout=io.StringIO())
         yield from tokens()
 
 
 def without_users() -> list[str]:
     """The contexts of this process that have demo users and no user yet."""
-    return [
-        name
-        for name in SEEDS
-        if name in settings.CONTEXT_NAMES and not apps.get_model(name, "User")._default_manager.using(name).exists()
-    ]
+    return [name for name in SEEDS if name in settings.CONTEXT_NAMES and not apps.get_model(name, "User")._default_manager.exists()]
 
 
 def seed() -> Iterator[str]:
@@ -195,7 +193,9 @@ class Seeding:
         """Whether a heartbeat came through relay, broker and worker since the start, in each direction."""
         subscriptions = apps.get_model("messaging", "Subscription")._default_manager
         return all(
-            subscriptions.using(consumer).filter(pk=authority, heartbeat_at__gte=self._since).exists()
+            subscriptions.using(messaging_settings.context(consumer).alias)
+            .filter(pk=authority, heartbeat_at__gte=self._since)
+            .exists()
             for consumer, authority in DIRECTIONS
             if {consumer, authority} <= set(settings.CONTEXT_NAMES)
         )

@@ -18,8 +18,8 @@ from django.utils.timesince import timesince
 from messaging.admin.base import ReadOnlyAdmin, pretty
 from messaging.events.text import plural
 from messaging.models import Consumer, Incident, Repair, Subscription
-from messaging.operations.status import KINDS
 from messaging.publisher import grants
+from messaging.replica.drift import KINDS
 
 
 def since(moment: datetime | None, never: str) -> str:

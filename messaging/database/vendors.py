@@ -1,4 +1,4 @@
-"""Which of the two databases is behind an alias. All SQL that differs between them is chosen here."""
+"""Which of the two databases is behind an alias. What has the same shape on both is chosen here."""
 
 from collections.abc import Mapping
 from typing import TypeVar

@@ -89,7 +89,7 @@ class Announced(NamedTuple):
 
 
 def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, Announced]:
-    """Note that events are recorded for the current versions; returns what those are. For `outbox.record` and nobody else.
+    """Note that events are recorded for the current versions; returns what those are. For `outbox.record_many` and nobody else.
 
     Raises `NothingToAnnounce` where a subject has no ledger entry: its row was not written before its event, or its model is not
     tracked.

@@ -12,7 +12,8 @@ from prometheus_client.registry import Collector
 
 from messaging import settings
 from messaging.models import Subscription
-from messaging.operations.status import DOUBTFUL, KINDS, ConsumerState, consumer_states, outbox_states, reading
+from messaging.operations.status import DOUBTFUL, ConsumerState, consumer_states, outbox_states, reading
+from messaging.replica.drift import KINDS
 
 
 class Contexts(Collector):

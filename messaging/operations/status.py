@@ -21,10 +21,8 @@ from messaging.ledger import sequencer
 from messaging.models import Consumer, Incident, Ledger, Parked, Subscription
 from messaging.ownership import ownership
 from messaging.replica import staleness
+from messaging.replica.drift import KINDS
 from messaging.settings import Alias, Context
-
-#: The kinds of drift, in the order in which they are told; PostgreSQL keeps JSON's keys in one of its own.
-KINDS = ("missing", "stale", "corrupt", "ghost", "ahead", "erased_here")
 
 #: States of a copy that has asked its authority.
 CONTACTED = (Subscription.State.LIVE, Subscription.State.UNREACHABLE)

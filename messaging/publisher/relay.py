@@ -1,7 +1,8 @@
 """The relay: from the outbox to every registered consumer's queue, at least once, nothing forgotten.
 
-A round stamps what is pending, claims a batch, sends one message copy per consumer, and marks the batch after the broker confirmed.
-A crash between sending and marking sends one batch twice; the inbox knows that. Several relays may run beside each other.
+A round stamps what is pending, claims a batch (`claim` in `messaging/database/engines/`), sends one message copy per consumer, and
+marks the batch after the broker confirmed. A crash between sending and marking sends one batch twice; the inbox knows that. Several
+relays may run beside each other.
 """
 
 import logging

@@ -210,9 +210,7 @@ def _not_yet(replica: Replica, rows: list[dict[str, Any]]) -> list[dict[str, Any
 
 def _finished(replica: Replica, began: float, counting: _Counting, resumed: bool, verdict: str) -> Bootstrapped:
     if verdict != "drift":
-        # Asked before it is live: the report then ends no grant that is opened from now on.
-        grant = replica.client.registration().get("grant", "")
-        replica.update(state=State.LIVE, bootstrap_head=None, grant=grant)
+        replica.go_live(bootstrap_head=None)
         failpoints.reach("bootstrap.live")
         pulls.report(replica)  # which closes the grant
     state = replica.subscription().state

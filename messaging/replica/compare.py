@@ -19,8 +19,9 @@ from messaging.models import LostErasure
 from messaging.ownership.follower import clear_for_repair
 from messaging.replica import drift
 from messaging.replica import pull as pulls
+from messaging.replica.drift import KINDS
 from messaging.replica.replica import Replica
-from messaging.replica.search import KINDS, Difference, Search
+from messaging.replica.search import Difference, Search
 
 #: Rows of a comparison that are kept; beyond it they are counted.
 MOST_KEPT_ROWS = 10_000

@@ -1,13 +1,16 @@
-"""One aggregate on both sides of a comparison: its rows as values, and how they differ."""
+"""Drift: one aggregate's rows on both sides of a comparison, and the rule of their difference's kind (`kind_of`, `erased_here`)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from messaging.consumer.cache import Cache
 from messaging.errors import Denied, Unreachable
 from messaging.fingerprints import fingerprints
 from messaging.ledger import ledger
 from messaging.settings import Alias
+
+#: How a row of a copy may differ from its authority's, in the order in which people read them.
+KINDS: Final = ("missing", "stale", "corrupt", "ghost", "ahead", "erased_here")
 
 
 class State(NamedTuple):

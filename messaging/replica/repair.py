@@ -17,8 +17,9 @@ from messaging.events.text import plural
 from messaging.models import Repair
 from messaging.ownership.follower import clear_for_repair
 from messaging.replica import changes, compare, drift, pull
+from messaging.replica.drift import KINDS
 from messaging.replica.replica import Replica
-from messaging.replica.search import KINDS, Search
+from messaging.replica.search import Search
 
 #: Rows that are mended in one transaction.
 BATCH_ROWS = 500

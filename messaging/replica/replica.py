@@ -57,6 +57,20 @@ class Replica:
     def update(self, **values: Any) -> None:
         Subscription.objects.using(self.alias).filter(pk=self.authority).update(**values)
 
+    def go_live(self, *, only_from: str = "", **values: Any) -> None:
+        """Make this copy live. The caller has seen that it has all that its authority has, or tells so by a comparison.
+
+        `only_from`: nothing changes where its state is another one by now. `values`: of the record, changed with it.
+        """
+        if only_from != Subscription.State.UNREACHABLE:
+            # Asked before it is live: the report that it is ends no grant that is opened from now on.
+            with self.connected() as client:
+                values["grant"] = client.registration().get("grant", "")
+        rows = Subscription.objects.using(self.alias).filter(pk=self.authority)
+        if only_from:
+            rows = rows.filter(state=only_from)
+        rows.update(state=Subscription.State.LIVE, **values)
+
     # --- The authority's API ---
 
     @property

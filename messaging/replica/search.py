@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from messaging.consumer import checkpoints
 from messaging.fingerprints import fingerprints
@@ -20,7 +20,6 @@ from messaging.replica import drift
 from messaging.replica.drift import State
 from messaging.replica.replica import Replica
 
-KINDS: Final = ("missing", "stale", "corrupt", "ghost", "ahead", "erased_here")
 #: Parts that a range is cut into. The second cut of many rows is finer: where little differs here and there, it is the last that
 #: scans nearly everything (100 differences of 1,000,000 rows, spread out: 9 s, and 13 s by sixteen).
 PARTS, FINER_PARTS = 16, 64

@@ -266,11 +266,7 @@ class Tending:
         row = pulls.report(watch.replica, tell_live=not watch.told_live)
         watch.reported = time.monotonic()
         if row.state in (State.NEW, State.UNREACHABLE) and row.checkpoint >= row.head:
-            went: dict[str, str] = {"state": State.LIVE}
-            if row.state == State.NEW:
-                with watch.replica.connected() as client:
-                    went["grant"] = client.registration().get("grant", "")  # first, as `bootstrap` does
-            Subscription.objects.using(self.using).filter(pk=watch.authority, state=row.state).update(**went)
+            watch.replica.go_live(only_from=row.state)
             log.info("%s: its copy of %s is live", self.consumer, watch.authority)
             row = pulls.report(watch.replica, tell_live=not watch.told_live)
         watch.told_live = watch.told_live or row.state == State.LIVE

@@ -80,7 +80,7 @@ def _fetching(queue: str) -> str:
 def _payload(item: bytes, size: int, queue: str) -> dict[str, Any]:
     """What kombu makes a message of: all of it from us, but for a body, headers and two names that are as a relay writes them.
 
-    Anything else becomes a message that is `refused` with a reason, for `worker.ParkingConsumer` to park. kombu would raise, which
+    Anything else becomes a message that is `refused` with a reason, for `ParkingConsumer` to park. kombu would raise, which
     ends the worker, and the item would meet the next one; or take the sender's word for where a message is from, and how it is
     opened.
     """

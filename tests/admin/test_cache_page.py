@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from billing.models import CachedUser
 from messaging.models import Repair, Subscription
-from messaging.replica import search
+from messaging.replica import drift, search
 from tests.admin.pages import listed
 from tests.messaging.rows import authority_has, cache_has, cached
 from users.models import User
@@ -55,7 +55,7 @@ def test_comparing_all_counts_what_is_missing_too_and_changes_nothing(client: Cl
     said = press(client, "compare").replace("\xa0", " ")
     assert "Compared with users: 1 missing, 1 stale, 1 corrupt, 1 ghost, 1 ahead, 1 erased_here." in said
     assert compared(client) == drifted
-    assert Subscription.objects.using("billing").get().drift == dict.fromkeys(search.KINDS, 1)
+    assert Subscription.objects.using("billing").get().drift == dict.fromkeys(drift.KINDS, 1)
 
 
 def test_repairing_leaves_what_is_ahead_and_says_who_did_it(client: Client, drifted: dict[str, str]) -> None:

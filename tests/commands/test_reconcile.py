@@ -4,7 +4,7 @@ import pytest
 
 from billing.models import CachedUser
 from messaging.models import Consumer, Repair
-from messaging.replica import search
+from messaging.replica import drift, search
 from tests.commands.calling import call
 from tests.messaging.conftest import api  # noqa: F401  (a fixture)
 from tests.messaging.rows import authority_has, cache_has
@@ -39,7 +39,7 @@ def test_equal_copies_end_well(ids):
     ended = call(*WORDS, "--json")
     assert ended.code == 0
     assert ended.json["verdict"] == "in_sync"
-    assert ended.json["counts"] == dict.fromkeys(search.KINDS, 0)
+    assert ended.json["counts"] == dict.fromkeys(drift.KINDS, 0)
     assert (ended.json["repaired"], ended.json["rows"], ended.json["round_trips"]) == (0, [], 1)
     assert 0 < ended.json["bytes"] <= 1024
     assert "Equal. 1 round trip," in call(*WORDS).out

@@ -204,7 +204,7 @@ PLANTS = {
         (
             (
                 '    if registration["queue"]:',
-                '    replica.client.changes(pull.BEYOND, limit=1)\n    if registration["queue"]:',
+                '    client.changes(pulls.BEYOND, limit=1)\n    if registration["queue"]:',
             ),
         ),
         frozenset({BOUND}),

@@ -40,10 +40,11 @@ def _compare() -> str:
 
 
 def _repair() -> str:
-    found = compare.compare(Replica.of("billing", "users"))
-    if found.verdict != "drift":
-        return _in_words(found)
-    mended = repair.repair(Replica.of("billing", "users"), found, authority_wins=True)
+    with (replica := Replica.of("billing", "users")).connected():
+        found = compare.compare(replica)
+        if found.verdict != "drift":
+            return _in_words(found)
+        mended = repair.repair(replica, found, authority_wins=True)
     return f"{_in_words(found)} {plural(mended, 'row')} repaired; rows that were ahead too."
 
 

@@ -7,7 +7,7 @@ from rich.table import Column, Table
 
 from messaging.errors import Denied, Unreachable
 from messaging.events.text import plural
-from messaging.management.asking import authority_errors_as_refusals, checked_replica, consumer_and_authority
+from messaging.management.authority import authority_errors_as_refusals, checked_replica, consumer_and_authority
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Found, WrongUsage, database_errors_as_refusals
 from messaging.management.output import progress_bar, show, shown

@@ -11,7 +11,7 @@ from django.db import OperationalError
 from messaging.database import errors
 from messaging.errors import Differs, InTheWay, NotReady, NotYet, PauseTooShort
 from messaging.events.text import plural
-from messaging.management.asking import authority_errors_as_refusals, checked_page_size
+from messaging.management.authority import authority_errors_as_refusals, checked_page_size
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import (
     Found,

@@ -1,4 +1,4 @@
-"""Behind a real pgbouncer that pools transactions, where this machine has one. Elsewhere `test_locking` has a stand-in."""
+"""Behind a real pgbouncer that pools transactions, where this machine has one. Elsewhere `test_locks` has a stand-in."""
 
 import os
 import pwd
@@ -23,7 +23,7 @@ from users.seeding import demo_users, save
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases="__all__"),
-    pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer here; a stand-in is tested in test_locking.py"),
+    pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer here; a stand-in is tested in test_locks.py"),
 ]
 
 SETTINGS = """

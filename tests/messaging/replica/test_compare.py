@@ -68,7 +68,7 @@ def test_equal_copies_are_in_sync_after_one_round_trip(api):
     assert (comparison.verdict, comparison.round_trips) == ("in_sync", 1)
     assert comparison.bytes <= 1024
     row = Subscription.objects.using("billing").get()
-    assert row.drift == dict.fromkeys(search.KINDS, 0)
+    assert row.drift == dict.fromkeys(drift.KINDS, 0)
     assert row.compared_at is not None
 
 
@@ -82,7 +82,7 @@ def test_all_six_kinds_are_named_with_both_values(api):
     comparison, kinds = found()
     assert comparison.verdict == "drift"
     assert kinds == planted
-    assert comparison.counts == dict.fromkeys(search.KINDS, 1)
+    assert comparison.counts == dict.fromkeys(drift.KINDS, 1)
     rows = {row["kind"]: row for row in comparison.rows}
     values = {"version": 1, "status": "active", "status_since": "2026-03-04T05:06:07.000089Z"}
     assert rows["ghost"]["authority"] is None
@@ -102,15 +102,15 @@ def test_repair_mends_four_kinds_and_leaves_what_is_ahead_or_erased_here(api):
     assert CachedUser.objects.using("billing").filter(source="repair").count() == 3
     entry = Repair.objects.using("billing").get()
     assert entry.kind == "reconcile"
-    assert {kind: entry.counts[kind] for kind in search.KINDS} == {
-        **dict.fromkeys(search.KINDS, 1),
+    assert {kind: entry.counts[kind] for kind in drift.KINDS} == {
+        **dict.fromkeys(drift.KINDS, 1),
         **{"ahead": 0, "erased_here": 0},
     }
     assert [row["id"] for row in entry.counts["removed"]] == [str(uuid.UUID(int=5))]
     assert [letter.to for letter in mail.outbox] == [["owner@example.org"]]
     row = Subscription.objects.using("billing").get()
     assert row.repaired_at is not None
-    assert row.drift == {**dict.fromkeys(search.KINDS, 0), "ahead": 1, "erased_here": 1}
+    assert row.drift == {**dict.fromkeys(drift.KINDS, 0), "ahead": 1, "erased_here": 1}
 
 
 def test_the_authority_wins_over_what_is_ahead_only_when_told(api):

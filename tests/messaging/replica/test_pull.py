@@ -8,7 +8,7 @@ from billing.models import CachedUser
 from messaging.consumer import checkpoints
 from messaging.errors import Denied, Unreachable
 from messaging.ledger import marks, sequencer
-from messaging.management.asking import authority_errors_as_refusals
+from messaging.management.authority import authority_errors_as_refusals
 from messaging.management.base import Refused
 from messaging.models import Incident, Ledger, Subscription
 from messaging.replica import pull

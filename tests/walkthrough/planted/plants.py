@@ -63,14 +63,14 @@ def upsert_whatever_the_version(upsert: ModuleType) -> None:
     upsert._write = write  # type: ignore[attr-defined]
 
 
-def page_without_a_checkpoint(pulling: ModuleType) -> None:
+def page_without_a_checkpoint(pull: ModuleType) -> None:
     """`apply_page`: the page is applied, and the checkpoint stays where it was."""
-    real = pulling.checkpoints
+    real = pull.checkpoints
 
     def advance_ranges(checkpoint: int, ahead: Any, positions: Any) -> Any:
         return (checkpoint, []) if on("page_without_a_checkpoint") else real.advance_ranges(checkpoint, ahead, positions)
 
-    pulling.checkpoints = SimpleNamespace(**{**vars(real), "advance_ranges": advance_ranges})  # type: ignore[attr-defined]
+    pull.checkpoints = SimpleNamespace(**{**vars(real), "advance_ranges": advance_ranges})  # type: ignore[attr-defined]
 
 
 def heartbeat_without_a_head(tasks: ModuleType) -> None:
@@ -83,16 +83,16 @@ def heartbeat_without_a_head(tasks: ModuleType) -> None:
     tasks.checkpoints = SimpleNamespace(**{**vars(real), "record_heartbeat": record_heartbeat})  # type: ignore[attr-defined]
 
 
-def nothing_is_pulled(tending: ModuleType) -> None:
+def nothing_is_pulled(sync: ModuleType) -> None:
     """`Tending._tend`: without its `_fill`, what no event brought is waited for."""
-    real = tending.Tending._fill
+    real = sync.Tending._fill
 
     @wraps(real)
     def fill(*arguments: Any) -> None:
         if not on("nothing_is_pulled"):
             real(*arguments)
 
-    tending.Tending._fill = fill
+    sync.Tending._fill = fill
 
 
 #: Module to what is planted in it.

@@ -1,0 +1,55 @@
+"""In `messaging` nothing takes a context's name for the alias of its database.
+
+What goes to Django as a database is called `using` or `alias`. From `consumer` on upwards such a parameter is an `Alias`, and mypy
+lets no name pass for one; below, and at the doors, a host's own text comes in. `tests/contexts/test_aliases.py` sees it at work.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+MESSAGING = Path(__file__).parents[2] / "messaging"
+#: What an alias may be called.
+CALLED = {"alias", "using"}
+
+
+def handed_over(tree: ast.AST) -> Iterator[ast.expr]:
+    """What a module hands to Django, or to its own functions, as a database."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield from (word.value for word in node.keywords if word.arg == "using")
+            if isinstance(node.func, ast.Attribute) and node.func.attr == "using":
+                yield from node.args
+        elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "connections":
+            yield node.slice
+
+
+def names_for_aliases(source: str) -> list[str]:
+    """What is handed over and isn't called as an alias."""
+    return [
+        ast.unparse(given)
+        for given in handed_over(ast.parse(source))
+        if not (isinstance(given, ast.Name) and given.id in CALLED)
+        and not (isinstance(given, ast.Attribute) and given.attr in CALLED)
+    ]
+
+
+def test_messaging_hands_over_aliases() -> None:
+    found = {str(path.relative_to(MESSAGING)): names_for_aliases(path.read_text()) for path in MESSAGING.rglob("*.py")}
+    assert {name: given for name, given in found.items() if given and "migrations" not in name} == {}
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "Subscription.objects.using(consumer).get(pk=authority)",
+        "with transaction.atomic(using=consumer): pass",
+        "row.save(using=context.name)",
+        "connections[self.consumer].close()",
+        "connections['users'].close()",
+    ],
+)
+def test_a_name_is_found(planted: str) -> None:
+    assert len(names_for_aliases(planted)) == 1

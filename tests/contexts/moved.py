@@ -1,0 +1,219 @@
+"""Every context at work on a database that isn't called as it is. `test_aliases.py` runs this with `moved_settings`."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.contrib import admin
+from django.contrib.auth.models import User as Login
+from django.core.management import call_command
+from django.db import connections
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from django_outbox_pattern.models import Published
+
+from billing.models import CachedUser, Invoice
+from messaging import settings as messaging_settings
+from messaging.consumer import celery_worker, checkpoints, inbox, incoming, parked, retries
+from messaging.events.ids import uuid7
+from messaging.models import Incident, Parked, Repair, Subscription
+from messaging.operations.checks import bootstrap_grants_are_closed, ledger_triggers_are_there, registered_types_have_handlers
+from messaging.publisher.relay import Relay
+from messaging.replica import BatchLookup, compare, find, staleness
+from messaging.replica.replica import Replica
+from messaging.replica.sync import Tending
+from messaging.split import move
+from messaging.tasks import retry_due
+from monolith.models import User as MonolithUser
+from tests.commands.calling import Ended, call
+from users.models import User
+from users.seeding import demo_users, save
+from users.services import user_erase, user_register, user_suspend
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+USERS, BILLING = "default", "billing_db"
+
+
+def did(*words: str, code: int = 0) -> Ended:
+    """A command that ends so."""
+    ended = call(*words)
+    assert ended.code == code, f"{words} ended with {ended.code}: {ended.out} {ended.err}"
+    return ended
+
+
+def equal() -> bool:
+    return set(User.objects.using(USERS).values_list("pk", "status")) == set(
+        CachedUser.objects.using(BILLING).values_list("user_id", "status")
+    )
+
+
+@pytest.fixture
+def web(live_server: Any, settings: Any, tmp_path: Path) -> str:
+    """A server for the contexts' feeds, and their tokens in a folder."""
+
+    def kept(consumer: str, authority: str) -> str:
+        file = tmp_path / f"{consumer}-at-{authority}"
+        return file.read_text().strip() if file.exists() else ""
+
+    settings.MESSAGING = {
+        **settings.MESSAGING,
+        "TOKEN_FOLDER": tmp_path,
+        "API_TOKEN": kept,
+        "API_URL": lambda authority: live_server.url,
+    }
+    return str(live_server.url)
+
+
+@pytest.fixture
+def registered(web: str) -> list[User]:
+    """Twenty users in the authority, and billing in its register."""
+    save(demo_users(20, suspended=0.2), with_events=False)
+    did("consumers", "register", "billing", "--to", "users")
+    return list(User.objects.using(USERS).order_by("id"))
+
+
+@pytest.fixture
+def live(registered: list[User]) -> list[User]:
+    assert did("bootstrap", "billing", "--from", "users", "--page-size", "7", "--json").json["verdict"] == "in_sync"
+    return registered
+
+
+def test_no_database_is_called_as_a_context() -> None:
+    assert set(connections) == {"default", "billing_db", "monolith_db"}
+    assert set(messaging_settings.contexts()) == {"users", "billing", "monolith"}
+
+
+def test_a_copy_is_filled_followed_compared_and_repaired(live: list[User]) -> None:
+    assert equal()
+    User.objects.using(USERS).filter(pk=live[0].pk).update(status="suspended")
+    user_erase(user_id=live[1].pk)
+    assert did("catch_up", "billing", "--from", "users", "--json").json["applied"] == 2
+    assert equal()
+    assert Incident.objects.using(BILLING).get(kind="silent").subjects == [str(live[0].pk)]
+    other = "active" if live[2].status == "suspended" else "suspended"
+    CachedUser.objects.using(BILLING).filter(pk=live[2].pk).update(status=other)
+    CachedUser.objects.using(BILLING).filter(pk=live[3].pk).delete()
+    assert did("reconcile", "billing", "--from", "users", "--json", code=1).json["counts"]["missing"] == 1
+    assert did("reconcile", "billing", "--from", "users", "--repair", "--json").json["repaired"] == 2
+    assert equal()
+    assert Repair.objects.using(BILLING).get().kind == "reconcile"
+
+
+def test_a_copy_in_doubt_is_settled_by_a_look(live: list[User]) -> None:
+    Subscription.objects.using(BILLING).update(checkpoint=90, head=90)  # as if the authority had been set back
+    tending = Tending("billing")
+    tending.look()
+    assert Subscription.objects.using(BILLING).get(pk="users").doubt == ""
+    User.objects.using(USERS).filter(pk=live[0].pk).update(status="suspended")
+    Subscription.objects.using(BILLING).update(heartbeat_at=timezone.now() - timedelta(minutes=1))
+    tending.look()
+    next(iter(tending._watches.values())).compared = float("-inf")
+    tending.look()
+    assert equal()
+
+
+def test_events_reach_the_copy_and_failed_ones_are_kept(live: list[User]) -> None:
+    user_suspend(user_id=next(user.pk for user in live if user.status == "active"), reason="fraud")
+    user_register(email="new@example.org", name="New")
+    events = [row.body for row in Published.objects.using(USERS).order_by("added")]
+    assert Relay("users", current_app).run_once().sent == 2
+    assert inbox.receive("billing", events).applied == 2
+    assert inbox.receive("billing", events).duplicate == 2
+    assert equal()
+    inbox.receive("billing", [{"no": "event"}])
+    unreadable = Parked.objects.using(BILLING).get()
+    assert did("parked", "list", "billing", "--json").json["parked"][0]["id"] == unreadable.pk
+    did("parked", "show", "billing", str(unreadable.pk))
+    did("parked", "discard", "billing", str(unreadable.pk), "--note", "of no use")
+    event, _ = incoming.arrival("billing", {**events[0], "id": str(uuid7())})[2:4]
+    assert event is not None
+    parked.park_failed(messaging_settings.context("billing").alias, event, events[0], ValueError("it failed"))
+    Parked.objects.using(BILLING).filter(state="retrying").update(next_attempt_at=timezone.now())
+    retry_due(consumer="billing")
+    assert retries.due("billing") == []
+    assert Parked.objects.using(BILLING).filter(state="applied").count() == 1
+
+
+def test_a_decision_looks_up_and_knows_how_old_its_copy_is(live: list[User]) -> None:
+    CachedUser.objects.using(BILLING).filter(pk=live[0].pk).delete()
+    assert find("billing", "users", live[0].pk) is not None
+    assert find("billing", "users", uuid7()) is None
+    asking = BatchLookup("billing", "users")
+    assert asking.unanswered([live[1].pk]) == set()
+    asking.close()
+    assert staleness.staleness("billing", "users") is not None
+    assert compare.compare(Replica.of("billing", "users")).verdict == "in_sync"
+    did("generate_invoices", "--period", "2026-11", "--max-staleness", "15m")
+    assert Invoice.objects.using(BILLING).count() == sum(user.status == "active" for user in live)
+
+
+def test_a_worker_notes_heartbeats_and_parks_what_it_can_not_read(live: list[User]) -> None:
+    checkpoints.record_heartbeat("billing", "users", 25, timezone.now())
+    assert Subscription.objects.using(BILLING).get(pk="users").head == 25
+    assert celery_worker.keep("billing", b"nonsense", "It can't be read.")
+    assert celery_worker.keep("billing", b"nonsense", "Nobody vouches for it.", {"task": "some.task"})
+    assert Parked.objects.using(BILLING).count() == 2
+
+
+def test_the_authority_s_commands(live: list[User], tmp_path: Path) -> None:
+    User.objects.using(USERS).filter(pk=live[0].pk).update(status="suspended")
+    assert did("republish", "users", "--dry-run", "--json").json["missing"] == [str(live[0].pk)]
+    assert did("republish", "users", "--json").json["republished"] == 1
+    did("relay", "users", "--once")
+    assert did("replay", "users", "--dry-run", "--json").json["events"] == 1
+    assert did("replay", "users", "--since", "2026-01-01T00:00:00Z", "--json", code=1).json["events"] == 1
+    did("catch_up", "billing", "--from", "users")
+    did("purge", "users", "--older-than", "1s", "--dry-run")
+    user_erase(user_id=live[1].pk)
+    did("purge", "users", "--older-than", "1s")
+    assert did("consumers", "list", "--json").json["consumers"][0]["consumer"] == "billing"
+    CachedUser.objects.using(BILLING).filter(pk=live[2].pk).update(status="erased")
+    erased = tmp_path / "erased.json"
+    erased.write_text(did("reconcile", "billing", "--from", "users", "--json", code=1).out)
+    assert did("erase_again", "users", "--from", str(erased), "--json").json["ids"] == [str(live[2].pk)]
+    did("consumers", "open", "billing")
+    did("consumers", "close", "billing")
+    did("consumers", "revoke", "billing")
+
+
+def test_what_an_operator_reads(live: list[User], client: Client) -> None:
+    told = call("status", "--json").json["consumers"]
+    assert [(row["lag"], row["state"]) for row in told if row["authority"] == "users"] == [(0, "live")]
+    assert client.get("/readyz").json()["ready"]
+    assert b'messaging_lag_positions{authority="users",consumer="billing"} 0.0' in client.get("/metrics").content
+    aliases = [context.alias for context in messaging_settings.contexts().values()]
+    for check in (bootstrap_grants_are_closed, ledger_triggers_are_there, registered_types_have_handlers):
+        assert check(None, databases=aliases) == []
+    call_command("check", "--database", USERS, "--database", BILLING)
+
+
+def test_the_admin_s_pages(live: list[User], client: Client) -> None:
+    inbox.receive("billing", [{"no": "event"}])
+    client.force_login(Login.objects.create_superuser("root"))
+    for model in admin.site._registry:
+        options = model._meta
+        page = client.get(reverse(f"admin:{options.app_label}_{options.model_name}_changelist"))
+        assert page.status_code == 200, options.label
+    listed = client.get(reverse("admin:billing_cacheduser_changelist")).content.decode()
+    assert listed.count("in step") == 20
+    CachedUser.objects.using(BILLING).filter(pk=live[0].pk).delete()
+    client.post(reverse("admin:billing_cacheduser_reconcile"), {"repair": "1"})
+    assert equal()
+
+
+def test_rows_move_to_another_owner_and_back(web: str) -> None:
+    MonolithUser.objects.using("monolith_db").bulk_create(MonolithUser(email=f"u{n}@example.org", name=f"U{n}") for n in range(9))
+    try:
+        assert did("split", "users", "--json").json["verdict"] == "in_sync"
+        assert did("split", "users", "--flip", "--json").json["owner"] == "users"
+        user_register(email="new@example.org", name="New")
+        Tending("monolith").look()
+        assert MonolithUser.objects.using("monolith_db").count() == 10
+        did("split", "users", "--status")
+        assert did("split", "users", "--back", "--json").json["owner"] == "monolith"
+        did("split", "users", "--cancel")
+    finally:
+        move.forget(move.split_of("users"))
