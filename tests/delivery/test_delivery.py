@@ -13,6 +13,7 @@ from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue, invoices_generate
 from config.broker import IN_HAND
 from messaging.models import Parked
+from tests.delivery.conftest import each_once
 from tests.probes import wait_for
 from users.models import User
 from users.services import user_erase, user_reactivate, user_register, user_suspend, users_announce_created
@@ -113,6 +114,7 @@ def test_a_worker_killed_between_taking_a_message_and_noting_it_loses_nothing(st
     wait_until_in_step()
 
 
+@pytest.mark.parametrize("broker", each_once(), indirect=True)
 def test_five_thousand_events_survive_random_kills(stack):
     chance = random.Random(5)
     users = [User(email=f"many{n}@example.org", name="Many") for n in range(2500)]
