@@ -4,6 +4,8 @@ SHELL := /bin/sh
 PYTHON ?=
 ARGS ?=
 BIN := .venv/bin
+# Tests and `make run` start Python a hundred times: compiled again and again, our modules are a sixth of what each start costs.
+export PYTHONDONTWRITEBYTECODE :=
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 
 # A virtual environment is made again where its Python went away (upgraded, uninstalled, another machine), and where pip was
@@ -35,8 +37,9 @@ run: .venv/.run
 
 # Four at a time, for most tests wait more than they work: both engines, and in two parts what has no engine, because it starts the
 # whole system, brings its own databases or brokers, or reads settings or prose. What is about brokers alone runs where both brokers
-# are. What those beside SQLite's say is printed behind it.
-BROKERS := $(addprefix tests/delivery/,test_frames.py test_outage.py test_queue_types.py)
+# are. What has no database at all is said once, on SQLite; and so is a second consumer, whose own database is a SQLite file beside
+# either engine. What those beside SQLite's say is printed behind it.
+BROKERS := $(addprefix tests/delivery/,test_frames.py test_messages.py test_outage.py test_queue_types.py)
 WALKED := tests/browser tests/benchmarks tests/docs tests/walkthrough/test_planted.py
 ALONE := tests/apart tests/chaos tests/config
 ONCE := $(WALKED) $(ALONE)
@@ -45,7 +48,7 @@ test: .venv/.dev
 	tests() { exec $(BIN)/python -m pytest "$$@"; }; \
 	start() { name=$$1; shift; (tests "$$@") >$$folder/$$name 2>&1 & beside="$$beside $$name:$$!"; }; \
 	trap 'for one in $$beside; do kill $${one#*:} 2>/dev/null; done; wait; rm -rf $$folder; exit 130' INT TERM; \
-	start postgresql --engine postgresql $(ONCE:%=--ignore %) $(ARGS); \
+	start postgresql --engine postgresql $(ONCE:%=--ignore %) $(if $(ARGS),,--only-databases --ignore tests/contexts) $(ARGS); \
 	$(if $(ARGS),,start walked --engine sqlite $(WALKED); start alone --engine sqlite $(ALONE);) \
 	echo "In the background:$$(for one in $$beside; do printf ' %s' $${one%:*}; done). Their output comes when SQLite is through."; \
 	(tests --engine sqlite $(if $(ARGS),,$(patsubst %,--ignore %,$(ONCE) $(BROKERS))) $(ARGS)) || bad="$$bad sqlite"; \

@@ -2,6 +2,7 @@
 
 `--engine sqlite` (the default) uses files in a temporary folder; `--engine postgresql` uses the server of `TEST_POSTGRES_URL`,
 else one started from a wheel (`tests/postgres.py`). An engine that can't be had ends the run with an error: it is never skipped.
+`--only-databases` leaves out the tests that have neither a database nor a broker: they say the same on every engine.
 """
 
 import os
@@ -28,6 +29,9 @@ DATABASES = {
     "MONOLITH_DATABASE_URL": "monolith",
 }
 DESCRIPTION = pytest.StashKey[str]()
+#: Fixtures of which a test has one whose answer may depend on the engine; RabbitMQ is a broker where PostgreSQL is the engine.
+#: pytest-django lets no other test near a database.
+DEPENDENT = {"db", "transactional_db", "databases", "broker"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +41,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("TEST_ENGINE") or "sqlite",
         help="the database engine to test on (default: TEST_ENGINE, else sqlite)",
     )
+    parser.addoption("--only-databases", action="store_true", help="leave out the tests that no engine makes a difference to")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--only-databases"):
+        return
+    same = [item for item in items if not _depends(item)]
+    config.hook.pytest_deselected(items=same)
+    items[:] = [item for item in items if _depends(item)]
+
+
+def _depends(item: pytest.Item) -> bool:
+    return bool(item.get_closest_marker("django_db")) or bool(DEPENDENT.intersection(getattr(item, "fixturenames", ())))
 
 
 # A wrapper runs before every plain implementation; pytest-django's is a `tryfirst` one and loads the settings.

@@ -16,68 +16,76 @@ from config.env import ROOT
 PAGES = (render.PAGE, simulate.PAGE)
 
 
-@pytest.fixture
-def copied(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
     """Both pages and the results in a folder laid out as the project's."""
-    docs, results = tmp_path / "docs", tmp_path / "benchmarks" / "results"
+    folder = tmp_path_factory.mktemp("project")
+    docs, results = folder / "docs", folder / "benchmarks" / "results"
     docs.mkdir()
     shutil.copytree(render.RESULTS, results)
     for page in PAGES:
         shutil.copy(page, docs)
-    monkeypatch.setattr(render, "PAGE", docs / render.PAGE.name)
-    monkeypatch.setattr(render, "RESULTS", results)
-    monkeypatch.setattr(simulate, "PAGE", docs / simulate.PAGE.name)
-    return tmp_path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render, "PAGE", docs / render.PAGE.name)
+        patch.setattr(render, "RESULTS", results)
+        patch.setattr(simulate, "PAGE", docs / simulate.PAGE.name)
+        yield folder
 
 
-@pytest.fixture
-def measured(tmp_path):
+@pytest.fixture(scope="module")
+def measured(copied):
     """A run of one part, with other costs than the cited ones."""
     cited = json.loads(render.cited(render.PAGE.read_text())[0].read_text())
     part = next(one for one in cited["parts"] if one["name"] == "stages")
     for run in part["cases"]["ours"]:
         run["figures"]["relay"]["1"] *= 2
-    file = tmp_path / "2026-12-01T0000-default.json"
+    file = copied / "2026-12-01T0000-default.json"
     file.write_text(json.dumps({**cited, "size": "default", "sizes": asdict(SIZES["default"]), "parts": [part]}))
     return file
 
 
-def test_what_is_published_leaves_pages_that_agree_with_their_results(copied, measured):
-    before = [page.read_text() for page in (render.PAGE, simulate.PAGE)]
+def pages():
+    return [page.read_text() for page in (render.PAGE, simulate.PAGE)]
+
+
+@pytest.fixture(scope="module")
+def published(measured):
+    """That run, published: the pages before and after. The pages take seconds, for there is a simulation in one of them."""
+    before = pages()
     publish.publish(measured)
-    benchmarks, scaling = (page.read_text() for page in (render.PAGE, simulate.PAGE))
+    return before, pages()
+
+
+def test_what_is_published_leaves_pages_that_agree_with_their_results(published):
+    before, (benchmarks, scaling) = published
     assert benchmarks != before[0]
     assert scaling != before[1]
     assert render.written(benchmarks, render.cited(benchmarks)) == benchmarks
     assert simulate.written(scaling, render.together(render.cited(benchmarks))) == scaling
 
 
-def test_parts_that_were_not_measured_keep_their_figures(copied, measured):
-    before = render.together(render.cited(render.PAGE.read_text()))
-    publish.publish(measured)
-    page = render.PAGE.read_text()
-    after = render.together(render.cited(page))
+def test_parts_that_were_not_measured_keep_their_figures(published):
+    before, after = (render.together(render.cited(benchmarks)) for benchmarks, _ in published)
     kept = lambda result: {one["name"]: one["cases"] for one in result["parts"] if one["name"] != "stages"}  # noqa: E731
     assert kept(after) == kept(before)
-    assert "not measured" not in page
+    assert "not measured" not in published[1][0]
 
 
-def test_a_second_time_changes_nothing(copied, measured):
-    publish.publish(measured)
-    before = [page.read_text() for page in (render.PAGE, simulate.PAGE)]
+def test_a_second_time_changes_nothing(published):
     publish.publish()
-    assert [page.read_text() for page in (render.PAGE, simulate.PAGE)] == before
+    assert pages() == published[1]
 
 
-def test_where_one_page_can_not_be_made_none_is_written(copied, measured):
+def test_where_one_page_can_not_be_made_none_is_written(measured):
     result = json.loads(measured.read_text())
     for run in result["parts"][0]["cases"]["ours"]:
         run["figures"] = {}
-    measured.write_text(json.dumps(result))
-    before = [page.read_text() for page in (render.PAGE, simulate.PAGE)]
+    lacking = measured.with_name("2026-12-02T0000-default.json")
+    lacking.write_text(json.dumps(result))
+    before = pages()
     with pytest.raises(SystemExit):
-        publish.publish(measured)
-    assert [page.read_text() for page in (render.PAGE, simulate.PAGE)] == before
+        publish.publish(lacking)
+    assert pages() == before
 
 
 @pytest.mark.parametrize("words", [["--tiny"], ["--runs", "2"]])

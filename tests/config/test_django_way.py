@@ -48,9 +48,20 @@ def answer(run: Run, path: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
+#: `migrate --check` for each database, in one process.
+LACKING = f"""
+from django.core.management import call_command
+for name in {DATABASES}:
+    try:
+        call_command("migrate", database=name, check_unapplied=True, verbosity=0)
+    except SystemExit:
+        print(name)
+"""
+
+
 def lacking(folder: Path) -> list[str]:
     """The databases that lack migrations."""
-    return [name for name in DATABASES if manage(folder, "migrate", "--check", "--database", name).returncode]
+    return manage(folder, "shell", "--no-imports", "-c", LACKING).stdout.split()
 
 
 def test_migrate_brings_every_database_up_to_date_and_says_so(tmp_path: Path) -> None:
@@ -136,10 +147,12 @@ def test_runserver_waits_for_migrate_then_runs_everything_and_stops_it(tmp_path:
         end(run)
 
 
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[Run]:
-    assert manage(tmp_path / "var", "migrate", "--verbosity", "0").returncode == 0
-    run = Run(tmp_path / "var", "manage.py", "runserver")
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """One for three tests; the last of them kills it."""
+    folder = tmp_path_factory.mktemp("started") / "var"
+    assert manage(folder, "migrate", "--verbosity", "0").returncode == 0
+    run = Run(folder, "manage.py", "runserver")
     try:
         run.wait_for_line("Everything runs")
         yield run
@@ -188,6 +201,14 @@ def test_a_second_signal_hurries_the_end_and_cuts_nothing_off(monkeypatch: pytes
     assert ended == [2]
 
 
+def test_a_busy_port_is_refused_before_anything_starts(started: Run, tmp_path: Path) -> None:
+    done = manage(tmp_path / "other", "runserver", PORT=started.environment["PORT"])
+
+    assert done.returncode == 3
+    assert f"Port {started.environment['PORT']} is in use" in done.stderr
+    assert "python manage.py runserver" in done.stderr
+
+
 def test_a_killed_one_leaves_nothing_behind_not_even_the_web_server(started: Run) -> None:
     web = psutil.Process(started.process.pid).children()
     assert web
@@ -207,14 +228,6 @@ def test_alone_it_is_the_web_server_only(tmp_path: Path) -> None:
         assert len(run.processes()) == 1
     finally:
         end(run)
-
-
-def test_a_busy_port_is_refused_before_anything_starts(started: Run, tmp_path: Path) -> None:
-    done = manage(tmp_path / "other", "runserver", PORT=started.environment["PORT"])
-
-    assert done.returncode == 3
-    assert f"Port {started.environment['PORT']} is in use" in done.stderr
-    assert "python manage.py runserver" in done.stderr
 
 
 def test_a_port_that_is_none_is_wrong_usage(tmp_path: Path) -> None:

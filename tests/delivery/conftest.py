@@ -49,6 +49,12 @@ def brokers():
     return ["valkey", pytest.param("rabbitmq", marks=pytest.mark.skipif(not rabbitmq_answers(), reason="no RabbitMQ"))]
 
 
+def each_once():
+    """One broker, for what is long: RabbitMQ where it is beside PostgreSQL, the embedded one with SQLite. So each engine and each
+    broker has it once; shorter tests have every pair."""
+    return brokers()[-1:] if rabbitmq_answers() else ["valkey"]
+
+
 @pytest.fixture(params=brokers())
 def broker(request):
     url = request.getfixturevalue("valkey") if request.param == "valkey" else RABBITMQ

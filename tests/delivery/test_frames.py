@@ -77,29 +77,25 @@ def check(stack, worker, number):
     return parked()
 
 
-@pytest.mark.parametrize("compression", ["application/x-gzip", "bzip2", "xz"])
-def test_a_compressed_message_is_parked_unopened(stack, broker, compression):
-    body = bomb(compression)
-    assert len(body) < signing.LARGEST_BODY_BYTES
-    put(broker, body, {"task": DELIVER, "id": "1", "compression": compression})
+def test_a_compressed_message_is_parked_unopened(stack, broker):
+    kinds = ["application/x-gzip", "bzip2", "xz"]
+    for kind in kinds:
+        body = bomb(kind)
+        assert len(body) < signing.LARGEST_BODY_BYTES
+        put(broker, body, {"task": DELIVER, "id": kind, "compression": kind})
     worker = stack.worker("billing")
-    assert check(stack, worker, 1) == [f"Not opened: it is compressed ('{compression}')."]
+    assert sorted(check(stack, worker, len(kinds))) == [f"Not opened: it is compressed ('{kind}')." for kind in kinds]
 
 
-@pytest.mark.parametrize(
-    ("properties", "reason"),
-    [
-        ({"content_encoding": "zip"}, "Not opened: its content encoding is 'zip', utf-8 is allowed."),
-        ({"content_encoding": "utf-16"}, "Not opened: its content encoding is 'utf-16', utf-8 is allowed."),
-        ({"content_encoding": "punycode"}, "Not opened: its content encoding is 'punycode', utf-8 is allowed."),
-        ({"content_type": "application/x-python-serialize"}, "Not opened: its content type is"),
-    ],
-    ids=lambda value: next(iter(value.values())) if isinstance(value, dict) else "",
-)
-def test_an_encoding_that_no_relay_sends_is_parked_unopened(stack, broker, properties, reason):
-    put(broker, b"[[], {}, {}]", {"task": DELIVER, "id": "1"}, **{**PLAIN, **properties})
-    (said,) = check(stack, stack.worker("billing"), 1)
-    assert said.startswith(reason)
+def test_an_encoding_that_no_relay_sends_is_parked_unopened(stack, broker):
+    encodings = ["punycode", "utf-16", "zip"]
+    for encoding in encodings:
+        put(broker, b"[[], {}, {}]", {"task": DELIVER, "id": encoding}, **{**PLAIN, "content_encoding": encoding})
+    pickle = "application/x-python-serialize"
+    put(broker, b"[[], {}, {}]", {"task": DELIVER, "id": pickle}, **{**PLAIN, "content_type": pickle})
+    *said, last = sorted(check(stack, stack.worker("billing"), len(encodings) + 1))
+    assert said == [f"Not opened: its content encoding is '{encoding}', utf-8 is allowed." for encoding in encodings]
+    assert last.startswith("Not opened: its content type is")
 
 
 def put(broker, body, headers, **properties):
