@@ -1,28 +1,20 @@
 """The Celery tasks: they hand over to the inbox, and give a message back only where nothing could be kept."""
 
-import json
 import logging
 import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
-from typing import Annotated, Any
 
-from celery import Task, shared_task
+from celery import shared_task
 from celery.exceptions import Reject
 from django.db import DatabaseError, InterfaceError
-from pydantic import Field, TypeAdapter
 
 from messaging import settings
-from messaging.consumer import checkpoints, inbox, retries
-from messaging.consumer import parked as parked_events
-from messaging.consumer.incoming import FORGED
+from messaging.consumer import checkpoints, inbox, incoming, parked, retries
 from messaging.database import errors, outages
-from messaging.errors import DatabaseAway, MessagingError, Paused
-from messaging.events.contract import LARGEST_INTEGER, Moment
-from messaging.events.text import said
-from messaging.transport import signing
+from messaging.errors import DatabaseAway, InvalidEnvelope, MessageRejected, Paused
+from messaging.events.text import error_line, said
 from messaging.transport.queues import DELIVER, HEARTBEAT
 
 log = logging.getLogger(__name__)
@@ -31,43 +23,42 @@ log = logging.getLogger(__name__)
 PAUSE_SECONDS = (0.5, 1.5)
 #: What the outage of a database stops, in the words of `outages`.
 TAKING, HEARING, RETRYING = "taking messages", "noting heartbeats", "retrying failed events"
-HEAD: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=LARGEST_INTEGER)])
-MARK: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(max_length=32)])
-TIME: TypeAdapter[datetime] = TypeAdapter(Moment)
+#: These tasks get a message as it travelled, its body as one argument (docs/decisions/0019-the-task-opens-the-message.md).
+SEALED = "messaging.consumer.celery_worker:sealed"
 
 
-@shared_task(bind=True, name=DELIVER, Request="messaging.consumer.celery_worker:DeliveryRequest")
-def deliver(self: Task, *, consumer: str, events: list[Any]) -> None:
-    """A message with many events for one consumer."""
-    if consumer not in settings.contexts():
-        raise MessagingError(f"Addressed to {consumer!r}, which this process is not.")  # parked by `DeliveryRequest`
-    try:
-        outcome = inbox.receive(consumer, events, publishers=signing.publishers(self.request.get(signing.VERIFIED)))
-    except (DatabaseAway, Paused) as error:
-        # Nothing could be kept, so the message goes back.
-        if isinstance(error, DatabaseAway):
-            outages.began(log, consumer, TAKING, error)
-        else:
-            log.warning("%s", error)
-        time.sleep(random.uniform(*PAUSE_SECONDS))
-        raise Reject(str(error), requeue=True) from error
-    outages.ended(log, consumer, TAKING)
-    log.info("%s: %s", consumer, outcome)
+@shared_task(name=DELIVER, Strategy=SEALED)
+def deliver(*, context: str, headers: dict[str, str], body: bytes) -> None:
+    """A message with many events for one consumer, from the queue of this context."""
+    with _keeping(context, DELIVER, headers, body):
+        consumer, events, publishers = incoming.delivery(headers, body)
+        if consumer not in settings.contexts():
+            raise InvalidEnvelope(f"Addressed to {consumer!r}, which this process is not.")
+        try:
+            outcome = inbox.receive(consumer, events, publishers=publishers)
+        except (DatabaseAway, Paused) as error:
+            # Nothing could be kept, so the message goes back.
+            if isinstance(error, DatabaseAway):
+                outages.began(log, consumer, TAKING, error)
+            else:
+                log.warning("%s", error)
+            time.sleep(random.uniform(*PAUSE_SECONDS))
+            raise Reject(str(error), requeue=True) from error
+        outages.ended(log, consumer, TAKING)
+        log.info("%s: %s", consumer, outcome)
 
 
-@shared_task(bind=True, name=HEARTBEAT, Request="messaging.consumer.celery_worker:SignedRequest")
-def heartbeat(self: Task, *, consumer: str, authority: str, head: int, at: str, mark: str = "") -> None:
+@shared_task(name=HEARTBEAT, Strategy=SEALED)
+def heartbeat(*, context: str, headers: dict[str, str], body: bytes) -> None:
     """An authority's sign of life. One that can't be noted is no loss: the next one says more."""
-    position, time_there, of_round = HEAD.validate_python(head), TIME.validate_python(at), MARK.validate_python(mark)
-    if consumer not in settings.contexts():
-        return
-    if authority in signing.publishers(self.request.get(signing.VERIFIED)):
-        with _waiting(consumer, HEARING):
-            checkpoints.record_heartbeat(consumer, authority, position, time_there, of_round)
-    else:
-        body = json.dumps({"authority": authority, "head": head, "at": at})
-        with _waiting(consumer, HEARING):
-            parked_events.park_refused(settings.context(consumer).alias, {"task": HEARTBEAT}, body, FORGED)
+    with _keeping(context, HEARTBEAT, headers, body):
+        sign, publishers = incoming.heartbeat(headers, body)
+        if sign.consumer not in settings.contexts():
+            return
+        if sign.authority not in publishers:
+            raise MessageRejected(incoming.FORGED)
+        with _waiting(sign.consumer, HEARING):
+            checkpoints.record_heartbeat(sign.consumer, sign.authority, sign.head, sign.at, sign.mark)
 
 
 @shared_task(name="messaging.retry_due")
@@ -75,9 +66,27 @@ def retry_due(*, consumer: str) -> None:
     """Try again the failed events whose time has come."""
     with _waiting(consumer, RETRYING):
         for parked_id in retries.due(consumer):
-            parked = retries.attempt(consumer, parked_id)
-            if parked is not None:
-                log.info("%s: retried %s: %s", consumer, parked.event_type, parked.state)
+            tried = retries.attempt(consumer, parked_id)
+            if tried is not None:
+                log.info("%s: retried %s: %s", consumer, tried.event_type, tried.state)
+
+
+@contextmanager
+def _keeping(context: str, task: str, headers: dict[str, str], body: bytes) -> Iterator[None]:
+    """Around a message that came: what can't be taken is parked, or goes back where the database doesn't take that either."""
+    try:
+        yield
+    except (Reject, MemoryError):
+        raise
+    except Exception as error:
+        known = isinstance(error, MessageRejected | InvalidEnvelope)
+        reason = str(error) if known else f"The message can't be delivered: {error_line(error)}"
+        # A delivery that nobody vouches for is kept with its signature. Heartbeats come all the time: one is kept for each reason.
+        whole = task == HEARTBEAT or isinstance(error, MessageRejected)
+        if not parked.keep(context, body, reason, {"task": task, **headers} if whole else None):
+            raise Reject(reason, requeue=True) from error
+        if not known:
+            raise  # a bug: Celery logs it
 
 
 @contextmanager

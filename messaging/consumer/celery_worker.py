@@ -1,11 +1,9 @@
 """What Celery's worker must do differently for nothing to be lost: by default it acknowledges what it can't read."""
 
 import logging
-import random
-import time
-from collections.abc import Mapping
 from functools import wraps
 from typing import Any
+from uuid import uuid4
 
 from billiard import pool
 from celery.exceptions import TaskRevokedError
@@ -13,23 +11,15 @@ from celery.signals import worker_process_init
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from celery.worker.state import maybe_shutdown
-from django.db import close_old_connections, connections
+from celery.worker.strategy import default
 
 from messaging import settings
-from messaging.consumer import parked
-from messaging.database import errors, outages
+from messaging.consumer.parked import keep
 from messaging.errors import MessageRejected
-from messaging.events.text import error_line, kind, said
+from messaging.events.text import error_line, kind
 from messaging.transport import signing
 
 log = logging.getLogger(__name__)
-
-#: Seconds before a message that couldn't be parked goes back to its queue, at least and at most: it comes again at once.
-PAUSE_SECONDS = (0.5, 1.5)
-
-
-#: What the outage of a database stops, in the words of `outages`.
-PARKING = "parking unreadable messages"
 
 #: Celery's loggers that tell of the connection, and its line about each message that was in hand as it broke.
 TALKATIVE = (
@@ -53,33 +43,6 @@ def _wait_less_for_a_reader(**kwargs: Any) -> None:
     changed, in Celery's pool processes alone.
     """
     pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30  # tries, each 0.1 s
-
-
-def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
-    """Park what the worker can't read, or what nobody vouches for, with its `headers`. False where the database didn't take it."""
-    known = settings.contexts().get(context)
-    if known is None:
-        log.error("a message for %r can't be kept here: %s", context, reason)
-        time.sleep(random.uniform(*PAUSE_SECONDS))
-        return False
-    try:
-        close_old_connections()
-        if headers is None:
-            parked.park_unreadable(known.alias, body, reason)
-        else:
-            parked.park_refused(known.alias, headers, body, reason)
-    except Exception as error:
-        if errors.takes_nothing(error):
-            outages.began(log, context, PARKING, said(error))
-        else:
-            log.exception("a message for %s could not be parked; it goes back to the queue", context)
-        time.sleep(random.uniform(*PAUSE_SECONDS))
-        return False
-    finally:
-        connections[known.alias].close()  # this is the worker's main process; its children must not inherit a connection
-    outages.ended(log, context, PARKING)
-    log.warning("%s: parked a message: %s", context, reason)
-    return True
 
 
 class ParkingConsumer(Consumer):
@@ -201,20 +164,12 @@ def _is_ours(message: Any) -> bool:
 class GuardedRequest(Request):
     """A message that can't be handed to the pool is parked; by default the error ends the worker, and the next one too."""
 
-    #: Guarded in a host's queue too.
-    everywhere = False
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if not self.guarded:
-            return
-        if isinstance(self.body, bytes | str):
-            # The pool gets the body and reads it itself. Celery sends along what it read: more to pickle, and pickle takes half
-            # the depth that JSON does. Without it the inbox sees the event that is nested too deep, and the others beside it.
-            self.request_dict["args"] = self.request_dict["kwargs"] = None
-        # Nothing here is for later, or has to be quick. Celery throws a message away whose time it can't reckon with (year 9999),
-        # or that takes longer than it says itself; one for the year 9000 it would hold for as long as that takes.
-        self._eta, self.time_limits = None, (None, None)
+        if _is_ours(self.message):
+            # Nothing here is for later, or has to be quick. Celery throws a message away whose time it can't reckon with (year
+            # 9999), or that takes longer than it says itself; one for the year 9000 it would hold for as long as that takes.
+            self._eta, self.time_limits = None, (None, None)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # Celery makes a class of its own from this one, with a method `execute_using_pool`; an override here would never be called.
@@ -222,24 +177,13 @@ class GuardedRequest(Request):
         if "execute_using_pool" in vars(cls):
             cls.execute_using_pool = _parking(cls.execute_using_pool)
 
-    @property
-    def guarded(self) -> bool:
-        return self.everywhere or _is_ours(self.message)
-
-    def admit(self) -> None:
-        """Raises `MessageRejected` for what must not reach the pool."""
-
-    def park(self, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
-        return keep((self.delivery_info or {}).get("routing_key", ""), self.message.body, reason, headers)
-
 
 def _parking(execute: Any) -> Any:
     @wraps(execute)
     def execute_or_park(self: GuardedRequest, pool: Any, **kwargs: Any) -> Any:
-        if not self.guarded:
+        if not _is_ours(self.message):
             return execute(self, pool, **kwargs)
         try:
-            self.admit()
             return execute(self, pool, **kwargs)
         except (TaskRevokedError, *self.connection_errors):
             raise
@@ -247,9 +191,7 @@ def _parking(execute: Any) -> Any:
             for waiting in list(getattr(pool._pool, "_cache", {}).values()):  # only the pool of processes has one
                 if waiting._error_callback == self.on_failure:
                     waiting.discard()  # or the worker waits for its result when it is told to stop
-            refused = isinstance(error, MessageRejected)
-            reason = str(error) if refused else f"The message can't be handed to a process: {kind(error)}."
-            if self.park(reason, self.request_dict if refused else None):
+            if keep(self.message.context, self.message.body, f"The message can't be handed to a process: {kind(error)}."):
                 self.acknowledge()
             else:
                 self.reject(requeue=True)
@@ -258,29 +200,21 @@ def _parking(execute: Any) -> Any:
     return execute_or_park
 
 
-class SignedRequest(GuardedRequest):
-    """A message that only a publisher may send. Who it was is checked here, over the bytes that came, and told to the pool,
-    whatever the message itself wrote there. One that nobody vouches for is kept as it came."""
+def sealed(task: Any, app: Any, consumer: Any) -> Any:
+    """Celery's strategy for a task that only a publisher may send: it gets the message as it travelled, its body as one argument.
 
-    everywhere = True
+    So Celery reads nothing of it. What it read, it would read twice, here and in the pool's process, before anybody vouched for it;
+    and a body may hold more than arguments: callbacks, and words that replace what a worker says of the message.
+    """
+    hand_over = default(task, app, consumer)
 
-    def admit(self) -> None:
-        self.request_dict[signing.VERIFIED] = signing.check(self.request_dict, self.type, self.body)
+    def on_message(message: Any, payload: Any, *callbacks: Any) -> Any:
+        headers = {name: value for name, value in message.headers.items() if isinstance(value, str)}
+        proof = {name: headers[name] for name in (signing.PUBLISHER, signing.SIGNATURE) if name in headers}
+        arguments = {"context": message.delivery_info.get("routing_key", ""), "headers": proof, "body": message.body}
+        # What else its headers say, nobody vouches for: times, limits, callbacks.
+        message.headers = {"task": task.name, "id": headers.get("id") or str(uuid4()), "kwargsrepr": headers.get("kwargsrepr", "")}
+        message._decoded_cache = {"args": [], "kwargs": arguments}  # as if Celery had read it
+        return hand_over(message, None, *callbacks)
 
-
-class DeliveryRequest(SignedRequest):
-    """A delivery that failed outside the inbox: its body wasn't JSON, or not what the task takes. Parked, not just acknowledged.
-    And an event doesn't expire."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._expires = None
-
-    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
-        from celery.exceptions import Ignore, Reject, Retry, Terminated, WorkerLostError
-
-        error = getattr(exc_info.exception, "exc", exc_info.exception)
-        ours = Ignore, Reject, Retry, Terminated, WorkerLostError, SystemExit, KeyboardInterrupt, MemoryError
-        if not isinstance(error, ours) and not self.park(f"The message can't be delivered: {error_line(error)}"):
-            return self.reject(requeue=True)
-        return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+    return on_message

@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from messaging.consumer.handlers import Event, Handler, handler_for
 from messaging.errors import InvalidEnvelope, UnknownHandler
-from messaging.events.contract import Envelope
+from messaging.events.contract import LARGEST_INTEGER, Envelope, Moment
 from messaging.events.limits import ENVELOPE_BYTES, LARGEST_EVENT_BYTES
-from messaging.events.text import plural, written
+from messaging.events.text import kind, plural, written
+from messaging.transport import signing
+from messaging.transport.queues import DELIVER, HEARTBEAT
 
 #: Why a publisher's message isn't taken where it speaks for another one.
 FORGED = "Forged: it speaks for another context than the one that signed it."
@@ -26,6 +28,47 @@ class Arrival(NamedTuple):
     event: Event | None = None
     handler: Handler | None = None
     reason: str = ""
+
+
+def opened(task: str, headers: Mapping[str, Any], body: Any) -> tuple[dict[str, Any], list[str]]:
+    """What a message says, and whose word it is, by its signature. Raises `MessageRejected`, before anything of it is read, and
+    `InvalidEnvelope`."""
+    verified = signing.check(headers, task, body)
+    try:
+        _, values, _ = json.loads(body if isinstance(body, str) else bytes(body).decode())
+        if not isinstance(values, dict):
+            raise TypeError
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidEnvelope(f"The message can't be read: {kind(error)}.") from None
+    return values, signing.publishers(verified)
+
+
+def delivery(headers: Mapping[str, Any], body: Any) -> tuple[str, list[Any], list[str]]:
+    """For whom a message's events are, the events, and whose they may be. Raises what `opened` raises."""
+    values, publishers = opened(DELIVER, headers, body)
+    consumer, events = values.get("consumer"), values.get("events")
+    if not isinstance(consumer, str) or not isinstance(events, list):
+        raise InvalidEnvelope("It isn't a delivery.")
+    return consumer, events, publishers
+
+
+class Heartbeat(BaseModel):
+    """An authority's sign of life: its head at a time of its clock, and the mark of that head's round."""
+
+    consumer: str
+    authority: str
+    head: int = Field(ge=0, le=LARGEST_INTEGER)
+    at: Moment
+    mark: str = Field(default="", max_length=32)
+
+
+def heartbeat(headers: Mapping[str, Any], body: Any) -> tuple[Heartbeat, list[str]]:
+    """A sign of life, and whose it may be. Raises what `opened` raises."""
+    values, publishers = opened(HEARTBEAT, headers, body)
+    try:
+        return Heartbeat.model_validate(values), publishers
+    except ValidationError as error:
+        raise InvalidEnvelope(_reason(error, "heartbeat")) from None
 
 
 def read(consumer: str, raw: Any) -> tuple[Event, Handler]:
@@ -87,10 +130,10 @@ def _content(raw: Any) -> str:
         return written(raw)
 
 
-def _reason(error: ValidationError) -> str:
+def _reason(error: ValidationError, what: str = "event") -> str:
     """Which fields break which rule. The values stay out: they may be personal data."""
     problems = (
         f"{'.'.join(str(part) for part in problem['loc']) or 'envelope'}: {problem['msg']}"
         for problem in error.errors(include_url=False, include_input=False, include_context=False)
     )
-    return f"Not a valid event. {'; '.join(problems)}"[:500]
+    return f"Not a valid {what}. {'; '.join(problems)}"[:500]

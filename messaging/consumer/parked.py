@@ -5,24 +5,60 @@ message can be acknowledged, the queue moves on, and a wait of minutes holds no 
 """
 
 import json
+import logging
 import random
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.db import close_old_connections, connections
 from django.utils import timezone
 
 from messaging import settings
 from messaging.consumer import handlers
+from messaging.database import errors, outages
 from messaging.events.limits import LARGEST_EVENT_BYTES
-from messaging.events.text import error_line, safe, storable, traced, written
+from messaging.events.text import error_line, safe, said, storable, traced, written
 from messaging.models import Parked
 from messaging.settings import Alias
 from messaging.transport import signing
 from messaging.transport.queues import DELIVER
 
+log = logging.getLogger(__name__)
+#: Seconds before a message that couldn't be parked goes back to its queue, at least and at most: it comes again at once.
+PAUSE_SECONDS = (0.5, 1.5)
+#: What the outage of a database stops, in the words of `outages`.
+PARKING = "parking unreadable messages"
 State = Parked.State
 NEVER_AN_EVENT = "can't be retried, only discarded: what arrived was no event."
+
+
+def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
+    """Park what a worker can't read, or what nobody vouches for, with its `headers`. False where the database didn't take it."""
+    known = settings.contexts().get(context)
+    if known is None:
+        log.error("a message for %r can't be kept here: %s", context, reason)
+        time.sleep(random.uniform(*PAUSE_SECONDS))
+        return False
+    try:
+        close_old_connections()
+        if headers is None:
+            park_unreadable(known.alias, body, reason)
+        else:
+            park_refused(known.alias, headers, body, reason)
+    except Exception as error:
+        if errors.takes_nothing(error):
+            outages.began(log, context, PARKING, said(error))
+        else:
+            log.exception("a message for %s could not be parked; it goes back to the queue", context)
+        time.sleep(random.uniform(*PAUSE_SECONDS))
+        return False
+    finally:
+        connections[known.alias].close()  # a worker's main process keeps messages too; its children must not inherit a connection
+    outages.ended(log, context, PARKING)
+    log.warning("%s: parked a message: %s", context, reason)
+    return True
 
 
 def park_unreadable(using: Alias, raw: Any, reason: str) -> Parked:

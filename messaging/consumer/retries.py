@@ -1,6 +1,5 @@
 """Events that failed are tried again here, after growing delays: one try is one transaction with what the handler writes."""
 
-import json
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +12,6 @@ from messaging.database import errors
 from messaging.errors import DatabaseAway, InvalidEnvelope, MessageRejected
 from messaging.models import Parked
 from messaging.settings import context
-from messaging.transport import signing
 from messaging.transport.queues import DELIVER
 
 State = Parked.State
@@ -70,12 +68,7 @@ def attempt(consumer: str, parked_id: int, *, by: str = "") -> Parked | None:
 
 def _receive(name: str, kept: dict[str, Any]) -> None:
     """Hand over a message that was refused, if it can be checked now. What is wrong with its events is the inbox's business."""
-    verified = signing.check(kept, DELIVER, kept.get("body"))
-    try:
-        _, values, _ = json.loads(kept["body"])
-        consumer, events = values["consumer"], list(values["events"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise InvalidEnvelope("It isn't a delivery.") from None
+    consumer, events, publishers = incoming.delivery(kept, kept.get("body"))
     if consumer != name:
         raise InvalidEnvelope(f"It isn't addressed to {name}.")
-    inbox.receive(name, events, publishers=signing.publishers(verified))
+    inbox.receive(name, events, publishers=publishers)

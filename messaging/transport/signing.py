@@ -20,8 +20,6 @@ from messaging.transport import keys
 
 #: The headers of a message that say who sent it, and prove it.
 PUBLISHER, SIGNATURE = "publisher", "signature"
-#: What a worker's main process tells the one that does the work: the publisher, when it has checked.
-VERIFIED = "verified"
 
 
 def signed(publisher: str, task: str, body: bytes) -> dict[str, str]:
@@ -35,7 +33,7 @@ def check(headers: Mapping[str, Any], task: str, body: Any) -> str | None:
 
     Raises `MessageRejected`."""
     if not isinstance(body, bytes | bytearray | memoryview | str):
-        raise MessageRejected("unsigned: Celery's first protocol has no place for a signature.")
+        raise MessageRejected("unsigned: it has no body that could be signed.")
     measure(body)
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
     publisher, signature = headers.get(PUBLISHER), headers.get(SIGNATURE)

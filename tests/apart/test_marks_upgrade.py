@@ -43,8 +43,9 @@ OF_BILLING = (
     ("messaging/replica/pull.py", ", marks=marks_parameter(pairs)", ""),
     ("messaging/consumer/incoming.py", "        mark=envelope.mark,\n        previous_mark=envelope.markbefore,\n", ""),
     ("messaging/replica/compare.py", ', marks=""', ""),
-    ("messaging/tasks.py", ', mark: str = "") -> None:', ") -> None:"),
-    ("messaging/tasks.py", "MARK.validate_python(mark)", '""'),
+    ("messaging/consumer/incoming.py", "class Heartbeat(BaseModel):", 'class Heartbeat(BaseModel, extra="forbid"):'),
+    ("messaging/consumer/incoming.py", '    mark: str = Field(default="", max_length=32)\n', ""),
+    ("messaging/tasks.py", "sign.mark", '""'),
 )
 PROGRAMS = {"users": ("web", "relay-users"), "billing": ("worker-billing", "tend-billing")}
 REGISTER = {

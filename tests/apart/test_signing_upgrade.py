@@ -20,9 +20,8 @@ from walkthrough.control import project_copy
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("registered")]
 PATIENCE = 60
 SIGNS = '        headers.update(signing.signed(self.publisher, headers["task"], raw))\n'
-CHECKS = "            self.admit()\n"
-ASKS_WHOSE = ", publishers=signing.publishers(self.request.get(signing.VERIFIED))"
-OF_A_HEARTBEAT = "if authority in signing.publishers(self.request.get(signing.VERIFIED)):"
+CHECKS = "    verified = signing.check(headers, task, body)\n"
+WHOSE = "signing.publishers(verified)"
 
 
 @pytest.fixture
@@ -76,9 +75,8 @@ def test_consumers_come_first_and_take_unsigned_messages_for_a_time(stack: Any, 
 
 
 def test_a_consumer_of_before_reads_what_is_signed(stack: Any) -> None:
-    with without("messaging/consumer/celery_worker.py", CHECKS) as yesterday:
-        project_copy.edit(yesterday, "messaging/tasks.py", ASKS_WHOSE, "")
-        project_copy.edit(yesterday, "messaging/tasks.py", OF_A_HEARTBEAT, "if True:")
+    with without("messaging/consumer/incoming.py", CHECKS) as yesterday:
+        project_copy.edit(yesterday, "messaging/consumer/incoming.py", WHOSE, '["users"]')
         stack.run("old-worker", *worker_command("config", "billing", "old"), project=yesterday)
         stack.relay("users")
         user_register(email="ada@example.org", name="Ada")

@@ -17,7 +17,7 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser, Invoice
 from messaging import settings as messaging_settings
-from messaging.consumer import celery_worker, checkpoints, inbox, incoming, parked, retries
+from messaging.consumer import checkpoints, inbox, incoming, parked, retries
 from messaging.events.ids import uuid7
 from messaging.models import Incident, Parked, Repair, Subscription
 from messaging.operations.checks import bootstrap_grants_are_closed, ledger_triggers_are_there, registered_types_have_handlers
@@ -153,8 +153,8 @@ def test_a_decision_looks_up_and_knows_how_old_its_copy_is(live: list[User]) -> 
 def test_a_worker_notes_heartbeats_and_parks_what_it_can_not_read(live: list[User]) -> None:
     checkpoints.record_heartbeat("billing", "users", 25, timezone.now())
     assert Subscription.objects.using(BILLING).get(pk="users").head == 25
-    assert celery_worker.keep("billing", b"nonsense", "It can't be read.")
-    assert celery_worker.keep("billing", b"nonsense", "Nobody vouches for it.", {"task": "some.task"})
+    assert parked.keep("billing", b"nonsense", "It can't be read.")
+    assert parked.keep("billing", b"nonsense", "Nobody vouches for it.", {"task": "some.task"})
     assert Parked.objects.using(BILLING).count() == 2
 
 

@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 from kombu import Connection, Consumer, Message, Producer, Queue
 
-from messaging.consumer import celery_worker
+from messaging.consumer import parked
 from messaging.transport import frames, transports
 from messaging.transport.queues import queue
 from tests.delivery.stack import worker_command
@@ -69,5 +69,5 @@ def test_a_hosts_task_runs_and_its_result_goes_back(host, broker, stack, monkeyp
 def test_what_belongs_to_no_context_of_this_process_comes_back_after_a_pause(monkeypatch):
     paused: list[float] = []
     monkeypatch.setattr(time, "sleep", paused.append)
-    assert celery_worker.keep("elsewhere", b"", "no reason") is False
+    assert parked.keep("elsewhere", b"", "no reason") is False
     assert len(paused) == 1

@@ -5,6 +5,7 @@ import uuid
 from decimal import Decimal
 
 import pytest
+from celery.exceptions import Reject
 from django.db import connections
 from pydantic_core import to_json
 
@@ -17,7 +18,11 @@ from messaging.events import limits
 from messaging.models import Parked, Subscription
 from messaging.publisher import payloads
 from messaging.settings import Alias
+from messaging.transport import signing
+from messaging.transport.queues import DELIVER, HEARTBEAT
 from tests.messaging.consumer.test_inbox import START, envelope, poisoned  # noqa: F401
+from tests.messaging.travelling import travelled
+from tests.read_only import read_only
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -131,10 +136,59 @@ def test_the_largest_version_and_times_far_away_are_applied():
 
 
 @pytest.mark.parametrize("bad", [{"head": 2**63}, {"head": -1}, {"at": OUTSIDE[0]}, {"at": "2026-11-23T10:00:00"}])
-def test_a_heartbeat_out_of_bounds_changes_nothing(bad):
-    with pytest.raises(ValueError, match="validation error"):
-        tasks.heartbeat(**{"consumer": "billing", "authority": "users", "head": 1, "at": START.isoformat(), **bad})
+def test_a_heartbeat_out_of_bounds_changes_nothing_and_one_is_kept(bad):
+    values = {"consumer": "billing", "authority": "users", "head": 1, "at": START.isoformat(), **bad}
+    for _ in range(2):
+        tasks.heartbeat.run(**travelled(HEARTBEAT, **values))
     assert not Subscription.objects.using("billing").exists()
+    assert Parked.objects.using("billing").get().reason.startswith(f"Not a valid heartbeat. {next(iter(bad))}: ")
+
+
+UNREADABLE = {
+    "no text": b"\xff",
+    "no JSON": b"[[], {",
+    "nested too deep": b"[" * 100_000,
+    "another shape": b'{"args": [], "kwargs": {}}',
+    "three names": b'{"args": 1, "kwargs": 2, "embed": 3}',
+    "no names": b"[[], [], {}]",
+    "no events": b'[[], {"consumer": "billing"}, {}]',
+    "a text": b'[[], {"consumer": "billing", "events": "text"}, {}]',
+    "a list for a name": b'[[], {"consumer": ["billing"], "events": []}, {}]',
+    "for somebody else": b'[[], {"consumer": "nobody", "events": []}, {}]',
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_signed_message_that_is_no_delivery_is_parked_once_as_it_came(body):
+    tasks.deliver.run(context="billing", headers=signing.signed("users", DELIVER, body), body=body)
+    parked = Parked.objects.using("billing").get()
+    assert parked.state == "parked"
+    assert (parked.raw or json.dumps(parked.envelope))[:20] == body.decode("utf-8", "backslashreplace")[:20]
+
+
+def test_nothing_is_read_before_its_signature_is_checked(monkeypatch):
+    message = travelled(DELIVER, consumer="billing", events=[envelope(uuid.uuid4(), 1)])
+    monkeypatch.setattr(json, "loads", lambda body: pytest.fail("it was read"))
+    tasks.deliver.run(**{**message, "body": message["body"] + b" "})
+    assert Parked.objects.using("billing").get().reason.startswith("bad signature: ")
+
+
+def test_a_delivery_that_fails_in_a_way_that_nobody_foresaw_is_parked_and_said(monkeypatch):
+    message = travelled(DELIVER, consumer="billing", events=[envelope(uuid.uuid4(), 1)])
+    monkeypatch.setattr(inbox, "receive", lambda *arguments, **named: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        tasks.deliver.run(**message)
+    assert Parked.objects.using("billing").get().reason == "The message can't be delivered: ZeroDivisionError: division by zero"
+
+
+def test_what_can_not_be_parked_either_goes_back(monkeypatch):
+    monkeypatch.setattr(parked_events, "PAUSE_SECONDS", (0.0, 0.0))
+    message = {"context": "billing", "headers": {}, "body": b"[]"}
+    with read_only("billing"), pytest.raises(Reject) as rejected:
+        tasks.deliver.run(**message)
+    assert rejected.value.requeue
+    tasks.deliver.run(**message)
+    assert Parked.objects.using("billing").get().reason.startswith("unsigned: ")
 
 
 @pytest.mark.parametrize("raw", [b"no json", '[[], {"events": [{}]}, {}]', None, 7, []])

@@ -17,7 +17,7 @@ from django_outbox_pattern.models import Published
 from billing.models import CachedUser
 from config.celery import app
 from messaging import tasks
-from messaging.consumer import celery_worker, handlers, inbox, retries
+from messaging.consumer import handlers, inbox, retries
 from messaging.consumer import parked as parked_events
 from messaging.database import errors, guard, outages
 from messaging.errors import DatabaseAway
@@ -30,8 +30,9 @@ from messaging.replica import pull
 from messaging.replica.replica import Replica
 from messaging.replica.sync import Tending
 from messaging.settings import Alias
-from messaging.transport import signing
+from messaging.transport.queues import DELIVER, HEARTBEAT
 from tests.messaging.consumer.test_inbox import envelope
+from tests.messaging.travelling import travelled
 from tests.probes import wait_for
 from tests.read_only import kept_connection_is_read_only, read_only
 from users.models import User
@@ -49,6 +50,14 @@ def events(number):
     return [envelope(uuid.uuid4(), 1) for _ in range(number)]
 
 
+def delivery():
+    return travelled(DELIVER, consumer="billing", events=events(1))
+
+
+def sign_of_life():
+    return travelled(HEARTBEAT, consumer="billing", authority="users", head=3, at=datetime.now(UTC).isoformat())
+
+
 def test_a_message_stays_in_the_queue_while_the_database_is_read_only_and_is_applied_afterwards():
     message = events(10)
     with read_only("billing"), pytest.raises(DatabaseAway):
@@ -60,17 +69,17 @@ def test_a_message_stays_in_the_queue_while_the_database_is_read_only_and_is_app
 def test_the_task_gives_it_back(monkeypatch):
     monkeypatch.setattr(tasks, "PAUSE_SECONDS", (0.0, 0.0))
     with read_only("billing"), pytest.raises(Reject) as rejected:
-        tasks.deliver.run(consumer="billing", events=events(1))
+        tasks.deliver.run(**delivery())
     assert rejected.value.requeue
 
 
 def test_what_cannot_be_read_is_given_back_too_and_is_one_line(caplog, monkeypatch):
-    monkeypatch.setattr(celery_worker, "PAUSE_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(parked_events, "PAUSE_SECONDS", (0.0, 0.0))
     with read_only("billing"):
-        assert not celery_worker.keep("billing", b"no task", "unreadable")
-    (line,) = [record for record in caplog.records if record.name == "messaging.consumer.celery_worker"]
+        assert not parked_events.keep("billing", b"no task", "unreadable")
+    (line,) = [record for record in caplog.records if record.name == "messaging.consumer.parked"]
     assert line.exc_info is None
-    assert celery_worker.keep("billing", b"no task", "unreadable")
+    assert parked_events.keep("billing", b"no task", "unreadable")
 
 
 def test_a_kept_connection_to_a_demoted_server_is_given_up_at_once():
@@ -94,9 +103,8 @@ def test_a_retry_that_finds_the_database_read_only_does_not_count(caplog):
 
 
 def test_a_heartbeat_that_cannot_be_noted_is_one_line(caplog, monkeypatch):
-    monkeypatch.setattr(signing, "publishers", lambda verified: ["users"])
     with read_only("billing"):
-        tasks.heartbeat.run(consumer="billing", authority="users", head=3, at=datetime.now(UTC).isoformat())
+        tasks.heartbeat.run(**sign_of_life())
     assert [record.levelname for record in caplog.records if record.name == "messaging.tasks"] == ["WARNING"]
 
 
@@ -248,14 +256,13 @@ def test_a_full_disk_that_takes_a_heartbeat_still_takes_no_messages(monkeypatch,
 
     caplog.set_level(logging.INFO, "messaging.tasks")
     monkeypatch.setattr(tasks, "PAUSE_SECONDS", (0.0, 0.0))
-    monkeypatch.setattr(signing, "publishers", lambda verified: ["users"])
     with monkeypatch.context() as patch:
         patch.setattr(handlers, "run", fail)
         for _ in range(2):
             with pytest.raises(Reject):
-                tasks.deliver.run(consumer="billing", events=events(1))
-            tasks.heartbeat.run(consumer="billing", authority="users", head=3, at=datetime.now(UTC).isoformat())
+                tasks.deliver.run(**delivery())
+            tasks.heartbeat.run(**sign_of_life())
             tasks.retry_due.run(consumer="billing")
     assert said() == ["WARNING"]
-    tasks.deliver.run(consumer="billing", events=events(1))
+    tasks.deliver.run(**delivery())
     assert "billing: taking messages works again" in caplog.text
