@@ -52,6 +52,8 @@ def measure(events: int, rates: list[int], seconds: float) -> dict[str, Any]:
         "p99_ms": first["p99_ms"],
         "relay_mb": round(relay.mb, 1),
         "worker_mb": round(worker.mb, 1),
+        "relay_cpu_us": round(relay.seconds / (events - already) * 1_000_000, 1),
+        "worker_cpu_us": round(worker.seconds / (events - already) * 1_000_000, 1),
         "latency": latency,
     }
 

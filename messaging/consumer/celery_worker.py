@@ -103,7 +103,9 @@ class ParkingConsumer(Consumer):
                     return self._park(message, refused)
                 signing.measure(message.body)  # before it is read
                 if "task" not in message.headers:  # Celery would look for it in the body, before anybody vouched for that
-                    return self.on_unknown_message(None, message)
+                    raise MessageRejected("The message is not a Celery task.")
+                if (task := message.headers["task"]) not in self.strategies:
+                    raise MessageRejected(f"Nobody knows the task {task!r}.")
                 return handle(message)
             except self.connection_errors:
                 raise
@@ -136,18 +138,6 @@ class ParkingConsumer(Consumer):
             self._park(message, f"The message can't be read: {kind(exc)}.")
         else:
             super().on_decode_error(message, exc)
-
-    def on_unknown_message(self, body: Any, message: Any) -> None:
-        if _is_ours(message):
-            self._park(message, "The message is not a Celery task.")
-        else:
-            super().on_unknown_message(body, message)
-
-    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
-        if _is_ours(message):
-            self._park(message, f"Nobody knows the task {(message.headers or {}).get('task')!r}.")
-        else:
-            super().on_unknown_task(body, message, exc)
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
         if _is_ours(message):

@@ -1,0 +1,93 @@
+"""In which form a batch travels, and who reads it: microseconds of a processor per event, and bytes per message.
+
+`python -m benchmarks.bodies --json`. The messages are billing's copies, written and read by kombu's JSON where Celery
+does it. Each round times all forms one after another, in the process's own time; the median of the rounds, with the fastest and the
+slowest. What the database does with the events is the same in each form, and isn't in it.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.signing import ROUNDS, SIZES, _event, _shown
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(DJANGO_SETTINGS_MODULE="config.settings", VAR_DIR=folder)
+        import django
+
+        django.setup()
+        results = [row for size in SIZES for row in measure(size)]
+    if options.json:
+        print(json.dumps({"bodies": results}))
+        return
+    print(f"{'events':>8}  {'form':<34}{'bytes':>9}{'relay, µs an event':>24}{'worker, µs an event':>24}")
+    for row in results:
+        relay, worker = _shown(row["relay_us"]), _shown(row["worker_us"])
+        print(f"{row['events']:>8}  {row['form']:<34}{row['bytes']:>9}{relay:>24}{worker:>24}")
+
+
+def measure(size: int) -> list[dict[str, Any]]:
+    from kombu.utils.json import dumps, loads
+    from pydantic_core import from_json, to_json
+
+    events = [_event() for _ in range(size)]
+
+    def written(batch: object) -> bytes:
+        return dumps([[], {"consumer": "billing", "events": batch}, {}]).encode()
+
+    def read(body: bytes) -> Any:
+        return loads(body)[1]["events"]
+
+    def twice(body: bytes) -> Any:
+        """Celery reads a body where the message arrives, and again where the task runs."""
+        read(body)
+        return read(body)
+
+    forms: dict[str, tuple[Callable[[], bytes], Callable[[bytes], Any]]] = {
+        "a list, read twice by Celery": (lambda: written(events), twice),
+        "a list, read once by the task": (lambda: written(events), lambda body: json.loads(body.decode())[1]["events"]),
+        "one text": (lambda: written(to_json(events).decode()), lambda body: from_json(twice(body))),
+        "a text for each event": (
+            lambda: written([to_json(event).decode() for event in events]),
+            lambda body: [from_json(text) for text in twice(body)],
+        ),
+    }
+    taken: dict[str, tuple[list[float], list[float]]] = {form: ([], []) for form in forms}
+    bodies = {form: write() for form, (write, _) in forms.items()}
+    assert all(back(bodies[form]) == events for form, (_, back) in forms.items())
+    for _ in range(ROUNDS):
+        for form, (write, back) in forms.items():
+            taken[form][0].append(_used(write, size))
+            taken[form][1].append(_used(lambda back=back, form=form: back(bodies[form]), size))  # type: ignore[misc]
+    return [
+        {
+            "events": size,
+            "form": form,
+            "bytes": len(bodies[form]),
+            "relay_us": (statistics.median(relay), min(relay), max(relay)),
+            "worker_us": (statistics.median(worker), min(worker), max(worker)),
+        }
+        for form, (relay, worker) in taken.items()
+    ]
+
+
+def _used(call: Callable[[], object], size: int) -> float:
+    repeats = max(5, 2000 // size)
+    began = time.process_time()
+    for _ in range(repeats):
+        call()
+    return (time.process_time() - began) / repeats / size * 1_000_000
+
+
+if __name__ == "__main__":
+    main()
