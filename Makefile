@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?=
 ARGS ?=
 BIN := .venv/bin
-# Tests and `make run` start Python a hundred times: compiled again and again, our modules are a sixth of what each start costs.
+# Tests and `make run` start Python a hundred times: compiled again and again, our modules are a tenth of what each start costs.
 export PYTHONDONTWRITEBYTECODE :=
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 
