@@ -75,14 +75,15 @@ class Replica:
 
     @property
     def client(self) -> AuthorityClient:
-        """Only inside `connected`."""
+        """The open client; only inside `connected`."""
         if self._client is None:
             raise RuntimeError(f"Nothing is asked of {self.authority} outside `with replica.connected():`.")
         return self._client
 
     @contextmanager
     def connected(self, *, patience: float = ANSWER_SECONDS) -> Iterator[AuthorityClient]:
-        """Around whatever asks the authority: one client for all of it, closed by the outermost. A token counts from there on."""
+        """Around calls to the authority: they share one client, and the outermost block closes it. The client shows the token that
+        the consumer has when it is opened."""
         if self._client is not None:
             yield self._client
             return

@@ -1,7 +1,7 @@
-"""In `messaging` nothing takes a context's name for the alias of its database.
+"""`messaging` never uses a context's name as a database alias.
 
-What goes to Django as a database is called `using` or `alias`. From `consumer` on upwards such a parameter is an `Alias`, and mypy
-lets no name pass for one; below, and at the doors, a host's own text comes in. `tests/contexts/test_aliases.py` sees it at work.
+What it passes to Django as a database is called `using` or `alias`. From `consumer` upwards such a parameter has the type `Alias`,
+and mypy rejects a plain string there; below that, and at the doors, hosts pass strings. `tests/contexts/test_aliases.py` runs it.
 """
 
 import ast

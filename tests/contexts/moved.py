@@ -1,4 +1,4 @@
-"""Every context at work on a database that isn't called as it is. `test_aliases.py` runs this with `moved_settings`."""
+"""Every context at work in a database whose alias isn't its name. `test_aliases.py` runs this with `moved_settings`."""
 
 from datetime import timedelta
 from pathlib import Path
