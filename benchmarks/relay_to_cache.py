@@ -52,10 +52,15 @@ def measure(events: int, rates: list[int], seconds: float) -> dict[str, Any]:
         "p99_ms": first["p99_ms"],
         "relay_mb": round(relay.mb, 1),
         "worker_mb": round(worker.mb, 1),
-        "relay_cpu_us": round(relay.seconds / (events - already) * 1_000_000, 1),
-        "worker_cpu_us": round(worker.seconds / (events - already) * 1_000_000, 1),
+        "relay_cpu_us": _each(relay.seconds, events - already),
+        "worker_cpu_us": _each(worker.seconds, events - already),
         "latency": latency,
     }
+
+
+def _each(seconds: float, events: int) -> float | None:
+    """Microseconds an event; None where all were through before there was anything to measure, as with a few dozen of them."""
+    return round(seconds / events * 1_000_000, 1) if events else None
 
 
 _WORKER = ("-A", "config", "worker", "-Q", "billing", "-c", "1", "-l", "WARNING", "--without-gossip", "--without-mingle")

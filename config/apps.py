@@ -46,7 +46,7 @@ class ConfigConfig(AppConfig):
     verbose_name = "Project"
 
     def ready(self) -> None:
-        from config import checks  # noqa: F401  (checks register themselves)
+        from config import boundaries, checks  # noqa: F401  (checks register themselves)
 
         _make_folders()
         connection_created.connect(_keep_to_ourselves)

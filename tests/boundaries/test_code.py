@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from config import checks
+from config import boundaries
 from messaging.boundaries import rules
 
 CONTEXTS = ("users", "billing", "monolith")
@@ -93,7 +93,7 @@ def test_modules_below_the_folder_are_read_too(billing: Path) -> None:
 
 
 def test_the_real_tables_are_known() -> None:
-    names = checks.storage_names()
+    names = boundaries.storage_names()
 
     assert names["users_user"] == "users"
     assert names["billing_cacheduser"] == names["billing_invoice"] == "billing"

@@ -9,7 +9,7 @@ from django.db import models
 from django.test.utils import isolate_apps
 
 from billing.models import Invoice
-from config import checks
+from config import boundaries
 from messaging.boundaries import rules
 from messaging.models import Ledger
 from users.models import User
@@ -24,7 +24,7 @@ def _isolated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def assert_rejected(name: str) -> None:
-    errors = checks.relations_stay_inside()
+    errors = boundaries.relations_stay_inside()
     assert [error.id for error in errors] == ["boundaries.E001"], errors
     assert name in errors[0].msg
     assert "events" in (errors[0].hint or "")
@@ -140,4 +140,4 @@ def test_what_is_allowed_at_home() -> None:
             app_label = "billing"
             proxy = True
 
-    assert checks.relations_stay_inside() == []
+    assert boundaries.relations_stay_inside() == []

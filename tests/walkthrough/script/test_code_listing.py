@@ -75,6 +75,6 @@ def test_a_file_that_is_gone_is_an_error(source):
 
 def test_what_is_shown_stands_at_its_line():
     found = shown(Listing("messaging/database/upsert.py", "upsert_newer"))
-    lines = (ROOT / "messaging" / "upsert.py").read_text().splitlines()
+    lines = (ROOT / "messaging" / "database" / "upsert.py").read_text().splitlines()
     assert lines[found.line - 1] == "def upsert_newer("
     assert found.text.splitlines() == lines[found.line - 1 : found.line - 1 + len(found.text.splitlines())]

@@ -1,0 +1,55 @@
+"""The boundaries as Django system checks, so that `manage.py check`, `migrate` and `runserver` refuse a crossing.
+
+`boundaries.E001` is a relation between databases, `boundaries.E002` is code that reaches into another context.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+from config.contexts import CONTEXTS
+from config.router import DJANGO_APPS, SHARED_APPS
+from messaging.boundaries import rules
+
+
+@register(Tags.models, "boundaries")
+def relations_stay_inside(**kwargs: Any) -> list[CheckMessage]:
+    """Every relation field stays in its own model's database."""
+    return [_error(finding, "boundaries.E001") for finding in rules.crossing_relations(_placement, everywhere=SHARED_APPS)]
+
+
+@register(Tags.models, "boundaries")
+def code_stays_inside(**kwargs: Any) -> list[CheckMessage]:
+    """No context's source names another context's models, modules, database or tables."""
+    storage = storage_names()
+    return [
+        _error(finding, "boundaries.E002")
+        for name in settings.CONTEXT_NAMES
+        for finding in rules.crossing_code(Path(apps.get_app_config(name).path), context=name, contexts=CONTEXTS, storage=storage)
+    ]
+
+
+def storage_names() -> dict[str, str]:
+    """What each context's storage is called, name to context: its tables, its database variable and its database file."""
+    names: dict[str, str] = {}
+    for context in CONTEXTS.values():
+        names |= {context.database_variable: context.name, context.database_file: context.name}
+        if context.name in settings.CONTEXT_NAMES:
+            for model in apps.get_app_config(context.name).get_models(include_auto_created=True):
+                if not model._meta.proxy:
+                    names[model._meta.db_table] = context.name
+    return names
+
+
+def _placement(app: str) -> str:
+    """The database of an app's models, in words: the router's rule, without the instance that a shared model would need."""
+    if app in DJANGO_APPS:
+        return "Django's own database"
+    return "the messaging tables" if app in SHARED_APPS else app
+
+
+def _error(finding: rules.Finding, check_id: str) -> Error:
+    return Error(finding.message, hint=finding.hint, obj=finding.where, id=check_id)
