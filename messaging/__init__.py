@@ -8,7 +8,7 @@ split          move a table's live rows to another owner, and back
 http           the authority's API                                                         (a door)
 replica        one consumer's copy of one authority: fill, catch up, compare, repair       (a door)
 fingerprints   digests of ranges of rows, on either side
-publisher      outbox, relay, changes feed, register of consumers, retention               (a door)
+publisher      outbox, relay, changes feed, who may read it (grants), retention            (a door)
 ownership      which context may write a table's rows                                      (a door)
 tasks          Celery's tasks
 consumer       receive each event once, and keep a cache                                   (a door)

@@ -1,7 +1,7 @@
 """Fingerprints: whether two sides hold the same rows of a range of ids, told by eleven characters.
 
 A range's fingerprint is the exclusive or of its rows' hashes (`row_hash`), mixed with their number. So it doesn't depend on order,
-each side computes it where its rows are, and what is equal crosses the wire as next to nothing.
+each side computes it where its rows are, and what is equal crosses the wire as next to nothing. The SQL is in `queries`.
 Range-based set reconciliation: Meyer 2022, arXiv 2212.13567.
 
 Bounds are ids or beginnings of ids, ascending; "" is the beginning at the first place and the end at the last. A range is

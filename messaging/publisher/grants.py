@@ -1,4 +1,4 @@
-"""Bootstrap grants: whether a consumer may read the authority's feed from the beginning.
+"""Who may read the authority's feed, and from which position: bootstrap grants.
 
 A grant is open from the registration (or from `consumers open`) until the consumer went live, or until its time is over. Afterwards
 only what changed since then is to be had. Each opening gets a random value, `Consumer.grant`. A consumer keeps it as it goes live

@@ -1,5 +1,7 @@
 """The outbox: an event is a row beside the change that it announces, in the same transaction, or it isn't there at all.
 
+The relay (`relay.py`) sends them; which ones it takes next is `claim` in `messaging/database/engines/`.
+
 The rows are django-outbox-pattern's `Published`, written with an explicit alias. Its own `@publish` and relay open their
 transaction on `default`, and a row in another database is not atomic with that; so they are never used. The pattern is described at
 https://microservices.io/patterns/data/transactional-outbox.html.

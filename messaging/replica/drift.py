@@ -1,4 +1,7 @@
-"""Drift: one aggregate's rows on both sides of a comparison, and the rule of their difference's kind (`kind_of`, `erased_here`)."""
+"""Drift: one aggregate's rows on both sides of a comparison, and the rule of their difference's kind.
+
+`kind_of` and `erased_here` are the rule; `search` asks them of each row that differs, and looks again at what may be on its way.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple

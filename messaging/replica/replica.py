@@ -58,7 +58,10 @@ class Replica:
         Subscription.objects.using(self.alias).filter(pk=self.authority).update(**values)
 
     def go_live(self, *, only_from: str = "", **values: Any) -> None:
-        """Make this copy live. The caller has seen that it has all that its authority has, or tells so by a comparison.
+        """Make this copy live.
+
+        `bootstrap` does where a comparison found no drift; `sync` where a copy that events filled, or that was unreachable, has
+        come up to the authority's head.
 
         `only_from`: nothing changes where its state is another one by now. `values`: of the record, changed with it.
         """
