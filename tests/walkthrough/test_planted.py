@@ -6,6 +6,7 @@ A walkthrough that can't fail would prove nothing. Each plant takes one line out
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,18 +51,20 @@ class Stage:
         finally:
             self.plant.unlink()
 
-    def tour(self, *arguments: str, timeout: float = PLAY) -> subprocess.CompletedProcess[str]:
+    def tour(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`manage.py tour --yes`, as a person would type it."""
-        command = [sys.executable, "manage.py", "tour", "--yes", *arguments]
+        return self.manage("tour", "--yes", *arguments)
+
+    def manage(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command,
+            [sys.executable, "manage.py", *words],
             cwd=ROOT,
             env={**self.run.environment, "COLUMNS": "200"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=timeout,
+            timeout=PLAY,
         )
 
     def failed_checks(self, number: int) -> list[str]:
@@ -86,6 +89,19 @@ def test_without_a_plant_a_chapter_is_green(stage: Stage) -> None:
     done = stage.tour("--chapter", "4")
     assert done.returncode == 0, done.stdout[-6000:]
     assert f"1 chapter, {len(by_number(4).steps) + 1} steps: all green." in done.stdout
+
+
+def test_a_type_that_a_chapter_left_in_the_register_keeps_no_worker_from_the_next_one(stage: Stage) -> None:
+    """As where chapter 10 was stopped half-way: the newer billing has registered, and the older one has to start again."""
+    code = (
+        "from messaging.models import Consumer; row = Consumer.objects.using('users').get(pk='billing'); "
+        "row.types.append('users.user.suspended.v2'); row.save(using='users')"
+    )
+    assert stage.manage("shell", "-v0", "-c", code).returncode == 0
+    os.kill(stage.run.pid_of("worker-billing"), signal.SIGKILL)  # supervisord starts it again, and it refuses
+    stage.run.wait_for_line("it lists no handler for")
+    done = stage.tour("--chapter", "0")
+    assert done.returncode == 0, done.stdout[-6000:]
 
 
 @pytest.mark.parametrize(("number", "plant", "claim"), RED, ids=[f"{number}-{plant}" for number, plant, _ in RED])

@@ -43,7 +43,6 @@ def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True, 
     for context in settings.CONTEXT_NAMES:
         _empty(context)
     broker.empty()
-    _registered()
     for command in ("seed", "seed_monolith") if moved else ("seed_monolith",):  # the same people, by the same ids
         call_command(command, "--users", str(users), "--suspended", str(suspended), stdout=io.StringIO())
     new_copy()
@@ -71,6 +70,7 @@ def _mended() -> None:
         if known.get(name) == "RUNNING":
             processes.thaw(name)  # a frozen one wouldn't hear that it is to stop
     processes.stop(*(name for name in ON_DEMAND if name in known))
+    _registered()  # before workers start: one that is sent a type that it has no handler for doesn't
     processes.start(*(name for name in known if name not in ON_DEMAND))
 
 
