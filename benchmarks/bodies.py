@@ -5,42 +5,27 @@ does it. Each round times all forms one after another, in the process's own time
 slowest. What the database does with the events is the same in each form, and isn't in it.
 """
 
-import argparse
 import json
-import os
 import statistics
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks.signing import ROUNDS, SIZES, _event, _shown
+from benchmarks.messages import ROUNDS, event, run, shown
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(DJANGO_SETTINGS_MODULE="config.settings", VAR_DIR=folder)
-        import django
-
-        django.setup()
-        results = [row for size in SIZES for row in measure(size)]
-    if options.json:
-        print(json.dumps({"bodies": results}))
-        return
-    print(f"{'events':>8}  {'form':<34}{'bytes':>9}{'relay, µs an event':>24}{'worker, µs an event':>24}")
-    for row in results:
-        relay, worker = _shown(row["relay_us"]), _shown(row["worker_us"])
-        print(f"{row['events']:>8}  {row['form']:<34}{row['bytes']:>9}{relay:>24}{worker:>24}")
+def table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    yield f"{'events':>8}  {'form':<34}{'bytes':>9}{'relay, µs an event':>24}{'worker, µs an event':>24}"
+    for row in rows:
+        relay, worker = shown(row["relay_us"]), shown(row["worker_us"])
+        yield f"{row['events']:>8}  {row['form']:<34}{row['bytes']:>9}{relay:>24}{worker:>24}"
 
 
 def measure(size: int) -> list[dict[str, Any]]:
     from kombu.utils.json import dumps, loads
     from pydantic_core import from_json, to_json
 
-    events = [_event() for _ in range(size)]
+    events = [event() for _ in range(size)]
 
     def written(batch: object) -> bytes:
         return dumps([[], {"consumer": "billing", "events": batch}, {}]).encode()
@@ -90,4 +75,4 @@ def _used(call: Callable[[], object], size: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, "bodies", measure, table)

@@ -73,7 +73,7 @@ def retry_due(*, consumer: str) -> None:
 
 @contextmanager
 def _keeping(context: str, task: str, headers: dict[str, str], body: bytes) -> Iterator[None]:
-    """Around a message that came: what can't be taken is parked, or goes back where the database doesn't take that either."""
+    """Park a message that can't be handled. Where the database takes nothing, give it back to its queue."""
     try:
         yield
     except (Reject, MemoryError):

@@ -180,7 +180,7 @@ def _parking(execute: Any) -> Any:
         except Exception as error:
             for waiting in list(getattr(pool._pool, "_cache", {}).values()):  # only the pool of processes has one
                 if waiting._error_callback == self.on_failure:
-                    waiting.discard()  # or the worker waits for its result when it is told to stop
+                    waiting.discard()  # else the worker would wait for its result when it has to stop
             if keep(self.message.context, self.message.body, f"The message can't be handed to a process: {kind(error)}."):
                 self.acknowledge()
             else:
@@ -193,8 +193,8 @@ def _parking(execute: Any) -> Any:
 def sealed(task: Any, app: Any, consumer: Any) -> Any:
     """Celery's strategy for a task that only a publisher may send: it gets the message as it travelled, its body as one argument.
 
-    So Celery reads nothing of it. What it read, it would read twice, here and in the pool's process, before anybody vouched for it;
-    and a body may hold more than arguments: callbacks, and words that replace what a worker says of the message.
+    Celery would read the body twice, here and in the pool's process, both times before its signature is checked. And a body may
+    hold more than arguments: callbacks, and values that replace what the worker knows of the message.
     """
     hand_over = default(task, app, consumer)
 
@@ -202,7 +202,7 @@ def sealed(task: Any, app: Any, consumer: Any) -> Any:
         headers = {name: value for name, value in message.headers.items() if isinstance(value, str)}
         proof = {name: headers[name] for name in (signing.PUBLISHER, signing.SIGNATURE) if name in headers}
         arguments = {"context": message.delivery_info.get("routing_key", ""), "headers": proof, "body": message.body}
-        # What else its headers say, nobody vouches for: times, limits, callbacks.
+        # The signature doesn't cover the other headers (times, limits, callbacks), so they are dropped.
         message.headers = {"task": task.name, "id": headers.get("id") or str(uuid4()), "kwargsrepr": headers.get("kwargsrepr", "")}
         message._decoded_cache = {"args": [], "kwargs": arguments}  # as if Celery had read it
         return hand_over(message, None, *callbacks)

@@ -31,8 +31,10 @@ class Arrival(NamedTuple):
 
 
 def opened(task: str, headers: Mapping[str, Any], body: Any) -> tuple[dict[str, Any], list[str]]:
-    """What a message says, and whose word it is, by its signature. Raises `MessageRejected`, before anything of it is read, and
-    `InvalidEnvelope`."""
+    """Check a message's signature, then read its body. Returns (its arguments, the publishers that it may speak for).
+
+    Raises `MessageRejected` before anything is read, and `InvalidEnvelope` for a body that can't be read.
+    """
     verified = signing.check(headers, task, body)
     try:
         _, values, _ = json.loads(body if isinstance(body, str) else bytes(body).decode())
@@ -44,7 +46,7 @@ def opened(task: str, headers: Mapping[str, Any], body: Any) -> tuple[dict[str, 
 
 
 def delivery(headers: Mapping[str, Any], body: Any) -> tuple[str, list[Any], list[str]]:
-    """For whom a message's events are, the events, and whose they may be. Raises what `opened` raises."""
+    """Read a delivery. Returns (consumer, events, publishers that it may speak for). Raises what `opened` raises."""
     values, publishers = opened(DELIVER, headers, body)
     consumer, events = values.get("consumer"), values.get("events")
     if not isinstance(consumer, str) or not isinstance(events, list):
@@ -63,7 +65,7 @@ class Heartbeat(BaseModel):
 
 
 def heartbeat(headers: Mapping[str, Any], body: Any) -> tuple[Heartbeat, list[str]]:
-    """A sign of life, and whose it may be. Raises what `opened` raises."""
+    """Read a heartbeat. Returns it with the publishers that it may speak for. Raises what `opened` raises."""
     values, publishers = opened(HEARTBEAT, headers, body)
     try:
         return Heartbeat.model_validate(values), publishers

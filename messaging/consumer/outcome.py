@@ -1,11 +1,11 @@
-"""What came of a message, in numbers."""
+"""The result of receiving a message, in numbers."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a message: `applied + duplicate + obsolete + parked` is the number of events in it."""
+    """How many of a message's events were applied, duplicate, obsolete or parked. Together they are all of its events."""
 
     applied: int = 0
     duplicate: int = 0

@@ -35,7 +35,10 @@ NEVER_AN_EVENT = "can't be retried, only discarded: what arrived was no event."
 
 
 def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
-    """Park what a worker can't read, or what nobody vouches for, with its `headers`. False where the database didn't take it."""
+    """Park a message that can't be read, or whose sender can't be verified (with its `headers`).
+
+    Returns False where the database didn't take it: then it has to go back to its queue.
+    """
     known = settings.contexts().get(context)
     if known is None:
         log.error("a message for %r can't be kept here: %s", context, reason)

@@ -46,12 +46,12 @@ class Replica:
     # --- The consumer's record of the authority ---
 
     def subscription(self) -> Subscription:
-        """It is made where there was none."""
+        """The record. It is created if there is none."""
         row, _ = Subscription.objects.using(self.alias).get_or_create(pk=self.authority)
         return row
 
     def locked(self) -> Subscription:
-        """Nobody else changes it until the caller's transaction ends."""
+        """The record, locked until the caller's transaction ends."""
         return Subscription.objects.using(self.alias).select_for_update().get(pk=self.authority)
 
     def update(self, **values: Any) -> None:
