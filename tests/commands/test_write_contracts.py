@@ -48,7 +48,7 @@ def test_check_names_stale_files_and_writes_nothing(folder):
     orphan.write_text("{}")
     ended = call("write_contracts", "users", "--check")
     assert ended.code == 1
-    assert "A breaking change. users.user.cloned.v1: removed. Nobody publishes it any more." in ended.err
+    assert "A breaking change. users.user.cloned.v1: removed. The code no longer publishes it." in ended.err
     assert "users.user.suspended.v1" not in ended.err
     orphan.unlink()
     ended = call("write_contracts", "users", "--check")
@@ -110,7 +110,7 @@ def test_a_file_that_is_no_schema_is_a_sentence(folder, text):
     for words in ([], ["--check"]):
         ended = call("write_contracts", "users", *words)
         assert ended.code == 1
-        assert "users.user.suspended.v1.json is no JSON Schema" in ended.err
+        assert "users.user.suspended.v1.json is not a JSON Schema. Restore it from version control." in ended.err
 
 
 def test_an_unknown_context():
