@@ -63,7 +63,8 @@ def test_where_listening_is_in_vain_it_is_said_once_and_the_waiter_looks(pooled_
         waiter.wait(0.01)
         connections["users"].close()
     (record,) = caplog.records
-    assert "no commit wakes the relay, because LISTEN doesn't work on this connection: it looks every 1 s." in record.getMessage()
+    said = record.getMessage()
+    assert "commits don't wake the relay, because LISTEN doesn't work on this connection: it looks every 1 s." in said
 
 
 def test_listening_keeps_no_connection_of_djangos_own_pool(postgresql):
