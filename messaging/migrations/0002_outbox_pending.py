@@ -1,4 +1,5 @@
-"""An index for the relay on django-outbox-pattern's table: its own index on `status` would have a backlog sorted at every claim."""
+"""An index for the relay on django-outbox-pattern's table: with the table's own index on `status`, a claim would sort the
+backlog."""
 
 from django.db import migrations
 
