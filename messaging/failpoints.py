@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 
 class Recipient(Protocol):
-    """What a hook gets to know of a consumer."""
+    """The attributes of a consumer that a hook may read."""
 
     @property
     def name(self) -> str: ...

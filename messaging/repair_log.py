@@ -41,16 +41,8 @@ def record_and_notify(
 ) -> Repair:
     """Store a repair in a context's table. After the commit, e-mail the owners of the consumers that it affected.
 
-    Mail that can't be sent raises nothing: it is logged, and noted in the row's result.
-
-    Parameters
-    ----------
-    kind
-        One of `Repair.Kind`.
-    window
-        The command's options, in words.
-    owners
-        E-mail addresses. Without any, no mail is sent.
+    `window`: the command's options, in words. `owners`: e-mail addresses. Mail that can't be sent raises nothing: it is logged, and
+    noted in the row's result.
     """
     repair = Repair.objects.using(context.alias).create(
         kind=kind,

@@ -76,9 +76,8 @@ def is_away(using: str, error: BaseException) -> bool:
 
 
 def let_go() -> None:
-    """Close this thread's connections after one took nothing. An old connection may lead to a demoted server, which answers but
-    takes no writes; a new one leads to the present primary. Django's error doesn't say which connection failed, so all are
-    closed."""
+    """Close all connections of this thread after one took nothing; Django's error doesn't say which. An old connection may lead to
+    a demoted server, which answers but takes no writes; a new one leads to the present primary."""
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close()

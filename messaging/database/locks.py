@@ -72,7 +72,7 @@ def _name(using: str, purpose: str) -> str:
 
 @functools.cache
 def this_machine() -> str:
-    """Identifies this machine since its start: its host's name and, if they exist, its ids, which differ from a clone's."""
+    """A text that identifies this machine since its last start: its host name, and its ids, which differ from a clone's."""
     ids = [socket.gethostname()]
     for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
         with suppress(OSError):

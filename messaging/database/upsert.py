@@ -25,7 +25,9 @@ class Upserted:
 def insert_new(
     model: type[models.Model], rows: Sequence[Mapping[str, Any]], *, key: str, unique: Sequence[str] = (), using: str
 ) -> set[Any]:
-    """Insert the rows that don't exist yet, in one statement. Waits for a transaction that is inserting one of them.
+    """Insert the rows that don't exist yet, in one statement. Returns the `key` of each inserted row.
+
+    It waits for a transaction that is inserting one of them.
 
     Parameters
     ----------
@@ -33,11 +35,6 @@ def insert_new(
         Dicts of field names to values, all with the same names.
     unique
         The unique fields that identify an existing row; by default `key`.
-
-    Returns
-    -------
-    set
-        The `key` of each row that was inserted.
     """
     if not rows:
         return set()

@@ -120,7 +120,7 @@ class Envelope(BaseModel):
     )
     markbefore: str = Field(default="", max_length=32, pattern=MARK, description="The mark of the round before that one.")
     deleted: bool = Field(
-        default=False, description="The row was deleted, not erased: a new row may have the same id, and later events."
+        default=False, description="The row was deleted, not erased: later events may be about a new row with its id."
     )
     repair: bool = Field(default=False, description="Recorded afterwards, by `republish`, for a change without an event.")
     replay: bool = Field(default=False, description="A recorded event that is sent again, with its old id.")

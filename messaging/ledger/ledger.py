@@ -111,7 +111,7 @@ def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, A
 
 
 def baseline(using: str, aggregate: str, subjects: Iterable[str]) -> int:
-    """Mark rows that were imported without their history as announced. Returns how many.
+    """Mark imported rows as announced, because their history is gone. Returns how many.
 
     Parameters
     ----------
@@ -144,8 +144,7 @@ def unannounced(using: str, aggregate: str | None = None) -> models.QuerySet[Led
 
 
 def positions(using: str, aggregates: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int | None]]:
-    """Map each known (model label, id) to the (version, position) of its latest change. The position is None until it is
-    stamped."""
+    """Map each known (model label, id) to (version, position) of its latest change. The position is None until it is stamped."""
     by_aggregate: dict[str, list[str]] = {}
     for aggregate, subject in aggregates:
         by_aggregate.setdefault(aggregate, []).append(subject)

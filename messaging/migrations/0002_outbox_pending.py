@@ -1,5 +1,4 @@
-"""An index for the relay on django-outbox-pattern's table: with the table's own index on `status`, a claim would sort the
-backlog."""
+"""An index for the relay on django-outbox-pattern's table. With only its own index on `status`, a claim sorts the backlog."""
 
 from django.db import migrations
 

@@ -137,8 +137,7 @@ def lift(guarded: Guard) -> None:
 
 
 def take(guarded: Guard) -> bool:
-    """Take the ownership from this side during its pause. Returns False if the pause is over, because rows may have changed
-    since."""
+    """Take the ownership from this side during its pause. Returns False if the pause is over: rows may have changed since."""
     with _changing(guarded, PATIENCE_SECONDS) as row:
         if row.owner != guarded.own or row.state != State.MOVING or row.until is None or row.until <= _now(guarded.using):
             return False

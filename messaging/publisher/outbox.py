@@ -54,15 +54,8 @@ def record_many(records: Sequence[Record], *, using: str, repair: bool = False) 
 
     Parameters
     ----------
-    using
-        The alias of the context's database.
     repair
         Mark the envelopes as repairs, for changes that are older than their events (`republish`).
-
-    Returns
-    -------
-    list
-        The outbox rows, in the order of `records`.
 
     Raises
     ------

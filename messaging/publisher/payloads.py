@@ -79,8 +79,7 @@ def too_large(event: Any) -> str:
 def messages(rows: Sequence[Sendable], consumer: Consumer, largest: int = LARGEST_MESSAGE_BYTES) -> Iterator[list[dict[str, Any]]]:
     """The consumer's events with its fields, in messages of at most `largest` bytes or one event.
 
-    Only a consumer that sends marks gets marks. For others the authority prunes them early, and would refuse a pair that they send
-    later.
+    Only a consumer that sends marks gets marks. For others the authority prunes them early, and would refuse them later.
     """
     types, fields = set(consumer.types), set(consumer.fields)
     hidden = () if consumer.marks else ("mark", "markbefore")

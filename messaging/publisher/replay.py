@@ -86,9 +86,7 @@ def replay(
     watch: Watcher = lambda consumer, event, outcome: None,
 ) -> Replayed:
     """Send the window's events to these consumers again, and forecast their outcomes there by `foretell`. Without a `sender` it
-    only forecasts. If the broker is lost it ends early, and is safe to repeat. Raises `BrokerAway` if the broker doesn't answer at
-    the start.
-    """
+    only forecasts. If the broker is lost it ends early; safe to repeat. Raises `BrokerAway` if the broker never answered."""
     done = Replayed()
     away: tuple[type[BaseException], ...] = sender.errors if sender else ()
     try:

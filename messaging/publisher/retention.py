@@ -75,7 +75,7 @@ def count_purgeable(authority: str, *, older_than: timedelta) -> int:
 
 
 def _behind(position: int | None, checkpoints: dict[str, int]) -> list[str]:
-    """The consumers that haven't passed this position. None isn't in the feed yet, so no consumer has passed it."""
+    """The consumers that haven't passed this position: all of them for None, because the change isn't in the feed yet."""
     return [name for name, checkpoint in checkpoints.items() if position is None or checkpoint < position]
 
 

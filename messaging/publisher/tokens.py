@@ -75,8 +75,7 @@ def keep_token(*, consumer: str, authority: str, token: str) -> Path | None:
 
 
 def ensure_token(*, consumer: str, authority: str, ttl: timedelta) -> bool:
-    """Make sure that a consumer of this process has a valid token of its authority, in this process too. Returns True if it issued
-    one.
+    """Make sure that a consumer has a valid token; both contexts are in this process. Returns True if it issued one.
 
     A token from elsewhere (an environment variable) stays: issuing another would end it.
     """

@@ -1,7 +1,7 @@
 """Finds changes that no trigger saw: rows written while triggers were off, as in a restore that disables them, or on a replica.
 
-It compares the ledger with the rows, and each aggregate's last event with its row. A difference gets a new version, as if it was
-written now. A row whose event was purged, or can't be sent, isn't compared with it; a consumer's comparison finds such a row.
+It compares the ledger with the rows, and each aggregate's last event with its row. A row that differs gets a new version, as if it
+was written now. If the last event was purged or can't be sent, only a consumer's comparison finds the difference.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,8 +44,8 @@ def unseen_ids(using: Alias, feed: Feed) -> list[str]:
 
 
 def enter_rows(using: Alias, feed: Feed) -> None:
-    """Enter rows without an entry, and update entries that are wrong about whether their row exists. A read comes first: on SQLite
-    a statement that may write blocks writers for as long as it searches."""
+    """Enter rows without an entry, and correct entries whose row exists and shouldn't, or the reverse. It reads first: on SQLite a
+    statement that may write blocks writers for as long as it searches."""
     engine, tracked = engines.for_alias(using), feed.tracked
     without_entry, wrong = _without_entry(tracked, engine), _wrong(tracked, engine)
     with connections[using].cursor() as cursor:

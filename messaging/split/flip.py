@@ -30,24 +30,23 @@ def hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> in
     started = time.monotonic()
     ends = started + longest.total_seconds()
     too_long = f"the write pause ended after {longest.total_seconds():g} s"
+    unchanged = f"{giver.context} stays the owner. Try again, or with a longer --max-pause."
     try:
         ownership.pause(giver.guard, longest)
     except OperationalError as error:
         raise PauseTooShort(
-            f"Transactions that write to {giver.context} took longer than the pause of {longest.total_seconds():g} s: {error}"
+            f"Transactions that write to {giver.context} took longer than {longest.total_seconds():g} s ({error}). {unchanged}"
         ) from None
     try:
         if not _stamped(giver, until=ends):
-            raise PauseTooShort(
-                f"A transaction at {giver.context} keeps a change out of the feed, and {too_long}. {giver.context} stays the owner."
-            )
+            raise PauseTooShort(f"A transaction at {giver.context} keeps a change out of the feed, and {too_long}. {unchanged}")
         with replica.connected():
             pull.catch_up(replica, source="follow")
             failpoints.reach("split.caught_up")
             if not _same(giver, replica, since):
                 raise Differs(differs(receiver, giver))
         if not ownership.take(giver.guard):
-            raise PauseTooShort(f"Both sides weren't equal in time: {too_long}. {giver.context} stays the owner.")
+            raise PauseTooShort(f"Both sides weren't equal in time: {too_long}. {unchanged}")
     except BaseException:
         ownership.lift(giver.guard)
         raise

@@ -2,8 +2,7 @@
 
 The new context follows the old one's feed until it has every row. The flip pauses the old one's writers, lets the new one catch up,
 compares both, and changes the owner. From then on the old context follows the new one, so its readers still work, and flipping back
-works the same. Every step is one transaction in one database and stores its result. After a crash the next run continues from
-there.
+works the same. Every step is one transaction in one database, so after a crash the next run continues from the last step.
 """
 
 import time

@@ -191,8 +191,7 @@ class QoS(redis.QoS):
             connected.eval(RESTORE, len(keys), *keys, tag, "lpush" if leftmost else "rpush", item)
 
     def restore_visible(self, start: int = 0, num: int | None = 10, interval: int = 10) -> None:
-        """Return messages to their queues that workers fetched and never acknowledged. If the server refuses, it runs again
-        later."""
+        """Return messages to their queues that workers fetched and never acknowledged. If the server refuses, try later."""
         try:
             with self.channel.conn_or_acquire() as client:
                 overdue = time() - self.visibility_timeout

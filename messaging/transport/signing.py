@@ -64,8 +64,7 @@ def measure(body: Any) -> None:
 
 
 def signed_message_text(headers: Mapping[str, Any], body: Any) -> str:
-    """A message with everything that `check` needs: a JSON object of the headers and `body`. Empty if it is too large, or not
-    text."""
+    """A JSON object of the headers and `body`, with everything that `check` needs. Empty if it is too large, or not text."""
     try:
         content = body if isinstance(body, str) else bytes(body).decode()
     except (TypeError, UnicodeDecodeError):
@@ -77,8 +76,7 @@ def signed_message_text(headers: Mapping[str, Any], body: Any) -> str:
 
 
 def publishers(verified: str | None) -> list[str]:
-    """The publishers whose events a message may contain: the verified one, or for an unsigned message those in
-    `ACCEPT_UNSIGNED`."""
+    """The publishers whose events a message may contain: the verified one, or if it is unsigned those in `ACCEPT_UNSIGNED`."""
     return settings.unsigned() if verified is None else [verified]
 
 

@@ -80,7 +80,7 @@ def test_a_pause_that_is_too_short_changes_nothing(monkeypatch):
     ended = call("split", "users", "--flip")
     assert ended.code == 3
     assert "Both sides weren't equal in time" in ended.err
-    assert "monolith stays the owner." in ended.err
+    assert "monolith stays the owner. Try again, or with a longer --max-pause." in ended.err
     assert User.objects.using("monolith").update(name="Goes on") == 3
     assert call("split", "users", "--status", "--json").json["owner"] == "monolith"
 

@@ -255,8 +255,7 @@ def stamp(using: str, limit: int) -> int:
     lock. Returns how many.
 
     Locked rows are left for a later round. A writer's lock means another change, which is pending again. But `republish` and
-    `purge` also lock entries whose changes were committed long ago. A caller that needs all changes stamped must check that none is
-    pending.
+    `purge` lock entries whose changes were committed long ago. A caller that needs all of them must check that none is pending.
     """
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT messaging_stamp(%s)", [limit])

@@ -150,8 +150,7 @@ def _unique(connection: BaseDatabaseWrapper, tracked: Tracked) -> list[list[str]
 class KeptTriggers:
     """An execute wrapper for a `migrate`. A table that Django recreates gets its triggers back at once, so that a later data
     migration is counted. SQLite refuses to drop a column, or to give a new table a dropped table's name, while another trigger
-    names it. So triggers are dropped for both and created again. Those that no longer fit are left out; `migrate` installs new ones
-    at its end."""
+    names it. So triggers are dropped for both and created again, except those that no longer fit: `migrate` ends with new ones."""
 
     def __init__(self) -> None:
         self.dropped: dict[str, list[tuple[str, str]]] = {}
