@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from docutils import nodes
 from sphinx import addnodes
 
 project = "Bounded contexts"
@@ -37,7 +36,7 @@ def add_contents(app: Any, page: str, source: list[str]) -> None:
             source[0] += f"\n\n```{{toctree}}\n:hidden:\n{title}\n{pages}\n```\n"
 
 
-def link_files(app: Any, tree: nodes.document) -> None:
+def link_files(app: Any, tree: Any) -> None:
     """Let a link to a Markdown file outside of the site give the file, as links to other files do, and one to a folder be words. A
     path that isn't there stays a warning."""
     for link in list(tree.findall(addnodes.pending_xref)):
