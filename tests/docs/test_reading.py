@@ -12,7 +12,7 @@ DOCS = ROOT / "docs"
 PAGE = (DOCS / "reading-the-code.md").read_text()
 MOST_FILES, MOST_LINES = 15, 1500
 
-STOP = re.compile(r"^### (\d+)\. \[([^\]]+)\]\(\.\./([^)]+)\)\n\nRead: (.+)\n", re.MULTILINE)
+STOP = re.compile(r"### (\d+)\. .+\n\nRead \[[^\]]+\]\(\.\./([^)]+)\): (.+)\n")
 LINKED = re.compile(r"\[`([^`]+)`\]\(\.\./([^)]+)\)")
 WORDS = re.compile(r"`([^`]+)`")
 
@@ -33,8 +33,8 @@ class Stop(NamedTuple):
 def stops(page: str) -> list[Stop]:
     parts = re.split(r"(?m)^(?=##)", page)
     found = [(match, part) for part in parts if (match := STOP.match(part))]
-    assert len(found) == page.count("\nRead: "), "A stop is a heading with a link, then a line that begins with 'Read: '."
-    return [Stop(int(match[1]), match[3], WORDS.findall(match[4]), part[match.end() :]) for match, part in found]
+    assert len(found) == page.count("\n### "), "A stop is a heading with a number, then 'Read [file](../file): `name`, …'."
+    return [Stop(int(match[1]), match[2], WORDS.findall(match[3]), part[match.end() :]) for match, part in found]
 
 
 def defined(source: str) -> dict[str, int]:
@@ -97,7 +97,7 @@ def test_an_hour_is_enough() -> None:
 @pytest.mark.parametrize(
     ("name", "other", "found"),
     [
-        ("Read: `deliver`", "Read: `delivered`", ["messaging/tasks.py: delivered"]),
+        (": `deliver`,", ": `delivered`,", ["messaging/tasks.py: delivered"]),
         ("`_halving` finds", "`_quartering` finds", ["messaging/consumer/inbox.py: _quartering"]),
         ("[`HANDLERS`]", "[`HANDLER`]", ["billing/handlers.py: HANDLER"]),
     ],
