@@ -12,7 +12,7 @@ DOCS = ROOT / "docs"
 PAGE = (DOCS / "reading-the-code.md").read_text()
 MOST_FILES, MOST_LINES = 15, 1500
 
-STOP = re.compile(r"### (\d+)\. .+\n\nRead \[[^\]]+\]\(\.\./([^)]+)\): (.+)\n")
+STOP = re.compile(r"### (\d+)\. .+\n\nRead \[[^\]]+\]\(\.\./([^)]+)\): ((?:.+\n)+)")
 LINKED = re.compile(r"\[`([^`]+)`\]\(\.\./([^)]+)\)")
 WORDS = re.compile(r"`([^`]+)`")
 
