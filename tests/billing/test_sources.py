@@ -129,7 +129,7 @@ def test_a_monolith_without_its_table_ends_the_run_with_a_sentence(monkeypatch):
 def test_a_process_without_the_monolith_says_so(settings):
     to("monolith")
     settings.BILLING = {"SOURCES": {name: path for name, path in settings.BILLING["SOURCES"].items() if name != "monolith"}}
-    with pytest.raises(SourceAway, match="the monolith's tables, and this process runs users and billing"):
+    with pytest.raises(SourceAway, match="the monolith's tables, but this process runs only users and billing"):
         generate()
 
 
@@ -173,7 +173,7 @@ def test_billing_is_down_when_users_is_down(users, settings):
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: DEAD}
     run = generate()
     assert (run.issued, run.held, run.refused, run.away) == (0, 10, True, True)
-    assert run.reason.startswith("Billing is down, because it reads users from the API of users, and gets no answer: users doesn't")
+    assert run.reason.startswith("Billing is down, because it reads users from the API of users and gets no answer: users doesn't")
     assert DEAD in run.reason
 
 

@@ -88,8 +88,8 @@ def test_a_purge(api):  # noqa: F811
 
 
 def test_seeds():
-    assert said("seed", "--users", "1", "--with-events").startswith("1 user (0 suspended), 1 event.")
-    assert said("seed_monolith", "--users", "1").startswith("1 user in the monolith; 1 invoice for ")
+    assert said("seed", "--users", "1", "--with-events").startswith("1 user saved (0 suspended), 1 event.")
+    assert said("seed_monolith", "--users", "1").startswith("1 user saved in the monolith; 1 invoice issued for ")
 
 
 def test_invoices(one):
