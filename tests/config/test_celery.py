@@ -63,7 +63,7 @@ def test_a_worker_that_could_check_no_sender_does_not_start(tmp_path: Path) -> N
 PATIENCE = 60.0
 #: Attempts to connect in which a scheduler has had several ticks.
 MANY = 40
-AWAY, BACK = "the broker doesn't answer, trying again until it does", "the broker answers again"
+AWAY, BACK = "the broker doesn't answer; trying until it does", "the broker answers again"
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def test_a_page_says_that_the_database_takes_no_writes(suspend, settings, debug)
         answer = suspend()
     assert answer.status_code == 503
     assert answer["Retry-After"]
-    assert "The database takes nothing now" in answer.content.decode()
+    assert "The database can't be used now. Try again in a moment." in answer.content.decode()
     assert suspend().status_code == 302
 
 

@@ -43,6 +43,6 @@ def test_the_production_server_says_in_a_sentence_why_it_does_not_start(tmp_path
         check=False,
     )
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.splitlines()[-1].startswith("SECRET_KEY is not set. With DEBUG=0 it has to be: a long random string")
+    assert done.stderr.splitlines()[-1].startswith("SECRET_KEY is not set, and DEBUG=0 needs it. Set it to a long random string")
     assert "Traceback" not in done.stderr
     assert list(tmp_path.glob("run/*")) == []

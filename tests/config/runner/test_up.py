@@ -77,7 +77,7 @@ def test_a_broker_that_does_not_answer_is_named_without_its_password(tmp_path: P
     code, said = refusal(tmp_path, CELERY_BROKER_URL=url.format(port=port))
     assert code == 3
     assert f"127.0.0.1:{port}" in said
-    assert "doesn't answer" in said
+    assert "can't be used (" in said
     assert "very-secret" not in said
 
 
