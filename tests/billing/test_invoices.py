@@ -1,4 +1,4 @@
-"""Billing decides by its own cache: active users only, once, and what it learnt too late is flagged."""
+"""Billing decides by its own cache: only active users, once, and a late suspension flags invoices."""
 
 import threading
 import uuid

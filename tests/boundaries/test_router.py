@@ -1,4 +1,4 @@
-"""The router places every model in one database, and raises where it can't."""
+"""The router places every model in one database, and raises if it can't."""
 
 from collections.abc import Iterator
 

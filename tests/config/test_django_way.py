@@ -60,7 +60,7 @@ for name in {DATABASES}:
 
 
 def lacking(folder: Path) -> list[str]:
-    """The databases that lack migrations."""
+    """Return the databases that lack migrations."""
     return manage(folder, "shell", "--no-imports", "-c", LACKING).stdout.split()
 
 
@@ -147,7 +147,7 @@ def test_runserver_waits_for_migrate_then_runs_everything_and_stops_it(tmp_path:
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """One for three tests; the last of them kills it."""
+    """One run for three tests; the last one kills it."""
     folder = tmp_path_factory.mktemp("started") / "var"
     assert manage(folder, "migrate", "--verbosity", "0").returncode == 0
     run = Run(folder, "manage.py", "runserver")
@@ -174,7 +174,7 @@ def test_a_second_one_in_the_folder_is_refused_and_alone_it_starts(started: Run)
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    """Puts the handlers of this process back afterwards."""
+    """Restore this process's signal handlers afterwards."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
@@ -280,7 +280,7 @@ def test_with_a_context_named_the_packages_relay_runs_on_its_tables(tmp_path: Pa
 
 
 def test_nobody_else_of_the_machine_reads_what_is_in_var(tmp_path: Path) -> None:
-    """Its databases hold names and addresses; those of an older release were open to all, and are closed at the next start."""
+    """Its databases have names and addresses. An older release left them open to all; the next start closes them."""
     folder = tmp_path / "var"
     assert manage(folder, "migrate").returncode == 0
     files = sorted(folder.glob("*.sqlite3*"))

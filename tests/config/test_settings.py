@@ -1,4 +1,4 @@
-"""Settings come from the environment; what is wrong there is said in a sentence, before anything starts."""
+"""Settings come from the environment, and an error in it is reported in a sentence before anything starts."""
 
 import json
 import os
@@ -103,7 +103,7 @@ def test_production_has_no_walkthrough() -> None:
     assert "walkthrough" not in describe(DEBUG="0", SECRET_KEY=LONG_KEY)["apps"]
 
 
-#: What of the walkthrough acts: its URLs, what hangs in the relay and at the publisher, its commands.
+#: The active parts of the walkthrough: its URLs, its hooks in the relay and the publisher, its commands.
 ACTING = """
 import django, json, sys
 django.setup()
@@ -152,7 +152,7 @@ def test_production_has_nothing_that_breaks_things_on_purpose() -> None:
         True,
         3,
         True,
-    )  # passage, listener, publisher: what is looked for is there
+    )  # passage, listener, publisher: all exist
     assert {"tour", "dual_write"} <= set(here["commands"])
 
 

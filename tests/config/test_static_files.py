@@ -1,4 +1,4 @@
-"""Static files in production: collected under names with a hash, and what is missing is said in a sentence."""
+"""Static files in production have names with a hash, and a missing file is reported in a sentence."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from tests.config.test_settings import PRODUCTION, python
 
-#: A page, its style and what is logged on the way, in one process. The first argument takes packages away, as if not installed.
+#: Get a page, its style and its log lines, in one process. The first argument hides packages, as if they weren't installed.
 ASK = """
 import json, sys
 sys.modules.update(dict.fromkeys(sys.argv[1].split(), None))
@@ -127,4 +127,4 @@ def test_an_api_that_is_asked_past_the_proxy_is_a_warning(collected: Path) -> No
     assert "(config.W002) billing reads from users at http://127.0.0.1:8123, but this process redirects plain HTTP" in said
     assert "HINT: Set USERS_API_URL to the https:// address of the proxy." in said
     assert said.count("config.W002") == 1
-    assert checked(collected, USERS_API_URL="http://users.internal", CONTEXTS="billing") == ""  # somebody else's server
+    assert checked(collected, USERS_API_URL="http://users.internal", CONTEXTS="billing") == ""  # another company's server

@@ -1,4 +1,4 @@
-"""A page of ours while a database takes no writes: 503 and a sentence."""
+"""A page answers 503 with a sentence while a database takes no writes."""
 
 import pytest
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture
 def suspend(admin_client):
-    """A function that suspends the users in the admin."""
+    """Return a function that suspends the users in the admin."""
     admin_client.raise_request_exception = False
     save(demo_users(1), with_events=False)
     key = User.objects.using("users").get().pk

@@ -1,4 +1,4 @@
-"""What a web server hands over before any view is asked."""
+"""The WSGI application before any view runs."""
 
 import io
 import os
@@ -31,7 +31,7 @@ def test_the_development_server_sends_an_answers_second_piece_at_once():
 
 
 def test_the_production_server_says_in_a_sentence_why_it_does_not_start(tmp_path: Path) -> None:
-    """Two workers that find out at once end gunicorn with a traceback of its own."""
+    """Two workers that fail at the same time would end gunicorn with its own traceback."""
     environment = {name: value for name, value in os.environ.items() if name not in ("SECRET_KEY", "GUNICORN_CMD_ARGS")}
     done = subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", "config/deploy/gunicorn.conf.py"],

@@ -1,4 +1,4 @@
-"""The admin's login is made once, and a password that a person chose stays."""
+"""The admin's login is made once, and a password that a person sets stays."""
 
 import stat
 from pathlib import Path
@@ -76,8 +76,8 @@ def test_a_broker_that_cannot_be_used_is_refused_without_its_password(url: str, 
 
 
 def test_demo_users_wait_until_messages_arrive_in_both_directions() -> None:
-    """Events that wait for a worker to start would all read "received after 10 s" at the first look."""
-    for consumer, authority in provisioning.DIRECTIONS:  # heard in an earlier run
+    """Events that wait for a worker to start would all read "received after 10 s" at first."""
+    for consumer, authority in provisioning.DIRECTIONS:  # received in an earlier run
         checkpoints.record_heartbeat(consumer, authority, 0, timezone.now())
     seeding = provisioning.Seeding()
     assert not seeding()

@@ -1,4 +1,4 @@
-"""What `make run` says of its programs while they run."""
+"""The messages of `make run` about its programs."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ RUNNING = dict.fromkeys(STARTING, "RUNNING")
 
 
 class Programs:
-    """Stands in for supervisord: says the states that it is given."""
+    """Replaces supervisord, with given states."""
 
     def __init__(self) -> None:
         self.now: dict[str, str] = {}
