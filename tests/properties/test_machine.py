@@ -1,4 +1,4 @@
-"""The invariants of README hold after each step and in the end, for any events in any order."""
+"""The invariants of docs/guarantees.md hold after each step and in the end, for any events in any order."""
 
 import pytest
 
