@@ -23,12 +23,12 @@ endif
 .PHONY: help run test check docs bench chaos clean broken
 
 help:
-	@echo "make run    install, migrate, make demo users and start everything; Ctrl-C stops it"
-	@echo "make test   run the whole test suite on SQLite and PostgreSQL (ARGS=… passes options to pytest)"
-	@echo "make check  check format, lint, types, boundaries, Django's checks, migrations, contracts, documentation and vulnerabilities"
+	@echo "make run    install, migrate, make demo users, start everything; Ctrl-C stops it"
+	@echo "make test   run the whole test suite on SQLite and PostgreSQL (ARGS=… goes to pytest)"
+	@echo "make check  check format, lint, types, boundaries, migrations, contracts, documentation, vulnerabilities"
 	@echo "make docs   build the pages of docs/ as a site in var/docs"
-	@echo "make chaos  run everything under random faults, then check that it recovered (SECONDS=180 SEED=… ENGINE=sqlite)"
-	@echo "make bench  measure the project and its alternatives in about 15 minutes; results in var/benchmarks (ARGS=--full: an hour)"
+	@echo "make chaos  run everything under random faults, then check the recovery (SECONDS=180 SEED=… ENGINE=sqlite)"
+	@echo "make bench  compare with the alternatives, about 15 minutes, into var/benchmarks (ARGS=--full: an hour)"
 	@echo "make clean  remove the virtual environment and all caches; keeps the data in var/"
 	@echo
 	@echo "To choose the Python for .venv (3.11 or newer): make run PYTHON=/path/to/python"

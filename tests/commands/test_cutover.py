@@ -1,4 +1,4 @@
-"""`cutover billing`: a gate that says what is missing, ways back that are always open, and running processes that follow."""
+"""`cutover billing`: a gate that says what is missing, steps back that are always open, and running processes that follow."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ from users.services import user_suspend
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 ROOT = Path(__file__).parents[2]
 DEAD = "http://127.0.0.1:9"
-#: A worker in small: it starts once, and generates invoices for each month that it is told.
+#: A small worker: it starts once, and issues invoices for each month that it reads.
 LONG_LIVED = """
 import sys, django, json
 django.setup()
@@ -44,7 +44,7 @@ def steps():
 
 
 def tamper(number=1):
-    """The copy says of that many active users that they are suspended."""
+    """Make the copy say that so many active users are suspended."""
     rows = CachedUser.objects.filter(status="active")[:number].values_list("pk", flat=True)
     return CachedUser.objects.filter(pk__in=list(rows)).update(status="suspended")
 
@@ -60,7 +60,7 @@ def _quick(monkeypatch):
 
 @pytest.fixture
 def split(api):  # noqa: F811
-    """The same 24 users in the monolith, at `users`, and in billing's copy, which is live."""
+    """Make the same 24 users in the monolith, at `users`, and in billing's copy, which is live."""
     call_command("seed_monolith", "--users", "24", "--suspended", "0.1", "--json")
     call_command("seed", "--users", "24", "--suspended", "0.1", "--json")
     pull.catch_up(Replica.of("billing", "users"))
@@ -69,7 +69,7 @@ def split(api):  # noqa: F811
 
 @pytest.fixture
 def shadow(split):
-    """In shadow, behind the monolith."""
+    """Move billing to shadow, with the monolith as old source."""
     cutover("--to", "monolith")
     assert cutover("--to", "shadow").code == 0
 
@@ -99,7 +99,7 @@ def test_the_way_there_and_back_in_a_running_system(shadow):
 
 def test_one_mismatch_refuses_and_its_repair_lets_pass(shadow):
     tamper()
-    assert generate().json["issued"] == 22  # the monolith answered: the wrong copy harmed nobody
+    assert generate().json["issued"] == 22  # the monolith answered, so the wrong copy did no harm
     ended = cutover("--to", "cache", "--json")
     assert ended.code == 3
     assert ended.err.startswith("Billing stays with the old source, compared with the cache. Fingerprints differ: 1 corrupt.")
@@ -117,7 +117,7 @@ def test_one_mismatch_refuses_and_its_repair_lets_pass(shadow):
 
 def test_a_mismatch_alone_refuses_though_fingerprints_are_equal(shadow):
     user = MonolithUser.objects.filter(status="active")[0]
-    MonolithUser.objects.filter(pk=user.pk).update(status="suspended")  # `users` never heard of it
+    MonolithUser.objects.filter(pk=user.pk).update(status="suspended")  # `users` doesn't know this
     generate()
     ended = cutover("--to", "cache", "--json")
     assert ended.code == 3

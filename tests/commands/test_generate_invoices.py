@@ -17,7 +17,7 @@ from tests.commands.calling import call
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 ROOT = Path(__file__).parents[2]
 UNKNOWN = "The age of the copy of users isn't known: it was never confirmed to be caught up."
-#: What a run by the cache adds to its numbers: it asked nobody.
+#: A run by the cache adds these keys; it calls nobody.
 BY_CACHE = {"source": "cache", "calls": 0, "seconds": 0.0}
 
 

@@ -1,4 +1,4 @@
-"""`seed`: made-up users, and those of an export."""
+"""`seed`: demo users, and users of an export."""
 
 import tracemalloc
 from pathlib import Path
@@ -174,7 +174,7 @@ def test_a_file_that_is_no_export(tmp_path, content, said):
 
 
 def test_empty_rows_are_passed_over(export):
-    """Spreadsheets leave them behind the last one."""
+    """Spreadsheets leave them after the last row."""
     path = export("1,a@example.org,Ann,Lee,t,\n\n  \n,,,,,\n , ,,\t,,\n,,,,,,,,\n")
     assert call("seed", "--csv", path, "--json").json == {"users": 1, "suspended": 0, "events": 0, "bad": 0}
 
@@ -201,7 +201,7 @@ def test_addresses_that_differ_by_case_alone_are_one_address(export):
 
 
 def test_the_rows_of_a_large_file_are_not_held_in_memory(export):
-    """Nor the bad ones."""
+    """The bad ones neither."""
 
     def peak(rows):
         lines = (f"{number},u{number}@example.org,A,B,{'t' if number % 2 else 'perhaps'},\n" for number in range(rows))
