@@ -132,7 +132,7 @@ class OldSource(admin.SimpleListFilter):
 
 @admin.register(ShadowMismatch)
 class ShadowMismatchAdmin(ReadOnlyAdmin):
-    """Users for whom the old source and the cache gave different answers."""
+    """Users with different answers from the old source and the cache."""
 
     context = "billing"
     list_display = ("user", "old_source", "old_answer", "cache_answer", "state", "times", "seen_at")

@@ -133,7 +133,7 @@ class CutoverStep(models.Model):
 
 
 class ShadowMismatch(models.Model):
-    """A user for whom the old source and the cache differ. It is open until a later read finds that they agree."""
+    """A user with different answers from the old source and the cache. It is open until a later read finds that they agree."""
 
     user_id = models.UUIDField()
     old_source = models.CharField(max_length=10, choices=Cutover.Source.choices)

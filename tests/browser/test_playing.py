@@ -1,4 +1,4 @@
-"""A running step shows on every page and in every tab, whoever started it, and even if its page is closed."""
+"""A running step shows on every page and in every tab, even after the page that started it is closed."""
 
 import os
 import re
