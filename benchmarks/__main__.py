@@ -80,16 +80,8 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     names = [part.name for part in parts(SIZES["default"])]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "--full", dest="size", action="store_const", const="full", help="measure a million users too; takes about an hour"
-    )
-    parser.add_argument(
-        "--tiny",
-        dest="size",
-        action="store_const",
-        const="tiny",
-        help="check that everything runs; takes a minute and gives no figures",
-    )
+    parser.add_argument("--full", dest="size", action="store_const", const="full", help="a million users too; about an hour")
+    parser.add_argument("--tiny", dest="size", action="store_const", const="tiny", help="a minute's check, without figures")
     parser.add_argument("--parts", type=lambda text: text.split(","), help=f"measure only these parts: {','.join(names)}")
     parser.add_argument("--runs", type=int, default=FEWEST, help=f"repeat each measurement so often (default {FEWEST})")
     parser.add_argument("--growth", type=numbers, help="bootstrap these numbers of users too, such as 1000000,5000000")

@@ -58,9 +58,7 @@ class ContextRouter:
             return db in _aliases()
         if app_label in DJANGO_APPS:
             return db == "default"
-        raise UnplacedModel(
-            f"The app {app_label!r} has migrations but no database. Add it to config/contexts.py or config/router.py."
-        )
+        raise UnplacedModel(f"The app {app_label!r} has migrations but no database. Add it in config/router.py.")
 
 
 def _aliases() -> list[str]:

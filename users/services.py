@@ -76,10 +76,7 @@ def user_change_email(*, user_id: uuid.UUID, email: str) -> User:
 
 
 def user_erase(*, user_id: uuid.UUID) -> User:
-    """Erase a user's personal data for good, also in recorded events. The id stays as a tombstone. Safe to repeat.
-
-    Raises `UnknownUser`.
-    """
+    """Erase a user's personal data for good, also in recorded events. The id stays as a tombstone. Raises `UnknownUser`."""
     with transaction.atomic(using=DATABASE):
         user = _locked(user_id)
         if user.status == Status.ERASED:

@@ -1,5 +1,4 @@
-"""The source `api`: it asks `users` about each user, one by one, at the moment of the decision. It is fresh but slow, and down
-when `users` is down."""
+"""The source `api`: it asks `users` about each user when it decides. It is fresh but slow, and down when `users` is down."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -109,19 +109,13 @@ def _run(options: argparse.Namespace, outcome: "Outcome", folder: Path) -> int: 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=_seconds, default=180.0, help="cause faults for so long (default 180)")
-    parser.add_argument(
-        "--seed",
-        type=int,
-        help="repeat the plan of a run with this seed, the same length and the same engine (default: a new seed)",
-    )
+    parser.add_argument("--seed", type=int, help="repeat the plan of a run with this seed, length and engine (default: a new seed)")
     parser.add_argument("--engine", choices=("postgresql", "sqlite"), default="postgresql")
     parser.add_argument("--json", action="store_true", help="print one machine-readable object on the last line")
     parser.add_argument("--plant", choices=PLANTS, help="run with this bug in every process; the run must then fail")
     options = parser.parse_args()
     if options.plant == "naive position" and options.engine == "sqlite":
-        parser.error(
-            "SQLite has one writer at a time, so a position that is taken early does no harm there. Use --engine postgresql."
-        )
+        parser.error("SQLite has one writer at a time, so this bug does no harm there. Use --engine postgresql.")
     if options.seed is None:
         options.seed = secrets.randbelow(1_000_000)
     return options

@@ -16,7 +16,7 @@ from messaging.management import Refused, WrongUsage, database_errors_as_refusal
 class Command(BaseCommand):
     help = (
         "Choose the source that billing reads users from; without --to, show it and what is missing before the cache may answer. "
-        "Running processes follow at their next batch. Only the step to the cache is guarded; the steps back are always allowed."
+        "Running processes follow at their next batch. Only the step to the cache is guarded."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -21,8 +21,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--max-staleness",
             metavar="AGE",
-            help=f"the greatest age of the copy of {AUTHORITY}, such as 90s, 15m or 1h (default {span_in_words(MAX_STALENESS)}; "
-            "without this option and --policy, a copy whose age was never measured may decide too)",
+            help=f"the greatest accepted age of the copy of {AUTHORITY}, such as 90s, 15m or 1h (default "
+            f"{span_in_words(MAX_STALENESS)}; with no --policy either, an age that was never measured is accepted too)",
         )
         parser.add_argument(
             "--policy",

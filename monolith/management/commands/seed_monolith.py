@@ -18,11 +18,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--users", type=int, required=True, metavar="N", help="make N more demo users")
-        parser.add_argument(
-            "--suspended", type=float, default=0.0, metavar="F", help="suspend this share of them, from 0 to 1 (default 0)"
-        )
+        parser.add_argument("--suspended", type=float, default=0.0, metavar="F", help="the share to suspend, 0 to 1 (default 0)")
         parser.add_argument("--invoices", metavar="YYYY-MM", help="the month to invoice, such as 2026-11 (default: last month)")
-        parser.add_argument("--random-seed", type=int, default=0, metavar="K", help="make another series of demo users (default 0)")
+        parser.add_argument("--random-seed", type=int, default=0, metavar="K", help="make another series of users (default 0)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         count, suspended = options["users"], options["suspended"]

@@ -14,18 +14,13 @@ from users.models import User
 
 
 class Command(BaseCommand):
-    help = (
-        "Make demo users, or import real ones from a CSV export of auth_user. Records no events by default, as in a system that "
-        "has lost its event history."
-    )
+    help = "Make demo users, or import a CSV export of auth_user. Records no events by default, as if the event history were lost."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         source = parser.add_mutually_exclusive_group(required=True)
         source.add_argument("--users", type=int, metavar="N", help="make N more demo users")
         source.add_argument("--csv", type=Path, metavar="FILE", help=f"import a CSV file with the columns {exports.COLUMNS}")
-        parser.add_argument(
-            "--suspended", type=float, metavar="F", help="suspend this share of the demo users, from 0 to 1 (default 0)"
-        )
+        parser.add_argument("--suspended", type=float, metavar="F", help="the share of demo users to suspend, 0 to 1 (default 0)")
         parser.add_argument("--random-seed", type=int, metavar="K", help="make another series of demo users (default 0)")
         parser.add_argument("--skip-bad", action="store_true", help="import the good rows of a file that has bad rows")
         parser.add_argument("--with-events", action="store_true", help="record a UserCreated event for each user")
