@@ -105,8 +105,7 @@ def _measured(step: Step, runs: int) -> list[dict[str, Any]]:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Stop a process by Ctrl-C, so that it stops its own processes and drops its databases. If that takes too long, kill its
-    family."""
+    """Stop a process by Ctrl-C, so that it stops its own processes and drops its databases. After a minute, kill its family."""
     process.send_signal(signal.SIGINT)
     try:
         process.communicate(timeout=60)

@@ -26,8 +26,7 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class Margin:
-    """A margin. `most`: True if `bound` is the greatest allowed value, else it is the least. `value`: None if it wasn't
-    measured."""
+    """A margin. `most`: True if `bound` is the greatest allowed value, else it is the least. `value`: None if not measured."""
 
     what: str
     unit: str

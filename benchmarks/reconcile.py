@@ -1,9 +1,8 @@
 """Measures reconcile over HTTP: seconds, bytes and round trips, and how fast each side scans its rows.
 
 `python -m benchmarks.reconcile --users 1000000 --differences 10 --json`. It runs a real web server for the authority's API on
-PostgreSQL: the server in `BENCH_POSTGRES_URL`, or one from a wheel. It makes its databases and drops them at the end.
-`--differences 10,100 --runs 3` compares three times with each number of differences, on the same rows, and prints `{"runs": [{"10":
-…, "100": …}, …]}`.
+PostgreSQL: the one in `BENCH_POSTGRES_URL`, or one from a wheel. It makes its databases and drops them at the end. `--differences
+10,100 --runs 3` compares three times with each number of differences, and prints `{"runs": [{"10": …, "100": …}, …]}`.
 """
 
 import argparse

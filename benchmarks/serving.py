@@ -19,8 +19,7 @@ def serving() -> Iterator[Any]:
 
 
 def web_server() -> tuple[tuple[str, ...], str]:
-    """Return the command line of a web server, and a URL that answers when it is up. From now on this environment has its
-    address."""
+    """Return a web server's command line, and a URL that answers when it is up. Sets its address in this environment."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     # With DEBUG off, plain HTTP is redirected to HTTPS.

@@ -35,8 +35,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Layout:
-    """The number of each kind of server. Aggregates are distributed over the sequencers and the stages after them by a hash of
-    their id."""
+    """The number of each kind of server. Aggregates are distributed over the sequencers and later stages by a hash of their id."""
 
     sequencers: int
     relays: int

@@ -11,8 +11,7 @@ from typing import Any
 
 import psycopg
 
-#: Transactions per second of one writer. A higher rate puts more changes into each, because one writer can't commit a thousand a
-#: second here.
+#: Transactions per second of one writer, which can't commit a thousand. A higher rate puts more changes into each.
 MOST_COMMITS = 100
 #: Seconds after the last write until a missing change counts as not arrived.
 GRACE = 4.0
@@ -56,9 +55,8 @@ class Watcher(threading.Thread):
 
 
 def latencies(url: str, table: str, rates: Iterable[int], seconds: float, write: Callable[[int], list[Key]]) -> dict[str, Any]:
-    """Return p50_ms, p95_ms, p99_ms and `behind` for each rate, as text. `behind` is the number of changes that hadn't arrived in
-    time; if there are any, the percentiles are lower bounds. `write(n)` changes n rows in one transaction and returns the expected
-    cache rows."""
+    """Return p50_ms, p95_ms, p99_ms and `behind` by rate, as text. `behind` is the number of changes that came too late; with any,
+    the percentiles are lower bounds. `write(n)` changes n rows in one transaction and returns the expected cache rows."""
     install(url, table)
     watcher = Watcher(url)
     try:

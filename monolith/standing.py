@@ -1,7 +1,6 @@
 """The users' statuses from the monolith's own table, for another context.
 
-Billing's source `monolith` is the class `Users`. `settings.BILLING` wires it in; it and billing don't import each other, and only
-plain values cross.
+Billing's source `monolith` is the class `Users`, wired in by `settings.BILLING`. Neither imports the other; plain values cross.
 """
 
 import uuid

@@ -81,8 +81,7 @@ def _say(**words: str) -> None:
 
 
 def _left(parent: int) -> bool:
-    """Return True if the test run has ended, after a short wait. A process that it forked may keep the pipe open, so check the
-    parent."""
+    """Return True if the test run has ended, after a short wait. Its forks may keep the pipe open, so check the parent."""
     readable, _, _ = select.select([sys.stdin], [], [], 0.5)
     return (bool(readable) and not os.read(sys.stdin.fileno(), 1)) or os.getppid() != parent
 

@@ -7,8 +7,7 @@ from config.broker import transport_options
 
 
 def configure(app: Any, name: str) -> Any:
-    """Configure late acknowledgement and one message at a time, like the project, so a killed worker loses nothing. The queue is
-    new for this run."""
+    """Configure a new queue, late acknowledgement and one message at a time, so a killed worker loses nothing, like the project."""
     url = os.environ["CELERY_BROKER_URL"]
     app.conf.update(
         task_acks_late=True,

@@ -86,5 +86,4 @@ def shown(path: Path) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line of `make run`'s own."""
     print(f"• {text}", flush=True)

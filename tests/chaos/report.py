@@ -22,8 +22,7 @@ MOST = 5
 
 @contextmanager
 def progress(seconds: float) -> Iterator[Callable[[float, str], None]]:
-    """Yield a function to call with the elapsed seconds and a few words: it draws a bar on a terminal, or prints a line from time
-    to time."""
+    """Yield a function that shows elapsed seconds and a few words: as a bar on a terminal, else as a line from time to time."""
     if sys.stderr.isatty():
         columns = (
             TextColumn("{task.description}"),

@@ -241,9 +241,8 @@ class Claim(NamedTuple):
 def copy_was_fresh(databases: Databases, wrong_clocks: Sequence[tuple[float, float]]) -> list[str]:
     """Return the untrue claims of billing's copy about itself.
 
-    It has every change from before the moment when it was caught up, and each of its rows is what the authority had under that
-    version. Users that it knows as erased aren't decided on. `wrong_clocks`: the times in which a clock that reports heads was
-    ahead.
+    It must have every change from before it was caught up, and each row must be what the authority had under its version. Users
+    that it knows as erased aren't decided on. `wrong_clocks`: the times in which a clock that reports heads was ahead.
     """
     at = time.time()
     rows = databases.rows(
@@ -293,8 +292,7 @@ def _claim(confirmed_at: Any, doubt: str, marks: Any, at: float) -> Claim:
 
 
 def _proves_nothing(databases: Databases, claim: Claim, as_of: float, wrong_clocks: Sequence[tuple[float, float]]) -> bool:
-    """Return True if the claim relies on a confirmation from before the authority was set back, as far as it may, or of a wrong
-    clock."""
+    """Return True if the claim relies on a confirmation from before the authority was set back, or from a wrong clock."""
     before = any(as_of <= loss.over and loss.began <= claim.at for loss in _losses(databases, "users"))
     unsure = any(first - 1 <= as_of <= last + UNDER_WAY for first, last in wrong_clocks)
     return before or unsure or as_of > claim.at + 1

@@ -1,5 +1,4 @@
-"""`split`: rows that are erased, deleted, purged or repaired during a move are lost on neither side by mistake, and don't come
-back."""
+"""`split`: rows that are erased, deleted, purged or repaired during a move stay right on both sides, and don't come back."""
 
 from datetime import timedelta
 

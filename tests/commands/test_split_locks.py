@@ -1,5 +1,4 @@
-"""Locks while rows move: who waits for whom, and that no deadlock results. PostgreSQL only, because SQLite has one writer at a
-time."""
+"""Locks while rows move: who waits for whom, without a deadlock. PostgreSQL only, because SQLite has one writer at a time."""
 
 import threading
 from collections.abc import Callable, Iterator

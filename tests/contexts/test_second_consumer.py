@@ -43,8 +43,7 @@ def counters() -> dict[str, int]:
 
 
 def everything_of_billing() -> dict[str, Any]:
-    """Return everything that another consumer could disturb at billing. Heartbeats alone may change the rest of its
-    subscription."""
+    """Return all that another consumer could disturb at billing. Only heartbeats may change the rest of its subscription."""
     row = Subscription.objects.using("billing").get(pk="users")
     names = ("state", "checkpoint", "ahead", "applied", "duplicate", "obsolete", "last_event_at", "drift", "repaired_at")
     return {

@@ -413,8 +413,7 @@ def test_a_message_that_comes_again_long_after_its_round_was_pruned_causes_no_do
 
 
 def test_what_the_feed_brought_before_the_broker_did_causes_no_doubt(tending):
-    """While a worker was stopped, the pull brought everything, and the authority pruned. Then the worker takes some of the waiting
-    events."""
+    """While a worker was stopped, the pull brought everything, and the authority pruned. Then the worker takes old events."""
     change(5)
     pull.catch_up(Replica.of("billing", "users"))
     heartbeat()

@@ -215,8 +215,7 @@ class Looking:
             copy.handed.add(event["id"])
 
     def sending(self, model: Authority, copies: list[Copy]) -> None:
-        """Check that events that count as sent were handed to the broker for all registered consumers. Call it after each step that
-        sends."""
+        """Check that the broker got every event that counts as sent, for all registered consumers. Call it after each send."""
         done = {key for key, (status, _) in self.outbox.items() if status == SENT_STATUS} - self.sent
         for copy in copies:
             lost = [model.events[key] for key in done - copy.handed] if copy.registered else []

@@ -221,8 +221,7 @@ class Copy:
         return True
 
     def take(self, events: Mapping[str, Given], order: Sequence[str]) -> tuple[int, int, int]:
-        """Take a message with these events, by id; return (applied, duplicate, obsolete). Of several events for a user the newest
-        counts."""
+        """Take a message with these events, by id; return (applied, duplicate, obsolete). Of a user's events the newest counts."""
         fresh = [event for event in dict.fromkeys(order) if event not in self.received]
         moved = {events[event].subject for event in fresh if self.apply(events[event])}
         self.received.update(fresh)

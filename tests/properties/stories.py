@@ -1,5 +1,4 @@
-"""Stories by hand, for cases that a random machine seldom reaches. They use the same rules, with the same invariants after each
-step."""
+"""Stories by hand, for cases that a random machine seldom reaches. Rules and checked invariants are the same."""
 
 from collections.abc import Callable
 from typing import Any

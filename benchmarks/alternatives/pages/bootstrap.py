@@ -1,8 +1,7 @@
 """Fills a copy in other ways, to compare with `benchmarks.bootstrap --quiet`.
 
 `python -m benchmarks.alternatives.pages.bootstrap --users 100000 --runs 3 --json`. Offset pages are larger than the project's,
-which helps them, because they skip fewer rows. One GET per user is measured with a sample. The copy is written page by page, as in
-the project.
+which helps them: they skip fewer rows. One GET per user is measured with a sample. The copy is written by pages, as in the project.
 """
 
 import argparse

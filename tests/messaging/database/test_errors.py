@@ -1,5 +1,4 @@
-"""Invariant 14: a database that takes no writes counts as unreachable, whatever its error. Nothing is parked; all wait and go
-on."""
+"""Invariant 14: a database that takes no writes counts as unreachable, whatever its error. Programs wait; nothing is parked."""
 
 import contextlib
 import logging

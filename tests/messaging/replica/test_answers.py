@@ -1,5 +1,4 @@
-"""Answers of an authority that are cut, corrupt, endless or newer: "unreachable" with the reason, within bounds, never a
-traceback."""
+"""An authority's cut, corrupt, endless or newer answers: "unreachable" with the reason, within bounds, never a traceback."""
 
 import gzip
 import itertools
