@@ -1,4 +1,4 @@
-"""`republish`: which changes had no event, and what was recorded for them."""
+"""`republish`: the changes without an event, and the events recorded for them."""
 
 import pytest
 from django_outbox_pattern.models import Published
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture
 def silent():
-    """Five users, of whom three changed without an event; the ids of these."""
+    """Make five users and change three of them without an event; returns the ids of these."""
     users = [user_register(email=f"u{number}@example.org", name="U") for number in range(5)]
     User.objects.using("users").filter(pk__in=[user.pk for user in users[:3]]).update(name="Silently")
     values = {"queue": "billing", "types": [], "fields": [], "owners": ["team@example.org", "boss@example.org"]}

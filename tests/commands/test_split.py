@@ -1,4 +1,4 @@
-"""`split`: what a load copies, whom it tells, and how the copy follows."""
+"""`split`: what a load copies, which events it sends, and how the copy follows."""
 
 import uuid
 
@@ -31,7 +31,7 @@ def test_it_loads_and_compares_and_run_twice_changes_nothing():
 
 
 def test_moved_rows_have_their_place_in_the_feed_when_they_arrive():
-    """The first who reads it, the monolith after the flip, would wait for half a million of them longer than it may."""
+    """The first reader, the monolith after the flip, would wait too long for the positions of half a million rows."""
     people(23)
     call("split", "users", "--page-size", "7")
     entries = Ledger.objects.using("users")

@@ -1,4 +1,4 @@
-"""`split --cancel`: no guard is left, and what was copied stays."""
+"""`split --cancel`: no guard is left, and the copied rows stay."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`split`: a hand-over that is refused, can't go on or is killed half-way leaves one owner, whose writers go on."""
+"""`split`: a hand-over that is refused, can't continue or is killed leaves one owner, whose writers continue."""
 
 import threading
 from datetime import timedelta
@@ -98,7 +98,7 @@ def test_killed_at_any_step_the_next_call_goes_on(monkeypatch, step):
             reached.append(name)
             raise Killed
 
-    monkeypatch.setattr(ownership, "lift", lambda guard: None)  # nor would a dead process lift its pause
+    monkeypatch.setattr(ownership, "lift", lambda guard: None)  # a dead process wouldn't lift its pause either
     failpoints.listeners.append(kill)
     try:
         with pytest.raises(Killed):
@@ -144,7 +144,7 @@ def test_only_one_mover_at_a_time():
     people(1)
     held, done = threading.Event(), threading.Event()
 
-    def hold() -> None:  # in a thread, for PostgreSQL's lock is its connection's
+    def hold() -> None:  # in a thread, because PostgreSQL's lock belongs to its connection
         with move.one_mover(move.split_of("users")):
             held.set()
             done.wait(30)

@@ -1,4 +1,4 @@
-"""What `MESSAGING` says of a context."""
+"""A context's settings in `MESSAGING`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What wakes a relay, and what it does where nothing can."""
+"""What wakes a relay, and how it works if nothing can."""
 
 import threading
 from typing import Any
@@ -21,7 +21,7 @@ def postgresql():
 
 @pytest.fixture
 def pooled_listen(postgresql):
-    """LISTEN as behind a pooler: accepted, and the connection that is used next doesn't listen."""
+    """Simulate LISTEN behind a pooler: it is accepted, but the connection used next doesn't listen."""
 
     def execute(run, sql, *arguments):
         done = run(sql, *arguments)
@@ -34,7 +34,7 @@ def pooled_listen(postgresql):
 
 
 def commit():
-    """From another connection, as other processes do."""
+    """Commit from another connection, like other processes."""
 
     def write():
         with transaction.atomic(using="users"):
@@ -48,7 +48,7 @@ def commit():
 
 def test_a_commit_wakes_a_waiter(postgresql, caplog):
     waiter = Waiter("users")
-    waiter.wait()  # the first one only listens
+    waiter.wait()  # the first wait only listens
     commit()
     waiter.wait(60)
     waiter.close()

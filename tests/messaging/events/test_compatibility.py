@@ -1,4 +1,4 @@
-"""Which change of a contract goes on with old readers and old events, and which doesn't: by schemas that pydantic writes."""
+"""Which changes of a contract work with old readers and old events, by schemas that pydantic writes."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -12,7 +12,7 @@ WIRE = "users.user.suspended.v1"
 
 
 def schema(**fields: Any) -> dict[str, Any]:
-    """A contract's schema; a field is its type, or (type, default)."""
+    """Return a contract's schema; a field is its type, or (type, default)."""
     given: dict[str, Any] = {name: kind if isinstance(kind, tuple) else (kind, ...) for name, kind in fields.items()}
     return create_model("Facts", **given).model_json_schema(mode="serialization")
 

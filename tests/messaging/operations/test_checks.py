@@ -1,4 +1,4 @@
-"""Django's checks of messaging. E003: what fingerprints can't compare is said before the first comparison."""
+"""Django's checks of messaging. E003 reports what fingerprints can't compare before the first comparison."""
 
 import subprocess
 import sys
