@@ -69,8 +69,8 @@ def record_many(records: Sequence[Record], *, using: str, repair: bool = False) 
     connection = connections[using]
     if not connection.in_atomic_block:
         raise OutsideTransaction(
-            f"An event was recorded outside a transaction on {using!r}. Wrap the write and the event in "
-            f"`with transaction.atomic(using={using!r})`."
+            f"An event was recorded outside a transaction on {using!r}. "
+            f"Wrap the write and the event in `with transaction.atomic(using={using!r})`."
         )
     if not records:
         return []

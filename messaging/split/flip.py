@@ -46,7 +46,9 @@ def hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> in
             if not _same(giver, replica, since):
                 raise Differs(differs(receiver, giver))
         if not ownership.take(giver.guard):
-            raise PauseTooShort(f"Both sides weren't equal in time: {too_long}. {unchanged}")
+            raise PauseTooShort(
+                f"Both sides weren't equal in time: {too_long}. {unchanged}",
+            )
     except BaseException:
         ownership.lift(giver.guard)
         raise
