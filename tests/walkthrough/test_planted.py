@@ -30,8 +30,8 @@ RED = [
     (3, "claim_without_a_transaction", "What it had claimed and not sent leaves after its restart"),
     (4, "upsert_whatever_the_version", "Some were overtaken by a newer event: obsolete, counted, ignored"),
     (5, "page_without_a_checkpoint", "The checkpoint stands after the last page"),
-    (7, "heartbeat_without_a_head", "A heartbeat brought the head of users: billing knows that it lacks something"),
-    (8, "nothing_is_pulled", "Billing's copy agrees, and the broker is still away"),
+    (7, "heartbeat_without_a_head", "A heartbeat brought the head of users, so billing knows that it is behind"),
+    (8, "nothing_is_pulled", "Billing's copy is equal again, and the broker is still away"),
 ]
 
 
