@@ -80,6 +80,6 @@ def test_the_lab_does_no_damage_to_real_data(client: Client) -> None:
     deliver("users", "billing")
     for act in ("damage/missing", "damage/silent", "fault/drop/on", "mend/everything"):
         html = client.post(f"/lab/{act}/", headers={"HX-Request": "true"}).content.decode()
-        assert "holds real e-mail addresses, so the walkthrough doesn't touch it" in html
+        assert "holds real e-mail addresses, so the walkthrough doesn&#x27;t touch it" in html
     assert CachedUser.objects.using("billing").count() == 1
     assert User.objects.using("users").get().status == "active"

@@ -37,7 +37,7 @@ def starts(stage: Stage) -> None:
 
 def seed(stage: Stage) -> None:
     ran = stage.manage("bootstrap", "billing", "--from", "users")
-    stage.check("The authority's feed fills the copy, and fingerprints prove it equal", ran.code == 0, ran.last)
+    stage.check("The authority's feed fills the copy, and fingerprints prove it equal", ran.code == 0, plural(copies(), "row"))
     stage.check("It is equal row by row, too", facts.agree(), facts.in_words())
     stage.check("No history was needed: there is still no event", facts.recorded() == 0, plural(facts.recorded(), "event"))
     stage.check(
@@ -75,7 +75,7 @@ def silence(stage: Stage) -> None:
     )
     _arrive_late(stage, originals)
     compared = stage.manage("reconcile", "billing", "--from", "users")
-    stage.check("Fingerprints are still equal", compared.code == 0, compared.last)
+    stage.check("Fingerprints are still equal", compared.code == 0, f"exit code {compared.code}")
 
 
 def _arrive_late(stage: Stage, originals: list[dict[str, Any]]) -> None:
@@ -133,10 +133,14 @@ def there_and_back(stage: Stage) -> None:
         f"{run.json['issued']} issued, {plural(run.json['calls'], 'call')}",
     )
     shadow = stage.manage("cutover", "billing", "--to", "shadow")
-    run = stage.quietly("generate_invoices", "--period", facts.month(2))
-    stage.check("In shadow the API decides, and the copy is compared with each answer", shadow.code == run.code == 0, run.last)
+    run = stage.quietly("generate_invoices", "--period", facts.month(2), "--json")
+    stage.check(
+        "In shadow the API decides, and the copy is compared with each answer",
+        shadow.code == run.code == 0,
+        plural(run.json["calls"], "call"),
+    )
     back = stage.manage("cutover", "billing", "--to", "cache", "--shadow-reads", "10")
-    stage.check("The gate lets billing back onto its copy", back.code == 0, back.last)
+    stage.check("The gate lets billing back onto its copy", back.code == 0, f"exit code {back.code}")
     stage.rows("All steps", ("step", "chapter", "how to undo it"), ROUTE)
 
 
