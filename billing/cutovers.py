@@ -83,7 +83,8 @@ def move(*, to: str, by: str, wanted: int = SHADOW_READS, force: bool = False, r
 
 def gate(cutover: Cutover, *, wanted: int = SHADOW_READS) -> list[str]:
     """What is missing before the cache may answer, a sentence each, with what to do."""
-    return [lack for lack in (_bootstrapped(), _equal(), _watched(cutover, wanted), _agreeing()) if lack]
+    lacks = (_bootstrapped(), _equal(), _watched(cutover, wanted), _agreeing())
+    return [lack for lack in lacks if lack]
 
 
 def look_again() -> list[ShadowMismatch]:

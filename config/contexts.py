@@ -48,7 +48,8 @@ CONTEXTS = {
 def chosen() -> list[Context]:
     """The contexts that this process is: all, or those that `CONTEXTS` lists, comma-separated."""
     text = os.environ.get("CONTEXTS", "").strip()
-    names = [name.strip() for name in text.split(",") if name.strip()] if text else list(CONTEXTS)
+    named = [name.strip() for name in text.split(",") if name.strip()]
+    names = named if text else list(CONTEXTS)
     unknown = [name for name in names if name not in CONTEXTS]
     if unknown:
         raise ImproperlyConfigured(f"CONTEXTS names {', '.join(unknown)}, which is not a context. Known: {', '.join(CONTEXTS)}.")

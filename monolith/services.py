@@ -19,9 +19,11 @@ MONTHLY_FEE_MINOR, CURRENCY = 1900, "EUR"
 #: Whom to invoice is a JOIN away, and so is the name on the invoice. `FOR SHARE`: a suspension that is under way is waited for, and
 #: one that comes now waits; SQLite has one writer at a time anyhow.
 GENERATE = """
-INSERT INTO monolith_invoice (id, user_id, period, amount_minor, currency, status, issued_at, review_reason, billed_to)
+INSERT INTO monolith_invoice
+(id, user_id, period, amount_minor, currency, status, issued_at, review_reason, billed_to)
 SELECT {new_id}, u.id, %(period)s, %(amount)s, %(currency)s, 'issued', %(now)s, '', u.name
-FROM monolith_user u LEFT JOIN monolith_invoice i ON i.user_id = u.id AND i.period = %(period)s
+FROM monolith_user u
+LEFT JOIN monolith_invoice i ON i.user_id = u.id AND i.period = %(period)s
 WHERE u.status = 'active' AND i.id IS NULL
 {lock}
 ON CONFLICT (user_id, period) DO NOTHING

@@ -66,7 +66,10 @@ def ending(console: Console, chapter: Chapter) -> None:
             table.add_row(escape(row.choice), escape(row.gains), escape(row.costs))
         console.print(table)
     for advice in chapter.advice:
-        commands = "".join(f"\n[bold]$ {escape(command)}[/]" for command in advice.commands)
+        commands = "".join(
+            f"\n[dim]{group.place}:[/]" + "".join(f"\n[bold]$ {escape(command)}[/]" for command in group.lines)
+            for group in advice.commands
+        )
         console.print(
             Panel(
                 f"{escape(_unwrapped(advice.does))}{commands}",

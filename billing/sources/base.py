@@ -34,7 +34,7 @@ class Adapter(Protocol):
     at_once: int
 
     def after(self, user_id: UUID | None, limit: int) -> Sequence[tuple[UUID, str, int]]:
-        """(id, status, version) of the next users in the order of their ids, whatever their status; none behind the last."""
+        """(id, status, version) of the next users by id, of any status; empty at the end."""
 
     def one(self, user_id: UUID) -> tuple[UUID, str, int] | None:
         """One user; None for who isn't known."""

@@ -62,7 +62,8 @@ def crossing_relations(placement: Callable[[str], str], *, everywhere: Collectio
             away = [end for end in ends if placement(_app_of(end, model)) != here]
             if away:  # a field whose far model and `through` are both away is one finding
                 name = away[0] if isinstance(away[0], str) else away[0]._meta.label
-                found.append(Finding(f"This leads from {here} to {name}, in another database.", RELATION_HINT, field))
+                message = f"This leads from {here} to {name}, in another database."
+                found.append(Finding(message, RELATION_HINT, field))
     return found
 
 

@@ -92,7 +92,8 @@ def upsert_newer(
         f"ON CONFLICT ({_quoted(key, using)}) DO UPDATE SET {', '.join(assignments)} "
         f'WHERE excluded.{version_column} > "{table}".{version_column}'
     )
-    written = _write(model, fields, ordered, conflict, f"CAST({_quoted(key, using)} AS text)", using)
+    returned = f"CAST({_quoted(key, using)} AS text)"
+    written = _write(model, fields, ordered, conflict, returned, using)
     applied = frozenset(newest[spelled(value)][key.name] for value in written)
     return Upserted(applied, given - len(applied))
 

@@ -73,10 +73,11 @@ def _of_object(wire: str, path: str, old: Mapping[str, Any], new: Mapping[str, A
         renamed = f" Was it renamed to {' or '.join(twins)}? To its readers that is a removal." if twins else ""
         yield SchemaChange(wire, f"{path}{name}", "removed", breaking=True, why=MISSED + renamed)
     for name in come:
+        field = f"{path}{name}"
         if name in must_after:
-            yield SchemaChange(wire, f"{path}{name}", "new, without a default", breaking=True, why=UNTOLD)
+            yield SchemaChange(wire, field, "new, without a default", breaking=True, why=UNTOLD)
         else:
-            yield SchemaChange(wire, f"{path}{name}", "new, with a default", breaking=False)
+            yield SchemaChange(wire, field, "new, with a default", breaking=False)
     for name in (name for name in before if name in after):
         yield from _of_field(wire, f"{path}{name}", before[name], after[name])
         if name in must_before - must_after:

@@ -62,8 +62,8 @@ def record_many(records: Sequence[Record], *, using: str, repair: bool = False) 
     connection = connections[using]
     if not connection.in_atomic_block:
         raise OutsideTransaction(
-            f"An event for {using!r} must be recorded in the transaction that writes the change: "
-            f"wrap both in `with transaction.atomic(using={using!r})`."
+            f"An event for {using!r} must be recorded in the transaction that writes "
+            f"the change: wrap both in `with transaction.atomic(using={using!r})`."
         )
     if not records:
         return []

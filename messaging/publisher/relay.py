@@ -111,7 +111,11 @@ class Relay:
                     if not (isinstance(error, self.sender.errors) or errors.unusable(error)):
                         raise
                     if not away:
-                        log.warning("%s: can't send, trying again until it works: %s", self.context, _brief(error))
+                        log.warning(
+                            "%s: can't send, trying again until it works: %s",
+                            self.context,
+                            _brief(error),
+                        )
                     away = True
                     self.sender.close()
                     connections[self.using].close()
@@ -153,7 +157,8 @@ class Relay:
             rows = engines.for_alias(self.using).claim(self.using, self.batch)
             if not rows:
                 return Round()
-            known = marks.rounds(self.using, (position for _, _, position in rows if position is not None))
+            positions = (position for _, _, position in rows if position is not None)
+            known = marks.rounds(self.using, positions)
             good, bad = payloads.partition_sendable(rows, known)
             failpoints.reach("relay.claimed")
             done = Round(sent=len(good), failed=len(bad))

@@ -114,9 +114,10 @@ def _record(using: Alias, feed: Feed, entries: list[Ledger]) -> None:
     found = feed.model._base_manager.using(using).in_bulk([key.to_python(entry.aggregate_id) for entry in entries])
     records = []
     for entry in entries:
-        row, first = found.get(key.to_python(entry.aggregate_id)), entry.announced_version == 0
-        event = feed.event(row, deleted=entry.deleted, changed_at=entry.changed_at, first=first)
-        records.append(outbox.Record(event, entry.aggregate_id, time=entry.changed_at))
+        row, at = found.get(key.to_python(entry.aggregate_id)), entry.changed_at
+        first = entry.announced_version == 0
+        event = feed.event(row, deleted=entry.deleted, changed_at=at, first=first)
+        records.append(outbox.Record(event, entry.aggregate_id, time=at))
     outbox.record_many(records, using=using, repair=True)
 
 

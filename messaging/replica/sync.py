@@ -211,7 +211,7 @@ class Tending:
         if stuck or _hole(row, overdue):
             self._fill_holes(watch, row, overdue)
         elif row.heartbeat_at is None or _far(row.heartbeat_at, now, SILENCE_SECONDS):
-            # No heartbeat: neither does the broker bring events. A look at the feed notes that it was heard of.
+            # Without a heartbeat the broker brings no events either.
             pulled = pulls.catch_up(watch.replica)
             if pulled.applied:
                 log.warning(

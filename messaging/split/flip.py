@@ -47,7 +47,9 @@ def hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> in
             if not _same(giver, replica, since):
                 raise Differs(differs(receiver, giver))
         if not ownership.take(giver.guard):
-            raise PauseTooShort(f"Both sides weren't equal in time: {too_long}. Nothing has changed.")
+            raise PauseTooShort(
+                f"Both sides weren't equal in time: {too_long}. Nothing has changed.",
+            )
     except BaseException:
         ownership.lift(giver.guard)
         raise

@@ -47,12 +47,15 @@ class Act:
 
 @dataclass(frozen=True)
 class Listing:
-    """Code that the chapter talks about, shown from its own file: `symbol` is a function, a class, a method (`Class.method`) or a
-    module's constant; the whole file where it is empty."""
+    """Code that the chapter talks about, shown from its own file."""
 
     path: str
+    #: A function, a class, a method (`Class.method`) or a module's constant; the whole file where it is empty.
     symbol: str = ""
     says: str = ""
+    #: Words of the first and of the last line that the page shows; all lines where they are empty.
+    first: str = ""
+    last: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,30 @@ class TradeOff:
     costs: str
 
 
+class Place(StrEnum):
+    """Where a command works."""
+
+    ANYWHERE = "anywhere"
+    HERE = "in this repository"
+    #: Where `messaging` was moved into the reader's project.
+    LIFTED = "after lifting"
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Commands that work in the same place."""
+
+    place: Place
+    lines: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Advice:
     """What to do on Monday: `where` it hurts in a real monolith, `does` what to do about it, and the commands for it."""
 
     where: str
     does: str
-    commands: tuple[str, ...] = ()
+    commands: tuple[Commands, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 `chapter.md` is Markdown. It begins with a title and a question as front matter, `key: value` between two lines of dashes. Then come
 the sections of `SECTIONS`, each under a heading of the second level:
 
-- *The code*: a list of links to files. A link's text in backticks is a name in that file; any other shows the whole file.
+- *The code*: a list of links to files. A link's text in backticks is a name in that file; any other stands for the whole file. Of a
+  long one the page shows a piece, given by words of its first and of its last line: "`name` from `words` to `words`".
 - *Run it, break it*: a heading `### name: Words on the button` for each step, in the order of `STEPS` in `steps.py`.
 - *Look closer in the admin*: a list of links, each to the name of a URL, with a query where one is needed.
 - *Trade-offs*: a table.
-- *In your monolith*: a heading for each advice, below it what to do and, in fences, the commands, one a line.
+- *In your monolith*: a heading for each advice, below it what to do and, in fences, the commands, one a line. Behind the language
+  each fence says where its commands work (`Place`): "sh after lifting".
 
 `{NAME}` in capitals stands for the constant of that name in `steps.py`. A link to another chapter leads to its `chapter.md`.
 """
@@ -23,7 +25,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from config.env import ROOT
-from walkthrough.script.chapter import Advice, Chapter, Listing, Step, TradeOff, Window
+from walkthrough.script.chapter import Advice, Chapter, Commands, Listing, Place, Step, TradeOff, Window
 
 KEYS = ("title", "question")
 STEPS, WRONG = "Run it, break it", "What is still wrong"
@@ -39,6 +41,8 @@ SECTIONS = (
     "Trade-offs",
     "In your monolith",
 )
+#: The text of a link to code: a name or a file, and the piece of it that the page shows.
+PIECE = re.compile(r"(?:`(?P<symbol>[\w.]+)`|(?P<file>[\w.]+))(?: from `(?P<first>[^`]+)`)?(?: to `(?P<last>[^`]+)`)?")
 _markdown = MarkdownIt("commonmark").enable("table")
 
 
@@ -145,7 +149,10 @@ def _listing(folder: Path, words: str, target: str, says: str) -> Listing:
     path = (folder / target).resolve()
     if not path.is_relative_to(ROOT):
         raise Unplayable(f"{target} is outside of the project.")
-    return Listing(path.relative_to(ROOT).as_posix(), words.strip("`") if words.startswith("`") else "", says)
+    piece = PIECE.fullmatch(words)
+    if not piece:
+        raise Unplayable(f"“{words}” should be a name in backticks or a file, then “from `…`” and “to `…`” where it is cut.")
+    return Listing(path.relative_to(ROOT).as_posix(), piece["symbol"] or "", says, piece["first"] or "", piece["last"] or "")
 
 
 def _window(title: str, target: str, says: str) -> Window:
@@ -170,8 +177,16 @@ def _advice(where: str, text: str) -> Advice:
     if any(token.type != "fence" for token in fences):
         raise Unplayable(f"“{where}” has text below its commands. They come last.")
     does = lines[: _span(fences[0])[0]] if fences else lines
-    commands = [command for fence in fences for command in fence.content.splitlines()]
-    return Advice(where, "\n".join(does).strip(), tuple(commands))
+    return Advice(where, "\n".join(does).strip(), tuple(_commands(where, fence) for fence in fences))
+
+
+def _commands(where: str, fence: Token) -> Commands:
+    place = fence.info.partition(" ")[2]
+    if place not in list(Place):
+        raise Unplayable(
+            f"“{where}” has commands that work “{place}”. Behind the language, the fence says one of {_listed(Place)}."
+        )
+    return Commands(Place(place), tuple(fence.content.splitlines()))
 
 
 def _span(token: Token) -> tuple[int, int]:

@@ -32,12 +32,15 @@ def phrase(text: str) -> SafeString:
 
 @register.filter
 def code(text: str, path: str) -> SafeString:
-    """Source code, highlighted for the file's type."""
+    """Source code, highlighted for the file's type. Each line is a block that knows its depth, so that a long one wraps."""
     try:
-        lexer = get_lexer_for_filename(path)
+        lexer = get_lexer_for_filename(path, stripnl=False)
     except ClassNotFound:
-        lexer = get_lexer_for_filename("plain.txt")
-    return mark_safe(highlight(text, lexer, _formatter))  # noqa: S308  (Pygments escapes it)
+        lexer = get_lexer_for_filename("plain.txt", stripnl=False)
+    marked = highlight(text, lexer, _formatter).splitlines()
+    depths = [(len(line) - len(line.lstrip())) // 2 for line in text.splitlines()]
+    lines = [f'<span class="line d{depth}">{line}</span>' for depth, line in zip(depths, marked, strict=True)]
+    return mark_safe("".join(lines))  # noqa: S308  (Pygments escapes it)
 
 
 def _page(found: re.Match[str]) -> str:
