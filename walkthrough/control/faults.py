@@ -37,10 +37,10 @@ class Fault:
 
 
 FAULTS = (
-    Fault("drop", "Drop deliveries", "The relay marks messages as sent, but sends nothing."),
+    Fault("drop", "Drop deliveries", "The relay sends nothing, but marks it as sent."),
     Fault("duplicate", "Duplicate deliveries", "Every message is sent three times."),
     Fault("delay", "Delay deliveries", f"Every message leaves {DELAY:.0f} seconds late."),
-    Fault("reorder", "Reorder deliveries", "Each event is sent alone after a random wait, so later ones overtake it."),
+    Fault("reorder", "Reorder deliveries", "Each event waits a random time, so later ones overtake it."),
     Fault("publisher_bug", "Publisher bug", "Users change, and no event is recorded."),
 )
 NAMES = frozenset(fault.name for fault in FAULTS)

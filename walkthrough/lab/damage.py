@@ -106,12 +106,12 @@ def _flush() -> str:
 
 DAMAGE = (
     Damage("missing", "Delete a row", "Billing loses one row.", _tampering(_missing)),
-    Damage("stale", "Make a row stale", "Billing's row is older than the authority's.", _tampering(_stale)),
-    Damage("corrupt", "Corrupt a row", "Billing's row has the same version and another status.", _tampering(_corrupt)),
-    Damage("ghost", "Invent a row", "Billing gets a row of a user that never existed.", _ghost),
-    Damage("ahead", "Put a row ahead", "Billing's row has a version that the authority hasn't reached.", _tampering(_ahead)),
+    Damage("stale", "Make a row stale", "It is older than the authority's row.", _tampering(_stale)),
+    Damage("corrupt", "Corrupt a row", "The same version, another status.", _tampering(_corrupt)),
+    Damage("ghost", "Invent a row", "Of a user that never existed.", _ghost),
+    Damage("ahead", "Put a row ahead", "It is newer than the authority's row.", _tampering(_ahead)),
     Damage("silent", "Write by SQL", "Up to three users change without an event.", _silent),
-    Damage("flush", "Flush the queues", "The broker loses all queued messages.", _flush),
+    Damage("flush", "Flush the queues", "All queued messages are lost.", _flush),
 )
 
 

@@ -24,10 +24,10 @@ class Process:
 
 SWITCHABLE = {
     "relay-users": "sends users' events to the queues",
-    "worker-billing": "applies them to billing's copy",
+    "worker-billing": "applies users' events to billing's copy",
     "tend-billing": "pulls missing changes and compares both sides",
     "relay-billing": "sends billing's events to the queues",
-    "worker-users": "applies them: an overdue invoice suspends its user",
+    "worker-users": "suspends users with overdue invoices",
     "broker": "holds the queues",
 }
 

@@ -46,7 +46,7 @@ def silence(stage: Stage) -> None:
     stage.notes.update(changed=ids, twice=max(ids, key=changed.count))
     stage.say(
         f"{plural(len(changed), 'change')} to {plural(len(ids), 'user')} in one simulated hour, one of them by raw SQL. "
-        "Users' own pages show them all."
+        "Users' own table has them all."
     )
     stage.check("No event was recorded", facts.recorded() == before[0], plural(facts.recorded() - before[0], "event"))
     quiet = broker.hands_are_empty("billing", "users") and facts.counts() == before[1]

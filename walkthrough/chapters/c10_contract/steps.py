@@ -1,6 +1,7 @@
 """Chapter 10: the contract changes while old and new versions of publisher and consumer run together."""
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -176,11 +177,10 @@ def new_field(stage: Stage) -> None:
 
 def rename(stage: Stage) -> None:
     with version(stage, "renaming-users", *RENAMED) as newer:
-        asked = stage.manage("write_contracts", "users", "--check", project=newer)
-        words = " ".join(asked.output.split())
+        asked = stage.quietly("write_contracts", "users", "--check", project=newer)
         stage.check("The build fails", asked.code == 1, f"exit code {asked.code}")
-        named = "status_since: removed." in words and "renamed to since?" in words
-        stage.check("The check names the field and the rule", named, "status_since: removed" if named else asked.last)
+        named = re.search(r"status_since: removed\..*?renamed to since\?", " ".join(asked.output.split()))
+        stage.check("It names the field and the rule", bool(named), named[0] if named else asked.last)
         written = stage.quietly("write_contracts", "users", project=newer)
         stage.check("`write_contracts` refuses to overwrite the old schema", written.code == 3, f"exit code {written.code}")
 

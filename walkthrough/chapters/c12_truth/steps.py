@@ -119,16 +119,16 @@ def without_row(stage: Stage) -> None:
     personal = {"name", "email"} & {field.name for field in CachedUser._meta.get_fields()}
     stage.check("The copy can't restore the name: it never had it", not personal, f"billing keeps {', '.join(fields())}")
     stage.say(
-        "So back up the authority's database. This row was only deleted: inserted again with its id, it lives again in every copy. "
-        "An erased user never does."
+        "So back up the authority's database. If this row is inserted again with its id, it lives again in every copy. An "
+        "erased user doesn't."
     )
 
 
 def there_and_back(stage: Stage) -> None:
     asking = stage.manage("cutover", "billing", "--to", "api")
-    run = stage.manage("generate_invoices", "--period", facts.month(1), "--json")
+    run = stage.quietly("generate_invoices", "--period", facts.month(1), "--json")
     stage.check(
-        "Billing asks users again, as before it had a copy",
+        "Billing invoices by the API, as before it had a copy",
         asking.code == run.code == 0 and run.json["source"] == "api" and run.json["calls"] > 0,
         f"{run.json['issued']} issued, {plural(run.json['calls'], 'call')}",
     )
