@@ -1,6 +1,6 @@
 """How many words a chapter asks its reader to read: `python -m tests.walkthrough.words` prints them, a line a chapter.
 
-Outputs are counted where the chapter was played, as `VAR_DIR` keeps them. What is folded isn't counted, and neither is code.
+Outputs are counted where the chapter was played, as `VAR_DIR` keeps them. Folded outputs and code aren't counted.
 """
 
 import ast
@@ -56,7 +56,7 @@ def outputs(entries: Iterable[Entry]) -> Iterator[str]:
         if isinstance(entry, Said):
             yield entry.text
         elif isinstance(entry, Ran):
-            yield from (entry.command, entry.output)
+            yield from (entry.command, entry.folded or entry.output)
         elif isinstance(entry, Rows):
             yield from (entry.title, *entry.head, *(cell for row in entry.rows for cell in row))
         else:

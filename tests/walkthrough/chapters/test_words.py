@@ -53,7 +53,8 @@ def test_all_that_a_played_step_shows_is_counted() -> None:
     entries: list[Entry] = [
         Said("One two."),
         Ran("manage.py x", 1, "three\nfour"),
+        Ran("y", 0, '{"a": 1}\nin short', {"a": 1}),
         Rows("five", ("six",), (("7", "8"),)),
         Check("9", True, "10"),
     ]
-    assert words.count(words.outputs(entries)) == 12
+    assert words.count(words.outputs(entries)) == 15
