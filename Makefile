@@ -20,12 +20,13 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos clean broken
+.PHONY: help run test check docs bench chaos clean broken
 
 help:
 	@echo "make run    install, migrate, seed and start everything; Ctrl-C stops it"
 	@echo "make test   the whole test suite, on SQLite and on PostgreSQL (ARGS=… goes to pytest)"
-	@echo "make check  format, lint, types, boundaries, Django's checks, missing migrations, known vulnerabilities"
+	@echo "make check  format, lint, types, boundaries, Django's checks, missing migrations, documentation, known vulnerabilities"
+	@echo "make docs   the pages of docs/ as a site in var/docs"
 	@echo "make chaos  everything under random faults, then: is all right again? (SECONDS=180 SEED=… ENGINE=sqlite)"
 	@echo "make bench  ours beside its alternatives, a quarter of an hour into var/benchmarks (ARGS=--full: an hour or so)"
 	@echo "make clean  remove the virtual environment and all caches; the data in var/ stays"
@@ -56,6 +57,11 @@ test: .venv/.dev
 	rm -rf $$folder; \
 	if [ -n "$$bad" ]; then echo "Tests failed on:$$bad" >&2; exit 1; fi
 
+# Warnings are errors. -E reads every page: one that didn't change would keep its warnings to itself.
+SITE = $(BIN)/sphinx-build -E -W -q docs $${VAR_DIR:-var}/docs
+docs: .venv/.dev
+	@$(SITE) && echo "The first page is $${VAR_DIR:-var}/docs/index.html."
+
 # Every step runs, so one run shows everything there is to mend.
 check: .venv/.dev
 	@failed=0; \
@@ -71,6 +77,7 @@ check: .venv/.dev
 	step deploy; \
 	step $(BIN)/python manage.py makemigrations --check --dry-run; \
 	for context in users billing monolith; do step $(BIN)/python manage.py write_contracts $$context --check; done; \
+	step $(SITE); \
 	step $(BIN)/python -m tests.audit; \
 	if [ $$failed = 1 ]; then echo "Failed:$$bad" >&2; fi; \
 	exit $$failed

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests import warm
 from tests.delivery.stack import ROOT, answers
 from tests.engines import DATABASES
 from tests.probes import wait_for
@@ -188,8 +189,8 @@ def serve(environment):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment["USERS_API_URL"] = url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "manage.py", "runserver", "--alone", "--noreload", "--skip-checks", f"127.0.0.1:{port}"]
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = ["manage.py", "runserver", "--alone", "--noreload", "--skip-checks", f"127.0.0.1:{port}"]
+    server = warm.start(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: answers(f"{url}/api/users/contracts/"), timeout=30, what="the web server to answer")
     return server
 

@@ -1,7 +1,6 @@
 """`generate_invoices`: billing's own job."""
 
-import subprocess
-import sys
+import os
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from django.utils import timezone
 
 from billing.models import CachedUser, Invoice
 from messaging.models import Subscription
+from tests import warm
 from tests.commands.calling import call
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -128,13 +128,13 @@ def test_no_table_is_a_sentence(monkeypatch):
 
 
 def test_a_wrong_policy_is_wrong_usage():
-    words = [sys.executable, "manage.py", "generate_invoices", "--period", "2026-11", "--policy", "guess"]
-    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    words = ["manage.py", "generate_invoices", "--period", "2026-11", "--policy", "guess"]
+    ended = warm.run(words, cwd=ROOT, env=os.environ, timeout=60)
     assert ended.returncode == 2
     assert all(policy in ended.stderr for policy in ("hold", "ask", "proceed"))
 
 
 def test_a_period_is_required():
-    ended = subprocess.run([sys.executable, "manage.py", "generate_invoices"], cwd=ROOT, capture_output=True, text=True)
+    ended = warm.run(["manage.py", "generate_invoices"], cwd=ROOT, env=os.environ, timeout=60)
     assert ended.returncode == 2
     assert "--period" in ended.stderr

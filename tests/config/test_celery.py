@@ -19,6 +19,7 @@ from config.broker import socket_path
 from config.celery import app
 from config.env import ROOT
 from config.runner.broker_server import start_broker, stop_broker
+from tests import warm
 from tests.probes import wait_for
 from tests.running import surroundings
 
@@ -49,14 +50,9 @@ def test_a_command_that_needs_no_broker_loads_no_client_of_one(tmp_path: Path) -
 
 def test_a_worker_that_could_check_no_sender_does_not_start(tmp_path: Path) -> None:
     """As a host starts it: `messaging` is among its apps, and hears of the start by itself."""
-    done = subprocess.run(
-        [sys.executable, "-m", "celery", "--quiet", "-A", "config", "worker", "-Q", "billing", "--pool", "solo"],
-        cwd=ROOT,
-        env=surroundings(tmp_path / "var", CONTEXTS="billing", CELERY_BROKER_URL="memory://"),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    worker = ["-m", "celery", "--quiet", "-A", "config", "worker", "-Q", "billing", "--pool", "solo"]
+    environment = surroundings(tmp_path / "var", CONTEXTS="billing", CELERY_BROKER_URL="memory://")
+    done = warm.run(worker, cwd=ROOT, env=environment, timeout=60)
     assert (done.returncode, "billing knows no public key of users." in done.stderr) == (3, True), done.stderr
 
 

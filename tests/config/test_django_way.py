@@ -5,7 +5,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from config.env import ROOT
 from config.management.commands import test as test_command
 from config.management.commands.runserver import Beside
 from messaging.management.base import WrongUsage
+from tests import warm
 from tests.probes import wait_for
 from tests.running import Run, end, free_port, surroundings
 
@@ -26,15 +26,7 @@ DATABASES = ("default", "users", "billing", "monolith")
 
 
 def manage(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=surroundings(folder, **environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = warm.run(["manage.py", *arguments], cwd=ROOT, env=surroundings(folder, **environment), timeout=120)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 
@@ -99,9 +91,7 @@ def test_a_migration_that_fails_says_where_and_not_that_the_database_lacks_migra
     assert manage(tmp_path, "migrate", "monolith", "0001", "--database", "monolith").returncode == 0
     with closing(sqlite3.connect(tmp_path / "monolith.sqlite3")) as database:
         database.execute("ALTER TABLE monolith_user RENAME COLUMN name TO label")
-    done = subprocess.run(
-        [sys.executable, "manage.py", "migrate"], cwd=ROOT, env=surroundings(tmp_path), capture_output=True, text=True, timeout=120
-    )
+    done = warm.run(["manage.py", "migrate"], cwd=ROOT, env=surroundings(tmp_path), timeout=120)
 
     assert done.returncode == 1
     assert "no such column" in done.stderr

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from config.env import ROOT
+from tests import warm
 from walkthrough.urls import urlpatterns
 
 OURS = {
@@ -51,15 +51,8 @@ FILESYSTEM = {"CELERY_BROKER_URL": "filesystem://"}
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Python in the project with only these of its variables set."""
     kept = {name: value for name, value in os.environ.items() if name not in OURS}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**kept, "DJANGO_SETTINGS_MODULE": "config.settings", "CELERY_BROKER_URL": "memory://", **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    variables = {**kept, "DJANGO_SETTINGS_MODULE": "config.settings", "CELERY_BROKER_URL": "memory://", **environment}
+    return warm.run(arguments, cwd=ROOT, env=variables, timeout=120)
 
 
 def describe(**environment: str) -> dict[str, Any]:

@@ -12,20 +12,20 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 FORWARD: Final = "a copy's version never goes back"
-ERASED: Final = "what is erased stays erased"
-COPY: Final = "a copy holds the newest that it was given, and nothing else"
-HOLES: Final = "a checkpoint passes nothing that wasn't applied"
-DENSE: Final = "positions are dense, and each is given once"
-LEDGER: Final = "version and announced version tell what was written and recorded"
-COMMITTED: Final = "what is sent was committed"
-SENT: Final = "what counts as sent was sent"
+ERASED: Final = "an erased user stays erased"
+COPY: Final = "a copy holds the newest state that it received, and nothing else"
+HOLES: Final = "a checkpoint never passes a change that wasn't applied"
+DENSE: Final = "positions are dense, and each is given out once"
+LEDGER: Final = "version and announced version match what was written and recorded"
+COMMITTED: Final = "only committed events are sent"
+SENT: Final = "an event marked as sent was sent"
 ONCE: Final = "an effect happens once"
-COUNTED: Final = "what is no newer is counted as that, and changes nothing"
-KEPT: Final = "nothing goes that somebody hasn't passed"
-BOUND: Final = "the queue is there before the feed is read"
-FRESH: Final = "no decision counts a copy as fresh that differs"
-NOTICED: Final = "a contact tells what was set back"
-EQUAL: Final = "in the end every copy is what its authority's rows are"
+COUNTED: Final = "an event that isn't newer is counted, and changes nothing"
+KEPT: Final = "nothing is deleted before every consumer has passed it"
+BOUND: Final = "the queue exists before the feed is read"
+FRESH: Final = "no decision treats a differing copy as fresh"
+NOTICED: Final = "a contact reveals a database that was set back"
+EQUAL: Final = "in the end every copy equals its authority's rows"
 
 
 LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Whatever happens, and in whichever order: the invariants of design and README, after each step and in the end."""
+"""Whatever happens, and in whichever order: the invariants of docs/guarantees.md, after each step and in the end."""
 
 import pytest
 

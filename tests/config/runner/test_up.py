@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from config.env import ROOT
+from tests import warm
 from tests.probes import wait_for
 from tests.running import STOP, Run, end, free_port, surroundings
 
@@ -33,14 +34,7 @@ print(user.pk.hex)
 
 def refusal(folder: Path, **environment: str) -> tuple[int, str]:
     """Exit code and output of a run that does not come to start anything."""
-    done = subprocess.run(
-        [sys.executable, "-m", "config.runner.up"],
-        cwd=ROOT,
-        env=surroundings(folder, **environment),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = warm.run(["-m", "config.runner.up"], cwd=ROOT, env=surroundings(folder, **environment), timeout=60)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.strip()
 

@@ -1,8 +1,6 @@
 """What all commands share: durations, databases that are away, and how a refusal is printed."""
 
 import re
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
@@ -12,6 +10,7 @@ from django.db.utils import ConnectionHandler
 
 from config.env import ROOT
 from messaging.management import base
+from tests import warm
 from tests.running import surroundings
 
 CLASS_FIRST = re.compile(r"^(WrongUsage|Refused|Found|\w+Error): ", re.MULTILINE)
@@ -19,9 +18,7 @@ CLASS_FIRST = re.compile(r"^(WrongUsage|Refused|Found|\w+Error): ", re.MULTILINE
 
 def manage(folder, *words):
     """A command as a person types it, on an empty folder."""
-    return subprocess.run(
-        [sys.executable, "manage.py", *words], cwd=ROOT, env=surroundings(folder), capture_output=True, text=True, timeout=60
-    )
+    return warm.run(["manage.py", *words], cwd=ROOT, env=surroundings(folder), timeout=60)
 
 
 @pytest.mark.parametrize(
