@@ -204,7 +204,7 @@ def test_a_failure_of_the_server_is_one_notice_that_goes_when_it_is_mended(page:
     tab.goto("/")
     with refused(page) as trouble:
         request.getfixturevalue("broken")
-        expect(trouble).to_contain_text("This page can’t be renewed. The server answered 503; its log says why.", timeout=PATIENCE)
+        expect(trouble).to_contain_text("This page can’t be updated. The server answered 503; its log says why.", timeout=PATIENCE)
         press(page)
         expect(trouble).to_contain_text("The server answered 503; its log says why. Reload the page", timeout=PATIENCE)
         expect(trouble).to_have_count(1)
