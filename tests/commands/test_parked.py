@@ -79,7 +79,7 @@ def test_what_was_never_an_event_can_only_be_discarded():
     row = park(envelope=None, raw="no json", reason="The message can't be read: decode error.")
     ended = call("parked", "retry", "billing", str(row.pk))
     assert (ended.code, state(row), row.reason) == (1, "parked", "The message can't be read: decode error.")
-    assert f"{row.pk}: can't be retried, only discarded" in ended.out
+    assert f"{row.pk}: not an event, so it can't be retried, only discarded. The message can't be read" in ended.out
     assert "1 of 1 can't be retried" in ended.err
     assert "failed again" not in ended.out + ended.err
 
