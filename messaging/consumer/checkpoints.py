@@ -77,7 +77,7 @@ def advance(consumer: Context, events: Sequence[Event], outcome: Outcome, moved:
     for number, (source, placed) in enumerate(by_source.items()):
         row, positions = _locked(consumer.alias, source), [event.position for event in placed if event.position is not None]
         if row.state == Subscription.State.PAUSED:
-            raise Paused(f"{consumer.name}'s queue is paused until its bootstrap from {source} is done.")
+            raise Paused(f"the queue of {consumer.name} is paused until its bootstrap from {source} is done.")
         before = row.checkpoint
         row.checkpoint, row.ahead = advance_ranges(before, row.ahead, positions)
         row.head = max(row.head, row.checkpoint, *(last for _, last in row.ahead[-1:]))

@@ -74,7 +74,7 @@ def _keep(consumer: Context, arrivals: Sequence[Arrival], failure: Exception) ->
         if not errors.passing(error):
             raise
         # The database reads but doesn't write: its disk is full, or it is read-only. So the handler isn't at fault.
-        raise DatabaseAway(f"{consumer.name}'s database takes no writes: {said(error)}") from error
+        raise DatabaseAway(f"the database of {consumer.name} takes no writes: {said(error)}") from error
 
 
 def _persistently(consumer: Context, arrivals: Sequence[Arrival]) -> Outcome:
@@ -85,9 +85,9 @@ def _persistently(consumer: Context, arrivals: Sequence[Arrival]) -> Outcome:
             if not errors.passing(error):
                 raise
             if not _answers(consumer.alias):
-                raise DatabaseAway(f"{consumer.name}'s database doesn't answer: {said(error)}") from error
+                raise DatabaseAway(f"the database of {consumer.name} doesn't answer: {said(error)}") from error
             if attempt == TRIES and errors.is_away(consumer.alias, error):
-                raise DatabaseAway(f"{consumer.name}'s database takes no writes: {said(error)}") from error
+                raise DatabaseAway(f"the database of {consumer.name} takes no writes: {said(error)}") from error
             if attempt == TRIES:
                 raise  # the database works, so the handler is at fault
             time.sleep(random.uniform(0.01, 0.1) * attempt)

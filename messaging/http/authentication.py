@@ -35,7 +35,7 @@ class ConsumerToken(BaseAuthentication):
             raise AuthenticationFailed({"reason": error.reason, "detail": str(error)}) from None
         feeds = consumer.feeds or [settings.authority(self.authority)]
         if self.authority not in feeds:
-            detail = f"{consumer.name}'s token isn't valid for the feed {self.authority}, only for: {', '.join(feeds)}."
+            detail = f"The token of {consumer.name} isn't valid for the feed {self.authority}, only for: {', '.join(feeds)}."
             raise AuthenticationFailed({"reason": "unknown_token", "detail": detail})
         return AnonymousUser(), consumer
 

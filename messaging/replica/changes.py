@@ -82,7 +82,7 @@ def _wrong(authority: str, cache: Cache, error: ValidationError) -> Unreachable:
     problems = error.errors(include_input=False, include_url=False, include_context=False)
     if any("data" in problem["loc"] for problem in problems):
         return Unreachable(
-            f"{authority}'s records lack fields that this copy reads ({', '.join(cache.fields)}). "
+            f"The records of {authority} lack fields that this copy reads ({', '.join(cache.fields)}). "
             "Is the consumer registered with these fields? See: consumers list"
         )
     return misread(authority, error)

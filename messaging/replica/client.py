@@ -267,7 +267,7 @@ def misread(authority: str, error: ValidationError) -> Unreachable:
         return Unreachable(f"{authority} answered with something that isn't JSON.")
     first = problems[0]
     where = printable(".".join(map(str, first["loc"]))) or "the top level"
-    return Unreachable(f"{authority}'s answer is invalid at {where}: {first['msg']}.")
+    return Unreachable(f"{authority} returned an invalid answer at {where}: {first['msg']}.")
 
 
 def _lies_in(between: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:

@@ -30,9 +30,7 @@ class Replica:
         """Return a consumer's copy of an authority. Raises `NoCache` if it keeps none. The caller closes a `client` it passes."""
         cache = declared_cache(consumer, authority)
         if cache is None:
-            raise NoCache(
-                f"{consumer} keeps no copy of {authority}'s facts. Its copies: {', '.join(declared_caches(consumer)) or 'none'}."
-            )
+            raise NoCache(f"{consumer} keeps no copy of {authority}. Its copies: {', '.join(declared_caches(consumer)) or 'none'}.")
         return cls(settings.context(consumer), authority, cache, client)
 
     def __str__(self) -> str:

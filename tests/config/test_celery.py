@@ -57,7 +57,7 @@ def test_a_worker_that_could_check_no_sender_does_not_start(tmp_path: Path) -> N
         text=True,
         timeout=60,
     )
-    assert (done.returncode, "billing knows no public key of users." in done.stderr) == (3, True), done.stderr
+    assert (done.returncode, "billing has no public key of users." in done.stderr) == (3, True), done.stderr
 
 
 PATIENCE = 60.0

@@ -33,7 +33,7 @@ def test_a_second_feed_belongs_to_its_context() -> None:
 
 
 def test_a_copy_that_nobody_declares_is_refused() -> None:
-    with pytest.raises(NoCache, match="billing keeps no copy of shipping's facts. Its copies: users, monolith_invoices"):
+    with pytest.raises(NoCache, match="billing keeps no copy of shipping. Its copies: users, monolith_invoices"):
         Replica.of("billing", "shipping")
 
 
