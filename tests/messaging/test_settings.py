@@ -43,5 +43,5 @@ def test_a_client_is_shared_within_a_block_and_closed_by_the_outermost() -> None
         with replica.connected() as same:
             assert same is client
         assert replica.client is client
-    with pytest.raises(RuntimeError, match="outside"):
+    with pytest.raises(RuntimeError, match="There is no connection to users"):
         _ = replica.client
