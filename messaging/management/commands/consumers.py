@@ -28,26 +28,30 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="register|open|close|list|revoke")
-        register = actions.add_parser("register", help="add a consumer and print its token, or change its entry")
-        register.add_argument("name", help="the consumer's context; its queue has the same name")
+        added = {
+            name: actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+            for name, text in (
+                ("register", "add a consumer and print its token, or change its entry"),
+                ("open", "let a consumer bootstrap for some time"),
+                ("close", "end a consumer's permission to bootstrap"),
+                ("list", "show the consumers of every authority in this process"),
+                ("revoke", "remove a consumer: it gets no more events, and its token is invalid"),
+            )
+        }
+        register = added["register"]
         register.add_argument("--fields", metavar="A,B", help="fields of the events' data to send (default: those that it reads)")
         register.add_argument("--types", metavar="A,B", help="event types to send (default: those that it handles)")
         register.add_argument("--owners", metavar="A,B", help="e-mail addresses to notify of repairs")
-        register.add_argument("--staleness", metavar="TIME", help="the age that its decisions accept of its copy (default 15m)")
+        register.add_argument("--staleness", metavar="TIME", help="how old its copy may be for its decisions (default 15m)")
         register.add_argument("--ttl", metavar="TIME", help=f"how long its token is valid from now (default {TOKEN_TTL})")
         register.add_argument("--new-token", action="store_true", help="replace its token")
-        opening = actions.add_parser("open", help="let a consumer bootstrap for some time")
-        opening.add_argument("name")
-        opening.add_argument("--ttl", metavar="TIME", default=GRANT_TTL, help="how long, as 90s, 15m or 1h (default %(default)s)")
-        closing = actions.add_parser("close", help="end a consumer's permission to bootstrap")
-        closing.add_argument("name")
-        listing = actions.add_parser("list", help="show the consumers of every authority in this process")
-        revoke = actions.add_parser("revoke", help="remove a consumer: it gets no more events, and its token is invalid")
-        revoke.add_argument("name")
-        for action in (register, opening, closing, revoke):
-            words = f"one of {', '.join(settings.contexts())} (default: the authority that has this consumer)"
-            action.add_argument("--to", "--from", dest="authority", metavar="AUTHORITY", help=words)
-        for action in (register, opening, closing, listing, revoke):
+        how_long = "how long, as 90s, 15m or 1h (default %(default)s)"
+        added["open"].add_argument("--ttl", metavar="TIME", default=GRANT_TTL, help=how_long)
+        for name, action in added.items():
+            if name != "list":
+                words = f"one of {', '.join(settings.contexts())} (default: the authority that has this consumer)"
+                action.add_argument("name", help="the consumer's context, which is also the name of its queue")
+                action.add_argument("--to", "--from", dest="authority", metavar="AUTHORITY", help=words)
             # `--json` may come before or after the action; SUPPRESS keeps this parser from resetting the first one's.
             action.add_argument("--json", action="store_true", default=SUPPRESS, help="print the result as one JSON object")
 

@@ -17,7 +17,7 @@ HOW = "Create it where the consumer runs: reconcile billing --from users --json 
 
 
 class Command(BaseCommand):
-    help = "Erase the aggregates again that a consumer has as erased, but that a restored backup revived here. Safe to repeat."
+    help = "Erase again what a restored backup revived here: aggregates that are erased in a consumer's copy. Safe to repeat."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         context_argument(parser, "authority", "the context that was restored")

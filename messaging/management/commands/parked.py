@@ -31,7 +31,7 @@ class Command(BaseCommand):
             ("retry", "retry messages now"),
             ("discard", "discard messages for good; their rows stay in the table"),
         ):
-            action = actions.add_parser(name, help=text)
+            action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
             context_argument(action, "context", "the context that received the messages")
             action.add_argument("ids", nargs="*", type=int, metavar="ID", help="ids, as `parked list` shows them")
             every = "include settled messages" if name == "list" else "all messages that aren't settled"

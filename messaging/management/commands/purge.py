@@ -15,13 +15,15 @@ from messaging.publisher.retention import Purged, count_purgeable, purge
 
 class Command(BaseCommand):
     help = (
-        "Remove a context's old outbox rows and tombstones. Only rows that were sent and that every registered consumer has passed "
-        "are removed; the rest is listed with the reason."
+        "Remove a context's old outbox rows and tombstones that were sent and that every registered consumer has passed. "
+        "Old rows that stay are counted, with the reason."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         context_argument(parser, "context", "the context whose rows to remove")
-        parser.add_argument("--older-than", default="30d", metavar="AGE", help="as 90s, 15m, 1h or 30d (default %(default)s)")
+        parser.add_argument(
+            "--older-than", default="30d", metavar="AGE", help="the least age, as 90s, 15m, 1h or 30d (default %(default)s)"
+        )
         parser.add_argument("--dry-run", action="store_true", help="remove nothing, and count what would be removed")
 
     def handle(self, *args: Any, **options: Any) -> None:

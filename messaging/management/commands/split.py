@@ -33,8 +33,8 @@ LONGEST = "10s"
 
 class Command(BaseCommand):
     help = (
-        "Move a context's rows out of the monolith while both are written. Without an option it copies the rows and compares both "
-        "tables. Then --flip makes the context the owner, --back undoes that, and --retire ends the split. "
+        "Move a context's rows out of the monolith while writes go on. Without an option, copy the rows and compare both tables. "
+        "Then --flip makes the context the owner, --back undoes that, and --retire ends the split. "
         "Exit codes: 0 done; 1 the tables differ; 2 wrong usage; 3 refused, with the next command."
     )
 
