@@ -1,4 +1,4 @@
-"""Every command with exactly one of what it counts: the noun and the verb are singular."""
+"""Every command with exactly one of each thing that it counts: the noun and the verb are singular."""
 
 import re
 from datetime import timedelta
@@ -27,7 +27,7 @@ PLURAL = re.compile(rf"\b1 (\w+ )?({NOUNS.replace(' ', '|')})\b(?!/s)|\b1 (\w+ )
 
 
 def said(*words):
-    """All that a command prints to a person."""
+    """Return all that a command prints for a person."""
     ended = call(*words)
     text = ended.out + ended.err
     found = PLURAL.search(text)
@@ -37,7 +37,7 @@ def said(*words):
 
 @pytest.fixture
 def one(api, monkeypatch):  # noqa: F811
-    """One user at the authority, and a copy that is equal."""
+    """One user at the authority, and an equal copy."""
     monkeypatch.setattr(search, "SETTLE_SECONDS", 0.02)
     (key,) = authority_has(1)
     cache_has({key: (1, "active")})
@@ -47,7 +47,7 @@ def one(api, monkeypatch):  # noqa: F811
 def test_a_comparison(one):
     rows = CachedUser.objects.using("billing").filter(pk=one)
     words = "reconcile", "billing", "--from", "users"
-    assert "Equal. 1 round trip, " in said(*words)
+    assert "The copy equals the authority. 1 round trip, " in said(*words)
     rows.update(status="suspended")
     assert "1 row differs. " in said(*words)
     assert "1 row differs, 1 repaired. " in said(*words, "--repair")
@@ -67,10 +67,10 @@ def test_a_bootstrap_and_a_catch_up(one):
 def test_events(api):  # noqa: F811
     user = user_register(email="ada@example.org", name="Ada")
     Published.objects.using("users").update(status=2)  # sent
-    assert "1 event would be sent again, in 1 copy: " in said("replay", "users", "--dry-run")
+    assert "1 event would be sent again, in 1 copy. Expected outcomes: " in said("replay", "users", "--dry-run")
     User.objects.using("users").filter(pk=user.pk).update(name="Silent")
     assert "for 1 change of users:" in said("republish", "users", "--dry-run")
-    assert "Recorded 1 event of users for a change that had none:" in said("republish", "users")
+    assert "Recorded 1 event of users for a change without one:" in said("republish", "users")
     assert "gets " in said(
         "consumers", "register", "reader", "--to", "users", "--types", "users.user.created.v1", "--fields", "status"
     )
@@ -88,8 +88,8 @@ def test_a_purge(api):  # noqa: F811
 
 
 def test_seeds():
-    assert said("seed", "--users", "1", "--with-events").startswith("1 user (0 suspended), 1 event.")
-    assert said("seed_monolith", "--users", "1").startswith("1 user in the monolith; 1 invoice for ")
+    assert said("seed", "--users", "1", "--with-events").startswith("1 user saved (0 suspended), 1 event.")
+    assert said("seed_monolith", "--users", "1").startswith("1 user saved in the monolith; 1 invoice issued for ")
 
 
 def test_invoices(one):
@@ -104,5 +104,5 @@ def test_parked_messages():
     inbox.receive("billing", [{"not": "an event"}])
     key = str(Parked.objects.using("billing").get().pk)
     assert "after 1 try, arrived " in said("parked", "show", "billing", key)
-    assert "1 of 1 failed again, and stays with" in said("parked", "retry", "billing", "--all")
-    assert "1 message discarded; it stays in the table" in said("parked", "discard", "billing", key, "--note", "a test")
+    assert "1 of 1 message failed again and has its new reason in the list." in said("parked", "retry", "billing", "--all")
+    assert "1 message discarded. The table keeps the note." in said("parked", "discard", "billing", key, "--note", "a test")

@@ -1,4 +1,4 @@
-"""`signing_keys`: public keys are printed, signing keys never; a new one comes beside the old one."""
+"""`signing_keys`: public keys are printed, signing keys never; a new key is added to the old one."""
 
 import resource
 
@@ -34,7 +34,7 @@ def test_a_key_is_changed_in_three_steps_and_never_printed(folder):
 
 def test_there_must_be_another_key_to_switch_to():
     ended = call("signing_keys", "users", "switch")
-    assert (ended.code, "Make another one first: signing_keys users add" in ended.err) == (2, True)
+    assert (ended.code, "Create another one first: signing_keys users add" in ended.err) == (2, True)
 
 
 def test_keys_of_the_environment_are_changed_there(settings):
@@ -42,7 +42,7 @@ def test_keys_of_the_environment_are_changed_there(settings):
     settings.MESSAGING = {**settings.MESSAGING, "SIGNING_KEYS": lambda context: [seed]}
     assert call("signing_keys", "users", "--json").json["public_keys"] == [keys.public_text(seed)]
     ended = call("signing_keys", "users", "add")
-    assert (ended.code, "change USERS_SIGNING_KEYS" in ended.err) == (3, True)
+    assert (ended.code, "Change USERS_SIGNING_KEYS" in ended.err) == (3, True)
 
 
 def test_another_context_is_no_choice():
@@ -54,12 +54,12 @@ def test_a_disk_that_takes_no_more_leaves_the_keys_as_they_were(folder, action):
     call("signing_keys", "users", "add")
     before = (folder / "users").read_text()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # as a full disk: no file takes more than ten bytes
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # like a full disk: no file takes more than ten bytes
     try:
         ended = call("signing_keys", "users", action)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert (ended.code, "The keys of users can't be kept" in ended.err) == (3, True)
+    assert (ended.code, "The keys of users can't be saved" in ended.err) == (3, True)
     assert [file.name for file in folder.iterdir()] == ["users"]
     assert (folder / "users").read_text() == before
 

@@ -1,4 +1,4 @@
-"""`status`: how far every consumer is, and what waits."""
+"""`status`: the progress of every consumer, and the number of waiting events and messages."""
 
 import uuid
 from datetime import timedelta
@@ -147,7 +147,7 @@ def test_a_consumer_in_another_process():
 
 def test_an_authority_without_marks_is_told():
     row = Subscription.objects.using("billing").create(authority="users")
-    assert billing_of(call("status", "--json"))["marks"] is None  # it wasn't heard yet
+    assert billing_of(call("status", "--json"))["marks"] is None  # it isn't known yet
     row.state = "live"
     row.save(using="billing")
     assert billing_of(call("status", "--json"))["marks"] is False
@@ -212,7 +212,7 @@ def test_no_database_is_a_sentence(monkeypatch):
     ended = call("status", "--json")
     assert ended.code == 1
     assert ended.err.startswith("The database of users can't be read")
-    assert ended.err.endswith("Is it running, and migrated?")
+    assert ended.err.endswith("Start it, or create its tables: manage.py migrate")
     assert not connections["users"].in_atomic_block
 
 

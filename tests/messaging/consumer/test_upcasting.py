@@ -1,4 +1,4 @@
-"""Upcasters: an older version of a type is lifted to what the handler knows, so both arrive while an upgrade rolls."""
+"""Upcasters turn an older version of a type into the one that the handler knows, so both arrive during an upgrade."""
 
 import uuid
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ V1, V2 = "users.user.suspended.v1", "users.user.suspended.v2"
 
 
 class Standing(BaseModel):
-    """The older version: another word for `status`."""
+    """The older version, with another name for `status`."""
 
     standing: Literal["active", "suspended", "erased"]
     status_since: datetime
@@ -40,7 +40,7 @@ def lifted(old: Standing) -> UserFacts:
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Handler]:
-    """Billing knows version 2, and lifts version 1 to it."""
+    """Billing's handlers, which know version 2 and upcast version 1."""
     table = {
         V1: Handler(reads=Standing, upcast=lifted, apply=billing_handlers.apply_user_changes),
         V2: Handler(reads=UserFacts, apply=billing_handlers.apply_user_changes),
@@ -96,7 +96,7 @@ def test_what_is_asked_of_the_authority_is_what_either_version_reads(table: dict
     ("fails", "reason"),
     [
         (lambda old: UserFacts.model_validate({"status": "secret", "status_since": old.status_since}), "status: Input should be"),
-        (lambda old: dict[str, Any]()["secret"], "The event can't be lifted to the newest version: key error."),
+        (lambda old: dict[str, Any]()["secret"], "The event can't be upcast to the newest version: key error."),
     ],
 )
 def test_an_upcaster_that_fails_parks_its_event_alone_and_a_retry_after_its_fix_applies_it(

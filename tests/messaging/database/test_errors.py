@@ -1,4 +1,4 @@
-"""Invariant 14: a database that takes no writes is away, whatever its error is called. Nothing is parked; all wait and go on."""
+"""Invariant 14: a database that takes no writes counts as unreachable, whatever its error. Programs wait; nothing is parked."""
 
 import contextlib
 import logging
@@ -145,7 +145,7 @@ def test_tending_waits_says_it_once_and_goes_on(api, caplog):
     tending._watches["users"].quiet_until = 0.0
     tending.look()
     assert set(CachedUser.objects.using("billing").values_list("status", flat=True)) == {"suspended"}
-    said = [record.getMessage() for record in caplog.records if "tending its copy of users" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "syncing its copy of users" in record.getMessage()]
     assert [record for record in caplog.records if record.exc_info] == []
     assert len(said) == 2, said
 
@@ -155,7 +155,7 @@ def test_tending_survives_an_authority_that_is_away_too(api, settings, caplog):
     Subscription.objects.using("billing").create(authority="users", state="live", checkpoint=1, head=1)
     with read_only("billing"):
         Tending("billing").look()
-    assert "tending its copy of users doesn't work" in caplog.text
+    assert "syncing its copy of users doesn't work" in caplog.text
 
 
 STATES = {
@@ -189,7 +189,7 @@ def test_what_a_database_really_says():
 
 @pytest.mark.parametrize("quoted", ["no such table", "no such column", "syntax error", "database is locked"])
 def test_what_a_statement_quotes_does_not_count(quoted):
-    """Both databases repeat what they can't make sense of."""
+    """Both databases quote what they can't parse."""
     with pytest.raises(DatabaseError) as wrong, connections["users"].cursor() as cursor:
         cursor.execute(f"""SELECT 1 FROM users_user WHERE "{quoted}"('a', 'b')""")
     assert not errors.lacks_tables(wrong.value)
@@ -211,7 +211,7 @@ def test_what_could_not_be_stamped_is_stamped_later():
 
 
 def full() -> OperationalError:
-    """A real one: SQLite, told that it may not grow."""
+    """A real full disk: SQLite with a limit on its file."""
     found = OperationalError("full")
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("PRAGMA max_page_count = 1")

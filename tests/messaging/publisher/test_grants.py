@@ -1,4 +1,4 @@
-"""Bootstrap grants: who may read from the beginning, and the check that finds those left open."""
+"""Bootstrap grants: who may read from the beginning, and the check that finds open ones."""
 
 from datetime import timedelta
 
@@ -56,7 +56,7 @@ def test_a_consumer_that_never_was_live_reads_nothing_once_its_time_is_over():
     close()
     assert answers(0, 5) == [REFUSED, REFUSED]
     assert grants.grant_in_words(entry()) == "closed, never live"
-    close()  # twice is as good as once
+    close()  # twice has the effect of once
     assert answers(0, 5) == [REFUSED, REFUSED]
     open_for(None)
     assert answers(0, 5) == ["", ""]
@@ -108,7 +108,7 @@ def test_the_check_finds_what_is_open_for_long_although_the_consumer_is_live(ttl
     open_for(ttl)
     (warning,) = found()
     assert warning.id == "messaging.W001"
-    assert "billing is live already, and may bootstrap from users again" in warning.msg
+    assert "billing is live, but may bootstrap from users again" in warning.msg
     assert "consumers close billing --to users" in warning.hint
     close()
     assert found() == []
@@ -118,7 +118,7 @@ def test_the_check_finds_what_ran_out():
     open_for(HOUR)
     expire()
     (warning,) = found()
-    assert "bootstrap grant of billing at users ran out" in warning.msg
+    assert "The bootstrap grant of billing from users expired" in warning.msg
     assert "consumers close billing --to users" in warning.hint
     assert bootstrap_grants_are_closed(None, databases=None) == []
     assert bootstrap_grants_are_closed(None, databases=["billing"]) == []
@@ -127,7 +127,7 @@ def test_the_check_finds_what_ran_out():
 
 
 def test_the_check_passes_over_a_register_that_is_not_up_to_date():
-    """`migrate` runs it first, and must not fail for what it is about to mend."""
+    """`migrate` runs it first, and must not fail because of what it is about to repair."""
     connection, table = connections["users"], Consumer._meta.db_table
     field = Consumer._meta.get_field("reported_at")
     with connection.schema_editor() as editor:

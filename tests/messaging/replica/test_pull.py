@@ -1,4 +1,4 @@
-"""Catch up: what changed behind the checkpoint comes by the feed, whatever became of the events."""
+"""Catch up: changes after the checkpoint come by the feed, whatever happened to their events."""
 
 import pytest
 from django.db import connections
@@ -73,7 +73,7 @@ def test_an_erased_user_stays_erased_whatever_is_written_later(api):
 def test_changes_without_an_event_are_an_incident_with_their_list(api):
     users = seeded(6)
     pull.catch_up(Replica.of("billing", "users"))
-    assert not Incident.objects.using("billing").exists()  # what was seeded has no history to miss
+    assert not Incident.objects.using("billing").exists()  # seeded rows have no history to miss
     User.objects.using("users").filter(pk__in=[users[1].pk, users[4].pk]).update(status="suspended")
     user_suspend(user_id=users[2].pk, reason="announced, only late")
     assert pull.catch_up(Replica.of("billing", "users")).applied == 3
@@ -137,5 +137,5 @@ def test_an_authority_that_can_not_answer_now_says_why_and_nobody_is_told_to_sta
     seeded(3)
     with read_only("users"), pytest.raises(Refused) as refused, authority_errors_as_refusals("billing", "users"):
         pull.catch_up(Replica.of("billing", "users"))
-    assert "can't answer now (503): The database takes no writes now, as a standby. Ask again in a moment." in str(refused.value)
+    assert "can't answer now (503): The database is read-only now, like a standby. Try again in a moment." in str(refused.value)
     assert "Start it" not in str(refused.value)
