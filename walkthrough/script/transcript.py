@@ -45,7 +45,7 @@ class Ran:
         sentences = [line.strip(" -") for line in lines if re.search(r"\w", line) and line[0] not in "{┃│"]
         if sentences:
             return sentences[-1]
-        return "Output as JSON" if self.json is not None else f"Output, {plural(len(lines), 'line')}"
+        return "JSON" if self.json is not None else f"Output, {plural(len(lines), 'line')}"
 
 
 @dataclass(frozen=True)

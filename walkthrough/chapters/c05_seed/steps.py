@@ -145,7 +145,7 @@ def keep(stage: Stage) -> None:
     closed_again = _refusal()
     stage.check("The grant closes before the hour is over", "403" in closed_again, "403" if "403" in closed_again else closed_again)
     ran = stage.manage("import_suspended")
-    sentence = "delete walkthrough/scenarios/one_time_import.py and walkthrough/management/commands/import_suspended.py."
+    sentence = "Delete walkthrough/scenarios/one_time_import.py and walkthrough/management/commands/import_suspended.py."
     told = sentence in " ".join(ran.output.split())
     stage.check("The narrow interface refuses now, and names the files to delete", ran.code == 3 and told)
     stage.rows("All ways compared", ("way", "rows", "seconds, with its process", "fingerprints"), stage.notes["ways"])
