@@ -17,7 +17,7 @@ from tests.commands.calling import call
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 ROOT = Path(__file__).parents[2]
 UNKNOWN = "The age of the copy of users isn't known: it was never confirmed to be caught up."
-#: What a run by the cache adds to its numbers: it asked nobody.
+#: A run by the cache adds these keys; it calls nobody.
 BY_CACHE = {"source": "cache", "calls": 0, "seconds": 0.0}
 
 
@@ -109,7 +109,7 @@ def test_asks_where_told_to_and_holds_without_an_answer(settings):
     ended = generate("--policy", "ask", "--json")
     assert (ended.code, ended.json["held"]) == (3, 1)
     assert "users doesn't answer at http://127.0.0.1:9" in ended.json["reason"]
-    assert "Run it again when users answers" in ended.err
+    assert "Run this command again when users answers" in ended.err
 
 
 @pytest.mark.parametrize("age", ["15", "soon", "-1m", "", "1.5h"])

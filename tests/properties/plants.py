@@ -1,7 +1,7 @@
-"""Planted bugs: a line of `messaging` (or of a cache) taken out or bent, while the stories are told.
+"""Planted bugs: changed lines of `messaging` (or of a cache) while the stories run.
 
-Each is an edit of a function's own text, so it stops to apply, loudly, when that text changes. The function keeps its identity and
-gets the edited code: whoever imported it earlier is bent too.
+Each one edits a function's source, so it fails loudly when that source changes. The function keeps its identity and gets the edited
+code, so modules that imported it earlier have the bug too.
 """
 
 import inspect
@@ -37,10 +37,10 @@ from users.models import User
 
 @dataclass(frozen=True)
 class Plant:
-    """`what`: in words. `where`: the function, as module:name; `edits`: (text, what takes its place), each text there once.
-    `broken`: the invariants of which the first to be seen broken must be one. `trigger`: the edit is of a trigger's text, so it has
-    to be put in anew. `story`: the one by hand that meets it, where chance does too seldom. `seen_by`: the test, as module:name,
-    that sees what no story can reach."""
+    """A planted bug. `what`: its description. `where`: the function, as module:name. `edits`: (text, replacement), each text once.
+    `broken`: the first broken invariant must be one of these. `trigger`: True if the edit changes a trigger, which must be
+    installed again. `story`: the story by hand that finds it, if chance seldom does. `seen_by`: the test, as module:name, that
+    finds a bug which no story can reach."""
 
     what: str
     where: str
@@ -85,7 +85,7 @@ def _edited(function: FunctionType, edits: tuple[tuple[str, str], ...]) -> "Call
     return names[function.__name__].__code__  # type: ignore[return-value]
 
 
-#: Name to plant. docs/mutations.md lists them.
+#: Plants by name. docs/mutations.md lists them.
 PLANTS = {
     "no_version_guard": Plant(
         "the upsert has no `WHERE`: the event that arrives last wins",

@@ -1,4 +1,4 @@
-"""What all commands share: durations, databases that are away, and how a refusal is printed."""
+"""Shared by all commands: durations, databases that don't answer, and how a refusal is printed."""
 
 import re
 from datetime import timedelta
@@ -17,7 +17,7 @@ CLASS_FIRST = re.compile(r"^(WrongUsage|Refused|Found|\w+Error): ", re.MULTILINE
 
 
 def manage(folder, *words):
-    """A command as a person types it, on an empty folder."""
+    """Run a command as a person types it, in an empty folder."""
     return warm.run(["manage.py", *words], cwd=ROOT, env=surroundings(folder), timeout=60)
 
 
