@@ -99,7 +99,7 @@ def test_a_type_that_a_chapter_left_in_the_register_keeps_no_worker_from_the_nex
     )
     assert stage.manage("shell", "-v0", "-c", code).returncode == 0
     os.kill(stage.run.pid_of("worker-billing"), signal.SIGKILL)  # supervisord starts it again, and it refuses
-    stage.run.wait_for_line("it lists no handler for")
+    stage.run.wait_for_line("which has no handler for it")
     done = stage.tour("--chapter", "0")
     assert done.returncode == 0, done.stdout[-6000:]
 
