@@ -43,7 +43,9 @@ class Ran:
         if self.json is None and len(lines) <= MOST_SHOWN:
             return ""
         sentences = [line.strip(" -") for line in lines if re.search(r"\w", line) and line[0] not in "{┃│"]
-        return sentences[-1] if sentences else f"Output, {plural(len(lines), 'line')}"
+        if sentences:
+            return sentences[-1]
+        return "Output as JSON" if self.json is not None else f"Output, {plural(len(lines), 'line')}"
 
 
 @dataclass(frozen=True)

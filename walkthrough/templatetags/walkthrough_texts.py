@@ -37,10 +37,14 @@ def code(text: str, path: str) -> SafeString:
         lexer = get_lexer_for_filename(path, stripnl=False)
     except ClassNotFound:
         lexer = get_lexer_for_filename("plain.txt", stripnl=False)
-    marked = highlight(text, lexer, _formatter).splitlines()
-    depths = [(len(line) - len(line.lstrip())) // 2 for line in text.splitlines()]
-    lines = [f'<span class="line d{depth}">{line}</span>' for depth, line in zip(depths, marked, strict=True)]
-    return mark_safe("".join(lines))  # noqa: S308  (Pygments escapes it)
+    lines = text.splitlines()
+    marked = highlight("\n".join(line.lstrip() for line in lines), lexer, _formatter).splitlines()
+    return mark_safe("".join(map(_line, lines, marked)))  # noqa: S308  (Pygments escapes it)
+
+
+def _line(line: str, marked: str) -> str:
+    depth = len(line) - len(line.lstrip())
+    return f'<span class="line d{depth // 2}"><span class="depth">{" " * depth}</span>{marked}</span>'
 
 
 def _page(found: re.Match[str]) -> str:

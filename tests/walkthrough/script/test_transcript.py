@@ -54,7 +54,8 @@ def test_the_last_line_is_what_a_command_has_to_say() -> None:
         ("\n".join(["x"] * MOST_SHOWN + ["- the last -> one", ""]), None, "the last -> one"),
         ("\n".join(["┃ id ┃", "│ 7  │"] * MOST_SHOWN + ["1 row differs.", "└────┘"]), None, "1 row differs."),
         ('{"issued": 0}\nNothing was issued.', {"issued": 0}, "Nothing was issued."),
-        ('{"issued": 1}', {"issued": 1}, "Output, 1 line"),
+        ('{"issued": 1}', {"issued": 1}, "Output as JSON"),
+        ("\n".join(["┃ id ┃", "│ 7  │"] * MOST_SHOWN), None, f"Output, {2 * MOST_SHOWN} lines"),
     ],
 )
 def test_a_page_folds_a_long_output_and_one_for_scripts(output: str, json: object, folded: str) -> None:

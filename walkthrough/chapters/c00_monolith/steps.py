@@ -78,7 +78,7 @@ def migrate(stage: Stage) -> None:
     with stage.beside("long_migration", "monolith", "--seconds", f"{MIGRATION:g}", begun="is being altered"):
         until = time.perf_counter() + MIGRATION
         found = [(what, _within(PAGE, attempt)) for what, attempt in attempts]
-        stage.say(f"Another process adds a column to users. {LOCKED[connections['monolith'].vendor]}")
+        stage.say(LOCKED[connections["monolith"].vendor])
         stage.rows(f"Meanwhile, with a timeout of {PAGE:g} s", ("attempt", "result"), found)
         stage.check("No invoice can be written", _failed(found[-1][1]), found[-1][1])
         began = time.perf_counter()

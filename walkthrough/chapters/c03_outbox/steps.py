@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from billing.models import Invoice
-from messaging.events.text import plural
 from users.services import user_reactivate, user_suspend
 from walkthrough.control import broker, crash_points, reset
 from walkthrough.observe import facts
@@ -25,20 +24,20 @@ def starts(stage: Stage) -> None:
 def commit_first(stage: Stage) -> None:
     user_id = UUID(stage.notes["lost"])
     ran = stage.manage("dual_write", "commit-then-send", str(user_id), "--die-after", "committed")
-    stage.check("The process was killed right after its commit", _killed(ran), f"exit code {ran.code}")
-    stage.check("The user is suspended", facts.user_status(user_id) == "suspended", facts.user_status(user_id))
+    stage.check("The process was killed right after its commit", _killed(ran))
+    stage.check("The user is suspended", facts.user_status(user_id) == "suspended")
     stage.check("No event is recorded, and none is on its way", _nothing_comes(), f"{facts.recorded()} in the outbox")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
     stage.check("Billing received nothing: its row is stale", facts.differing() == {user_id: "stale"}, facts.in_words())
     stage.manage("generate_invoices", "--period", PERIOD)
     billed = Invoice.objects.using("billing").filter(user_id=user_id, period=PERIOD).exists()
-    stage.check("So it invoices a suspended user", billed, plural(Invoice.objects.using("billing").count(), "invoice"))
+    stage.check("So it invoices a suspended user", billed)
 
 
 def send_first(stage: Stage) -> None:
     user_id = UUID(stage.notes["false"])
     ran = stage.manage("dual_write", "send-then-commit", str(user_id), "--die-after", "sent")
-    stage.check("The process was killed right before its commit", _killed(ran), f"exit code {ran.code}")
+    stage.check("The process was killed right before its commit", _killed(ran))
     stage.eventually("Billing has received a suspension", lambda: facts.copied_status(user_id) == "suspended")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
     false = facts.user_status(user_id) == "active" and facts.differing().get(user_id) == "ahead"
@@ -87,7 +86,7 @@ def mend(stage: Stage) -> None:
     stage.check("The invoice that the change came too late for is flagged", bool(late), late)
     ran = stage.manage("reconcile", "billing", "--from", "users", "--json")
     ahead = ran.code == 1 and ran.json["counts"]["ahead"] == 1
-    stage.check("Pulling can't repair the other row: billing's version is higher", ahead, f"exit code {ran.code}")
+    stage.check("Pulling can't repair the other row: billing's version is higher", ahead)
     user_suspend(user_id=false, reason="the version that billing has")
     user_reactivate(user_id=false)
     stage.say("Users changes that user twice. The second change has a higher version than billing's row.")

@@ -41,7 +41,7 @@ def kill(stage: Stage) -> None:
         crash_points.defuse()
     stage.notes["changes"] = writing.changes
     stage.say(f"Meanwhile users made {plural(writing.changes, 'change')}, each with its event.")
-    stage.check(f"The process was killed after page {DIES_AT} of {USERS // PAGE}", ran.code == -9, f"exit code {ran.code}")
+    stage.check(f"The process was killed after page {DIES_AT} of {USERS // PAGE}", ran.code == -9)
     row, enough = facts.progress(), DIES_AT * PAGE
     stage.check("The checkpoint is at the end of the last page", row.checkpoint >= enough, f"checkpoint {row.checkpoint}")
     half = enough <= _copied() < USERS and row.state == Subscription.State.BOOTSTRAPPING
@@ -102,10 +102,9 @@ def direct(stage: Stage) -> None:
 
 
 def year_later(stage: Stage) -> None:
-    stage.say("The team of users renames a column of its own table. Nobody asked billing, because nobody knew of its script.")
     before = _copied()
     ran = stage.manage("copy_directly", "--year-later")
-    stage.check("Billing's script breaks", ran.code == 1, f"exit code {ran.code}")
+    stage.check("Billing's script breaks", ran.code == 1)
     stage.check("Its old copy stays, and grows older", _copied() == before, plural(_copied(), "row"))
 
 
@@ -132,7 +131,7 @@ def from_now(stage: Stage) -> None:
 
 def keep(stage: Stage) -> None:
     closed = _refusal()
-    stage.check("Without a new grant, the past stays closed", "403" in closed, closed)
+    stage.check("Without a new grant, the past stays closed", "403" in closed, "403" if "403" in closed else closed)
     stage.manage("consumers", "open", "billing", "--to", "users", "--ttl", "1h")
     ran, took = _timed(stage, *BOOTSTRAP, "--json")
     done = ran.json or {}
@@ -148,7 +147,7 @@ def keep(stage: Stage) -> None:
     ran = stage.manage("import_suspended")
     sentence = "delete walkthrough/scenarios/one_time_import.py and walkthrough/management/commands/import_suspended.py."
     told = sentence in " ".join(ran.output.split())
-    stage.check("The narrow interface refuses now, and names the files to delete", ran.code == 3 and told, f"exit code {ran.code}")
+    stage.check("The narrow interface refuses now, and names the files to delete", ran.code == 3 and told)
     stage.rows("All ways compared", ("way", "rows", "seconds, with its process", "fingerprints"), stage.notes["ways"])
 
 
