@@ -82,7 +82,7 @@ def move(*, to: str, by: str, wanted: int = SHADOW_READS, force: bool = False, r
 
 
 def gate(cutover: Cutover, *, wanted: int = SHADOW_READS) -> list[str]:
-    """Return what is missing before the cache may answer, a sentence each, with what to do."""
+    """Return what is missing before the cache may answer, each with what to do."""
     lacks = (_bootstrapped(), _equal(), _watched(cutover, wanted), _agreeing())
     return [lack for lack in lacks if lack]
 

@@ -14,7 +14,7 @@ from monolith.models import User
 
 @receiver(post_save, sender=User, dispatch_uid="monolith.review_open_invoices")
 def review_open_invoices(instance: User, using: str, **kwargs: Any) -> None:
-    """Flag a suspended user's invoices for review. All of them are issued or overdue, so open."""
+    """Flag a suspended user's invoices for review; all are open: issued or overdue."""
     if instance.status == User.Status.SUSPENDED:
         reason = instance.suspension_reason or "no reason given"
         invoices = instance.invoices.using(using).filter(review_reason="")

@@ -41,7 +41,7 @@ class Api:
         self._client = AuthorityClient(AUTHORITY, CONTEXT)
 
     def after(self, user_id: UUID | None, limit: int) -> Sequence[tuple[UUID, str, int]]:
-        # An empty result means the end, so go on past a page of users that the authority doesn't know.
+        # An empty result means the end, so skip pages of unknown users.
         while known := selectors.known_users_after(after=user_id, limit=limit):
             found = [self.one(known_id) for known_id in known]
             if any(found):

@@ -63,7 +63,7 @@ def crossing_relations(placement: Callable[[str], str], *, everywhere: Collectio
         here = placement(model._meta.app_label)
         for field, ends in _relations(model, everywhere):
             away = [end for end in ends if placement(_app_of(end, model)) != here]
-            if away:  # one finding, even if both the target and `through` are in another database
+            if away:  # one finding, even if target and `through` both cross
                 name = away[0] if isinstance(away[0], str) else away[0]._meta.label
                 message = f"This leads from {here} to {name}, in another database."
                 found.append(Finding(message, RELATION_HINT, field))
