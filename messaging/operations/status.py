@@ -178,7 +178,6 @@ def _parked(using: Alias, authorities: set[str]) -> dict[str, int]:
 
 
 def _incidents(using: Alias) -> dict[str, int]:
-    """Count open incidents by authority."""
     found = Incident.objects.using(using).filter(closed_at=None).order_by().values_list("authority")
     return dict(found.annotate(number=Count("pk")))
 
