@@ -1,15 +1,15 @@
-# Works with GNU make 3.81 (macOS) and newer. Nothing is needed beside it but Python 3.11 or newer; PYTHON=… names a certain one.
+# Needs GNU make 3.81 (macOS) or newer, and Python 3.11 or newer (PYTHON=… chooses one).
 
 SHELL := /bin/sh
 PYTHON ?=
 ARGS ?=
 BIN := .venv/bin
-# Tests and `make run` start Python a hundred times: compiled again and again, our modules are a tenth of what each start costs.
+# Tests and `make run` start Python a hundred times. Compiling our modules each time would take a tenth of each start.
 export PYTHONDONTWRITEBYTECODE :=
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 
-# A virtual environment is made again where its Python went away (upgraded, uninstalled, another machine), and where pip was
-# killed: what it left half installed looks complete to the next pip.
+# Make the virtual environment again if its Python has gone (upgraded, uninstalled, another machine), or if pip was killed: the next
+# pip would take a half-installed package for complete.
 ifneq ($(wildcard .venv/.installing),)
 BROKEN := broken
 endif
@@ -20,43 +20,51 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos clean broken
+.PHONY: help run test check docs bench chaos clean broken
 
 help:
-	@echo "make run    install, migrate, seed and start everything; Ctrl-C stops it"
-	@echo "make test   the whole test suite, on SQLite and on PostgreSQL (ARGS=… goes to pytest)"
-	@echo "make check  format, lint, types, boundaries, Django's checks, missing migrations, known vulnerabilities"
-	@echo "make chaos  everything under random faults, then: is all right again? (SECONDS=180 SEED=… ENGINE=sqlite)"
-	@echo "make bench  ours beside its alternatives, a quarter of an hour into var/benchmarks (ARGS=--full: an hour or so)"
-	@echo "make clean  remove the virtual environment and all caches; the data in var/ stays"
+	@echo "make run    install, migrate, make demo users, start everything; Ctrl-C stops it"
+	@echo "make test   run the whole test suite on SQLite and PostgreSQL (ARGS=… goes to pytest)"
+	@echo "make check  check format, lint, types, boundaries, migrations, contracts, documentation, vulnerabilities"
+	@echo "make docs   build the pages of docs/ as a site in var/docs"
+	@echo "make chaos  run everything under random faults, then check the recovery (SECONDS=180 SEED=… ENGINE=sqlite)"
+	@echo "make bench  compare with the alternatives, about 15 minutes, into var/benchmarks (ARGS=--full: an hour)"
+	@echo "make clean  remove the virtual environment and all caches; keeps the data in var/"
 	@echo
-	@echo "PYTHON=/path/to/python chooses the Python for .venv (3.11 or newer)."
+	@echo "To choose the Python for .venv (3.11 or newer): make run PYTHON=/path/to/python"
 
 run: .venv/.run
 	@exec $(BIN)/python -m config.runner.up
 
-# Four at a time, for most tests wait more than they work: both engines, and in two parts what has no engine, because it starts the
-# whole system, brings its own databases or brokers, or reads settings or prose. What is about brokers alone runs where both brokers
-# are. What has no database at all is said once, on SQLite; and so is a second consumer, whose own database is a SQLite file beside
-# either engine. What those beside SQLite's say is printed behind it.
+# Five at a time, because most tests wait more than they compute: SQLite; PostgreSQL in two parts; and in two parts the tests that have
+# no engine, because they start the whole system, bring their own databases or brokers, or read settings or prose. Tests of brokers
+# alone run on PostgreSQL, which has both brokers. Tests without a database run once, on SQLite. So do those of a second consumer: its
+# own database is a SQLite file on either engine. The output of the other four is printed after SQLite's.
 BROKERS := $(addprefix tests/delivery/,test_frames.py test_messages.py test_outage.py test_queue_types.py)
 WALKED := tests/browser tests/benchmarks tests/docs tests/walkthrough/test_planted.py
 ALONE := tests/apart tests/chaos tests/config
 ONCE := $(WALKED) $(ALONE)
+APART := tests/contexts tests/delivery
 test: .venv/.dev
 	@folder=$$(mktemp -d); beside=; bad=; \
 	tests() { exec $(BIN)/python -m pytest "$$@"; }; \
 	start() { name=$$1; shift; (tests "$$@") >$$folder/$$name 2>&1 & beside="$$beside $$name:$$!"; }; \
 	trap 'for one in $$beside; do kill $${one#*:} 2>/dev/null; done; wait; rm -rf $$folder; exit 130' INT TERM; \
-	start postgresql --engine postgresql $(ONCE:%=--ignore %) $(if $(ARGS),,--only-databases --ignore tests/contexts) $(ARGS); \
-	$(if $(ARGS),,start walked --engine sqlite $(WALKED); start alone --engine sqlite $(ALONE);) \
+	start postgresql --engine postgresql $(ONCE:%=--ignore %) $(if $(ARGS),,$(APART:%=--ignore %) --only-databases) $(ARGS); \
+	$(if $(ARGS),,start delivery --engine postgresql --only-databases tests/delivery; \
+	start walked --engine sqlite $(WALKED); start alone --engine sqlite $(ALONE);) \
 	echo "In the background:$$(for one in $$beside; do printf ' %s' $${one%:*}; done). Their output comes when SQLite is through."; \
 	(tests --engine sqlite $(if $(ARGS),,$(patsubst %,--ignore %,$(ONCE) $(BROKERS))) $(ARGS)) || bad="$$bad sqlite"; \
 	for one in $$beside; do wait $${one#*:} || bad="$$bad $${one%:*}"; cat $$folder/$${one%:*}; done; \
 	rm -rf $$folder; \
 	if [ -n "$$bad" ]; then echo "Tests failed on:$$bad" >&2; exit 1; fi
 
-# Every step runs, so one run shows everything there is to mend.
+# Warnings are errors. -E reads every page: one that didn't change would keep its warnings to itself.
+SITE = $(BIN)/sphinx-build -E -W -q docs $${VAR_DIR:-var}/docs
+docs: .venv/.dev
+	@$(SITE) && echo "The first page is $${VAR_DIR:-var}/docs/index.html."
+
+# Every step runs even if one fails, so one run shows all problems.
 check: .venv/.dev
 	@failed=0; \
 	step() { echo "--- $$*"; "$$@" || { failed=1; bad="$$bad [$$*]"; }; }; \
@@ -71,18 +79,19 @@ check: .venv/.dev
 	step deploy; \
 	step $(BIN)/python manage.py makemigrations --check --dry-run; \
 	for context in users billing monolith; do step $(BIN)/python manage.py write_contracts $$context --check; done; \
+	step $(SITE); \
 	step $(BIN)/python -m tests.audit; \
 	if [ $$failed = 1 ]; then echo "Failed:$$bad" >&2; fi; \
 	exit $$failed
 
-# The seed is in what it prints; with it, the same plan again.
+# The output has the seed; SEED=… repeats the same plan.
 SECONDS ?= 180
 SEED ?=
 ENGINE ?= postgresql
 chaos: .venv/.dev
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --engine $(ENGINE) $(SEED:%=--seed %) $(ARGS)
 
-# Databases and broker are those of BENCH_POSTGRES_URL and BENCH_BROKER_URL, else ones of its own.
+# Uses BENCH_POSTGRES_URL and BENCH_BROKER_URL if they are set, else starts its own servers.
 bench: .venv/.dev
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
@@ -90,11 +99,11 @@ clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Each stamp is written after its step succeeded, so an interrupted run is made good by the next one.
+# A stamp file is written only after its step succeeded, so the next run completes an interrupted one.
 
 .venv/.made: $(BROKEN)
 	@if [ ! -w . ] || { [ -e .venv ] && [ ! -w .venv ]; }; then \
-		echo "The folder $$(pwd) can't be written to. Copy the project to one that you can write to." >&2; exit 1; \
+		echo "The folder $$(pwd) can't be written to. Copy the project to a folder that you can write to." >&2; exit 1; \
 	fi; \
 	if [ -n '$(PYTHON)' ]; then set -- '$(PYTHON)'; else set -- $(CANDIDATES); fi; \
 	chosen=; old=; bare=; \
@@ -106,18 +115,18 @@ clean:
 	done; \
 	if [ -z "$$chosen" ]; then \
 		if [ -n "$$bare" ]; then \
-			echo "Found$$bare, but without ensurepip, so no virtual environment can be made. On Debian and Ubuntu: apt install python3-venv." >&2; \
+			echo "Found$$bare without ensurepip, which a virtual environment needs. On Debian and Ubuntu: apt install python3-venv." >&2; \
 		elif [ -n "$$old" ]; then \
-			echo "Python 3.11 or newer is needed; found only$$old. Name a newer one: make PYTHON=/path/to/python3.12 …" >&2; \
+			echo "Python 3.11 or newer is needed, but found only$$old. Name a newer one: make PYTHON=/path/to/python3.12 …" >&2; \
 		else \
-			echo "No Python was found (looked for: $$*). Install 3.11 or newer, or name one: make PYTHON=/path/to/python3.12 …" >&2; \
+			echo "No Python found (looked for: $$*). Install 3.11 or newer, or name one: make PYTHON=/path/to/python3.12 …" >&2; \
 		fi; \
 		exit 1; \
 	fi; \
 	if [ ! -e .venv/.installing ] && [ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 && [ -z '$(PYTHON)' ] \
 		&& $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then :; else \
 		echo "Making .venv with $$chosen ($$version) …"; \
-		"$$chosen" -m venv --clear .venv || { echo "The virtual environment could not be made; see above." >&2; exit 1; }; \
+		"$$chosen" -m venv --clear .venv || { echo "The virtual environment can't be made; the reason is above. Correct that and run the same command again." >&2; exit 1; }; \
 		rm -f .venv/.run .venv/.dev; \
 	fi; \
 	touch $@
@@ -129,11 +138,11 @@ clean:
 	@$(call install,requirements-dev.txt,120)
 
 define install
-echo "Installing $(1) (the first time downloads about $(2) MB and takes a minute or two) …"; \
+echo "Installing $(1) (the first time downloads about $(2) MB and takes one or two minutes) …"; \
 touch .venv/.installing; \
 $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(1) \
 	|| { rm -f .venv/.installing; \
-		echo "pip could not install $(1); see above. It needs the network, or PIP_INDEX_URL. Then run the same command again." >&2; \
+		echo "pip can't install $(1); the reason is above. Check the network or PIP_INDEX_URL, and run the same command again." >&2; \
 		exit 1; }; \
 rm -f .venv/.installing; \
 touch $@

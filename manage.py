@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line. `make run` and `make test` need nothing else; this is for the single commands."""
+"""Django's command line, for single commands. `make run` and `make test` do everything else."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ def main() -> None:
 
     try:
         execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:  # a variable of the environment is wrong; the message says which
+    except ImproperlyConfigured as error:  # an environment variable is wrong; the message names it
         if "--traceback" in sys.argv:
             raise
         print(error, file=sys.stderr)

@@ -1,8 +1,8 @@
-"""`make bench`: ours and its alternatives, part by part, in one run. `python -m benchmarks --help`.
+"""`make bench` measures the project and its alternatives, part by part. Options: `python -m benchmarks --help`.
 
-Results go to `var/benchmarks/`: all runs as JSON, and a page with the table. `--publish` puts them into `benchmarks/results/`,
-docs/benchmarks.md and docs/scaling.md too. Exit code 1 where a run failed, or where a margin was missed that docs/benchmarks.md
-doesn't explain.
+Results go to `var/benchmarks/`: all runs as JSON, and a page with the table. `--publish` also writes them to `benchmarks/results/`,
+docs/benchmarks.md and docs/scaling.md. The exit code is 1 if a run failed, or if a margin was missed and docs/benchmarks.md doesn't
+explain it.
 """
 
 import argparse
@@ -28,12 +28,12 @@ from benchmarks.publish import publish
 from benchmarks.surroundings import servers, templates
 from config.env import VAR
 
-#: Runs of each measurement under which nothing is published.
+#: With fewer runs of each measurement, nothing is published.
 FEWEST = 3
 
 
 def main() -> int:
-    # A shell starts what it puts into the background with Ctrl-C ignored, and what is measured is ended by one.
+    # A shell starts background commands with Ctrl-C ignored, but the harness stops measurements by it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     options = _options()
     size = SIZES[options.size]
@@ -66,7 +66,7 @@ def main() -> int:
                 done = harness.run(part, options.runs, told, lambda: progress.advance(task))
                 result["parts"].append(dataclasses.asdict(done))
                 result["seconds"] = round(time.monotonic() - began)
-                path = _kept(result, options.results)  # after each part: an interrupted run leaves those that it did
+                path = _kept(result, options.results)  # after each part, so an interrupted run keeps the finished parts
     _show(console, result)
     failed = any("error" in run for part in result["parts"] for runs in part["cases"].values() for run in runs)
     console.print(f"All runs: {path}\nThe table: {_page(path)}", soft_wrap=True)
@@ -80,15 +80,13 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     names = [part.name for part in parts(SIZES["default"])]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--full", dest="size", action="store_const", const="full", help="a million users too: an hour or so")
-    parser.add_argument(
-        "--tiny", dest="size", action="store_const", const="tiny", help="whether all of it runs: a minute, no figures"
-    )
-    parser.add_argument("--parts", type=lambda text: text.split(","), help=f"only these, of {','.join(names)}")
-    parser.add_argument("--runs", type=int, default=FEWEST, help=f"of each measurement, {FEWEST} by default")
-    parser.add_argument("--growth", type=numbers, help="more bootstraps of ours, as 1000000,5000000 users")
-    parser.add_argument("--results", type=Path, default=VAR / "benchmarks", help="folder for the JSON and the page")
-    parser.add_argument("--publish", action="store_true", help="put the results into benchmarks/results/ and docs/ too")
+    parser.add_argument("--full", dest="size", action="store_const", const="full", help="a million users too; about an hour")
+    parser.add_argument("--tiny", dest="size", action="store_const", const="tiny", help="a minute's check, without figures")
+    parser.add_argument("--parts", type=lambda text: text.split(","), help=f"measure only these parts: {','.join(names)}")
+    parser.add_argument("--runs", type=int, default=FEWEST, help=f"repeat each measurement so often (default {FEWEST})")
+    parser.add_argument("--growth", type=numbers, help="bootstrap these numbers of users too, such as 1000000,5000000")
+    parser.add_argument("--results", type=Path, default=VAR / "benchmarks", help="the folder for the JSON and the page")
+    parser.add_argument("--publish", action="store_true", help="write the results to benchmarks/results/ and docs/ too")
     parser.set_defaults(size="default")
     options = parser.parse_args()
     unknown = [name for name in options.parts or [] if name not in names]
@@ -113,7 +111,7 @@ def _kept(result: dict[str, Any], folder: Path) -> Path:
 
 
 def _page(path: Path) -> Path:
-    """The table on a page of its own, beside the runs."""
+    """Write the table to its own page, next to the runs."""
     page = path.with_suffix(".md")
     page.write_text(f"# Benchmarks of this machine\n\n{render.markdown([path], page.parent)}\n")
     return page

@@ -1,6 +1,6 @@
-"""What answers leave behind in the authority's web server: its memory while one page after another is read.
+"""Measures the memory of the authority's web server while it answers one page after another.
 
-`python -m benchmarks.answers --requests 4000`. One connection, pages of 2,000 rows, as a bootstrap reads them.
+`python -m benchmarks.answers --requests 4000`. It uses one connection and pages of 2,000 rows, like a bootstrap.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""In which form a batch travels, and who reads it: microseconds of a processor per event, and bytes per message.
+"""Compares forms of a message's body: microseconds of processor time per event, and bytes per message.
 
-`python -m benchmarks.bodies --json`. The messages are billing's copies, written and read by kombu's JSON where Celery
-does it. Each round times all forms one after another, in the process's own time; the median of the rounds, with the fastest and the
-slowest. What the database does with the events is the same in each form, and isn't in it.
+`python -m benchmarks.bodies --json`. The messages are billing's copies, written and read with kombu's JSON as Celery does it. Each
+round times all forms one after another, in the process's own time. The result is the median of the rounds, with the fastest and the
+slowest. The database's work is the same for each form and isn't measured.
 """
 
 import json
@@ -34,7 +34,7 @@ def measure(size: int) -> list[dict[str, Any]]:
         return loads(body)[1]["events"]
 
     def twice(body: bytes) -> Any:
-        """Celery reads a body where the message arrives, and again where the task runs."""
+        """Read twice, like Celery: when the message arrives, and when the task runs."""
         read(body)
         return read(body)
 

@@ -1,8 +1,8 @@
-"""Bootstrap over HTTP beside live traffic, then a catch-up and a republish: rows per second, and the memory of either side.
+"""Measures a bootstrap over HTTP during live traffic, a catch-up and a republish: rows per second, and the memory of both sides.
 
-`python -m benchmarks.bootstrap --users 1000000 --json`. Real processes on PostgreSQL: the web server, the bootstrap, a relay and a
-worker for the live events. Its databases are made for the run and dropped after it. `--quiet` measures the bootstrap alone, with
-nobody writing meanwhile, as its alternatives are measured (`benchmarks.alternatives.pages`).
+`python -m benchmarks.bootstrap --users 1000000 --json`. It runs real processes on PostgreSQL: the web server, the bootstrap, and a
+relay and a worker for the live events. It makes its databases and drops them at the end. `--quiet` measures the bootstrap alone,
+without writers, like its alternatives (`benchmarks.alternatives.pages`).
 """
 
 import argparse
@@ -29,8 +29,8 @@ _WORKER = ("-A", "config", "worker", "-Q", "billing", "-c", "1", "-l", "WARNING"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=100_000)
-    parser.add_argument("--page-size", type=int, default=PAGE, help=f"rows a page, {PAGE} by default")
-    parser.add_argument("--quiet", action="store_true", help="the bootstrap alone: no live traffic, no catch-up, no republish")
+    parser.add_argument("--page-size", type=int, default=PAGE, help=f"rows per page (default {PAGE})")
+    parser.add_argument("--quiet", action="store_true", help="run only the bootstrap, without live traffic, catch-up and republish")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with migrated("users", "billing"):
@@ -60,7 +60,7 @@ def measure(users: int, page_size: int = PAGE, *, quiet: bool = False) -> dict[s
 
 
 def seed(users: int) -> None:
-    """By SQL: a million users in seconds. Their history is gone, as in the bootstrap's own case."""
+    """Insert users by SQL, a million in seconds. They have no event history, like a real bootstrap's users."""
     execute(
         "users",
         "INSERT INTO users_user (id, email, name, status, status_since, suspension_reason, created_at, updated_at) "
@@ -77,7 +77,7 @@ def seed(users: int) -> None:
 
 @contextmanager
 def _beside(quiet: bool) -> Iterator[None]:
-    """Live traffic meanwhile, with a relay and a worker for its events."""
+    """Run live traffic during the block, with a relay and a worker for its events."""
     if quiet:
         yield
         return
@@ -93,7 +93,7 @@ def _beside(quiet: bool) -> Iterator[None]:
 
 
 def _traffic(stop: threading.Event) -> None:
-    """Suspensions and reactivations, RATE a second, as services make them."""
+    """Suspend and reactivate users by their services, RATE times a second."""
     from django.db import connections
 
     from users.models import User
@@ -113,8 +113,8 @@ def _traffic(stop: threading.Event) -> None:
 
 
 def _timed(*arguments: str, beside: subprocess.Popen[str]) -> dict[str, Any]:
-    """Run a command; its JSON, with its seconds, and of it and of the process beside it the highest resident size in MB and the
-    processor's time for a row, start included."""
+    """Run a command. Returns its JSON with its seconds, and for it and the process `beside` it the highest resident size in MB and
+    the processor time per row, including the start."""
     began = time.perf_counter()
     process = start("manage.py", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     watched = {"own": Watched(process.pid), "beside": Watched(beside.pid)}
@@ -137,7 +137,7 @@ def _timed(*arguments: str, beside: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def _catch_up(changes: int, web: subprocess.Popen[str]) -> int:
-    """Rows a second of a catch-up after so many changes by SQL, which had no event."""
+    """Measure a catch-up after `changes` changes by SQL, which have no events; returns rows per second."""
     execute(
         "users",
         "UPDATE users_user SET status = 'suspended', status_since = now() WHERE id IN (SELECT id FROM users_user LIMIT %s)",
@@ -152,7 +152,7 @@ def _catch_up(changes: int, web: subprocess.Popen[str]) -> int:
 
 
 def _republish(missing: int) -> dict[str, Any]:
-    """Seconds to find and record what had no event, and how long the finding alone takes."""
+    """Measure a republish of changes without events; returns the seconds of all of it and of the search alone."""
     from messaging.ledger import ledger
 
     execute(

@@ -1,7 +1,7 @@
-"""The ceiling: rows from one database into the other by COPY, with nothing in between.
+"""Measures the upper limit: rows from one database into another by COPY alone.
 
-`python -m benchmarks.copying --rows 100000 --runs 3 --json`. Into the empty table that the copy is kept in, with its indexes, in
-one transaction. Nobody can be asked for less than this; and nothing of it can be resumed, nor met by a live event.
+`python -m benchmarks.copying --rows 100000 --runs 3 --json`. It fills the empty table of the copy, with its indexes, in one
+transaction. No bootstrap can be faster; but COPY can't resume, and can't run together with live events.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from benchmarks.bootstrap import seed
 from benchmarks.options import say
 from benchmarks.surroundings import migrated
 
-#: The state that a bootstrap brings: a version is the ledger's, and an id is text there.
+#: The same state as after a bootstrap: the version is the ledger's, where an id is text.
 ROWS = """
 SELECT u.id, u.status, u.status_since, l.version, 'bootstrap', l.changed_at, now()
 FROM users_user u JOIN messaging_ledger l ON l.aggregate = 'users.user' AND l.aggregate_id = u.id::text
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _copied() -> float:
-    """Seconds."""
+    """Copy all rows, and return the seconds."""
     with psycopg.connect(os.environ["BILLING_DATABASE_URL"], autocommit=True) as consumer:
         consumer.execute("TRUNCATE billing_cacheduser")
     began = time.perf_counter()
@@ -43,7 +43,7 @@ def _copied() -> float:
 
 
 def copy(source: str, rows: str, target: str, table: str) -> None:
-    """What a SELECT yields in one database, into a table of another."""
+    """Copy the rows of a SELECT in one database into a table of another."""
     with (
         psycopg.connect(source) as reading,
         psycopg.connect(target) as writing,

@@ -1,4 +1,4 @@
-"""A result's figures: the median of its runs and their spread, for the table, the margins and the docs."""
+"""A result's figures, for the table, the margins and the docs: the median of the runs and their spread."""
 
 import statistics
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from messaging.events.text import plural
 
 @dataclass(frozen=True)
 class Figure:
-    """`values`: of the runs that have one. `behind`: in some run not everything had arrived, so they are lower bounds. `errors`: of
-    the runs that failed."""
+    """A figure of a part. `values`: one per run that has it. `behind`: True if some events hadn't arrived in a run, so the values
+    are lower bounds. `errors`: one per failed run."""
 
     values: tuple[float, ...]
     errors: tuple[str, ...]
@@ -21,7 +21,7 @@ class Figure:
         return statistics.median(self.values) if self.values else None
 
     def text(self, digits: int = 0) -> str:
-        """As "11,800 (11,619–12,115)"; "≥" before a lower bound, and failed runs behind it."""
+        """Write the figure as "11,800 (11,619–12,115)", with "≥" before a lower bound and the failed runs at the end."""
         words = []
         if self.median is not None:
             low, high = min(self.values), max(self.values)
@@ -34,7 +34,7 @@ class Figure:
 
 
 def figure(result: dict[str, Any], part: str, case: str, path: str) -> Figure:
-    """A figure of a part of a result (`benchmarks/results/`): `path` as "latency.10.p50_ms"."""
+    """Read a figure of a part from a result (`benchmarks/results/`); `path` is like "latency.10.p50_ms"."""
     found: dict[str, Any] = next((one for one in result["parts"] if one["name"] == part), {"cases": {}})
     values, errors, behind = [], [], False
     for run in found["cases"].get(case, []):

@@ -1,7 +1,7 @@
-"""Runs the parts of a benchmark: each measurement is a command, in a process of its own, that prints JSON on its last line.
+"""Runs the parts of a benchmark. Each measurement is a command in its own process that prints JSON on its last line.
 
-A part is measured in rounds, and each round has ours and every alternative one after another; so whatever the machine does
-meanwhile, it does to all. What fails is kept with its error, beside what didn't, and the rest goes on.
+A part runs in rounds. Each round measures the project and every alternative one after another, so other load on the machine affects
+all of them. A failed measurement is kept with its error, and the others continue.
 """
 
 import json
@@ -16,14 +16,14 @@ from typing import Any
 
 from messaging.events.text import plural
 
-#: Words of a failed command's output that are kept.
+#: Characters to keep of a failed command's last line.
 TAIL = 600
 
 
 @dataclass(frozen=True)
 class Step:
-    """One side of a part. `command`: module and options of what measures it. `once`: it does all runs itself, on the same rows, and
-    prints them as `{"runs": […]}`; `{runs}` in its options is how many."""
+    """One measurement of a part. `command`: its module and options. `once`: True if the command does all runs itself, on the same
+    rows, and prints `{"runs": […]}`; `{runs}` in its options becomes the number of runs."""
 
     case: str
     command: tuple[str, ...]
@@ -33,8 +33,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Measure:
-    """A line of the table. `what`: what is measured, with its unit. `figures`: who, to the case that measured it and to where in a
-    run's JSON it is, as ("ours", "latency.10.p50_ms"). `digits`: after the point."""
+    """A line of the table. `what`: the measured value with its unit. `figures`: for each column, the case that measured it and the
+    path in a run's JSON, such as ("ours", "latency.10.p50_ms"). `digits`: after the point."""
 
     what: str
     figures: dict[str, tuple[str, str]]
@@ -51,7 +51,7 @@ class Part:
 
 @dataclass
 class Result:
-    """What came of a part: case to its runs, each with `figures` or with `error`."""
+    """The outcome of a part: for each case its runs, each with `figures` or `error`."""
 
     name: str
     seconds: float = 0.0
@@ -59,7 +59,7 @@ class Result:
 
 
 def run(part: Part, runs: int, told: Callable[[str], None], advance: Callable[[], None]) -> Result:
-    """Measure a part. `told` hears what is measured next; `advance` is called after each measurement (`count` of them)."""
+    """Measure a part. Calls `told` with the next measurement's name, and `advance` after each of the `count` measurements."""
     result, began = Result(part.name), time.monotonic()
     result.cases = {step.case: [] for step in part.steps}
     for round_ in range(runs):
@@ -74,7 +74,7 @@ def run(part: Part, runs: int, told: Callable[[str], None], advance: Callable[[]
 
 
 def count(parts: Iterable[Part], runs: int) -> int:
-    """How many measurements these are."""
+    """Count the measurements."""
     return sum(1 if step.once else runs for part in parts for step in part.steps)
 
 
@@ -105,7 +105,7 @@ def _measured(step: Step, runs: int) -> list[dict[str, Any]]:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """As Ctrl-C, so that it ends what it started and drops its databases; and where it doesn't, with its whole family."""
+    """Stop a process by Ctrl-C, so that it stops its own processes and drops its databases. After a minute, kill its family."""
     process.send_signal(signal.SIGINT)
     try:
         process.communicate(timeout=60)
@@ -115,6 +115,6 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _tail(text: str) -> str:
-    """The last line that says something, which of a traceback is the error."""
+    """Return the last line with text, which is the error in a traceback."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     return lines[-1][-TAIL:] if lines else ""

@@ -1,4 +1,4 @@
-"""Where a benchmark ran: what its figures depend on."""
+"""Describes the machine and software of a benchmark."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ import psutil
 import psycopg
 
 PACKAGES = ("Django", "celery", "kombu", "psycopg", "django-outbox-pattern", "django-celery-outbox", "stomp.py", "coilmq")
-#: Settings of PostgreSQL that decide what a commit costs.
+#: PostgreSQL's settings that determine the cost of a commit.
 POSTGRES = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
 
 
@@ -36,7 +36,7 @@ def describe(postgres_url: str, broker_url: str) -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The project's commit, with a + where files differ from it."""
+    """Return the project's commit, with a + if files differ from it."""
     try:
         found = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

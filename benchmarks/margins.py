@@ -1,4 +1,4 @@
-"""What ours must reach beside its alternatives, whether it did, and which misses are known."""
+"""The margins that the project must reach against its alternatives, and the known misses."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from benchmarks.figures import figure
 
 @dataclass(frozen=True)
 class Known:
-    """A margin that is missed for a reason that docs/benchmarks.md explains. `worst`: a value beyond it is a failure again."""
+    """A missed margin that docs/benchmarks.md explains. A value beyond `worst` is a failure again."""
 
     worst: float
     reason: str
 
 
-#: By the margin's words. Measured before: 0.18 and 0.2 (docs/benchmarks.md, "Where a margin was missed").
+#: By the margin's text. Earlier values: 0.18 and 0.2 (docs/benchmarks.md, "Where a margin was missed").
 KNOWN = {
     "bootstrap of 100,000 users, beside COPY": Known(
         0.15, "COPY sends no page over HTTP, commits once and compares nothing; with 1,000,000 users the margin is reached"
@@ -26,7 +26,7 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class Margin:
-    """`most`: whether `bound` is the most or the least that `value` may be; `value` None where nothing was measured."""
+    """A margin. `most`: True if `bound` is the greatest allowed value, else it is the least. `value`: None if not measured."""
 
     what: str
     unit: str
@@ -42,7 +42,7 @@ class Margin:
 
     @property
     def known(self) -> Known | None:
-        """What the docs say of a miss; None where they say nothing, or where it is worse than they say."""
+        """Return the docs' explanation of a miss; None if there is none, or if the miss is worse than explained."""
         known = KNOWN.get(self.what)
         if known is None or self.value is None:
             return None
@@ -50,12 +50,12 @@ class Margin:
 
     @property
     def failed(self) -> bool:
-        """Missed, and not as the docs explain."""
+        """Return True if the margin is missed and the docs don't explain it."""
         return self.reached is False and self.known is None
 
     @property
     def verdict(self) -> str:
-        """What a reader is told beside the value; empty where all is as it should be."""
+        """Return a remark for the value; empty if the margin is reached."""
         if self.reached is None:
             return ""
         if self.reached:
@@ -64,13 +64,13 @@ class Margin:
 
     @property
     def words(self) -> tuple[str, str, str]:
-        """What, the bound, the value."""
+        """Return the margin's name, its bound and its value."""
         value = "not measured" if self.value is None else f"{_short(self.value)}{self.unit}"
         return self.what, f"{'≤' if self.most else '≥'} {_short(self.bound)}{self.unit}", value
 
 
 def margins(result: dict[str, Any]) -> Iterator[Margin]:
-    """Of a result as `benchmarks/results/` has it. A tiny run says nothing of them: it only shows that everything runs."""
+    """Return the margins of a result (`benchmarks/results/`). A tiny run has none, because it only shows that everything runs."""
     if result.get("size") == "tiny":
         return
 

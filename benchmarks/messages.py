@@ -1,4 +1,4 @@
-"""What the measurements of a single message share: its events, the sizes, and the command around them."""
+"""Shared by the measurements of a single message: its events, the sizes, and the command line."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-#: Events in a message.
+#: Numbers of events in a message.
 SIZES = (1, 10, 100, 1000)
 ROUNDS = 9
 
@@ -16,7 +16,7 @@ ROUNDS = 9
 def run(
     about: str | None, name: str, measure: Callable[[int], list[dict[str, Any]]], table: Callable[[Any], Iterator[str]]
 ) -> None:
-    """Measure each size. Print the rows as `table` shows them, or as JSON under `name` (`--json`)."""
+    """Measure each size. Prints the rows as `table` formats them, or as JSON under `name` (`--json`)."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -33,12 +33,12 @@ def run(
 
 
 def shown(rounds: tuple[float, float, float]) -> str:
-    """Median, fastest and slowest."""
+    """Format the median, the fastest and the slowest."""
     return "{:.2f} ({:.2f}–{:.2f})".format(*rounds)
 
 
 def event() -> dict[str, object]:
-    """Billing's copy of a suspension."""
+    """Make billing's copy of a suspension."""
     from django.utils import timezone
 
     from messaging.events.contract import envelope

@@ -1,4 +1,4 @@
-"""What `make bench` measures: the parts, their commands at each size, and the lines of the table that come of them."""
+"""The parts of `make bench`, their commands at each size, and the lines of the table that they fill."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,10 @@ RATES = (10, 100, 1000)
 
 @dataclass(frozen=True)
 class Size:
-    """`events`: of our outbox, and `others`: of the alternatives', which are slower by so much that as many would take minutes.
-    `seconds` of each steady rate. `bootstrap`: users that are bootstrapped beside the alternatives, `growth`: by ours alone.
-    `reconcile`: users, and how many differ. `live`: users that are bootstrapped beside live changes. `phase`: seconds of the
-    sequencer's. `counts`: events in a round of a stage."""
+    """The size of a benchmark. `events`: for the project's outbox; `others`: for the alternatives, which would take minutes for as
+    many. `seconds`: of each steady rate. `bootstrap`: users for the project and the alternatives; `growth`: for the project alone;
+    `live`: with live changes. `reconcile`: users, and how many differ. `phase`: seconds of a phase of the sequencer. `counts`:
+    events in a round of a stage."""
 
     events: int
     others: int

@@ -1,7 +1,7 @@
-"""What one event costs after a burst amid which autovacuum looked: by then the planner's statistics say that everything waits.
+"""Measures one event after a burst during which autovacuum ran, so the planner's statistics say that all rows are waiting.
 
-`python -m benchmarks.plans --events 50000`, on PostgreSQL. A round of the sequencer and a claim of the relay, in ms, as they are,
-and with the joins and incremental sorts that the planner would choose. The median of ten events.
+`python -m benchmarks.plans --events 50000`, on PostgreSQL. It measures a round of the sequencer and a claim of the relay in ms,
+first as they are, then with the joins and incremental sorts that the planner would choose. The result is the median of ten events.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def _burst(events: int) -> None:
 
 
 def _costs(off: Sequence[str]) -> tuple[float, float]:
-    """Medians of the sequencer's round and of the claim, in ms, with these of the planner's ways switched off."""
+    """Return the medians of the sequencer's round and of the claim in ms, with these planner methods switched off."""
     from django.db import connections, transaction
 
     from messaging.database.engines import postgresql

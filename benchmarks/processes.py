@@ -1,4 +1,4 @@
-"""Processes that a benchmark starts: how they begin, what they use, how they end."""
+"""Starts, watches and stops the processes of a benchmark."""
 
 import os
 import socket
@@ -14,14 +14,14 @@ from typing import Any
 import psutil
 
 PATIENCE = 60.0
-#: Seconds between two looks at what a process uses.
+#: Seconds between two samples of a process.
 LOOK = 0.2
 
 
 @contextmanager
 def running(*commands: Sequence[str], **environment: str) -> Iterator[list[subprocess.Popen[str]]]:
-    """Python processes, one for each command line, in this environment but for what is given; they end with the block. What they
-    say is shown with `BENCH_VERBOSE=1` alone: a relay that is measured has much to say."""
+    """Run Python processes during the block, one per command line, in this environment with changes. Their output is shown only
+    with `BENCH_VERBOSE=1`, because a relay prints a lot."""
     output = None if os.environ.get("BENCH_VERBOSE") else subprocess.DEVNULL
     processes = [start(*command, stdout=output, stderr=output, **environment) for command in commands]
     try:
@@ -32,7 +32,7 @@ def running(*commands: Sequence[str], **environment: str) -> Iterator[list[subpr
         for process in processes:
             try:
                 process.wait(timeout=20)
-            except subprocess.TimeoutExpired:  # it waits for work that nobody needs any more
+            except subprocess.TimeoutExpired:  # it waits for work that isn't needed any more
                 process.kill()
                 process.wait()
 
@@ -50,7 +50,7 @@ def free_port() -> int:
 
 
 def wait_for(url: str) -> None:
-    """Until a web server answers."""
+    """Wait until a web server answers."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with suppress(urllib.error.URLError, OSError):
@@ -61,8 +61,8 @@ def wait_for(url: str) -> None:
 
 
 class Watched:
-    """What a process and its children use: the highest resident size of any of them in MB, and seconds of the processor since it is
-    watched. These say something on a busy machine too."""
+    """The use of a process and its children: the highest resident size of one of them in MB, and processor seconds since the start
+    of the watch. Both are meaningful on a busy machine too."""
 
     def __init__(self, pid: int) -> None:
         self.process = psutil.Process(pid)

@@ -1,7 +1,7 @@
-"""Where a bootstrap's time goes, by py-spy: what share of it each thread of the consumer and of the authority spends on what.
+"""Profiles a bootstrap with py-spy: the share of time that each thread of the consumer and the authority spends on each task.
 
-`python -m benchmarks.profiling --users 100000`. The same work as `benchmarks.bootstrap --quiet`, only that both programs are looked
-at 200 times a second, waiting included. py-spy starts them itself, so it needs no root on Linux; on macOS it does.
+`python -m benchmarks.profiling --users 100000`. It does the work of `benchmarks.bootstrap --quiet` and samples both programs 200
+times a second, including waits. py-spy starts the programs itself, so it needs root only on macOS.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from benchmarks.serving import register, web_server
 from benchmarks.surroundings import migrated
 
 RATE = 200
-#: (a frame, what it is part of); the innermost frame that is listed counts.
+#: (a frame, the task it belongs to); the innermost listed frame counts.
 CONSUMER = (
     ("pages (messaging/replica/pull.py", "applying: waits for the next page"),
     ("events (messaging/replica/changes.py", "applying: events of the page"),
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def profile(users: int, page_size: int, folder: Path) -> dict[str, Any]:
-    """What the bootstrap said of itself, and of both programs what they did, in percent of the time that it took."""
+    """Return the bootstrap's own result, and each task's share of both programs' time in percent."""
     seed(users)
     register()
     command, answers = web_server()
@@ -72,7 +72,7 @@ def profile(users: int, page_size: int, folder: Path) -> dict[str, Any]:
     finally:
         web.send_signal(signal.SIGINT)
         web.communicate(timeout=30)
-    booted = json.loads(next(line for line in said.splitlines() if line.startswith("{")))  # py-spy talks there too
+    booted = json.loads(next(line for line in said.splitlines() if line.startswith("{")))  # py-spy prints there too
     took = booted["rows"] / booted["rows_per_second"]
     return {
         "rows_per_second": booted["rows_per_second"],
@@ -84,7 +84,7 @@ def profile(users: int, page_size: int, folder: Path) -> dict[str, Any]:
 def _watched(samples: Path, *command: str) -> subprocess.Popen[str]:
     spy = Path(sysconfig.get_path("scripts")) / "py-spy"
     if not spy.exists():
-        raise SystemExit("py-spy is missing. Type: make .venv/.dev")
+        raise SystemExit("py-spy is missing. Run: make .venv/.dev")
     looks = ("record", "--nonblocking", "--rate", str(RATE), "--format", "raw", "--idle", "--threads", "--output", str(samples))
     return subprocess.Popen(
         [str(spy), *looks, "--", sys.executable, *command],
@@ -95,13 +95,13 @@ def _watched(samples: Path, *command: str) -> subprocess.Popen[str]:
 
 
 def _shares(samples: Path, stages: tuple[tuple[str, str], ...], seconds: float) -> dict[str, float]:
-    """Samples have a line for each stack, outermost frame first: `frame;frame;frame 12`."""
+    """Read the samples: one line per stack, outermost frame first: `frame;frame;frame 12`."""
     found: Counter[str] = Counter()
     for line in samples.read_text().splitlines():
         stack, _, number = line.rpartition(" ")
         for frame in reversed(stack.split(";")):
             name, _, place = frame.partition(" (")
-            plain = f"{name.rpartition('.')[2]} ({place}"  # a method has its class before it
+            plain = f"{name.rpartition('.')[2]} ({place}"  # a method's class is before it
             stage = next((what for start, what in stages if plain.startswith(start)), None)
             if stage:
                 found[stage] += int(number)

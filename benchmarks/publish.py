@@ -1,7 +1,7 @@
-"""Writes what the docs say of measurements: `python -m benchmarks.publish [RESULT.json]`.
+"""Writes measurements into the docs: `python -m benchmarks.publish [RESULT.json]`.
 
-Two pages are made of the same results, so they are written together: the table of docs/benchmarks.md, and that of docs/scaling.md,
-which is calculated from it. Without a result: of those that docs/benchmarks.md cites, after a change of the code.
+It writes the tables of docs/benchmarks.md and of docs/scaling.md together, because the second is calculated from the first. Without
+a result, it uses those that docs/benchmarks.md cites, after a change of the code.
 """
 
 import shutil
@@ -17,7 +17,7 @@ def main() -> None:
 
 
 def publish(result: Path | None = None) -> list[Path]:
-    """Write both pages, and return them. A result is copied to benchmarks/results/; the parts that it lacks stay those of the cited
+    """Write both pages, and return them. Copies a new result to benchmarks/results/; parts that it lacks come from the cited
     results."""
     page = render.PAGE.read_text()
     paths = render.cited(page)
@@ -30,7 +30,7 @@ def publish(result: Path | None = None) -> list[Path]:
         render.PAGE: render.written(page, paths),
         simulate.PAGE: simulate.written(simulate.PAGE.read_text(), render.together(paths)),
     }
-    for path, text in texts.items():  # both or, where one can't be made, none
+    for path, text in texts.items():  # write both, or none if one of them can't be made
         path.write_text(text)
     return list(texts)
 

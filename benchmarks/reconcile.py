@@ -1,8 +1,8 @@
-"""Reconcile over HTTP: how long, how many bytes and round trips; and how fast each side scans its rows.
+"""Measures reconcile over HTTP: seconds, bytes and round trips, and how fast each side scans its rows.
 
-`python -m benchmarks.reconcile --users 1000000 --differences 10 --json`. A real server for the authority's API, on PostgreSQL:
-that of `BENCH_POSTGRES_URL`, else the one that comes as a wheel. Its databases are made for the run and dropped after it.
-`--differences 10,100 --runs 3` compares each so often, on the same rows, and prints `{"runs": [{"10": …, "100": …}, …]}`.
+`python -m benchmarks.reconcile --users 1000000 --differences 10 --json`. It runs a real web server for the authority's API on
+PostgreSQL: the one in `BENCH_POSTGRES_URL`, or one from a wheel. It makes its databases and drops them at the end. `--differences
+10,100 --runs 3` compares three times with each number of differences, and prints `{"runs": [{"10": …, "100": …}, …]}`.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from benchmarks.surroundings import migrated
 
 SCANS = 3
 CACHE, KEPT = "billing_cacheduser", "bench_kept"
-#: What makes a row of the cache a difference of this kind.
+#: The change that makes a row of the cache differ in each kind.
 CHANGES = {
     "missing": f"DELETE FROM {CACHE} WHERE user_id IN (SELECT id FROM bench_planted WHERE kind = 'missing')",
     "corrupt": f"UPDATE {CACHE} SET status_since = now() WHERE user_id IN (SELECT id FROM bench_planted WHERE kind = 'corrupt')",
@@ -60,13 +60,13 @@ def repeated(users: int, differences: list[int], runs: int) -> Iterator[dict[str
     register()
     fill(users)
     with serving():
-        _compared(0, users)  # warms both sides up
+        _compared(0, users)  # warms up both sides
         for _ in range(runs):
             yield {str(number): _compared(number, users) for number in differences}
 
 
 def fill(users: int) -> None:
-    """Equal rows on both sides, each from the same seed; one in ten is suspended, one in a hundred is a tombstone."""
+    """Insert equal rows on both sides from the same seed; one in ten is suspended, one in a hundred is a tombstone."""
     ids = "md5('user ' || n)::uuid"
     status = "CASE WHEN n % 100 = 7 THEN 'erased' WHEN n % 10 = 3 THEN 'suspended' ELSE 'active' END"
     since = "timestamptz '2026-01-01 UTC' + n * interval '1.000001 s'"
@@ -86,7 +86,7 @@ def fill(users: int) -> None:
 
 
 def _scans(users: int, fields: list[str]) -> dict[str, int]:
-    """Rows a second that each side's fingerprints take."""
+    """Measure each side's fingerprints; returns rows per second."""
     from messaging.consumer.cache import declared_cache
     from messaging.fingerprints import fingerprints
     from messaging.publisher.feed import declared_feed
@@ -116,7 +116,7 @@ def _compared(differences: int, users: int) -> dict[str, Any]:
 
 @contextmanager
 def planted(differences: int, users: int) -> Iterator[dict[str, str]]:
-    """Rows that differ, all over the range, of every kind in turn, until the block ends; gives id to kind."""
+    """Make rows differ during the block, spread over the range, with all kinds in turn. Yields each id with its kind."""
     from django.db import connections
 
     if not differences:
@@ -144,7 +144,7 @@ def planted(differences: int, users: int) -> Iterator[dict[str, str]]:
 
 
 def _fastest(scan: Callable[[], Any]) -> float:
-    """Seconds of the fastest of a few."""
+    """Return the seconds of the fastest of a few runs."""
     taken = []
     for _ in range(SCANS):
         began = time.perf_counter()

@@ -1,8 +1,8 @@
-"""From committed outbox rows to applied cache rows: events per second, then latency at a steady rate.
+"""Measures the path from committed outbox rows to applied cache rows: events per second, then latency at a steady rate.
 
-`python -m benchmarks.relay_to_cache --events 50000 --json`. Real relay and worker processes on PostgreSQL and a Redis-like broker:
-those of `BENCH_POSTGRES_URL` and `BENCH_BROKER_URL`, else the ones that come as wheels. Its databases are made for the run and
-dropped after it.
+`python -m benchmarks.relay_to_cache --events 50000 --json`. It runs real relay and worker processes on PostgreSQL and a broker that
+speaks Redis's protocol: those in `BENCH_POSTGRES_URL` and `BENCH_BROKER_URL`, or ones from wheels. It makes its databases and drops
+them at the end.
 """
 
 import argparse
@@ -25,7 +25,7 @@ CHANGED = 1000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=50_000)
-    parser.add_argument("--rates", type=numbers, default=[RATE], help="events a second, as 10,100,1000")
+    parser.add_argument("--rates", type=numbers, default=[RATE], help="events per second, such as 10,100,1000")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long each rate lasts")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -38,7 +38,7 @@ def measure(events: int, rates: list[int], seconds: float) -> dict[str, Any]:
     users = _record(events)
     with running(("manage.py", "relay", "users"), ("-m", "celery", *_WORKER)) as processes:
         _wait_until_applied(1)
-        # From the first applied row on: the start of two Python processes isn't what is measured.
+        # Starts at the first applied row, to leave out the start of two Python processes.
         began, already = time.perf_counter(), _done()
         relay, worker = _wait_until_applied(events, processes)
         took = time.perf_counter() - began
@@ -59,7 +59,7 @@ def measure(events: int, rates: list[int], seconds: float) -> dict[str, Any]:
 
 
 def _each(seconds: float, events: int) -> float | None:
-    """Microseconds an event; None where all were through before there was anything to measure, as with a few dozen of them."""
+    """Return microseconds per event; None if all had passed before the measurement began, as with a few dozen events."""
     return round(seconds / events * 1_000_000, 1) if events else None
 
 
@@ -98,7 +98,7 @@ def _done() -> int:
 
 
 def _wait_until_applied(events: int, processes: list[subprocess.Popen[str]] | None = None) -> list[Watched]:
-    """Wait; returns what the processes used meanwhile."""
+    """Wait until all are applied; returns the processes' use meanwhile."""
     watched = [Watched(process.pid) for process in processes or []]
     before, deadline = -1, time.monotonic() + PATIENCE
     while (done := _done()) < events:
@@ -115,7 +115,7 @@ def _wait_until_applied(events: int, processes: list[subprocess.Popen[str]] | No
 
 
 def _writer(users: list[Any]) -> Any:
-    """What suspends and reactivates users in turn: one as its service does it, several in one transaction."""
+    """Return a function that suspends and reactivates users in turn: one by its service, several in one transaction."""
     from django.db import transaction
     from django.utils import timezone
 

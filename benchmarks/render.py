@@ -1,6 +1,6 @@
-"""The table of results, as Markdown: on docs/benchmarks.md between two marks, and on the page of a run that isn't published.
+"""Renders the results as a Markdown table: between two marks in docs/benchmarks.md, and on the page of an unpublished run.
 
-Of several results, each part is taken from the first that has it.
+Of several results, each part comes from the first one that has it.
 """
 
 import json
@@ -22,15 +22,15 @@ CITED = re.compile(r"results/([\w.-]+\.json)")
 
 
 def cited(page: str) -> list[Path]:
-    """The results that the page names, in its order."""
+    """Return the results that the page cites, in its order."""
     found = list(dict.fromkeys(CITED.findall(page)))
     if not found:
-        raise SystemExit(f"{PAGE.name} cites no result yet: name one.")
+        raise SystemExit(f"{PAGE.name} cites no result. Name one: python -m benchmarks.publish RESULT.json")
     return [RESULTS / name for name in found]
 
 
 def together(paths: Sequence[Path]) -> dict[str, Any]:
-    """Results as one. Each part keeps the sizes at which it was measured."""
+    """Merge results. Each part keeps the sizes at which it was measured."""
     first, *others = [json.loads(path.read_text()) for path in paths]
     parts = {part["name"]: {**part, "sizes": first["sizes"]} for part in first["parts"]}
     for other in others:
@@ -40,7 +40,7 @@ def together(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def needed(paths: Sequence[Path]) -> list[Path]:
-    """Those of which some part is taken."""
+    """Return the results that provide a part."""
     told, found = set[str](), []
     for path in paths:
         names = {part["name"] for part in json.loads(path.read_text())["parts"]}
@@ -51,14 +51,14 @@ def needed(paths: Sequence[Path]) -> list[Path]:
 
 
 def written(page: str, paths: Sequence[Path]) -> str:
-    """docs/benchmarks.md with these results' table."""
+    """Return docs/benchmarks.md with these results' table."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{markdown(paths, PAGE.parent)}\n\n{END}{after}"
 
 
 def markdown(paths: Sequence[Path], folder: Path) -> str:
-    """The table, for a page in `folder`: its links to the results are relative."""
+    """Return the table for a page in `folder`, with relative links to the results."""
     result, told = together(paths), set[str]()
     lines = []
     for path in paths:
@@ -79,7 +79,7 @@ def markdown(paths: Sequence[Path], folder: Path) -> str:
 
 
 def table(result: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str, list[str]]]]]:
-    """(title, rows of (what, ours, [who: value])) of each part that was measured."""
+    """Return (title, rows of (what, ours, {column: value})) of each measured part."""
     for name in (part.name for part in parts(_size(result["sizes"]))):
         measured = next((one for one in result["parts"] if one["name"] == name), None)
         if measured is None:
@@ -96,13 +96,13 @@ def table(result: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str, li
 
 
 def _size(sizes: dict[str, Any]) -> Size:
-    """As it was measured."""
+    """Return the part's size."""
     given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in sizes.items()}
     return Size(**given)
 
 
 def _origin(result: dict[str, Any], names: set[str], link: str) -> str:
-    """Where and when these parts of a result were measured."""
+    """Return where and when these parts were measured."""
     machine = result["machine"]
     versions = ", ".join(f"{what} {number}" for what, number in machine["versions"].items())
     settings = ", ".join(f"{what} {value}" for what, value in machine["postgresql"].items() if what != "whose")

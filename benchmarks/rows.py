@@ -1,7 +1,7 @@
-"""What the rows of an upsert cost by the way they go over: arrays, as `values_source` has them, beside one JSON document.
+"""Compares two ways to pass an upsert's rows to PostgreSQL: arrays, as `values_source` does, and one JSON document.
 
-`python -m benchmarks.rows --rows 2000 --pages 50 --runs 3 --json`. On PostgreSQL, into billing's copy, which is empty at the start
-of each run; both ways in turn. Microseconds a row, and of them the client's.
+`python -m benchmarks.rows --rows 2000 --pages 50 --runs 3 --json`. It writes into billing's copy, which is empty at the start of
+each run, by both ways in turn. The result is microseconds per row, in total and in the client.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from benchmarks.surroundings import migrated
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=2_000, help="of a page")
+    parser.add_argument("--rows", type=int, default=2_000, help="rows per page")
     parser.add_argument("--pages", type=int, default=50)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--json", action="store_true")
@@ -56,7 +56,7 @@ def _measured(way: Callable[..., Any], pages: int, number: int) -> dict[str, flo
 
 
 def _page(number: int) -> list[dict[str, Any]]:
-    """As `apply_users` makes them: the source and the time of receipt are the same in all."""
+    """Make rows like `apply_users`: all have the same source and time of receipt."""
     from django.utils import timezone
 
     received = timezone.now()

@@ -1,9 +1,9 @@
-"""What positions cost the writers: changes a second with a sequencer beside them and without one.
+"""Measures the cost of positions for writers: changes per second with a sequencer and without one.
 
-`python -m benchmarks.sequencer --seconds 10 --runs 3 --json`. Two writers change users by their services, as fast as they can, one
-after another. The sequencer looks as often as a relay does, or as `--every` says. Four phases, several times over: without it, with
-it, with it, without it. So both meet the same tables, though each phase is slower than the one before, for the tables grow; and
-both meet what else the machine does for some seconds. What piled up without it is stamped between the phases.
+`python -m benchmarks.sequencer --seconds 10 --runs 3 --json`. Two writers change users by their services as fast as they can, one
+user after another. The sequencer runs as often as in a relay, or every `--every` seconds. Each run repeats four phases: without it,
+with it, with it, without it. So growing tables and other load affect both alike. Changes without positions are stamped between the
+phases.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from benchmarks.surroundings import migrated
 WRITERS = 2
 #: Users of each writer.
 USERS = 1000
-#: How often a run goes through the four phases; each is so much shorter.
+#: Repetitions of the four phases in a run; each phase is so much shorter.
 TURNS = 5
 
 
@@ -30,9 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--every", type=float, help="seconds between two rounds; the relay's pace, if not given")
+    parser.add_argument("--every", type=float, help="seconds between two rounds (default: as in a relay)")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--write", type=int, metavar="N", help="be the N-th writer (for the benchmark itself)")
+    parser.add_argument("--write", type=int, metavar="N", help="run as the N-th writer (the benchmark uses it)")
     options = parser.parse_args()
     if options.write is not None:
         _write(options.write)
@@ -63,7 +63,7 @@ def measure(seconds: float, every: float | None) -> dict[str, Any]:
 
 
 def _wait_for_both() -> None:
-    """Until every writer writes: a user's address tells whose it is."""
+    """Wait until every writer writes; a user's address names its writer."""
     from users.models import User
 
     deadline = time.monotonic() + PATIENCE
@@ -75,7 +75,7 @@ def _wait_for_both() -> None:
 
 
 def _rate(seconds: float) -> int:
-    """Changes a second, by their events."""
+    """Return changes per second, by their events."""
     before, began = _changes(), time.perf_counter()
     time.sleep(seconds)
     return round((_changes() - before) / (time.perf_counter() - began))
@@ -102,7 +102,7 @@ def _sequencer(every: float | None) -> Iterator[None]:
 
 
 def _stamp(stop: threading.Event, every: float | None) -> None:
-    """As a relay's rounds do it, without the rest of a round."""
+    """Stamp positions like a relay's rounds, without their other work."""
     from django.db import connections
 
     from messaging.ledger import sequencer

@@ -1,4 +1,4 @@
-"""The authority's side of the bootstrap and the comparison: many users, a registered consumer, and a web server."""
+"""The authority for the bootstrap and the comparison: many users, a registered consumer, and a web server."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from benchmarks.processes import free_port, running, wait_for
 
 @contextmanager
 def serving() -> Iterator[Any]:
-    """The contexts' APIs in a process of their own, and their address in this environment; gives the process."""
+    """Run the contexts' APIs in a separate process, with their address in this environment. Yields the process."""
     command, answers = web_server()
     with running(command) as (process,):
         wait_for(answers)
@@ -19,16 +19,16 @@ def serving() -> Iterator[Any]:
 
 
 def web_server() -> tuple[tuple[str, ...], str]:
-    """(command line, the URL that answers when it is up) of a web server whose address is in this environment from now on."""
+    """Return a web server's command line, and a URL that answers when it is up. Sets its address in this environment."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    # With DEBUG off plain HTTP is sent on to HTTPS.
+    # With DEBUG off, plain HTTP is redirected to HTTPS.
     os.environ.update({f"{name}_API_URL": address for name in ("USERS", "BILLING", "MONOLITH")}, DEBUG="1")
     return ("manage.py", "runserver", "--alone", "--noreload", f"127.0.0.1:{port}"), f"{address}/api/users/contracts/"
 
 
 def register() -> list[str]:
-    """Enter billing in users' register, with a token in this environment; returns its fields."""
+    """Register billing at users, with a token in this environment. Returns its fields."""
     from messaging.consumer import handlers
     from messaging.publisher import consumers, tokens
 
@@ -39,7 +39,7 @@ def register() -> list[str]:
 
 
 def execute(alias: str, sql: str, *parameters: Any) -> int:
-    """Run a statement; returns how many rows it touched."""
+    """Run a statement, and return the number of affected rows."""
     from django.db import connections
 
     with connections[alias].cursor() as cursor:

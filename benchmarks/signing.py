@@ -1,7 +1,7 @@
-"""What a signature costs: microseconds of a processor per event, at the relay and at the worker.
+"""Measures the cost of a signature: microseconds of processor time per event, in the relay and in the worker.
 
-`python -m benchmarks.signing --json`. The messages are billing's copies as Celery writes them; the median of nine rounds, with the
-fastest and the slowest.
+`python -m benchmarks.signing --json`. The messages are billing's copies as Celery writes them. The result is the median of nine
+rounds, with the fastest and the slowest.
 """
 
 import json
@@ -36,7 +36,7 @@ def measure(size: int) -> list[dict[str, Any]]:
 
 
 def _timed(call: Callable[[], object], size: int) -> tuple[float, float, float]:
-    """(median, fastest, slowest) of the rounds, in microseconds per event."""
+    """Return (median, fastest, slowest) of the rounds in microseconds per event."""
     repeats = max(20, 2000 // size)
     rounds = []
     for _ in range(ROUNDS):

@@ -1,9 +1,9 @@
-"""What can't be measured on one machine: many relays and workers, several sequencers, each with a core of its own.
+"""Simulates systems that don't fit on one machine: many relays, workers and sequencers, each with its own core.
 
-The table of docs/scaling.md, from the costs in the result that docs/benchmarks.md cites (`benchmarks/publish.py`).
-Events come at random moments (Poisson). A stage takes all that wait, up to its batch, and is busy for `fixed + each × how many`;
-that is what the relay, the sequencer and the inbox do. What it leaves out: one PostgreSQL for all of them, locks between them, the
-network, and the relay's pauses. So it says where a stage ends for certain, and not that the whole gets as far.
+It makes the table of docs/scaling.md from the costs in the result that docs/benchmarks.md cites (`benchmarks/publish.py`). Events
+come at random moments (Poisson). A stage takes all waiting events, up to its batch, and is busy for `fixed + each × number`, like
+the relay, the sequencer and the inbox. The model leaves out the one PostgreSQL for all of them, locks between them, the network,
+and the relay's pauses. So it shows a stage's upper limit, not that the whole system reaches it.
 """
 
 import random
@@ -19,7 +19,7 @@ from messaging.events.text import plural
 SEED = 1
 BASE = 100
 FACTORS = (1, 10, 100, 1000)
-#: Events of each simulation, and at most how many seconds of them.
+#: Events per simulation, and the most seconds of them.
 EVENTS, SECONDS = 200_000, 30.0
 BATCH = 1000
 PAGE = render.ROOT / "docs" / "scaling.md"
@@ -27,7 +27,7 @@ PAGE = render.ROOT / "docs" / "scaling.md"
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of a round, whatever is in it, and of each event."""
+    """The seconds of a round without events, and of each event."""
 
     fixed: float
     each: float
@@ -35,7 +35,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Layout:
-    """How many of each there are. Aggregates are shared out among the sequencers by their id's hash, and so is all behind them."""
+    """The number of each kind of server. Aggregates are distributed over the sequencers and later stages by a hash of their id."""
 
     sequencers: int
     relays: int
@@ -59,7 +59,7 @@ BEGIN = "<!-- written by benchmarks/simulate.py -->"
 
 
 def costs(result: dict[str, Any]) -> dict[str, Cost]:
-    """Of each stage, by the line through a round of one event and a round of the most."""
+    """Return each stage's cost, from the line through a round of one event and a round of the most events."""
     found = {}
     for stage in ("sequencer", "relay", "worker"):
         one, most = (figure(result, "stages", "ours", f"{stage}.{count}").median for count in (1, BATCH))
@@ -80,7 +80,7 @@ def markdown(found: dict[str, Cost]) -> str:
 
 
 def cell(rate: int, layout: Layout, found: dict[str, Cost]) -> str:
-    """p99 in ms; or what is the first to fall behind, and what it can do."""
+    """Return the p99 in ms, or the first stage that can't keep up and its rate."""
     for stage, number in (("sequencer", layout.sequencers), ("relay", layout.relays), ("worker", layout.workers)):
         most = number * BATCH / (found[stage].fixed + found[stage].each * BATCH)
         if most < rate:
@@ -89,7 +89,7 @@ def cell(rate: int, layout: Layout, found: dict[str, Cost]) -> str:
 
 
 def p99(rate: int, layout: Layout, found: dict[str, Cost]) -> float:
-    """Seconds from commit to applied."""
+    """Return the p99 of the seconds from commit to applied."""
     chance = random.Random(SEED)
     arrivals = list(_poisson(rate, chance))
     stamped = _stage(arrivals, layout.sequencers, found["sequencer"], chance)
@@ -107,7 +107,7 @@ def _poisson(rate: int, chance: random.Random) -> Iterator[float]:
 
 
 def _stage(arrivals: Sequence[float], servers: int, cost: Cost, chance: random.Random) -> list[float]:
-    """When each event leaves a stage of so many servers, among which the events are shared out by chance, as by a hash."""
+    """Return the time at which each event leaves a stage of several servers. Events are distributed at random, as by a hash."""
     places: list[list[int]] = [[] for _ in range(servers)]
     for number in sorted(range(len(arrivals)), key=arrivals.__getitem__):
         places[chance.randrange(servers)].append(number)

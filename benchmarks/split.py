@@ -1,7 +1,7 @@
-"""A split beside live writes: rows a second of the load, and for how long writers are held at the flip.
+"""Measures a split during live writes: rows per second of the load, and how long writers are held at the flip.
 
-`python -m benchmarks.split --users 100000 --json`. The monolith's users move to `users`; a writer changes some of them all the
-time, wherever they belong. `--by copy` is what else is done: stop the writers, COPY the table, let them go on at the new place.
+`python -m benchmarks.split --users 100000 --json`. The monolith's users move to `users`, while a writer changes some of them at
+their present owner. `--by copy` measures the alternative: stop the writers, COPY the table, continue at the new place.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from benchmarks.serving import execute, serving
 from benchmarks.surroundings import migrated
 
 RATE = 100
-#: Seconds between two tries of a writer that is refused while the rows are handed over.
+#: Seconds between two tries of a writer that is refused during the hand-over.
 AGAIN = 0.002
 COLUMNS = "id, email, name, status, status_since, suspension_reason, created_at, updated_at"
 
@@ -50,7 +50,7 @@ def by_split(users: int) -> dict[str, Any]:
 
 
 def by_copy(users: int) -> dict[str, Any]:
-    """In one transaction that keeps writers out: what is copied is what there is."""
+    """Copy the table in one transaction that keeps writers out."""
     import psycopg
 
     seed(users)
@@ -97,8 +97,8 @@ def _split(*words: str) -> dict[str, Any]:
 
 
 class Writer(threading.Thread):
-    """Changes a user's name RATE times a second, wherever users belong. `longest_wait_ms`: of all writes the one that took longest
-    from the first try."""
+    """Changes a user's name RATE times a second at the present owner. `longest_wait_ms` is the longest time of a write, counted
+    from its first try."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -125,7 +125,7 @@ class Writer(threading.Thread):
         self.join()
 
     def wait_for(self, place: str) -> None:
-        """Until it has written there."""
+        """Wait until it has written there."""
         before, deadline = self.counts[place], time.monotonic() + 60
         while self.counts[place] == before:
             if self.failed or time.monotonic() > deadline:

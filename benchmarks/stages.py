@@ -1,8 +1,8 @@
-"""What each stage on the way of an event costs, by how many events it takes at a time; and what a row takes on the disk.
+"""Measures the cost of each stage on an event's path by the number of events in a round, and a row's size on the disk.
 
-`python -m benchmarks.stages --json`. One process does the stages one after another, so each has the machine for itself: the
-sequencer gives positions, the relay sends one round, the inbox takes one message. `benchmarks/simulate.py` works out from it what
-can't be measured on one machine.
+`python -m benchmarks.stages --json`. One process runs the stages one after another, so each has the whole machine: the sequencer
+gives positions, the relay sends one round, the inbox takes one message. `benchmarks/simulate.py` uses these costs for systems that
+don't fit on one machine.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from benchmarks.options import numbers, say
 from benchmarks.serving import register
 from benchmarks.surroundings import migrated
 
-#: Events at a time. More than a thousand are several rounds.
+#: Events in a round. More than a thousand take several rounds.
 COUNTS = (1, 10, 100, 1000)
 REPEATS = 5
 TABLES = {
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def measure(counts: list[int], serial: "itertools.count[int]") -> dict[str, Any]:
-    """Milliseconds of each stage by count, and bytes of a row with its indexes by table."""
+    """Measure milliseconds of each stage by number of events, and bytes of a row with its indexes by table."""
     from celery import current_app
 
     from messaging.publisher.relay import Relay
@@ -85,7 +85,7 @@ def _write(count: int, serial: "itertools.count[int]") -> None:
 
 
 def _arrived(relay: Any) -> list[list[Any]]:
-    """The messages' events, as the broker has them."""
+    """Return the messages' events from the broker."""
     from messaging.transport.queues import queue
 
     bound = queue("billing").bind(relay.sender._connection.default_channel)

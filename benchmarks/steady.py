@@ -1,6 +1,6 @@
-"""Latency at a steady rate: milliseconds from a writer's commit to the moment when another connection sees the cache row.
+"""Measures latency at a steady rate: milliseconds from a writer's commit until another connection sees the cache row.
 
-The cache's table announces its commits (NOTIFY): a watcher that polls would take the processor from what it measures.
+The cache's table announces its commits (NOTIFY), because a polling watcher would take processor time from the measured programs.
 """
 
 import statistics
@@ -11,9 +11,9 @@ from typing import Any
 
 import psycopg
 
-#: Transactions a second of one writer; a higher rate has more changes in each: one writer can't commit a thousand a second here.
+#: Transactions per second of one writer, which can't commit a thousand. A higher rate puts more changes into each.
 MOST_COMMITS = 100
-#: Seconds after the last write until what hasn't arrived counts as not arrived.
+#: Seconds after the last write until a missing change counts as not arrived.
 GRACE = 4.0
 
 #: (row's id as text, its version)
@@ -32,7 +32,7 @@ def install(url: str, table: str) -> None:
 
 
 class Watcher(threading.Thread):
-    """Notes when each version of each row was seen first."""
+    """Records when each version of each row was first seen."""
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
@@ -55,8 +55,8 @@ class Watcher(threading.Thread):
 
 
 def latencies(url: str, table: str, rates: Iterable[int], seconds: float, write: Callable[[int], list[Key]]) -> dict[str, Any]:
-    """For each rate, as text: p50_ms, p95_ms, p99_ms and `behind`, how many changes hadn't arrived in time; with any, the
-    percentiles are lower bounds. `write(n)` changes n rows in one transaction and returns what the cache will show of them."""
+    """Return p50_ms, p95_ms, p99_ms and `behind` by rate, as text. `behind` is the number of changes that came too late; with any,
+    the percentiles are lower bounds. `write(n)` changes n rows in one transaction and returns the expected cache rows."""
     install(url, table)
     watcher = Watcher(url)
     try:

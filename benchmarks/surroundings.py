@@ -1,4 +1,4 @@
-"""Databases and a broker of its own for a benchmark, gone when it ends."""
+"""Temporary databases and a temporary broker for a benchmark."""
 
 import os
 import subprocess
@@ -11,10 +11,10 @@ from contextlib import ExitStack, contextmanager
 import psycopg
 from kombu import Connection
 
-#: Whatever waits in them is of another run, and of other databases.
+#: Messages in them are from another run with other databases.
 QUEUES = ("users", "billing")
 OURS = "config.settings"
-#: The environment's variable that names the templates (`templates`).
+#: The environment variable that names the templates (`templates`).
 TEMPLATE = "BENCH_TEMPLATE"
 #: Database variable to the database's name.
 DATABASES = {
@@ -27,8 +27,8 @@ DATABASES = {
 
 @contextmanager
 def servers() -> Iterator[tuple[str, str]]:
-    """The URLs of PostgreSQL and of the broker: those of `BENCH_POSTGRES_URL` and `BENCH_BROKER_URL`, else ones that come as wheels
-    and end with the block."""
+    """Yield the URLs of PostgreSQL and of the broker: those in `BENCH_POSTGRES_URL` and `BENCH_BROKER_URL`, or of servers from
+    wheels, which end with the block."""
     with ExitStack() as stack:
         postgres_url = os.environ.get("BENCH_POSTGRES_URL")
         if not postgres_url:
@@ -45,7 +45,7 @@ def servers() -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def templates(server: str) -> Iterator[None]:
-    """Migrated databases, made once: from here to the end of the block `migrated` copies them."""
+    """Make migrated databases once. During the block, `migrated` copies them."""
     mark = uuid.uuid4().hex[:8]
     with ExitStack() as stack:
         urls = {}
@@ -64,7 +64,7 @@ def templates(server: str) -> Iterator[None]:
 
 @contextmanager
 def surroundings(settings: str = OURS) -> Iterator[None]:
-    """Set the environment to fresh databases and a broker; call it before Django is set up. The broker's queues are emptied."""
+    """Set the environment to new databases and a broker with empty queues. Call it before Django is set up."""
     with ExitStack() as stack:
         server, broker = stack.enter_context(servers())
         stack.callback(_empty, broker)
@@ -77,9 +77,9 @@ def surroundings(settings: str = OURS) -> Iterator[None]:
             CELERY_BROKER_URL=broker,
             DJANGO_SETTINGS_MODULE=settings,
             DEBUG="0",
-            API_RATE="0",  # one GET per user is to be as quick as it can
+            API_RATE="0",  # no limit: one GET per user must be as fast as possible
             SECRET_KEY=uuid.uuid4().hex * 2,
-            # Tokens and locks of its own: a `make run` in this folder has nothing to do with it.
+            # Its own tokens and locks, apart from a `make run` in this folder.
             VAR_DIR=stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)),
         )
         yield
@@ -87,7 +87,7 @@ def surroundings(settings: str = OURS) -> Iterator[None]:
 
 @contextmanager
 def migrated(*aliases: str) -> Iterator[None]:
-    """`surroundings` with Django set up and these contexts' databases migrated."""
+    """Set up `surroundings` and Django, and migrate these contexts' databases."""
     with surroundings():
         import django
 
@@ -104,7 +104,7 @@ def migrated(*aliases: str) -> Iterator[None]:
 
 
 def _create(stack: ExitStack, server: str, database: str, template: str = "template1") -> str:
-    """Make a database that is gone when the stack is; returns its URL."""
+    """Make a database, which is dropped at the end of the stack, and return its URL."""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')  # type: ignore[arg-type]
     stack.callback(_drop, server, database)

@@ -1,4 +1,4 @@
-"""Billing's admin. The cache is to look at: only events and repairs write it."""
+"""Billing's admin. The cache is read-only here: events, pages of the feed, lookups and repairs write it."""
 
 from typing import Any
 
@@ -22,20 +22,20 @@ from messaging.admin import CacheAdmin, ReadOnlyAdmin, cut, register, short
 from messaging.events import plural
 
 register("billing")
-#: Refusals that are shown one by one; the rest is counted.
+#: Refusals that an action shows one by one. It only counts the rest.
 MOST_REFUSALS = 5
 
 
 @admin.register(CachedUser)
 class CachedUserAdmin(CacheAdmin):
-    """The copy that billing decides by: whether it is what users says, how old it is, and where it came from."""
+    """Billing's copy of the users: if a row equals the authority's, how old it is, and where it came from."""
 
     context = "billing"
     authority = "users"
     list_display = ("user", "status", "version", "compared_now", "source", "age", "authority_time")
     list_filter = ("status", "source", "received_at")
     search_fields = ("^user_id",)
-    search_help_text = "A user's id, or its start."
+    search_help_text = "A user's id or the start of it."
     fields = ("user_id", "status", "status_since", "version", "source", "age", "authority_time", "received_at")
     readonly_fields = ("age",)
 
@@ -50,7 +50,7 @@ class CachedUserAdmin(CacheAdmin):
 
 
 class Review(admin.SimpleListFilter):
-    """Invoices that a person should look at."""
+    """Filters invoices that a person should check."""
 
     title, parameter_name = "review", "review"
 
@@ -65,13 +65,13 @@ class Review(admin.SimpleListFilter):
 
 @admin.register(Invoice)
 class InvoiceAdmin(ReadOnlyAdmin):
-    """Invoices, with the version of the user that each was decided on."""
+    """Invoices, each with the version of the user that billing decided on."""
 
     context = "billing"
     list_display = ("period", "user", "amount", "status", "user_version", "issued_at", "remarks")
     list_filter = (Review, "status", "issued_at")
     search_fields = ("^user_id", "=period")
-    search_help_text = "The id of a user or its start, the id of an invoice, or a month as 2026-11."
+    search_help_text = "The id of a user or the start of it, the id of an invoice, or a month such as 2026-11."
     exact_ids = ("pk", "user_id")
     actions = ("mark_overdue",)
 
@@ -85,7 +85,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
 
     @admin.display(ordering="review_reason")
     def remarks(self, invoice: Invoice) -> str:
-        """In a word each; the sentences are on the invoice's page, and where a pointer rests."""
+        """One word per remark. Its sentence is the tooltip, and is on the invoice's page."""
         words = {"review": invoice.review_reason, "old copy": invoice.staleness}
         return format_html_join(", ", '<span title="{}">{}</span>', ((said, word) for word, said in words.items() if said))
 
@@ -107,19 +107,19 @@ class InvoiceAdmin(ReadOnlyAdmin):
 
 
 class Standing(admin.SimpleListFilter):
-    """Whether old source and cache have been seen to agree since."""
+    """Filters mismatches by state: open, or settled because a later read agreed."""
 
     title, parameter_name = "state", "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("stands", "Stands"), ("settled", "Settled")]
+        return [("stands", "Open"), ("settled", "Settled")]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         return queryset.filter(settled_at__isnull=self.value() == "stands") if self.value() else queryset
 
 
 class OldSource(admin.SimpleListFilter):
-    """The sources that a cache is compared with, in the words of the column."""
+    """Filters mismatches by the source that the cache was compared with."""
 
     title, parameter_name = "old source", "old_source"
 
@@ -132,13 +132,13 @@ class OldSource(admin.SimpleListFilter):
 
 @admin.register(ShadowMismatch)
 class ShadowMismatchAdmin(ReadOnlyAdmin):
-    """Users about whom old source and cache differed, both answers side by side."""
+    """Users with different answers from the old source and the cache."""
 
     context = "billing"
     list_display = ("user", "old_source", "old_answer", "cache_answer", "state", "times", "seen_at")
     list_filter = (Standing, OldSource, "found_at")
     search_fields = ("^user_id",)
-    search_help_text = "A user's id, or its start."
+    search_help_text = "A user's id or the start of it."
     exact_ids = ("user_id",)
     fields = ("user_id", "old_source", "old_answer", "cache_answer", "state", "times", "found_at", "seen_at", "settled_at")
     readonly_fields = ("old_answer", "cache_answer", "state")
@@ -157,12 +157,12 @@ class ShadowMismatchAdmin(ReadOnlyAdmin):
 
     @admin.display(ordering="settled_at")
     def state(self, row: ShadowMismatch) -> str:
-        return "stands" if row.settled_at is None else "settled"
+        return "open" if row.settled_at is None else "settled"
 
 
 @admin.register(CutoverStep)
 class CutoverStepAdmin(ReadOnlyAdmin):
-    """Each change of where billing reads users from."""
+    """The history of the sources that billing read users from."""
 
     context = "billing"
     list_display = ("at", "before", "after", "by", "past_the_gate", "why")

@@ -1,4 +1,4 @@
-"""Billing's copies of other contexts' facts. The table at the end is the wiring."""
+"""Billing's copies of other contexts' facts. `CACHES` at the end is the wiring."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -19,14 +19,14 @@ DATABASE = context("billing").alias
 
 
 class UserFacts(BaseModel):
-    """What billing reads of a user: the fields that it registered for, and no more."""
+    """The fields of a user that billing reads, and the only ones that it registered for."""
 
     status: Literal["active", "suspended", "erased"]
     status_since: Moment
 
 
 def apply_users(events: Sequence[Event], source: str) -> Upserted:
-    """Move the cache forward; a suspension that comes late flags the invoices that it should have prevented."""
+    """Move the cache forward. A suspension that arrives late flags the invoices that it should have prevented."""
     now = timezone.now()
     outcome = upsert_newer(
         CachedUser,
@@ -52,7 +52,7 @@ def apply_users(events: Sequence[Event], source: str) -> Upserted:
 
 
 def _flag_late_invoices(events: Sequence[Event]) -> None:
-    """An indexed look finds out whether anything was invoiced since; there hardly ever was. Then one query for the batch."""
+    """Flag invoices issued since these suspensions. One indexed query skips the usual batch, which has none."""
     if not events:
         return
     earliest = min(event.data.status_since for event in events)
@@ -61,7 +61,7 @@ def _flag_late_invoices(events: Sequence[Event]) -> None:
         return
     invoiced = set(suspects.filter(user_id__in={event.uuid for event in events}).values_list("user_id", flat=True))
     if invoiced and follows(DATABASE, INVOICES.label):
-        return  # they aren't billing's to flag yet; `flag_passed_over` will
+        return  # billing doesn't own its invoices yet; `flag_passed_over` flags these later
     for event in events:
         if event.uuid in invoiced:
             with event.tracing():
@@ -71,7 +71,7 @@ def _flag_late_invoices(events: Sequence[Event]) -> None:
 
 
 def flag_passed_over() -> None:
-    """Flag what a suspension should have prevented, and what couldn't be flagged while the invoices were another's."""
+    """Flag the invoices that a suspension should have prevented while another context owned billing's invoices."""
     invoiced = Invoice.objects.using(DATABASE).filter(
         user_id=OuterRef("user_id"), issued_at__gte=OuterRef("status_since"), review_reason=""
     )
@@ -81,7 +81,7 @@ def flag_passed_over() -> None:
 
 
 class MonolithInvoice(BaseModel):
-    """What moves of an invoice: all but the name that it was billed to, which is personal data."""
+    """The fields of an invoice that move: all but the name that it was billed to, which is personal data."""
 
     user_id: UUID
     period: str

@@ -1,7 +1,7 @@
-"""Moving billing from one source of users to another, and the gate before the cache.
+"""Moves billing from one source of users to another, and guards the step to the cache.
 
-Every step is a row in billing's database, so running processes follow at their next batch. Back is always allowed: a way out that
-has to be argued for is none. Only the step onto the cache is guarded: from then on a copy that is wrong makes an invoice wrong.
+Every step is a row in billing's database, so running processes follow at their next batch. Only the step to the cache is guarded,
+because a wrong copy then makes a wrong invoice. The steps back are always allowed: a way out must need no argument.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from messaging.replica import Replica, compare
 from messaging.settings import context
 
 DATABASE, CONTEXT, AUTHORITY = context("billing").alias, "billing", "users"
-#: Shadow reads that have to agree before the cache may answer.
+#: Shadow reads that must agree before the cache may answer.
 SHADOW_READS = 20
-#: Mismatches that are looked at again before the gate has seen enough, and that it names.
+#: The gate reads so many open mismatches again, and names so many of them.
 MOST_LOOKED_AT, MOST_NAMED = 100, 3
 
 Where = Cutover.Source
@@ -31,33 +31,33 @@ Where = Cutover.Source
 
 @dataclass(frozen=True)
 class State:
-    """Where billing reads users from, how many mismatches stand, and what the gate to the cache lacks, a sentence each."""
+    """The source that billing reads users from, and what the gate to the cache found."""
 
     cutover: Cutover
-    mismatches: int
-    lacks: list[str]
+    mismatches: int  #: Open shadow mismatches.
+    lacks: list[str]  #: What is missing before the cache may answer, a sentence each.
 
     @property
     def chosen(self) -> bool:
-        """Whether somebody ever chose: there is a row."""
+        """Return True if a source was ever chosen."""
         return not self.cutover._state.adding
 
 
 def now(*, lacks: Sequence[str] = ()) -> State:
-    """The present state, without a look at the gate."""
+    """Return the present state without checking the gate."""
     return State(selectors.cutover(), reads.standing().count(), list(lacks))
 
 
 def state(*, wanted: int = SHADOW_READS) -> State:
-    """The present state, and what the gate lacks: the copy is compared with `users`, and each mismatch that stands is looked at."""
+    """Return the present state and check the gate: compare the copy with `users`, and read open mismatches again."""
     cutover = selectors.cutover()
     return now(lacks=[] if cutover.source == Where.CACHE else gate(cutover, wanted=wanted))
 
 
 def move(*, to: str, by: str, wanted: int = SHADOW_READS, force: bool = False, reason: str = "") -> CutoverStep | None:
-    """Read users from there from now on; None where billing does already.
+    """Read users from the source `to` from now on. Returns the recorded step, or None if billing reads from there already.
 
-    Raises `CutoverRefused` with what is missing. `force` passes the gate to the cache all the same, and is written down.
+    Raises `CutoverRefused` with what is missing. `force` passes the gate to the cache anyway; the step records it.
     """
     before = selectors.cutover()
     if before.source == to:
@@ -70,9 +70,9 @@ def move(*, to: str, by: str, wanted: int = SHADOW_READS, force: bool = False, r
         Cutover.objects.using(DATABASE).get_or_create(pk=1)
         row = Cutover.objects.using(DATABASE).select_for_update().get(pk=1)
         if row.source != before.source:
-            raise CutoverRefused(f"Somebody else has just moved billing to {row.source}. Look again: cutover {CONTEXT}")
+            raise CutoverRefused(f"Another process has just moved billing to {row.source}. Check with: cutover {CONTEXT}")
         if to == Where.CACHE and not force and reads.standing().exists():
-            raise CutoverRefused(f"A shadow read has just found another mismatch. Look again: cutover {CONTEXT}")
+            raise CutoverRefused(f"A shadow read has just found another mismatch. Check with: cutover {CONTEXT}")
         row.source, row.old, row.since = to, old, timezone.now()
         row.agreed = 0 if to == Where.SHADOW else row.agreed
         row.save(using=DATABASE)
@@ -82,12 +82,13 @@ def move(*, to: str, by: str, wanted: int = SHADOW_READS, force: bool = False, r
 
 
 def gate(cutover: Cutover, *, wanted: int = SHADOW_READS) -> list[str]:
-    """What is missing before the cache may answer, a sentence each, with what to do."""
-    return [lack for lack in (_bootstrapped(), _equal(), _watched(cutover, wanted), _agreeing()) if lack]
+    """Return what is missing before the cache may answer, a sentence each, with what to do."""
+    lacks = (_bootstrapped(), _equal(), _watched(cutover, wanted), _agreeing())
+    return [lack for lack in lacks if lack]
 
 
 def look_again() -> list[ShadowMismatch]:
-    """Ask old source and cache once more about each mismatch that stands; returns those that still do, at most 100."""
+    """Read each open mismatch again from the old source and the cache. Returns those that still differ, at most 100."""
     sources: dict[str, Source] = {}
     still: list[ShadowMismatch] = []
     try:
@@ -107,23 +108,23 @@ def look_again() -> list[ShadowMismatch]:
 
 
 def _old(before: Cutover, to: str) -> str:
-    """The live source that is kept in mind: shadow answers from it, and it is the way back."""
+    """Return the live source to remember. Shadow answers from it, and the step back leads to it."""
     live = {Where.MONOLITH.value, Where.API.value}
     old = to if to in live else before.old or next(name for name in (Where.MONOLITH, Where.API) if choice.wired(name)).value
     if to != Where.CACHE and not choice.wired(old):
         raise CutoverRefused(
-            f"This process doesn't have {Where(old).label}: start it with CONTEXTS that have, or read from the API."
+            f"This process can't read {Where(old).label}. Add its context to CONTEXTS and restart, or: cutover {CONTEXT} --to api"
         )
     return old
 
 
 def _bootstrapped() -> str:
     row = Subscription.objects.using(DATABASE).filter(pk=AUTHORITY).first()
-    how = f"To do: bootstrap {CONTEXT} --from {AUTHORITY}."
+    how = f"Run: bootstrap {CONTEXT} --from {AUTHORITY}."
     if row is not None and row.partial:
-        return f"The bootstrap didn't take the past (--from-now), so the copy lacks users. {how}"
+        return f"The bootstrap left out earlier users (--from-now), so the copy is incomplete. {how}"
     if row is not None and row.state == Subscription.State.UNREACHABLE:
-        return f"{AUTHORITY} didn't answer lately, so nobody knows how whole the copy is. See: status."
+        return f"{AUTHORITY} doesn't answer, so the copy may be incomplete. Check with: status."
     if row is None or row.state != Subscription.State.LIVE:
         return f"The bootstrap isn't finished: the copy of {AUTHORITY} is {row.state if row else 'not begun'}. {how}"
     return ""
@@ -135,16 +136,16 @@ def _equal() -> str:
         return f"Fingerprints can't be compared: {str(found.error).rstrip('.')}."
     if found.differing:
         kinds = ", ".join(f"{number} {kind}" for kind, number in found.counts.items() if number)
-        return f"Fingerprints differ: {kinds}. To do: reconcile {CONTEXT} --from {AUTHORITY} --repair."
+        return f"Fingerprints differ: {kinds}. Run: reconcile {CONTEXT} --from {AUTHORITY} --repair."
     return ""
 
 
 def _watched(cutover: Cutover, wanted: int) -> str:
     if cutover.source != Where.SHADOW:
-        return f"Billing isn't in shadow, so old source and cache aren't compared. To do: cutover {CONTEXT} --to shadow."
+        return f"Billing isn't in shadow, so the cache isn't compared with the old source. Run: cutover {CONTEXT} --to shadow."
     if cutover.agreed < wanted:
         agreed = f"{cutover.agreed} of {plural(wanted, 'shadow read')} agreed so far"
-        return f"{agreed}. To do: generate_invoices, which reads every user."
+        return f"{agreed}. Run: generate_invoices, which reads every user."
     return ""
 
 
@@ -153,17 +154,17 @@ def _agreeing() -> str:
         rows = look_again()
     except SourceAway as error:
         number = reads.standing().count()
-        return f"{_counted(number)}, and can't be looked at again: {error}"
+        return f"{_counted(number)}, and can't be read again: {error}"
     if not rows:
         return ""
     number = max(len(rows), reads.standing().count())
     named = "; ".join(str(row) for row in rows[:MOST_NAMED])
     more = f"; and {number - MOST_NAMED} more" if number > MOST_NAMED else ""
-    return f"{_counted(number)} ({named}{more}). To do: reconcile {CONTEXT} --from {AUTHORITY} --repair."
+    return f"{_counted(number)} ({named}{more}). Run: reconcile {CONTEXT} --from {AUTHORITY} --repair."
 
 
 def _counted(number: int) -> str:
-    return plural(number, "shadow mismatch stands", "shadow mismatches stand")
+    return plural(number, "shadow mismatch is open", "shadow mismatches are open")
 
 
 def _cached(mismatch: ShadowMismatch) -> Standing | None:

@@ -1,28 +1,28 @@
-"""What the services of `billing` refuse, each with a sentence for a person."""
+"""The errors of the services of `billing`. Each has a message for a person."""
 
 
 class BillingError(Exception):
-    """Base of them all; its text may be shown."""
+    """The base class of these errors. Its text may be shown to a person."""
 
 
 class UnknownInvoice(BillingError):
-    """There is no such invoice."""
+    """No invoice has this id."""
 
 
 class TransitionNotAllowed(BillingError):
-    """The invoice's status doesn't allow this."""
+    """The invoice's status doesn't allow this change."""
 
 
 class InvalidPeriod(BillingError):
-    """Not a month that can be invoiced."""
+    """The text isn't a month."""
 
 
 class SourceAway(BillingError):
-    """Where billing reads users from gives no answer, or isn't there in this process."""
+    """The source that billing reads users from doesn't answer, or this process doesn't have it."""
 
 
 class CutoverRefused(BillingError):
-    """Billing may not read users from there yet. `lacks`: what is missing, a sentence each, with what to do."""
+    """Billing may not read users from this source yet. `lacks` has a sentence for each thing missing, with the next command."""
 
     def __init__(self, *lacks: str) -> None:
         super().__init__(" ".join(lacks))

@@ -1,4 +1,4 @@
-"""The events that `billing` publishes. `manage.py write_contracts billing` writes their JSON Schemas under `billing/contracts/`."""
+"""The events that `billing` publishes. `manage.py write_contracts billing` writes their JSON Schemas to `billing/contracts/`."""
 
 from datetime import datetime
 from typing import Literal
@@ -12,14 +12,14 @@ from messaging.publisher import DomainEvent
 class InvoiceFacts(DomainEvent):
     """An invoice, as billing shows it to other contexts."""
 
-    user_id: UUID = Field(description="Whom it is for: the id at the authority `users`.")
+    user_id: UUID = Field(description="The user's id at the authority `users`.")
     period: str = Field(description="The month, as 2026-11.")
     amount_minor: int = Field(description="The amount in minor units: 1900 is 19.00.")
     currency: str = Field(description="ISO 4217 code.")
-    status: Literal["issued", "overdue"] = Field(description="Where the invoice stands.")
-    user_version: int = Field(description="The version of the user that it was decided on.")
+    status: Literal["issued", "overdue"] = Field(description="The state of the invoice.")
+    user_version: int = Field(description="The version of the user that billing decided on.")
     issued_at: datetime = Field(description="When it was issued, by billing's clock.")
-    review_reason: str = Field(description="Why a person should look at it; empty if nobody need.")
+    review_reason: str = Field(description="Why a person should check the invoice; empty otherwise.")
 
 
 class InvoiceIssued(InvoiceFacts, wire="billing.invoice.issued.v1"):
@@ -31,4 +31,4 @@ class InvoiceOverdue(InvoiceFacts, wire="billing.invoice.overdue.v1"):
 
 
 class InvoiceFlagged(InvoiceFacts, wire="billing.invoice.flagged.v1"):
-    """A person should look at an invoice: what it was decided on turned out to be late."""
+    """A person should check an invoice, because billing decided on outdated data."""

@@ -1,4 +1,4 @@
-"""What billing shows of its invoices to those who follow them."""
+"""The facts about invoices that `billing` publishes to registered consumers."""
 
 from billing import events
 from billing.models import Invoice
@@ -7,7 +7,7 @@ from messaging.publisher import CHANGED_AT, DomainEvent, Feed
 
 
 def announces(facts: DomainEvent, first: bool) -> type[DomainEvent]:
-    """The event that tells this state."""
+    """Return the event type for this state, when no event was recorded."""
     if getattr(facts, "status", "") == "overdue":
         return events.InvoiceOverdue
     return events.InvoiceFlagged if getattr(facts, "review_reason", "") else events.InvoiceIssued

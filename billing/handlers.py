@@ -1,4 +1,4 @@
-"""What billing does with other contexts' events. The table at the end is the wiring."""
+"""Billing's reactions to other contexts' events. `HANDLERS` at the end is the wiring."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from messaging.consumer import Event, Handler, Upserted
 
 
 def apply_user_changes(events: Sequence[Event]) -> Upserted:
-    """Move the cache of users forward."""
+    """Move the cache of users forward to the state in these events."""
     return apply_users(events, CachedUser.Source.EVENT.value)
 
 

@@ -1,4 +1,4 @@
-"""Billing's own facts, and its cache of the users' facts that it decides by."""
+"""Billing's own facts, and its copy of the users that it decides by."""
 
 import uuid
 
@@ -10,7 +10,7 @@ from messaging.publisher import track
 
 
 class CachedUser(models.Model):
-    """Billing's copy of a user: id and status, never an e-mail address. It knows its version, its age and where it came from."""
+    """Billing's copy of a user: id and status, never an e-mail address, with version, age and origin."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", "Active"
@@ -41,8 +41,8 @@ class CachedUser(models.Model):
         verbose_name = "cached user"
         ordering = ["user_id"]
         indexes = [
-            # Only the few: nearly every row is active, and the primary key has those in order. A bootstrap has one place less to
-            # find for each row.
+            # Partial, because nearly every row is active and the primary key has those in order. So a bootstrap, which writes
+            # mostly active rows, rarely updates it.
             models.Index(fields=["status", "user_id"], condition=~models.Q(status="active"), name="billing_cacheduser_inactive"),
             models.Index(fields=["-received_at"], name="billing_cacheduser_received"),
         ]
@@ -53,14 +53,14 @@ class CachedUser(models.Model):
 
 @track()
 class Invoice(models.Model):
-    """One month's invoice to one user."""
+    """The invoice of one user for one month."""
 
     class Status(models.TextChoices):
         ISSUED = "issued", "Issued"
         OVERDUE = "overdue", "Overdue"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user_id = models.UUIDField(help_text="The user's id at the authority; not a foreign key, it lives in another database.")
+    user_id = models.UUIDField(help_text="The user's id at the authority; no foreign key.")
     period = models.CharField(max_length=7, help_text="The month, as 2026-11.")
     amount_minor = models.PositiveIntegerField(help_text="In minor units: 1900 is 19.00.")
     currency = models.CharField(max_length=3)
@@ -91,7 +91,7 @@ class Invoice(models.Model):
 
 
 class Cutover(models.Model):
-    """Where billing reads users from: one row, read at the start of every run and batch. No row means its own cache."""
+    """The source that billing reads users from, in at most one row. Every batch reads it. No row means billing's own cache."""
 
     class Source(models.TextChoices):
         MONOLITH = "monolith", "the monolith's tables"
@@ -115,7 +115,7 @@ class Cutover(models.Model):
 
 
 class CutoverStep(models.Model):
-    """One change of where billing reads users from."""
+    """A change of the source that billing reads users from."""
 
     before = models.CharField("from", max_length=10, choices=Cutover.Source.choices)
     after = models.CharField("to", max_length=10, choices=Cutover.Source.choices)
@@ -133,7 +133,7 @@ class CutoverStep(models.Model):
 
 
 class ShadowMismatch(models.Model):
-    """A user about whom old source and cache differ. It stands until a later look finds them agreeing."""
+    """A user with different answers from the old source and the cache. It is open until a later read finds that they agree."""
 
     user_id = models.UUIDField()
     old_source = models.CharField(max_length=10, choices=Cutover.Source.choices)
@@ -170,5 +170,5 @@ def _told(status: str, version: int | None) -> str:
     return f"{status} (v{version})" if status else "nothing"
 
 
-# The plumbing's tables in this context's database, for its admin.
+# Admin pages for messaging's tables in this context's database.
 make_pages(__name__)

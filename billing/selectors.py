@@ -1,4 +1,4 @@
-"""Every way to read what billing has."""
+"""All reads of billing's tables."""
 
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -14,23 +14,23 @@ M = TypeVar("M", bound=Model)
 
 
 def cached_users_by_id(*, ids: Iterable[UUID]) -> dict[UUID, CachedUser]:
-    """The cache's rows for these users, by id; users that billing doesn't know are left out."""
+    """Return the cached users with these ids, by id. Unknown users are left out."""
     return CachedUser.objects.using(DATABASE).in_bulk(list(ids))
 
 
 def cached_users_count_by_status() -> dict[str, int]:
-    """Status to number of cached users."""
+    """Return the number of cached users of each status."""
     rows: Any = CachedUser.objects.using(DATABASE).order_by().values_list("status").annotate(number=Count("pk"))
     return dict(rows)
 
 
 def active_users_after(*, after: UUID | None, limit: int) -> list[tuple[UUID, str, int]]:
-    """(id, status, version) of the next active users, in the order of their ids; from the first where `after` is None."""
+    """Return (id, status, version) of the active users after this one, ordered by id; None starts at the first."""
     return list(_active(after).order_by("user_id").values_list("user_id", "status", "version")[:limit])
 
 
 def known_users_after(*, after: UUID | None, limit: int) -> list[UUID]:
-    """The next users whom billing knows by itself: it invoiced them, or has a copy of them."""
+    """Return the next users that billing has invoiced or has a copy of, ordered by id."""
     found: set[UUID] = set()
     for model in (Invoice, CachedUser):
         rows = _behind(model.objects.using(DATABASE).order_by("user_id"), after)  # type: ignore[attr-defined]
@@ -39,7 +39,7 @@ def known_users_after(*, after: UUID | None, limit: int) -> list[UUID]:
 
 
 def known_uninvoiced_count(*, period: str, after: UUID | None) -> int:
-    """How many of the users behind this one, whom billing knows by itself, have no invoice for a month."""
+    """Count the users after this one that billing has invoiced or has a copy of, and that lack an invoice for this month."""
     invoiced = Exists(Invoice.objects.filter(period=period, user_id=OuterRef("user_id")))
     cached = Exists(CachedUser.objects.filter(user_id=OuterRef("user_id")))
     copies = _behind(CachedUser.objects.using(DATABASE), after).exclude(invoiced)
@@ -48,18 +48,18 @@ def known_uninvoiced_count(*, period: str, after: UUID | None) -> int:
 
 
 def cutover() -> Cutover:
-    """Where billing reads users from; what holds where nobody ever chose is a row that isn't saved."""
+    """Return the source that billing reads users from: an unsaved row with the default if none was chosen."""
     return Cutover.objects.using(DATABASE).first() or Cutover()
 
 
 def uninvoiced(*, period: str, ids: Iterable[UUID]) -> set[UUID]:
-    """Those of the users who have no invoice for a month."""
+    """Return those users that have no invoice for this month."""
     wanted = set(ids)
     return wanted - set(Invoice.objects.using(DATABASE).filter(period=period, user_id__in=wanted).values_list("user_id", flat=True))
 
 
 def uninvoiced_count(*, period: str, after: UUID | None = None) -> int:
-    """How many active users, behind this one, have no invoice for a month."""
+    """Count the active users after this one that have no invoice for this month."""
     return _active(after).exclude(Exists(Invoice.objects.filter(period=period, user_id=OuterRef("user_id")))).count()
 
 
@@ -72,5 +72,5 @@ def _behind(rows: "QuerySet[M]", after: UUID | None) -> "QuerySet[M]":
 
 
 def invoices_newest(*, limit: int) -> QuerySet[Invoice]:
-    """The invoices that were issued last."""
+    """Return the invoices that were issued last."""
     return Invoice.objects.using(DATABASE).all()[:limit]

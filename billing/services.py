@@ -1,4 +1,4 @@
-"""Every way to change what billing owns. Each writes rows and events in one transaction on billing's own database."""
+"""All changes to billing's invoices. Each writes rows and events in one transaction on billing's own database."""
 
 import re
 import uuid
@@ -20,9 +20,9 @@ from messaging.replica import BatchLookup, Policy, staleness
 from messaging.settings import context
 
 DATABASE, CONTEXT = context("billing").alias, "billing"
-#: Who says whom to invoice.
+#: The context that owns the users.
 AUTHORITY = "users"
-#: How old the copy of the users may be when invoices are decided by it.
+#: The greatest age at which the copy of the users may decide.
 MAX_STALENESS = timedelta(minutes=15)
 MONTHLY_FEE_MINOR, CURRENCY = 1900, "EUR"
 BATCH = 1000
@@ -30,21 +30,18 @@ BATCH = 1000
 
 @dataclass
 class Run:
-    """A run's outcome: invoices issued; users skipped because they are suspended or erased; users invoiced before; users held,
-    because the copy was too old to decide by, or nobody said what they are. `reason`: what was amiss; empty where nothing was.
-    `refused`: whether that kept the run from deciding. `source`: where users were read from (`billing.Cutover`), at the end.
-    `calls`: how often it was asked, over the wire or in another database; `seconds`: how long that took."""
+    """The outcome of `invoices_generate`."""
 
-    issued: int = 0
-    skipped: int = 0
-    already: int = 0
-    held: int = 0
-    reason: str = ""
-    refused: bool = False
-    source: str = ""
-    calls: int = 0
-    seconds: float = 0.0
-    away: bool = False
+    issued: int = 0  #: Invoices issued.
+    skipped: int = 0  #: Users skipped because they are suspended or erased.
+    already: int = 0  #: Users that had an invoice before.
+    held: int = 0  #: Users not decided on, because the copy was too old or their status was unknown.
+    reason: str = ""  #: What was wrong with the copy or the source; empty if nothing was.
+    refused: bool = False  #: True if users were held for that reason.
+    source: str = ""  #: The source of users at the end (`billing.Cutover`).
+    calls: int = 0  #: Calls to the sources, over HTTP or to another context's database.
+    seconds: float = 0.0  #: Time that these calls took.
+    away: bool = False  #: True if a live source didn't answer.
 
 
 def invoices_generate(
@@ -54,26 +51,31 @@ def invoices_generate(
     max_staleness: timedelta | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Run:
-    """Invoice every active user for a month ("2026-11"), once. Safe to repeat, to interrupt, and to run twice at a time.
+    """Invoice every active user for a month ("2026-11"), once. Safe to repeat, to interrupt and to run twice at a time.
 
-    Who is active, the chosen source says (`manage.py cutover billing`); the choice is read before each batch. A live source that
-    gives no answer ends the run: what was issued stays, the others are held, `away` is true.
+    The chosen source (`manage.py cutover billing`) says who is active; it is read before each batch. If a live source doesn't
+    answer, the run ends: issued invoices stay, and the other users are held. Before each batch, a copy's age is checked.
 
-    A copy is judged by its age. Past `max_staleness` (`MAX_STALENESS`) the policy (hold) decides: `hold` leaves all users who are
-    left; `ask` looks up each user right before deciding, and holds those that got no answer; `proceed` decides by what the copy
-    says, and a suspension that comes late flags the invoice. The age is looked at before each batch, for a run may take long. Where
-    neither is given, a copy whose age was never measured is decided by as well, and `reason` says so.
+    Parameters
+    ----------
+    policy
+        What to do if the copy is too old. `HOLD` (default): hold the remaining users. `ASK`: look up each user, and hold those
+        without an answer. `PROCEED`: trust the copy; a suspension that arrives late flags the invoice.
+    max_staleness
+        The greatest age of the copy, by default `MAX_STALENESS`. With neither given, a copy whose age was never measured may
+        decide too, and `Run.reason` says so.
 
-    Raises `InvalidPeriod` for what is not a month, `SourceAway` where this process doesn't have the chosen source.
+    Raises `InvalidPeriod` if the period isn't a month, `SourceAway` if this process doesn't have the chosen source.
     """
     if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", period):
         raise InvalidPeriod(f"{period!r} is not a month. Write it as 2026-11.")
     run, asking, reading = Run(), BatchLookup(CONTEXT, AUTHORITY), Reading()
     after: uuid.UUID | None = None
     try:
-        # An empty copy is judged too: it may only be empty because it is old.
+        # An empty copy is judged too: it may be empty only because it is old.
         while (standings := reading.after(after, BATCH)) or after is None:
-            todo, doubt = _judged(policy, max_staleness) if reading.source.is_copy else (Policy.PROCEED, "")
+            is_copy = reading.source.is_copy
+            todo, doubt = _judged(policy, max_staleness) if is_copy else (Policy.PROCEED, "")
             run.reason = doubt or run.reason
             if doubt and todo is Policy.HOLD:
                 run.held, run.refused = reading.source.undecided(period, after), True
@@ -103,15 +105,15 @@ def invoices_generate(
 
 
 def _judged(policy: Policy | None, bound: timedelta | None) -> tuple[Policy, str]:
-    """What to do about the copy's age as it is now, and what is amiss with it."""
+    """Judge the copy's age now: what to do, and what is wrong with the age (empty: nothing)."""
     if policy is None and bound is None and not staleness.measured(CONTEXT, AUTHORITY):
         return Policy.PROCEED, staleness.described(CONTEXT, AUTHORITY)
     return policy or Policy.HOLD, staleness.doubt(CONTEXT, AUTHORITY, MAX_STALENESS if bound is None else bound)
 
 
 def _counted(users: Sequence[Standing], source: Source) -> Sequence[Standing]:
-    """With versions that can be compared with those of `users`' events. Another authority counts for itself: 0 is older than each
-    of them, so a late suspension flags the invoice by its time alone."""
+    """Make versions comparable with those of `users`' events. Another authority counts its own versions, so 0 replaces them: then
+    a late suspension flags an invoice by its time alone."""
     return users if source.authority == AUTHORITY else [user._replace(version=0) for user in users]
 
 
@@ -133,7 +135,7 @@ def _issue(users: Sequence[Standing], period: str, doubt: str) -> int:
     ]
     invoiced = Invoice.objects.using(DATABASE).filter(period=period, user_id__in=[user.user_id for user in users])
     known = set(invoiced.values_list("user_id", flat=True))
-    # Another run may be beside us: the unique pair (user, period) decides, and only what was really inserted is announced.
+    # Another run may insert the same invoices: the unique pair (user, period) decides, and only inserted rows are announced.
     new = insert_new(
         Invoice, [row for row in rows if row["user_id"] not in known], key="id", unique=("user_id", "period"), using=DATABASE
     )
@@ -143,7 +145,7 @@ def _issue(users: Sequence[Standing], period: str, doubt: str) -> int:
 
 
 def invoice_mark_overdue(*, invoice_id: uuid.UUID) -> Invoice:
-    """Note that an invoice wasn't paid in time. Raises `TransitionNotAllowed` where it is overdue already."""
+    """Record that an invoice wasn't paid in time. Raises `UnknownInvoice`, or `TransitionNotAllowed` if it is overdue already."""
     with transaction.atomic(using=DATABASE):
         invoice = Invoice.objects.using(DATABASE).select_for_update().filter(pk=invoice_id).first()
         if invoice is None:
@@ -157,9 +159,9 @@ def invoice_mark_overdue(*, invoice_id: uuid.UUID) -> Invoice:
 
 
 def invoices_flag_late(*, user_id: uuid.UUID, status: str, since: datetime, version: int) -> int:
-    """Flag a user's invoices that were issued after the user had stopped being active, though billing didn't know yet.
+    """Flag the invoices that were issued after the user had become inactive, but before billing knew it. Returns their number.
 
-    Returns how many were flagged. An invoice that is flagged already keeps its reason.
+    An invoice that is flagged already keeps its reason.
     """
     late = (
         Invoice.objects.using(DATABASE)
@@ -170,8 +172,8 @@ def invoices_flag_late(*, user_id: uuid.UUID, status: str, since: datetime, vers
     with transaction.atomic(using=DATABASE):
         for invoice in late:
             invoice.review_reason = (
-                f"The user was {status} at {since:%Y-%m-%d %H:%M:%S} UTC, before this invoice was issued. "
-                "Billing learnt of it later."
+                f"The user was {status} at {since:%Y-%m-%d %H:%M:%S} UTC, "
+                "before this invoice was issued. Billing received the change later."
             )
             invoice.save(using=DATABASE)
             record(_event(invoice, events.InvoiceFlagged), subject=invoice.pk, using=DATABASE)

@@ -1,4 +1,4 @@
-"""Where the contexts' APIs are, and the tokens for them: from the environment, else those of this machine's `make run`."""
+"""URLs and tokens of the contexts' APIs, from the environment or from this machine's `make run`."""
 
 import os
 
@@ -9,7 +9,7 @@ ADDRESS = VAR / "run" / "address"
 
 
 def url(authority: str) -> str:
-    """`USERS_API_URL`; by default the web server that runs on this machine."""
+    """Return `USERS_API_URL`, or the URL of this machine's web server."""
     named = os.environ.get(f"{authority.upper()}_API_URL", "").strip()
     if named:
         return named
@@ -19,7 +19,7 @@ def url(authority: str) -> str:
 
 
 def token(consumer: str, authority: str) -> str:
-    """`USERS_API_TOKEN`; by default the one that `consumers register` kept on this machine."""
+    """Return `USERS_API_TOKEN`, or the token that `consumers register` stored on this machine."""
     named = os.environ.get(f"{authority.upper()}_API_TOKEN", "").strip()
     if named:
         return named

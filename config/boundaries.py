@@ -1,6 +1,6 @@
-"""The boundaries as Django system checks, so that `manage.py check`, `migrate` and `runserver` refuse a crossing.
+"""The boundaries as Django system checks. So `manage.py check`, `migrate` and `runserver` refuse code that crosses them.
 
-`boundaries.E001` is a relation between databases, `boundaries.E002` is code that reaches into another context.
+`boundaries.E001` is a relation between databases. `boundaries.E002` is code that reaches into another context.
 """
 
 from pathlib import Path
@@ -17,13 +17,14 @@ from messaging.boundaries import rules
 
 @register(Tags.models, "boundaries")
 def relations_stay_inside(**kwargs: Any) -> list[CheckMessage]:
-    """Every relation field stays in its own model's database."""
-    return [_error(finding, "boundaries.E001") for finding in rules.crossing_relations(_placement, everywhere=SHARED_APPS)]
+    """Check that every relation field stays in its model's database."""
+    found = rules.crossing_relations(_placement, everywhere=SHARED_APPS)
+    return [_error(finding, "boundaries.E001") for finding in found]
 
 
 @register(Tags.models, "boundaries")
 def code_stays_inside(**kwargs: Any) -> list[CheckMessage]:
-    """No context's source names another context's models, modules, database or tables."""
+    """Check that no context's source names another context's models, modules, database or tables."""
     storage = storage_names()
     return [
         _error(finding, "boundaries.E002")
@@ -33,7 +34,7 @@ def code_stays_inside(**kwargs: Any) -> list[CheckMessage]:
 
 
 def storage_names() -> dict[str, str]:
-    """What each context's storage is called, name to context: its tables, its database variable and its database file."""
+    """Return the names of each context's tables, database variable and database file, each with its context."""
     names: dict[str, str] = {}
     for context in CONTEXTS.values():
         names |= {context.database_variable: context.name, context.database_file: context.name}
@@ -45,7 +46,7 @@ def storage_names() -> dict[str, str]:
 
 
 def _placement(app: str) -> str:
-    """The database of an app's models, in words: the router's rule, without the instance that a shared model would need."""
+    """Name the database of an app's models by the router's rule, without the instance that shared models need."""
     if app in DJANGO_APPS:
         return "Django's own database"
     return "the messaging tables" if app in SHARED_APPS else app

@@ -1,4 +1,4 @@
-"""The Celery app. `celery -A config worker -Q billing` is billing's worker; the queues are in `messaging/transport/queues.py`."""
+"""The Celery app. `celery -A config worker -Q billing` is billing's worker; `messaging/transport/queues.py` has the queues."""
 
 import os
 from typing import Any
@@ -15,11 +15,11 @@ transports.install()
 
 
 class EndsQuietly(Beat):
-    """A scheduler that may be told to stop while it starts. Celery's handler of SIGTERM asks for the schedule, and where that is
-    being built it is built a second time, amid the first one's imports. Built before there is a handler, a signal just ends it."""
+    """A scheduler that SIGTERM can stop while it starts. Celery's handler builds the schedule, even while a first build is
+    importing. Here it is built before the handler exists, so an earlier signal just ends the process."""
 
     def install_sync_handler(self, service: beat.Service) -> None:
-        service.scheduler  # noqa: B018  (asking for it builds it)
+        service.scheduler  # noqa: B018  (reading it builds it)
         super().install_sync_handler(service)
 
 
@@ -31,12 +31,12 @@ app.autodiscover_tasks(["messaging"])
 
 @app.on_after_configure.connect  # type: ignore[untyped-decorator]
 def _declare_queues(sender: Celery, source: Any, **kwargs: Any) -> None:
-    """Give each context that takes and sends events its queue. This is no setting: `messaging` makes queues, and reads settings."""
+    """Give each context with events its queue. This can't be a setting, because making queues needs the settings."""
     from messaging.transport.queues import queue
 
     source["task_queues"] = [queue(name) for name in settings.DELIVERING]
 
 
-# A worker's database connection outlives the task. Celery closes it before and after each one otherwise, and opening it again
-# costs more than a small message (measured: 40 messages/s against 150). A connection that broke is replaced by the inbox.
+# A worker keeps its database connections between tasks. By default Celery closes them around each task, and reopening costs more
+# than a small message (measured: 40 messages/s against 150). The inbox replaces broken connections.
 app.conf["CELERY_DB_REUSE_MAX"] = 10_000

@@ -1,7 +1,6 @@
-"""The bounded contexts, and which of them this process is.
+"""The bounded contexts of the project, and those that this process runs.
 
-One row per context: its Django app, its database and its entry in the URLs. A context's name is also its queue and the first
-word of its event types.
+A context's name is also the name of its queue and the first word of its event types.
 """
 
 import os
@@ -12,18 +11,16 @@ from django.core.exceptions import ImproperlyConfigured
 
 @dataclass(frozen=True)
 class Context:
-    """A bounded context: one Django app, one database, one queue. `delivers`: whether it takes and sends events, by a relay and a
-    worker; the monolith doesn't, others follow its feed. `pages`: a module of URLs for people, shown beside the walkthrough.
-    `database`: the alias of its database; its name where none is given."""
+    """A bounded context: one Django app, one database, one queue."""
 
     name: str
-    app: str
-    database_variable: str
-    database_file: str
-    urls: str
-    delivers: bool = True
-    pages: str = ""
-    database: str = ""
+    app: str  #: Its Django app.
+    database_variable: str  #: The environment variable with its database's URL.
+    database_file: str  #: Its SQLite file under `var/` if that variable is unset.
+    urls: str  #: The module with its API's URLs.
+    delivers: bool = True  #: True if it has a relay and a worker. The monolith has neither: consumers pull from its feed.
+    pages: str = ""  #: A module of URLs for people, available with the walkthrough.
+    database: str = ""  #: Its database's alias, by default its name.
 
     @property
     def alias(self) -> str:
@@ -46,10 +43,11 @@ CONTEXTS = {
 
 
 def chosen() -> list[Context]:
-    """The contexts that this process is: all, or those that `CONTEXTS` lists, comma-separated."""
+    """Return the contexts that this process runs: those in `CONTEXTS`, separated by commas, or all."""
     text = os.environ.get("CONTEXTS", "").strip()
-    names = [name.strip() for name in text.split(",") if name.strip()] if text else list(CONTEXTS)
+    named = [name.strip() for name in text.split(",") if name.strip()]
+    names = named if text else list(CONTEXTS)
     unknown = [name for name in names if name not in CONTEXTS]
     if unknown:
-        raise ImproperlyConfigured(f"CONTEXTS names {', '.join(unknown)}, which is not a context. Known: {', '.join(CONTEXTS)}.")
+        raise ImproperlyConfigured(f"Unknown in CONTEXTS: {', '.join(unknown)}. Use some of {', '.join(CONTEXTS)}.")
     return [CONTEXTS[name] for name in dict.fromkeys(names)]

@@ -1,4 +1,4 @@
-"""What the environment says, read in one place. Every variable has a default that needs nothing installed."""
+"""Readers of environment variables. Every variable has a default that needs no other software."""
 
 import os
 import re
@@ -10,11 +10,11 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 ROOT = Path(__file__).resolve().parent.parent
-# Where everything that runs is kept: databases, logs, the embedded broker. `VAR_DIR` moves it, for a second copy beside the first.
+# The folder of databases, logs and the embedded broker. A second copy of the project needs another `VAR_DIR`.
 VAR = Path(os.environ.get("VAR_DIR") or ROOT / "var").absolute()
 
-# Deferred transactions take the write lock at their first write and fail at once when somebody else holds it; immediate
-# ones queue for it. Measured over 30 s of writers: 26,416 "database is locked" against none.
+# Deferred transactions take the write lock at their first write and fail at once if another connection has it. Immediate ones
+# wait for it. Measured with 30 s of writers: 26,416 "database is locked" against none.
 SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 30,
@@ -23,7 +23,7 @@ SQLITE_OPTIONS = {
 
 
 def flag(name: str, default: bool) -> bool:
-    """`1/true/yes/on` or `0/false/no/off`; anything else is an error, not a guess."""
+    """Read a variable with `1/true/yes/on` or `0/false/no/off`. Raises `ImproperlyConfigured` for other values."""
     text = os.environ.get(name, "").strip().lower()
     if not text:
         return default
@@ -35,17 +35,17 @@ def flag(name: str, default: bool) -> bool:
 
 
 def number(name: str, default: int) -> int:
-    """A whole number, 0 or more."""
+    """Read a whole number of 0 or more. Raises `ImproperlyConfigured` for other values."""
     text = os.environ.get(name, "").strip()
     if not text:
         return default
     if not (text.isascii() and text.isdigit()):
-        raise ImproperlyConfigured(f"{name}={text!r} is no number. Use 0 or more, in digits.")
+        raise ImproperlyConfigured(f"{name}={text!r} is not a whole number of 0 or more. Use digits only.")
     return int(text)
 
 
 def database(variable: str, file_name: str) -> dict[str, Any]:
-    """Django's settings for the database behind `variable`; a SQLite file under `var/` where it is unset."""
+    """Return Django's settings for the database URL in `variable`, or for a SQLite file under `var/` if it is unset."""
     url = os.environ.get(variable)
     if not url:
         url = f"sqlite:///{quote(str(VAR / file_name))}"
@@ -53,21 +53,21 @@ def database(variable: str, file_name: str) -> dict[str, Any]:
         one, several = _hosts(url)
         settings: dict[str, Any] = {**dj_database_url.parse(one), **several}
     except Exception:
-        # The URL may hold a password, so it is not repeated here.
+        # The URL may have a password, so the message doesn't repeat it.
         raise ImproperlyConfigured(
             f"{variable} is not a database URL. Use postgres://user:password@host:5432/name or sqlite:////absolute/path.sqlite3."
         ) from None
     engine = settings["ENGINE"]
     if engine == "django.db.backends.sqlite3":
         settings["OPTIONS"] = {**settings.get("OPTIONS", {}), **SQLITE_OPTIONS}
-        # A test database must be a file: worker processes open it too.
+        # The test database must be a file, because worker processes open it too.
         settings["TEST"] = {"NAME": str(Path(settings["NAME"]).with_suffix(".test.sqlite3"))}
     elif engine != "django.db.backends.postgresql":
-        raise ImproperlyConfigured(f"{variable}: {engine} is not supported. Use PostgreSQL or SQLite.")
-    else:  # a connection costs more than most requests that it serves
+        raise ImproperlyConfigured(f"{variable}: {engine} is not supported. Use a postgres:// or a sqlite:// URL.")
+    else:  # opening a connection costs more than most requests
         settings |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
         options = settings.setdefault("OPTIONS", {})
-        if several:  # of several servers one takes writes, and after a failover it is another one
+        if several:  # one of several servers takes writes, and a failover changes which one
             options.setdefault("target_session_attrs", "read-write")
         if str(options.pop("disable_server_side_cursors", "")).lower() in {"1", "true"}:  # behind a pooler, see docs/databases.md
             settings["DISABLE_SERVER_SIDE_CURSORS"] = True
@@ -76,8 +76,8 @@ def database(variable: str, file_name: str) -> dict[str, Any]:
 
 
 def _hosts(url: str) -> tuple[str, dict[str, str]]:
-    """The URL with its first host only, and Django's settings for all where there are several: host:port,host:port. Python reads no
-    URL with two ports."""
+    """Split a URL with several hosts (host:port,host:port), which Python can't parse: return it with the first host, and Django's
+    settings for all hosts."""
     parts = urlsplit(url)
     login, at, places = parts.netloc.rpartition("@")
     if "," not in places:

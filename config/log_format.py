@@ -1,5 +1,5 @@
-"""Logs without what a database adds to its errors: the statement with its values, and the row that it refused. They may be
-somebody's personal data, and logs go further than tables."""
+"""Logs without the statement, values and row that a database adds to its errors. They may have personal data, and logs are copied
+to more places than tables."""
 
 import logging
 import re
@@ -9,18 +9,18 @@ from django.views.debug import SafeExceptionReporterFilter
 
 from messaging.events.text import traced
 
-#: The lines behind the first one of a PostgreSQL error, and as they are in a `repr` of it.
+#: The lines after the first of a PostgreSQL error, in its text or its `repr`.
 _MORE = re.compile(r"(?:\n|\\n)(?:DETAIL|LINE \d+|CONTEXT|QUERY|WHERE): .*")
 
 
 class Hiding(SafeExceptionReporterFilter):
-    """What Django's page about an error keeps to itself, with `DEBUG=1` and in mails: our URLs hold passwords too."""
+    """Hides settings with URLs too in Django's error pages and mails, because our URLs may have passwords."""
 
     hidden_settings = re.compile(f"{SafeExceptionReporterFilter.hidden_settings.pattern}|_URL", re.IGNORECASE)
 
 
 class Plain(logging.Formatter):
-    """Errors with where they came from, and their first lines."""
+    """Logs an error with its traceback's places and only the first line of its text."""
 
     def formatException(self, ei: Any) -> str:
         return traced(ei[1]) if ei[1] is not None else ""

@@ -1,4 +1,4 @@
-"""Places every model in exactly one database, and raises where it can't: a guess would write into the wrong context."""
+"""Places every model in exactly one database. It raises if it can't, because a guess could write to the wrong context."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ SHARED_APPS = {"messaging", "django_outbox_pattern"}
 
 
 class UnplacedModel(LookupError):
-    """No single database can be told for this model."""
+    """The router can't find a single database for this model."""
 
 
 class ContextRouter:
-    """A context's models live on its own database; the plumbing's models on every context's."""
+    """Places a context's models in its own database, and messaging's models in every context's database."""
 
     def _place(self, model: type[models.Model], hints: dict[str, Any]) -> str:
         label = model._meta.app_label
@@ -30,11 +30,11 @@ class ContextRouter:
             if instance is not None and instance._state.db:
                 return str(instance._state.db)
             raise UnplacedModel(
-                f"{model._meta.label} exists in every context's database, so say which: "
-                f".using(alias) or save(using=alias), with one of {', '.join(_aliases())}."
+                f"{model._meta.label} is in every context's database. Name one of {', '.join(_aliases())}: "
+                ".using(alias) or save(using=alias)."
             )
         raise UnplacedModel(
-            f"{model._meta.label} belongs to no known context. Add app {label!r} to config/contexts.py, "
+            f"{model._meta.label} belongs to no context. Add the app {label!r} to config/contexts.py, "
             "or to DJANGO_APPS or SHARED_APPS in config/router.py."
         )
 
@@ -45,7 +45,7 @@ class ContextRouter:
         return self._place(model, hints)
 
     def allow_relation(self, first: models.Model, second: models.Model, **hints: Any) -> bool:
-        """Only within one database. Across contexts an id is kept, never a foreign key."""
+        """Allow relations only within one database. Across contexts, keep an id instead of a foreign key."""
         return self._alias_of(first) == self._alias_of(second)
 
     def _alias_of(self, instance: models.Model) -> str:
@@ -58,7 +58,7 @@ class ContextRouter:
             return db in _aliases()
         if app_label in DJANGO_APPS:
             return db == "default"
-        raise UnplacedModel(f"App {app_label!r} has migrations but no database. See config/router.py.")
+        raise UnplacedModel(f"The app {app_label!r} has migrations but no database. Add it in config/router.py.")
 
 
 def _aliases() -> list[str]:

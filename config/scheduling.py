@@ -1,4 +1,4 @@
-"""The scheduler that `celery beat` runs: in memory, and calm while the broker is away."""
+"""The scheduler of `celery beat`: it keeps its schedule in memory, and logs little while the broker doesn't answer."""
 
 import logging
 from typing import Any
@@ -13,8 +13,8 @@ log = logging.getLogger(__name__)
 
 
 class Scheduler(beat.Scheduler):
-    """Says once that the broker is away, and once that it is back. Celery's own logs a traceback for every tick in between, one a
-    second for each context. A tick that couldn't be sent is dropped: the next one asks the same."""
+    """Logs once that the broker doesn't answer, and once that it answers again. Celery's scheduler logs a traceback for every tick
+    between, one per second and context. A tick that can't be sent is dropped, because the next one does the same."""
 
     away = False
 
@@ -25,13 +25,13 @@ class Scheduler(beat.Scheduler):
             cause = error.__context__
             if isinstance(cause, self._outages):
                 self._lost(cause)
-            else:  # a bug stays visible
+            else:  # a bug must stay visible
                 log.exception("%s can't be sent", entry.name)
         else:
             self._back()
 
     def _ensure_connected(self) -> Connection:
-        """As Celery's, which says for every attempt that it failed: at the start there may be no broker yet."""
+        """Connect without a log line for each failed attempt, because at the start there may be no broker yet."""
         connection = self.connection.ensure_connection(
             lambda error, pause: self._lost(error), self.app.conf.broker_connection_max_retries
         )
@@ -44,7 +44,7 @@ class Scheduler(beat.Scheduler):
 
     def _lost(self, error: BaseException) -> None:
         if not self.away:
-            log.warning("the broker doesn't answer, trying again until it does: %s", said(error))
+            log.warning("the broker doesn't answer; trying until it does: %s", said(error))
         self.away = True
 
     def _back(self) -> None:

@@ -1,4 +1,4 @@
-"""Settings. All of them come from the environment, and every default runs with nothing installed beside Python."""
+"""Settings, from environment variables. Every default works with nothing installed but Python."""
 
 import os
 from importlib.util import find_spec
@@ -13,24 +13,24 @@ SECRET_KEY = os.environ.get("SECRET_KEY", "")
 if not SECRET_KEY:
     if not DEBUG:
         raise ImproperlyConfigured(
-            "SECRET_KEY is not set. With DEBUG=0 it has to be: a long random string that stays the same between starts, for "
-            "example from `python -c 'import secrets; print(secrets.token_urlsafe(50))'`."
+            "SECRET_KEY is not set, and DEBUG=0 needs it. Set it to a long random string and keep that. To make one: "
+            "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
         )
     SECRET_KEY = "for-development-only-and-known-to-everybody-who-reads-this-file"  # noqa: S105
 ALLOWED_HOSTS = [host.strip() for host in os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")]
 
 CHOSEN = contexts.chosen()
-#: The contexts that this process is. Each is a queue too.
+#: The contexts that this process runs.
 CONTEXT_NAMES = [context.name for context in CHOSEN]
-#: Those of them that take and send events.
+#: Those with a relay and a worker.
 DELIVERING = [context.name for context in CHOSEN if context.delivers]
-#: The walkthrough looks into every context, so it is there only where all of them are, and only to learn from.
+#: The walkthrough reads every context's tables, so it needs all of them, and it is only for learning.
 WALKTHROUGH = DEBUG and set(CONTEXT_NAMES) == set(contexts.CONTEXTS)
-#: Serves static files in production, where config/deploy/requirements.txt is installed.
+#: WhiteNoise serves static files in production, if config/deploy/requirements.txt is installed.
 WHITENOISE = find_spec("whitenoise") is not None
 
 INSTALLED_APPS = [
-    "config",  # first: where two apps have a command or a template of one name, the first one's counts
+    "config",  # first: of two commands or templates with one name, the first app's counts
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -97,7 +97,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
-FORMAT_MODULE_PATH = "config.formats"  # a setting alone is overruled by what Django knows of the language
+FORMAT_MODULE_PATH = "config.formats"  # Django's formats of the language override a single setting
 STATIC_URL = "static/"
 STATIC_ROOT = VAR / "static"
 
@@ -105,8 +105,8 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["messaging.http.parsing.Json"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "messaging.http.parsing.OnlyWhatThereIs",
-    "DEFAULT_AUTHENTICATION_CLASSES": [],  # consumers' tokens, where a view asks for them; a session opens nothing here
-    "DEFAULT_METADATA_CLASS": None,  # OPTIONS: the schema says more
+    "DEFAULT_AUTHENTICATION_CLASSES": [],  # views authenticate consumers by tokens; sessions have no access
+    "DEFAULT_METADATA_CLASS": None,  # no answer to OPTIONS: the schema has more
     "DEFAULT_SCHEMA_CLASS": "messaging.http.openapi.Schema",
     "DEFAULT_PAGINATION_CLASS": None,
     "EXCEPTION_HANDLER": "messaging.http.errors.answer",
@@ -115,10 +115,10 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Bounded contexts",
     "DESCRIPTION": (
-        "What the contexts tell each other: changes, fingerprints, single records, contracts.\n\n"
-        "Every error is an object with `reason`, for a program, and `detail`, for a person. Unknown parameters are let through, so "
-        "that a consumer may be newer than its authority; one that is given twice is refused. Answers are JSON whatever `Accept` "
-        "says, and compressed where `Accept-Encoding` has gzip."
+        "The contexts' facts for each other: changes, fingerprints, single records, contracts.\n\n"
+        "Every error is an object with `reason`, for a program, and `detail`, for a person. Unknown parameters are ignored, so a "
+        "consumer may be newer than its authority. A repeated parameter is refused. Answers are always JSON, whatever `Accept` "
+        "says, and compressed if `Accept-Encoding` has gzip."
     ),
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
@@ -126,46 +126,46 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},  # the validator is somebody else's server
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},  # the validator is on another company's server
 }
 
-# What `messaging` asks of a project. Lifted into another one, this is what to write there.
+# The settings of `messaging`. Another project that uses it needs this dictionary too.
 MESSAGING = {
-    # Each context of this process, and the alias in `DATABASES` that it lives in.
+    # Each context of this process, with the alias of its database in `DATABASES`.
     "CONTEXTS": {context.name: {"database": context.alias} for context in CHOSEN},
-    # The handlers of each context: a literal table, event type to handler.
+    # Each context's handlers: a dictionary from event type to handler.
     "HANDLERS": {name: f"{name}.handlers.HANDLERS" for name in CONTEXT_NAMES},
-    # What an authority shows of its facts, and a consumer's copies of them.
+    # The facts that an authority publishes, and a consumer's copies of them.
     "FEEDS": {
         "users": "users.feed.FEED",
         "billing": "billing.feed.FEED",
         "monolith": "monolith.feed.USERS",
-        # One authority, two models: this feed is the monolith's too.
+        # The monolith's second feed: one authority, two models.
         "monolith_invoices": ("monolith", "monolith.feed.INVOICES"),
     },
     "CACHES": {name: f"{name}.caches.CACHES" for name in CONTEXT_NAMES},
-    # What `split` moves: a context, and the feed that fills it until it is flipped. The way back is the context's own feed.
+    # The moves of `split`: a context, and the feed that fills it until the flip. Its own feed leads back.
     "SPLITS": {"users": "monolith", "billing": "monolith_invoices"},
     "API_URL": api_locations.url,
-    # Requests a second that a consumer may make, on the average of ten seconds. 0: any number.
+    # Requests per second that a consumer may make, on average over ten seconds. 0: no limit.
     "API_RATE": number("API_RATE", default=500),
     "API_TOKEN": api_locations.token,
     "TOKEN_FOLDER": VAR / "tokens",
-    # Every message is signed by its publisher. A context's keys are made in the folder where the environment has none.
+    # Publishers sign their messages. A context without keys in the environment makes them in the folder.
     "SIGNING_KEYS": signing_keys.signing,
     "PUBLIC_KEYS": signing_keys.public,
     "KEY_FOLDER": VAR / "keys",
-    # Publishers of whom unsigned messages are taken, for as long as an upgrade takes.
+    # Publishers whose unsigned messages are accepted, during an upgrade.
     "ACCEPT_UNSIGNED": signing_keys.unsigned(),
-    # Where a relay waits for a wake-up when its database can't notify (SQLite).
+    # Relays wait here for a wake-up if their database can't notify (SQLite).
     "WAKE_FOLDER": VAR / "wake",
-    # The type of the queues on RabbitMQ: classic, or quorum, which is copied to a cluster's other nodes.
+    # The queue type on RabbitMQ: classic, or quorum, which is replicated in a cluster.
     "QUEUE_TYPE": broker.queue_type(),
-    # Seconds before each retry of a handler that failed; each is jittered. After the last one the event is parked.
+    # Seconds before each retry of a failed handler, with jitter. After the last retry the event is parked.
     "RETRY_DELAYS": [1, 4, 16],
 }
 
-# Where billing may read users from. The monolith's tables are one of them where this process has them.
+# The sources that billing may read users from. The monolith's tables need its context in this process.
 BILLING = {
     "SOURCES": {
         **({"monolith": "monolith.standing.Users"} if "monolith" in CONTEXT_NAMES else {}),
@@ -174,7 +174,7 @@ BILLING = {
     }
 }
 
-# Who owns a consumer hears of repairs. On the console by default; Django's other backends and servers by the environment.
+# Mails about repairs to the consumers' owners, by default on the console. The environment chooses another backend and server.
 EMAIL_BACKEND = os.environ.get("EMAIL_BACKEND", "").strip() or "django.core.mail.backends.console.EmailBackend"
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "").strip() or "localhost"
 EMAIL_TIMEOUT = 10
@@ -183,11 +183,11 @@ DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "").strip() or "contex
 CELERY_BROKER_URL = broker.url()
 CELERY_BROKER_TRANSPORT_OPTIONS = broker.transport_options(CELERY_BROKER_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker for as long as it takes
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker without a limit
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
-# Acknowledge after the work, and give the message back when the process that worked on it died.
+# Acknowledge a message after the work, and return it to the queue if the process died.
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -197,8 +197,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = CONTEXT_NAMES[0]
-CELERY_TASK_DEFAULT_EXCHANGE = ""  # the broker's own: there is none to declare, so a broker's user needs no leave to
-# The scheduler only says "look whether something is due"; a tick nobody took in time is worth nothing.
+CELERY_TASK_DEFAULT_EXCHANGE = ""  # the broker's default exchange: a login needs no permission to declare one
+# The scheduler only asks workers to check what is due, so a late tick is worthless.
 CELERY_BEAT_SCHEDULE = {
     f"retry {name}": {
         "task": "messaging.retry_due",
@@ -208,7 +208,7 @@ CELERY_BEAT_SCHEDULE = {
     }
     for name in DELIVERING
 }
-CELERY_BEAT_SCHEDULER = "config.scheduling:Scheduler"  # in memory: what ticks each second has no past worth a file
+CELERY_BEAT_SCHEDULER = "config.scheduling:Scheduler"  # in memory: ticks every second need no file
 
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.log_format.Hiding"
 LOGGING = {
@@ -218,8 +218,8 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
-        "django": {"level": "INFO"},  # without the handler that Django gives it: each line would come twice
-        # Every task that arrives and every tick would be a line; the inbox says what came of each message.
+        "django": {"level": "INFO"},  # without Django's own handler, which would print each line twice
+        # They log a line for every task and tick; the inbox logs the outcome of each message.
         **{
             name: {"level": "WARNING"}
             for name in ("celery.app.trace", "celery.worker.strategy", "celery.worker.request", "celery.beat")
@@ -232,9 +232,9 @@ if not DEBUG:
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
         "staticfiles": {"BACKEND": "config.static_files.Storage"},
     }
-    WHITENOISE_IMMUTABLE_FILE_TEST = r"\.[0-9a-f]{12}\."  # a name with its content's hash; by default WhiteNoise tries names out
+    WHITENOISE_IMMUTABLE_FILE_TEST = r"\.[0-9a-f]{12}\."  # names with a hash; by default WhiteNoise guesses
     SECURE_SSL_REDIRECT = True
-    # Whoever asks these is beside the process, behind whatever speaks HTTPS for it, and follows no redirect.
+    # Monitors call these directly, without the HTTPS proxy, and follow no redirect.
     SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True

@@ -1,20 +1,20 @@
-"""Publishers' keys, from the environment; where it has none, those in files under `var/` count (`messaging/transport/keys.py`)."""
+"""Publishers' keys from the environment. Without them, `messaging/transport/keys.py` uses files under `var/`."""
 
 import os
 
 
 def signing(publisher: str) -> list[str]:
-    """`USERS_SIGNING_KEYS`: what users sign with, the first, and what they signed with before."""
+    """Return `USERS_SIGNING_KEYS`: the key that `users` signs with, then earlier ones."""
     return _words(f"{publisher.upper()}_SIGNING_KEYS")
 
 
 def public(publisher: str) -> list[str]:
-    """`USERS_PUBLIC_KEYS`: what a message of users may be signed with."""
+    """Return `USERS_PUBLIC_KEYS`: the keys that may have signed a message of `users`."""
     return _words(f"{publisher.upper()}_PUBLIC_KEYS")
 
 
 def unsigned() -> list[str]:
-    """`ACCEPT_UNSIGNED`: publishers that don't sign yet."""
+    """Return `ACCEPT_UNSIGNED`: the publishers that don't sign yet."""
     return _words("ACCEPT_UNSIGNED")
 
 

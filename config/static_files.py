@@ -1,7 +1,7 @@
-"""Static files in production: names with a hash of their content, which browsers keep for ever, and compressed copies.
+"""Static files in production: compressed, and with a content hash in the name, so that browsers may keep them for ever.
 
-WhiteNoise serves them where it is installed (config/deploy/requirements.txt). Without it a web server of your own serves the folder
-that `collectstatic` fills.
+WhiteNoise serves them if it is installed (config/deploy/requirements.txt). Otherwise your web server must serve the folder that
+`collectstatic` fills.
 """
 
 import filecmp
@@ -27,11 +27,11 @@ else:
 
 
 class Storage(Hashed):
-    """A page whose style wasn't collected comes without it, and the log says so once. Django's own answer is an error 500."""
+    """Shows a page without a style that wasn't collected, and logs it once. Django would answer with an error 500."""
 
     told = False
-    #: Whether `collectstatic` makes hashed names now. Django takes away what is served under one before it makes it anew, and a
-    #: request in between gets an error 500. Here it is replaced in one step.
+    #: True while `collectstatic` makes hashed names. Django deletes such a file before it writes it again, and a request between
+    #: gets an error 500. This class replaces the file in one step.
     replacing = False
 
     def post_process(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, str | None, bool | Exception]]:
@@ -58,13 +58,13 @@ class Storage(Hashed):
             stored: str = super().stored_name(name)
         except ValueError:
             if not self.told:
-                logger.error("Static files were not collected (%s is missing), so pages come without styles. %s", name, COLLECT)
+                logger.error("Static files were not collected (%s is missing), so pages have no styles. %s", name, COLLECT)
                 self.told = True
             return name
         return stored
 
     def not_collected(self) -> list[str]:
-        """The static files of the installed apps that `collectstatic` hasn't seen with the content that they have now."""
+        """Return the static files of the installed apps that `collectstatic` hasn't collected with their present content."""
         there: dict[str, tuple[FileSystemStorage, str]] = {}
         for finder in get_finders():
             for path, files in finder.list(["CVS", ".*", "*~"]):
@@ -73,5 +73,5 @@ class Storage(Hashed):
         return sorted(name for name, (files, path) in there.items() if not self._is_collected(name, files, path))
 
     def _is_collected(self, name: str, files: FileSystemStorage, path: str) -> bool:
-        """Whether the copy under the plain name, which the one with the hash was made of, has the content of the app's file."""
+        """Return True if the collected copy with the plain name, the source of the hashed one, equals the app's file."""
         return name in self.hashed_files and self.exists(name) and filecmp.cmp(files.path(path), self.path(name), shallow=False)

@@ -1,4 +1,4 @@
-"""The URLs of the contexts that this process is, and of its health; the walkthrough at the root where it is installed."""
+"""The URLs of this process: its contexts' APIs, the admin, its health, and the walkthrough if it is installed."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from messaging import settings as messaging_settings
 from messaging.http.views import urls
 from messaging.operations import health
 
-#: How a context's page looks. It takes the template as an argument, so it knows nothing of the walkthrough.
+#: The design of a context's page. It gets the template as an argument, so it doesn't depend on the walkthrough.
 LOOK: dict[str, Any] = {"base": "walkthrough/base.html"} if settings.WALKTHROUGH else {}
 
-#: Pages without a login, so only where the walkthrough is: to learn from, with made-up people.
+#: Pages without a login, so they exist only with the walkthrough and its demo people.
 PAGED = [context for context in settings.CHOSEN if settings.WALKTHROUGH and context.pages]
 FEEDS = messaging_settings.feeds()
 
@@ -26,7 +26,7 @@ urlpatterns = [
     path("api/docs/", with_styles(SpectacularSwaggerSplitView.as_view()), name="api-docs"),
     *(path(f"api/{context.name}/", include(context.urls)) for context in settings.CHOSEN),
     *(path(f"{context.name}/", include(context.pages), LOOK) for context in PAGED),
-    # A context may show more than one of its models: a feed that isn't called like its context is mounted here.
+    # A context may have several feeds; those without the context's name are mounted here.
     *(
         path(f"api/{feed}/", include(urls(feed)))
         for feed in messaging_settings.feeds()

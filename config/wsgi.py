@@ -1,4 +1,4 @@
-"""The web process for a WSGI server."""
+"""The WSGI application."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
 class Request(WSGIRequest):
-    """A request whose content type can't be read has an unknown one. Django fails at it before any of our code is asked."""
+    """Treats an unreadable content type as unknown. Django would fail before any code of the project runs."""
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
         try:
@@ -23,13 +23,13 @@ class Request(WSGIRequest):
             super()._set_content_type_params(meta)  # type: ignore[misc]
 
 
-# `runserver` writes an answer's head and body apart. With Nagle's algorithm the last piece waits until the reader has acknowledged
-# what came before, and readers take 40 ms for that.
+# `runserver` sends an answer's head and body separately. With Nagle's algorithm the last piece waits for the acknowledgement of the
+# ones before, which takes 40 ms.
 WSGIRequestHandler.disable_nagle_algorithm = True
 
 try:
     application = get_wsgi_application()
 except ImproperlyConfigured as error:
     print(error, file=sys.stderr)
-    sys.exit(3)  # gunicorn takes it as "can't start" and ends; after any other code it would start the next worker, for ever
+    sys.exit(3)  # gunicorn ends; after any other code it would start the next worker, for ever
 application.request_class = Request

@@ -1,8 +1,8 @@
-"""Made-up people, the same for the same seed. Nothing here but names and numbers: no Django, no table.
+"""Demo people: names and numbers, the same for the same seed, without Django.
 
-Two contexts fill their tables with them, and a person must have the same id in both, as if one had been split from the other. They
-don't import each other, they may not import `config`, and `messaging` is lifted into other people's projects, which need no demo
-names. So the names have a package of their own that knows nobody.
+Two contexts fill their tables with them, and a person must have the same id in both, as if one table had been split from the other.
+The contexts don't import each other or `config`, and a project that uses `messaging` needs no demo names. So this package is
+separate and imports nothing of the project.
 """
 
 import random
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-#: A made-up person has the same id in every database: uuid5 of this namespace and "demo/<seed>/<number>".
+#: A demo person has the same id in every database: uuid5 of this namespace and "demo/<seed>/<number>".
 NAMESPACE = uuid.UUID("6f1a4c1e-2d53-4d0f-9a57-0f6c3f0b7b1d")
 STARTED = datetime(2024, 1, 1, tzinfo=UTC)
 FIRST_NAMES = (
@@ -22,29 +22,29 @@ LAST_NAMES = (
     "Adler Berg Costa Diaz Eriksen Fischer Garcia Haas Ito Jansen Kaya Lang Meyer Novak Okafor Patel Rossi Silva Weber"
 ).split()
 REASONS = ("payment failed", "chargeback", "abuse report", "asked to pause")
-#: Numbers whose ids are looked up at a time.
+#: Ids to look up at a time.
 AT_A_TIME = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`suspended`: why and since when; None for who is active."""
+    """A demo person."""
 
     id: uuid.UUID
     email: str
     name: str
     since: datetime
-    suspended: tuple[str, datetime] | None
+    suspended: tuple[str, datetime] | None  #: Reason and time; None if active.
 
 
 def people(
     count: int, *, suspended: float, seed: int, first: int, known: Callable[[Collection[uuid.UUID]], Collection[uuid.UUID]]
 ) -> Iterator[Person]:
-    """The next people of a series. `suspended`: a share, 0 to 1. `first`: the number to begin at. `known`: which ids are taken."""
+    """Make the next people of a series, from the number `first`. `suspended` is a share, 0 to 1; `known` returns the ids in use."""
     chance = random.Random(seed)
     halted = set(chance.sample(range(count), round(count * suspended)))
     for place, (number, person_id) in enumerate(islice(_unused(seed, first, known), count)):
-        # A generator of its own, so that a person doesn't depend on how many were asked for.
+        # A generator for each person, so that they don't depend on `count`.
         chance = random.Random(f"{seed}/{number}")
         given, family = chance.choice(FIRST_NAMES), chance.choice(LAST_NAMES)
         since = STARTED + timedelta(seconds=chance.randrange(2 * 365 * 86400))
@@ -53,14 +53,14 @@ def people(
 
 
 def series(seed: int) -> str:
-    """What the addresses of a series end in."""
+    """Return the end of a series' addresses."""
     return f".s{seed}@example.org" if seed else "@example.org"
 
 
 def _unused(
     seed: int, first: int, known: Callable[[Collection[uuid.UUID]], Collection[uuid.UUID]]
 ) -> Iterator[tuple[int, uuid.UUID]]:
-    """(number, id) of those who never were."""
+    """Iterate over (number, id) of people that `known` doesn't return."""
     while True:
         ids = {uuid.uuid5(NAMESPACE, f"demo/{seed}/{number}"): number for number in range(first, first + AT_A_TIME)}
         taken = known(ids)

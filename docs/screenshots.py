@@ -1,4 +1,4 @@
-"""The README's screenshots, of a running `make run`: `.venv/bin/python docs/screenshots.py [http://127.0.0.1:8000]`.
+"""The screenshots of docs/break-it.md, of a running `make run`: `.venv/bin/python docs/screenshots.py [http://127.0.0.1:8000]`.
 
 It plays chapter 4 and breaks things in the lab on the way, and mends them again.
 """

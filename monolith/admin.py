@@ -1,6 +1,6 @@
-"""The monolith's admin, as most are: a user is edited in place, with his invoices beneath him on the same page.
+"""The monolith's admin, like most: a person edits a user in place, with the user's invoices on the same page.
 
-Whatever is saved here goes round `monolith/services.py`; the signal still hears of it. Deleting a user lists what CASCADE takes.
+Saving here bypasses `monolith/services.py`, but the signal still runs. Deleting a user lists the rows that CASCADE deletes.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ register(CONTEXT)
 
 
 class InvoiceInline(Inline):
-    """A user's invoices. An inline is a foreign key made visible, and goes with it."""
+    """A user's invoices. An inline needs the foreign key, so it disappears with it."""
 
     model = Invoice
     extra = 0
@@ -35,14 +35,14 @@ class InvoiceInline(Inline):
 
 @admin.register(User)
 class UserAdmin(ContextAdmin):
-    """Users, with the number of their invoices: a JOIN in the list, too."""
+    """Users, with the number of their invoices by a JOIN."""
 
     context = CONTEXT
     list_display = ("short_id", "email", "name", "status", "invoice_count", "created_at")
     list_display_links = ("short_id", "email")
     list_filter = ("status", "created_at")
     search_fields = ("email", "name", "^id")
-    search_help_text = "Part of an address or a name, or an id or its start."
+    search_help_text = "Part of an address or a name, or the start of an id."
     fields = ("id", "email", "name", "status", "status_since", "suspension_reason", "created_at", "updated_at")
     readonly_fields = ("id", "created_at", "updated_at")
     inlines = (InvoiceInline,)
@@ -61,14 +61,14 @@ class UserAdmin(ContextAdmin):
 
 @admin.register(Invoice)
 class InvoiceAdmin(ContextAdmin):
-    """Invoices, each with its user's address: `list_select_related` makes it one query."""
+    """Invoices, each with its user's address. `list_select_related` reads both with one query."""
 
     context = CONTEXT
     list_display = ("period", "user", "amount", "status", "issued_at", "review_reason")
     list_select_related = ("user",)
     list_filter = ("status", "issued_at")
     search_fields = ("user__email", "=period")
-    search_help_text = "A user's address or id, or a month as 2026-11."
+    search_help_text = "A user's address or id, or a month such as 2026-11."
     exact_ids = ("pk", "user_id")
     raw_id_fields = ("user",)
 

@@ -1,5 +1,5 @@
-"""The monolith's tables as copies of what has moved out of them, so that its old readers still work and there is a way back. The
-table at the end is the wiring."""
+"""The monolith's tables as copies of the rows that moved out, so that old readers still work and a move can be undone. `CACHES`
+at the end is the wiring."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -18,7 +18,7 @@ DATABASE = context("monolith").alias
 
 
 class MovedUser(BaseModel):
-    """What moves of a user."""
+    """The fields of a user that move."""
 
     email: str
     name: str
@@ -29,7 +29,7 @@ class MovedUser(BaseModel):
 
 
 class MovedInvoice(BaseModel):
-    """What moves of an invoice. `billed_to` doesn't: a name is personal data, and billing has no need of it."""
+    """The fields of an invoice that move: all but `billed_to`, which is personal data that billing doesn't need."""
 
     user_id: UUID
     period: str
@@ -41,12 +41,12 @@ class MovedInvoice(BaseModel):
 
 
 def users_are_there(events: Sequence[Event]) -> None:
-    """The foreign key holds: an invoice waits for its user, who comes by another feed."""
+    """Make an invoice wait for its user, which another feed brings, because of the foreign key."""
     wanted = {event.data.user_id for event in events}
     missing = wanted - set(User.objects.using(DATABASE).filter(pk__in=wanted).values_list("pk", flat=True))
     if missing:
         users = plural(len(missing), "user with an invoice isn't", "users with invoices aren't")
-        raise NotYet(f"{users} in the monolith yet, for one {min(missing)}.")
+        raise NotYet(f"{users} in the monolith yet, for example {min(missing)}.")
 
 
 USERS = Follower(

@@ -1,4 +1,4 @@
-"""What the monolith's feed shows. It announces nothing by itself: those who follow its tables pull."""
+"""The facts in the monolith's feeds. The monolith sends no events: consumers of its tables pull changes."""
 
 from datetime import datetime
 from typing import Literal
@@ -25,15 +25,15 @@ class UserChanged(UserFacts, wire="monolith.user.changed.v1"):
 
 
 class InvoiceFacts(DomainEvent):
-    """A row of `monolith_invoice`, without the name that it was billed to: that is the user's, and doesn't move along."""
+    """A row of `monolith_invoice`, without the name that it was billed to, which is personal data."""
 
-    user_id: UUID = Field(description="Whom it is for.")
-    period: str = Field(description="The month, as 2026-11; empty: the invoice was deleted.")
+    user_id: UUID = Field(description="The user's id.")
+    period: str = Field(description="The month, such as 2026-11; empty if the invoice was deleted.")
     amount_minor: int = Field(description="The amount in minor units: 1900 is 19.00.")
     currency: str = Field(description="ISO 4217 code.")
-    status: Literal["issued", "overdue"] = Field(description="Where the invoice stands.")
+    status: Literal["issued", "overdue"] = Field(description="The state of the invoice.")
     issued_at: datetime = Field(description="When it was issued.")
-    review_reason: str = Field(description="Why a person should look at it; empty if nobody need.")
+    review_reason: str = Field(description="Why a person should check the invoice; empty otherwise.")
 
 
 class InvoiceChanged(InvoiceFacts, wire="monolith.invoice.changed.v1"):

@@ -1,4 +1,4 @@
-"""What the monolith shows of its tables to those who follow it out: the same declaration as any authority's."""
+"""The facts that the monolith publishes to the contexts that take over its tables, declared as by any authority."""
 
 from messaging.ownership import NOBODY
 from messaging.publisher import CHANGED_AT, Feed

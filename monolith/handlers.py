@@ -1,4 +1,4 @@
-"""The monolith takes no events: it has no queue and no worker."""
+"""The monolith receives no events: it has no queue and no worker."""
 
 from messaging.consumer import Handler
 

@@ -1,7 +1,7 @@
-"""The before picture: users and their invoices in one database, held together by a foreign key.
+"""The monolith before the split: users and their invoices in one database, connected by a foreign key.
 
-It is what most Django projects look like, and it works. The only thing here that such a project doesn't have yet is `@track`: two
-triggers that count versions, so that others can follow these tables while they are still written to.
+Most Django projects look like this, and it works. Only `@track` is new: two triggers count versions, so that other contexts can
+follow these tables while the monolith still writes to them.
 """
 
 import uuid
@@ -48,7 +48,7 @@ class User(models.Model):
 
 @track()
 class Invoice(models.Model):
-    """One month's invoice to one user."""
+    """The invoice of one user for one month."""
 
     class Status(models.TextChoices):
         ISSUED = "issued", "Issued"
@@ -79,5 +79,5 @@ class Invoice(models.Model):
         return f"{self.period} for {self.user_id}"
 
 
-# The plumbing's tables in this database, for its admin: what changed, and who follows.
+# Admin pages for messaging's tables in this database: the ledger, the consumers, the ownership.
 make_pages(__name__, ("LedgerEntry", "Consumer", "Ownership"))

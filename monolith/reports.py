@@ -1,4 +1,4 @@
-"""The report that joins. Everybody has one, and it is what people miss first once the tables are apart."""
+"""A report with a JOIN. Most projects have one, and people miss it first when the tables are split."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from monolith.models import Invoice
 
 @dataclass(frozen=True)
 class Revenue:
-    """What was invoiced for a month to the users who are of one status *now*."""
+    """The invoices of a month to users with this status *now*."""
 
     period: str
     user_status: str
@@ -23,6 +23,6 @@ class Revenue:
 
 
 def revenue_by_period_and_status() -> list[Revenue]:
-    """One statement: invoices JOIN users, GROUP BY month and status; the newest month first."""
+    """Sum up invoices by month and the user's status, the newest month first, in one statement with a JOIN."""
     grouped = Invoice.objects.order_by("-period", "user__status", "currency").values_list("period", "user__status", "currency")
     return [Revenue(*row) for row in grouped.annotate(number=Count("pk"), total=Sum("amount_minor"))]

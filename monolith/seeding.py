@@ -1,4 +1,4 @@
-"""Made-up users in the monolith: the same people, by the same ids, as `users/seeding.py` makes for the split contexts."""
+"""Demo users in the monolith, with the same ids as those that `users/seeding.py` makes for the split contexts."""
 
 import re
 import uuid
@@ -18,7 +18,7 @@ BATCH = 1000
 
 
 def demo_users(count: int, *, suspended: float = 0.0, seed: int = 0) -> Iterator[User]:
-    """Made-up users, not saved yet. Called again, it goes on with the next ones of that series."""
+    """Make the next `count` demo users of a series, not saved yet. The same seed gives the same users."""
     there = User.objects.filter(email__regex=rf"\.[0-9]+{re.escape(series(seed))}$").count()
     for person in people(count, suspended=suspended, seed=seed, first=1 + there, known=_known):
         user = User(id=person.id, email=person.email, name=person.name, created_at=person.since, status_since=person.since)
@@ -29,7 +29,7 @@ def demo_users(count: int, *, suspended: float = 0.0, seed: int = 0) -> Iterator
 
 
 def save(users: Iterable[User], *, progress: Callable[[int], None] = lambda done: None) -> int:
-    """Save new users, a batch to a transaction; returns how many. They count as announced long ago: nobody followed then."""
+    """Save new users, a transaction per batch, and return their number. They count as announced long ago, without events."""
     remaining, saved = iter(users), 0
     while batch := list(islice(remaining, BATCH)):
         with transaction.atomic(using=DATABASE):
@@ -41,11 +41,11 @@ def save(users: Iterable[User], *, progress: Callable[[int], None] = lambda done
 
 
 def last_month(today: date) -> str:
-    """The month before this one, as 2026-10."""
+    """Return the month before `today`, such as 2026-10."""
     return f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"
 
 
 def _known(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
-    """Which of these ids a user has, or had once."""
+    """Return those ids that a user has or had."""
     found = positions(DATABASE, [(AGGREGATE, str(user_id)) for user_id in ids])
     return {uuid.UUID(subject) for _, subject in found}

@@ -1,6 +1,6 @@
-"""What the monolith does, the ordinary way: model instances in, rows out, and everything in one database and one transaction.
+"""The monolith's services in the ordinary Django way: they take model instances, and write to one database in one transaction.
 
-That is its strength. A user, his invoices and the report agree at every moment, and nobody had to think about it.
+That is its strength. A user, their invoices and the report always agree, without any extra work.
 """
 
 import re
@@ -16,12 +16,14 @@ from monolith.models import Invoice, User
 DATABASE = context("monolith").alias
 MONTHLY_FEE_MINOR, CURRENCY = 1900, "EUR"
 
-#: Whom to invoice is a JOIN away, and so is the name on the invoice. `FOR SHARE`: a suspension that is under way is waited for, and
-#: one that comes now waits; SQLite has one writer at a time anyhow.
+#: One JOIN finds the users to invoice and the names on the invoices. `FOR SHARE` makes a suspension and this statement wait for
+#: each other. SQLite doesn't need it, because it has one writer at a time.
 GENERATE = """
-INSERT INTO monolith_invoice (id, user_id, period, amount_minor, currency, status, issued_at, review_reason, billed_to)
+INSERT INTO monolith_invoice
+(id, user_id, period, amount_minor, currency, status, issued_at, review_reason, billed_to)
 SELECT {new_id}, u.id, %(period)s, %(amount)s, %(currency)s, 'issued', %(now)s, '', u.name
-FROM monolith_user u LEFT JOIN monolith_invoice i ON i.user_id = u.id AND i.period = %(period)s
+FROM monolith_user u
+LEFT JOIN monolith_invoice i ON i.user_id = u.id AND i.period = %(period)s
 WHERE u.status = 'active' AND i.id IS NULL
 {lock}
 ON CONFLICT (user_id, period) DO NOTHING
@@ -33,7 +35,7 @@ DIALECTS = {
 
 
 def register(*, email: str, name: str) -> User:
-    """A new user. Raises `ValidationError` for an address that isn't one, or that another user has."""
+    """Register a user. Raises `ValidationError` if a value is missing or the address is invalid or taken."""
     user = User(email=email.strip().lower(), name=" ".join(name.split()))
     _must_be_filled(user)
     user.full_clean()
@@ -42,7 +44,7 @@ def register(*, email: str, name: str) -> User:
 
 
 def suspend(user: User, reason: str) -> None:
-    """Suspend an active user. The signal (`monolith/signals.py`) writes to the invoices in the same transaction."""
+    """Suspend an active user; in the same transaction a signal (`monolith/signals.py`) writes to the user's invoices."""
     if user.status != User.Status.ACTIVE:
         raise ValidationError(f"Only an active user can be suspended; this one is {user.status}.")
     user.suspension_reason = reason
@@ -50,7 +52,7 @@ def suspend(user: User, reason: str) -> None:
 
 
 def reactivate(user: User) -> None:
-    """Make a suspended user active again."""
+    """Reactivate a suspended user. Raises `ValidationError` if the user isn't suspended."""
     if user.status != User.Status.SUSPENDED:
         raise ValidationError(f"Only a suspended user can be reactivated; this one is {user.status}.")
     user.suspension_reason = ""
@@ -58,7 +60,7 @@ def reactivate(user: User) -> None:
 
 
 def change_email(user: User, email: str) -> None:
-    """Give a user another address."""
+    """Change a user's address. Raises `ValidationError` if it is invalid or taken."""
     user.email = email.strip().lower()
     _must_be_filled(user)
     user.full_clean()
@@ -66,15 +68,15 @@ def change_email(user: User, email: str) -> None:
 
 
 def delete(user: User) -> int:
-    """Delete a user; returns how many invoices went along. `on_delete=CASCADE` takes them all: nobody decided that, the foreign key
-    did."""
+    """Delete a user, and return the number of invoices deleted with it. The foreign key's `on_delete=CASCADE` deletes all of
+    them."""
     with transaction.atomic(using=DATABASE):
         _, by_model = user.delete()
     return by_model.get(Invoice._meta.label, 0)
 
 
 def generate_invoices(period: str) -> int:
-    """Invoice every active user for a month ("2026-11"), once: one JOIN. Returns how many invoices are new."""
+    """Invoice every active user once for a month ("2026-11"), by one JOIN. Returns the number of new invoices."""
     check_period(period)
     connection = connections[DATABASE]
     now = connection.ops.adapt_datetimefield_value(timezone.now())
@@ -85,7 +87,7 @@ def generate_invoices(period: str) -> int:
 
 
 def check_period(period: str) -> None:
-    """Raises `ValidationError` for what is not a month."""
+    """Raise `ValidationError` if the text isn't a month."""
     if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", period):
         raise ValidationError(f"{period!r} is not a month. Write it as 2026-11.")
 
@@ -98,7 +100,7 @@ def _set_status(user: User, status: User.Status) -> None:
 
 
 def _must_be_filled(user: User) -> None:
-    """A model's fields may be empty (`blank=True`); what a person types in may not."""
+    """Refuse empty values. The model allows them (`blank=True`), because erased users have none."""
     missing = [name for name in ("email", "name") if not getattr(user, name)]
     if missing:
-        raise ValidationError(dict.fromkeys(missing, "This is needed."))
+        raise ValidationError(dict.fromkeys(missing, "This field is required."))

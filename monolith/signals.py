@@ -1,7 +1,7 @@
-"""A signal that writes across: whoever saves a suspended user also writes that user's invoices.
+"""A signal that writes to another table: saving a suspended user also writes to that user's invoices.
 
-It is the kind of line that holds a monolith together and that no one finds when it is taken apart: nothing in `User` mentions it,
-and `QuerySet.update()` and raw SQL pass it by.
+Such lines hold a monolith together, and are hard to find when it is split: `User` doesn't mention the signal, and
+`QuerySet.update()` and raw SQL bypass it.
 """
 
 from typing import Any
@@ -14,7 +14,8 @@ from monolith.models import User
 
 @receiver(post_save, sender=User, dispatch_uid="monolith.review_open_invoices")
 def review_open_invoices(instance: User, using: str, **kwargs: Any) -> None:
-    """A suspension asks for a look at the user's invoices; all of them are open here, issued or overdue."""
+    """Flag a suspended user's invoices for review. All of them are issued or overdue, so open."""
     if instance.status == User.Status.SUSPENDED:
-        reason = f"The user is suspended: {instance.suspension_reason or 'no reason given'}."
-        instance.invoices.using(using).filter(review_reason="").update(review_reason=reason)
+        reason = instance.suspension_reason or "no reason given"
+        invoices = instance.invoices.using(using).filter(review_reason="")
+        invoices.update(review_reason=f"The user is suspended: {reason}.")

@@ -1,6 +1,6 @@
-"""Who is what, straight from the monolith's own table: the half of its JOIN that another context needs.
+"""The users' statuses from the monolith's own table, for another context.
 
-Billing's source `monolith` is this class, wired in by `settings.BILLING`: neither knows the other, and plain values cross.
+Billing's source `monolith` is the class `Users`, wired in by `settings.BILLING`. Neither imports the other; plain values cross.
 """
 
 import uuid
@@ -20,16 +20,16 @@ from monolith.models import User
 
 DATABASE, CONTEXT, AGGREGATE = context("monolith").alias, "monolith", "monolith.user"
 Row = tuple[uuid.UUID, str, int]
-#: How old the table may be while it is a copy: its owner's `tend` brings it up to date every second.
+#: The greatest age of the table while it is a copy. The sync process (`tend`) updates it every second.
 FRESH = timedelta(minutes=1)
 
 
 class Outdated(MessagingError):
-    """The users have moved out, and the table isn't kept up to date any more."""
+    """The users have moved to another context, and the table isn't up to date."""
 
 
 class Users:
-    """The monolith's users in the order of their ids, as (id, status, version)."""
+    """The monolith's users as (id, status, version), ordered by id."""
 
     authority = CONTEXT
     failures = (OperationalError, InterfaceError, ProgrammingError, Outdated)
@@ -39,16 +39,16 @@ class Users:
         self.calls = 0
 
     def after(self, user_id: uuid.UUID | None, limit: int) -> Sequence[Row]:
-        """The next users, whatever their status; none behind the last. Raises `Outdated`."""
+        """Return the users after this one, of any status; empty after the last. Raises `Outdated`."""
         _check()
         while ids := list(_behind(user_id).values_list("id", flat=True)[:limit]):
             if told := self._told(ids):
                 return told
-            user_id = ids[-1]  # all of them were deleted just now; there may be more behind
+            user_id = ids[-1]  # all of them were deleted just now; more may follow
         return []
 
     def one(self, user_id: uuid.UUID) -> Row | None:
-        """One user; None for who isn't there, or isn't any more. Raises `Outdated`."""
+        """Return one user; None if unknown or deleted. Raises `Outdated`."""
         _check()
         return next(iter(self._told([user_id])), None)
 
@@ -56,8 +56,8 @@ class Users:
         pass
 
     def _told(self, ids: Sequence[uuid.UUID]) -> list[Row]:
-        """Versions are read before the statuses. A change in between makes a status newer than its version: then an invoice is
-        flagged once too often. The other way round one would be missed."""
+        """Read versions before statuses. A change in between makes a status newer than its version, so at worst an invoice is
+        flagged without need. In the opposite order, an invoice could be missed."""
         self.calls += 1
         found = positions(DATABASE, [(AGGREGATE, str(user_id)) for user_id in ids]) if ids else {}
         versions = {uuid.UUID(subject): version for (_, subject), (version, _) in found.items()}
@@ -66,8 +66,8 @@ class Users:
 
 
 def _check() -> None:
-    """After a split the table is a copy, which may be decided by while somebody keeps it fresh. It isn't for ever: a retired table
-    says for ever what was true on its last day."""
+    """Refuse an outdated copy. After a split the table is a copy that may decide while it is kept fresh. A retired table isn't
+    updated any more."""
     if not follows(DATABASE, AGGREGATE):
         return
     owner = next(name for name, cache in declared_caches(CONTEXT).items() if cache.model._meta.label_lower == AGGREGATE)

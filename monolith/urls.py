@@ -1,4 +1,4 @@
-"""The monolith's tables for those who follow them out of it."""
+"""The API of the monolith: its tables, for registered consumers."""
 
 from django.urls import include, path
 

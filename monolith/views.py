@@ -1,4 +1,4 @@
-"""The monolith's one page: users with their last invoices, and the report. Each is one look into one database."""
+"""The monolith's page: users with their last invoices, invoices to check, and the report, all from one database."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ ROWS = 50
 
 @require_safe
 def page(request: HttpRequest, *, base: str = "monolith/base.html", **look: Any) -> HttpResponse:
-    """`base`: the template that the page extends, and `look`: what that one needs. The URLs say both, for how the project looks is
-    not this context's business."""
+    """Show the page. The project's URLs choose the template that it extends (`base`) and that template's values (`look`), so this
+    context doesn't know the project's design."""
     shown = {
         **look,
         "base": base,

@@ -1,8 +1,8 @@
-"""Are there known vulnerabilities in what is installed? `python -m tests.audit`, as `make check` does.
+"""Checks the installed packages for known vulnerabilities: `python -m tests.audit`, which `make check` runs.
 
-`pip-audit` asks PyPI, and OSV where PyPI doesn't answer or knows none of the packages, as a mirror of it may; with `AUDIT_OSV_URL`
-only that, an OSV service of your own. Where none answers it says so and passes, for a build must not depend on somebody else's
-server; with `REQUIRE_AUDIT=1` it fails then, for a build that is to prove something.
+`pip-audit` asks PyPI. It asks OSV if PyPI doesn't answer or, like some mirrors, knows none of the packages. With `AUDIT_OSV_URL` it
+asks only that OSV service. If no service answers, the audit prints that and passes, because a build must not depend on other
+people's servers. With `REQUIRE_AUDIT=1` it fails then.
 """
 
 import json
@@ -15,7 +15,7 @@ PATIENCE = 180.0
 
 
 class Unanswered(Exception):
-    """Nobody said anything of any package; why."""
+    """No service answered for any package; the text says why."""
 
 
 def main() -> int:
@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def asked(*service: str) -> list[dict[str, Any]]:
-    """What pip-audit says of each installed package."""
+    """Return pip-audit's answer for each installed package."""
     command = [sys.executable, "-m", "pip_audit", "--local", "--format", "json", "--progress-spinner", "off", "--timeout", "10"]
     try:
         done = subprocess.run([*command, *service], capture_output=True, text=True, timeout=PATIENCE, check=False)
@@ -51,7 +51,7 @@ def asked(*service: str) -> list[dict[str, Any]]:
 
 
 def told(packages: list[dict[str, Any]]) -> int:
-    """Print what was found; the exit code."""
+    """Print the result, and return the exit code."""
     known = [package for package in packages if "skip_reason" not in package]
     found = [(package, one) for package in known for one in package["vulns"]]
     for package, one in found:

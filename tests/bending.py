@@ -1,7 +1,7 @@
-"""Modules bent as they are imported, in processes that aren't ours: for plants and faults that can only be had from inside.
+"""Changes modules at their import in other processes, for planted bugs and for faults that are only possible from inside.
 
-A `sitecustomize` module calls `bend`; Python imports that by itself where its folder is in PYTHONPATH. Nothing is imported ahead of
-its time: a module is bent right after it was executed, before anybody uses it.
+A `sitecustomize` module calls `bend`. Python imports that module by itself if its folder is in PYTHONPATH. Nothing is imported
+early: a module is changed right after its execution, before other code uses it.
 """
 
 import importlib.abc
@@ -14,7 +14,7 @@ Bend = Callable[[ModuleType], None]
 
 
 class Bending(importlib.abc.Loader):
-    """The module's own loader, and then what bends it."""
+    """Runs the module's own loader, then changes the module."""
 
     def __init__(self, loader: importlib.abc.Loader, bend: Bend) -> None:
         self.loader = loader
@@ -29,7 +29,7 @@ class Bending(importlib.abc.Loader):
 
 
 class Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules that are to be bent, and nothing else."""
+    """Finds only the modules to change."""
 
     def __init__(self, bends: Mapping[str, Bend]) -> None:
         self.bends = bends
@@ -46,5 +46,5 @@ class Finder(importlib.abc.MetaPathFinder):
 
 
 def bend(bends: Mapping[str, Bend]) -> None:
-    """Bend these modules, by name, when they are imported."""
+    """Change these modules, by name, at their import."""
     sys.meta_path.insert(0, Finder(bends))

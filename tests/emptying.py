@@ -1,8 +1,8 @@
-"""Empties the databases of a test that commits, in place of Django's flush.
+"""Empties the databases after a test that commits, instead of Django's flush.
 
-Flush truncates every table, large or not, and migrates all apps' content types and permissions into them again: 270 ms for our
-databases on PostgreSQL, and most tests wrote five rows. Here the rows are deleted, and what belongs to the schema stays. Where a
-test wrote much, tables are truncated as ever: deleted rows would be read over by the tests behind it.
+Flush truncates every table and migrates all apps' content types and permissions again. That takes 270 ms with our databases on
+PostgreSQL, but most tests write five rows. Here the rows are deleted, and the schema's own rows stay. After a test that wrote a
+lot, tables are truncated, because later tests would read over the deleted rows.
 """
 
 from typing import Any
@@ -17,14 +17,14 @@ from messaging.database import engines
 from messaging.ledger import ledger
 from messaging.models import Ledger
 
-#: Made by `migrate`, and the same for every test.
+#: Made by `migrate`, the same for every test.
 KEPT = {ContentType._meta.db_table, Permission._meta.db_table}
-#: Bytes of a table's rows on PostgreSQL, dead ones too, from which on it is truncated.
+#: Bytes of a table's rows on PostgreSQL, dead rows too, from which it is truncated.
 LARGE = 100_000
 
 
 def empty(alias: str) -> None:
-    """Leave nothing in a database but its schema, with the triggers of the ledger."""
+    """Delete everything in a database but its schema, and keep the ledger's triggers."""
     connection = connections[alias]
     tables = set(connection.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
     used = _used(connection, tables)
@@ -32,7 +32,7 @@ def empty(alias: str) -> None:
         truncated = connection.ops.sql_flush(no_style(), sorted(tables), reset_sequences=False, allow_cascade=False)
         connection.ops.execute_sql_flush(truncated)
         used = {}
-    # The ledger comes last: its triggers enter what is deleted before.
+    # The ledger comes last: its triggers add entries for the rows deleted before.
     last = tables & {Ledger._meta.db_table}
     with transaction.atomic(using=alias), connection.cursor() as cursor:
         for table in [*sorted(used.keys() - last), *last]:
@@ -41,7 +41,7 @@ def empty(alias: str) -> None:
 
 
 def _used(connection: Any, tables: set[str]) -> dict[str, int]:
-    """The tables that may hold rows, and how many bytes."""
+    """Return the tables that may have rows, with their bytes."""
     if connection.vendor != "postgresql":
         return dict.fromkeys(tables, 0)
     with connection.cursor() as cursor:
@@ -54,7 +54,7 @@ def _used(connection: Any, tables: set[str]) -> dict[str, int]:
 
 
 def _put_triggers_back(alias: str, tables: set[str]) -> None:
-    """A test may have taken one away."""
+    """Put back triggers, because a test may have dropped one."""
     for tracked in ledger.TRACKED.values():
         ours = tracked.table in tables and Ledger._meta.db_table in tables and router.allow_migrate_model(alias, tracked.model)
         if ours and engines.for_alias(alias).trigger_missing(connections[alias], tracked):
@@ -67,5 +67,5 @@ def _fixture_teardown(case: Any) -> None:
 
 
 def install() -> None:
-    """From now on a `TransactionTestCase`, which is what `transactional_db` is, empties its databases so."""
+    """Make every later `TransactionTestCase` (which `transactional_db` is) empty its databases this way."""
     TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[attr-defined]

@@ -1,8 +1,8 @@
-"""A pytest plugin: the database engine that the suite runs on, set in the environment before Django reads its settings.
+"""A pytest plugin that chooses the suite's database engine, in the environment before Django reads its settings.
 
-`--engine sqlite` (the default) uses files in a temporary folder; `--engine postgresql` uses the server of `TEST_POSTGRES_URL`,
-else one started from a wheel (`tests/postgres.py`). An engine that can't be had ends the run with an error: it is never skipped.
-`--only-databases` leaves out the tests that have neither a database nor a broker: they say the same on every engine.
+`--engine sqlite` (the default) uses files in a temporary folder. `--engine postgresql` uses the server in `TEST_POSTGRES_URL`, or
+starts one from a wheel (`tests/postgres.py`). If the engine isn't available, the run fails; it is never skipped. `--only-databases`
+leaves out the tests without a database or a broker, whose result is the same on every engine.
 """
 
 import os
@@ -29,8 +29,8 @@ DATABASES = {
     "MONOLITH_DATABASE_URL": "monolith",
 }
 DESCRIPTION = pytest.StashKey[str]()
-#: Fixtures of which a test has one whose answer may depend on the engine; RabbitMQ is a broker where PostgreSQL is the engine.
-#: pytest-django lets no other test near a database.
+#: A test with one of these fixtures may depend on the engine, because PostgreSQL's broker is RabbitMQ. pytest-django lets no other
+#: test use a database.
 DEPENDENT = {"db", "transactional_db", "databases", "broker"}
 
 
@@ -56,16 +56,16 @@ def _depends(item: pytest.Item) -> bool:
     return bool(item.get_closest_marker("django_db")) or bool(DEPENDENT.intersection(getattr(item, "fixturenames", ())))
 
 
-# A wrapper runs before every plain implementation; pytest-django's is a `tryfirst` one and loads the settings.
+# A wrapper runs before every plain hook; pytest-django's hook is a `tryfirst` one and loads the settings.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
     engine = early_config.known_args_namespace.engine
-    if engine not in ENGINES:  # argparse takes a default as it is
+    if engine not in ENGINES:  # argparse doesn't check a default
         raise pytest.UsageError(f"TEST_ENGINE={engine!r} is not an engine. Use {' or '.join(ENGINES)}.")
     stack = ExitStack()
     early_config.add_cleanup(stack.close)
     urls, early_config.stash[DESCRIPTION] = stack.enter_context(_sqlite() if engine == "sqlite" else postgresql())
-    # Tokens, locks and wake-ups of tests are not those of a `make run` in this folder.
+    # Tests have their own tokens, locks and wake-ups, apart from a `make run` in this folder.
     var = stack.enter_context(tempfile.TemporaryDirectory(prefix="tests-var-", ignore_cleanup_errors=True))
     os.environ.update(urls, CELERY_BROKER_URL="memory://", VAR_DIR=var)
     return (yield)
@@ -109,7 +109,7 @@ def postgresql() -> Iterator[tuple[dict[str, str], str]]:
 
 
 def _drop(server: str, names: list[str]) -> None:
-    """The databases, and Django's test databases, which have them in their names."""
+    """Drop the databases, and Django's test databases, whose names contain theirs."""
     with psycopg.connect(server, autocommit=True) as connection:
         for name in (*names, *(f"test_{name}" for name in names)):
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))

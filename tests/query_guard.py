@@ -1,9 +1,9 @@
-"""A guard for the tests: one context's code never touches another context's database, whatever way it went there.
+"""Checks during tests that a context's code never uses another context's database, by any path.
 
-Source scans (`messaging/boundaries/rules.py`) see what is written; this sees what is done. It asks of each statement which
-context's function wanted it: the nearest one on the Python stack. Messaging, Django, the walkthrough and tests are no contexts and
-are passed over, so a helper in between excuses nobody. Sentry guards its silos by captured SQL in the same spirit
-(https://github.com/getsentry/sentry, `sentry/testutils/hybrid_cloud.py`).
+Source scans (`messaging/boundaries/rules.py`) read the code; this guard observes statements. For each statement it finds the
+context of the nearest context function on the Python stack. It skips messaging, Django, the walkthrough and tests, so a helper
+between can't hide the context. Sentry guards its silos by captured SQL in a similar way (https://github.com/getsentry/sentry,
+`sentry/testutils/hybrid_cloud.py`).
 """
 
 import sys
@@ -38,13 +38,13 @@ def guarding() -> Iterator[None]:
 
     def install(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
         if connection.alias in aliases.values() and guard not in connection.execute_wrappers:
-            # Outermost, and before those that others add and take off again (`execute_wrapper` takes off the last).
+            # Outermost, and before wrappers that others add and remove (`execute_wrapper` removes the last one).
             connection.execute_wrappers.insert(0, guard)
             guarded.append(connection)
 
     for alias in aliases.values():
         install(connections[alias])
-    # Connections belong to threads: those of other threads are guarded when they open.
+    # Each thread has its own connections; those of other threads are guarded when they open.
     connection_created.connect(install, weak=False)
     try:
         yield

@@ -1,5 +1,5 @@
-"""A database that takes no writes: on PostgreSQL as after a failover, for every new connection; on SQLite for every new connection
-of this process. What is read goes on."""
+"""A database that takes no writes but answers reads: on PostgreSQL for every new connection, as after a failover; on SQLite for
+every new connection of this process."""
 
 import os
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from psycopg import sql
 
 @contextmanager
 def read_only(alias: str) -> Iterator[None]:
-    """Within it the database of `alias` takes no writes. Connections that others keep are cut, as a failover cuts them."""
+    """Let the database of `alias` take no writes during the block. Connections that others keep are cut, as by a failover."""
     connection = connections[alias]
     if connection.vendor == "postgresql":
         name = str(connection.settings_dict["NAME"])
@@ -48,7 +48,7 @@ def _on_server(name: str, statement: str) -> None:
 
 
 def kept_connection_is_read_only(alias: str) -> None:
-    """The connection that this thread keeps leads to a server that was demoted; a new one would lead to the new primary."""
+    """Let this thread's open connection lead to a demoted server, while a new connection would lead to the new primary."""
     connection = connections[alias]
     connection.close()
     with connection.cursor() as cursor:

@@ -26,7 +26,8 @@ class Run:
 
     def __init__(self, folder: Path, *command: str, **environment: str) -> None:
         self.folder = folder
-        self.environment = surroundings(folder, **environment)
+        # A pipe is no terminal: without it, what was printed would wait in a buffer.
+        self.environment = surroundings(folder, **{"PYTHONUNBUFFERED": "1", **environment})
         self.printed = ""
         self.process = subprocess.Popen(
             [sys.executable, *(command or ("-m", "config.runner.up"))],

@@ -1,4 +1,4 @@
-"""Consumers import nothing of a publisher; so their readers are held against its committed schemas."""
+"""Consumers import nothing of a publisher, so their readers are checked against its committed schemas."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""That a test leaves nothing behind for the next one."""
+"""A test leaves nothing behind for the next one."""
 
 import pytest
 from django.db import connections
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 
 def rows(alias: str) -> dict[str, int]:
-    """Every table that holds rows, but what belongs to the schema."""
+    """Return every table with rows, without the schema's own rows."""
     connection, found = connections[alias], {}
     kept = emptying.KEPT | {"django_migrations"}
     with connection.cursor() as cursor:

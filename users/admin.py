@@ -1,4 +1,4 @@
-"""The authority's admin. Whatever it changes goes through the services, so that each change is announced."""
+"""The authority's admin. Every change goes through the services, so each one records its event."""
 
 import json
 import uuid
@@ -24,7 +24,7 @@ from users.models import User
 
 DATABASE = context("users").alias
 register("users")
-#: Refusals that are shown one by one; the rest is counted.
+#: Refusals that an action shows one by one. It only counts the rest.
 MOST_REFUSALS = 5
 
 
@@ -35,7 +35,7 @@ class ReasonForm(ActionForm):
 
 
 class UserForm(forms.ModelForm):
-    """A model's fields may be empty, since erased users exist; what a person types in may not."""
+    """Requires every field. The model allows empty ones, because erased users have no email or name."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,7 +44,7 @@ class UserForm(forms.ModelForm):
 
 
 class UserList(ChangeList):
-    """Adds the ledger's versions to a page of users: one query for the page."""
+    """Adds the ledger's versions to a page of users, with one query."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -54,14 +54,14 @@ class UserList(ChangeList):
 
 
 def versions(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """Each user's version, from the ledger."""
+    """Read the users' versions from the ledger."""
     found = positions(DATABASE, [("users.user", str(user_id)) for user_id in ids])
     return {uuid.UUID(subject): version for (_, subject), (version, _) in found.items()}
 
 
 @admin.register(User)
 class UserAdmin(ContextAdmin):
-    """Users. Adding, changing the address, suspending, reactivating and erasing are services; nothing else can be edited."""
+    """Users. An admin can add, suspend, reactivate and erase them and change their e-mail address, each by a service."""
 
     context = "users"
     form = UserForm
@@ -69,7 +69,7 @@ class UserAdmin(ContextAdmin):
     list_display_links = ("short_id", "email")
     list_filter = ("status", "created_at")
     search_fields = ("email", "name", "^id")
-    search_help_text = "Part of an address or a name, or an id or its start."
+    search_help_text = "Part of an address or a name, or the start of an id."
     action_form = ReasonForm
     actions = ("suspend", "reactivate", "erase")
     facts = ("name", "status", "version", "status_since", "suspension_reason", "created_at", "updated_at")
@@ -104,17 +104,17 @@ class UserAdmin(ContextAdmin):
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         services.user_erase(user_id=obj.pk)
-        self.message_user(request, "Deleting is erasing: the id stays as a tombstone, without personal data.", messages.INFO)
+        self.message_user(request, "The user is erased: the id stays as a tombstone, without personal data.", messages.INFO)
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
         for user_id in list(queryset.values_list("pk", flat=True)):
             services.user_erase(user_id=user_id)
-        self.message_user(request, "Deleting is erasing: ids stay as tombstones, without personal data.", messages.INFO)
+        self.message_user(request, "The users are erased: their ids stay as tombstones, without personal data.", messages.INFO)
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """What a service refuses although the form let it pass (somebody else was faster) is a sentence, too."""
+        """Show the error of a service that refused a valid form, for example because another person was faster."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except UserError as error:
@@ -151,7 +151,7 @@ class UserAdmin(ContextAdmin):
         if len(refusals) > MOST_REFUSALS:
             self.message_user(request, f"{plural(len(refusals) - MOST_REFUSALS, 'more was', 'more were')} refused.", messages.ERROR)
 
-    # --- The admin's log lives in another database and is never erased, so it names users by id only ---
+    # --- The admin's log is in another database and is never erased, so it names users by id only ---
 
     def log_addition(self, request: HttpRequest, obj: User, message: Any) -> LogEntry:
         return self._log(request, obj, ADDITION, message)

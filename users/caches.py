@@ -1,4 +1,4 @@
-"""The users as a copy, while the monolith owns them still. The table at the end is the wiring."""
+"""The copy of the monolith's users, as long as the monolith owns them. `CACHES` at the end is the wiring."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ DATABASE = context("users").alias
 
 
 class MonolithUser(BaseModel):
-    """What moves of a user."""
+    """The fields of a user that move."""
 
     email: str
     name: str

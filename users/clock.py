@@ -1,4 +1,4 @@
-"""The time at which this context's services act."""
+"""The clock of this context's services."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +11,13 @@ _moment: ContextVar[datetime | None] = ContextVar("moment", default=None)
 
 
 def now() -> datetime:
+    """Return the time at which a service acts."""
     return _moment.get() or timezone.now()
 
 
 @contextmanager
 def at(moment: datetime) -> Iterator[None]:
-    """Inside, this thread's services act at this moment: for a simulation. Others go on by the real time."""
+    """Set the clock of this thread's services inside the block, for a simulation. Other threads keep the real time."""
     before = _moment.set(moment)
     try:
         yield

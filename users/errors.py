@@ -1,12 +1,12 @@
-"""What the services of `users` refuse, each with a sentence for a person."""
+"""The errors of the services of `users`. Each has a message for a person."""
 
 
 class UserError(Exception):
-    """Base of them all; its text may be shown."""
+    """The base class of these errors. Its text may be shown to a person."""
 
 
 class UnknownUser(UserError):
-    """There is no such user."""
+    """No user has this id."""
 
 
 class InvalidUser(UserError):
@@ -14,4 +14,4 @@ class InvalidUser(UserError):
 
 
 class TransitionNotAllowed(UserError):
-    """The user's status doesn't allow this."""
+    """The user's status doesn't allow this change."""

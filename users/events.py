@@ -1,9 +1,8 @@
-"""The events that `users` publishes. Each carries the whole public state of the user after the change, so that a consumer that
-misses one is set right by the next (event-carried state transfer, https://martinfowler.com/articles/201701-event-driven.html).
+"""The events that `users` publishes. Each carries the whole public state of the user after the change, so the next event corrects
+a consumer that missed one (event-carried state transfer, https://martinfowler.com/articles/201701-event-driven.html).
 
-A change to these classes changes the contract: `manage.py write_contracts users` writes the JSON Schemas under `users/contracts/`.
-A new field with a default is a compatible change. Anything else is a new version of the type, beside the old one: that command
-tells them apart.
+These classes are the contract: `manage.py write_contracts users` writes their JSON Schemas to `users/contracts/`. It also says if a
+change is compatible, such as a new field with a default. A breaking change needs a new version of the type next to the old one.
 """
 
 from datetime import datetime
@@ -13,7 +12,7 @@ from pydantic import Field
 
 from messaging.publisher import DomainEvent
 
-#: What is emptied when a user is erased: in the row, and in the events that were recorded before. A reason may name a person too.
+#: The fields that erasing a user empties, in the row and in recorded events. A reason may name a person too.
 PERSONAL = ("email", "name", "suspension_reason")
 
 

@@ -1,4 +1,4 @@
-"""Real users from a CSV file, as Django's `auth_user` table is exported."""
+"""Reads real users from a CSV file: an export of Django's `auth_user` table."""
 
 import codecs
 import csv
@@ -24,21 +24,21 @@ from users.seeding import BATCH, DATABASE, known, suspend
 
 #: An integer id becomes the same UUID in every import: uuid5 of this namespace and "auth_user/<id>".
 NAMESPACE = uuid.UUID("0b9f6c0e-54c4-4a3e-8a5b-7d1e9b1f2a66")
-COLUMNS = "id, email, name (or first_name and last_name), and status or is_active where there is one"
+COLUMNS = "id, email, name (or first_name and last_name) and, optionally, status or is_active"
 YES, NO = {"1", "t", "true", "y", "yes"}, {"0", "f", "false", "n", "no"}
 
 
 class UnreadableExport(Exception):
-    """The file can't be read, or its columns aren't those of an export. The text may be shown."""
+    """The file can't be read, or lacks columns of an export. The text may be shown to a person."""
 
 
 class _Bad(Exception):
-    """Why a row can't become a user."""
+    """The reason why a row can't become a user."""
 
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that can't become a user: its line in the file, and why."""
+    """A row that can't become a user: its line in the file, and the reason."""
 
     line: int
     reason: str
@@ -46,7 +46,7 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A good row."""
+    """A row that can become a user."""
 
     line: int
     id: uuid.UUID
@@ -56,7 +56,7 @@ class Row:
     joined: datetime
 
     def user(self) -> User:
-        """The user, not saved yet. When a suspension began isn't in an export, so it begins now."""
+        """Make the user, not saved yet. An export doesn't say when a suspension began, so it begins now."""
         user = User(id=self.id, email=self.email, name=self.name, created_at=self.joined, status_since=self.joined)
         if not self.active:
             suspend(user, "not active when imported", timezone.now())
@@ -65,14 +65,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Export:
-    """What a file holds: the good rows, and the bad ones by line. They wait in a scratch database on disk, so that a large file
-    takes no more memory than a small one, and one that comes through a pipe is read once."""
+    """The good and the bad rows of a file. They are in a scratch database on disk, so a large file needs no more memory than a
+    small one, and a pipe is read only once."""
 
     scratch: sqlite3.Connection
 
     @property
     def good(self) -> int:
-        """How many rows can become users."""
+        """The number of rows that can become users."""
         return self._count("good")
 
     @property
@@ -80,7 +80,7 @@ class Export:
         return self._count("bad")
 
     def rows(self, behind: int = 0) -> Iterator[Row]:
-        """The good rows behind a line."""
+        """Iterate over the good rows after a line."""
         statement = "SELECT line, id, email, name, active, joined FROM good WHERE line > ? ORDER BY line"
         found = self.scratch.execute(statement, [behind])
         for line, key, email, name, active, joined in found:
@@ -94,11 +94,11 @@ class Export:
         self.scratch.execute("INSERT INTO bad VALUES (?, ?)", [line, reason])
 
     def add(self, row: Row) -> None:
-        """Raises `_Bad` where another line has its id or its address."""
+        """Add a good row. Raises `_Bad` if another line has its id or its address."""
         for what, column, value in (("id", "id", row.id.hex), ("e-mail address", "email", row.email)):
             other = self.scratch.execute(f"SELECT line FROM good WHERE {column} = ?", [value]).fetchone()
             if other:
-                raise _Bad(f"its {what} is that of line {other[0]}")
+                raise _Bad(f"its {what} is also in line {other[0]}")
         values = (row.line, row.id.hex, row.email, row.name, row.active, row.joined.isoformat())
         self.scratch.execute("INSERT INTO good VALUES (?, ?, ?, ?, ?, ?)", values)
 
@@ -108,8 +108,8 @@ class Export:
 
 @contextmanager
 def read_export(path: Path) -> Iterator[Export]:
-    """Read and check a whole file, against itself and against the users that are there. Raises `UnreadableExport`."""
-    with closing(sqlite3.connect("")) as scratch:  # the empty name: a file that nobody else sees, and that goes with the connection
+    """Read a whole file, and check its rows against each other and against existing users. Raises `UnreadableExport`."""
+    with closing(sqlite3.connect("")) as scratch:  # the empty name: a temporary file, deleted when the connection closes
         scratch.execute("CREATE TABLE good (line INTEGER PRIMARY KEY, id UNIQUE, email UNIQUE, name, active, joined)")
         scratch.execute("CREATE TABLE bad (line INTEGER PRIMARY KEY, reason)")
         export = Export(scratch)
@@ -133,7 +133,7 @@ def _read(path: Path, export: Export) -> None:
     except UnicodeDecodeError as error:
         raise UnreadableExport(f"{path} is not CSV in UTF-8: {error}.") from error
     except csv.Error as error:
-        if "field larger than" in str(error):  # `csv` has one class for all its errors, and no code
+        if "field larger than" in str(error):  # `csv` has one error class and no codes
             where = f"Line {reader.line_num}" if reader else "The first line"
             raise UnreadableExport(
                 f"{where} of {path} has a value of more than {csv.field_size_limit():,} characters. "
@@ -143,7 +143,7 @@ def _read(path: Path, export: Export) -> None:
 
 
 def _check_encoding(binary: io.BufferedReader, path: Path) -> None:
-    """UTF-16, as a spreadsheet exports "Unicode text": by its mark, or by the zero that every second byte of plain letters is."""
+    """Refuse UTF-16 (a spreadsheet's "Unicode text"). It has a byte order mark, or zero bytes between plain letters."""
     start = binary.peek(64)[:64]
     if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\x00" in start:
         raise UnreadableExport(f"{path} is not CSV in UTF-8: it is UTF-16. Export it as UTF-8.")
@@ -153,10 +153,10 @@ def _check_columns(names: Sequence[str]) -> None:
     if len(names) == 1:
         for mark, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
             if mark in names[0]:
-                raise UnreadableExport(f"The file's columns are parted by {called}. Export it with commas.")
+                raise UnreadableExport(f"The file's columns are separated by {called}. Export it with commas.")
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
-        raise UnreadableExport(f"The file has the column {', '.join(twice)} more than once. Which one counts? Remove the other.")
+        raise UnreadableExport(f"The file has the column {', '.join(twice)} more than once. Keep one of each.")
     missing = [name for name in ("id", "email") if name not in names]
     if "name" not in names and not {"first_name", "last_name"} <= set(names):
         missing.append("name")
@@ -167,8 +167,8 @@ def _check_columns(names: Sequence[str]) -> None:
 def _read_rows(reader: "csv.DictReader[str]", export: Export) -> None:
     for record in reader:
         if not any(_texts(record)):
-            continue  # spreadsheets leave empty rows behind the last one
-        # A quoted value may hold line breaks; the row's line is its first.
+            continue  # spreadsheets leave empty rows after the last one
+        # A quoted value may have line breaks, and the reader is at the row's last line.
         line = reader.line_num - sum(value.count("\n") for value in record.values() if isinstance(value, str))
         try:
             export.add(_row(line, record))
@@ -177,17 +177,17 @@ def _read_rows(reader: "csv.DictReader[str]", export: Export) -> None:
 
 
 def _texts(record: dict[str, Any]) -> Iterator[str]:
-    """The values, without blanks around them; those that are too many too."""
+    """Iterate over the values without blanks around them, surplus values too."""
     for value in record.values():
         yield from (text.strip() for text in (value if isinstance(value, list) else [value or ""]))
 
 
 def _row(line: int, record: dict[str, str]) -> Row:
     if None in record or None in record.values():
-        raise _Bad("it has more or fewer values than the first line has columns")
+        raise _Bad("the number of its values differs from the number of columns in the first line")
     values = {name: " ".join(value.split()) for name, value in record.items()}
     if any("\x00" in value for value in values.values()):
-        raise _Bad("it holds a NUL character")
+        raise _Bad("it has a NUL character")
     return Row(line, _id(values), _email(values), _name(values), _active(values), _joined(values))
 
 
@@ -228,7 +228,7 @@ def _active(values: dict[str, str]) -> bool:
     if "is_active" in values and flag not in YES | NO:
         raise _Bad(f"is_active {flag[:50]!r} is neither true nor false")
     if status and flag and (status == "active") != (flag in YES):
-        raise _Bad(f"its status is {status} and its is_active {flag}, which contradict each other")
+        raise _Bad(f"its status {status} contradicts its is_active {flag}")
     return status == "active" if status else flag not in NO
 
 
@@ -246,7 +246,7 @@ def _joined(values: dict[str, str]) -> datetime:
 
 
 def _refuse_taken(export: Export) -> None:
-    """Refuse the rows whose id or address a user has."""
+    """Refuse the rows with the id or the address of an existing user."""
     last = 0
     while batch := list(islice(export.rows(behind=last), BATCH)):
         ids = known(row.id for row in batch)
@@ -254,7 +254,7 @@ def _refuse_taken(export: Export) -> None:
         emails = set(users.values_list("email", flat=True))
         for row in batch:
             if row.id in ids:
-                export.refuse(row.line, "a user with its id is there already, or was there once")
+                export.refuse(row.line, "a user with its id exists or existed")
             elif row.email in emails:
                 export.refuse(row.line, "another user has its e-mail address")
         last = batch[-1].line

@@ -1,4 +1,4 @@
-"""What `users` shows of its users to other contexts."""
+"""The facts about users that `users` publishes to other contexts."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from users.models import User
 
 
 def announces(facts: DomainEvent, first: bool) -> type[DomainEvent]:
-    """The event that tells this state. What led to it isn't known any more; what it is now is what consumers need."""
+    """Return the event type for this state, when no event was recorded. Consumers need the state, not the steps to it."""
     status = getattr(facts, "status", "")
     if status == "erased":
         return events.UserErased

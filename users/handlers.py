@@ -1,4 +1,4 @@
-"""What `users` does with other contexts' events. The table at the end is the wiring."""
+"""The reactions of `users` to other contexts' events. `HANDLERS` at the end is the wiring."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -11,18 +11,18 @@ from users.services import user_suspend
 
 
 class Overdue(BaseModel):
-    """What this context reads of billing's `invoice.overdue`."""
+    """The field that `users` reads of billing's `invoice.overdue`."""
 
     user_id: UUID
 
 
 def suspend_overdue_user(events: Sequence[Event]) -> None:
-    """A user who doesn't pay is suspended; one who is suspended or erased already stays as he is."""
+    """Suspend users who didn't pay. Users who are suspended or erased already stay as they are."""
     for event in events:
         try:
             user_suspend(user_id=event.data.user_id, reason="overdue")
         except (TransitionNotAllowed, UnknownUser):
-            continue  # nothing to do: not active any more, or gone without a trace
+            continue  # not active any more, or deleted
 
 
 HANDLERS = {

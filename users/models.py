@@ -1,4 +1,4 @@
-"""The authority's facts: who exists, and who is suspended."""
+"""The authority's facts: which users exist, and which are suspended."""
 
 import uuid
 
@@ -11,7 +11,7 @@ from messaging.publisher import track
 
 @track(tombstone=("status", "erased"))
 class User(models.Model):
-    """A user. An erased one stays as a tombstone: id and status, no personal data."""
+    """A user. An erased user stays as a tombstone with id and status, without personal data."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", "Active"
@@ -46,5 +46,5 @@ class User(models.Model):
         return self.email or f"erased user {self.id}"
 
 
-# The plumbing's tables in this context's database, for its admin.
+# Admin pages for messaging's tables in this context's database.
 make_pages(__name__)

@@ -1,6 +1,6 @@
-"""Many users at once: made-up ones for a demonstration, and the saving of those from an export (`users/exports.py`).
+"""Demo users, and saving many users at once (`users/exports.py` reads those of a CSV file).
 
-Without events they count as announced long ago: that is what a system looks like whose history is gone.
+Users that are saved without events count as announced long ago, as in a system whose event history is gone.
 """
 
 import re
@@ -22,8 +22,8 @@ BATCH = 1000
 
 
 def demo_users(count: int, *, suspended: float = 0.0, seed: int = 0) -> Iterator[User]:
-    """Made-up users, the same for the same seed. Called again, it goes on with the next ones of that series."""
-    # The ledger knows the erased and the deleted too, so nobody comes back.
+    """Make the next `count` demo users of a series. The same seed gives the same users."""
+    # The ledger knows erased and deleted users too, so none of them comes back.
     there = User.objects.using(DATABASE).filter(email__regex=rf"\.[0-9]+{re.escape(series(seed))}$").count()
     for person in people(count, suspended=suspended, seed=seed, first=1 + there, known=known):
         user = User(id=person.id, email=person.email, name=person.name, created_at=person.since, status_since=person.since)
@@ -33,18 +33,18 @@ def demo_users(count: int, *, suspended: float = 0.0, seed: int = 0) -> Iterator
 
 
 def known(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
-    """Which of these ids a user has, or had once."""
+    """Return those ids that a user has or had."""
     found = positions(DATABASE, [(AGGREGATE, str(user_id)) for user_id in ids])
     return {uuid.UUID(subject) for _, subject in found}
 
 
 def suspend(user: User, reason: str, since: datetime) -> None:
-    """Make a user that isn't saved yet a suspended one."""
+    """Suspend a user that isn't saved yet."""
     user.status, user.status_since, user.suspension_reason = User.Status.SUSPENDED, since, reason
 
 
 def save(users: Iterable[User], *, with_events: bool, progress: Callable[[int], None] = lambda done: None) -> int:
-    """Save new users, a batch to a transaction; returns how many. What is saved before an error stays saved."""
+    """Save new users and return their number. Each batch is one transaction, so earlier batches stay if one fails."""
     remaining, saved = iter(users), 0
     while batch := list(islice(remaining, BATCH)):
         with transaction.atomic(using=DATABASE):

@@ -1,4 +1,4 @@
-"""Every way to read users."""
+"""All reads of users."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,16 +13,16 @@ DATABASE = context("users").alias
 
 
 def users_newest(*, limit: int) -> QuerySet[User]:
-    """The users that were registered last."""
+    """Return the users that registered last."""
     return User.objects.using(DATABASE).all()[:limit]
 
 
 def users_by_id(*, ids: Iterable[UUID]) -> dict[UUID, User]:
-    """The users with these ids, by id; unknown ids are left out."""
+    """Return the users with these ids, by id. Unknown ids are left out."""
     return User.objects.using(DATABASE).in_bulk(list(ids))
 
 
 def users_count_by_status() -> dict[str, int]:
-    """Status to number of users."""
+    """Return the number of users of each status."""
     rows: Any = User.objects.using(DATABASE).order_by().values_list("status").annotate(number=Count("pk"))
     return dict(rows)

@@ -1,4 +1,4 @@
-"""Every way to change a user. Each writes the row and records its event in one transaction on this context's own database."""
+"""All changes to users. Each writes the row and records its event in one transaction on this context's own database."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -16,15 +16,15 @@ from users.models import User
 
 DATABASE = context("users").alias
 Status = User.Status
-#: A failpoint. Each is asked about an event before it is recorded, and may withhold it: that is the walkthrough's publisher bug.
+#: A failpoint: an event isn't recorded if one of these functions returns True. This is the walkthrough's publisher bug.
 withholding: list[Callable[[User, events.UserFacts], bool]] = []
 
 
 def user_register(*, email: str, name: str) -> User:
-    """Register a user. Raises `InvalidUser` for an address that isn't one, or that another user has."""
+    """Register a user. Raises `InvalidUser` if the name or the address is invalid, or if another user has the address."""
     email, name = _clean_email(email), _clean_text(name)
     if not name or len(name) > 200:
-        raise InvalidUser("A name is needed, of at most 200 characters.")
+        raise InvalidUser("A user needs a name of at most 200 characters.")
     with transaction.atomic(using=DATABASE):
         _must_be_free(email)
         user = User.objects.using(DATABASE).create(email=email, name=name)
@@ -33,14 +33,16 @@ def user_register(*, email: str, name: str) -> User:
 
 
 def user_suspend(*, user_id: uuid.UUID, reason: str) -> User:
-    """Suspend an active user. Raises `TransitionNotAllowed` for a suspended or erased one."""
+    """Suspend an active user. Raises `UnknownUser`, `InvalidUser` (bad reason) or `TransitionNotAllowed` (not active)."""
     reason = _clean_text(reason)
     if not reason or len(reason) > 200:
-        raise InvalidUser("A suspension needs a reason, of at most 200 characters.")
+        raise InvalidUser("A suspension needs a reason of at most 200 characters.")
     with transaction.atomic(using=DATABASE):
         user = _locked(user_id)
         if user.status != Status.ACTIVE:
-            raise TransitionNotAllowed(f"Only an active user can be suspended; this one is {user.status}.")
+            raise TransitionNotAllowed(
+                f"Only an active user can be suspended; this one is {user.status}.",
+            )
         user.suspension_reason = reason
         _set_status(user, Status.SUSPENDED)
         _announce(user, events.UserSuspended)
@@ -48,7 +50,7 @@ def user_suspend(*, user_id: uuid.UUID, reason: str) -> User:
 
 
 def user_reactivate(*, user_id: uuid.UUID) -> User:
-    """Make a suspended user active again. Raises `TransitionNotAllowed` for an active or erased one."""
+    """Reactivate a suspended user. Raises `UnknownUser` or `TransitionNotAllowed` (not suspended)."""
     with transaction.atomic(using=DATABASE):
         user = _locked(user_id)
         if user.status != Status.SUSPENDED:
@@ -60,7 +62,7 @@ def user_reactivate(*, user_id: uuid.UUID) -> User:
 
 
 def user_change_email(*, user_id: uuid.UUID, email: str) -> User:
-    """Give a user another e-mail address. Raises `TransitionNotAllowed` for an erased user, `InvalidUser` for a bad address."""
+    """Change a user's address. Raises `UnknownUser`, `InvalidUser` (bad or taken address) or `TransitionNotAllowed` (erased)."""
     email = _clean_email(email)
     with transaction.atomic(using=DATABASE):
         user = _locked(user_id)
@@ -76,8 +78,7 @@ def user_change_email(*, user_id: uuid.UUID, email: str) -> User:
 
 
 def user_erase(*, user_id: uuid.UUID) -> User:
-    """Erase a user's personal data, for good, in the events that are kept too; the id stays as a tombstone. Erasing twice is one
-    erasure."""
+    """Erase a user's personal data for good, also in recorded events. The id stays as a tombstone. Raises `UnknownUser`."""
     with transaction.atomic(using=DATABASE):
         user = _locked(user_id)
         if user.status == Status.ERASED:
@@ -90,7 +91,7 @@ def user_erase(*, user_id: uuid.UUID) -> User:
 
 
 def users_announce_created(users: Sequence[User]) -> None:
-    """Record a `UserCreated` for each of many new users, in the caller's transaction. For seeding with events."""
+    """Record a `UserCreated` for each of these new users, in the caller's transaction. Seeding with events uses it."""
     record_many([Record(_event(user, events.UserCreated), user.pk) for user in users], using=DATABASE)
 
 
@@ -126,17 +127,17 @@ def _event(user: User, kind: type[events.UserFacts]) -> events.UserFacts:
 
 def _clean_text(text: str) -> str:
     if safe(text) != text:
-        raise InvalidUser("A text can't hold NUL characters or lone surrogates: no database keeps them.")
+        raise InvalidUser("The text has a NUL character or a lone surrogate, which a database can't store. Remove it.")
     return " ".join(text.split())
 
 
 def _clean_email(email: str) -> str:
-    """In lower case: mail to addresses that differ by case alone goes to one person, and so the database takes one of them."""
+    """Check the address and lower its case, because addresses that differ only by case belong to one person."""
     email = _clean_text(email).lower()
     try:
         validate_email(email)
     except ValidationError:
-        raise InvalidUser("This is not an e-mail address.") from None
+        raise InvalidUser("This is not a valid e-mail address.") from None
     if len(email) > 254:
         raise InvalidUser("An e-mail address has at most 254 characters.")
     return email

@@ -1,5 +1,4 @@
-"""What else could be done, each as a small real application: its own settings, the same rows, the same database server.
+"""The alternatives, each a small real application with its own settings, the same rows and the same database server.
 
-Each is used as its documentation says, with those of its settings that make it faster where there are any; what was chosen is said
-where it is set.
+Each follows its documentation, with its faster settings where it has any. Comments next to the settings explain the choices.
 """

@@ -1,8 +1,8 @@
-"""From committed events to applied cache rows, by other ways: the counterpart of `benchmarks.relay_to_cache`.
+"""Measures the path from committed events to applied cache rows in other ways, to compare with `benchmarks.relay_to_cache`.
 
-`python -m benchmarks.alternatives.relay outbox_pattern --events 1000 --json`; also `celery_outbox` and `on_commit`. Everything is
-up and one event has arrived before it counts; then all events are committed in one transaction, and what is measured is from the
-first of them that is applied to the last.
+`python -m benchmarks.alternatives.relay outbox_pattern --events 1000 --json`; also `celery_outbox` and `on_commit`. First all
+programs start and one event arrives. Then all events are committed in one transaction. The time from the first applied event to the
+last is measured.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from benchmarks.surroundings import surroundings
 
 HERE = "benchmarks.alternatives"
 CHANGED = 1000
-#: Seconds between two counts of what was applied.
+#: Seconds between two counts of the applied events.
 LOOK = 0.1
 
 
 @dataclass(frozen=True)
 class Way:
-    """`ways`: the module with `record(events)`. `relay`, `consumer`: command lines, on the authority's and the consumer's
-    database."""
+    """An alternative. `ways`: the module with `record(events)`. `relay` and `consumer`: command lines on the authority's and the
+    consumer's database."""
 
     ways: str
     relay: tuple[str, ...]
@@ -38,7 +38,7 @@ class Way:
 
 
 def _worker(tasks: str) -> tuple[str, ...]:
-    """One process a core, which is Celery's default."""
+    """One process per core, which is Celery's default."""
     return ("-m", "celery", "-A", tasks, "worker", "-l", "WARNING", "--without-gossip", "--without-mingle")
 
 
@@ -50,7 +50,7 @@ WAYS = {
     ),
     "celery_outbox": Way(
         f"{HERE}.celery_outbox.tasks",
-        # By default it looks once a second.
+        # The default is once a second.
         ("-m", "django", "celery_outbox_relay", "--idle-time", "0.05"),
         _worker(f"{HERE}.celery_outbox.tasks"),
     ),
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1000)
     parser.add_argument("--rates", type=numbers, default=[100])
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--keep-connections", action="store_true", help="Celery workers keep their database connection")
+    parser.add_argument("--keep-connections", action="store_true", help="keep the Celery workers' database connections open")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     os.environ["BENCH_MARK"] = uuid.uuid4().hex[:8]
@@ -138,11 +138,11 @@ def _migrate(consumer: str) -> None:
     call_command("migrate", run_syncdb=True, verbosity=0)
     with running(("-m", "django", "migrate", "--run-syncdb"), ALTERNATIVE_DATABASE_URL=consumer) as (other,):
         if other.wait(timeout=PATIENCE):
-            raise SystemExit("The consumer's database couldn't be migrated.")
+            raise SystemExit("The consumer's database can't be migrated. To see why, set BENCH_VERBOSE=1.")
 
 
 class _Applied:
-    """How many rows the consumer's copy has."""
+    """Counts the rows in the consumer's copy."""
 
     def __init__(self, url: str) -> None:
         import psycopg
@@ -167,12 +167,12 @@ class _Applied:
 
 
 def _warm_up(record: Callable[[list[dict[str, Any]]], None], applied: _Applied) -> int:
-    """Send single events until one arrives, and then wait for the rest; returns how many are in the copy. What a topic got before
-    anybody listened is lost, so the rest may not be all."""
+    """Send single events until one arrives, then wait for the rest. Returns the number of rows in the copy; it may be lower than
+    the number of events, because a topic loses messages without a listener."""
     sent, deadline = 0, time.monotonic() + PATIENCE
     while not applied.count():
         if time.monotonic() > deadline:
-            raise SystemExit(f"Nothing was applied within {PATIENCE:g} s.")
+            raise SystemExit(f"No event was applied within {PATIENCE:g} s.")
         _record(record, _register(1, f"warm-up-{sent}-"))
         sent += 1
         time.sleep(0.3)

@@ -1,5 +1,5 @@
-"""What the alternatives' settings have in common. `ALTERNATIVE_DATABASE_URL` says whose database a process has: the authority's or
-the consumer's. Connections are kept open, as none of them does by itself."""
+"""The alternatives' common settings. `ALTERNATIVE_DATABASE_URL` chooses the authority's or the consumer's database. Connections
+stay open, which none of the alternatives does by default."""
 
 import os
 

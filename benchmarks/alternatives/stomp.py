@@ -1,4 +1,4 @@
-"""A STOMP broker: RabbitMQ with its plugin where it answers on the usual port, else CoilMQ, a process of the benchmark's own."""
+"""A STOMP broker: RabbitMQ with its plugin if it answers on the usual port, else CoilMQ in a process of the benchmark."""
 
 import socket
 import time
@@ -14,7 +14,7 @@ USUAL = 61613
 
 @contextmanager
 def stomp_broker(queue: str) -> Iterator[tuple[str, int]]:
-    """(name, port). `queue`: what is deleted from a broker that stays."""
+    """Yield (name, port). Deletes `queue` from a broker that keeps running."""
     if _answers(USUAL):
         try:
             yield "RabbitMQ", USUAL

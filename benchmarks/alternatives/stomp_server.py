@@ -1,8 +1,8 @@
-"""CoilMQ, with its STOMP 1.2 put right: it takes no host but this machine's full name, and asks an ACK and an UNSUBSCRIBE for
-headers that 1.2 doesn't have. And a frame whose headers come in two pieces ends its connection.
-`python -m benchmarks.alternatives.stomp_server PORT`.
+"""CoilMQ with its STOMP 1.2 corrected. It accepts no host but this machine's full name, requires headers of ACK and UNSUBSCRIBE
+that 1.2 doesn't have, and ends the connection if a frame's headers come in two pieces. `python -m
+benchmarks.alternatives.stomp_server PORT`.
 
-Topics hand each message on at once and need no acknowledgement, which is more than RabbitMQ's plugin may do.
+Topics deliver each message at once and need no acknowledgement, which makes it faster than RabbitMQ's plugin can be.
 """
 
 import socket
@@ -25,14 +25,14 @@ class Stomp12(adaptor.STOMP12):  # type: ignore[misc]
         super().connect(frame, response)
 
     def ack(self, frame: Any) -> None:
-        """Only topics are used here."""
+        """Do nothing, because only topics are used here."""
 
     def unsubscribe(self, frame: Any) -> None:
-        """Nor does it find a subscription by its id; a connection that closes ends its own."""
+        """Do nothing: CoilMQ can't find a subscription by its id, and closing the connection ends it."""
 
 
 class Pieces(FrameBuffer):  # type: ignore[misc]
-    """TCP cuts frames where it likes: a frame is read when all of it is there."""
+    """Joins the pieces of a frame, because TCP may split it anywhere."""
 
     def extract_frame(self) -> Any:
         self._buffer.seek(self._pointer)

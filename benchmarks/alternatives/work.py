@@ -1,4 +1,4 @@
-"""Settings of the alternatives' Celery applications."""
+"""The settings of the alternatives' Celery applications."""
 
 import os
 from typing import Any
@@ -7,7 +7,7 @@ from config.broker import transport_options
 
 
 def configure(app: Any, name: str) -> Any:
-    """Late acknowledgement and one message at a time, as ours has: a killed worker loses nothing. A queue of this run's own."""
+    """Configure a new queue, late acknowledgement and one message at a time, so a killed worker loses nothing, like the project."""
     url = os.environ["CELERY_BROKER_URL"]
     app.conf.update(
         task_acks_late=True,
@@ -19,6 +19,6 @@ def configure(app: Any, name: str) -> Any:
         task_default_queue=f"bench-{name}-{os.environ['BENCH_MARK']}",
     )
     if os.environ.get("BENCH_KEEP_CONNECTIONS"):
-        # Celery closes a worker's database connection around each task, unless this says how many tasks it may serve.
+        # Celery closes a worker's database connection around each task, unless this allows it to serve more tasks.
         app.conf["CELERY_DB_REUSE_MAX"] = 10_000
     return app

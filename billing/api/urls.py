@@ -1,4 +1,4 @@
-"""The API of `billing`: its contracts, and its invoices for those who follow them."""
+"""The API of `billing`: its contracts for everybody, and its invoices for registered consumers."""
 
 from django.urls import include, path
 

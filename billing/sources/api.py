@@ -1,4 +1,4 @@
-"""`api`: every user is asked about, one by one, at the moment of the decision. Fresh, and slow, and down when `users` is down."""
+"""The source `api`: it asks `users` about each user when it decides. It is fresh but slow, and down when `users` is down."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,13 +14,13 @@ CONTEXT, AUTHORITY = "billing", "users"
 
 
 class Facts(BaseModel):
-    """What billing reads of the answer's data."""
+    """The field of the answer's data that billing reads."""
 
     status: str
 
 
 class Answer(BaseModel):
-    """What billing reads of `GET /api/users/<id>/`."""
+    """The fields that billing reads of `GET /api/users/<id>/`."""
 
     id: UUID
     version: int
@@ -28,12 +28,12 @@ class Answer(BaseModel):
 
 
 class Api:
-    """An `Adapter`. It asks about the users that billing knows by itself: those it invoiced, and those in its cache. One who was
-    registered since isn't asked about, for the API has no list to read; that is what a feed is for."""
+    """An `Adapter` that asks about the users that billing has invoiced or cached. It doesn't find newer users, because the API has
+    no list to read; a feed does."""
 
     authority = AUTHORITY
     failures = (Unreachable, Denied)
-    #: Invoices are committed after so many answers, and stay when the next one doesn't come.
+    #: Answers per commit: these invoices stay if the next answer doesn't come.
     at_once = 25
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Api:
         self._client = AuthorityClient(AUTHORITY, CONTEXT)
 
     def after(self, user_id: UUID | None, limit: int) -> Sequence[tuple[UUID, str, int]]:
-        # A page without one that the authority knows would pass for the end.
+        # An empty result means the end, so go on past a page of users that the authority doesn't know.
         while known := selectors.known_users_after(after=user_id, limit=limit):
             found = [self.one(known_id) for known_id in known]
             if any(found):
@@ -63,5 +63,5 @@ def _read(record: Mapping[str, Any]) -> tuple[UUID, str, int]:
         answer = Answer.model_validate(record)
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False))
-        raise Unreachable(f"{AUTHORITY} answered what billing can't read: {fields}") from None
+        raise Unreachable(f"{AUTHORITY} sent an answer with missing or invalid fields: {fields}") from None
     return answer.id, answer.data.status, answer.version

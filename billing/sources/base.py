@@ -1,7 +1,7 @@
-"""The port: "whom may I invoice?", and nothing else. What answers is an adapter, and billing's work is the same with each.
+"""The port through which billing asks which users it may invoice. Each adapter gives the answer from another place.
 
-An adapter that belongs to another context can't import from here, nor the other way round: the project wires it in by a dotted path
-(`settings.BILLING`), and what crosses is plain values, (id, status, version).
+An adapter that belongs to another context and this module don't import each other. The project wires the adapter in by a dotted
+path (`settings.BILLING`), and only plain values cross: (id, status, version).
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ ACTIVE, ERASED = "active", "erased"
 
 
 class Standing(NamedTuple):
-    """What is said of a user. `version`: the user's, where the answer is from; an invoice keeps the one that it was decided on."""
+    """A source's answer about a user."""
 
     user_id: UUID
     status: str
-    version: int
+    version: int  #: The user's version at that source. An invoice keeps the version that it was decided on.
 
     @property
     def may_be_invoiced(self) -> bool:
@@ -24,58 +24,57 @@ class Standing(NamedTuple):
 
 
 class Adapter(Protocol):
-    """A live source, behind `billing.sources.live.Live`. `calls`: questions asked so far, over the wire or to a database.
-    `authority`: whose versions its answers carry. `failures`: what it raises when it can't answer. `at_once`: users to ask for at
-    a time, where the work between two commits should stay small; 0 leaves it to the caller."""
+    """Gives a live source's answers to `billing.sources.live.Live`."""
 
-    calls: int
-    authority: str
-    failures: tuple[type[Exception], ...]
-    at_once: int
+    calls: int  #: Calls so far, over HTTP or to a database.
+    authority: str  #: The context whose versions its answers carry.
+    failures: tuple[type[Exception], ...]  #: The errors that it raises if it can't answer.
+    at_once: int  #: The most users per commit; 0 leaves it to the caller.
 
     def after(self, user_id: UUID | None, limit: int) -> Sequence[tuple[UUID, str, int]]:
-        """(id, status, version) of the next users in the order of their ids, whatever their status; none behind the last."""
+        """Return (id, status, version) of the next users by id, of any status; empty at the end."""
 
     def one(self, user_id: UUID) -> tuple[UUID, str, int] | None:
-        """One user; None for who isn't known."""
+        """Return one user; None if unknown."""
 
     def close(self) -> None:
-        """Nothing more is asked."""
+        """Release connections."""
 
 
 class Source(Protocol):
-    """What `invoices_generate` works with. `is_copy`: only a copy has an age, and a policy for what to do past it.
-    `calls` and `seconds`: how often somebody else was asked, and how long that took."""
+    """Tells `invoices_generate` which users it may invoice."""
 
     name: str
-    is_copy: bool
+    is_copy: bool  #: True if it has an age, which a policy judges.
 
     @property
     def authority(self) -> str:
-        """Whose versions its answers carry: each authority counts for itself."""
+        """The context whose versions its answers carry. Each authority counts its own."""
 
     @property
-    def calls(self) -> int: ...
+    def calls(self) -> int:
+        """Calls to another context so far."""
 
     @property
-    def seconds(self) -> float: ...
+    def seconds(self) -> float:
+        """Time that these calls took."""
 
     def after(self, user_id: UUID | None, limit: int) -> Sequence[Standing]:
-        """The next users to decide on, in the order of their ids; none behind the last. A copy leaves out those who it knows may
-        not be invoiced: it has an index of the others. Raises `SourceAway`."""
+        """Return the users after this one, ordered by id; empty after the last. A copy leaves out inactive users. Raises
+        `SourceAway`."""
 
     def one(self, user_id: UUID) -> Standing | None:
-        """One user; None for who isn't known. Raises `SourceAway`."""
+        """Return one user; None if unknown. Raises `SourceAway`."""
 
     def confirmed(self, standings: Sequence[Standing]) -> Sequence[Standing]:
-        """Those of them who may be invoiced, in the caller's transaction. A copy's rows are read again and locked: a suspension
-        that arrives now waits for the invoices, and flags them."""
+        """Return those that may be invoiced, in the caller's transaction. A copy reads and locks its rows again, so a suspension
+        that arrives now waits for the invoices and flags them."""
 
     def skipped(self, first: UUID | None, last: UUID | None) -> int:
-        """How many users behind `first`, up to `last`, may not be invoiced; None is no bound."""
+        """Count the users after `first`, up to `last`, that may not be invoiced; None is no bound."""
 
     def undecided(self, period: str, after: UUID | None) -> int:
-        """How many users behind this one have no invoice for the month, as far as billing itself can tell."""
+        """Count the users after this one that billing knows and that have no invoice for the month."""
 
     def close(self) -> None:
-        """Nothing more is asked."""
+        """Release connections."""

@@ -1,4 +1,4 @@
-"""`cache`: billing's own copy answers. It asks nobody, so nobody's absence stops it, and its age has to be judged instead."""
+"""The source `cache`: billing's own copy. It works while other contexts are down, so its age must be judged."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -14,7 +14,7 @@ DATABASE = context("billing").alias
 
 
 class Cache:
-    """A `Source`."""
+    """A `Source` that reads billing's own copy."""
 
     name = "cache"
     is_copy = True

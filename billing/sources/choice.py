@@ -1,6 +1,6 @@
-"""Where billing reads users from, and how it changes: `billing.Cutover` says which source, `settings.BILLING` where each is.
+"""Opens the source that billing reads users from: `billing.Cutover` names it, `settings.BILLING` has its class.
 
-The choice is read from billing's database at the start of every run and of every batch, so it takes effect in running processes.
+The choice is read from billing's database at the start of every run and every batch, so running processes follow it.
 """
 
 from typing import Any, cast
@@ -18,9 +18,9 @@ from messaging import settings as messaging_settings
 
 
 def current(before: Source | None = None) -> Source:
-    """The chosen source. `before`: the one that was in use; it is kept where the choice is still the same, else closed.
+    """Return the chosen source: `before`, the one in use, if the choice is the same. Otherwise `before` is closed.
 
-    Raises `SourceAway` where this process has no such source.
+    Raises `SourceAway` if this process doesn't have the chosen source.
     """
     chosen = selectors.cutover()
     if before is not None and _is(before, chosen):
@@ -31,17 +31,17 @@ def current(before: Source | None = None) -> Source:
 
 
 def opened(name: str, old: str = "") -> Source:
-    """A source by its name; `old` answers where that is `shadow`."""
+    """Open a source by its name. With the name `shadow`, `old` names the source that answers."""
     if name == Cutover.Source.SHADOW:
         return Shadow(opened(old))
     if not wired(name):
-        raise SourceAway(f"Billing reads users from {Cutover.Source(name).label}, and this process runs {_here()} only.")
+        raise SourceAway(f"Billing reads users from {Cutover.Source(name).label}, but this process runs only {_here()}.")
     made: Any = import_string(settings.BILLING["SOURCES"][name])()
     return cast(Source, made) if name == Cutover.Source.CACHE else Live(name, made)
 
 
 def wired(name: str) -> bool:
-    """Whether this process has such a source."""
+    """Return True if this process has this source."""
     return name in settings.BILLING["SOURCES"]
 
 

@@ -1,4 +1,4 @@
-"""Around every adapter that asks somebody else: its answers as `Standing`s, its failures as one error, and what the asking cost."""
+"""Wraps an adapter to another context: answers become `Standing`s, failures become one error, and calls are timed."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from messaging.events import kind
 
 
 class Live:
-    """A `Source` that is no copy: its answer is as fresh as can be, and there is none when the other side is away."""
+    """A `Source` that asks another context. Its answers are always fresh, but there are none while that context doesn't answer."""
 
     is_copy = False
 
@@ -42,7 +42,7 @@ class Live:
         return Standing(*found) if found else None
 
     def confirmed(self, standings: Sequence[Standing]) -> Sequence[Standing]:
-        """What was said a moment ago counts: no lock of billing's reaches into another context."""
+        """Trust the answers of a moment ago, because billing can't lock another context's rows."""
         return [standing for standing in standings if standing.may_be_invoiced]
 
     def skipped(self, first: UUID | None, last: UUID | None) -> int:
@@ -62,6 +62,6 @@ class Live:
         except self.adapter.failures as error:
             words = " ".join(str(error).split()).rstrip(".") or kind(error)
             where = Cutover.Source(self.name).label
-            raise SourceAway(f"Billing is down, because it reads users from {where}, and gets no answer: {words}.") from error
+            raise SourceAway(f"Billing is down, because it reads users from {where} and gets no answer: {words}.") from error
         finally:
             self.seconds += time.perf_counter() - started

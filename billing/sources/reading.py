@@ -1,4 +1,4 @@
-"""One run's reading of users: from the chosen source, which may change between two batches."""
+"""Reads the users for one run from the chosen source, which may change between two batches."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -8,7 +8,7 @@ from billing.sources.base import Source, Standing
 
 
 class Reading:
-    """Follows the choice, and adds up what each source left out and cost. Raises `SourceAway` where this process lacks it."""
+    """Follows the choice, and adds up each source's skipped users and cost. Raises `SourceAway` if this process lacks it."""
 
     def __init__(self) -> None:
         self.source: Source = choice.current()
@@ -17,8 +17,8 @@ class Reading:
         self._skipped = 0
 
     def after(self, user_id: UUID | None, limit: int) -> Sequence[Standing]:
-        """The next users to decide on, by the source that is chosen now. Ids have one order everywhere, so one source can go on
-        where another stopped."""
+        """Return the users after this one from the source chosen now. All sources order ids alike, so one can continue where
+        another stopped."""
         source = choice.current(self.source)
         if source is not self.source:
             self._skipped += self.source.skipped(self._since, user_id)
@@ -27,7 +27,7 @@ class Reading:
         return self.source.after(user_id, limit)
 
     def skipped(self) -> int:
-        """How many users may not be invoiced, so far as they were read."""
+        """Count the users read so far that may not be invoiced."""
         return self._skipped + self.source.skipped(self._since, None)
 
     @property

@@ -1,4 +1,4 @@
-"""Shadow reads: what old source and cache said about the same user, written down where they differ."""
+"""Shadow reads: compares the answers of the old source and the cache about a user, and records those that differ."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,19 +12,19 @@ from billing.sources.base import ERASED, Standing
 from messaging.settings import context
 
 DATABASE = context("billing").alias
-#: A user, as the old source and the cache know him; None for not at all.
+#: A user's id with the answers of the old source and the cache; None if unknown.
 Read = tuple[UUID, Standing | None, Standing | None]
 
 
 def agree(old: Standing | None, cached: Standing | None) -> bool:
-    """Whether both would decide the same. Versions aren't compared: two authorities count for themselves. The monolith deletes
-    where `users` keeps a tombstone, so not to be known and to be erased is one thing here."""
+    """Return True if both lead to the same decision. Versions aren't compared, because each authority counts its own. An unknown
+    and an erased user agree, because the monolith deletes a row where `users` keeps a tombstone."""
     return (old.status if old else ERASED) == (cached.status if cached else ERASED)
 
 
 def note(old_source: str, reads: Sequence[Read], *, counts: bool = True) -> int:
-    """Count the reads that agree, and settle what stood about those users; write down the others. Returns how many differ.
-    `counts`: whether these are shadow reads; a second look at a mismatch isn't."""
+    """Count the reads that agree and settle these users' mismatches; record the reads that differ and return their number. Pass
+    `counts=False` to read mismatches again without counting them as shadow reads."""
     differing = {user_id: (old, cached) for user_id, old, cached in reads if not agree(old, cached)}
     agreed = [user_id for user_id, _, _ in reads if user_id not in differing]
     with transaction.atomic(using=DATABASE):
@@ -38,7 +38,7 @@ def note(old_source: str, reads: Sequence[Read], *, counts: bool = True) -> int:
 
 
 def standing() -> "QuerySet[ShadowMismatch]":
-    """The mismatches that nobody has seen agree since."""
+    """Return the open mismatches."""
     return ShadowMismatch.objects.using(DATABASE).filter(settled_at=None)
 
 
@@ -50,7 +50,7 @@ def _write(old_source: str, differing: dict[UUID, tuple[Standing | None, Standin
         row.old_source, row.seen_at, row.times = old_source, timezone.now(), row.times + 1
         row.old_status, row.old_version = (old.status, old.version) if old else ("", None)
         row.cache_status, row.cache_version = (cached.status, cached.version) if cached else ("", None)
-    # Another run beside this one may have been faster; one row a user is enough.
+    # Another run may have recorded the same user; one row per user is enough.
     ShadowMismatch.objects.using(DATABASE).bulk_create([row for row in rows if row.user_id not in known], ignore_conflicts=True)
     ShadowMismatch.objects.using(DATABASE).bulk_update(
         known.values(), ["old_source", "seen_at", "times", "old_status", "old_version", "cache_status", "cache_version"]

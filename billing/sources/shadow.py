@@ -1,7 +1,6 @@
-"""`shadow`: the old source answers, and the cache is asked the same and compared. Nothing is decided by the cache yet.
+"""The source `shadow`: the old source answers, and the cache's answer is only compared with it.
 
-Each user compared is one shadow read. One that agrees is counted; one that doesn't is a row with both answers, which stands until
-old source and cache agree about that user.
+Each compared user is one shadow read. Reads that agree are counted; a read that differs is kept as a `ShadowMismatch`.
 """
 
 from collections.abc import Sequence
@@ -13,12 +12,12 @@ from billing.sources.base import Source, Standing
 from messaging.settings import context
 
 DATABASE = context("billing").alias
-#: Rows of the cache that are compared at a time, where the old source names none in between.
+#: Rows of the cache to compare at a time.
 AT_ONCE = 1000
 
 
 class Shadow:
-    """A `Source`: the old one, watched."""
+    """A `Source` that answers from the old source and compares the cache with it."""
 
     name = "shadow"
     is_copy = False
@@ -41,7 +40,8 @@ class Shadow:
 
     def after(self, user_id: UUID | None, limit: int) -> Sequence[Standing]:
         standings = self.old.after(user_id, limit)
-        self._compare({standing.user_id: standing for standing in standings}, user_id, standings[-1].user_id if standings else None)
+        last = standings[-1].user_id if standings else None
+        self._compare({standing.user_id: standing for standing in standings}, user_id, last)
         return standings
 
     def one(self, user_id: UUID) -> Standing | None:
@@ -51,7 +51,7 @@ class Shadow:
         return standing
 
     def _compare(self, told: dict[UUID, Standing], after: UUID | None, last: UUID | None) -> None:
-        """Everybody between these two, whichever side knows them; behind `after` to the end where the old source knows no more."""
+        """Compare all users after `after`, up to `last` (None: the end), that the old source or the cache knows."""
         while True:
             rows = CachedUser.objects.using(DATABASE).order_by("user_id")
             rows = rows if after is None else rows.filter(user_id__gt=after)
@@ -59,7 +59,7 @@ class Shadow:
             page = list(rows[:AT_ONCE])
             cached = {row.user_id: _standing(row) for row in page}
             whole = len(page) < AT_ONCE
-            # Those beyond a page that isn't whole are compared with the next one.
+            # If the page is full, users after its last row are compared with the next page.
             here = {user for user in told if whole or user <= page[-1].user_id}
             both = [(user, told.get(user), cached.get(user)) for user in sorted(here | set(cached))]
             reads.note(self.old.name, both)

@@ -1,14 +1,14 @@
-"""Django's databases without the log of statements that `DEBUG` switches on.
+"""Django's database backends without the statement log that `DEBUG` enables.
 
-It keeps the last 9,000 of each connection, formatted once more. Ours hold a thousand rows each, and a relay runs for days: that is
-gigabytes. `assertNumQueries` and `CaptureQueriesContext` ask for the log themselves, and still get it.
+That log keeps the last 9,000 statements of each connection. Ours have a thousand rows each and a relay runs for days, so it would
+take gigabytes. `assertNumQueries` and `CaptureQueriesContext` enable the log themselves and still work.
 """
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class LogsOnRequest(BaseDatabaseWrapper):
-    """A connection that logs statements only where a caller asks for it."""
+    """A connection that logs statements only if a caller enables the log."""
 
     @property
     def queries_logged(self) -> bool:

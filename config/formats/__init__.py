@@ -1,1 +1,1 @@
-"""How dates are written: `FORMAT_MODULE_PATH`."""
+"""Date formats (`FORMAT_MODULE_PATH`)."""

@@ -1,1 +1,1 @@
-"""What `make run` starts and watches, apart from the settings."""
+"""Starts and supervises the programs of `make run`."""

@@ -1,7 +1,7 @@
-"""The embedded broker as a process: the Valkey server's command line, and one to start for the length of a test.
+"""The embedded broker as a process: the Valkey server's command line, and a broker for the length of a test.
 
-`make run` has it supervised (`config/runner/programs.py`); tests and benchmarks start their own in a temporary folder. Both start
-it through `config/runner/tether.py`, so it ends with whoever started it.
+`make run` supervises it (`config/runner/programs.py`); tests and benchmarks start their own in a temporary folder. Both use
+`config/runner/tether.py`, so the server ends with the process that started it.
 """
 
 import subprocess
@@ -21,30 +21,30 @@ PATIENCE_SECONDS = 15.0
 
 
 def tethered(*command: str | Path, hold: Path | None = None) -> list[str]:
-    """The command line that runs `command` on a tether: start it with a pipe as standard input, and keep the other end."""
+    """Return a command line that runs `command` on a tether. Start it with a pipe as standard input, and keep the other end."""
     holding = ["--hold", str(hold)] if hold else []
     return [sys.executable, "-I", "-S", str(TETHER), *holding, *map(str, command)]
 
 
 def server_command(folder: Path = FOLDER) -> list[str]:
-    """The Valkey server on a Unix socket, with its data in `folder`.
+    """Return the command line of the Valkey server on a Unix socket, with its data in `folder`.
 
-    A socket file that a killed server left behind is no obstacle: the server removes it before it binds.
+    The server removes the socket file of a killed server itself.
     """
     server = embedded_server()
     if server is None:
-        raise RuntimeError("No Valkey wheel fits this machine; name a broker in CELERY_BROKER_URL.")
+        raise RuntimeError("No Valkey wheel fits this machine. Set CELERY_BROKER_URL to a broker's URL.")
     options = {
         "port": "0",
         "unixsocket": str(socket_path(folder)),
         "unixsocketperm": "700",
         "dir": str(folder),
-        # What is confirmed is on the disk (decision 0003: with `everysec`, SIGKILL while the disk is slow loses messages).
-        # Snapshots would add nothing to that.
+        # A confirmed message is on the disk. With `everysec`, SIGKILL and a slow disk lose messages (decision 0003). Snapshots
+        # would add nothing.
         "appendonly": "yes",
         "appendfsync": "always",
         "save": "",
-        # A full broker says so. Every other policy would drop messages to make room.
+        # A full broker refuses messages. Every other policy would drop some to make room.
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
         "loglevel": "notice",
@@ -53,9 +53,9 @@ def server_command(folder: Path = FOLDER) -> list[str]:
 
 
 def start_broker(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a server with its data in `folder`; return it and its URL when it answers.
+    """Start a server with its data in `folder`. Returns its process and its URL when it answers.
 
-    It ends when the process's `stdin` is closed, by `terminate()` too, and when this process dies.
+    It ends by `terminate()`, when its `stdin` is closed, or when this process dies.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = folder / "server.log"
@@ -70,14 +70,14 @@ def start_broker(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
 
 
 def stop_broker(process: subprocess.Popen[bytes]) -> None:
-    """End a server that `start_broker` started, and wait for it."""
-    with process:  # closes the pipe and waits: the guard takes over if SIGTERM is not enough
+    """Stop a server of `start_broker`, and wait until it has ended."""
+    with process:  # closes the pipe and waits; the tether's guard kills it if SIGTERM is not enough
         process.terminate()
 
 
 @contextmanager
 def broker() -> Iterator[str]:
-    """A broker of its own in a temporary folder; gives its URL."""
+    """Run a broker in a temporary folder, and yield its URL."""
     with tempfile.TemporaryDirectory(prefix="broker-", ignore_cleanup_errors=True) as folder:
         process, url = start_broker(Path(folder))
         try:
@@ -98,5 +98,5 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], socket: Path, log: 
                 if ended or time.monotonic() > limit:
                     said = log.read_text(errors="replace").strip().splitlines()[-5:]
                     state = "ended at once" if ended else f"did not answer within {PATIENCE_SECONDS:.0f} s"
-                    raise RuntimeError(f"The embedded broker {state}. It said: {' | '.join(said)}") from error
+                    raise RuntimeError(f"The embedded broker {state}. The end of its log: {' | '.join(said)}") from error
                 time.sleep(0.02)

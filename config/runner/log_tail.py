@@ -1,5 +1,5 @@
-"""The programs' logs on the terminal: each line with its program's name before it. Nothing but the log files lies between, so
-supervisord rotates them as it likes and a program never waits for the terminal."""
+"""Prints the programs' logs on the terminal, each line with its program's name. It reads the log files, so a program never waits
+for the terminal and supervisord can rotate the files."""
 
 import os
 import sys
@@ -12,21 +12,21 @@ COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 
 
 class Follower:
-    """One log file: `lines()` gives what was completed since the last call, across rotations."""
+    """Follows one log file across rotations. `lines()` returns the lines completed since the last call."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: IO[bytes] | None = None
         self._rest = b""
-        self._open(os.SEEK_END)  # what earlier runs wrote is old
+        self._open(os.SEEK_END)  # skip the lines of earlier runs
 
     def lines(self) -> list[str]:
-        """Complete lines only; the begun one waits for its end."""
+        """Return the new complete lines."""
         if self._file is None:
             self._open()
         text = self._read()
         if self._rotated():
-            # Whoever rotated wrote its last into the old file before that, so this read is the last one it needs.
+            # No program writes to the old file after the rotation, so this is its last read.
             text += self._read()
             self._open()
             text += self._read()
@@ -34,7 +34,7 @@ class Follower:
         return [_text(line) for line in complete]
 
     def end(self) -> list[str]:
-        """The last lines, and what has no line's end yet: nobody writes any more."""
+        """Return the last lines, also an incomplete one, because the program has ended."""
         last = self.lines()
         if self._rest:
             last.append(_text(self._rest))
@@ -60,13 +60,13 @@ class Follower:
             return False
         try:
             now = self.path.stat()
-        except FileNotFoundError:  # in the middle of it
+        except FileNotFoundError:  # it is being rotated
             return False
         return now.st_ino != os.fstat(self._file.fileno()).st_ino or now.st_size < self._file.tell()
 
 
 class Terminal:
-    """Prints the lines of many logs, prefixed; in colour on a terminal, unless NO_COLOR is set."""
+    """Prints the lines of many logs with prefixes, in colour on a terminal unless NO_COLOR is set."""
 
     def __init__(self, logs: Iterable[tuple[str, Path]], out: TextIO | None = None) -> None:
         self.out = out or sys.stdout
@@ -75,12 +75,12 @@ class Terminal:
         self.colours = self.out.isatty() and not os.environ.get("NO_COLOR")
 
     def show(self) -> None:
-        """Print what is new."""
+        """Print the new lines."""
         for number, (name, follower) in enumerate(self.followers):
             self._print(number, name, follower.lines())
 
     def finish(self) -> None:
-        """Print what is left, now that all programs have ended."""
+        """Print the last lines, after all programs have ended."""
         for number, (name, follower) in enumerate(self.followers):
             self._print(number, name, follower.end())
 
@@ -95,7 +95,7 @@ class Terminal:
 
 
 def tail(path: Path, count: int = 15) -> list[str]:
-    """The last lines of a log; of its last 20,000 bytes at most."""
+    """Return the last lines of a log, from its last 20,000 bytes."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 20_000))

@@ -1,4 +1,4 @@
-"""What has to hold before `make run` or `runserver` starts anything: each check passes, or raises a sentence with what to do."""
+"""Checks before `make run` or `runserver` starts anything. Each passes, or raises `CanNotRun` with a sentence and what to do."""
 
 import fcntl
 import os
@@ -10,18 +10,18 @@ from typing import IO
 from config.env import VAR
 
 RUN = VAR / "run"
-#: Held by the one `make run` or `runserver` of this folder.
+#: Locked by the one `make run` or `runserver` of this folder.
 OWN_LOCK = RUN / "make-run.lock"
-#: Shared by every program that it started, for as long as any of them lives (`config/runner/tether.py --hold`).
+#: A shared lock of all programs that it started, until the last one ends (`config/runner/tether.py --hold`).
 PROGRAMS_LOCK = RUN / "programs.lock"
-#: Seconds that programs whose `make run` was killed may take to end. Their tethers need about ten at most.
+#: Seconds to wait for the programs of a killed `make run`. Their tethers end them in about ten.
 PATIENCE_SECONDS = 30.0
 
 FAILED, WRONG_USAGE, REFUSED = 1, 2, 3
 
 
 class CanNotRun(Exception):
-    """Nothing can be started; the message says why and what to do."""
+    """Nothing can be started. The message says why and what to do; `code` is the exit code."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ class CanNotRun(Exception):
 
 
 def check_folder() -> None:
-    """`var/` is there and takes files."""
+    """Check that `var/` exists and can be written to."""
     try:
         for folder in (VAR, RUN, VAR / "log", VAR / "broker"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -37,24 +37,24 @@ def check_folder() -> None:
                 pass
     except OSError as error:
         raise CanNotRun(
-            f"{VAR} can't be written to ({error.strerror}). Databases, logs and the broker live there: make it a folder that you "
-            "can write to, or name another one: VAR_DIR=/some/folder make run",
+            f"{VAR} can't be written to ({error.strerror}). It is for databases, logs and the broker. Correct its permissions, or "
+            "use another folder: VAR_DIR=/some/folder make run",
             REFUSED,
         ) from None
 
 
 def chosen_port(another: str = "PORT=8001 make run") -> int:
-    """The port that `PORT` names; 8000 by default. `another`: what to type for another one."""
+    """Return the port in `PORT`, by default 8000. `another` is the command for another port, for the message."""
     text = os.environ.get("PORT") or "8000"
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
-        raise CanNotRun(f"PORT={text} is not a port. Use a number from 1 to 65535, for example {another}", WRONG_USAGE)
+        raise CanNotRun(f"PORT={text} is not a port. Use a number from 1 to 65535, for example: {another}", WRONG_USAGE)
     return int(text)
 
 
 def check_port(port: int, host: str = "127.0.0.1", another: str = "PORT={port} make run") -> None:
-    """Nobody else listens on the port. `another`: what to type for another one."""
-    # SO_REUSEADDR as the web server sets it, so that connections that an earlier run closed a minute ago are no obstacle. Where
-    # it would share the port with a listener on all addresses (macOS), connecting finds that one.
+    """Check that the port is free. `another` is the command for another port, for the message."""
+    # SO_REUSEADDR, as the web server sets it, ignores the closed connections of an earlier run. On macOS it would also share the
+    # port with a listener on all addresses; connecting finds that one.
     with socket.socket() as probe, socket.socket() as caller:
         caller.settimeout(2)
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -63,17 +63,17 @@ def check_port(port: int, host: str = "127.0.0.1", another: str = "PORT={port} m
             probe.bind((host, port))
         except PermissionError:
             raise CanNotRun(
-                f"Port {port} is for administrators only. Take another one: {another.format(port=8001)}", REFUSED
+                f"Port {port} is for administrators only. Use another port: {another.format(port=8001)}", REFUSED
             ) from None
         except OSError:
             busy = True
     if busy:
         other = port + 1 if port < 65535 else port - 1
-        raise CanNotRun(f"Port {port} is in use by another program. Take another one: {another.format(port=other)}", REFUSED)
+        raise CanNotRun(f"Port {port} is in use by another program. Use another port: {another.format(port=other)}", REFUSED)
 
 
 def only_one() -> IO[str]:
-    """The lock that says that this is the only `make run` of this folder; it holds as long as the file is open."""
+    """Lock this folder for this `make run`, as long as the returned file is open."""
     lock = OWN_LOCK.open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,8 +81,8 @@ def only_one() -> IO[str]:
         lock.seek(0)
         raise CanNotRun(
             f"`make run` or `runserver` runs in this folder already (process {lock.read().strip() or 'unknown'}). "
-            "Stop it first, by Ctrl-C in its terminal. Or run a second copy with its own data: VAR_DIR=/some/folder PORT=8001 "
-            "make run. Or start only one more web server: python manage.py runserver 8001 --alone",
+            "Stop it with Ctrl-C in its terminal. Or run a second copy with its own data: VAR_DIR=/some/folder PORT=8001 "
+            "make run. Or start only a second web server: python manage.py runserver 8001 --alone",
             REFUSED,
         ) from None
     lock.truncate(0)
@@ -92,16 +92,16 @@ def only_one() -> IO[str]:
 
 
 def none_of_an_earlier_run() -> None:
-    """No program of an earlier run is left. Those whose `make run` was killed need some seconds to end."""
+    """Check that no program of an earlier run is left. Those of a killed `make run` need some seconds to end."""
     if nothing_left(patience=0):
         return
     print("• waiting for the programs of an earlier run to end", flush=True)
     if not nothing_left():
-        raise CanNotRun("Programs of an earlier run are still there. Look for them with: ps ax | grep celery", REFUSED)
+        raise CanNotRun("Programs of an earlier run are still running. Find them with: ps ax | grep celery", REFUSED)
 
 
 def nothing_left(patience: float = PATIENCE_SECONDS) -> bool:
-    """Whether no program of an earlier run is left; waits a little for those whose `make run` was killed."""
+    """Return True if no program of an earlier run is left, after waiting for at most `patience` seconds."""
     limit = time.monotonic() + patience
     with PROGRAMS_LOCK.open("a") as lock:
         while True:

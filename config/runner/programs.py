@@ -1,5 +1,5 @@
-"""What `make run` and `runserver` keep running, and the file that tells supervisord so. One process does one thing, and each may
-die alone."""
+"""The programs that `make run` and `runserver` keep running, and supervisord's configuration for them. Each process does one thing,
+and one can die without the others."""
 
 import os
 import re
@@ -21,32 +21,32 @@ from messaging.consumer.cache import declared_caches
 
 CONFIGURATION = RUN / "supervisord.conf"
 CONTROL_SOCKET = sockets.usable(RUN / "supervisor.sock")
-#: Where the contexts are, when they run as web servers of their own.
+#: The addresses of contexts that run as separate web servers.
 USERS_ADDRESS, BILLING_ADDRESS = RUN / "address-users", RUN / "address-billing"
 
-#: Alone, a worker needs no word from other workers: what is on its queue is for it.
+#: A context has one worker here, so it needs no messages from other workers.
 WORKER_OPTIONS = ["--concurrency", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
 
 
 @dataclass(frozen=True)
 class Program:
-    """One supervised process. Those with a low priority start first and stop last. `on_demand`: started only when asked for."""
+    """A supervised process."""
 
     name: str
     command: list[str]
-    priority: int = 20
+    priority: int = 20  #: Low numbers start first and stop last.
     environment: tuple[tuple[str, str], ...] = ()
-    on_demand: bool = False
+    on_demand: bool = False  #: True if a chapter or the lab starts it, and not the supervisor.
 
 
 def chosen(port: int, *, web: bool = True) -> list[Program]:
-    """All programs of this project as it is set up. `web`: whether the web server is one of them."""
+    """Return all programs for the present settings; without the web server if `web` is False."""
     found = programs(settings.CONTEXT_NAMES, port) + (apart(port) if settings.WALKTHROUGH else [])
     return [program for program in found if web or program.name != "web"]
 
 
 def programs(contexts: Sequence[str], port: int) -> list[Program]:
-    """All programs of a process set that is these contexts."""
+    """Return all programs for these contexts."""
     python, manage = sys.executable, str(ROOT / "manage.py")
     celery = [python, "-m", "celery", "--quiet", "-A", "config"]
     found = [Program("broker", server_command(), priority=10)] if broker.is_embedded() else []
@@ -64,22 +64,24 @@ def programs(contexts: Sequence[str], port: int) -> list[Program]:
 
 
 def apart(port: int) -> list[Program]:
-    """For the walkthrough: contexts as processes of their own, each knowing nothing of the other but a URL and a token."""
-    users, billing = (_free(port + 1), _free(port + 2))
-    USERS_ADDRESS.write_text(f"http://127.0.0.1:{users}\n")
-    BILLING_ADDRESS.write_text(f"http://127.0.0.1:{billing}\n")
+    """Return the walkthrough's separate contexts. Each knows only a URL and a token of the other."""
+    users, billing = (f"127.0.0.1:{_free(port + more)}" for more in (1, 2))
+    USERS_ADDRESS.write_text(f"http://{users}\n")
+    BILLING_ADDRESS.write_text(f"http://{billing}\n")
     manage = [sys.executable, str(ROOT / "manage.py")]
     serve = [*manage, "runserver", "--alone", "--noreload"]
-    alone = (("CONTEXTS", "billing"), ("USERS_API_URL", f"http://127.0.0.1:{users}"))
+    tend = [*manage, "tend", "billing"]
+    of_users = (("CONTEXTS", "users"),)
+    of_billing = (("CONTEXTS", "billing"), ("USERS_API_URL", f"http://{users}"))
     return [
-        Program("users-api", [*serve, f"127.0.0.1:{users}"], environment=(("CONTEXTS", "users"),), on_demand=True),
-        Program("billing-web", [*serve, f"127.0.0.1:{billing}"], environment=alone, on_demand=True),
-        Program("billing-tend", [*manage, "tend", "billing"], environment=alone, on_demand=True),
+        Program("users-api", [*serve, users], environment=of_users, on_demand=True),
+        Program("billing-web", [*serve, billing], environment=of_billing, on_demand=True),
+        Program("billing-tend", tend, environment=of_billing, on_demand=True),
     ]
 
 
 def _free(port: int) -> int:
-    """The port, or another one where somebody has it."""
+    """Return the port, or a free one if it is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -90,23 +92,23 @@ def _free(port: int) -> int:
 
 
 def environment() -> dict[str, str]:
-    """What supervisord needs in its environment to read the configuration, and its programs to run."""
+    """Return the environment that supervisord and its programs need."""
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "PYTHONUNBUFFERED": "1",
-        # Root knows that it is root; eight lines a worker hide what matters.
+        # Root knows that it is root. Eight lines per worker would hide other lines.
         "PYTHONWARNINGS": ",".join(
             ["ignore:You're running the worker with superuser", *filter(None, [os.environ.get("PYTHONWARNINGS")])]
         ),
         "VAR_DIR": str(VAR),
-        # supervisord expands a program's log path a second time.
+        # supervisord expands a program's log path twice.
         "PROGRAM_LOGS": str(VAR / "log").replace("%", "%%"),
     }
 
 
 def write_configuration(running: Sequence[Program]) -> None:
-    """Write `var/run/supervisord.conf`. It holds the control socket's password, so it is for its owner only."""
+    """Write `var/run/supervisord.conf`, readable only by its owner because it has the control socket's password."""
     text = configuration(running, password=secrets.token_hex(16))
     CONFIGURATION.unlink(missing_ok=True)
     descriptor = os.open(CONFIGURATION, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -115,11 +117,11 @@ def write_configuration(running: Sequence[Program]) -> None:
 
 
 def configuration(running: Sequence[Program], *, password: str) -> str:
-    """The text of supervisord's configuration. To be read with `environment()`."""
+    """Return the text of supervisord's configuration, which needs `environment()`."""
     return HEAD.format(
         socket=CONTROL_SOCKET,
         password=password,
-        # Without it supervisord warns root at every start that it stays root.
+        # Without this line supervisord warns root at every start.
         user="user=root\n" if os.geteuid() == 0 else "",
     ) + "".join(
         PROGRAM.format(
@@ -134,13 +136,13 @@ def configuration(running: Sequence[Program], *, password: str) -> str:
 
 
 def _quoted(command: Sequence[str]) -> str:
-    """A command line as supervisord reads it: split like a shell would, `%` doubled, and no ` #` or ` ;` (comments start there)."""
+    """Quote a command line for supervisord: like a shell, with `%` doubled, and without ` #` or ` ;`, which start comments."""
     return re.sub(r"(?<=\s)([#;])", r"''\1", shlex.join(command)).replace("%", "%%")
 
 
-# Paths come by the environment, not in the text: whatever is in them, they can't end a value or start a comment.
+# Paths come from the environment, so no character in them can end a value or start a comment.
 HEAD = """\
-; Written anew at each start. To ask and to steer:
+; Written at each start. To control the programs:
 ;     .venv/bin/supervisorctl -c var/run/supervisord.conf status
 
 [supervisord]
@@ -166,9 +168,9 @@ username=make-run
 password={password}
 """
 
-# SIGTERM goes to the command alone: Celery then finishes its task, which its pool process must live for. Only when that took too
-# long does SIGKILL go to the whole group, so that no pool process is left.
-# A program that fails at once is tried again after 1, 2, 3 … seconds; 20 times are three and a half minutes.
+# SIGTERM goes only to the command, because Celery finishes its task in a pool process. If that takes too long, SIGKILL goes to the
+# whole group, so no pool process is left.
+# A program that fails at once is restarted after 1, 2, 3 … seconds; 20 times take three and a half minutes.
 PROGRAM = """
 [program:{name}]
 command={command}

@@ -1,7 +1,7 @@
-"""What `make run` and `runserver` do beside starting programs: databases up to date, an admin to log in as, users to look at.
+"""Prepares databases, the admin's login, registrations and demo users for `make run` and `runserver`.
 
-Every step looks first whether it is needed, so that an interrupted run goes on where it stopped and a later one says nothing.
-It needs Django's settings, so import it after `django.setup()`.
+Every step first checks if it is needed. So an interrupted run continues where it stopped, and a later run does nothing.
+Import this module after `django.setup()`, because it needs the settings.
 """
 
 import io
@@ -35,56 +35,56 @@ PASSWORD_FILE = VAR / "admin-password"
 ADMIN = "admin"
 DEMO_USERS = "24"
 TOKEN_TTL = timedelta(days=365)
-#: Consumer and authority.
+#: Pairs of consumer and authority.
 DIRECTIONS = (("billing", "users"), ("users", "billing"))
-#: What makes a context's demo users.
+#: The command that makes a context's demo users.
 SEEDS = {"users": ("seed", "--with-events"), "monolith": ("seed_monolith",)}
-#: Seconds after which demo users are made although no message has arrived yet.
+#: Seconds after which demo users are made even if no message has arrived.
 PATIENCE_SECONDS = 60.0
-NO_URL = "CELERY_BROKER_URL is not a broker's URL. Use redis://… or amqp://…, or leave it unset."
+NO_URL = "CELERY_BROKER_URL is not a broker's URL. Use redis://… or amqp://…, or unset it for the embedded broker."
 
 
 def check_broker() -> None:
-    """The broker that `CELERY_BROKER_URL` names answers. The embedded one is not asked: it starts later."""
+    """Check that the broker in `CELERY_BROKER_URL` answers. The embedded broker starts later."""
     if broker.is_embedded():
         say("broker: embedded")
         return
     url = settings.CELERY_BROKER_URL
     if url.startswith("memory:"):
-        raise CanNotRun(
-            "CELERY_BROKER_URL=memory:// reaches no other process. Leave it unset for the embedded broker.", WRONG_USAGE
-        )
-    if "://" not in url:  # kombu would take it for a host's name
+        raise CanNotRun("CELERY_BROKER_URL=memory:// reaches no other process. Unset it for the embedded broker.", WRONG_USAGE)
+    if "://" not in url:  # kombu would read it as a host name
         raise CanNotRun(NO_URL, WRONG_USAGE)
     try:
         connection = Connection(url, connect_timeout=5, transport_options={"socket_connect_timeout": 5})
         secret, shown = connection.password, connection.as_uri()
-    except (KombuError, ValueError, KeyError, ImportError):  # not repeated here: it may hold a password
+    except (KombuError, ValueError, KeyError, ImportError):  # the message doesn't repeat it: it may have a password
         raise CanNotRun(NO_URL, WRONG_USAGE) from None
     try:
         with connection:
             connection.ensure_connection(max_retries=1, interval_start=0.5, timeout=8)
     except (KeyError, ImportError):
-        raise CanNotRun(f"Nothing here speaks to {shown}. Use redis://… or amqp://…, or leave it unset.", WRONG_USAGE) from None
-    except Exception as error:  # away, or a login refused: each transport has its own errors for it
+        raise CanNotRun(
+            f"CELERY_BROKER_URL={shown} is not supported. Use redis://… or amqp://…, or unset it.", WRONG_USAGE
+        ) from None
+    except Exception as error:  # not answering, or a refused login: each transport has its own errors
         why = " ".join(str(error).split()) or kind(error)
         if secret:
             why = why.replace(secret, "**")
         raise CanNotRun(
-            f"The broker {shown} doesn't answer as it should ({why}). Start it, or leave CELERY_BROKER_URL unset.", REFUSED
+            f"The broker {shown} can't be used ({why}). Start it or correct its URL, or unset CELERY_BROKER_URL.", REFUSED
         ) from None
-    say("broker: the one that CELERY_BROKER_URL names answers")
+    say("broker: the one in CELERY_BROKER_URL answers")
 
 
 def migrate() -> Iterator[str]:
-    """Bring every database up to date; say which ones needed it."""
+    """Migrate every database, and yield a line for each one that needed it."""
     for alias, steps in pending().items():
         yield f"database {alias}: {plural(steps, 'migration')}"
         call_command("migrate", database=alias, verbosity=0, interactive=False)
 
 
 def pending() -> dict[str, int]:
-    """The databases of this process that aren't up to date, with the number of migrations that each of them lacks."""
+    """Return the databases that lack migrations, with their number. Raises `CanNotRun` if one doesn't answer."""
     found = {}
     for alias in settings.DATABASES:
         connection = connections[alias]
@@ -92,7 +92,8 @@ def pending() -> dict[str, int]:
             executor = MigrationExecutor(connection)
         except OperationalError as error:
             raise CanNotRun(
-                f"The database of {alias} ({place(alias)}) doesn't answer: {' '.join(str(error).split())}",
+                f"The database of {alias} ({place(alias)}) doesn't answer: {' '.join(str(error).split()).rstrip('.')}. "
+                "Start it, or correct its URL.",
                 REFUSED,
             ) from None
         if steps := executor.migration_plan(executor.loader.graph.leaf_nodes()):
@@ -101,14 +102,14 @@ def pending() -> dict[str, int]:
 
 
 def place(alias: str) -> str:
-    """Where a database is, for a person: its file, or its name and server."""
+    """Describe the place of a database: its file, or its name and server."""
     connection = connections[alias]
     name = connection.settings_dict["NAME"]
     return shown(Path(name)) if connection.vendor == "sqlite" else f"{name}, {connection.display_name}"
 
 
 def login() -> tuple[str, str | None]:
-    """The admin's name and password, made at the first start. None for a password that was changed since: it stays so."""
+    """Return the admin's name and password, made at the first start. The password is None if it was changed since."""
     users = get_user_model()._default_manager
     known = PASSWORD_FILE.read_text().strip() if PASSWORD_FILE.exists() else ""
     admin = users.filter(username=ADMIN).first()
@@ -116,7 +117,7 @@ def login() -> tuple[str, str | None]:
         return ADMIN, known if known and admin.check_password(known) else None
     if not known:
         known = secrets.token_urlsafe(12)
-        # Into place at once, and before the user is made: killed in between, the next start goes on with the same password.
+        # Written in one step before the user is made. If this process is killed between, the next start uses the same password.
         draft = PASSWORD_FILE.with_suffix(".new")
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -127,7 +128,7 @@ def login() -> tuple[str, str | None]:
 
 
 def tokens() -> Iterator[str]:
-    """See to it that every consumer that runs here has a valid token for each authority here that knows it."""
+    """Give every consumer that runs here a valid token for each authority here that has registered it."""
     for authority in settings.CONTEXT_NAMES:
         for consumer in consumers.registered(authority):
             here = consumer.name in settings.CONTEXT_NAMES
@@ -136,9 +137,9 @@ def tokens() -> Iterator[str]:
 
 
 def register() -> Iterator[str]:
-    """Register the contexts with each other, and hand out their tokens."""
+    """Register the contexts with each other, and give them their tokens."""
     if {"users", "billing"} <= set(settings.CONTEXT_NAMES):
-        # Users that were there before the first start need it too; a register that somebody filled by hand stays as it is.
+        # Users from before the first start need this too. A register with entries stays as it is.
         for consumer, authority in DIRECTIONS:
             alias = messaging_settings.context(authority).alias
             if not apps.get_model("messaging", "Consumer")._default_manager.using(alias).exists():
@@ -147,12 +148,12 @@ def register() -> Iterator[str]:
 
 
 def without_users() -> list[str]:
-    """The contexts of this process that have demo users and no user yet."""
+    """Return the contexts of this process that need demo users and have no users."""
     return [name for name in SEEDS if name in settings.CONTEXT_NAMES and not apps.get_model(name, "User")._default_manager.exists()]
 
 
 def seed() -> Iterator[str]:
-    """Make demo users where there is none: the same people in each context, by the same ids."""
+    """Make demo users in contexts without users: the same people with the same ids in each."""
     for context in without_users():
         yield f"demo data: {DEMO_USERS} users in {context}"
         command, *words = SEEDS[context]
@@ -160,10 +161,9 @@ def seed() -> Iterator[str]:
 
 
 class Seeding:
-    """Demo users, made at the first start and only when messages arrive: events that wait for a worker to start look late.
+    """Makes demo users at the first start, as soon as messages arrive. Earlier events would wait for the worker and look late.
 
-    Call it again and again; it says True when there is nothing left to do. A database that takes nothing now is asked again at the
-    next call.
+    Call it repeatedly; it returns True when it is done. If a database can't be written to, the next call tries again.
     """
 
     def __init__(self) -> None:
@@ -174,12 +174,12 @@ class Seeding:
         try:
             done = self._seed()
         except Exception as error:
-            if not any(errors.takes_nothing(one) for one in (error, error.__cause__) if one):  # a command wraps it
+            if not any(errors.takes_nothing(one) for one in (error, error.__cause__) if one):  # a command may wrap the error
                 raise
             errors.let_go()
             return False
         if done:
-            connections.close_all()  # nothing else of this process needs them
+            connections.close_all()  # nothing else in this process needs them
         return done
 
     def _seed(self) -> bool:
@@ -190,7 +190,7 @@ class Seeding:
         return True
 
     def _messages_arrive(self) -> bool:
-        """Whether a heartbeat came through relay, broker and worker since the start, in each direction."""
+        """Return True if a heartbeat has passed relay, broker and worker since the start, in each direction."""
         subscriptions = apps.get_model("messaging", "Subscription")._default_manager
         return all(
             subscriptions.using(messaging_settings.context(consumer).alias)

@@ -1,4 +1,4 @@
-"""What `make run` says of what it started: once that everything runs, and at once what keeps failing."""
+"""The messages of `make run` about its programs: that everything runs, and which programs keep failing."""
 
 import shlex
 import time
@@ -15,13 +15,13 @@ from config.runner.log_tail import tail
 from config.runner.programs import CONFIGURATION
 from config.runner.supervisor import Supervisor, log_of
 
-#: Seconds between two looks at the programs' states.
+#: Seconds between two checks of the programs' states.
 LOOK_SECONDS = 1.0
 
 
 class Watch:
-    """Says once when everything runs and the page answers, and what keeps failing. `last`: what is to be done before it is said;
-    it is called until it says that it is done."""
+    """Prints once that everything runs and the page answers, and reports programs that keep failing. Before the first, it calls
+    `last` until that returns True."""
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class Watch:
         states = self.supervisor.states()
         failed = {name for name, state in states.items() if state == "FATAL"}
         for name in sorted(failed - self.failed):
-            say(f"{name} keeps failing and is not tried again. The end of its log:")
+            say(f"{name} keeps failing and is not restarted any more. The end of its log:")
             print(*(f"    {line}" for line in tail(log_of(name))), sep="\n")
-            say(f"when that is mended: .venv/bin/supervisorctl -c {shlex.quote(shown(CONFIGURATION))} start {name}")
+            say(f"after fixing that: .venv/bin/supervisorctl -c {shlex.quote(shown(CONFIGURATION))} start {name}")
         self.failed = failed
         if not self.ready and states and self._all_run(states) and answers(self.url) and self.last():
             self.ready = True
@@ -56,10 +56,10 @@ class Watch:
 
     def _announce(self) -> None:
         name, password = self.login
-        shown = f"[b]{name}[/b] / [b]{password}[/b]" if password else f"{name}, with the password that you gave it"
+        shown = f"[b]{name}[/b] / [b]{password}[/b]" if password else f"{name}, with the password that you set"
         Console(soft_wrap=True, highlight=False).print(
             Panel.fit(
-                f"[b]{self.url}[/b]\n{self.url}admin/   {shown}\n\nCtrl-C stops everything; the data stays.",
+                f"[b]{self.url}[/b]\n{self.url}admin/   {shown}\n\nCtrl-C stops everything. The data stays.",
                 title="Everything runs",
                 padding=(1, 3),
                 border_style="green",
@@ -68,8 +68,8 @@ class Watch:
 
 
 def answers(url: str) -> bool:
-    """Whether the web server answers with a page, or with the message that there is none at this address."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by a proxy of the environment
+    """Return True if the web server answers with anything but a server error."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # ignore proxies in the environment
     try:
         direct.open(url, timeout=5).close()
     except urllib.error.HTTPError as error:
@@ -80,7 +80,7 @@ def answers(url: str) -> bool:
 
 
 def shown(path: Path) -> str:
-    """A path as a person would type it in the project's folder."""
+    """Return a path as a person types it in the project's folder."""
     text = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
     return f"{text}/" if path.is_dir() else text
 

@@ -1,4 +1,4 @@
-"""supervisord as a child of `make run`: started on a tether, asked over its control socket, stopped in good order."""
+"""Runs supervisord on a tether, controls it over its socket, and stops it in an orderly way."""
 
 import configparser
 import subprocess
@@ -19,33 +19,33 @@ from config.runner.programs import CONFIGURATION, Program, environment, write_co
 
 LOG = VAR / "log"
 OUTPUT = LOG / "supervisord.out"
-#: States in which a program has no process, and gets none by itself.
+#: States of a program without a process, which supervisord doesn't start again.
 ENDED = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
-#: What asking raises while supervisord is on its way up or down, or answers that it won't.
+#: Errors of a request while supervisord starts or stops, or if it refuses.
 UNREACHABLE = (OSError, HTTPException, Error, KeyError)
 
 
 def log_of(name: str) -> Path:
-    """Where a program's output goes."""
+    """Return the path of a program's log."""
     return LOG / f"{name}.log"
 
 
 def control(configuration: Path = CONFIGURATION) -> Any:
-    """supervisord's XML-RPC interface: `control().supervisor.stopProcess("relay-users")`. Any process of the project may ask."""
+    """Return supervisord's XML-RPC interface, for any process: `control().supervisor.stopProcess("relay-users")`."""
     parser = configparser.RawConfigParser()
     parser.read(configuration, encoding="utf-8")
     section = parser["supervisorctl"]
     transport = SupervisorTransport(section["username"], section["password"], section["serverurl"])
-    return ServerProxy("http://127.0.0.1", transport=transport)  # the address is never used; the transport has the socket
+    return ServerProxy("http://127.0.0.1", transport=transport)  # the transport uses the socket instead of this address
 
 
 class Supervisor:
-    """One running supervisord."""
+    """A running supervisord."""
 
     def __init__(self, programs: Sequence[Program]) -> None:
         self._ending = False
         write_configuration(programs)
-        # A session of its own: Ctrl-C reaches `make run`, which then stops everything in good order.
+        # In its own session Ctrl-C reaches only `make run`, which then stops everything in order.
         with OUTPUT.open("wb") as output:
             self.process = subprocess.Popen(
                 tethered(sys.executable, "-m", "supervisor.supervisord", "-c", CONFIGURATION, hold=PROGRAMS_LOCK),
@@ -61,27 +61,27 @@ class Supervisor:
         return self.process.poll() is None
 
     def states(self) -> dict[str, str]:
-        """Program to state, `RUNNING`, `STARTING`, `BACKOFF`, `FATAL` …; empty while supervisord can't be asked."""
+        """Return each program's state: `RUNNING`, `STARTING`, `BACKOFF`, `FATAL` …; empty while supervisord doesn't answer."""
         try:
             return {info["name"]: info["statename"] for info in control().supervisor.getAllProcessInfo()}
         except UNREACHABLE:
             return {}
 
     def stop(self) -> None:
-        """One step towards the end; call it until `runs()` says no. The broker stops last: what the others hold goes back to it.
+        """Take one step of stopping; call it until `runs()` returns False. The broker stops last, because it gets messages back.
 
-        supervisord alone would stop one program after the other and look once a second whether it is done. So the programs are
-        asked here, all at once, and each question wakes it.
+        By itself, supervisord would stop one program after the other and check once a second. So this stops all programs at once,
+        and each request wakes supervisord.
         """
         states = {name: state for name, state in self.states().items() if name != "broker" and state not in ENDED}
         for name in (name for name, state in states.items() if state != "STOPPING"):
             with suppress(*UNREACHABLE):  # it ended meanwhile
                 control().supervisor.stopProcess(name, False)
-        if not states and not self._ending and self.runs():  # none is left, or supervisord is on its way up and can't be asked
+        if not states and not self._ending and self.runs():  # none is left, or supervisord is starting and doesn't answer
             self._ending = True
             self.process.terminate()
 
     def kill(self) -> None:
-        """At once: the tethers end what it leaves."""
+        """Stop supervisord at once. The tethers end its programs."""
         if self.runs():
             self.process.kill()

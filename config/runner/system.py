@@ -1,5 +1,5 @@
-"""Every program of this project under one supervisor. `make run` starts them with a web server among them, `manage.py runserver`
-beside its own."""
+"""Runs all programs of the project under one supervisor. The web server is one of them with `make run`, but not with `manage.py
+runserver`."""
 
 import sys
 import time
@@ -18,18 +18,18 @@ from config.runner.readiness import Watch, say, shown
 from config.runner.supervisor import LOG, OUTPUT, Supervisor, log_of
 from messaging.events.text import plural
 
-#: Seconds between two looks at the logs.
+#: Seconds between two reads of the logs.
 LOOK_SECONDS = 0.1
 
 
 class Stop(Protocol):
-    """`asked`: how often somebody asked to stop. Once, and all end in good order; again, and they end at once."""
+    """A request to stop."""
 
-    asked: int
+    asked: int  #: 1: stop all programs in order. 2 or more: stop them at once.
 
 
 def prepare() -> tuple[str, str | None]:
-    """What the programs need before they start; returns the admin's name and password."""
+    """Prepare the login and the registrations. Returns the admin's name and password."""
     login = provisioning.login()
     for line in provisioning.register():
         say(line)
@@ -38,14 +38,11 @@ def prepare() -> tuple[str, str | None]:
 
 
 def run(programs: Sequence[Program], url: str, login: tuple[str, str | None], stop: Stop) -> int:
-    """Start the programs and stay with them until somebody asks to stop; 0 where that was the end.
-
-    `url`: where the web server answers, which is one of the programs or runs beside them.
-    """
+    """Start the programs and supervise them until `stop`. Returns the exit code. The web server answers at `url`."""
     terminal = Terminal([*((one.name, log_of(one.name)) for one in programs), ("supervisor", LOG / "supervisord.log")])
     starting = [one.name for one in programs if not one.on_demand]
     say(f"starting {plural(len(starting), 'program')}: {', '.join(starting)}")
-    api_locations.ADDRESS.write_text(f"{url}\n")  # commands beside this one find the API there
+    api_locations.ADDRESS.write_text(f"{url}\n")  # other commands find the API by it
     supervisor = Supervisor(programs)
     watch = Watch(supervisor, url, login, starting, provisioning.Seeding())
     try:
@@ -57,16 +54,16 @@ def run(programs: Sequence[Program], url: str, login: tuple[str, str | None], st
         stopped = bool(stop.asked)
         end(supervisor, terminal, stop)
     if not stopped:
-        print("supervisord ended, and with it everything. Its last words:", *tail(OUTPUT), sep="\n  ", file=sys.stderr)
+        print("supervisord and all programs ended unexpectedly. The end of its output:", *tail(OUTPUT), sep="\n  ", file=sys.stderr)
         return preflight.FAILED
     say(f"stopped; your data stays in {shown(VAR)}")
     return 0
 
 
 def end(supervisor: Supervisor, terminal: Terminal, stop: Stop) -> None:
-    """Stop everything and show the last lines. A second Ctrl-C doesn't wait."""
+    """Stop everything and print the last lines. A second Ctrl-C stops it at once."""
     asked = stop.asked
-    with suppress(OSError):  # the terminal may be gone; everything stops all the same
+    with suppress(OSError):  # the terminal may be closed
         say("stopping …")
     while supervisor.runs():
         if stop.asked > asked:

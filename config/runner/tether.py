@@ -1,14 +1,14 @@
-"""Runs a command that ends when its supervisor does, however the supervisor died:
+"""Runs a command that ends when its supervisor ends, even if the supervisor is killed:
 `python config/runner/tether.py [--hold FILE] COMMAND ARGS…`.
 
-The supervisor starts this with a pipe as standard input and keeps the other end. A process that is killed can't clean up, but
-the kernel closes its files; so a small guard waits for the end of that pipe and then ends the command. The command replaces
-this very process, so the supervisor's pid, signals and exit code are the command's own.
+The supervisor starts this with a pipe as standard input and keeps the other end open. A killed process can't clean up, but the
+kernel closes its files. So a small guard waits for the end of the pipe and then ends the command. The command replaces this
+process, so the supervisor sees the command's own pid, signals and exit code.
 
-With `--hold`, the command and all its descendants share a lock on FILE (`flock`, shared) for as long as any of them lives, so
-that whoever gets the lock for itself knows that nothing is left.
+With `--hold`, the command and all its descendants share a lock on FILE (`flock`). An exclusive lock on FILE then proves that all of
+them have ended.
 
-It is run by its path and with `-I -S`, so that it neither imports the project nor takes time to start.
+Run it by its path and with `-I -S`, so that it starts fast and imports nothing of the project.
 """
 
 import fcntl
@@ -22,13 +22,13 @@ from typing import NoReturn
 GRACE_SECONDS = 5.0
 """Seconds between SIGTERM and SIGKILL."""
 LOOK_SECONDS = 1.0
-"""Seconds between two looks whether the command is still there. A supervisor that closes the pipe then is noticed at once."""
+"""Seconds between two checks for the command's end. The end of the pipe is noticed at once."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """Leave a guard behind and become the command."""
+    """Fork a guard and become the command."""
     held = None
     if arguments[:1] == ["--hold"]:
         held, arguments = "".join(arguments[1:2]), arguments[2:]
@@ -37,24 +37,24 @@ def main(arguments: list[str]) -> NoReturn:
         sys.exit(2)
     command = os.getpid()
     leader = os.getpgrp() == command
-    # Blocked meanwhile: a signal to the whole group must not end the guard before it ignores signals.
+    # Block signals: one to the whole group must not end the guard before it ignores them.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     if os.fork() == 0:
         try:
             _guard(command, leader)
         finally:
-            os._exit(0)  # never back into the caller's code
-    if held is not None:  # after the fork: the guard is no part of what the lock stands for
+            os._exit(0)  # never return to the caller's code
+    if held is not None:  # after the fork, so the guard doesn't share the lock
         _hold(held)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     if nothing != 0:
         os.close(nothing)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and a command would inherit that
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these, and the command would too
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     try:
-        os.execvp(arguments[0], arguments)  # noqa: S606  (no shell is what is wanted)
+        os.execvp(arguments[0], arguments)  # noqa: S606  (without a shell on purpose)
     except OSError as error:
         print(f"{arguments[0]} can't be run: {error.strerror}.", file=sys.stderr)
         sys.stderr.flush()
@@ -64,11 +64,11 @@ def main(arguments: list[str]) -> NoReturn:
 def _hold(path: str) -> None:
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_SH)
-    os.set_inheritable(lock, True)  # stays open, and locked, in what this process becomes and starts
+    os.set_inheritable(lock, True)  # the command and its children keep it open and locked
 
 
 def _guard(command: int, leader: bool) -> None:
-    """Wait for the end of standard input or of the command, then see to it that nothing of the command is left."""
+    """Wait for the end of standard input or of the command, then end all that is left of the command."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -79,12 +79,12 @@ def _guard(command: int, leader: bool) -> None:
             _end(command)
             break
     if leader:
-        # What the command started is in its group, and so is this guard: the group's number can't be somebody else's yet.
+        # The command's children are in its group. So is this guard, so the group's number can't be reused yet.
         os.killpg(command, signal.SIGKILL)
 
 
 def _keep_only_standard_input() -> None:
-    """Let go of everything else: a log that a reader follows to its end must not stay open because of the guard."""
+    """Close everything else, so that the guard doesn't keep a log open that a reader follows to its end."""
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 1)
     os.dup2(nothing, 2)
@@ -92,12 +92,12 @@ def _keep_only_standard_input() -> None:
         if int(name) > 2:
             try:
                 os.close(int(name))
-            except OSError:  # the one that the listing itself had open
+            except OSError:  # the listing's own descriptor
                 continue
 
 
 def _read() -> bool:
-    """Whether the supervisor still holds its end. What it writes means nothing."""
+    """Return True while the supervisor keeps its end open. Its bytes have no meaning."""
     try:
         return bool(os.read(0, 4096))
     except BlockingIOError:

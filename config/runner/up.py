@@ -1,8 +1,8 @@
-"""`make run`: prepare what is missing, start every program, show their logs, and stop all of them on Ctrl-C.
+"""`make run`: prepares the databases, starts every program, shows their logs, and stops all of them on Ctrl-C.
 
     .venv/bin/python -m config.runner.up
 
-`PORT` is the page's port (default 8000). `VAR_DIR` moves `var/`, for a second copy beside the first.
+`PORT` is the web server's port (default 8000). A second copy of the project needs another `VAR_DIR`, the folder of its data.
 Exit codes: 0 stopped by Ctrl-C or SIGTERM; 1 something failed; 2 wrong usage, such as PORT=abc; 3 refused, with what to do.
 """
 
@@ -22,11 +22,11 @@ from config.runner.readiness import say, shown
 
 
 class Stopped(BaseException):
-    """Ctrl-C or SIGTERM before anything was started."""
+    """Ctrl-C or SIGTERM came before anything was started."""
 
 
 class Stop:
-    """Remembers that a signal asked to stop, and how often."""
+    """Counts the signals that ask to stop."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -42,7 +42,7 @@ class Stop:
 
 def main() -> int:
     argparse.ArgumentParser(
-        prog="python -m config.runner.up", description="Prepare and start everything; Ctrl-C stops it."
+        prog="python -m config.runner.up", description="Prepare and start all programs; Ctrl-C stops them."
     ).parse_args()
     stop = Stop()
     try:
@@ -51,7 +51,7 @@ def main() -> int:
         with closing(preflight.only_one()):
             return start(port, stop)
     except Stopped:
-        say("stopped before anything was started; the next start goes on from here")
+        say("stopped before anything was started; the next start continues here")
         return 0
     except CanNotRun as reason:
         print(reason, file=sys.stderr)
@@ -59,13 +59,13 @@ def main() -> int:
     except ImproperlyConfigured as reason:
         print(reason, file=sys.stderr)
         return preflight.WRONG_USAGE
-    except BrokenPipeError:  # `make run | head`: nobody reads any more
+    except BrokenPipeError:  # `make run | head`: the reader has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return preflight.FAILED
 
 
 def start(port: int, stop: Stop) -> int:
-    """Migrate, start every program and stay with them until a signal."""
+    """Migrate, start every program and supervise them until a signal."""
     preflight.none_of_an_earlier_run()
     preflight.check_port(port)
     say(f"{shown(VAR)} can be written to, port {port} is free")

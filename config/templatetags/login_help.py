@@ -1,4 +1,4 @@
-"""Where the admin's login is, for its login page."""
+"""A hint on the admin's login page about the login."""
 
 from django import template
 from django.conf import settings
@@ -11,5 +11,5 @@ register = template.Library()
 
 @register.inclusion_tag("admin/login_help.html")
 def login_help() -> dict[str, object]:
-    """A line with the name, and with the file that has the password. Only with DEBUG; the password itself is never on a page."""
+    """Show the admin's name and the file with the password, only with DEBUG. No page shows the password itself."""
     return {"told": settings.DEBUG, "name": ADMIN, "file": shown(PASSWORD_FILE) if PASSWORD_FILE.exists() else ""}

@@ -65,7 +65,8 @@ def crossing_relations(placement: Callable[[str], str], *, everywhere: Collectio
             away = [end for end in ends if placement(_app_of(end, model)) != here]
             if away:  # one finding, even if both the target and `through` are in another database
                 name = away[0] if isinstance(away[0], str) else away[0]._meta.label
-                found.append(Finding(f"This leads from {here} to {name}, in another database.", RELATION_HINT, field))
+                message = f"This leads from {here} to {name}, in another database."
+                found.append(Finding(message, RELATION_HINT, field))
     return found
 
 

@@ -100,7 +100,8 @@ def _take(consumer: Context, arrivals: Sequence[Arrival], failure: Exception | N
     with transaction.atomic(using=consumer.alias):
         new = insert_new(Received, _dedupe_rows(arrivals), key="msg_id", using=consumer.alias)
         failpoints.reach("inbox.deduplicated")
-        fresh = {item.key: item for item in arrivals if item.key in new}  # a message may hold one event twice
+        # A message may hold one event twice.
+        fresh = {item.key: item for item in arrivals if item.key in new}
         parked = obsolete = 0
         moved: set[str] = set()
         batches: dict[int, tuple[handlers.Handler, list[handlers.Event]]] = {}

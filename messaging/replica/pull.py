@@ -187,8 +187,8 @@ def apply_page(replica: Replica, page: Page, *, since: int, source: str, pairs: 
         failpoints.reach("pull.applied")
         row = replica.locked()
         before = row.checkpoint
-        covered = [[since + 1, page.next]] if page.next > since else []
-        row.checkpoint, row.ahead = checkpoints.advance_ranges(before, [*row.ahead, *covered], [])
+        ahead = [*row.ahead, *([[since + 1, page.next]] if page.next > since else [])]
+        row.checkpoint, row.ahead = checkpoints.advance_ranges(before, ahead, [])
         row.head = max(row.head, page.head)
         row.floor = page.floor if since == 0 else row.floor
         row.heartbeat_at = timezone.now()

@@ -1,4 +1,4 @@
-"""Who looks at the admin, and the API that a page of it asks."""
+"""A logged-in client, and the API that an admin page calls."""
 
 import pytest
 from django.contrib.auth.models import User as Login

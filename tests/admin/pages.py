@@ -1,4 +1,4 @@
-"""Reading the admin's pages."""
+"""Reads the admin's pages."""
 
 import re
 
@@ -7,7 +7,7 @@ from django.urls import reverse
 
 
 def listed(client: Client, model: str, **query: str) -> list[dict[str, str]]:
-    """The list's rows: column to text."""
+    """Return the list's rows: text by column."""
     html = client.get(reverse(f"admin:{model}_changelist"), query).content.decode()
     rows = re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)
     cells = [re.findall(r'class="field-(\w+)[^"]*">(.*?)</t[dh]>', row, re.DOTALL) for row in rows]

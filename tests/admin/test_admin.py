@@ -45,7 +45,7 @@ def invoice(user: User) -> Invoice:
 
 @pytest.fixture
 def everything(user: User, invoice: Invoice) -> None:
-    """A row in every table of both contexts."""
+    """Make a row in every table of both contexts."""
     for name in CONTEXTS:
         Consumer.objects.using(name).get_or_create(name="reader", defaults={"queue": "reader", "types": ["a"], "fields": ["b"]})
         Incident.objects.using(name).create(kind="silent", authority="users", count=1, subjects=[str(user.pk)], summary="1 change")
@@ -182,7 +182,7 @@ def test_adding_a_user_records_its_event(client: Client) -> None:
 def test_what_only_the_service_refuses_is_a_sentence(client: Client, user: User) -> None:
     response = client.post(reverse("admin:users_user_add"), {"email": "x@example.org", "name": "a" * 201}, follow=True)
     assert response.status_code == 200
-    # Somebody else erases the user while the form is open.
+    # Another person erases the user while the form is open.
     user_erase(user_id=user.pk)
     response = client.post(reverse("admin:users_user_change", args=[user.pk]), {"email": "new@example.org"}, follow=True)
     assert response.status_code == 200

@@ -1,4 +1,4 @@
-"""The list of billing's copy: each row beside what users says now, and a button that compares and repairs."""
+"""The list of billing's copy: each row with its comparison to users, and a button that compares and repairs."""
 
 import uuid
 
@@ -21,13 +21,13 @@ BUTTONS = "/admin/billing/cacheduser/reconcile/"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch) -> None:
-    """A second for what is under way is right for people, and long for tests."""
+    """Skip the second that people need for messages on their way."""
     monkeypatch.setattr(search, "SETTLE_SECONDS", 0.02)
 
 
 @pytest.fixture
 def drifted(api) -> dict[str, str]:
-    """Short id to how the row compares; one more user is missing."""
+    """Make rows that differ; returns the kind of difference by short id. One more user is missing."""
     Subscription.objects.using("billing").create(authority="users")
     same, stale, corrupt, ahead, revived, missing = authority_has(6)
     ghost = uuid.UUID(int=5)

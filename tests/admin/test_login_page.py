@@ -1,4 +1,4 @@
-"""The login page says where name and password are; with DEBUG only, and never the password."""
+"""The login page names the login and the password's file, only with DEBUG, and never the password."""
 
 from pathlib import Path
 from typing import Any

@@ -38,14 +38,14 @@ def test_a_list_says_how_many_rows_of_what_it_has(client: Client, model: type[mo
 
 
 def plural_of(noun: str) -> str:
-    """English, by rule: no noun of this project has a plural of its own."""
+    """Return the plural by English rules; no noun of this project is irregular."""
     if re.search(r"[^aeiou]y$", noun):
         return f"{noun[:-1]}ies"
     return f"{noun}es" if re.search(r"(s|sh|ch|x)$", noun) else f"{noun}s"
 
 
 def filled(model: type[models.Model], alias: str) -> dict[str, Any]:
-    """Values for every column that has none by itself, and a new one where a value stands once."""
+    """Return values for all columns without a default, and new ones for unique columns."""
     found: dict[str, Any] = {}
     for field in model._meta.concrete_fields:
         unique = field.unique or any(field.name in getattr(one, "fields", ()) for one in model._meta.constraints)

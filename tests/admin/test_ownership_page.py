@@ -1,4 +1,4 @@
-"""Who owns a model's rows while they move, as the admins of both contexts say it."""
+"""The owner of a model's rows while they move, in the admins of both contexts."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pyte
 
 
 def told(client: Client) -> dict[str, tuple[str, str, str]]:
-    """Context to owner, follower and state."""
+    """Return (owner, follower, state) by context."""
     rows = {name: listed(client, f"{name}_ownership") for name in ("monolith", "users", "billing")}
     return {name: (row["owner"], row["follows"], row["now"]) for name, found in rows.items() for row in found}
 

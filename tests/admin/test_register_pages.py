@@ -1,4 +1,4 @@
-"""What the admin says of consumers, subscriptions, incidents and repairs."""
+"""The admin's pages of consumers, subscriptions, incidents and repairs."""
 
 import re
 import uuid

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from config.env import ROOT
+from tests import warm
 from tests.probes import wait_for
 from tests.running import surroundings
 
@@ -28,6 +30,19 @@ def programs(procfile: str) -> dict[str, str]:
     return {match[1]: match[2] for match in found if match}
 
 
+def in_python(line: str) -> tuple[list[str], dict[str, str]]:
+    """What Python is to run for a Procfile's line, and the variables that the line sets."""
+    words = shlex.split(line)
+    variables: dict[str, str] = {}
+    if words[0] == "env":
+        words.pop(0)
+        while "=" in words[0]:
+            name, _, value = words.pop(0).partition("=")
+            variables[name] = value
+    program = words.pop(0)
+    return words if program == "python" else ["-m", program, *words], variables
+
+
 class Deployment:
     """The programs of a Procfile, and commands beside them. Nothing of the tests' own environment reaches them. `project`: whose
     code is started from now on, as that of a copy."""
@@ -41,21 +56,15 @@ class Deployment:
         self.environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.url = f"http://127.0.0.1:{self.environment['PORT']}"
         self.log = folder / "log.txt"
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.running: dict[str, warm.Process] = {}
 
     def start(self, *names: str) -> None:
         """Start programs, all of them where none is named; back when the web server answers, if it is among them."""
         with self.log.open("ab") as log:
             for name in names or self.programs:
-                self.running[name] = subprocess.Popen(
-                    ["sh", "-c", f"exec {self.programs[name]}"],
-                    cwd=self.project,
-                    env=self.environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
+                arguments, variables = in_python(self.programs[name])
+                environment = {**self.environment, **variables}
+                self.running[name] = warm.start(arguments, cwd=self.project, env=environment, stdout=log, stderr=log)
         if "web" in (names or self.programs):
             wait_for(lambda: self.get("/healthz")[0] == 200, timeout=PATIENCE, what=f"{self.url} to answer", seen=self.tail)
 
@@ -95,16 +104,7 @@ class Deployment:
 
     def manage(self, *arguments: str, code: int = 0) -> Any:
         """Run a command, see it end with this exit code, and return the JSON of its last line, if it is that."""
-        done = subprocess.run(
-            ["python", "manage.py", *arguments],
-            cwd=self.project,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = warm.run(["manage.py", *arguments], cwd=self.project, env=self.environment, timeout=120)
         assert done.returncode == code, f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}\n{self.tail()}"
         last = (done.stdout.strip().splitlines() or [""])[-1]
         return json.loads(last) if last.startswith("{") else last

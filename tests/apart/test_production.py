@@ -36,7 +36,7 @@ PATIENCE = 60.0
 PAGE = (ROOT / "docs" / "production.md").read_text()
 SECTIONS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
 #: Sections with commands, in the order in which these tests run them.
-RUN = ["Install", "First start", "Look whether it is well", "Upgrade", "What a restart loses", "Back up", "Restore", "On SQLite"]
+RUN = ["Install", "First start", "Check its health", "Upgrade", "What a restart loses", "Back up", "Restore", "On SQLite"]
 
 
 def listings(section: str, kind: str) -> list[str]:
@@ -203,7 +203,7 @@ def test_a_change_flows_to_billing_and_monitors_see_it(box: Box) -> None:
     ada = box.manage("shell", "-v0", "-c", call)
     sql = f"SELECT source FROM billing_cacheduser WHERE user_id = '{ada}'"
     wait_for(lambda: box.ask("billing", sql) == [("event",)], timeout=PATIENCE, what="Ada to arrive by an event", seen=box.tail)
-    box.run("Look whether it is well")
+    box.run("Check its health")
 
 
 @pytest.mark.parametrize("path", ["/admin/login/", "/api/docs/"])

@@ -1,3 +1,3 @@
-"""Billing asks the users' API as a registered consumer."""
+"""Billing calls the users' API as a registered consumer."""
 
 from tests.messaging.conftest import api  # noqa: F401

@@ -1,4 +1,4 @@
-"""Billing decides by its own cache: active users only, once, and what it learnt too late is flagged."""
+"""Billing decides by its own cache: only active users, once, and a late suspension flags invoices."""
 
 import threading
 import uuid
@@ -123,7 +123,7 @@ def test_a_suspension_that_arrives_late_flags_the_invoice_and_says_why():
     inbox.receive("billing", [event])
     invoice = invoices().get()
     assert "suspended" in invoice.review_reason
-    assert "Billing learnt of it later" in invoice.review_reason
+    assert "Billing received the change later" in invoice.review_reason
     flagged = Published.objects.using("billing").get(destination="billing.invoice.flagged.v1")
     assert (flagged.body["causationid"], flagged.body["correlationid"]) == (event["id"], "story")
 

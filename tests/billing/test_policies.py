@@ -1,4 +1,4 @@
-"""Billing says how old its copy of the users may be, and what it does past that: hold, ask, or proceed."""
+"""Billing states how old its copy of the users may be, and what it does with an older one: hold, ask, or proceed."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ DEAD = "http://127.0.0.1:9"
 
 
 def confirm(ago, **values):
-    """The copy was last confirmed to be caught up so long ago."""
+    """Make the copy seem confirmed so long ago."""
     values["confirmed_at"] = None if ago is None else timezone.now() - ago
     Subscription.objects.using("billing").update_or_create(pk="users", defaults=values)
 
@@ -37,7 +37,7 @@ def invoices():
 
 @pytest.fixture
 def users(api):
-    """Ten active users, whom billing has copies of, confirmed an hour ago."""
+    """Ten active users with copies at billing, confirmed an hour ago."""
     save(demo_users(10), with_events=False)
     pull.catch_up(Replica.of("billing", "users"))
     confirm(HOUR)
@@ -46,7 +46,7 @@ def users(api):
 
 @pytest.fixture
 def away(settings):
-    """The authority doesn't answer."""
+    """Let the authority not answer."""
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: DEAD}
 
 

@@ -1,4 +1,4 @@
-"""Billing's port: each source answers "whom may I invoice?", and the work is the same with all of them."""
+"""Billing's port: each source says which users may be invoiced, and billing works the same with all of them."""
 
 import random
 import uuid
@@ -57,7 +57,7 @@ def mismatches(**wanted):
 
 @pytest.fixture
 def users(api):
-    """Ten active users at `users`, whom billing has copies of."""
+    """Ten active users at `users`, with copies at billing."""
     save(demo_users(10), with_events=False)
     pull.catch_up(Replica.of("billing", "users"))
     return list(User.objects.using("users").order_by("id"))
@@ -90,7 +90,7 @@ def test_the_monolith_says_who_may_be_invoiced(monkeypatch):
 
 
 def test_a_late_suspension_flags_what_was_decided_by_another_authoritys_versions():
-    """The monolith counts for itself: its version 3 is no later than version 2 of `users`."""
+    """The monolith counts its own versions: its version 3 isn't later than version 2 of `users`."""
     (user,) = register(1)
     monolith.change_email(user, "new@example.org")
     monolith.change_email(user, "newer@example.org")
@@ -129,7 +129,7 @@ def test_a_monolith_without_its_table_ends_the_run_with_a_sentence(monkeypatch):
 def test_a_process_without_the_monolith_says_so(settings):
     to("monolith")
     settings.BILLING = {"SOURCES": {name: path for name, path in settings.BILLING["SOURCES"].items() if name != "monolith"}}
-    with pytest.raises(SourceAway, match="the monolith's tables, and this process runs users and billing"):
+    with pytest.raises(SourceAway, match="the monolith's tables, but this process runs only users and billing"):
         generate()
 
 
@@ -149,11 +149,11 @@ def test_the_api_is_asked_about_each_user(users, monkeypatch):
 
 def test_the_api_is_asked_about_those_whom_billing_knows_by_itself(users):
     CachedUser.objects.using("billing").filter(pk=users[0].pk).delete()
-    ghost = uuid.UUID(int=1)  # before all others: one at a page's end is asked about again with the next page
+    ghost = uuid.UUID(int=1)  # before all others; an unknown user at a page's end is requested again with the next page
     copied(ghost)
     to("api")
     run = generate()
-    assert (run.issued, run.calls) == (9, 10)  # who isn't in the copy isn't asked about, and who only is there isn't invoiced
+    assert (run.issued, run.calls) == (9, 10)  # users without a copy aren't requested; users with only a copy aren't invoiced
     assert not {users[0].pk, ghost} & invoiced()
     Invoice.objects.using("billing").create(user_id=users[0].pk, period="2026-01", amount_minor=1, currency="EUR", user_version=1)
     assert generate().issued == 1
@@ -173,7 +173,7 @@ def test_billing_is_down_when_users_is_down(users, settings):
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: DEAD}
     run = generate()
     assert (run.issued, run.held, run.refused, run.away) == (0, 10, True, True)
-    assert run.reason.startswith("Billing is down, because it reads users from the API of users, and gets no answer: users doesn't")
+    assert run.reason.startswith("Billing is down, because it reads users from the API of users and gets no answer: users doesn't")
     assert DEAD in run.reason
 
 
@@ -245,7 +245,7 @@ def test_a_mismatch_is_one_row_until_both_agree():
 
 def test_who_is_only_in_the_copy_is_compared_too():
     (ghost,) = cache()
-    cache("erased")  # the monolith deletes where `users` keeps a tombstone
+    cache("erased")  # the monolith deletes a row where `users` keeps a tombstone
     to("shadow")
     assert generate().issued == 0
     assert [(row.user_id, row.old_status, row.cache_status) for row in mismatches()] == [(ghost.pk, "", "active")]
@@ -310,6 +310,6 @@ def test_a_change_takes_effect_at_the_next_batch(monkeypatch):
         copied(user.pk, "suspended" if user in (people[0], people[5]) else "active")
     monolith.suspend(people[3], "abuse report")
     run = generate(progress=lambda done: to("monolith"))
-    # By the copy 1 and 2, then by the monolith 4 and 5.
+    # Users 1 and 2 by the copy, then 4 and 5 by the monolith.
     assert invoiced() == {people[number].pk for number in (1, 2, 4, 5)}
     assert (run.source, run.issued, run.skipped) == ("monolith", 4, 2)

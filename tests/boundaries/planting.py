@@ -1,11 +1,11 @@
-"""Modules that are taken for a context's. Copies of the project are `walkthrough.control.project_copy`'s."""
+"""Modules that count as a context's. For copies of the project there is `walkthrough.control.project_copy`."""
 
 import types
 from typing import Any
 
 
 def planted_module(name: str, source: str) -> Any:
-    """A module by that name, as if a context held it: its functions are taken for the context's."""
+    """Make a module with that name, so that its functions count as the context's."""
     module = types.ModuleType(name)
     exec(compile(source, f"{name.replace('.', '/')}.py", "exec"), module.__dict__)
     return module

@@ -1,7 +1,7 @@
 """`messaging` never uses a context's name as a database alias.
 
-What it passes to Django as a database is called `using` or `alias`. From `consumer` upwards such a parameter has the type `Alias`,
-and mypy rejects a plain string there; below that, and at the doors, hosts pass strings. `tests/contexts/test_aliases.py` runs it.
+A database that it passes to Django is called `using` or `alias`. From `consumer` upwards such a parameter has the type `Alias`, and
+mypy rejects a plain string there. Below that, and at the doors, hosts pass strings. `tests/contexts/test_aliases.py` runs it.
 """
 
 import ast
@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 MESSAGING = Path(__file__).parents[2] / "messaging"
-#: What an alias may be called.
+#: The names that an alias may have.
 CALLED = {"alias", "using"}
 
 
 def handed_over(tree: ast.AST) -> Iterator[ast.expr]:
-    """What a module hands to Django, or to its own functions, as a database."""
+    """Return the databases that a module passes to Django or to its own functions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield from (word.value for word in node.keywords if word.arg == "using")
@@ -27,7 +27,7 @@ def handed_over(tree: ast.AST) -> Iterator[ast.expr]:
 
 
 def names_for_aliases(source: str) -> list[str]:
-    """What is handed over and isn't called as an alias."""
+    """Return the passed databases that don't have an alias's name."""
     return [
         ast.unparse(given)
         for given in handed_over(ast.parse(source))

@@ -1,4 +1,4 @@
-"""The system checks: clean on the project, and `manage.py check` fails with each planted violation."""
+"""The system checks pass on the project, and `manage.py check` fails with each planted violation."""
 
 from pathlib import Path
 

@@ -97,5 +97,5 @@ def test_the_real_tables_are_known() -> None:
 
     assert names["users_user"] == "users"
     assert names["billing_cacheduser"] == names["billing_invoice"] == "billing"
-    # Every context has these in its own database, so naming them is no crossing.
+    # Every context has these in its own database, so naming them crosses no boundary.
     assert not {"published", "received", "messaging_ledger"} & set(names)

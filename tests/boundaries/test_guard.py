@@ -1,6 +1,6 @@
-"""The guard: a context's code that touches another context's database fails the test it runs in.
+"""The guard: a context's code that uses another context's database fails its test.
 
-Every test has it (`tests/conftest.py`), so these only plant functions that cross.
+Every test has the guard (`tests/conftest.py`), so these tests only plant functions that cross a boundary.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -76,7 +76,7 @@ def test_another_thread_is_guarded_too(crossing: Any) -> None:
 
 
 def test_the_nearest_context_counts(crossing: Any) -> None:
-    # A request that billing makes is answered by `users` from its own database, in tests on the same stack.
+    # In tests, `users` answers billing's request from its own database on the same stack.
     assert crossing.call(users.selectors.users_count_by_status) == {}
 
 

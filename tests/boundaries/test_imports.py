@@ -1,4 +1,4 @@
-"""import-linter's contracts: the project keeps them, and each planted import breaks the one that it should."""
+"""The project keeps import-linter's contracts, and each planted import breaks the intended one."""
 
 from pathlib import Path
 

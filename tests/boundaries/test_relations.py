@@ -1,4 +1,4 @@
-"""`boundaries.E001`: no relation leads into another database."""
+"""`boundaries.E001`: no relation leads to another database."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ from users.models import User
 
 @pytest.fixture(autouse=True)
 def _isolated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Models that a test defines are registered here and nowhere else; the check reads them from here."""
+    """Register models that a test defines only here, where the check finds them."""
     with isolate_apps("users", "billing", "messaging") as registry:
         monkeypatch.setattr(rules, "apps", registry)
         yield
@@ -135,7 +135,7 @@ def test_what_is_allowed_at_home() -> None:
         class Meta:
             app_label = "billing"
 
-    class Entry(Ledger):  # the messaging tables are in billing's database too
+    class Entry(Ledger):  # billing's database has the messaging tables too
         class Meta:
             app_label = "billing"
             proxy = True

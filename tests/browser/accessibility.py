@@ -1,4 +1,4 @@
-"""axe-core on a page: WCAG 2 A and AA."""
+"""Checks a page with axe-core: WCAG 2 A and AA."""
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
@@ -7,7 +7,7 @@ OPTIONS = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a",
 
 
 def assert_accessible(page: Page) -> None:
-    """No violation, in light and in dark."""
+    """Check that there is no violation in light and in dark mode."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         found = Axe().run(page, options=OPTIONS)

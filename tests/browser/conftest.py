@@ -1,7 +1,7 @@
-"""A real `make run` and a real browser before it.
+"""A real `make run` with a real browser.
 
-The browser is the system's Chromium or Chrome, else the one that Playwright fetched (`playwright install chromium`). Where there is
-none these tests are skipped, and a line at the end says so loudly; with REQUIRE_BROWSER=1, as CI has it, that is a failure instead.
+The browser is the system's Chromium or Chrome, or the one that Playwright installed (`playwright install chromium`). Without one
+these tests are skipped, with a clear line at the end. With REQUIRE_BROWSER=1, as in CI, that is a failure.
 """
 
 import os
@@ -17,14 +17,14 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 from tests.running import Run, end
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-#: No sandbox, because root has none; and nothing that speaks to the network by itself.
+#: No sandbox, because root has none, and nothing that uses the network by itself.
 ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-#: Screenshots of what was seen, kept outside git: var/ is ignored.
+#: Screenshots, outside git because var/ is ignored.
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "var" / "screenshots"
-#: A poll that a page was waiting for when it was left; htmx calls that an error, and nobody is there to see it.
+#: The console's line about a poll that was open when the page was left; htmx calls that an error.
 LEAVING = ("htmx:sendAbort", "htmx:afterRequest", "htmx:sendError")
 MISSING = "NO BROWSER: the walkthrough's pages were not tested in one. Install Chromium, or: playwright install chromium"
 
@@ -45,7 +45,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Run]:
-    """The whole system, started as a reader starts it."""
+    """Run the whole system like a reader."""
     with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as folder:
         run = Run(Path(folder))
         try:
@@ -64,7 +64,7 @@ def page(chromium: Browser, running: Run) -> Iterator["Pages"]:
 
 
 class Pages:
-    """A page of the running system, and what its console complained about."""
+    """A page of the running system, and its console's complaints."""
 
     def __init__(self, browser: Browser, run: Run) -> None:
         self.run = run
@@ -83,7 +83,7 @@ class Pages:
             self.errors.append(message.text)
 
     def keep(self, name: str) -> None:
-        """Screenshots, wide and narrow; nothing is wider than the window."""
+        """Take a wide and a narrow screenshot; nothing may be wider than the window."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         for width in (1400, 420):
             self.page.set_viewport_size({"width": width, "height": 900})

@@ -1,4 +1,4 @@
-"""Every chapter is walked by its buttons on the running system, and every check is green."""
+"""Every chapter runs by its buttons on the real system, and every check is green."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The walkthrough as `manage.py migrate` and `manage.py runserver` start it: the same one as `make run`'s."""
+"""`manage.py migrate` and `manage.py runserver` start the same walkthrough as `make run`."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from walkthrough.chapters import chapter
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Run]:
-    """In the place of `make run`, for every test of this file."""
+    """Replaces `make run` in every test of this file."""
     with tempfile.TemporaryDirectory(prefix="django-way-", ignore_cleanup_errors=True) as folder:
         migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
         subprocess.run(migrate, cwd=ROOT, env=surroundings(Path(folder)), check=True, timeout=120)

@@ -1,4 +1,4 @@
-"""The lab's switches are used, and seen to act on the running system."""
+"""The lab's switches act on the running system."""
 
 import re
 
@@ -43,8 +43,8 @@ def test_what_is_damaged_is_named_as_the_table_names_it_and_stands_in_the_state_
     tab.click("#stop-tend-billing")
     expect(tab.locator(".broken")).to_contain_text("tend-billing stopped", timeout=PATIENCE)
     for kind, words in (
-        ("missing", r"Billing's row of (.+) is gone"),
-        ("ghost", r"Billing knows a user (.+) that users never had"),
+        ("missing", r"Billing's row of (.+) is deleted"),
+        ("ghost", r"Billing has a row of a user (.+) that users never had"),
     ):
         tab.click(f"#damage-{kind}")
         expect(tab.locator("#said")).to_have_text(re.compile(words), timeout=PATIENCE)
@@ -62,7 +62,7 @@ def test_the_charts_stay_readable_while_a_stage_is_set(page: Pages) -> None:
     tab, chapter = page.page, page.context.new_page()
     tab.goto("/lab/")
     chapter.goto("/chapters/2/")
-    for _ in range(2):  # the second time from a copy that nothing has confirmed
+    for _ in range(2):  # the second time from a copy that was never confirmed
         chapter.click("#play-stage")
         expect(chapter.locator("#bar.running")).to_be_visible()
         expect(chapter.locator("#step-stage .act > .tag")).to_have_text("green", timeout=120_000)

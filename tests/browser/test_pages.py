@@ -1,4 +1,4 @@
-"""The pages around the chapters: their links lead somewhere, they read without JavaScript, and a suspension is seen at once."""
+"""The pages around the chapters: their links lead somewhere, they read without JavaScript, and a suspension shows at once."""
 
 import re
 from urllib.parse import urljoin

@@ -1,4 +1,4 @@
-"""A step that runs is seen on every page and in every tab, whoever plays it, and whatever becomes of the page that began it."""
+"""A running step shows on every page and in every tab, even after the page that started it is closed."""
 
 import os
 import re
@@ -16,17 +16,17 @@ from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Pages
 from tests.probes import wait_for
 
-#: Milliseconds for what takes a look or two, and for a step.
+#: Milliseconds for one or two refreshes, and for a step.
 SOON, STEP = 15_000, 120_000
 
 
 @pytest.fixture
 def held(page: Pages) -> Iterator[Callable[[], None]]:
-    """The setting of a stage doesn't get through until it may: it waits for billing's worker, which is frozen."""
+    """Block the setting of a stage: it waits for billing's worker, which is frozen."""
     worker = page.run.pid_of("worker-billing")
 
     def go_on() -> None:
-        with suppress(ProcessLookupError):  # the setting doesn't wait for it for ever, and kills it then
+        with suppress(ProcessLookupError):  # the setting kills it after a while
             os.kill(worker, signal.SIGCONT)
 
     os.kill(worker, signal.SIGSTOP)
@@ -94,7 +94,7 @@ def test_a_step_of_the_terminal_is_seen_too_and_is_interrupted_when_its_process_
         tour.kill()
     expect(tab.locator("#bar.interrupted")).to_contain_text("Set the stage again.", timeout=SOON)
     expect(tab.locator("#step-stage .act > .tag")).to_have_text("interrupted", timeout=SOON)
-    expect(tab.locator("#step-stage .notice")).to_contain_text("Set the stage again, and play from there.")
+    expect(tab.locator("#step-stage .notice")).to_contain_text("Set the stage again, then play on.")
     assert_accessible(tab)
     page.keep("interrupted")
     held()

@@ -1,4 +1,4 @@
-"""What the server refuses, fails at or doesn't answer: the page stays, and says so in one notice."""
+"""If the server refuses a request, fails at it or doesn't answer, the page stays and shows one notice."""
 
 import sqlite3
 import subprocess
@@ -21,7 +21,7 @@ PATIENCE = 30_000
 
 @contextmanager
 def refused(page: Pages) -> Iterator[Locator]:
-    """The page is still the same one afterwards. The browser's own lines about the answers are expected."""
+    """The page is still the same afterwards. The browser's own lines about the answers are expected."""
     page.page.evaluate("window.stays = true")
     yield page.page.locator("#trouble")
     assert page.page.evaluate("window.stays")
@@ -32,7 +32,7 @@ def refused(page: Pages) -> Iterator[Locator]:
 
 
 def press(page: Pages, action: str = "suspend") -> tuple[str, Locator]:
-    """Press the first button of that name; returns the user's id, and the row that has it from then on."""
+    """Press the first button with that name. Returns the user's id, and the row that has it now."""
     button = page.page.locator(f"button.{action}").first
     user_id = str(button.get_attribute("id")).removeprefix(f"{action}-")
     button.click()
@@ -57,7 +57,7 @@ def test_a_registration_with_an_address_that_is_taken_keeps_the_page_and_what_wa
 def test_a_user_who_was_changed_or_is_gone_meanwhile_keeps_the_page(page: Pages) -> None:
     tab = page.page
     tab.goto("/")
-    tab.route("**/live/", lambda route: None)  # it isn't answered, so the page shows what was
+    tab.route("**/live/", lambda route: None)  # without an answer the page keeps its content
     old = tab.locator("button.suspend").first
     path = str(tab.locator("form", has=old).first.get_attribute("action"))
     assert page.context.request.get("/").ok
@@ -90,7 +90,7 @@ def test_a_look_that_is_under_way_takes_no_button_s_answer_away(page: Pages) -> 
         tab.route("**/suspend/", lambda route: held.append(route))
         press(page)
     look, pressed = held
-    with suppress(Error):  # the browser has given it up
+    with suppress(Error):  # the browser has given up
         look.fulfill(body=old, content_type="text/html")
     tab.unroute("**/live/")
     pressed.continue_()
@@ -186,7 +186,7 @@ def test_a_whole_page_that_answers_a_button_is_told_and_never_put_into_the_page(
 
 @pytest.fixture
 def broken(page: Pages) -> Iterator[None]:
-    """A table of billing's that the pages read is away."""
+    """Take away a table of billing that the pages read."""
 
     def rename(before: str, after: str) -> None:
         with closing(sqlite3.connect(page.run.folder / "billing.sqlite3", timeout=30)) as database:
@@ -204,7 +204,7 @@ def test_a_failure_of_the_server_is_one_notice_that_goes_when_it_is_mended(page:
     tab.goto("/")
     with refused(page) as trouble:
         request.getfixturevalue("broken")
-        expect(trouble).to_contain_text("This page can’t be renewed. The server answered 503; its log says why.", timeout=PATIENCE)
+        expect(trouble).to_contain_text("This page can’t be updated. The server answered 503; its log says why.", timeout=PATIENCE)
         press(page)
         expect(trouble).to_contain_text("The server answered 503; its log says why. Reload the page", timeout=PATIENCE)
         expect(trouble).to_have_count(1)

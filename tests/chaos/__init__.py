@@ -1,5 +1,5 @@
-"""`make chaos`: the whole system under random faults for a while, and then the question whether all is right again.
+"""`make chaos` runs the whole system under random faults for a while, and then checks that it recovered.
 
-`plan` says which fault comes when, `faults` does it, `fleet` has the processes, `writer` writes meanwhile, `watch` notes what may
-never happen, `verdict` asks at the end, `conductor` brings them together. docs/chaos.md says what it found.
+`plan` chooses the faults and their times, `faults` causes them, `fleet` has the processes, `writer` writes meanwhile, `watch`
+records events that must never happen, `verdict` checks the end, and `conductor` connects all. docs/chaos.md has the results.
 """

@@ -1,10 +1,9 @@
-"""`make chaos`: torture the whole system for a while, then see whether all is right again.
+"""`make chaos`: run the whole system under random faults for a while, then check that it recovered.
 
     python -m tests.chaos --seconds 180 --seed 7 --engine sqlite --json
 
-On PostgreSQL (the server of `TEST_POSTGRES_URL`, else one from a wheel) or on SQLite, with a broker of its own. It ends by itself,
-and leaves no process behind however it ends. Exit codes: 0 converged; 1 not; 2 wrong usage; 3 refused, with what to do; 130
-interrupted.
+It runs on PostgreSQL (the server in `TEST_POSTGRES_URL`, or one from a wheel) or on SQLite, with its own broker. It always ends by
+itself and leaves no process behind. Exit codes: 0 converged; 1 not; 2 wrong usage; 3 refused, with what to do; 130 interrupted.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from types import FrameType
 
 from tests.chaos.plants import PLANTS
 
-#: Seconds that preparing, settling and cleaning up may take in all.
+#: Seconds for preparing, settling and cleaning up together.
 AROUND = 420
 LEAST, MOST = 10, 24 * 3600
 
@@ -31,7 +30,7 @@ class OutOfTime(BaseException):
 
 def main() -> int:
     options = _options()
-    # Before anything of the project is imported: it reads its environment at once.
+    # Before any import of the project, which reads its environment at once.
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{options.seed}-"))
     os.environ["VAR_DIR"] = str(folder)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -54,7 +53,7 @@ def main() -> int:
         return 130
     except OutOfTime:
         kept = True
-        print(f"It didn't end by itself, and was ended. Logs and data: {folder}", file=sys.stderr)
+        print(f"The run didn't end by itself and was stopped. Logs and data: {folder}", file=sys.stderr)
         return 1
     finally:
         if not kept:
@@ -86,7 +85,7 @@ def _run(options: argparse.Namespace, outcome: "Outcome", folder: Path) -> int: 
         from config import broker
 
         if not broker.is_embedded():
-            print("No Valkey wheel fits this machine, and this needs a broker that it may kill.", file=sys.stderr)
+            print("No Valkey wheel fits this machine, but the run needs a broker that it can kill.", file=sys.stderr)
             return 3
         import django
 
@@ -97,7 +96,7 @@ def _run(options: argparse.Namespace, outcome: "Outcome", folder: Path) -> int: 
             try:
                 Conductor(outcome, folder, urls, environment, progress).run()
             except Unready as reason:
-                print(f"The system didn't come up: {reason}", file=sys.stderr)
+                print(f"The system didn't start: {reason}", file=sys.stderr)
                 return 3
         logs = None if outcome.converged else folder
         if options.json:
@@ -109,14 +108,14 @@ def _run(options: argparse.Namespace, outcome: "Outcome", folder: Path) -> int: 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=_seconds, default=180.0, help="how long faults happen (default 180)")
-    parser.add_argument("--seed", type=int, help="the same seed, length and engine: the same plan (default: a new one)")
+    parser.add_argument("--seconds", type=_seconds, default=180.0, help="cause faults for so long (default 180)")
+    parser.add_argument("--seed", type=int, help="repeat the plan of a run with this seed, length and engine (default: a new seed)")
     parser.add_argument("--engine", choices=("postgresql", "sqlite"), default="postgresql")
-    parser.add_argument("--json", action="store_true", help="one machine-readable object on the last line")
-    parser.add_argument("--plant", choices=PLANTS, help="with this bug in every process: the run has to fail")
+    parser.add_argument("--json", action="store_true", help="print one machine-readable object on the last line")
+    parser.add_argument("--plant", choices=PLANTS, help="run with this bug in every process; the run must then fail")
     options = parser.parse_args()
     if options.plant == "naive position" and options.engine == "sqlite":
-        parser.error("SQLite's writers come one after the other, so there a position that is taken early does no harm.")
+        parser.error("SQLite has one writer at a time, so this bug does no harm there. Use --engine postgresql.")
     if options.seed is None:
         options.seed = secrets.randbelow(1_000_000)
     return options

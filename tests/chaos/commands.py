@@ -1,4 +1,4 @@
-"""The project's commands, as people and timers type them meanwhile: each in a thread of its own, which waits for its process."""
+"""The project's commands as people and timers run them, each in its own thread, which waits for its process."""
 
 import itertools
 import threading
@@ -10,9 +10,9 @@ from tests.chaos.databases import Databases
 from tests.chaos.fleet import Fleet
 from tests.chaos.plan import PURGED_AFTER
 
-#: Seconds that a command may take.
+#: The most seconds that a command may take.
 PATIENCE = 60.0
-#: Seconds until a person acts on what they see.
+#: Seconds until a person reacts.
 THOUGHT = 3.0
 LINES = {
     "bootstrap": ("bootstrap", "billing", "--from", "users", "--page-size", "200", "--json"),
@@ -21,7 +21,7 @@ LINES = {
     "purge": ("purge", "users", "--older-than", f"{PURGED_AFTER}s", "--json"),
     "republish": ("republish", "users", "--json"),
 }
-#: What `bootstrap` itself does to a copy that it has to begin anew.
+#: The changes that `bootstrap` makes to a copy that must begin again.
 ANEW = (
     "UPDATE messaging_subscription SET state = 'new', checkpoint = 0, ahead = '[]', bootstrap_head = NULL "
     "WHERE authority = 'users'",
@@ -30,7 +30,7 @@ ANEW = (
 
 @dataclass
 class Done:
-    """A command that ended: its exit code (-9: it was killed), and whether it ended by an error that nobody caught."""
+    """An ended command: its exit code (-9: killed), and if it ended by an uncaught error."""
 
     at: float
     name: str
@@ -42,7 +42,7 @@ class Done:
 
 @dataclass
 class Commands:
-    """Runs commands beside the run; `done` is what came of them."""
+    """Runs commands during the run; `done` has their results."""
 
     fleet: Fleet
     databases: Databases
@@ -58,7 +58,7 @@ class Commands:
         self._person: threading.Thread | None = None
 
     def start(self, name: str) -> str:
-        """Start one; it goes on by itself."""
+        """Start a command, and don't wait for it."""
         if name == "bootstrap" and self._bootstrapping.locked():
             return "one is still running"
         work = self._bootstrap if name == "bootstrap" else lambda: self.once(name, *LINES[name])
@@ -71,11 +71,11 @@ class Commands:
         return any(thread.is_alive() for thread in self._threads)
 
     def once(self, name: str, *arguments: str) -> Done:
-        """Run one to its end."""
+        """Run a command to its end."""
         return self._ran(name, *arguments)[0]
 
     def _ran(self, name: str, *arguments: str) -> tuple[Done, str]:
-        """The same, with all that it printed."""
+        """Run a command to its end, and return its output too."""
         began = time.monotonic()
         code, said = self.fleet.run(f"{name}-{next(self._numbers)}", *arguments, timeout=PATIENCE)
         took = round(time.monotonic() - began, 1)
@@ -84,7 +84,7 @@ class Commands:
         return done, said
 
     def put_right(self) -> None:
-        """A side was set back, or the copy is in doubt since one was: do what docs/production.md says, until nothing differs."""
+        """After a side was set back, or while the copy is doubtful: do what docs/production.md says until nothing differs."""
         self._called.set()
         if not self.putting_right():
             self._person = threading.Thread(target=self._put_right, name="person", daemon=True)
@@ -102,7 +102,7 @@ class Commands:
                 self._called.set()
 
     def _equal_again(self) -> bool:
-        """The steps once; True where nothing differs after them."""
+        """Do the steps once; return True if nothing differs after them."""
         pair = ("billing", "--from", "users")
         lost = [loss.taken for loss in self.databases.losses if loss.context == "users"]
         if lost:
@@ -110,7 +110,7 @@ class Commands:
             self.once("replay", "replay", "billing", "--to", "users", "--since", since, "--json")
         self.once("repair", "reconcile", *pair, "--repair", *(["--authority-wins"] if lost else []), "--json")
         compared, said = self._ran("compare", "reconcile", *pair, "--json")
-        printed = [line for line in said.splitlines() if line.startswith("{")]  # without what it said beside that
+        printed = [line for line in said.splitlines() if line.startswith("{")]  # without its messages
         if compared.code == 1 and printed:
             file = self.fleet.logs / "erased.json"
             file.write_text(printed[-1])
@@ -118,25 +118,25 @@ class Commands:
         try:
             ((state,),) = self.databases.rows("billing", "SELECT state FROM messaging_subscription WHERE authority = 'users'")
         except self.databases.errors:
-            return False  # billing's database is away just now
+            return False  # billing's database doesn't answer just now
         if state != "live" and not self._bootstrapping.locked():
             self._filled()
         return compared.code == 0 and state == "live"
 
     def _bootstrap(self) -> None:
-        """A second bootstrap of billing, from the beginning; typed again until it has gone through."""
+        """Bootstrap billing a second time, from the beginning, again until it succeeds."""
         with self._bootstrapping:
             self._open()
             try:
                 self.databases.execute("billing", ANEW)
             except self.databases.errors:
-                return  # billing's database is away just now
+                return  # billing's database doesn't answer just now
             while not self.stopping and not self._filled():
                 time.sleep(0.3)
 
     def _filled(self) -> bool:
-        """One bootstrap. A report that billing is live, sent before its copy was reset and late, closes the grant; and a backup of
-        billing may be from before its end. Then what the refusal says is done."""
+        """Bootstrap once. A late report that billing is live, sent before its copy was reset, closes the grant; and a backup of
+        billing may be from before the bootstrap's end. Then do what the refusal says."""
         done = self.once("bootstrap", *LINES["bootstrap"])
         if done.code and "Open it: consumers open billing" in done.said:
             self._open()

@@ -1,4 +1,4 @@
-"""One run: start everything, let the plan happen, stop all faults, wait until all is right again, and ask whether it is."""
+"""Runs once: start everything, follow the plan, stop all faults, wait for the recovery, and check the result."""
 
 import random
 import shutil
@@ -21,19 +21,19 @@ from tests.chaos.faults import Faults
 from tests.chaos.fleet import Fleet
 from tests.chaos.plan import COMMANDS, WRITERS, Fault, losing_until, schedule
 
-#: Seconds in which everything has to be right again, and for a command of preparation.
+#: Seconds for the recovery, and for a command of the preparation.
 SETTLING, PREPARING = 60.0, 120.0
-#: Seconds between two looks.
+#: Seconds between two checks.
 LOOK = 0.05
-#: Seconds between two looks at a copy since a side was set back, and for how long it is compared with what it says of itself.
+#: Seconds between two looks at a copy after a side was set back, and how long its claims are compared with its rows.
 ATTENDED, WATCHED = 1.5, 60.0
-#: Seconds from the last fault that loses something until nothing may be lost: a message that was just sent is in nobody's hands.
+#: Seconds from the last fault that loses messages until none may be lost: then no program has an earlier message.
 MARGIN = 2.0
 
 
 @dataclass
 class Entry:
-    """A line of the ledger of faults."""
+    """A line of the log of faults."""
 
     at: float
     fault: str
@@ -43,7 +43,7 @@ class Entry:
 
 @dataclass
 class Outcome:
-    """What came of a run. `checks`: claim to what speaks against it. `unasked`: processes that ended by themselves."""
+    """The result of a run. `checks`: by claim, the objections. `unasked`: processes that ended by themselves."""
 
     seed: int
     seconds: float
@@ -64,11 +64,11 @@ class Outcome:
 
 
 class Unready(Exception):
-    """The system didn't come up before any fault; the message says what failed."""
+    """The system didn't start before any fault; the message says what failed."""
 
 
 class Conductor:
-    """Leads a run; `progress` hears a line now and then."""
+    """Leads a run; `progress` receives a line from time to time."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Conductor:
             self.fleet.add(name, [*python, "tests.chaos.writer", name, str(self.outcome.seed), str(self.folder / "chaos")])
 
     def _must(self, name: str, command: list[str]) -> None:
-        """Run a step of the preparation; without it nothing can begin."""
+        """Run a step of the preparation, which must succeed."""
         member = self.fleet.add(name, command, kept=False)
         self._wait(lambda: not self.fleet.runs(name), name)
         assert member.process is not None
@@ -145,13 +145,13 @@ class Conductor:
         began = self.commands.began = time.monotonic()
         plan = schedule(self.outcome.seed, seconds, self.databases.engine)
         now = time.time()
-        # Ahead, a head counts as told when it is heard; a program that only hears it can't make it younger than that.
+        # A head from the future counts from its receipt, so a program that only receives heads can't make one more recent.
         self.wrong_clocks = [
             (now + fault.at, now + fault.at + fault.seconds)
             for fault in plan
             if fault.kind == "clock" and fault.target in ("relay-users", "web") and float(fault.how) > 0
         ]
-        # (when, order, what): a fault begins, and one that lasts puts its end here.
+        # (when, order, what): a fault begins; one that lasts adds its end here.
         todo: list[tuple[float, int, bool, Fault]] = [(fault.at, number, True, fault) for number, fault in enumerate(plan)]
         heapify(todo)
         number, turn = len(todo), losing_until(seconds)
@@ -193,8 +193,8 @@ class Conductor:
             self.commands.put_right()
 
     def _attend(self) -> None:
-        """Since a side was set back, look now and then whether the copy is what it says of itself. And a person looks whether it is
-        in doubt: what was sent before may still arrive after it was put right."""
+        """After a side was set back, check from time to time that the copy's claims are true. A person also checks if it is
+        doubtful, because old messages may arrive after the repair."""
         if self.databases.losses and time.monotonic() - self.looked > ATTENDED:
             self.looked = time.monotonic()
             if time.time() - self.databases.losses[-1].over < WATCHED:
@@ -203,18 +203,18 @@ class Conductor:
                 self.commands.put_right()
 
     def _settle(self) -> None:
-        """No faults and no writers any more; everything else runs."""
+        """Stop the faults and the writers; everything else runs."""
         (self.folder / "chaos").mkdir(exist_ok=True)
         (self.folder / "chaos" / "stop").touch()
         for name in WRITERS:
             self.fleet.members[name].kept = False
             self.fleet.resume(name)
         began = time.monotonic()
-        # By itself, and no hand stirs: the copy is right, and what was recorded when nothing could be lost has arrived.
+        # By itself, without a person: the copy is equal, and events recorded while none could be lost have arrived.
         self._until(began + SETTLING, lambda: not (self._unsettled(by_hand=False) or self._writing()))
         number, late = self._asked(lambda: verdict.lost(self.databases, self.losing_ended), (0, ["the databases don't answer"]))
         self.outcome.checks["what was recorded while nothing could be lost has arrived by itself"] = late
-        # What a flush or a drop took from a consumer without a copy comes by hand: docs/chaos.md.
+        # Messages that a flush or a drop took from a consumer without a copy need a person: docs/chaos.md.
         if number:
             self.commands.once("replay", "replay", "billing", "--to", "users", "--json")
         self._until(max(began + SETTLING, time.monotonic() + SETTLING / 2), lambda: not self._unsettled(by_hand=True))
@@ -232,7 +232,7 @@ class Conductor:
         return any(map(self.fleet.runs, WRITERS)) or self.commands.busy()
 
     def _unsettled(self, *, by_hand: bool) -> bool:
-        """Whether something isn't right yet."""
+        """Return True if something hasn't recovered yet."""
         wanted = list(verdict.SETTLES.values())[: None if by_hand else -1]
         if any(self._asked(partial(check, self.databases), ["?"]) for check in wanted):
             return True
@@ -250,7 +250,7 @@ class Conductor:
                 self.fleet.keep()
                 time.sleep(LOOK)
             self._attend()
-            self.progress(self.outcome.seconds, "waiting until all is right again")
+            self.progress(self.outcome.seconds, "waiting for the recovery")
 
     def _count(self, lost: int, decided: int) -> None:
         one = lambda context, query: (self.databases.rows(context, query) or [(0,)])[0]  # noqa: E731

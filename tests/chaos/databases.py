@@ -1,4 +1,4 @@
-"""SQL on a run's databases, past Django and past `messaging`: what judges the system uses nothing of it."""
+"""SQL on a run's databases without Django and `messaging`, because the verdict must not depend on the code that it judges."""
 
 import sqlite3
 import time
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-#: What the run's own triggers wrote down (`watch`), per context.
+#: The tables that the run's own triggers fill (`watch`), per context.
 WATCHED = {
     "users": ("chaos_versions", "chaos_stamps", "chaos_rounds", "chaos_events"),
     "billing": ("chaos_decisions", "chaos_events"),
@@ -22,8 +22,8 @@ WATCHED = {
 
 @dataclass(frozen=True)
 class Loss:
-    """A context's database was set back to a backup of the time `taken`; that `began` and was `over`, in seconds since the epoch.
-    `rows`: table to what the run's own tables held right before."""
+    """A context's database was set back to a backup of the time `taken`, between `began` and `over`, in seconds since the epoch.
+    `rows`: by table, what the run's own tables had right before."""
 
     context: str
     taken: float
@@ -33,10 +33,10 @@ class Loss:
 
 
 class Databases:
-    """The databases of `users` and `billing`: files in `folder`, or those of `urls` (variable to URL). `losses`: what was lost by
-    setting them back, in its order."""
+    """The databases of `users` and `billing`: files in `folder`, or those of `urls` (URL by variable). `losses`: what was lost by
+    setting them back, in order."""
 
-    #: What a statement may raise while a database is under a fault.
+    #: Errors that a statement may raise while a database is under a fault.
     errors = (psycopg.Error, sqlite3.Error)
 
     def __init__(self, folder: Path, urls: dict[str, str]) -> None:
@@ -47,7 +47,7 @@ class Databases:
         self._taken: dict[str, float] = {}
 
     def rows(self, context: str, sql: str) -> list[tuple[Any, ...]]:
-        """What a query finds."""
+        """Return a query's rows."""
         if self.urls:
             with psycopg.connect(self._url(context), connect_timeout=10) as connection:
                 return connection.execute(sql).fetchall()  # type: ignore[call-overload,no-any-return]
@@ -55,7 +55,7 @@ class Databases:
             return connection.execute(sql).fetchall()
 
     def execute(self, context: str, statements: Sequence[str]) -> None:
-        """Statements, each for itself."""
+        """Run statements, each on its own."""
         if self.urls:
             with psycopg.connect(self._url(context), autocommit=True, connect_timeout=10) as connection:
                 for statement in statements:
@@ -67,20 +67,20 @@ class Databases:
             connection.commit()
 
     def cut(self, context: str, *, half: bool) -> int:
-        """Terminate the connections to a context's database, or about half of them; returns how many. PostgreSQL only."""
+        """Terminate all or about half of the connections to a context's database, and return their number. PostgreSQL only."""
         with self._server() as server:
             return _cut(server, self._name(context), " AND random() < 0.5" if half else "")
 
     def read_only(self, context: str, whether: bool) -> int:
-        """Let a context's database take no writes, as a server that was demoted, or take them again. Connections are cut, for a
-        server restarts for that; returns how many. PostgreSQL only."""
+        """Stop or allow writes to a context's database, as on a demoted server. Cuts the connections, because a server restarts for
+        that; returns their number. PostgreSQL only."""
         change = "SET default_transaction_read_only = on" if whether else "RESET default_transaction_read_only"
         with self._server() as server:
             server.execute(f'ALTER DATABASE "{self._name(context)}" {change}')
         return self.cut(context, half=False)
 
     def back_up(self, context: str) -> None:
-        """Keep a context's database as it is now. PostgreSQL copies a whole one while nobody is in it, so connections are cut."""
+        """Back up a context's database. PostgreSQL copies a database only while nobody is connected, so connections are cut."""
         taken, backup = time.time(), f"{context}-backup"
         if self.urls:
             with self._server() as server, _closed(server, self._name(context)):
@@ -90,7 +90,7 @@ class Databases:
         self._taken[context] = taken
 
     def put_back(self, context: str) -> Loss:
-        """Set a context's database back to its backup. On PostgreSQL the two change places, and connections are cut; on SQLite the
+        """Set a context's database back to its backup. On PostgreSQL the two are swapped, and connections are cut. On SQLite the
         file's content is replaced in one transaction, and nobody may write meanwhile."""
         began, lost, backup = time.time(), f"{context}-lost", f"{context}-backup"
         if self.urls:
@@ -112,7 +112,7 @@ class Databases:
         return loss
 
     def free(self, context: str) -> bool:
-        """Whether nobody holds the lock for writing. SQLite only."""
+        """Return True if no connection has the write lock. SQLite only."""
         with closing(sqlite3.connect(self.folder / f"{context}.sqlite3", timeout=0)) as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -121,7 +121,7 @@ class Databases:
         return True
 
     def forget_backups(self) -> None:
-        """Drop backups that nobody puts back any more: on a server of somebody's they would stay."""
+        """Drop backups that aren't needed any more, because they would stay on a server that isn't the run's own."""
         if self.urls and self._taken:
             with self._server() as server:
                 for context in self._taken:
@@ -131,7 +131,7 @@ class Databases:
         return {table: self.rows(lost, f"SELECT * FROM {table}") for table in WATCHED[context]}
 
     def _copy(self, source: str, target: str) -> None:
-        """SQLite: one file's content into another, which others may have open."""
+        """Copy a SQLite file's content into another file, which others may have open."""
         with (
             closing(sqlite3.connect(self.folder / f"{source}.sqlite3")) as one,
             closing(sqlite3.connect(self.folder / f"{target}.sqlite3")) as other,
@@ -148,14 +148,14 @@ class Databases:
         return urlsplit(self._url(context)).path[1:]
 
     def _url(self, context: str) -> str:
-        """Of a context's database; `users-lost` is what `users` lost."""
+        """Return the URL of a context's database; `users-lost` is what `users` lost."""
         context, dash, kept = context.partition("-")
         return self.urls[f"{context.upper()}_DATABASE_URL"] + dash.replace("-", "_") + kept
 
 
 @contextmanager
 def _closed(server: "psycopg.Connection[Any]", name: str) -> Iterator[None]:
-    """A database of PostgreSQL in which nobody is: connections are cut, and none is let in."""
+    """Keep everyone out of a PostgreSQL database during the block: cut connections, and allow no new ones."""
     server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
     try:
         _cut(server, name)
@@ -170,11 +170,11 @@ def _cut(server: "psycopg.Connection[Any]", name: str, some: str = "") -> int:
 
 
 def key(value: Any) -> str:
-    """An id in its one spelling: SQLite has it as 32 digits."""
+    """Return an id in one spelling; SQLite stores it as 32 digits."""
     return str(value if isinstance(value, uuid.UUID) else uuid.UUID(str(value)))
 
 
 def moment(value: Any) -> datetime:
-    """A time in UTC: SQLite has it as text."""
+    """Return a time in UTC; SQLite stores it as text."""
     found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -1,5 +1,5 @@
-"""Each kind of fault: how it begins and how it ends. All of them are real: signals to real processes, a broker that loses its data,
-connections that the server cuts, databases that are set back to a backup, deliveries that the relay drops."""
+"""The faults: how each begins and ends. All of them are real: signals to real processes, a broker that loses its data, connections
+that the server cuts, databases that are set back to a backup, deliveries that the relay drops."""
 
 import time
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from tests.chaos.plan import Fault
 from walkthrough.control import crash_points
 from walkthrough.control import faults as lab
 
-#: Seconds in which a program that was amid a write goes on with it.
+#: Seconds in which a program may finish a write.
 PAUSE = 0.02
-#: The lab's switches, by our names.
+#: The lab's switches, by the plan's names.
 SWITCHES = {"drop": "drop", "delay": "delay", "reorder": "reorder", "duplicate": "duplicate", "forget": "publisher_bug"}
 
 
 class Faults:
-    """Begins and ends faults; `begin` returns what came of it, for the ledger."""
+    """Begins and ends faults; `begin` returns the outcome for the log."""
 
     def __init__(self, fleet: Fleet, databases: Databases) -> None:
         self.fleet = fleet
@@ -38,7 +38,7 @@ class Faults:
         return getattr(self, f"_{fault.kind.replace(' ', '_')}")(fault)
 
     def end(self, fault: Fault) -> str:
-        """What it left, where that is worth a word."""
+        """End a fault; return its outcome if it is worth a line."""
         if fault.kind in SWITCHES:
             lab.switch(SWITCHES[fault.kind], False)
         elif fault.kind == "stop":
@@ -58,7 +58,7 @@ class Faults:
                 return ""
             pid, self.bomb = crash_points.went_off(), None
             crash_points.defuse()
-            return f"went off in {pid}" if pid else "nobody got there"
+            return f"went off in {pid}" if pid else "no process reached it"
         elif fault.kind == "away":
             said = self._flush(fault)
             for name in _of(fault.target):
@@ -93,11 +93,11 @@ class Faults:
 
     def _broker_full(self, fault: Fault) -> str:
         if any(process.status() == psutil.STATUS_STOPPED for process in self.fleet.family("broker")):
-            return "not done: it is stopped, and would hear of it too late"
+            return "not done: it is stopped, and would notice too late"
         return self._limit(1) or f"{fault.seconds:.1f} s"
 
     def _limit(self, memory: int) -> str:
-        """Beyond this the broker takes nothing. One that is started anew has no limit."""
+        """Set the size from which the broker refuses messages. A broker that restarts has none."""
         try:
             with redis.Redis(unix_socket_path=str(socket_path()), socket_timeout=1) as client:
                 client.config_set("maxmemory", memory)
@@ -142,7 +142,7 @@ class Faults:
 
     @contextmanager
     def _at_rest(self, context: str) -> Iterator[None]:
-        """All programs stand still, and none of them amid a write: SQLite's lock would be held until it goes on."""
+        """Stop all programs, none of them during a write, because a stopped one would keep SQLite's lock."""
         names = list(self.fleet.members)
         while True:
             for name in names:

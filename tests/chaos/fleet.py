@@ -1,4 +1,4 @@
-"""The processes of a run: started on tethers, so they end with it however it ends; killed, stopped, and started again."""
+"""The processes of a run: started on tethers, so they always end with it; killed, stopped and started again."""
 
 import os
 import random
@@ -16,15 +16,15 @@ import psutil
 from config.env import ROOT
 from config.runner.broker_server import TETHER, tethered
 
-#: Seconds until something that ended is started again, at least and at most.
+#: Seconds until an ended process is started again, at least and at most.
 AGAIN = (0.1, 1.0)
-#: Seconds that processes get to end when they are asked to.
+#: Seconds that processes get for an orderly end.
 PATIENCE = 15.0
 
 
 @dataclass
 class Member:
-    """One process. `kept`: it is started again whenever it ends. `doomed`: it was asked to end. `held`: it isn't started now."""
+    """A process. `kept`: it is started again when it ends. `doomed`: it was told to end. `held`: it isn't started for now."""
 
     name: str
     command: list[str]
@@ -38,7 +38,7 @@ class Member:
 
 @dataclass
 class Fleet:
-    """All processes by name. `unasked`: what ended without our doing, with its exit code."""
+    """All processes by name. `unasked`: those that ended by themselves, with their exit codes."""
 
     environment: dict[str, str]
     logs: Path
@@ -47,13 +47,13 @@ class Fleet:
     unasked: list[tuple[str, int]] = field(default_factory=list)
 
     def add(self, name: str, command: Sequence[str], *, kept: bool = True) -> Member:
-        """Start a process; what it prints goes to a log of its own."""
+        """Start a process; its output goes to its own log."""
         member = self.members[name] = Member(name, list(command), kept)
         self._start(member)
         return member
 
     def run(self, name: str, *arguments: str, timeout: float) -> tuple[int, str]:
-        """Run one of the project's commands to its end; returns its exit code, and what it printed."""
+        """Run one of the project's commands to its end; return its exit code and its output."""
         member = self.add(name, [sys.executable, str(ROOT / "manage.py"), *arguments], kept=False)
         limit = time.monotonic() + timeout
         while self.runs(name) and time.monotonic() < limit:
@@ -84,7 +84,7 @@ class Fleet:
                 self._start(member)
 
     def kill(self, name: str, whom: str = "whole") -> str:
-        """SIGKILL: to the `whole` family at once, as a crash of the machine would; to a `child`, or to the `parent` alone."""
+        """Send SIGKILL: to the `whole` family at once, like a crash of the machine; to a `child`; or only to the `parent`."""
         family = self.family(name)
         if not family:
             return "it was down"
@@ -99,7 +99,7 @@ class Fleet:
         return f"{whom} {family[0].pid}" if whom != "whole" else f"pid {family[0].pid}"
 
     def terminate(self, name: str) -> str:
-        """SIGTERM: it ends in good order, and is started again."""
+        """Send SIGTERM: it ends in order, and is started again."""
         member, family = self.members[name], self.family(name)
         if not family:
             return "it was down"
@@ -109,7 +109,7 @@ class Fleet:
         return f"pid {family[0].pid}"
 
     def stop(self, name: str) -> str:
-        """SIGSTOP to the process and its children. Their tether goes on watching."""
+        """Send SIGSTOP to the process and its children. Their tether keeps watching."""
         family = self.family(name)
         for one in family:
             with suppress(psutil.NoSuchProcess):
@@ -130,7 +130,7 @@ class Fleet:
         self.members[name].held = False
 
     def family(self, name: str) -> list[psutil.Process]:
-        """The process and its children, without the tether's guard; empty where it doesn't run."""
+        """Return the process and its children, without the tether's guard; empty if it doesn't run."""
         if not self.runs(name):
             return []
         process = self.members[name].process
@@ -141,7 +141,7 @@ class Fleet:
         return []
 
     def end(self, *names: str) -> None:
-        """End these, all where none is named: asked first, made to after a while."""
+        """End these processes, by default all: by SIGTERM first, after a while by SIGKILL."""
         members = [self.members[name] for name in names or self.members]
         for member in members:
             member.kept, member.doomed = False, True
@@ -174,7 +174,7 @@ class Fleet:
 
 
 def _guard(process: psutil.Process) -> bool:
-    """Whether this is the guard of a tether: stopped, it couldn't end the process it watches."""
+    """Return True if this is a tether's guard, which must not be stopped because it ends the process that it watches."""
     with suppress(psutil.Error):
         return str(TETHER) in process.cmdline()
     return True

@@ -1,8 +1,8 @@
-"""What will happen, and when: made of the seed alone, so the same seed, length and engine give the same plan.
+"""The plan of a run. It depends only on the seed, so the same seed, length and engine give the same plan.
 
-The run has two parts. In the first everything happens. In the second nothing happens that may lose a message (a flush, a delivery
-that is dropped, or held in the memory of a relay that may die, a database that is set back to a backup): there at-least-once
-delivery has to hold without a repair.
+The run has two parts. In the first every fault can happen. In the second no fault happens that may lose a message (a flush, a
+delivery that is dropped or held in the memory of a relay that may die, a database that is set back to a backup): there,
+at-least-once delivery must work without a repair.
 """
 
 import random
@@ -15,22 +15,22 @@ Bombs = tuple[tuple[str, str], ...]
 LOSING = 0.65
 #: Seconds between two events, on average.
 GAP = 1.3
-#: How old a row must be for `purge` here. Nothing is under way for longer: a relay that is stopped for its longest, with a message
-#: in hand that was delayed for its longest.
+#: The age from which `purge` deletes rows here. No message is on its way for longer: a relay that is stopped for the longest time,
+#: with a message that was delayed for the longest time.
 PURGED_AFTER = 20
-#: How long a consumer is away: longer than that, so that a retention that goes by age alone would harm it. `purge` begins so long
-#: before it is back.
+#: How long billing is stopped: longer than that, so that retention by age alone would harm it. `purge` begins so long before it is
+#: back.
 AWAY, PURGE = 40.0, 8.0
 
-#: Seconds from a backup until its database is set back to it, at least and at most; from one such fault to the next; and those that
-#: are left of the first part then, in which it is noticed and repaired.
+#: Seconds from a backup until its database is set back to it, at least and at most; from one such fault to the next; and those left
+#: of the first part then, for noticing and repairing it.
 KEPT, NEXT, NOTICED = (5.0, 12.0), (30.0, 45.0), 8.0
 
 RELAYS = ("relay-users", "relay-billing")
 WORKERS = ("worker-users", "worker-billing")
 WRITERS = ("writer-1", "writer-2", "writer-billing")
 PROGRAMS = (*RELAYS, *WORKERS, "tend-billing", "web", "beat", *WRITERS)
-#: A moment between two lines (`messaging/failpoints.py`), and the process that dies at it.
+#: A crash point between two lines (`messaging/failpoints.py`), and the process that dies at it.
 RELAY_BOMBS = tuple(
     (step, relay) for step in ("relay.stamped", "relay.claimed", "relay.sent", "relay.before_commit") for relay in RELAYS
 )
@@ -39,7 +39,7 @@ WORKER_BOMBS = tuple(
     for step in ("inbox.deduplicated", "inbox.handled", "inbox.before_commit", "inbox.committed", "redis.fetched")
     for worker in WORKERS
 )
-#: Those that at-least-once delivery depends on, workers first of all; and all of them.
+#: Those that at-least-once delivery depends on, workers first; and all of them.
 DELIVERY_BOMBS = (*WORKER_BOMBS, *WORKER_BOMBS, *RELAY_BOMBS)
 BOMBS = (
     *RELAY_BOMBS,
@@ -51,7 +51,7 @@ BOMBS = (
 #: Seconds that a clock is set forward or back.
 STEPS = (-3600.0, -60.0, 60.0, 3600.0)
 
-#: Kind to how often it is in the deck. These may lose what is under way …
+#: How often each kind is in the deck. These may lose messages on their way …
 LOSES = {"flush": 1, "drop": 1, "delay": 1, "reorder": 1, "forget": 1, "clock": 2}
 #: … and these may not.
 KEEPS = {"kill": 5, "bomb": 4, "stop": 3, "broker killed": 1, "broker restarted": 1, "broker full": 1, "duplicate": 1}
@@ -67,7 +67,7 @@ TARGETS = {
     **dict.fromkeys(("bootstrap", "reconcile", "catch_up"), "billing"),
 }
 
-#: Kind to the seconds that it lasts, at least and at most; 0: a moment.
+#: How many seconds each kind lasts, at least and at most; 0: a moment.
 LENGTHS = {
     "stop": (0.5, 7.0),
     "drop": (1.0, 4.0),
@@ -86,8 +86,8 @@ SHORTEST = 0.5
 
 @dataclass(frozen=True)
 class Fault:
-    """`at`: seconds from the start. `target`: a process, a context, or a command. `seconds`: how long it lasts. `how`: what else it
-    needs to know."""
+    """`at`: seconds from the start. `target`: a process, a context, or a command. `seconds`: how long it lasts. `how`: other
+    details."""
 
     at: float
     kind: str
@@ -97,12 +97,12 @@ class Fault:
 
 
 def losing_until(seconds: float) -> float:
-    """Where the first part ends."""
+    """Return the end of the first part."""
     return seconds * LOSING
 
 
 def schedule(seed: int, seconds: float, engine: str) -> list[Fault]:
-    """The faults and commands of a run, in the order of their times."""
+    """Return the faults and commands of a run, ordered by time."""
     chance, turn = random.Random(f"{seed}:{seconds}:{engine}"), losing_until(seconds)
     keeps = {**KEEPS, **ONLY[engine], **COMMANDS}
     first = _dealt(chance, {**keeps, **LOSES}, BOMBS, 1.0, turn, turn - 1.0)
@@ -111,7 +111,7 @@ def schedule(seed: int, seconds: float, engine: str) -> list[Fault]:
 
 
 def _dealt(chance: random.Random, kinds: dict[str, int], bombs: Bombs, start: float, end: float, over: float) -> Iterator[Fault]:
-    """Kinds from a shuffled deck, so that each comes before one comes again; what lasts is over by `over`."""
+    """Deal kinds from a shuffled deck, so that each comes before one comes again; lasting faults end before `over`."""
     deck: list[str] = []
     at = start
     while at < end - 0.5:
@@ -121,7 +121,7 @@ def _dealt(chance: random.Random, kinds: dict[str, int], bombs: Bombs, start: fl
         kind = deck.pop()
         lasts = min(chance.uniform(*LENGTHS.get(kind, (0.0, 0.0))), over - at)
         if kind in LENGTHS and lasts < SHORTEST:
-            kind, lasts = "kill", 0.0  # it would be over before it began
+            kind, lasts = "kill", 0.0  # the fault would be over before it began
         target, how = _aimed(chance, kind, bombs)
         yield Fault(round(at, 2), kind, target, round(lasts, 2), how)
         at += chance.uniform(0.4, 1.6) * GAP
@@ -145,7 +145,7 @@ def _aimed(chance: random.Random, kind: str, bombs: Bombs) -> tuple[str, str]:
 
 
 def _absences(chance: random.Random, turn: float) -> Iterator[Fault]:
-    """Billing is away for long, its messages are lost meanwhile, and retention runs right before it is back."""
+    """Billing is stopped for a long time, its messages are lost meanwhile, and retention runs right before it is back."""
     at = chance.uniform(4.0, 10.0)
     while at + AWAY < turn:
         yield Fault(round(at, 2), "away", "billing", AWAY)
@@ -154,7 +154,7 @@ def _absences(chance: random.Random, turn: float) -> Iterator[Fault]:
 
 
 def _restores(chance: random.Random, turn: float) -> Iterator[Fault]:
-    """Either side in turn is set back to a backup of some seconds before."""
+    """Each side in turn is set back to a backup of some seconds before."""
     sides = ["users", "billing"]
     chance.shuffle(sides)
     at = chance.uniform(8.0, 18.0)

@@ -1,4 +1,4 @@
-"""Bugs for a run to find: each takes out what a guarantee rests on, in every process of the system."""
+"""Planted bugs for a run to find. Each removes the base of a guarantee in every process of the system."""
 
 from types import ModuleType
 from typing import Any
@@ -7,7 +7,7 @@ from tests.bending import Bend
 
 
 def no_version_guard(upsert: ModuleType) -> None:
-    """`upsert_newer` without its WHERE: the last to come wins."""
+    """`upsert_newer` without its WHERE: the last event wins."""
     real = upsert._write
 
     def write(model: Any, fields: Any, rows: Any, conflict: str, *rest: Any) -> Any:
@@ -17,7 +17,7 @@ def no_version_guard(upsert: ModuleType) -> None:
 
 
 def naive_position(postgresql: ModuleType) -> None:
-    """The trigger takes the position from a sequence, when the change is written: before its commit."""
+    """The trigger takes the position from a sequence when the change is written, before its commit."""
     real = postgresql.install_trigger
 
     def install_trigger(connection: Any, tracked: Any) -> bool:
@@ -35,7 +35,7 @@ def naive_position(postgresql: ModuleType) -> None:
 
 
 def naive_head(sequencer: ModuleType) -> None:
-    """The head is the highest position that can be seen."""
+    """The head is the highest visible position."""
 
     def head(using: str) -> int:
         from django.db import connections
@@ -51,12 +51,12 @@ def naive_head(sequencer: ModuleType) -> None:
 
 
 def ack_before_commit(settings: ModuleType) -> None:
-    """A message is acknowledged when a worker takes it, and not when its effects are committed."""
+    """A message is acknowledged when a worker takes it, before its effects are committed."""
     settings.CELERY_TASK_ACKS_LATE = settings.CELERY_TASK_REJECT_ON_WORKER_LOST = False  # type: ignore[attr-defined]
 
 
 def tombstone_dropped(caches: ModuleType) -> None:
-    """The copy deletes who is erased, instead of keeping a tombstone."""
+    """The copy deletes erased users instead of keeping tombstones."""
     real = caches.apply_users
 
     def apply_users(events: Any, source: str) -> Any:
@@ -70,18 +70,18 @@ def tombstone_dropped(caches: ModuleType) -> None:
 
 
 def purge_by_age(retention: ModuleType) -> None:
-    """Retention asks how old a row is, and not who has passed it."""
+    """Retention checks a row's age, and not who has passed it."""
     retention._behind = lambda *arguments: []  # type: ignore[attr-defined]
 
 
 def heads_alone(history: ModuleType) -> None:
-    """A head that the copy has reached confirms it, whatever history it is of: nobody notices that a side was set back."""
+    """A head that the copy has reached confirms it, whatever its history, so a side that was set back isn't noticed."""
     history.begin_doubt = lambda row, reason: None  # type: ignore[attr-defined]
     history.confirms = lambda row, mark: True  # type: ignore[attr-defined]
     history.contacted = lambda *answer: True  # type: ignore[attr-defined]
 
 
-#: A plant's name to the modules that it bends.
+#: The modules that each plant changes, by its name.
 PLANTS: dict[str, dict[str, Bend]] = {
     "no version guard": {"messaging.database.upsert": no_version_guard},
     "naive position": {"messaging.database.engines.postgresql": naive_position, "messaging.ledger.sequencer": naive_head},

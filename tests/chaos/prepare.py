@@ -1,5 +1,5 @@
-"""Before a run: `python -m tests.chaos.prepare migrate`, then `fill`. As `make run` does it, with more users, most of them without
-a history."""
+"""Prepares a run: `python -m tests.chaos.prepare migrate`, then `fill`. It works like `make run`, with more users, most of them
+without a history."""
 
 import io
 import os

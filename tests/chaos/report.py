@@ -1,4 +1,4 @@
-"""What a run shows: a bar or lines while it runs, tables at its end."""
+"""The output of a run: a bar or lines while it runs, tables at its end."""
 
 import sys
 import time
@@ -14,15 +14,15 @@ from rich.table import Table
 from messaging.management.output import show
 from tests.chaos.conductor import Outcome
 
-#: Seconds between two lines where there is no terminal.
+#: Seconds between two lines without a terminal.
 LINES = 15.0
-#: Objections that are printed for each claim.
+#: Objections to print for each claim.
 MOST = 5
 
 
 @contextmanager
 def progress(seconds: float) -> Iterator[Callable[[float, str], None]]:
-    """Yields what to call with the seconds gone and a few words: a bar on a terminal, else a line now and then."""
+    """Yield a function that shows elapsed seconds and a few words: as a bar on a terminal, else as a line from time to time."""
     if sys.stderr.isatty():
         columns = (
             TextColumn("{task.description}"),
@@ -45,31 +45,31 @@ def progress(seconds: float) -> Iterator[Callable[[float, str], None]]:
 
 
 def repeat(outcome: Outcome) -> str:
-    """The command that makes the same plan again."""
+    """Return the command that makes the same plan again."""
     return f"make chaos SECONDS={outcome.seconds:.0f} SEED={outcome.seed} ENGINE={outcome.engine}"
 
 
 def tables(outcome: Outcome, logs: Path | None) -> None:
-    """Everything, for a person."""
-    ledger = Table("at", "fault", "target", "what came of it", title="Faults")
+    """Print everything for a person."""
+    ledger = Table("at", "fault", "target", "outcome", title="Faults")
     for entry in outcome.faults:
         ledger.add_row(f"{entry.at:.1f}", *map(escape, (entry.fault, entry.target, entry.note)))
-    commands = Table("at", "command", "exit code", "seconds", "", title="Commands beside them")
+    commands = Table("at", "command", "exit code", "seconds", "", title="Commands meanwhile")
     for done in outcome.commands:
         commands.add_row(
             f"{done.at:.1f}", done.name, str(done.code), f"{done.seconds:.1f}", "ended in a traceback" if done.traceback else ""
         )
-    counts = Table("", "number", title="What was going on")
+    counts = Table("", "number", title="Numbers")
     for name, number in outcome.counts.items():
         counts.add_row(name, f"{number:,}")
-    checks = Table("", "after the faults", "what speaks against it", title="Is all right again?")
+    checks = Table("", "after the faults", "objections", title="Recovered?")
     for claim, against in outcome.checks.items():
         more = [f"and {len(against) - MOST} more"] if len(against) > MOST else []
         checks.add_row("no" if against else "yes", claim, escape("\n".join([*against[:MOST], *more])))
     for table in (ledger, commands, counts, checks):
         show(sys.stdout, table)
     if outcome.unasked:
-        print("Ended by themselves, and started again:", ", ".join(f"{name} {number}×" for name, number in outcome.unasked.items()))
+        print("Ended by themselves and started again:", ", ".join(f"{name} {number}×" for name, number in outcome.unasked.items()))
     verdict = f"Converged {outcome.settled_seconds:.1f} s after the last fault." if outcome.converged else "Not converged."
     print(f"{verdict} {len(outcome.faults)} lines of faults, seed {outcome.seed}. Again: {repeat(outcome)}")
     if logs:

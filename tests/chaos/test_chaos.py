@@ -1,4 +1,4 @@
-"""A short run of `make chaos`, and what holds for every run: the plan comes from the seed, and nothing is left behind."""
+"""A short run of `make chaos`, and rules for every run: the plan depends only on the seed, and nothing is left behind."""
 
 import json
 import os
@@ -18,7 +18,7 @@ SHORT = "25"
 
 
 def chaos(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """`python -m tests.chaos`, with its temporary files in a folder of the test's."""
+    """Run `python -m tests.chaos` with its temporary files in a folder of the test."""
     folder.mkdir(exist_ok=True)
     return subprocess.Popen(
         [sys.executable, "-m", "tests.chaos", *arguments],
@@ -33,7 +33,7 @@ def chaos(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 
 def left(folder: Path) -> list[str]:
-    """What still runs of a run in this folder."""
+    """Return the processes of a run in this folder that are still running."""
     found = []
     for process in psutil.process_iter(["environ", "cmdline", "status"]):
         place = (process.info["environ"] or {}).get("VAR_DIR", "") + " ".join(process.info["cmdline"] or [])
@@ -53,7 +53,7 @@ def test_a_short_run_converges_and_says_how_to_repeat_it(tmp_path: Path) -> None
     assert {entry["fault"] for entry in said["faults"]} >= {"kill", "bomb", "stop"}
     assert said["counts"]["changes"] > said["counts"]["users"] > 0
     assert not left(tmp_path)
-    assert not list(tmp_path.glob("chaos-*"))  # a run that went well keeps nothing
+    assert not list(tmp_path.glob("chaos-*"))  # a successful run keeps nothing
 
 
 @pytest.mark.timeout(180)

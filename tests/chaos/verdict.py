@@ -1,7 +1,7 @@
-"""Is all right again? By SQL on both databases, past Django, past `messaging` and past its fingerprints.
+"""Checks the result by SQL on both databases, without Django, `messaging` and its fingerprints.
 
-Each check is a function that returns what speaks against it, in words; nothing means that it holds. What a database lost when it
-was set back to a backup is lost by definition (`Databases.losses`), and nothing else may be.
+Each check is a function that returns its objections in words; none means that the claim holds. What a database lost when it was set
+back to a backup is lost by definition (`Databases.losses`), and nothing else may be.
 """
 
 import json
@@ -23,13 +23,13 @@ OVERDUE, SUSPENDED, ISSUED = "billing.invoice.overdue.v1", "users.user.suspended
 
 #: Seconds since the copy was last confirmed to be caught up: a few heartbeats.
 CONFIRMED = 10.0
-#: Seconds for which a program may stand still between the authority's answer and its decision; and for which a heartbeat may be on
-#: its way, so that a clock that was wrong when it left shows that much later.
+#: Seconds for which a program may pause between the authority's answer and its decision, and for which a heartbeat may travel, so
+#: that the effect of a wrong clock shows that much later.
 STOPPED, UNDER_WAY = 10.0, 20.0
 
 
 class Known(NamedTuple):
-    """A user, as far as billing keeps him."""
+    """A user as billing knows it."""
 
     version: int
     status: str
@@ -46,7 +46,7 @@ class Event:
 
 
 def authority(databases: Databases) -> dict[str, Known]:
-    """What users says of each user. Erased is for good: a row that was written to again is a tombstone all the same."""
+    """Return each user's state at users. An erasure is for ever: a row that was written to again is still a tombstone."""
     rows = {
         key(user): (status, since)
         for user, status, since in databases.rows("users", "SELECT id, status, status_since FROM users_user")
@@ -62,13 +62,13 @@ def authority(databases: Databases) -> dict[str, Known]:
 
 
 def copy(databases: Databases) -> dict[str, Known]:
-    """What billing knows."""
+    """Return billing's copy."""
     rows = databases.rows("billing", "SELECT user_id, version, status, status_since FROM billing_cacheduser")
     return {key(user): Known(version, status, moment(since)) for user, version, status, since in rows}
 
 
 def copy_is_equal(databases: Databases) -> list[str]:
-    """Only a tombstone that the authority has purged may be left in a copy."""
+    """Only tombstones that the authority has purged may be extra in a copy."""
     theirs, ours = authority(databases), copy(databases)
     wrong = [f"{user}: users {known}, billing {ours.get(user)}" for user, known in theirs.items() if ours.get(user) != known]
     return wrong + [
@@ -79,19 +79,19 @@ def copy_is_equal(databases: Databases) -> list[str]:
 
 
 def outboxes_are_empty(databases: Databases) -> list[str]:
-    """Everything that was recorded has been sent."""
+    """Everything recorded has been sent."""
     waiting = "SELECT id FROM published WHERE status <> 2"
     return [f"{context}: event {row[0]}" for context in ("users", "billing") for row in databases.rows(context, waiting)]
 
 
 def nothing_is_parked(databases: Databases) -> list[str]:
-    """No event is bad in itself here, so none may be left with a person."""
+    """No event here is invalid, so none may be parked."""
     query = "SELECT state, event_type, reason FROM messaging_parked WHERE state IN ('parked', 'retrying')"
     return [f"{context}: {' '.join(row)}" for context in ("users", "billing") for row in databases.rows(context, query)]
 
 
 def copy_knows_its_age(databases: Databases) -> list[str]:
-    """Billing counts itself as caught up, as of now: not of an hour ago, and not of one that is still to come."""
+    """Billing counts itself as caught up now: not an hour ago, and not in the future."""
     head = (databases.rows("users", "SELECT head FROM messaging_sequence") or [(0,)])[0][0]
     query = "SELECT state, checkpoint, ahead, confirmed_at FROM messaging_subscription WHERE authority = 'users'"
     wrong = in_doubt(databases)
@@ -105,12 +105,12 @@ def copy_knows_its_age(databases: Databases) -> list[str]:
 
 
 def in_doubt(databases: Databases) -> list[str]:
-    """Why billing's copy is in doubt."""
+    """Return the reason why billing's copy is doubtful."""
     return [row[0] for row in databases.rows("billing", "SELECT doubt FROM messaging_subscription WHERE doubt <> ''")]
 
 
 def nothing_is_open(databases: Databases) -> list[str]:
-    """No incident of a side that was set back, or of drift, waits for anybody."""
+    """No incident of drift, or of a side that was set back, is open."""
     query = "SELECT kind, summary FROM messaging_incident WHERE closed_at IS NULL AND kind IN ('restored', 'drift')"
     return [f"{kind}: {summary}" for kind, summary in databases.rows("billing", query)]
 
@@ -122,9 +122,9 @@ def overdue_once(databases: Databases) -> list[str]:
 
 
 def payers_are_suspended_once(databases: Databases) -> list[str]:
-    """Two writes and no more: created, suspended. And the suspension names its cause, which billing may have lost since."""
+    """Two writes and no more: created, suspended. The suspension names its cause, which billing may have lost since."""
     causes = {event.id: event for event in events(databases, "users", SUSPENDED)}
-    # A publisher with a bug: the change is there, its event isn't.
+    # A publisher with a bug: there is a change without its event.
     forgotten = {event.get("causationid"): event["subject"] for event in lab.suppressed()}
     lost = {event.id for loss in _losses(databases, "billing") for event in _of(loss.rows["chaos_events"], OVERDUE)}
     before = {event.subject for event in causes.values() if event.causation in lost}
@@ -148,7 +148,7 @@ def payers_are_suspended_once(databases: Databases) -> list[str]:
 
 
 def invoices_are_issued_once(databases: Databases) -> list[str]:
-    """One invoice for a user and a month, one event for an invoice, and no event without one."""
+    """One invoice for a user and a month, one event for an invoice, and no event without an invoice."""
     rows = databases.rows("billing", "SELECT id, user_id, period FROM billing_invoice")
     twice = [f"{pair} has {number} invoices" for pair, number in Counter(row[1:] for row in rows).items() if number > 1]
     told = Counter(event.subject for event in events(databases, "billing", ISSUED))
@@ -158,7 +158,7 @@ def invoices_are_issued_once(databases: Databases) -> list[str]:
 
 
 def late_suspensions_are_flagged(databases: Databases) -> list[str]:
-    """Who was not active any more when he was invoiced, has an invoice that says so."""
+    """The invoice of a user who wasn't active any more when it was issued says so."""
     known, wrong = copy(databases), []
     query = "SELECT id, user_id, issued_at, user_version, review_reason FROM billing_invoice"
     for invoice, user, issued_at, version, reason in databases.rows("billing", query):
@@ -169,8 +169,7 @@ def late_suspensions_are_flagged(databases: Databases) -> list[str]:
 
 
 def nothing_went_back(databases: Databases) -> list[str]:
-    """No version in the copy ever fell, but from one that the authority lost; and nobody who was erased there was anything else
-    again."""
+    """No version in the copy decreased, except from one that the authority lost; and no erased user became anything else."""
     gone, histories = set(), _histories(databases)
     for (_, before), (_, after) in pairwise(histories):
         gone |= before.written - after.written
@@ -184,13 +183,13 @@ def nothing_went_back(databases: Databases) -> list[str]:
 
 
 def erased_stay_erased(databases: Databases) -> list[str]:
-    """Whoever was ever erased is so in the copy, or isn't there."""
+    """Every user that was ever erased is erased in the copy, or isn't in it."""
     gone = {row[0] for row in databases.rows("users", "SELECT user_id FROM chaos_erased")}
     return [f"{user} is {known}" for user, known in copy(databases).items() if user in gone and known.status != "erased"]
 
 
 def positions_are_dense(databases: Databases) -> list[str]:
-    """Each position up to the head was given out once, and every change has one."""
+    """Each position up to the head was given once, and every change has one."""
     wrong = []
     for context in ("users", "billing"):
         given = Counter(row[0] for row in databases.rows(context, "SELECT position FROM chaos_stamps"))
@@ -205,8 +204,8 @@ def positions_are_dense(databases: Databases) -> list[str]:
 
 
 def repairs_found_nothing_strange(databases: Databases) -> list[str]:
-    """Nobody tampered with a copy, so none had other content, a user nobody knows, or one of the future, until a side was set back.
-    Being late is allowed."""
+    """Nobody changed a copy by hand, so until a side was set back no comparison found other content, an unknown user or a newer
+    one. Being late is allowed."""
     first = min((loss.began for loss in databases.losses), default=math.inf)
     wrong = []
     for kind, counts, at in databases.rows("billing", "SELECT kind, counts, finished_at FROM messaging_repair"):
@@ -214,15 +213,15 @@ def repairs_found_nothing_strange(databases: Databases) -> list[str]:
         strange = [name for name in ("corrupt", "ghost", "ahead", "erased_here") if found.get(name)]
         if moment(at).timestamp() < first:
             wrong += [f"a {kind} found {found[name]} rows {name}" for name in strange]
-    # The second bootstrap takes the copy's record back to the beginning by hand (`commands.ANEW`), and that is noticed as well.
+    # The second bootstrap sets the copy's record back to the beginning by hand (`commands.ANEW`), which is noticed too.
     restored = "SELECT summary, opened_at FROM messaging_incident WHERE kind = 'restored' AND summary NOT LIKE 'It is empty, but%'"
     return wrong + [summary for summary, at in databases.rows("billing", restored) if moment(at).timestamp() < first]
 
 
 @dataclass
 class History:
-    """What the authority was until it was set back, or is now. `written`: (user, version, status, when). `versions`: user to
-    version to status. `stamped`: user to (when it was in the feed for everybody, version)."""
+    """The authority until it was set back, or now. `written`: (user, version, status, when). `versions`: by user and version, the
+    status. `stamped`: by user, (when it was in the feed for everybody, version)."""
 
     written: set[tuple[str, int, str, float]]
     versions: dict[str, dict[int, str]]
@@ -230,8 +229,8 @@ class History:
 
 
 class Claim(NamedTuple):
-    """What billing's copy said of itself at a moment: as of when it was caught up, why it was in doubt, and whether it knew that
-    something in it may be of another history."""
+    """A claim of billing's copy at a moment: when it was last caught up, why it was doubtful, and if it knew that it may have rows
+    of another history."""
 
     confirmed_at: float
     doubt: str
@@ -240,10 +239,10 @@ class Claim(NamedTuple):
 
 
 def copy_was_fresh(databases: Databases, wrong_clocks: Sequence[tuple[float, float]]) -> list[str]:
-    """Of what billing's copy says of itself now: what isn't true of its rows.
+    """Return the untrue claims of billing's copy about itself.
 
-    Every change from before the moment as of which it is caught up is in it, and each of its rows is what the authority had under
-    that version. Of whom it knows as erased nothing is decided. `wrong_clocks`: from when to when one that tells heads was ahead.
+    It must have every change from before it was caught up, and each row must be what the authority had under its version. Users
+    that it knows as erased aren't decided on. `wrong_clocks`: the times in which a clock that reports heads was ahead.
     """
     at = time.time()
     rows = databases.rows(
@@ -266,7 +265,7 @@ def copy_was_fresh(databases: Databases, wrong_clocks: Sequence[tuple[float, flo
 
 
 def invoices_were_fresh(databases: Databases, wrong_clocks: Sequence[tuple[float, float]]) -> tuple[int, list[str]]:
-    """How many invoices by a copy that called itself fresh were looked into, and those of them for which it wasn't."""
+    """Return the number of checked invoices from a copy that called itself fresh, and those for which it wasn't."""
     histories, number = _histories(databases), 0
     wrong: list[str] = []
     rows = set(databases.rows("billing", "SELECT * FROM chaos_decisions"))
@@ -274,7 +273,7 @@ def invoices_were_fresh(databases: Databases, wrong_clocks: Sequence[tuple[float
         rows.update(loss.rows["chaos_decisions"])
     for user, version, staleness, doubt, confirmed_at, marks, at in rows:
         claim = _claim(confirmed_at, doubt, marks, at)
-        # In doubt, the policy was to ask, and the authority's answer decided.
+        # The copy was doubtful, the policy was to ask, and the authority's answer decided.
         as_of = at - STOPPED if doubt else claim.confirmed_at
         if staleness or _proves_nothing(databases, claim, as_of, wrong_clocks):
             continue
@@ -284,7 +283,7 @@ def invoices_were_fresh(databases: Databases, wrong_clocks: Sequence[tuple[float
 
 
 def _claim(confirmed_at: Any, doubt: str, marks: Any, at: float) -> Claim:
-    from messaging.consumer.history import unverified  # Django's apps are there only when the run has begun
+    from messaging.consumer.history import unverified  # Django's apps exist only after the run has begun
     from messaging.models import Subscription
 
     entries = json.loads(marks) if isinstance(marks, str) else marks
@@ -293,7 +292,7 @@ def _claim(confirmed_at: Any, doubt: str, marks: Any, at: float) -> Claim:
 
 
 def _proves_nothing(databases: Databases, claim: Claim, as_of: float, wrong_clocks: Sequence[tuple[float, float]]) -> bool:
-    """Whether it relies on a confirmation from before the authority was set back, as far as it may; or of a wrong clock."""
+    """Return True if the claim relies on a confirmation from before the authority was set back, or from a wrong clock."""
     before = any(as_of <= loss.over and loss.began <= claim.at for loss in _losses(databases, "users"))
     unsure = any(first - 1 <= as_of <= last + UNDER_WAY for first, last in wrong_clocks)
     return before or unsure or as_of > claim.at + 1
@@ -310,7 +309,7 @@ def _untrue(history: History, claim: Claim, user: str, version: int, status: str
 
 
 def _histories(databases: Databases) -> list[tuple[float, History]]:
-    """The authority's histories, one behind the other, each with when it ended."""
+    """Return the authority's histories in order, each with its end."""
     tables = ("chaos_versions", "chaos_stamps", "chaos_rounds")
     found = [(loss.began, _history(*(loss.rows[table] for table in tables))) for loss in _losses(databases, "users")]
     return [*found, (math.inf, _history(*(databases.rows("users", f"SELECT * FROM {table}") for table in tables)))]
@@ -320,7 +319,7 @@ def _history(versions: Sequence[tuple[Any, ...]], stamps: Sequence[tuple[Any, ..
     history = History({(*row,) for row in versions}, defaultdict(dict), defaultdict(list))
     for user, version, status, _ in versions:
         history.versions[user][version] = status
-    # What a round stamped is in the feed when it is committed, at the latest when the next round begins.
+    # A round's changes are in the feed after its commit, at the latest when the next round begins.
     ordered = sorted(rounds)
     heads = [head for head, _ in ordered]
     begun = [*(at for _, at in ordered[1:]), math.inf, math.inf]
@@ -334,7 +333,7 @@ def _losses(databases: Databases, context: str) -> list[Loss]:
 
 
 def events(databases: Databases, context: str, wire: str) -> list[Event]:
-    """All that were ever recorded of a type."""
+    """Return all recorded events of a type."""
     return _of(databases.rows(context, "SELECT * FROM chaos_events"), wire)
 
 
@@ -343,7 +342,7 @@ def _of(rows: Sequence[tuple[Any, ...]], wire: str) -> list[Event]:
 
 
 def lost(databases: Databases, since: float) -> tuple[int, list[str]]:
-    """Overdue events that never arrived: how many of all, and those that were recorded since then, when nothing could be lost."""
+    """Return the overdue events that never arrived: the number of all, and those recorded when none could be lost."""
     arrived = {row[0].rpartition(":")[2] for row in databases.rows("users", "SELECT msg_id FROM received")}
     missing = [event for event in events(databases, "billing", OVERDUE) if event.id not in arrived]
     return len(missing), [
@@ -352,7 +351,7 @@ def lost(databases: Databases, since: float) -> tuple[int, list[str]]:
 
 
 Check = Callable[[Databases], list[str]]
-#: What comes right by itself, given a little time.
+#: Claims that become true by themselves, after a short time.
 SETTLES: dict[str, Check] = {
     "billing's copy equals users' facts": copy_is_equal,
     "billing knows that it is caught up, and as of when": copy_knows_its_age,
@@ -361,7 +360,7 @@ SETTLES: dict[str, Check] = {
     "no incident of a restore or of drift is open": nothing_is_open,
     "each overdue invoice reached users once": overdue_once,
 }
-#: What may never have been otherwise.
+#: Claims that must always have been true.
 HOLDS: dict[str, Check] = {
     "each payer was suspended once, and the event names its cause": payers_are_suspended_once,
     "each invoice was issued and announced once": invoices_are_issued_once,

@@ -1,24 +1,24 @@
-"""Triggers in the run's own databases that note what the system itself forgets, or may never do. They only write down."""
+"""Triggers in the run's own databases that record what the system itself forgets, or must never do. They change nothing."""
 
 from tests.chaos.databases import Databases
 
-#: Every position that was given out, in both contexts: to which version, and when.
+#: Every position given, in both contexts: to which version, and when.
 STAMPS = "CREATE TABLE chaos_stamps (position BIGINT NOT NULL, about TEXT, version BIGINT, at DOUBLE PRECISION)"
-#: Every round in which positions were given out: the last one, and when. A round begins when the one before it is committed.
+#: Every round in which positions were given: the last one, and when. A round begins when the one before it is committed.
 ROUNDS = "CREATE TABLE chaos_rounds (head BIGINT NOT NULL, at DOUBLE PRECISION NOT NULL)"
 #: Every version that a user ever had at the authority.
 VERSIONS = "CREATE TABLE chaos_versions (user_id TEXT, version BIGINT, status TEXT, at DOUBLE PRECISION)"
-#: Every event that was recorded, also those that are purged since; `at` by the database's clock.
+#: Every recorded event, also the purged ones; `at` by the database's clock.
 EVENTS = (
     "CREATE TABLE chaos_events (id TEXT, type TEXT, subject TEXT, causation TEXT, correlation TEXT, at DOUBLE PRECISION NOT NULL)"
 )
-#: The newest that the copy ever knew of a user, and each time when it knew less afterwards. Who was deleted, and not erased, may
-#: be there again where the authority was set back.
+#: The newest version of each user that the copy ever had, and each time when it had less afterwards. A deleted (not erased) user
+#: may come back if the authority was set back.
 SEEN = "CREATE TABLE chaos_seen (user_id TEXT PRIMARY KEY, version BIGINT NOT NULL, status TEXT NOT NULL)"
 BACK = "CREATE TABLE chaos_back (user_id TEXT, was TEXT, became TEXT)"
-#: Every user who was ever erased or deleted at the authority.
+#: Every user that was ever erased or deleted at the authority.
 ERASED = "CREATE TABLE chaos_erased (user_id TEXT PRIMARY KEY)"
-#: Every invoice, with the version of the user that it was decided on, and what the copy said of itself at that moment.
+#: Every invoice, with the version of the user that it was decided on, and the copy's claims about itself at that moment.
 DECISIONS = (
     "CREATE TABLE chaos_decisions "
     "(user_id TEXT, version BIGINT, staleness TEXT, doubt TEXT, confirmed_at TEXT, marks TEXT, at DOUBLE PRECISION)"
@@ -35,7 +35,7 @@ _NOTE_BACK = """
 
 
 def install(databases: Databases) -> None:
-    """Make the tables and triggers, once the databases are migrated."""
+    """Make the tables and triggers after the migration."""
     make = _postgresql if databases.engine == "postgresql" else _sqlite
     watched = ("stamps", "rounds", "events", "erased", "versions")
     users = [STAMPS, ROUNDS, EVENTS, ERASED, VERSIONS, *(one for name in watched for one in make(name))]
@@ -51,7 +51,7 @@ def install(databases: Databases) -> None:
     databases.execute("billing", billing)
 
 
-#: What to note: the table that is watched, at what, under which condition, and the statements.
+#: The triggers: the watched table, the operation, the condition, and the statements.
 def _watches(name: str, *, json: str, text: str, key: str, now: str, true: str) -> tuple[str, tuple[str, ...], str, str]:
     if name == "stamps":
         return (
@@ -100,7 +100,7 @@ def _postgresql(name: str) -> list[str]:
         now="extract(epoch FROM clock_timestamp())",
         true="true",
     )
-    # With a path of its own: the ledger's trigger, in which it runs, has a narrow one.
+    # With its own search path, because the ledger's trigger, in which it runs, has a narrow one.
     declared = "RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT"
     function = f"CREATE FUNCTION chaos_{name}() {declared} AS $$ BEGIN {body} RETURN NULL; END $$"
     trigger = (

@@ -1,8 +1,8 @@
-"""A program that writes as a busy project does: `python -m tests.chaos.writer writer-1 SEED FOLDER`.
+"""Writes like a busy project: `python -m tests.chaos.writer writer-1 SEED FOLDER`.
 
-By services, by `update()` and `bulk_create()`, by raw SQL, in transactions that take their time and in some that are rolled back.
-`writer-billing` invoices, and marks invoices as overdue. What a database or a rule refuses is no harm: the next write is another
-one. It ends when FOLDER/stop is there.
+It writes by services, by `update()` and `bulk_create()`, by raw SQL, and in slow and rolled back transactions. `writer-billing`
+issues invoices, and marks some as overdue. If a database or a rule refuses a write, the next write is another one. It ends when
+FOLDER/stop exists.
 """
 
 import os
@@ -20,14 +20,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 #: Seconds between two writes.
 PACE = 0.03
-#: Ids of users whom only their invoices suspend: so what came of an invoice can be told from what came of the writers. As long as
-#: it is, no random id of another user begins so; of four digits one in fifteen runs had one, and took him for a payer.
+#: Ids of users that only their invoices suspend, so the effect of invoices and that of writers can be told apart. The prefix is so
+#: long that no random id has it; with four digits, one of fifteen runs had one.
 PAYER = "fa11fa11"
 PERIODS = ("2026-10", "2026-11", "2026-12")
 
 
 class RolledBack(Exception):
-    """A writer's own change of mind."""
+    """Makes a writer roll back."""
 
 
 def payer(user_id: Any) -> bool:
@@ -87,7 +87,7 @@ class Users:
         user_erase(user_id=self.one())
 
     def pay_later(self) -> None:
-        """A user whom nobody touches but the handler of an overdue invoice."""
+        """Make a user that only the handler of an overdue invoice changes."""
         from django.db import transaction
 
         from users.models import User
@@ -99,7 +99,7 @@ class Users:
             users_announce_created([user])
 
     def update(self) -> None:
-        """No event is recorded: the ledger's trigger alone notices."""
+        """Write without an event, which only the ledger's trigger notices."""
         from users.models import User
 
         some = [self.one() for _ in range(3)]
@@ -111,7 +111,7 @@ class Users:
         self._sql("UPDATE users_user SET name = %s WHERE id = %s", f"N{self.chance.getrandbits(16)}", self.one())
 
     def slowly(self) -> None:
-        """Commits in another order than it began: what reads by a number that was taken before the commit passes it by."""
+        """Commit in another order than the transactions began. A reader by a number taken before the commit misses this."""
         from django.db import transaction
 
         with transaction.atomic(using="users"):
@@ -119,7 +119,7 @@ class Users:
             time.sleep(self.chance.uniform(0.02, 0.25))
 
     def unannounced(self) -> None:
-        """Users whom nobody announces, and nobody writes to again: who missed them once, misses them for good."""
+        """Make users without events and later writes. A consumer that misses them once, misses them for ever."""
         from django.db import transaction
 
         from users.models import User
@@ -139,7 +139,7 @@ class Users:
         self._sql("DELETE FROM users_user WHERE id = %s", self.one())
 
     def haunt(self) -> None:
-        """Write to a user who is erased, past every service: he has to stay erased everywhere else."""
+        """Write to an erased user without a service; it must stay erased everywhere else."""
         self._sql("UPDATE users_user SET status = 'active', name = %s WHERE id = %s AND status = 'erased'", "Ghost", self.one())
 
     def _sql(self, text: str, *values: Any) -> None:
@@ -172,7 +172,7 @@ class Invoices:
         )
 
     def overdue(self) -> None:
-        """One invoice of a payer; now and then one of anybody."""
+        """Mark an invoice as overdue: a payer's, or sometimes another user's."""
         from billing.models import Invoice
         from billing.services import invoice_mark_overdue
 
@@ -201,9 +201,9 @@ def run(name: str, seed: str, folder: Path) -> None:
             work = work or (Invoices(chance) if using == "billing" else Users(chance))
             chance.choices(list(work.odds), list(work.odds.values()))[0]()
         except (UserError, BillingError, ValidationError, RolledBack):
-            pass  # a rule said no
+            pass  # a rule refused it
         except Error:
-            connections[using].close()  # away, cut, full or locked: a person would try again
+            connections[using].close()  # not answering, cut, full or locked: a person would try again
         time.sleep(PACE if using == "users" else PACE * 4)
 
 

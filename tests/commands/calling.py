@@ -1,4 +1,4 @@
-"""Calling a command as a person or a script does: its output, its last line as JSON, and how it ended."""
+"""Calls a command like a person or a script: its output, its last line as JSON, and its exit code."""
 
 import io
 import json
@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -22,7 +22,7 @@ class Ended:
 
 
 def call(*words: str) -> Ended:
-    """Run a command with these words. What it refuses is an exit code here, with its sentence in `err`."""
+    """Run a command with these words. A refusal becomes an exit code, with its sentence in `err`."""
     out, err = io.StringIO(), io.StringIO()
     code = 0
     try:

@@ -1,4 +1,4 @@
-"""Commands keep tokens in files: the tests' own, beside nobody's real ones."""
+"""Commands keep tokens in files, here in the tests' own folder."""
 
 from pathlib import Path
 
@@ -19,6 +19,6 @@ def token_folder(tmp_path: Path, settings) -> Path:
 
 @pytest.fixture
 def web(live_server, settings, token_folder) -> str:
-    """A server for the contexts' feeds."""
+    """Serve the contexts' feeds."""
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: live_server.url}
     return live_server.url

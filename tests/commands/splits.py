@@ -1,4 +1,4 @@
-"""What the tests of `split` share: people and invoices in the monolith, and whether both sides are equal."""
+"""Shared by the tests of `split`: people and invoices in the monolith, and a check that both sides are equal."""
 
 from billing.models import Invoice as BillingInvoice
 from messaging.replica.sync import Tending
@@ -30,10 +30,10 @@ def equal_invoices() -> bool:
 
 
 def follow(context: str) -> None:
-    """One look, as `tend` takes them every second."""
+    """Take one step of the sync process (`tend`), which takes one every second."""
     tending = Tending(context)
     tending.look()
 
 
 class Killed(BaseException):
-    """Stands in for SIGKILL between two steps; the tests of the processes send a real one."""
+    """Stands for SIGKILL between two steps; the tests of processes send a real one."""

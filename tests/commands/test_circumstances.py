@@ -1,6 +1,6 @@
-"""Every command where something that it needs is away: a clear sentence and a documented exit code, never a traceback.
+"""Every command while something that it needs doesn't answer: a clear sentence and a documented exit code, never a traceback.
 
-The commands run as they do for a person, in processes of their own, on databases of their own, beside a real web server.
+The commands run as for a person, in separate processes with their own databases and a real web server.
 """
 
 import json
@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests import warm
 from tests.delivery.stack import ROOT, answers
 from tests.engines import DATABASES
 from tests.probes import wait_for
@@ -53,7 +54,7 @@ check --database users --database billing
 consumers revoke billing --from users
 """.splitlines()
 
-#: What each circumstance changes: the exit codes that aren't 0 (or 2 for the parked message that isn't there), and what is said.
+#: The effect of each circumstance: exit codes other than 0 (or 2 for the unknown parked message), and the message.
 NO_MIGRATION = dict.fromkeys((line for line in COMMANDS if not line.startswith(("tend", "relay users", "write", "check"))), 3)
 NO_AUTHORITY = {line: 3 for line in COMMANDS if line.startswith(("bootstrap", "catch_up", "reconcile"))}
 OF_USERS = "consumers", "seed", "replay", "republish", "purge"
@@ -98,7 +99,7 @@ CODES = {
         "status --json": 1,
     },
 }
-#: Words of which every refusal has one.
+#: Every refusal has one of these words.
 SAYS = {
     "nothing is migrated": ("manage.py migrate --database", "users at http", "create its tables: manage.py migrate"),
     "the web server is stopped": ("Start it (make run), or set its address",),
@@ -112,7 +113,7 @@ NOWHERE = "redis://127.0.0.1:1/0"
 
 @pytest.fixture(scope="module")
 def databases(tmp_path_factory):
-    """A function that makes databases of their own, and gives their URLs."""
+    """Return a function that makes databases and returns their URLs."""
     made = []
     server = os.environ["USERS_DATABASE_URL"]
 
@@ -137,7 +138,7 @@ def databases(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def migrated(databases, tmp_path_factory):
-    """The environment of a project in good order, without its web server."""
+    """The environment of a working project, without its web server."""
     environment = surroundings(databases(), tmp_path_factory.mktemp("var"))
     contexts = [name for name in DATABASES.values() if name != "django"]
     lines = ["migrate -v0", *(f"migrate --database {name} -v0" for name in contexts), COMMANDS[0]]
@@ -147,7 +148,7 @@ def migrated(databases, tmp_path_factory):
 
 @contextmanager
 def no_writes(environment):
-    """The contexts' databases take no writes, as after a failover."""
+    """Let the contexts' databases take no writes, as after a failover."""
     names = [urlsplit(environment[variable]).path[1:] for variable in ("USERS_DATABASE_URL", "BILLING_DATABASE_URL")]
     for name in names:
         on_server("ALTER DATABASE {} SET default_transaction_read_only = on", name)
@@ -183,19 +184,19 @@ def run(lines, environment):
 
 
 def serve(environment):
-    """The web server, on a port of its own that the environment then names."""
+    """Run the web server on its own port, which the environment then names."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment["USERS_API_URL"] = url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "manage.py", "runserver", "--alone", "--noreload", "--skip-checks", f"127.0.0.1:{port}"]
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = ["manage.py", "runserver", "--alone", "--noreload", "--skip-checks", f"127.0.0.1:{port}"]
+    server = warm.start(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: answers(f"{url}/api/users/contracts/"), timeout=30, what="the web server to answer")
     return server
 
 
 def away(environment):
-    """A database's URL where none is."""
+    """Return the URL of a database that doesn't exist."""
     if environment["USERS_DATABASE_URL"].startswith("sqlite"):
         return "sqlite:////nowhere/at/all.sqlite3"
     return "postgres://nobody@127.0.0.1:1/nothing"
@@ -203,7 +204,7 @@ def away(environment):
 
 @pytest.fixture(scope="module")
 def ended(request, databases, tmp_path_factory):
-    """How each command ended in the circumstance that the test names."""
+    """Return how each command ended in the circumstance that the test names."""
     circumstance = request.param
     if circumstance == "the databases take no writes" and os.environ["USERS_DATABASE_URL"].startswith("sqlite"):
         pytest.skip(

@@ -174,7 +174,7 @@ def test_owners_and_staleness():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("register", "billing", "--to", "users", "--owners", "nobody"), "'nobody' is no e-mail address"),
+        (("register", "billing", "--to", "users", "--owners", "nobody"), "'nobody' is not an e-mail address"),
         (("register", "billing", "--to", "users", "--staleness", "0s"), "from 1s to"),
         (("register", "billing", "--to", "users", "--staleness", "15"), "not a duration"),
         (("register", "billing", "--to", "users", "--ttl", "0s"), "is no time at all"),

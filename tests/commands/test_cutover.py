@@ -1,4 +1,4 @@
-"""`cutover billing`: a gate that says what is missing, ways back that are always open, and running processes that follow."""
+"""`cutover billing`: a gate that says what is missing, steps back that are always open, and running processes that follow."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ from users.services import user_suspend
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 ROOT = Path(__file__).parents[2]
 DEAD = "http://127.0.0.1:9"
-#: A worker in small: it starts once, and generates invoices for each month that it is told.
+#: A small worker: it starts once, and issues invoices for each month that it reads.
 LONG_LIVED = """
 import sys, django, json
 django.setup()
@@ -44,7 +44,7 @@ def steps():
 
 
 def tamper(number=1):
-    """The copy says of that many active users that they are suspended."""
+    """Make the copy say that so many active users are suspended."""
     rows = CachedUser.objects.filter(status="active")[:number].values_list("pk", flat=True)
     return CachedUser.objects.filter(pk__in=list(rows)).update(status="suspended")
 
@@ -60,7 +60,7 @@ def _quick(monkeypatch):
 
 @pytest.fixture
 def split(api):  # noqa: F811
-    """The same 24 users in the monolith, at `users`, and in billing's copy, which is live."""
+    """Make the same 24 users in the monolith, at `users`, and in billing's copy, which is live."""
     call_command("seed_monolith", "--users", "24", "--suspended", "0.1", "--json")
     call_command("seed", "--users", "24", "--suspended", "0.1", "--json")
     pull.catch_up(Replica.of("billing", "users"))
@@ -69,7 +69,7 @@ def split(api):  # noqa: F811
 
 @pytest.fixture
 def shadow(split):
-    """In shadow, behind the monolith."""
+    """Move billing to shadow, with the monolith as old source."""
     cutover("--to", "monolith")
     assert cutover("--to", "shadow").code == 0
 
@@ -99,11 +99,11 @@ def test_the_way_there_and_back_in_a_running_system(shadow):
 
 def test_one_mismatch_refuses_and_its_repair_lets_pass(shadow):
     tamper()
-    assert generate().json["issued"] == 22  # the monolith answered: the wrong copy harmed nobody
+    assert generate().json["issued"] == 22  # the monolith answered, so the wrong copy did no harm
     ended = cutover("--to", "cache", "--json")
     assert ended.code == 3
     assert ended.err.startswith("Billing stays with the old source, compared with the cache. Fingerprints differ: 1 corrupt.")
-    assert "1 shadow mismatch stands (" in ended.err
+    assert "1 shadow mismatch is open (" in ended.err
     assert "monolith says active (v1), the cache says suspended (v1)" in ended.err
     assert (ended.json["source"], ended.json["mismatches"], len(ended.json["lacks"])) == ("shadow", 1, 2)
     assert repair().code == 0
@@ -117,13 +117,13 @@ def test_one_mismatch_refuses_and_its_repair_lets_pass(shadow):
 
 def test_a_mismatch_alone_refuses_though_fingerprints_are_equal(shadow):
     user = MonolithUser.objects.filter(status="active")[0]
-    MonolithUser.objects.filter(pk=user.pk).update(status="suspended")  # `users` never heard of it
+    MonolithUser.objects.filter(pk=user.pk).update(status="suspended")  # `users` doesn't know this
     generate()
     ended = cutover("--to", "cache", "--json")
     assert ended.code == 3
     (lack,) = ended.json["lacks"]
     assert lack.startswith(
-        f"1 shadow mismatch stands ({str(user.pk)[:8]}: monolith says suspended (v2), the cache says active (v1))"
+        f"1 shadow mismatch is open ({str(user.pk)[:8]}: monolith says suspended (v2), the cache says active (v1))"
     )
 
 
@@ -131,7 +131,7 @@ def test_many_mismatches_are_counted_and_some_are_named(shadow):
     tamper(5)
     generate()
     (_, lack) = cutover("--to", "cache", "--shadow-reads", "19", "--json").json["lacks"]
-    assert lack.startswith("5 shadow mismatches stand (")
+    assert lack.startswith("5 shadow mismatches are open (")
     assert lack.count(" says ") == 6
     assert "; and 2 more)" in lack
 
@@ -139,7 +139,7 @@ def test_many_mismatches_are_counted_and_some_are_named(shadow):
 def test_reads_that_agreed_are_counted_since_the_last_change_to_shadow(shadow):
     ended = cutover("--to", "cache", "--json")
     assert ended.code == 3
-    assert ended.json["lacks"] == ["0 of 20 shadow reads agreed so far. To do: generate_invoices, which reads every user."]
+    assert ended.json["lacks"] == ["0 of 20 shadow reads agreed so far. Run: generate_invoices, which reads every user."]
     generate()
     assert cutover("--to", "cache", "--shadow-reads", "25").code == 3
     cutover("--to", "monolith")
@@ -153,15 +153,17 @@ def test_without_a_shadow_there_is_no_cache(split):
     cutover("--to", "monolith")
     ended = cutover("--to", "cache")
     assert ended.code == 3
-    assert "Billing isn't in shadow, so old source and cache aren't compared. To do: cutover billing --to shadow." in ended.err
+    assert (
+        "Billing isn't in shadow, so the cache isn't compared with the old source. Run: cutover billing --to shadow." in ended.err
+    )
 
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"state": "bootstrapping"}, "The bootstrap isn't finished: the copy of users is bootstrapping. To do: bootstrap billing"),
-        ({"state": "unreachable"}, "users didn't answer lately, so nobody knows how whole the copy is."),
-        ({"partial": True}, "The bootstrap didn't take the past (--from-now), so the copy lacks users."),
+        ({"state": "bootstrapping"}, "The bootstrap isn't finished: the copy of users is bootstrapping. Run: bootstrap billing"),
+        ({"state": "unreachable"}, "users doesn't answer, so the copy may be incomplete. Check with: status."),
+        ({"partial": True}, "The bootstrap left out earlier users (--from-now), so the copy is incomplete."),
     ],
 )
 def test_a_copy_that_is_not_whole_refuses(shadow, values, sentence):
@@ -188,9 +190,7 @@ def test_a_mismatch_that_can_not_be_looked_at_again_stands(split, settings):
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: DEAD}
     ended = cutover("--to", "cache")
     assert ended.code == 3
-    assert (
-        "1 shadow mismatch stands, and can't be looked at again: Billing is down, because it reads users from the API" in ended.err
-    )
+    assert "1 shadow mismatch is open, and can't be read again: Billing is down, because it reads users from the API" in ended.err
 
 
 def test_force_passes_and_is_written_down(shadow):
@@ -198,11 +198,11 @@ def test_force_passes_and_is_written_down(shadow):
     generate()
     ended = cutover("--to", "cache", "--force", "--reason", "month's end")
     assert ended.code == 0
-    assert "Forced, and written down. month's end Lacked: Fingerprints differ: 1 corrupt." in ended.out
+    assert "Forced; the history in the admin says so. month's end Lacked: Fingerprints differ: 1 corrupt." in ended.out
     step = CutoverStep.objects.all()[0]
     assert (step.before, step.after, step.forced) == ("shadow", "cache", True)
     assert step.by
-    assert "1 shadow mismatch stands" in step.reason
+    assert "1 shadow mismatch is open" in step.reason
 
 
 def test_force_where_nothing_is_missing_forces_nothing(shadow):
@@ -226,34 +226,34 @@ def test_two_at_once_the_second_is_refused(shadow, monkeypatch):
     monkeypatch.setattr(cutovers, "gate", meanwhile)
     ended = cutover("--to", "cache")
     assert ended.code == 3
-    assert "Somebody else has just moved billing to api" in ended.err
+    assert "Another process has just moved billing to api. Check with: cutover billing" in ended.err
     assert len(steps()) == 2
 
 
 def test_it_shows_where_billing_stands(split):
     ended = cutover("--json")
     assert (ended.code, ended.json["source"], ended.json["since"], ended.json["lacks"]) == (0, "cache", None, [])
-    assert "Billing reads users from its own cache, as nobody ever chose." in cutover().out
+    assert "Billing reads users from its own cache (the default)." in cutover().out
     cutover("--to", "monolith")
     cutover("--to", "shadow")
     tamper()
     generate()
     text = cutover().out
     assert "Billing reads users from the old source, compared with the cache since 20" in text
-    assert "Answers are those of the monolith's tables. 23 shadow reads agreed; the gate asks for 20." in text
-    assert "Shadow mismatches that stand: 1." in text
-    assert "Before the cache may answer:\n- Fingerprints differ: 1 corrupt." in text
+    assert "The answers come from the monolith's tables. 23 shadow reads agreed; the cache needs 20." in text
+    assert "Open shadow mismatches: 1." in text
+    assert "Missing before the cache may answer:\n- Fingerprints differ: 1 corrupt." in text
     repair()
-    assert "The gate to the cache is open" in cutover().out
+    assert "The cache may answer: cutover billing --to cache" in cutover().out
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["users", "--to", "api"], "'users' has no choice of where to read from"),
+        (["users", "--to", "api"], "'users' can't choose a source of users. Only billing can."),
         (["billing", "--to", "cache", "--shadow-reads", "-1"], "can't be less than 0"),
-        (["billing", "--to", "api", "--force"], "there is one before --to cache only"),
-        (["billing", "--force"], "there is one before --to cache only"),
+        (["billing", "--to", "api", "--force"], "--force is only for --to cache"),
+        (["billing", "--force"], "--force is only for --to cache"),
     ],
 )
 def test_wrong_usage(words, sentence):
@@ -271,7 +271,7 @@ def test_a_process_without_the_monolith_can_not_choose_it(settings):
     settings.BILLING = {"SOURCES": {name: path for name, path in settings.BILLING["SOURCES"].items() if name != "monolith"}}
     ended = cutover("--to", "monolith")
     assert ended.code == 3
-    assert "This process doesn't have the monolith's tables" in ended.err
+    assert "This process can't read the monolith's tables. Add its context to CONTEXTS and restart" in ended.err
     assert cutover("--to", "shadow").code == 0
     assert Cutover.objects.get().old == "api"
 
@@ -316,9 +316,9 @@ def test_billing_is_down_because_users_is_down(split, settings):
     ended = generate()
     assert ended.code == 3
     assert ended.err.startswith(
-        "24 users are held. Billing is down, because it reads users from the API of users, and gets no answer"
+        "24 users are held. Billing is down, because it reads users from the API of users and gets no answer"
     )
-    assert "Run it again when users answers; what is issued stays, and nobody is billed twice." in ended.err
+    assert "Run this command again when users answers. Issued invoices stay, and nobody is billed twice." in ended.err
     assert (ended.json["issued"], ended.json["held"], ended.json["source"]) == (0, 24, "api")
     assert not Invoice.objects.using("billing").exists()
 

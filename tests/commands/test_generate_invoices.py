@@ -1,7 +1,6 @@
 """`generate_invoices`: billing's own job."""
 
-import subprocess
-import sys
+import os
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -12,12 +11,13 @@ from django.utils import timezone
 
 from billing.models import CachedUser, Invoice
 from messaging.models import Subscription
+from tests import warm
 from tests.commands.calling import call
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 ROOT = Path(__file__).parents[2]
 UNKNOWN = "The age of the copy of users isn't known: it was never confirmed to be caught up."
-#: What a run by the cache adds to its numbers: it asked nobody.
+#: A run by the cache adds these keys; it calls nobody.
 BY_CACHE = {"source": "cache", "calls": 0, "seconds": 0.0}
 
 
@@ -109,7 +109,7 @@ def test_asks_where_told_to_and_holds_without_an_answer(settings):
     ended = generate("--policy", "ask", "--json")
     assert (ended.code, ended.json["held"]) == (3, 1)
     assert "users doesn't answer at http://127.0.0.1:9" in ended.json["reason"]
-    assert "Run it again when users answers" in ended.err
+    assert "Run this command again when users answers" in ended.err
 
 
 @pytest.mark.parametrize("age", ["15", "soon", "-1m", "", "1.5h"])
@@ -128,13 +128,13 @@ def test_no_table_is_a_sentence(monkeypatch):
 
 
 def test_a_wrong_policy_is_wrong_usage():
-    words = [sys.executable, "manage.py", "generate_invoices", "--period", "2026-11", "--policy", "guess"]
-    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    words = ["manage.py", "generate_invoices", "--period", "2026-11", "--policy", "guess"]
+    ended = warm.run(words, cwd=ROOT, env=os.environ, timeout=60)
     assert ended.returncode == 2
     assert all(policy in ended.stderr for policy in ("hold", "ask", "proceed"))
 
 
 def test_a_period_is_required():
-    ended = subprocess.run([sys.executable, "manage.py", "generate_invoices"], cwd=ROOT, capture_output=True, text=True)
+    ended = warm.run(["manage.py", "generate_invoices"], cwd=ROOT, env=os.environ, timeout=60)
     assert ended.returncode == 2
     assert "--period" in ended.stderr

@@ -1,4 +1,4 @@
-"""`long_migration`: a lock that others run into, as chapters 0 and 11 show it."""
+"""`long_migration`: a lock that blocks others, as in chapters 0 and 11."""
 
 import threading
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture
 def altering():
-    """The monolith's users are being altered by somebody else until the test is through."""
+    """Let another connection alter the monolith's users until the test ends."""
     locked, through = threading.Event(), threading.Event()
 
     def migrate() -> None:

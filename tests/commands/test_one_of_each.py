@@ -1,4 +1,4 @@
-"""Every command with exactly one of what it counts: the noun and the verb are singular."""
+"""Every command with exactly one of each thing that it counts: the noun and the verb are singular."""
 
 import re
 from datetime import timedelta
@@ -27,7 +27,7 @@ PLURAL = re.compile(rf"\b1 (\w+ )?({NOUNS.replace(' ', '|')})\b(?!/s)|\b1 (\w+ )
 
 
 def said(*words):
-    """All that a command prints to a person."""
+    """Return all that a command prints for a person."""
     ended = call(*words)
     text = ended.out + ended.err
     found = PLURAL.search(text)
@@ -37,7 +37,7 @@ def said(*words):
 
 @pytest.fixture
 def one(api, monkeypatch):  # noqa: F811
-    """One user at the authority, and a copy that is equal."""
+    """One user at the authority, and an equal copy."""
     monkeypatch.setattr(search, "SETTLE_SECONDS", 0.02)
     (key,) = authority_has(1)
     cache_has({key: (1, "active")})
@@ -88,8 +88,8 @@ def test_a_purge(api):  # noqa: F811
 
 
 def test_seeds():
-    assert said("seed", "--users", "1", "--with-events").startswith("1 user (0 suspended), 1 event.")
-    assert said("seed_monolith", "--users", "1").startswith("1 user in the monolith; 1 invoice for ")
+    assert said("seed", "--users", "1", "--with-events").startswith("1 user saved (0 suspended), 1 event.")
+    assert said("seed_monolith", "--users", "1").startswith("1 user saved in the monolith; 1 invoice issued for ")
 
 
 def test_invoices(one):

@@ -1,4 +1,4 @@
-"""`parked`: failed messages, tried again or set aside by a person."""
+"""`parked`: failed messages, retried or discarded by a person."""
 
 import uuid
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""`purge`: what went, and what is held back by whom."""
+"""`purge`: what it deletes, and which consumer holds back the rest."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture
 def past():
-    """Three users and one erased one, of 40 days ago, all sent."""
+    """Three users and an erased one, 40 days old, all sent."""
     users = [user_register(email=f"u{number}@example.org", name="U") for number in range(4)]
     user_erase(user_id=users[3].pk)
     sequencer.stamp_pending("users")

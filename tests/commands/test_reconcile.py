@@ -1,4 +1,4 @@
-"""`reconcile billing --from users`: what it prints, and how it ends."""
+"""`reconcile billing --from users`: its output and its exit codes."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def ids(api):  # noqa: F811
 
 
 def spoil(ids):
-    """One row missing, one corrupt, one ahead."""
+    """Make one row missing, one corrupt, one ahead."""
     rows = CachedUser.objects.using("billing")
     rows.filter(pk=ids[0]).delete()
     rows.filter(pk=ids[1]).update(status="suspended")

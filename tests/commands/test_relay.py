@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 def test_a_key_prefix_of_kombus_is_refused_by_relay_and_worker(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With it kombu goes its own way on Redis, on which messages are lost."""
+    """With kombu's key prefix kombu uses other keys on Redis, and messages are lost."""
     monkeypatch.setitem(app.conf, "broker_transport_options", {**app.conf.broker_transport_options, "global_keyprefix": "mine:"})
     refused = call("relay", "users", "--once")
     assert (refused.code, "global_keyprefix isn't supported" in refused.err) == (3, True)

@@ -1,4 +1,4 @@
-"""`replay`: recorded events again, and what a person and a script are told of it."""
+"""`replay`: recorded events again, and its output for a person and a script."""
 
 import json
 from datetime import timedelta
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture
 def waiting():
-    """billing is registered; reads what waits in its queue."""
+    """Register billing; the test reads the messages that wait in its queue."""
     values = {"queue": "billing", "types": sorted(HANDLERS), "fields": ["status", "status_since"], "owners": ["team@example.org"]}
     Consumer.objects.using("users").create(name="billing", **values)
 
@@ -41,7 +41,7 @@ def waiting():
 
 
 def told(count=3):
-    """Some users, announced and sent."""
+    """Some users with events that were sent."""
     users = [user_register(email=f"u{number}@example.org", name="U") for number in range(count)]
     relay = Relay("users", current_app)
     relay.run_once()

@@ -1,4 +1,4 @@
-"""`republish`: which changes had no event, and what was recorded for them."""
+"""`republish`: the changes without an event, and the events recorded for them."""
 
 import pytest
 from django_outbox_pattern.models import Published
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture
 def silent():
-    """Five users, of whom three changed without an event; the ids of these."""
+    """Make five users and change three of them without an event; returns the ids of these."""
     users = [user_register(email=f"u{number}@example.org", name="U") for number in range(5)]
     User.objects.using("users").filter(pk__in=[user.pk for user in users[:3]]).update(name="Silently")
     values = {"queue": "billing", "types": [], "fields": [], "owners": ["team@example.org", "boss@example.org"]}
@@ -65,10 +65,11 @@ def test_a_mail_server_that_fails_is_noted_and_stops_nothing(silent, settings):
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     ended = call("republish", "users", "--json")
     assert (ended.code, ended.json["republished"]) == (0, 3)
-    assert Repair.objects.using("users").get().result.endswith("The owners could not be told: connection refused error.")
+    note = "The mail to the owners could not be sent: connection refused error."
+    assert Repair.objects.using("users").get().result.endswith(note)
 
 
-@pytest.mark.parametrize(("context", "said"), [("shipping", "not a context"), ("billing", "shows no facts")])
+@pytest.mark.parametrize(("context", "said"), [("shipping", "not a context"), ("billing", "billing has no feed")])
 def test_wrong_usage(context, said, settings):
     settings.MESSAGING = {**settings.MESSAGING, "FEEDS": {"users": "users.feed.FEED"}}
     ended = call("republish", context)

@@ -1,4 +1,4 @@
-"""`signing_keys`: public keys are printed, signing keys never; a new one comes beside the old one."""
+"""`signing_keys`: public keys are printed, signing keys never; a new key is added to the old one."""
 
 import resource
 
@@ -54,7 +54,7 @@ def test_a_disk_that_takes_no_more_leaves_the_keys_as_they_were(folder, action):
     call("signing_keys", "users", "add")
     before = (folder / "users").read_text()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # as a full disk: no file takes more than ten bytes
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # like a full disk: no file takes more than ten bytes
     try:
         ended = call("signing_keys", "users", action)
     finally:

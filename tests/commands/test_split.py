@@ -1,4 +1,4 @@
-"""`split`: what a load copies, whom it tells, and how the copy follows."""
+"""`split`: what a load copies, which events it sends, and how the copy follows."""
 
 import uuid
 
@@ -31,7 +31,7 @@ def test_it_loads_and_compares_and_run_twice_changes_nothing():
 
 
 def test_moved_rows_have_their_place_in_the_feed_when_they_arrive():
-    """The first who reads it, the monolith after the flip, would wait for half a million of them longer than it may."""
+    """The first reader, the monolith after the flip, would wait too long for the positions of half a million rows."""
     people(23)
     call("split", "users", "--page-size", "7")
     entries = Ledger.objects.using("users")
@@ -93,7 +93,7 @@ def test_an_address_of_a_user_that_began_in_the_context_is_not_taken_away():
     people(3)
     ended = call("split", "users")
     assert ended.code == 3
-    assert f"users.user {own.pk} began in users" in ended.err
+    assert f"users.user {own.pk} was created in users" in ended.err
     assert Moved.objects.using("users").get(pk=own.pk).email == "u1@example.org"
     user_change = User.objects.using("monolith").filter(email="u1@example.org").update(email="other@example.org")
     assert user_change == 1

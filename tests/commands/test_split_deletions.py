@@ -1,4 +1,4 @@
-"""`split`: what is erased, deleted, purged or repaired while rows move goes on neither side by mistake, and doesn't come back."""
+"""`split`: rows that are erased, deleted, purged or repaired during a move stay right on both sides, and don't come back."""
 
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ def test_an_erased_and_a_deleted_user_are_tombstones_on_both_sides():
 
 @pytest.mark.parametrize("how", ["deleted", "erased"])
 def test_who_was_deleted_comes_again_through_the_follower_and_who_was_erased_does_not(how):
-    """`users` follows the monolith, and its own ledger says to its consumers what happened there."""
+    """`users` follows the monolith, and its own ledger reports to its consumers what happened there."""
     (user,) = people(1)
     call("split", "users")
     rows = User.objects.using("monolith").filter(pk=user.pk)
@@ -113,7 +113,7 @@ def test_a_late_page_brings_no_deleted_invoice_back():
 
 
 def test_a_catch_up_by_hand_brings_no_deleted_invoice_back(monkeypatch):
-    """It is late with a page, as `tend` may be: of what it brings, nobody has a version any more."""
+    """It is late with a page, as `tend` may be, and no side has a version of its rows any more."""
     from messaging.replica import pull
 
     (invoice,) = bill(people(1))
@@ -148,7 +148,7 @@ def test_a_repair_of_the_follower_deletes_nothing_and_leaves_no_tombstone():
 
 
 def erased_flipped_and_purged() -> User:
-    """A user with an invoice, erased at `users` after the flip, and purged there once the monolith had passed it."""
+    """Make a user with an invoice, erased at `users` after the flip, and purged there when the monolith had passed it."""
     user, _ = people(2)
     bill([user])
     call("split", "users")

@@ -68,7 +68,7 @@ def test_both_contexts_split_and_the_old_foreign_key_still_holds():
         user_id=new.pk, period="2026-12", amount_minor=1900, currency="EUR", user_version=1
     )
     invoice_mark_overdue(invoice_id=BillingInvoice.objects.using("billing").get(user_id=users[0].pk).pk)
-    ended = call("split", "billing", "--json")  # the invoice waits for its user, who comes by the other feed
+    ended = call("split", "billing", "--json")  # the invoice waits for its user, which the other feed brings
     assert (ended.code, ended.json["verdict"]) == (0, "in_sync")
     assert equal_invoices()
     assert Invoice.objects.using("monolith").get(user_id=new.pk).user.name == "New"
@@ -146,5 +146,5 @@ def test_retired_nobody_follows_and_the_old_table_takes_no_writes():
         User.objects.using("monolith").update(name="Lost")
     assert call("split", "users", "--status", "--json").json["state"] == "retired"
     again = call("split", "users")
-    assert (again.code, "split for good" in again.err) == (3, True)
+    assert (again.code, "The split of users is over: monolith was retired." in again.err) == (3, True)
     assert not Ownership.objects.using("users").exists()

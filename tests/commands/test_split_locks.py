@@ -1,4 +1,4 @@
-"""Who waits for whom while rows move, and that nobody waits in a circle. PostgreSQL only: SQLite has one writer at a time."""
+"""Locks while rows move: who waits for whom, without a deadlock. PostgreSQL only, because SQLite has one writer at a time."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pyte
 
 @pytest.fixture(autouse=True)
 def web(transactional_db, live_server, settings, token_folder):
-    """A server for both contexts' feeds."""
+    """Serve both contexts' feeds."""
     if connections["monolith"].vendor != "postgresql":
         pytest.skip("SQLite has one writer at a time")
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: live_server.url}
@@ -31,7 +31,7 @@ def web(transactional_db, live_server, settings, token_folder):
 
 @pytest.fixture
 def flipped() -> User:
-    """A user who moved to `users`."""
+    """A user that moved to `users`."""
     user = User.objects.using("monolith").create(email="ada@example.org", name="Ada")
     call("split", "users")
     assert call("split", "users", "--flip").code == 0
@@ -40,8 +40,8 @@ def flipped() -> User:
 
 @contextmanager
 def beside(using: str, work: Callable[[threading.Event, threading.Event], None]) -> Iterator[threading.Event]:
-    """`work(began, go_on)` in a thread, from `began` on; it goes on when the yielded event is set, or at the end. What it raises is
-    raised here."""
+    """Run `work(began, go_on)` in a thread during the block, after `began`. It continues when the yielded event is set, or at the
+    end. Its errors are raised here."""
     began, go_on, failed = threading.Event(), threading.Event(), list[BaseException]()
 
     def run() -> None:
@@ -74,7 +74,7 @@ def listening(listener: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def beside_from(step: str, using: str, work: Callable[[threading.Event, threading.Event], None]) -> Iterator[list[threading.Event]]:
-    """`beside`, but from the first time that this step is reached; the event is in the yielded list then."""
+    """Like `beside`, but from the first time that this step is reached; the yielded list then has the event."""
     reached, events = list[str](), list[threading.Event]()
     with ExitStack() as stack:
 
@@ -89,7 +89,7 @@ def beside_from(step: str, using: str, work: Callable[[threading.Event, threadin
 
 
 def written_and_locked(began: threading.Event, go_on: threading.Event) -> None:
-    """A write that is committed and not in the feed yet, and a `republish` that takes its time with its ledger entry in hand."""
+    """A committed write that isn't in the feed yet, and a slow `republish` that has locked its ledger entry."""
     Moved.objects.using("users").update(name="Written here")
 
     def wait(step: str) -> None:
@@ -122,7 +122,7 @@ def test_a_change_that_comes_into_the_feed_during_the_pause_moves_along(flipped)
 
 
 def holding(began: threading.Event, go_on: threading.Event) -> None:
-    """Somebody who has read the row of `users.user` there, and doesn't end."""
+    """Another transaction has read the row of `users.user` there, and doesn't end."""
     with transaction.atomic(using="users"), connections["users"].cursor() as cursor:
         cursor.execute("SELECT 1 FROM messaging_ownership WHERE aggregate = 'users.user' FOR SHARE")
         began.set()
@@ -130,7 +130,7 @@ def holding(began: threading.Event, go_on: threading.Event) -> None:
 
 
 def writing(using: str, table: str, began: threading.Event, go_on: threading.Event) -> None:
-    """A writer in the middle of its statement: it has the table, and hasn't come to the trigger."""
+    """A writer during its statement: it has the table, but hasn't reached the trigger."""
     with transaction.atomic(using=using), connections[using].cursor() as cursor:
         cursor.execute(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
         began.set()
@@ -158,7 +158,7 @@ def test_the_end_of_a_split_and_a_writer_in_flight_do_not_wait_for_each_other(op
 
 
 def test_the_end_of_a_split_and_a_follower_do_not_wait_for_each_other():
-    """A follower has the row before it has the table."""
+    """A follower locks the row before the table."""
     User.objects.using("monolith").create(email="ada@example.org", name="Ada")
     call("split", "users")
 

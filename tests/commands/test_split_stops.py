@@ -1,4 +1,4 @@
-"""`split`: a hand-over that is refused, can't go on or is killed half-way leaves one owner, whose writers go on."""
+"""`split`: a hand-over that is refused, can't continue or is killed leaves one owner, whose writers continue."""
 
 import threading
 from datetime import timedelta
@@ -32,7 +32,7 @@ def test_drift_is_exit_1_and_the_flip_is_refused_without_a_pause():
     finally:
         failpoints.listeners.remove(paused.append)
     assert ended.code == 1
-    assert "monolith stays the owner. What differs: reconcile users --from monolith" in ended.err
+    assert "monolith stays the owner. To see the rows: reconcile users --from monolith" in ended.err
     assert "split.paused" not in paused
     assert call("split", "users", "--json").code == 1
     assert call("split", "users", "--status", "--json").json["verdict"] == "drift"
@@ -80,7 +80,7 @@ def test_a_pause_that_is_too_short_changes_nothing(monkeypatch):
     ended = call("split", "users", "--flip")
     assert ended.code == 3
     assert "Both sides weren't equal in time" in ended.err
-    assert "Nothing has changed" in ended.err
+    assert "monolith stays the owner. Try again, or with a longer --max-pause." in ended.err
     assert User.objects.using("monolith").update(name="Goes on") == 3
     assert call("split", "users", "--status", "--json").json["owner"] == "monolith"
 
@@ -98,7 +98,7 @@ def test_killed_at_any_step_the_next_call_goes_on(monkeypatch, step):
             reached.append(name)
             raise Killed
 
-    monkeypatch.setattr(ownership, "lift", lambda guard: None)  # nor would a dead process lift its pause
+    monkeypatch.setattr(ownership, "lift", lambda guard: None)  # a dead process wouldn't lift its pause either
     failpoints.listeners.append(kill)
     try:
         with pytest.raises(Killed):
@@ -115,7 +115,7 @@ def test_killed_at_any_step_the_next_call_goes_on(monkeypatch, step):
 
 REFUSALS = [
     (["nobody"], 2, "is not a context"),
-    (["monolith"], 2, "Nothing is declared to move into monolith"),
+    (["monolith"], 2, "No split into monolith is declared"),
     (["users", "--flip"], 3, "First: split users"),
     (["users", "--back"], 3, "First: split users"),
     (["users", "--retire"], 3, "First: split users --flip"),
@@ -144,7 +144,7 @@ def test_only_one_mover_at_a_time():
     people(1)
     held, done = threading.Event(), threading.Event()
 
-    def hold() -> None:  # in a thread, for PostgreSQL's lock is its connection's
+    def hold() -> None:  # in a thread, because PostgreSQL's lock belongs to its connection
         with move.one_mover(move.split_of("users")):
             held.set()
             done.wait(30)

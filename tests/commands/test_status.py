@@ -147,7 +147,7 @@ def test_a_consumer_in_another_process():
 
 def test_an_authority_without_marks_is_told():
     row = Subscription.objects.using("billing").create(authority="users")
-    assert billing_of(call("status", "--json"))["marks"] is None  # it wasn't heard yet
+    assert billing_of(call("status", "--json"))["marks"] is None  # it isn't known yet
     row.state = "live"
     row.save(using="billing")
     assert billing_of(call("status", "--json"))["marks"] is False

@@ -1,4 +1,4 @@
-"""`write_contracts`: the committed JSON Schemas are what the code says."""
+"""`write_contracts`: the committed JSON Schemas equal the code."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from tests.commands.calling import call
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The contracts of `users`, in a copy."""
+    """A copy of the contracts of `users`."""
     config = apps.get_app_config("users")
     shutil.copytree(Path(config.path) / "contracts", tmp_path / "contracts")
     monkeypatch.setattr(config, "path", str(tmp_path))
@@ -29,7 +29,7 @@ def test_the_committed_files_are_what_the_code_says(context):
 
 
 def change(path, **properties):
-    """Change fields of a committed schema, as if the code had moved on; None takes a field away."""
+    """Change fields of a committed schema, as if the code had changed; None removes a field."""
     schema = json.loads(path.read_text())
     for name, values in properties.items():
         if values is None:
@@ -48,7 +48,7 @@ def test_check_names_stale_files_and_writes_nothing(folder):
     orphan.write_text("{}")
     ended = call("write_contracts", "users", "--check")
     assert ended.code == 1
-    assert "This would break consumers. users.user.cloned.v1: removed. Nobody publishes it any more." in ended.err
+    assert "This would break consumers. users.user.cloned.v1: removed. The code no longer publishes it." in ended.err
     assert "users.user.suspended.v1" not in ended.err
     orphan.unlink()
     ended = call("write_contracts", "users", "--check")
@@ -75,7 +75,7 @@ def test_writes_what_differs_and_leaves_what_no_event_has(folder):
 
 def test_a_breaking_change_is_refused_with_the_field_and_the_rule_and_nothing_is_written(folder):
     changed, other = folder / "users.user.suspended.v1.json", folder / "users.user.created.v1.json"
-    change(changed, nickname={"type": "string"})  # which the code doesn't publish any more
+    change(changed, nickname={"type": "string"})  # the code doesn't publish this any more
     change(other, status={"description": "Other words."})
     before = changed.read_text(), other.read_text()
     ended = call("write_contracts", "users")
@@ -90,7 +90,7 @@ def test_a_breaking_change_is_refused_with_the_field_and_the_rule_and_nothing_is
 
 
 def test_a_field_that_needs_a_default_is_refused(folder):
-    change(folder / "users.user.suspended.v1.json", name=None)  # committed without it: the code's `name` is new
+    change(folder / "users.user.suspended.v1.json", name=None)  # committed without it, so the code's `name` is new
     ended = call("write_contracts", "users")
     assert ended.code == 3
     assert "users.user.suspended.v1, name: new, without a default." in ended.err
@@ -110,7 +110,7 @@ def test_a_file_that_is_no_schema_is_a_sentence(folder, text):
     for words in ([], ["--check"]):
         ended = call("write_contracts", "users", *words)
         assert ended.code == 1
-        assert "users.user.suspended.v1.json is no JSON Schema" in ended.err
+        assert "users.user.suspended.v1.json is not a JSON Schema. Restore it from version control." in ended.err
 
 
 def test_an_unknown_context():

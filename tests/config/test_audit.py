@@ -1,4 +1,4 @@
-"""The audit of what is installed: it fails where something is known, and where nobody answers it says so and fails only where it is
+"""The audit of the installed packages fails if it finds a vulnerability. If no service answers, it says so and fails only if
 required."""
 
 import json
@@ -35,7 +35,7 @@ def unanswered(**environment: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def osv(advisories: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A service that speaks OSV's protocol and knows these, by package; its URL, and what it was asked."""
+    """A service with OSV's protocol that knows these vulnerabilities, by package. Yields its URL and its requests."""
     questions = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,7 +50,7 @@ def osv(advisories: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]
             self.wfile.write(body)
 
         def log_message(self, *args: Any) -> None:
-            """Silence: what was asked is kept."""
+            """Log nothing, because the requests are kept."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()

@@ -1,5 +1,4 @@
-"""The Celery app: what it loads, and what its scheduler says when it is told to stop before it has begun, and of a broker that is
-away."""
+"""The Celery app: the modules that it loads, and its scheduler's output if it is stopped early or the broker doesn't answer."""
 
 import contextlib
 import signal
@@ -19,6 +18,7 @@ from config.broker import socket_path
 from config.celery import app
 from config.env import ROOT
 from config.runner.broker_server import start_broker, stop_broker
+from tests import warm
 from tests.probes import wait_for
 from tests.running import surroundings
 
@@ -39,7 +39,7 @@ def test_a_scheduler_that_is_told_to_stop_while_it_starts_says_no_error(tmp_path
 
 
 def test_a_command_that_needs_no_broker_loads_no_client_of_one(tmp_path: Path) -> None:
-    """They are a quarter of what it would load otherwise, each time that anything is typed or started."""
+    """They would be a quarter of all loaded modules, for every command and program."""
     code = "import django, sys; django.setup(); print(*({'redis', 'valkey', 'kombu.transport.redis'} & sys.modules.keys()))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=surroundings(tmp_path / "var"), capture_output=True, text=True, timeout=60
@@ -48,27 +48,22 @@ def test_a_command_that_needs_no_broker_loads_no_client_of_one(tmp_path: Path) -
 
 
 def test_a_worker_that_could_check_no_sender_does_not_start(tmp_path: Path) -> None:
-    """As a host starts it: `messaging` is among its apps, and hears of the start by itself."""
-    done = subprocess.run(
-        [sys.executable, "-m", "celery", "--quiet", "-A", "config", "worker", "-Q", "billing", "--pool", "solo"],
-        cwd=ROOT,
-        env=surroundings(tmp_path / "var", CONTEXTS="billing", CELERY_BROKER_URL="memory://"),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    """As a host starts it: `messaging` is one of its apps, and receives the start's signal by itself."""
+    worker = ["-m", "celery", "--quiet", "-A", "config", "worker", "-Q", "billing", "--pool", "solo"]
+    environment = surroundings(tmp_path / "var", CONTEXTS="billing", CELERY_BROKER_URL="memory://")
+    done = warm.run(worker, cwd=ROOT, env=environment, timeout=60)
     assert (done.returncode, "billing has no public key of users." in done.stderr) == (3, True), done.stderr
 
 
 PATIENCE = 60.0
-#: Attempts to connect in which a scheduler has had several ticks.
+#: After so many attempts to connect, a scheduler has had several ticks.
 MANY = 40
-AWAY, BACK = "the broker doesn't answer, trying again until it does", "the broker answers again"
+AWAY, BACK = "the broker doesn't answer; trying until it does", "the broker answers again"
 
 
 @contextmanager
 def scheduler(folder: Path, **environment: str) -> Iterator[list[str]]:
-    """A real `celery beat`; gives the lines that it printed so far."""
+    """Run a real `celery beat`; yields a function that returns its lines so far."""
     process = subprocess.Popen(
         [sys.executable, "-m", "celery", "--quiet", "-A", "config", "beat", "--loglevel", "INFO"],
         cwd=ROOT,
@@ -92,7 +87,7 @@ def scheduler(folder: Path, **environment: str) -> Iterator[list[str]]:
 
 @contextmanager
 def knocks(broker: Path) -> Iterator[list[int]]:
-    """In the place of a broker that is away: takes every connection, closes it, and counts them."""
+    """Replace a broker that doesn't answer: accept every connection, close it, and count them."""
     path, found = socket_path(broker), [0]
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -115,7 +110,7 @@ def knocks(broker: Path) -> Iterator[list[int]]:
 
 
 def ticks(broker: Path) -> int:
-    """Messages that the scheduler has sent to billing's queue."""
+    """Count the messages that the scheduler has sent to billing's queue."""
     with redis.Redis(unix_socket_path=str(socket_path(broker))) as client:
         return int(client.llen("billing"))
 

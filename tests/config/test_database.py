@@ -1,4 +1,4 @@
-"""Django's log of statements, which `DEBUG` switches on."""
+"""Django's log of statements, which `DEBUG` enables."""
 
 import pytest
 from django.db import connections

@@ -5,7 +5,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from config.env import ROOT
 from config.management.commands import test as test_command
 from config.management.commands.runserver import Beside
 from messaging.management.base import WrongUsage
+from tests import warm
 from tests.probes import wait_for
 from tests.running import Run, end, free_port, surroundings
 
@@ -26,15 +26,7 @@ DATABASES = ("default", "users", "billing", "monolith")
 
 
 def manage(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=surroundings(folder, **environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = warm.run(["manage.py", *arguments], cwd=ROOT, env=surroundings(folder, **environment), timeout=120)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 
@@ -60,7 +52,7 @@ for name in {DATABASES}:
 
 
 def lacking(folder: Path) -> list[str]:
-    """The databases that lack migrations."""
+    """Return the databases that lack migrations."""
     return manage(folder, "shell", "--no-imports", "-c", LACKING).stdout.split()
 
 
@@ -69,7 +61,7 @@ def test_migrate_brings_every_database_up_to_date_and_says_so(tmp_path: Path) ->
 
     assert done.returncode == 0, done.stderr
     assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("Database ")] == [f"{x}:" for x in DATABASES]
-    assert done.stdout.splitlines()[-1] == "Done with 4 databases: default, users, billing, monolith."
+    assert done.stdout.splitlines()[-1] == "Migrated 4 databases: default, users, billing, monolith."
     assert lacking(tmp_path) == []
 
 
@@ -83,7 +75,7 @@ def test_migrate_with_a_database_named_leaves_the_others(tmp_path: Path) -> None
 def test_migrate_is_for_the_databases_of_this_process(tmp_path: Path) -> None:
     done = manage(tmp_path, "migrate", CONTEXTS="billing")
 
-    assert done.stdout.splitlines()[-1] == "Done with 2 databases: default, billing."
+    assert done.stdout.splitlines()[-1] == "Migrated 2 databases: default, billing."
 
 
 def test_migrate_says_in_a_sentence_which_database_is_away(tmp_path: Path) -> None:
@@ -99,9 +91,7 @@ def test_a_migration_that_fails_says_where_and_not_that_the_database_lacks_migra
     assert manage(tmp_path, "migrate", "monolith", "0001", "--database", "monolith").returncode == 0
     with closing(sqlite3.connect(tmp_path / "monolith.sqlite3")) as database:
         database.execute("ALTER TABLE monolith_user RENAME COLUMN name TO label")
-    done = subprocess.run(
-        [sys.executable, "manage.py", "migrate"], cwd=ROOT, env=surroundings(tmp_path), capture_output=True, text=True, timeout=120
-    )
+    done = warm.run(["manage.py", "migrate"], cwd=ROOT, env=surroundings(tmp_path), timeout=120)
 
     assert done.returncode == 1
     assert "no such column" in done.stderr
@@ -113,7 +103,7 @@ def test_a_wrong_variable_is_a_sentence(tmp_path: Path) -> None:
     done = manage(tmp_path, "migrate", CONTEXTS="shipping")
 
     assert done.returncode == 2
-    assert done.stderr == "CONTEXTS names shipping, which is not a context. Known: users, billing, monolith.\n"
+    assert done.stderr == "Unknown in CONTEXTS: shipping. Use some of users, billing, monolith.\n"
 
 
 @pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reloading", "not reloading"])
@@ -122,9 +112,7 @@ def test_runserver_waits_for_migrate_then_runs_everything_and_stops_it(tmp_path:
     run = Run(folder, "manage.py", "runserver", *reload)
     try:
         run.wait_for_line("Quit the server")
-        assert (
-            "Not migrated yet: default, users, billing, monolith. Type in another terminal: python manage.py migrate" in run.read()
-        )
+        assert "Not migrated: default, users, billing, monolith. Run in another terminal: python manage.py migrate" in run.read()
         for path in ("/", "/lab/", "/monolith/"):
             code, page = answer(run, path)
             assert code == 503
@@ -149,7 +137,7 @@ def test_runserver_waits_for_migrate_then_runs_everything_and_stops_it(tmp_path:
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """One for three tests; the last of them kills it."""
+    """One run for three tests; the last one kills it."""
     folder = tmp_path_factory.mktemp("started") / "var"
     assert manage(folder, "migrate", "--verbosity", "0").returncode == 0
     run = Run(folder, "manage.py", "runserver")
@@ -176,7 +164,7 @@ def test_a_second_one_in_the_folder_is_refused_and_alone_it_starts(started: Run)
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    """Puts the handlers of this process back afterwards."""
+    """Restore this process's signal handlers afterwards."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
@@ -221,7 +209,7 @@ def test_alone_it_is_the_web_server_only(tmp_path: Path) -> None:
     run = Run(folder, "manage.py", "runserver", "--alone", "--noreload")
     try:
         run.wait_for_line("Quit the server")
-        assert "Not migrated yet" in run.read()
+        assert "Not migrated: " in run.read()
         assert manage(folder, "migrate").returncode == 0
         assert answer(run, "/chapters/3/")[0] == 200
         assert not (folder / "run").exists()
@@ -282,7 +270,7 @@ def test_with_a_context_named_the_packages_relay_runs_on_its_tables(tmp_path: Pa
 
 
 def test_nobody_else_of_the_machine_reads_what_is_in_var(tmp_path: Path) -> None:
-    """Its databases hold names and addresses; those of an older release were open to all, and are closed at the next start."""
+    """Its databases have names and addresses. An older release left them open to all; the next start closes them."""
     folder = tmp_path / "var"
     assert manage(folder, "migrate").returncode == 0
     files = sorted(folder.glob("*.sqlite3*"))

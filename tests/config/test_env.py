@@ -1,4 +1,4 @@
-"""What a database's URL may say."""
+"""The accepted forms of a database's URL."""
 
 import os
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""What a log line says of an error: where it came from and its first line, and nothing that a database adds."""
+"""A log line about an error has its place and first line, and nothing that a database adds."""
 
 import logging
 import uuid

@@ -1,4 +1,4 @@
-"""Every answer has the security headers: pages, the API's, refusals and errors."""
+"""Every answer has the security headers: pages, the API's answers, refusals and errors."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def test_an_error_of_ours_has_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_django_s_page_about_an_error_shows_no_password(settings: Any, monkeypatch: pytest.MonkeyPatch, rf: Any) -> None:
-    """With `DEBUG=1` it shows settings and environment, and a runserver's requests carry the process's environment."""
+    """With `DEBUG=1` the page shows settings and environment, and a runserver's requests include the process's environment."""
     settings.CELERY_BROKER_URL = "redis://me:open-sesame@localhost/0"
     environment = {
         "USERS_DATABASE_URL": "postgres://me:open-sesame@localhost/users",

@@ -1,10 +1,9 @@
-"""Settings come from the environment; what is wrong there is said in a sentence, before anything starts."""
+"""Settings come from the environment, and an error in it is reported in a sentence before anything starts."""
 
 import json
 import os
 import re
 import subprocess
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from config.env import ROOT
+from tests import warm
 from walkthrough.urls import urlpatterns
 
 OURS = {
@@ -51,15 +51,8 @@ FILESYSTEM = {"CELERY_BROKER_URL": "filesystem://"}
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Python in the project with only these of its variables set."""
     kept = {name: value for name, value in os.environ.items() if name not in OURS}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**kept, "DJANGO_SETTINGS_MODULE": "config.settings", "CELERY_BROKER_URL": "memory://", **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    variables = {**kept, "DJANGO_SETTINGS_MODULE": "config.settings", "CELERY_BROKER_URL": "memory://", **environment}
+    return warm.run(arguments, cwd=ROOT, env=variables, timeout=120)
 
 
 def describe(**environment: str) -> dict[str, Any]:
@@ -86,7 +79,7 @@ def test_every_default_runs_with_nothing_set() -> None:
 
 
 def test_production_refuses_to_start_without_a_secret_key() -> None:
-    assert "SECRET_KEY is not set. With DEBUG=0 it has to be" in refusal(DEBUG="0")
+    assert "SECRET_KEY is not set, and DEBUG=0 needs it." in refusal(DEBUG="0")
 
 
 def test_production_passes_the_deployment_checks(tmp_path: Path) -> None:
@@ -103,7 +96,7 @@ def test_production_has_no_walkthrough() -> None:
     assert "walkthrough" not in describe(DEBUG="0", SECRET_KEY=LONG_KEY)["apps"]
 
 
-#: What of the walkthrough acts: its URLs, what hangs in the relay and at the publisher, its commands.
+#: The active parts of the walkthrough: its URLs, its hooks in the relay and the publisher, its commands.
 ACTING = """
 import django, json, sys
 django.setup()
@@ -152,7 +145,7 @@ def test_production_has_nothing_that_breaks_things_on_purpose() -> None:
         True,
         3,
         True,
-    )  # passage, listener, publisher: what is looked for is there
+    )  # passage, listener, publisher: all exist
     assert {"tour", "dual_write"} <= set(here["commands"])
 
 
@@ -174,9 +167,7 @@ def test_a_switch_is_not_guessed() -> None:
 
 
 def test_an_unknown_context_is_named() -> None:
-    assert "CONTEXTS names shipping, which is not a context. Known: users, billing, monolith." in refusal(
-        CONTEXTS="billing,shipping"
-    )
+    assert "Unknown in CONTEXTS: shipping. Use some of users, billing, monolith." in refusal(CONTEXTS="billing,shipping")
 
 
 @pytest.mark.parametrize("name", ["users", "billing", "monolith"])

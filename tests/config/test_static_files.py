@@ -1,4 +1,4 @@
-"""Static files in production: collected under names with a hash, and what is missing is said in a sentence."""
+"""Static files in production have names with a hash, and a missing file is reported in a sentence."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from tests.config.test_settings import PRODUCTION, python
 
-#: A page, its style and what is logged on the way, in one process. The first argument takes packages away, as if not installed.
+#: Get a page, its style and its log lines, in one process. The first argument hides packages, as if they weren't installed.
 ASK = """
 import json, sys
 sys.modules.update(dict.fromkeys(sys.argv[1].split(), None))
@@ -85,7 +85,7 @@ def test_a_file_that_is_served_is_replaced_in_one_step(collected: Path) -> None:
 def test_what_was_not_collected_costs_the_style_and_is_said_once(tmp_path: Path) -> None:
     answers, log = asked(tmp_path)
     assert [(page, style, file) for page, style, file, *_ in answers] == [(200, "/static/admin/css/base.css", 404)] * 2
-    assert log.count("Static files were not collected (admin/css/base.css is missing), so pages come without styles.") == 1
+    assert log.count("Static files were not collected (admin/css/base.css is missing), so pages have no styles.") == 1
     assert "Run `python manage.py collectstatic --noinput`, then reload the web server." in log
     assert "Traceback" not in log
 
@@ -100,7 +100,7 @@ def test_the_check_counts_what_was_not_collected(collected: Path, tmp_path: Path
     manifest.unlink()
     manifest.write_text(json.dumps(text))
     said = checked(tmp_path, code=1)
-    assert "(config.E001) 1 static file was not collected, the first is config/icon.svg." in said
+    assert "(config.E001) 1 static file was not collected, for example config/icon.svg." in said
     assert "HINT: Run `python manage.py collectstatic --noinput`" in said
 
 
@@ -109,7 +109,7 @@ def test_the_check_counts_what_was_collected_with_another_content(collected: Pat
     icon = tmp_path / "static" / "config" / "icon.svg"
     icon.unlink()
     icon.write_text("<svg>the one of the release before</svg>")
-    assert "(config.E001) 1 static file was not collected, the first is config/icon.svg." in checked(tmp_path, code=1)
+    assert "(config.E001) 1 static file was not collected, for example config/icon.svg." in checked(tmp_path, code=1)
 
 
 def test_without_whitenoise_a_web_server_of_one_s_own_may_serve_them(collected: Path) -> None:
@@ -118,13 +118,13 @@ def test_without_whitenoise_a_web_server_of_one_s_own_may_serve_them(collected: 
     assert (collected / style.removeprefix("/")).exists()
     said = checked(collected, without="whitenoise")  # a warning stops nothing
     assert "(config.W001) WhiteNoise is not installed, so this process serves no static files." in said
-    assert "Install config/deploy/requirements.txt." in said
-    assert f"answers /static/ from {collected / 'static'}, nothing is missing" in " ".join(said.split())
+    assert "Run: pip install -r config/deploy/requirements.txt." in said
+    assert f"Or let your web server serve /static/ from {collected / 'static'}." in " ".join(said.split())
 
 
 def test_an_api_that_is_asked_past_the_proxy_is_a_warning(collected: Path) -> None:
     said = checked(collected, USERS_API_URL="", CONTEXTS="users,billing", PORT="8123")
-    assert "(config.W002) billing asks users at http://127.0.0.1:8123, and this process answers that with a redirect" in said
+    assert "(config.W002) billing reads from users at http://127.0.0.1:8123, but this process redirects plain HTTP" in said
     assert "HINT: Set USERS_API_URL to the https:// address of the proxy." in said
     assert said.count("config.W002") == 1
-    assert checked(collected, USERS_API_URL="http://users.internal", CONTEXTS="billing") == ""  # somebody else's server
+    assert checked(collected, USERS_API_URL="http://users.internal", CONTEXTS="billing") == ""  # another company's server

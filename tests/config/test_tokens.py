@@ -1,4 +1,4 @@
-"""`make run` leaves no consumer of this process without a token."""
+"""`make run` gives every consumer of this process a token."""
 
 from pathlib import Path
 

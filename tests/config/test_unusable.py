@@ -1,4 +1,4 @@
-"""A page of ours while a database takes no writes: 503 and a sentence."""
+"""A page answers 503 with a sentence while a database takes no writes."""
 
 import pytest
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture
 def suspend(admin_client):
-    """A function that suspends the users in the admin."""
+    """Return a function that suspends the users in the admin."""
     admin_client.raise_request_exception = False
     save(demo_users(1), with_events=False)
     key = User.objects.using("users").get().pk
@@ -30,7 +30,7 @@ def test_a_page_says_that_the_database_takes_no_writes(suspend, settings, debug)
         answer = suspend()
     assert answer.status_code == 503
     assert answer["Retry-After"]
-    assert "The database takes nothing now" in answer.content.decode()
+    assert "The database can't be used now. Try again in a moment." in answer.content.decode()
     assert suspend().status_code == 302
 
 

@@ -1,4 +1,4 @@
-"""What a web server hands over before any view is asked."""
+"""The WSGI application before any view runs."""
 
 import io
 import os
@@ -31,7 +31,7 @@ def test_the_development_server_sends_an_answers_second_piece_at_once():
 
 
 def test_the_production_server_says_in_a_sentence_why_it_does_not_start(tmp_path: Path) -> None:
-    """Two workers that find out at once end gunicorn with a traceback of its own."""
+    """Two workers that fail at the same time would end gunicorn with its own traceback."""
     environment = {name: value for name, value in os.environ.items() if name not in ("SECRET_KEY", "GUNICORN_CMD_ARGS")}
     done = subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", "config/deploy/gunicorn.conf.py"],
@@ -43,6 +43,6 @@ def test_the_production_server_says_in_a_sentence_why_it_does_not_start(tmp_path
         check=False,
     )
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.splitlines()[-1].startswith("SECRET_KEY is not set. With DEBUG=0 it has to be: a long random string")
+    assert done.stderr.splitlines()[-1].startswith("SECRET_KEY is not set, and DEBUG=0 needs it. Set it to a long random string")
     assert "Traceback" not in done.stderr
     assert list(tmp_path.glob("run/*")) == []

@@ -1,4 +1,4 @@
-"""Users and billing as they live, and a deployment of the context `notifications` beside them."""
+"""Running users and billing, and a deployment of the context `notifications`."""
 
 import json
 import sqlite3
@@ -17,7 +17,7 @@ from tests.delivery.stack import Stack, worker_command
 
 @pytest.fixture
 def broker(valkey: str) -> str:  # noqa: F811
-    """One broker is enough here: what it must do for one consumer is tested elsewhere."""
+    """One broker is enough here: its work for one consumer is tested elsewhere."""
     with Connection(valkey) as connection:
         connection.default_channel.client.flushdb()
     return valkey
@@ -38,7 +38,7 @@ class Notifications:
         }
 
     def manage(self, *arguments: str, code: int = 0) -> Any:
-        """Run a command, see it end with this exit code, and return the JSON of its last line."""
+        """Run a command, check its exit code, and return the JSON of its last line."""
         process = self.stack.run("command", "manage.py", *arguments, stdout=subprocess.PIPE, **self.environment)
         said = process.communicate(timeout=120)[0].decode()
         assert process.returncode == code, f"{arguments} ended with {process.returncode}:\n{said}{self.stack.tail()}"
@@ -51,7 +51,7 @@ class Notifications:
         self.stack.run("tend-notifications", "manage.py", "tend", "notifications", **self.environment)
 
     def ask(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Ask its database, or change it."""
+        """Run a statement in its database, and return the rows."""
         connection = sqlite3.connect(self.file, timeout=30)
         try:
             with connection:
@@ -60,7 +60,7 @@ class Notifications:
             connection.close()
 
     def register(self) -> str:
-        """Enter it in users' register, as users' people do; returns its token."""
+        """Register it at users, as a person of users would. Returns its token."""
         kinds = ("created", "suspended", "reactivated", "email_changed", "erased")
         types = ",".join(f"users.user.{kind}.v1" for kind in kinds)
         words = ("--fields", "email,name", "--types", types, "--staleness", "24h", "--json")

@@ -1,4 +1,4 @@
-"""Every context at work in a database whose alias isn't its name. `test_aliases.py` runs this with `moved_settings`."""
+"""Every context works in a database whose alias isn't its name. `test_aliases.py` runs this with `moved_settings`."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -38,7 +38,7 @@ USERS, BILLING = "default", "billing_db"
 
 
 def did(*words: str, code: int = 0) -> Ended:
-    """A command that ends so."""
+    """Run a command, and check its exit code."""
     ended = call(*words)
     assert ended.code == code, f"{words} ended with {ended.code}: {ended.out} {ended.err}"
     return ended
@@ -52,7 +52,7 @@ def equal() -> bool:
 
 @pytest.fixture
 def web(live_server: Any, settings: Any, tmp_path: Path) -> str:
-    """A server for the contexts' feeds, and their tokens in a folder."""
+    """Serve the contexts' feeds, with their tokens in a folder."""
 
     def kept(consumer: str, authority: str) -> str:
         file = tmp_path / f"{consumer}-at-{authority}"
@@ -69,7 +69,7 @@ def web(live_server: Any, settings: Any, tmp_path: Path) -> str:
 
 @pytest.fixture
 def registered(web: str) -> list[User]:
-    """Twenty users in the authority, and billing in its register."""
+    """Twenty users in the authority, which has registered billing."""
     save(demo_users(20, suspended=0.2), with_events=False)
     did("consumers", "register", "billing", "--to", "users")
     return list(User.objects.using(USERS).order_by("id"))

@@ -1,5 +1,5 @@
-"""The project with each context in a database whose alias is not its name. Users are in `default`, beside Django's own tables, as
-in a host whose monolith is one database."""
+"""The project with each context in a database whose alias isn't its name. Users are in `default`, with Django's own tables, as in a
+host whose monolith is one database."""
 
 from dataclasses import replace
 

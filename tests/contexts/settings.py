@@ -1,6 +1,6 @@
-"""The project with one context more, which nothing in the project knows of: `CONTEXTS=notifications` is a deployment of it.
+"""The project with one more context, which the project doesn't know: `CONTEXTS=notifications` is a deployment of it.
 
-What is here is all that a project says of a context: its row in `config/contexts.py`, and two lines of `MESSAGING`.
+A project needs no more for a context than this: a row in `config/contexts.py`, and two lines of `MESSAGING`.
 """
 
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""A second consumer joins late, with other fields and another bound, and the first one doesn't notice."""
+"""A second consumer joins late, with other fields and another bound, and doesn't affect the first one."""
 
 import base64
 import json
@@ -43,7 +43,7 @@ def counters() -> dict[str, int]:
 
 
 def everything_of_billing() -> dict[str, Any]:
-    """All that another consumer's affairs could disturb. Heartbeats alone may move the rest of its subscription."""
+    """Return all that another consumer could disturb at billing. Only heartbeats may change the rest of its subscription."""
     row = Subscription.objects.using("billing").get(pk="users")
     names = ("state", "checkpoint", "ahead", "applied", "duplicate", "obsolete", "last_event_at", "drift", "repaired_at")
     return {
@@ -56,8 +56,8 @@ def everything_of_billing() -> dict[str, Any]:
 
 @contextmanager
 def traffic() -> Iterator[list[int]]:
-    """Changes of users, one after the other, for as long as the block lasts: each when billing has the one before, so that each
-    is a message of its own and what billing counts can be told. Gives how many there were."""
+    """Change users one after the other during the block, each when billing has the one before. So each change is a separate
+    message, and billing's counts are exact. Yields their number."""
     ended, made = threading.Event(), [0]
     people = list(User.objects.using("users").filter(status="active").order_by("id"))
     before = counters()["applied"]
@@ -82,7 +82,7 @@ def traffic() -> Iterator[list[int]]:
 
 
 def waiting(broker: str, queue: str) -> list[dict[str, Any]]:
-    """The events that wait in a queue, oldest first."""
+    """Return the events waiting in a queue, oldest first."""
     with Connection(broker) as connection:
         found = connection.default_channel.client.lrange(queue, 0, -1)
     bodies = [json.loads(base64.b64decode(json.loads(item)["body"])) for item in reversed(found)]
@@ -104,13 +104,13 @@ def test_it_joins_late_by_bootstrap_beside_live_traffic_and_billing_does_not_not
     assert (said["state"], said["verdict"]) == ("live", "in_sync")
     assert said["rows"] >= 50
     wait_for(lambda: known(notifications) == theirs(), timeout=PATIENCE, what="its copy to be whole", seen=living.tail)
-    # Its own fields, whichever way they came.
+    # Its own fields, by every path.
     assert events
     assert {tuple(sorted(event["data"])) for event in events} == {("email", "name")}
     one = f"{living.environment['USERS_API_URL']}/api/users/{events[0]['subject']}/"
     with urllib.request.urlopen(urllib.request.Request(one, headers={"Authorization": f"Bearer {token}"}), timeout=10) as answer:
         assert set(json.load(answer)["data"]) == {"email", "name"}
-    # Billing: each change once, in a message of its own, and nothing else.
+    # Billing: each change once, in its own message, and nothing else.
     made = changes[0]
     assert counters() == {
         "applied": before["applied"] + made,
@@ -140,7 +140,7 @@ def test_its_absence_its_repairs_and_its_bound_are_its_own(living: Stack, notifi
     notifications.start()
     wait_for(lambda: known(notifications) == theirs(), timeout=PATIENCE, what="its copy to be whole", seen=living.tail)
     assert notifications.ask("SELECT email, name FROM notifications_contact WHERE user_id = ?", three.pk.hex) == [("", "")]
-    # Its copy is tampered with and repaired; events are sent again, to it alone.
+    # Its copy is changed by hand and repaired; events are sent again to it alone.
     notifications.ask("UPDATE notifications_contact SET name = 'Nobody' WHERE user_id = ?", one.pk.hex)
     compared = ("reconcile", "notifications", "--from", "users", "--json")
     assert notifications.manage(*compared, code=1)["counts"]["corrupt"] == 1
@@ -150,7 +150,7 @@ def test_its_absence_its_repairs_and_its_bound_are_its_own(living: Stack, notifi
     assert living.manage("replay", "users", "--to", "notifications").wait(timeout=60) == 0, living.tail()
     wait_for(lambda: notifications.ask(seen) == [(3,)], timeout=PATIENCE, what="the replay to arrive", seen=living.tail)
     assert everything_of_billing() == before
-    # Two hours old: too old to bill by, good enough for a letter. After a day it isn't.
+    # Two hours old: too old to bill by, but good enough for a letter. After a day it isn't.
     for name in ("relay-users", "worker-billing", "worker-notifications", "tend-notifications"):
         living.kill(name)
     for hours, code in ((2, 0), (25, 3)):

@@ -2,8 +2,6 @@
 
 import os
 import socket
-import subprocess
-import sys
 import tempfile
 import urllib.request
 from contextlib import suppress
@@ -13,6 +11,7 @@ from urllib.parse import urlsplit
 from django.db import connections
 
 from config.runner.programs import WORKER_OPTIONS
+from tests import warm
 from tests.probes import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,9 +93,7 @@ class Stack:
     def _start(self, name, *arguments, kill_at, project=ROOT, stdout=None, log=None, **environment):
         environment = {**self.environment, "TEST_KILL_AT": kill_at, **environment}
         with (log or self.log).open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, *arguments], cwd=project, env=environment, stdout=stdout or log, stderr=log, start_new_session=True
-            )
+            process = warm.start(arguments, cwd=project, env=environment, stdout=stdout or log, stderr=log)
         self.processes[name] = process
         return process
 

@@ -1,4 +1,4 @@
-"""A context's database as it was: all rows of it are kept, and put back later as a restore from a backup does."""
+"""A context's database at an earlier moment: it keeps all rows, and a restore puts them back."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 from django.apps import apps
 from django.db import connections, models, transaction
 
-#: The tables of the plumbing, which triggers write to: put back last.
+#: Messaging's own tables, which triggers write to, so they are restored last.
 PLUMBING = ("django_outbox_pattern", "messaging")
 
 
 class Backup:
-    """Takes a backup when it is made; `restore` puts it back."""
+    """Backs up at its creation; `restore` puts the rows back."""
 
     def __init__(self, alias: str, models: Sequence[type[models.Model]] = ()) -> None:
-        """`models`: whose rows, beside the plumbing's; else the context's own."""
+        """`models`: the models to keep in addition to messaging's; by default the context's own."""
         self.alias = alias
         self._rows = {model: self._read(model) for model in self._models(models)}
 
@@ -34,7 +34,7 @@ class Backup:
         labels = PLUMBING if own else (self.alias, *PLUMBING)
         known = [*own, *(model for label in labels for model in apps.get_app_config(label).get_models())]
         found = [model for model in known if not model._meta.proxy and model._meta.managed]
-        # A table that others point to stands before them; none here points to one that points on.
+        # Tables that others point to come first; none here points to one that points further.
         return sorted(
             found,
             key=lambda model: (model._meta.app_label in PLUMBING, any(field.is_relation for field in model._meta.local_fields)),
@@ -47,6 +47,6 @@ class Backup:
             return list(cursor.fetchall())
 
     def _selected(self, field: "models.Field[Any, Any]") -> str:
-        """JSON as text: PostgreSQL's driver would make objects of it, which it doesn't take back as they are."""
+        """Select JSON as text, because PostgreSQL's driver would return objects that it doesn't accept back."""
         text = isinstance(field, models.JSONField) and connections[self.alias].vendor == "postgresql"
         return f'"{field.column}"::text' if text else f'"{field.column}"'

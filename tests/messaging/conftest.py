@@ -1,4 +1,4 @@
-"""The authority's API as a real server, and billing as a registered consumer of it."""
+"""The authority's API as a real server, with billing as a registered consumer."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from messaging.publisher import consumers, tokens
 
 @pytest.fixture
 def api(live_server, settings):
-    """A server for `users`' API, and billing registered there with its token; returns the server's address."""
+    """Serve `users`' API, with billing registered and its token set; returns the server's address."""
     types, fields = handlers.wanted("billing", "users") or ([], [])
     consumers.register_consumer(authority="users", name="billing", types=types, fields=fields)
     token = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""Rows on both sides of a comparison, written past all that usually writes them."""
+"""Rows on both sides of a comparison, written directly."""
 
 import random
 import uuid
@@ -13,7 +13,7 @@ SINCE = datetime(2026, 3, 4, 5, 6, 7, 89, tzinfo=UTC)
 
 
 def authority_has(number):
-    """So many active users, by random ids; returns the ids, ascending."""
+    """Insert so many active users with random ids; returns the ids, ascending."""
     chance = random.Random(number)
     ids = sorted(uuid.UUID(int=chance.getrandbits(128)) for _ in range(number))
     User.objects.using("users").bulk_create(
@@ -23,7 +23,7 @@ def authority_has(number):
 
 
 def cache_has(rows):
-    """`rows`: id to (version, status)."""
+    """Insert cached users. `rows`: (version, status) by id."""
     CachedUser.objects.using("billing").bulk_create(
         CachedUser(
             user_id=key,
@@ -43,5 +43,5 @@ def cached(key):
 
 
 def spelled(alias, key):
-    """An id as that database keeps it."""
+    """Return an id as that database stores it."""
     return key.hex if connections[alias].vendor == "sqlite" else key

@@ -145,11 +145,11 @@ def test_a_deletion_does_not_make_an_erased_copy_liftable(user):
 
 
 def test_a_copy_that_keeps_no_such_field_keeps_its_tombstones(user):
-    """As one of an earlier release does, whose authority tells no deletion from an erasure."""
+    """Like one of an earlier release, whose authority doesn't distinguish a deletion from an erasure."""
     by_event()
     delete(user.pk)
     by_feed()
-    CachedUser.objects.using("billing").update(deleted=False)  # heard before the upgrade
+    CachedUser.objects.using("billing").update(deleted=False)  # received before the upgrade
     insert(user.pk)
     by_feed()
     assert copied(user.pk)[0] == "erased"

@@ -37,7 +37,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def tending(api):
-    """A live copy of five users, in step."""
+    """A live copy of five users that is caught up."""
     save(demo_users(5), with_events=True)
     found = Tending("billing", compare_every=0)
     found.look()
@@ -51,7 +51,7 @@ def tending(api):
 
 
 def deliver() -> None:
-    """What relay, broker and worker do: stamp, claim, and hand over with the marks."""
+    """Do the work of relay, broker and worker: stamp, claim, and deliver with the marks."""
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
         rows = engines.for_alias("users").claim("users", 1000)
@@ -84,7 +84,7 @@ def change(number: int) -> None:
 
 
 def holds() -> bool:
-    """Whether a run that accepts a minute, and one that says nothing at all, issue nothing."""
+    """Return True if a run that accepts a minute, and one without a limit, issue nothing."""
     runs = [invoices_generate(period="2026-11", max_staleness=MINUTE), invoices_generate(period="2026-11")]
     assert Invoice.objects.using("billing").count() == sum(run.issued for run in runs)
     return all(run.issued == 0 and run.refused and "is doubtful" in run.reason for run in runs)
@@ -106,7 +106,7 @@ def repaired() -> None:
 
 
 def assert_well(tending: Tending) -> None:
-    """Confirmed again, and a change without an event is noticed at once."""
+    """Check that it is confirmed again, and that a change without an event is noticed at once."""
     assert not copy().doubt
     assert not Incident.objects.using("billing").filter(kind="restored", closed_at=None).exists()
     tending.look()
@@ -139,7 +139,7 @@ def test_an_authority_that_was_restored_is_noticed_at_the_next_contact(tending):
 
 
 def test_an_authority_that_was_restored_and_has_passed_its_old_head_is_noticed(tending):
-    """Its positions say nothing any more: the events come in order, and none is missing."""
+    """Its positions show nothing any more: the events come in order, and none is missing."""
     backup = Backup("users")
     change(2)
     deliver()
@@ -198,7 +198,7 @@ def test_a_copy_that_was_restored_is_noticed_and_settled_by_the_comparison(tendi
 
 
 def test_a_copy_that_was_set_back_to_before_its_bootstrap_is_no_unmeasured_one(api):
-    """A run that never measured its copy goes on. This one must not."""
+    """A run whose copy was never measured goes on. This one must not."""
     save(demo_users(5), with_events=False)
     backup = Backup("billing")
     from config.celery import app
@@ -212,7 +212,7 @@ def test_a_copy_that_was_set_back_to_before_its_bootstrap_is_no_unmeasured_one(a
 
 
 def test_an_authority_that_was_set_back_to_before_a_repair_is_noticed(tending):
-    """What a repair brought is beyond the copy's checkpoint, so no position of it tells."""
+    """The repaired rows are beyond the copy's checkpoint, so its positions don't show them."""
     backup = Backup("users")
     user_change_email(user_id=users()[0].pk, email="beyond@example.org")
     user_suspend(user_id=users()[0].pk, reason="beyond")
@@ -236,7 +236,7 @@ def test_an_authority_that_was_set_back_to_before_it_was_asked_is_noticed(tendin
 
 
 def test_an_authority_that_was_set_back_to_before_a_miss_was_looked_up_is_noticed(tending):
-    """A user who registered after the copy's checkpoint, found on a miss: no event and no page brought them."""
+    """A user who registered after the copy's checkpoint was found on a miss: no event and no page brought them."""
     backup = Backup("users")
     lost = user_register(email="lost@example.org", name="Lost")
     assert lookup.find("billing", "users", lost.pk) is not None
@@ -285,7 +285,7 @@ def test_both_sides_restored_to_different_moments_are_noticed(tending):
 def test_tending_compares_a_doubtful_copy_at_once_and_goes_on_where_both_are_equal(tending):
     backup = Backup("users")
     user = users()[0]
-    user_change_email(user_id=user.pk, email="no@example.org")  # nothing that billing keeps
+    user_change_email(user_id=user.pk, email="no@example.org")  # a field that billing doesn't keep
     deliver()
     backup.restore()
     User.objects.using("users").filter(pk=user.pk).update(email="no@example.org")
@@ -303,7 +303,7 @@ def test_an_answer_that_is_lost_and_programs_that_work_at_a_time_cause_no_doubt(
     client = AuthorityClient("users", "billing")
     replica = Replica.of("billing", "users", client=client)
     first = next(pull.pages(replica, copy(), page_size=10))
-    client.changes(copy().checkpoint, limit=1, checkpoint=copy().checkpoint, marks="")  # nobody hears the answer
+    client.changes(copy().checkpoint, limit=1, checkpoint=copy().checkpoint, marks="")  # nobody receives the answer
     deliver()
     heartbeat()
     since, page, pairs = first
@@ -354,7 +354,7 @@ def test_an_authority_of_the_last_release_shows_no_marks_and_causes_no_doubt(ten
 
 
 def arrive(*numbers: int) -> None:
-    """Hand over messages of which each brings one round, in this order."""
+    """Deliver messages that bring one round each, in this order."""
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
         rows = sorted(engines.for_alias("users").claim("users", 1000), key=lambda row: row[2])
@@ -366,14 +366,14 @@ def arrive(*numbers: int) -> None:
 
 
 def reported(rounds: int = 3) -> None:
-    """What `tend` and the relay do when nothing happens for a while."""
+    """Do what `tend` and the relay do when nothing happens for a while."""
     for _ in range(rounds):
         pull.report(Replica.of("billing", "users"))
         marks.prune("users")
 
 
 def lost(changes):
-    """A contact that the authority hears, and whose answer the consumer doesn't."""
+    """Make a contact whose request arrives, but whose answer is lost."""
 
     def ask(self, *args, **asked):
         changes(self, *args, **asked)
@@ -413,7 +413,7 @@ def test_a_message_that_comes_again_long_after_its_round_was_pruned_causes_no_do
 
 
 def test_what_the_feed_brought_before_the_broker_did_causes_no_doubt(tending):
-    """A worker was away; meanwhile the pull brought all of it, and the authority pruned. It takes some of what waited."""
+    """While a worker was stopped, the pull brought everything, and the authority pruned. Then the worker takes old events."""
     change(5)
     pull.catch_up(Replica.of("billing", "users"))
     heartbeat()
@@ -444,7 +444,7 @@ def test_an_answer_that_was_lost_lets_no_mark_go_that_is_still_to_be_shown(tendi
 
 
 def test_a_heartbeat_of_a_restored_authority_confirms_nothing(tending):
-    """Its last round is one that the copy has. Only a heartbeat that was overtaken just now speaks of an earlier moment."""
+    """Its last round is one that the copy has. Only a heartbeat that was overtaken just now is of an earlier moment."""
     backup = Backup("users")
     change(3)
     deliver()
@@ -458,7 +458,7 @@ def test_a_heartbeat_of_a_restored_authority_confirms_nothing(tending):
 
 
 def test_what_was_applied_during_a_contact_is_shown_at_the_next_one(tending):
-    """Rounds of a lost history and of the new one arrive while a page is under way that ends at the new one."""
+    """Rounds of a lost history and of the new one arrive while a page that ends at the new one is on its way."""
     row = copy()
     last = history.Entry(*(row.marks or [])[-1])
     history.adopt(row, [(last.position + 1, "aa", last.mark), (last.position + 2, "bb", "cc")])
@@ -522,7 +522,7 @@ def test_a_consumer_that_went_back_to_the_last_release_is_sent_none(tending):
 
 
 def test_a_consumer_that_has_shown_no_marks_is_sent_none(tending):
-    """Its new worker begins beside an old one, and its `tend` is an old one for a while: the authority keeps no marks for it."""
+    """Its new worker starts next to an old one, and its `tend` is an old one for a while: the authority keeps no marks for it."""
     Consumer.objects.using("users").update(marks=False)
     Subscription.objects.using("billing").update(marks=None)
     for _ in range(2):
@@ -587,7 +587,7 @@ def test_marks_below_every_reported_checkpoint_are_pruned(tending):
     assert Mark.objects.using("users").count() == 1
     pull.report(Replica.of("billing", "users"))
     assert not copy().doubt
-    Consumer.objects.using("users").update(checkpoint=None)  # one that is just being filled
+    Consumer.objects.using("users").update(checkpoint=None)  # a consumer that is being filled
     change(2)
     assert marks.prune("users") == 0
 
@@ -604,7 +604,7 @@ def test_positions_far_apart_are_looked_up_without_the_rounds_between_them(tendi
 
 
 def test_a_decision_that_asks_takes_no_row_of_a_history_that_is_gone(tending):
-    """The answer has the same version as the copy's row, so the upsert leaves that as it is."""
+    """The answer has the same version as the copy's row, so the upsert doesn't change the row."""
     backup = Backup("users")
     user = users()[0]
     user_change_email(user_id=user.pk, email="lost@example.org")
@@ -623,7 +623,7 @@ def test_a_decision_that_asks_takes_no_row_of_a_history_that_is_gone(tending):
 
 
 def revived(user: User) -> None:
-    """Back up users, erase one, let billing hear, restore users, write the user until the version passes the tombstone's."""
+    """Back up users, erase one, deliver that to billing, restore users, write the user until the version passes the tombstone's."""
     backup = Backup("users")
     user_erase(user_id=user.pk)
     deliver()
@@ -653,7 +653,7 @@ def test_no_repair_lifts_a_tombstone(tending, authority_wins):
 
 @pytest.mark.parametrize("noticed", [False, True])
 def test_a_tombstone_that_a_restored_authority_does_not_know_was_not_purged(tending, noticed):
-    """The user registered after the backup, and was erased. A later backup knows them alive."""
+    """The user registered after the backup, and was erased. A later backup has the user alive."""
     before = Backup("users")
     lost = user_register(email="lost@example.org", name="Lost")
     deliver()
@@ -665,7 +665,7 @@ def test_a_tombstone_that_a_restored_authority_does_not_know_was_not_purged(tend
         pull.report(Replica.of("billing", "users"))
     compare.watch(Replica.of("billing", "users"))
     assert CachedUser.objects.using("billing").get(pk=lost.pk).status == "erased"
-    assert bool(copy().doubt) != noticed  # the look noticed it, or compared what was in doubt
+    assert bool(copy().doubt) != noticed  # it was noticed, or the doubtful rows were compared
     tending.look()
     assert not copy().doubt
     repair.repair(Replica.of("billing", "users"), compare.watch(Replica.of("billing", "users")))

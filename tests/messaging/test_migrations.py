@@ -1,4 +1,4 @@
-"""Migrations go back, and what the release before them calls works then."""
+"""Migrations go back, and the code of the release before them works then."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture
 def back() -> Iterator[None]:
-    """`users` as it was before rounds left marks."""
+    """Migrate `users` back to before rounds left marks."""
     if connections["users"].vendor != "postgresql":
         pytest.skip("SQLite's round is no function of the database")
     call_command("migrate", "messaging", "0011", database="users", verbosity=0)
@@ -29,7 +29,7 @@ def position(user: object) -> int | None:
 
 
 def test_a_database_that_went_back_stamps_and_leaves_marks_when_it_is_forward_again(back: None) -> None:
-    one = User.objects.using("users").create(email="one@example.org", name="One").pk  # no trigger is in the way
+    one = User.objects.using("users").create(email="one@example.org", name="One").pk  # no trigger prevents it
     with connections["users"].cursor() as cursor:
         cursor.execute(
             "INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, changed_at) "

@@ -1,4 +1,4 @@
-"""What `MESSAGING` says of a context."""
+"""A context's settings in `MESSAGING`."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def test_a_context_lives_in_the_database_that_is_declared_or_is_called_so(settin
 
 
 def test_a_context_of_another_process_is_named_with_those_of_this_one() -> None:
-    with pytest.raises(ImproperlyConfigured, match="'shipping' is no context of this process.*users, billing, monolith"):
+    with pytest.raises(ImproperlyConfigured, match="has no context 'shipping'.*CONTEXTS.*users, billing, monolith"):
         messaging_settings.context("shipping")
 
 

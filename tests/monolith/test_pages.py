@@ -1,4 +1,4 @@
-"""The monolith's page, and its admin: a user with the invoices beneath, saved in one transaction."""
+"""The monolith's page and its admin, which saves a user and the invoices in one transaction."""
 
 import re
 
@@ -30,7 +30,7 @@ def user():
 
 
 def form(user, invoice, **changed):
-    """The user's admin page as it is sent, with the invoice's row beneath."""
+    """Return the user's admin form as a browser sends it, with the invoice's row."""
     values = {
         "email": user.email, "name": user.name, "status": user.status, "suspension_reason": user.suspension_reason,
         "status_since_0": f"{user.status_since:%Y-%m-%d}", "status_since_1": f"{user.status_since:%H:%M:%S}",
@@ -39,7 +39,7 @@ def form(user, invoice, **changed):
         "invoices-0-status": invoice.status, "invoices-0-billed_to": invoice.billed_to, "invoices-0-review_reason": "",
         "invoices-0-issued_at_0": f"{invoice.issued_at:%Y-%m-%d}", "invoices-0-issued_at_1": f"{invoice.issued_at:%H:%M:%S}",
     }  # fmt: skip
-    # A browser sends along what a field with a default began as; without it the row counts as changed, and is saved once more.
+    # A browser also sends a default field's initial value; without it the row counts as changed and is saved again.
     hidden = {f"initial-{name}": value for name, value in values.items() if "_at_" in name or "since_" in name}
     return values | hidden | changed
 

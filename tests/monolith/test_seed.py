@@ -1,4 +1,4 @@
-"""`seed_monolith`: the same made-up people as in the split contexts, with invoices for a month."""
+"""`seed_monolith`: the same demo people as in the split contexts, with invoices for a month."""
 
 from datetime import date
 

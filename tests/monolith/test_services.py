@@ -1,4 +1,4 @@
-"""The monolith works: one JOIN bills, one signal writes across, one CASCADE takes the invoices along."""
+"""The monolith works: one JOIN bills, one signal writes to another table, one CASCADE deletes the invoices."""
 
 import threading
 from typing import Any

@@ -1,4 +1,4 @@
-"""The system that the stories are told to."""
+"""The system that the stories run on."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Copies: registered, begun, filled, followed, bent and repaired."""
+"""Rules for copies: register, begin, fill, follow, tamper and repair."""
 
 import uuid
 from functools import partial
@@ -19,10 +19,10 @@ from tests.properties.story import NAMES, TURN, WHICH, Story
 from tests.properties.system import HOUR
 
 PULLED = "pull.applied", "pull.before_commit", "pull.committed"
-#: What is drawn for a crash: mostly none.
+#: Drawn for a crash: usually none.
 PULL = st.sampled_from(["", "", "", *PULLED])
 BOOTSTRAP = st.sampled_from(["", "", "", "bootstrap.bound", "bootstrap.begun", *PULLED, "bootstrap.read", "bootstrap.live"])
-#: After how many answers the API is away.
+#: The number of answers after which the API stops answering.
 AWAY = st.sampled_from([None, None, None, None, 0, 1, 2, 4])
 
 
@@ -82,7 +82,7 @@ class Copying(Story):
             holds(KEPT, not copy.live or self.backups, f"{name} is live, and tombstones are gone that it never saw")
             return
         except Denied:
-            holds(KEPT, self.backups, f"{name} is refused")  # it was begun once, and knows nothing of it
+            holds(KEPT, self.backups, f"{name} is refused")  # it was begun once, and the restored authority doesn't know it
             return
         self._settle(copy)
         self._noticed(copy)
@@ -96,7 +96,7 @@ class Copying(Story):
     @precondition(lambda self: any(copy.live for copy in self.copies.values()))
     @rule(name=NAMES)
     def tend(self, name: str) -> None:
-        """One look of what keeps a copy whole by itself."""
+        """Take one step of the sync process (`tend`)."""
         if self.copies[name].live and self.copies[name].registered:
             tending = Tending(name, compare_every=1e-9)
             tending.look()
@@ -114,7 +114,7 @@ class Copying(Story):
                 self._noticed(copy)
 
     def _noticed(self, copy: Copy) -> None:
-        """After a contact (`restoring`)."""
+        """Take note of a contact (`restoring`)."""
 
     @rule(name=NAMES, away=AWAY, authority_wins=st.booleans())
     def repair(self, name: str, away: int | None, authority_wins: bool) -> None:
@@ -134,7 +134,7 @@ class Copying(Story):
         through, found = self.system.run(work, away=away)
         if through and found.verdict != "unreachable":
             kinds = {row["id"]: row["kind"] for row in found.rows}
-            # What was told in a history that is gone may differ in what the model doesn't keep.
+            # Events of a lost history may differ in fields that the model doesn't keep.
             lost = {key for key, _, _ in self.authority.lost}
             strange = {key for key in kinds.keys() ^ before.keys() if key not in kinds or key not in lost}
             holds(EQUAL, not strange, f"a comparison of {copy.name} found {kinds} instead of {before}")
@@ -149,7 +149,7 @@ class Copying(Story):
     @precondition(lambda self: any(copy.rows for copy in self.copies.values()))
     @rule(name=NAMES, which=WHICH, how=st.sampled_from(["corrupt", "missing", "ghost", "ahead"]))
     def tamper(self, name: str, which: int, how: str) -> None:
-        """Somebody bends a copy by hand."""
+        """Change rows of a copy by hand."""
         copy = self.copies[name]
         keys = [key for key, (_, kept) in sorted(copy.rows.items()) if kept != copy.gone]
         if not keys:

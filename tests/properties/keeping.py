@@ -1,4 +1,4 @@
-"""The authority's side afterwards: republish, replay, retention."""
+"""Rules for the authority's later work: republish, replay, retention."""
 
 from datetime import timedelta
 
@@ -15,9 +15,9 @@ from tests.properties.model import KEPT, holds
 from tests.properties.story import NAMES, TURN, Story
 from tests.properties.system import HOUR, Message
 
-#: What is drawn for a crash: mostly none.
+#: Drawn for a crash: usually none.
 PURGE = st.sampled_from(["", "", "", "purge.outbox", "purge.tombstones"])
-#: Old enough to go.
+#: Old enough for retention to delete it.
 AGED = timedelta(seconds=-1)
 
 
@@ -42,7 +42,7 @@ class Keeping(Story):
 
     @rule(crash=PURGE, turn=TURN)
     def purge(self, crash: str, turn: int) -> None:
-        """Time passes: all that is there is old enough, and what was sent and didn't arrive in all that time is lost."""
+        """Let time pass: everything is old enough to purge, and messages that haven't arrived in that time are lost."""
         sequencer.stamp_pending("users")
         self.check()
         events, entries = looking.outbox(self.system), looking.ledger(self.system)

@@ -1,4 +1,4 @@
-"""What SQL says after a step, beside what the model says: every invariant that can be seen at a moment."""
+"""Compares SQL with the model after a step: every invariant that one moment can show."""
 
 import json
 import uuid
@@ -75,7 +75,7 @@ def ledger(system: System) -> dict[str, Entry]:
 
 
 def outbox(system: System, alias: str = "users") -> dict[str, tuple[int, dict[str, Any]]]:
-    """Id to (status, event), in the order in which they were recorded."""
+    """Return (status, event) by id, in the order in which the events were recorded."""
     rows = system.rows(alias, "SELECT id, status, body FROM published ORDER BY added, id")
     return {same_id(key): (status, json.loads(body) if isinstance(body, str) else body) for key, status, body in rows}
 
@@ -89,24 +89,24 @@ def place(system: System, name: str) -> Place:
     sql = "SELECT state, checkpoint, ahead, partial, doubt, confirmed_at FROM messaging_subscription WHERE authority = 'users'"
     for state, checkpoint, ahead, partial, doubt, confirmed in system.rows(name, sql):
         ranges = json.loads(ahead) if isinstance(ahead, str) else ahead
-        at = confirmed.replace(tzinfo=UTC) if confirmed else None  # SQLite's has none
+        at = confirmed.replace(tzinfo=UTC) if confirmed else None  # SQLite returns it without a time zone
         return Place(state, checkpoint, ranges, bool(partial), doubt, at)
     return NOWHERE
 
 
 def same_id(value: Any) -> str:
-    """An id in one spelling; SQLite keeps it without its dashes."""
+    """Return an id in one spelling; SQLite stores it without dashes."""
     return str(value if isinstance(value, uuid.UUID) else uuid.UUID(str(value)))
 
 
 def columns(system: System, name: str) -> list[str]:
-    """A copy's columns."""
+    """Return a copy's columns."""
     with connections[name].cursor() as cursor:
         return [column.name for column in connections[name].introspection.get_table_description(cursor, TABLES[name])]
 
 
 def id_as_text(column: str) -> str:
-    """SQL that spells a user's id as the ledger does."""
+    """Return SQL that spells a user's id as in the ledger."""
     if connections["users"].vendor == "postgresql":
         return f"{column}::text"
     return " || '-' || ".join(
@@ -115,21 +115,21 @@ def id_as_text(column: str) -> str:
 
 
 def told(event: dict[str, Any]) -> Told:
-    """An event of the outbox, as the model knows them."""
+    """Return an event of the outbox as the model knows it."""
     data = event["data"]
     facts = Facts(data["status"], data["email"], data["name"])
     return Told(event["subject"], event["aggregateversion"], event["type"].split(".")[2], facts)
 
 
 def given(event: dict[str, Any]) -> Given:
-    """An event of a message, as the copy that it went to is given it."""
+    """Return an event of a message as its copy receives it."""
     data = event["data"]
     kept = data["status"] if "status" in data else (data["email"], data["name"])
     return Given(event["subject"], event["aggregateversion"], kept)
 
 
 class Looking:
-    """Compares, and remembers what it saw last. `changed_at`: when the authority's rows were seen to be others than before."""
+    """Compares, and remembers what it saw last. `changed_at`: when the authority's rows were first seen to have changed."""
 
     def __init__(self, system: System) -> None:
         self.system = system
@@ -142,7 +142,7 @@ class Looking:
         self.read()
 
     def read(self) -> None:
-        """The authority's side as it is now."""
+        """Read the authority's present state."""
         self.outbox, self.ledger = outbox(self.system), ledger(self.system)
         self.head = sum(number for (number,) in self.system.rows("users", "SELECT head FROM messaging_sequence"))
         rows = self.system.rows("users", "SELECT id, status, email, name FROM users_user")
@@ -152,7 +152,7 @@ class Looking:
             self.versions, self.changed_at = versions, timezone.now()
 
     def effects(self) -> None:
-        """What an event caused, it caused once."""
+        """Check that every event had its effects once."""
         caused = Counter(event.get("causationid") for _, event in self.outbox.values() if event.get("causationid"))
         twice = [event for event, times in caused.items() if times > 1]
         holds(ONCE, not twice, f"{twice} suspended a user more than once")
@@ -166,7 +166,7 @@ class Looking:
         holds(ONCE, not wrong, f"invoices were flagged, and told of, so often: {wrong}")
 
     def authority(self, model: Authority) -> None:
-        """Rows, versions, what is announced, positions, the outbox."""
+        """Check rows, versions, announced versions, positions and the outbox."""
         self._positions(model)
         expected = {key: user.row for key, user in model.users.items() if user.row is not None}
         holds(LEDGER, self.rows == expected, f"the rows are {self.rows}, and should be {expected}")
@@ -201,7 +201,7 @@ class Looking:
         model.events.update(new)
 
     def messages(self, model: Authority, copy: Copy, messages: list[Message]) -> None:
-        """What was sent to a copy."""
+        """Check the messages that were sent to a copy."""
         for event in (event for message in messages for event in message.events):
             known = model.events.get(event["id"])
             holds(COMMITTED, known is not None, f"{event['type']} of {event['subject']} was sent")
@@ -215,7 +215,7 @@ class Looking:
             copy.handed.add(event["id"])
 
     def sending(self, model: Authority, copies: list[Copy]) -> None:
-        """What counts as sent was handed to the broker, for everybody who is registered. Call it after each step that sends."""
+        """Check that the broker got every event that counts as sent, for all registered consumers. Call it after each send."""
         done = {key for key, (status, _) in self.outbox.items() if status == SENT_STATUS} - self.sent
         for copy in copies:
             lost = [model.events[key] for key in done - copy.handed] if copy.registered else []
@@ -223,7 +223,7 @@ class Looking:
         self.sent |= done
 
     def copy(self, model: Authority, copy: Copy, strayed: set[str]) -> None:
-        """A copy's rows and its checkpoint. `strayed`: ids of which it has something of a history that is gone."""
+        """Check a copy's rows and its checkpoint. `strayed`: ids of which it has rows of a lost history."""
         rows, before = copied(self.system, copy.name), self.seen[copy.name]
         for key in rows.keys() & copy.erased:
             holds(ERASED, rows[key][1] == copy.gone, f"{copy.name} has {key} as {rows[key]}")
@@ -263,7 +263,7 @@ class Looking:
 
 
 def _erased(model: Authority, key: str, version: int) -> bool:
-    """Whether who has this version knows of an erasure. A row that was only deleted may come again."""
+    """Return True if the version's holder knows of an erasure. A row that was only deleted may come again."""
     return key in model.users and 0 < model.users[key].erased_at <= version
 
 

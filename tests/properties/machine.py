@@ -1,8 +1,8 @@
-"""Any interleaving of what may happen to the system, as rules; after each of them the invariants of `looking`.
+"""Any interleaving of events in the system, as rules; after each rule the invariants of `looking` are checked.
 
-Writers, relays, workers and whoever repairs take turns here, one step at a time, and any of them may die at a named step. Messages
-are delivered in any order, several times, late or never. In the end faults stop, and every copy must be what its authority's rows
-are: by the model, and by SQL.
+Writers, relays, workers and repairs take turns here, one step at a time, and each may die at a named step. Messages arrive in any
+order, several times, late or never. In the end the faults stop, and every copy must equal its authority's rows, by the model and by
+SQL.
 """
 
 import random
@@ -31,7 +31,7 @@ class Life(Restoring, Road, Copying, Keeping):
 
     @initialize(before=st.integers(0, 3), known=st.booleans(), begun=st.booleans(), seed=st.integers(0, 999), unlucky=st.booleans())
     def begin(self, before: int, known: bool, begun: bool, seed: int, unlucky: bool = False) -> None:
-        """Users who are older than any event, and billing: registered or not, begun or not."""
+        """Make users that are older than any event, and billing: registered or not, begun or not."""
         self.system.reset()
         self.chance, self.unlucky = random.Random(seed), unlucky
         self.system.register("users", "billing")
@@ -55,7 +55,7 @@ class Life(Restoring, Road, Copying, Keeping):
         self.system.end_beside(committed=False)
 
     def _end(self) -> None:
-        """Faults stop: what failed is tried again, what waits is sent, and is delivered or lost."""
+        """Stop the faults: retry what failed, send what waits, and deliver or lose it."""
         if self.system.beside is not None:
             self.end_slowly(True)
         for _ in range(20):
@@ -69,7 +69,7 @@ class Life(Restoring, Road, Copying, Keeping):
         for copy in self.copies.values():
             if not copy.registered and not (copy.live and self.backups):
                 continue
-            self.register(copy.name)  # a backup may be older than that
+            self.register(copy.name)  # a backup may be older than the registration
             if copy.live and not self._below_floor(copy):
                 self.catch_up(copy.name, 3, "", 1, None)
             else:
@@ -80,7 +80,7 @@ class Life(Restoring, Road, Copying, Keeping):
         self._converge()
 
     def _converge(self) -> None:
-        """What a comparison can't settle by itself: who is erased here is erased again, everywhere."""
+        """Finish what a comparison can't settle alone: erase everywhere the users that are erased here."""
         begun = [copy for copy in self.copies.values() if looking.place(self.system, copy.name).state == "live"]
         for copy in begun:
             self.erase_again(copy.name)
@@ -99,7 +99,7 @@ class Life(Restoring, Road, Copying, Keeping):
             holds(FRESH, not doubt, f"all is well, and {copy.name} isn't confirmed: {doubt}")
 
     def _below_floor(self, copy: Copy) -> bool:
-        """Whether it was set back to where tombstones are gone since; then it begins again."""
+        """Return True if the copy was set back to before the tombstone floor; then it begins again."""
         return copy.set_back and looking.place(self.system, copy.name).checkpoint < pages.floor(Alias("users"))
 
     def _arrive_all(self) -> None:
@@ -111,7 +111,7 @@ class Life(Restoring, Road, Copying, Keeping):
             self.check()
 
     def _equal_by_sql(self, copy: Copy) -> None:
-        """The same, without the model."""
+        """Check the same without the model."""
         sql = """SELECT l.aggregate_id, l.version, l.deleted, u.status, u.email, u.name FROM messaging_ledger l
             LEFT JOIN users_user u ON l.aggregate_id = {} WHERE l.aggregate = 'users.user'"""
         there = {}

@@ -1,8 +1,8 @@
-"""What should be so, in plain dicts: what was committed at the authority, and what each copy was given of it.
+"""The expected state in plain dicts: what was committed at the authority, and what each copy received of it.
 
-Nothing here is the implementation's: no query, no function of `messaging`. A version is counted by one at each write, an event is
-entered where a service committed, a copy keeps the newest that it was given and never lets an erasure go. The machine compares all
-of it with what SQL says after every step.
+It uses nothing of the implementation: no query, and no function of `messaging`. Each write adds a version, each committed service
+call adds an event, and a copy keeps the newest state that it received and never loses an erasure. The machine compares all of it
+with SQL after every step.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,27 +12,27 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 FORWARD: Final = "a copy's version never goes back"
-ERASED: Final = "what is erased stays erased"
-COPY: Final = "a copy holds the newest that it was given, and nothing else"
-HOLES: Final = "a checkpoint passes nothing that wasn't applied"
-DENSE: Final = "positions are dense, and each is given once"
-LEDGER: Final = "version and announced version tell what was written and recorded"
-COMMITTED: Final = "what is sent was committed"
-SENT: Final = "what counts as sent was sent"
+ERASED: Final = "an erased user stays erased"
+COPY: Final = "a copy holds the newest state that it received, and nothing else"
+HOLES: Final = "a checkpoint never passes a change that wasn't applied"
+DENSE: Final = "positions are dense, and each is given out once"
+LEDGER: Final = "version and announced version match what was written and recorded"
+COMMITTED: Final = "only committed events are sent"
+SENT: Final = "an event marked as sent was sent"
 ONCE: Final = "an effect happens once"
-COUNTED: Final = "what is no newer is counted as that, and changes nothing"
-KEPT: Final = "nothing goes that somebody hasn't passed"
-BOUND: Final = "the queue is there before the feed is read"
-FRESH: Final = "no decision counts a copy as fresh that differs"
-NOTICED: Final = "a contact tells what was set back"
-EQUAL: Final = "in the end every copy is what its authority's rows are"
+COUNTED: Final = "an event that isn't newer is counted, and changes nothing"
+KEPT: Final = "nothing is deleted before every consumer has passed it"
+BOUND: Final = "the queue exists before the feed is read"
+FRESH: Final = "no decision treats a differing copy as fresh"
+NOTICED: Final = "a contact reveals a database that was set back"
+EQUAL: Final = "in the end every copy equals its authority's rows"
 
 
 LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Broken(AssertionError):
-    """An invariant doesn't hold. `rule`: which one."""
+    """An invariant is broken. `rule`: the invariant."""
 
     def __init__(self, rule: str, told: str) -> None:
         super().__init__(f"{rule}: {told}")
@@ -40,13 +40,13 @@ class Broken(AssertionError):
 
 
 def holds(rule: str, condition: object, told: str) -> None:
-    """Raise `Broken` where it doesn't."""
+    """Raise `Broken` if the invariant is broken."""
     if not condition:
         raise Broken(rule, told)
 
 
 class Facts(NamedTuple):
-    """What a user is to others."""
+    """The facts of a user that others see."""
 
     status: str
     email: str
@@ -54,7 +54,7 @@ class Facts(NamedTuple):
 
 
 def emptied(facts: Facts) -> Facts:
-    """Without personal data."""
+    """Return the facts without personal data."""
     return facts._replace(email="", name="")
 
 
@@ -62,7 +62,7 @@ GONE: Final = Facts("erased", "", "")
 
 
 class Told(NamedTuple):
-    """An event: whom it is about, at which version, of which kind, and with which facts."""
+    """An event: its user, version, kind and facts."""
 
     subject: str
     version: int
@@ -74,7 +74,7 @@ class Told(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What a copy got of an event: what it keeps of its facts, as the message had them."""
+    """The part of an event that a copy received: the facts that it keeps, as they were in the message."""
 
     subject: str
     version: int
@@ -83,8 +83,8 @@ class Given(NamedTuple):
 
 @dataclass
 class Aggregate:
-    """A user at the authority. `row`: None where it was deleted. `told`: version to what was to be told of it then.
-    `erased_at`: the version that erased it, after which no row with its id lives; 0: none did."""
+    """A user at the authority. `row`: None if deleted. `told`: by version, what an event had to say then. `erased_at`: the version
+    that erased the user, after which no row with this id is alive; 0 if none did."""
 
     row: Facts | None = None
     version: int = 0
@@ -99,13 +99,13 @@ class Aggregate:
 
 
 class Refused(Exception):
-    """What the service refuses, and so does this."""
+    """The service refuses this, and so does the model."""
 
 
 @dataclass
 class Authority:
-    """What was committed. `recorded`: events in the order in which they were; their ids are learnt from the outbox. `lost`: what
-    was told in histories that ended with a restore."""
+    """What was committed. `recorded`: events in order; their ids come from the outbox. `lost`: events of histories that ended with
+    a restore."""
 
     users: dict[str, Aggregate] = field(default_factory=dict)
     recorded: list[Told] = field(default_factory=list)
@@ -116,7 +116,7 @@ class Authority:
     lost: set[tuple[str, int, Facts]] = field(default_factory=set)
 
     def begun(self) -> "Authority":
-        """A copy, for a transaction: it takes the original's place where that commits."""
+        """Copy it for a transaction; the copy replaces the original at the commit."""
         return deepcopy(self)
 
     def write(self, key: str, row: Facts | None) -> None:
@@ -129,13 +129,13 @@ class Authority:
         user.told[user.version] = user.facts
 
     def record(self, key: str, kind: str) -> None:
-        """Whoever was erased is announced as erased, and as nothing else, whatever the row holds by now."""
+        """Record an event. An erased user is announced only as erased, whatever the row has now."""
         user = self.users[key]
         user.announced = user.version
         self.recorded.append(Told(key, user.version, "erased" if user.deleted else kind, user.facts))
 
     def forget(self, key: str) -> None:
-        """Retention took the tombstone."""
+        """Retention purged the tombstone."""
         del self.users[key]
         self.purged.add(key)
 
@@ -158,7 +158,7 @@ class Authority:
         self._say(key, row._replace(email=email), "email_changed")
 
     def erase(self, key: str) -> None:
-        """In the events that are kept, too: name and address are emptied there. What is on its way has them still."""
+        """Empty name and address, also in recorded events. Messages on their way still have them."""
         if self._row(key).status != "erased":
             self.recorded = [told.emptied() if told.subject == key else told for told in self.recorded]
             self.events = {event: told.emptied() if told.subject == key else told for event, told in self.events.items()}
@@ -183,12 +183,12 @@ class Authority:
 
 @dataclass
 class Copy:
-    """What a consumer was given. `keeps`: what it keeps of the facts. `rows`: id to (version, that).
+    """What a consumer received. `keeps`: the facts that it keeps. `rows`: (version, facts) by id.
 
-    `partial_to`: begun at that position, without what lies before. `tampered`: ids whose row somebody bent by hand, until a repair.
-    `set_back`: to a backup, once. `unsure`: it may have something of a history that its authority has no more;
-    `strayed`: ids of rows of which it is known, and when the last of them came.
-    `received`: ids of events whose effects are there, or that wait for their retry (`waiting`, id to event).
+    `partial_to`: it began at that position, without earlier changes. `tampered`: ids whose rows were changed by hand, until a
+    repair. `set_back`: restored once from a backup. `unsure`: it may have rows of a history that its authority has lost; `strayed`:
+    the ids for which this is known, and when the last of them came. `received`: ids of events that had their effects, or that wait
+    for a retry (`waiting`: event by id).
     """
 
     name: str
@@ -213,7 +213,7 @@ class Copy:
         return self.keeps(GONE)
 
     def apply(self, given: Given) -> bool:
-        """Keep this if it is newer; says whether it was."""
+        """Keep this if it is newer, and return True if it was."""
         version, kept = self.rows.get(given.subject, (0, None))
         if given.version <= version:
             return False
@@ -221,7 +221,7 @@ class Copy:
         return True
 
     def take(self, events: Mapping[str, Given], order: Sequence[str]) -> tuple[int, int, int]:
-        """A message with these events, by id: (applied, duplicate, obsolete). Of several for one user in it the newest counts."""
+        """Take a message with these events, by id; return (applied, duplicate, obsolete). Of a user's events the newest counts."""
         fresh = [event for event in dict.fromkeys(order) if event not in self.received]
         moved = {events[event].subject for event in fresh if self.apply(events[event])}
         self.received.update(fresh)

@@ -1,7 +1,7 @@
-"""Planted bugs: a line of `messaging` (or of a cache) taken out or bent, while the stories are told.
+"""Planted bugs: changed lines of `messaging` (or of a cache) while the stories run.
 
-Each is an edit of a function's own text, so it stops to apply, loudly, when that text changes. The function keeps its identity and
-gets the edited code: whoever imported it earlier is bent too.
+Each one edits a function's source, so it fails loudly when that source changes. The function keeps its identity and gets the edited
+code, so modules that imported it earlier have the bug too.
 """
 
 import inspect
@@ -37,10 +37,10 @@ from users.models import User
 
 @dataclass(frozen=True)
 class Plant:
-    """`what`: in words. `where`: the function, as module:name; `edits`: (text, what takes its place), each text there once.
-    `broken`: the invariants of which the first to be seen broken must be one. `trigger`: the edit is of a trigger's text, so it has
-    to be put in anew. `story`: the one by hand that meets it, where chance does too seldom. `seen_by`: the test, as module:name,
-    that sees what no story can reach."""
+    """A planted bug. `what`: its description. `where`: the function, as module:name. `edits`: (text, replacement), each text once.
+    `broken`: the first broken invariant must be one of these. `trigger`: True if the edit changes a trigger, which must be
+    installed again. `story`: the story by hand that finds it, if chance seldom does. `seen_by`: the test, as module:name, that
+    finds a bug which no story can reach."""
 
     what: str
     where: str
@@ -85,16 +85,16 @@ def _edited(function: FunctionType, edits: tuple[tuple[str, str], ...]) -> "Call
     return names[function.__name__].__code__  # type: ignore[return-value]
 
 
-#: Name to plant. docs/mutations.md lists them.
+#: Plants by name. docs/mutations.md lists them.
 PLANTS = {
     "no_version_guard": Plant(
-        "the upsert without its `WHERE`: the last to come wins",
+        "the upsert has no `WHERE`: the event that arrives last wins",
         "messaging.database.upsert:upsert_newer",
         (("""f'WHERE excluded.{version_column} > "{table}".{version_column}'""", "''"),),
         frozenset({FORWARD, ERASED, COPY, COUNTED}),
     ),
     "last_of_a_message_wins": Plant(
-        "of several events for one user in a message the last counts, not the newest",
+        "of several events for one user in a message, the last one is applied instead of the newest",
         "messaging.database.upsert:upsert_newer",
         (("if row[version] > known[version]:", "if True:"),),
         frozenset({COPY, FORWARD, HOLES}),
@@ -107,7 +107,7 @@ PLANTS = {
         frozenset({DENSE}),
     ),
     "inbox_row_apart": Plant(
-        "acknowledged before the commit: the inbox row commits apart from what the handler writes",
+        "the inbox row commits before the handler's writes do, as if acknowledged too early",
         "messaging.consumer.inbox:_take",
         (
             (
@@ -118,7 +118,7 @@ PLANTS = {
         frozenset({COPY, HOLES, LEDGER, COUNTED}),
     ),
     "no_inbox_row": Plant(
-        "an event that was there before is handled again",
+        "an event that was received before is handled again",
         "messaging.consumer.inbox:_take",
         ((" if item.key in new}", "}"),),
         frozenset({ONCE, COUNTED}),
@@ -150,7 +150,7 @@ PLANTS = {
         story="a_pull_dies_behind_its_first_page",
     ),
     "erasure_deletes_the_row": Plant(
-        "the copy deletes an erased row and keeps no tombstone",
+        "the copy deletes an erased row instead of keeping a tombstone",
         "billing.caches:apply_users",
         (
             (
@@ -161,45 +161,45 @@ PLANTS = {
         frozenset({ERASED, FORWARD, COPY, HOLES, EQUAL}),
     ),
     "tombstone_forgotten_by_the_ledger": Plant(
-        "a write to an erased row makes it a living one again",
+        "a write to an erased row revives it",
         "messaging.database.engines.sqlite:_moved",
         (("deleted = max(erased, excluded.deleted)", "deleted = excluded.deleted"),),
         frozenset({LEDGER, ERASED}),
         trigger=True,
     ),
     "feed_forgets_an_erasure": Plant(
-        "the feed tells what the row says, whatever the ledger knows of an erasure",
+        "the feed returns the row's content although the ledger knows it is erased",
         "messaging.database.tracked:gone_sql",
         (("(l.deleted AND NOT {says_so})", "false"),),
         frozenset({COPY, ERASED, EQUAL}),
         story="an_erased_row_is_written_to_and_pulled",
     ),
     "feed_without_tombstones": Plant(
-        "the feed leaves out what was erased",
+        "the feed leaves out tombstones",
         "messaging.publisher.page_sql:between",
         (("position > %s AND position <= %s", "NOT deleted AND position > %s AND position <= %s"),),
         frozenset({HOLES, EQUAL}),
     ),
     "announced_without_an_event": Plant(
-        "a version counts as announced, and no outbox row is written",
+        "a version counts as announced, but no outbox row is written",
         "messaging.publisher.outbox:record_many",
         (('insert_new(Published, values, key="id", using=using)', "pass"),),
         frozenset({LEDGER}),
     ),
     "claimed_without_a_transaction": Plant(
-        "the relay marks its batch as sent before it is",
+        "the relay marks its batch as sent before it sends it",
         "messaging.publisher.relay:Relay.run_once",
         (("with transaction.atomic(using=self.using):", "if True:"),),
         frozenset({SENT}),
     ),
     "replayed_with_the_newest_place": Plant(
-        "a replayed event carries the place of a newer change",
+        "a replayed event carries the position of a newer change",
         "messaging.publisher.replay:_sendable",
         ((' and version == event["aggregateversion"]', ""),),
         frozenset({HOLES}),
     ),
     "feed_read_before_the_queue": Plant(
-        "a bootstrap reads the feed before its queue is there",
+        "a bootstrap reads the feed before its queue exists",
         "messaging.replica.bootstrap:_run",
         (
             (
@@ -210,13 +210,13 @@ PLANTS = {
         frozenset({BOUND}),
     ),
     "purge_by_age": Plant(
-        "retention goes by age, and asks for nobody's checkpoint",
+        "retention goes by age and ignores checkpoints",
         "messaging.publisher.retention:_behind",
         (("position is None or checkpoint < position", "False"),),
         frozenset({KEPT}),
     ),
     "purge_of_the_unsent": Plant(
-        "retention takes outbox rows that were not sent",
+        "retention deletes outbox rows that were not sent",
         "messaging.publisher.retention:_sent",
         (("status=SENT, ", ""),),
         frozenset({KEPT}),
@@ -237,34 +237,34 @@ PLANTS = {
         seen_by="tests.messaging.consumer.test_inbox:test_erasure_wins_over_what_comes_with_it",
     ),
     "erased_told_as_there": Plant(
-        "an event tells of an erased user as of one that is there",
+        "an event describes an erased user as one that still exists",
         "messaging.publisher.outbox:record_many",
         (("_as_tombstone(item, using) if deleted else item", "item"),),
         frozenset({LEDGER, COMMITTED, COPY, ERASED}),
     ),
     "parked_outlives_the_tombstone": Plant(
-        "an event that waits for its retry brings back whom the authority has purged",
+        "an event that waits for its retry brings back a user that the authority has purged",
         "messaging.consumer.parked:discard_for",
         (("return rows.update(", "return rows.none().update("),),
         frozenset({ERASED, COPY}),
         story="what_failed_is_tried_again_after_the_purge",
     ),
     "marks_not_compared": Plant(
-        "an authority takes every mark for one of its own, so nothing is ever in doubt",
+        "an authority accepts every mark as its own, so no copy ever becomes doubtful",
         "messaging.ledger.marks:refused",
         (("if known is None or known.mark != mark:", "if False:"),),
         frozenset({FRESH, NOTICED}),
         story="an_authority_is_set_back_and_passes_its_old_head",
     ),
     "repair_lifts_a_tombstone": Plant(
-        "who is erased here and alive there counts as any other row that differs",
+        "a user who is erased in the copy but not at the authority counts as an ordinary difference",
         "messaging.replica.drift:erased_here",
         (("own is not None", "False"),),
         frozenset({ERASED, COPY}),
         story="an_erased_user_is_revived_by_a_backup",
     ),
     "floor_in_a_bootstrap": Plant(
-        "a new copy is refused in the middle of its bootstrap, for tombstones that it never had",
+        "a new copy is refused in the middle of its bootstrap because of tombstones that it doesn't need",
         "messaging.http.views:ChangesView.get",
         ((' and asked.get("floor", 0) < floor:', ":"),),
         frozenset({EQUAL}),

@@ -1,4 +1,4 @@
-"""Time goes backwards: a side, or both, is set back to a backup; and decisions that say how old their copy may be."""
+"""Rules for going back in time: one side or both are restored from a backup; and decisions that state how old their copy may be."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from users.feed import FEED
 
 @dataclass(frozen=True)
 class Kept:
-    """A side as it was: its database, and what the story knew of it."""
+    """A side at an earlier time: its database, and the story's knowledge of it."""
 
     backup: Backup
     known: Any
@@ -43,7 +43,7 @@ class Restoring(Story):
         which=WHICH,
     )
     def set_back(self, names: tuple[str, ...], which: int) -> None:
-        """Each of these to a backup of its own."""
+        """Restore each of these from its own backup."""
         for name in names:
             kept = self.backups.get(name)
             if kept:
@@ -86,7 +86,7 @@ class Restoring(Story):
     @precondition(lambda self: self.copies["billing"].rows)
     @rule(policy=st.sampled_from([Policy.HOLD, Policy.ASK, None]))
     def decide(self, policy: Policy | None) -> None:
-        """A month's invoices by a copy that must be as young as the authority's last change; or by one of any age."""
+        """Issue a month's invoices from a copy that must be as recent as the authority's last change, or from one of any age."""
         copy, period = self.copies["billing"], self._period()
         in_doubt = bool(looking.place(self.system, "billing").doubt)
         bound = timezone.now() - self._changed_at(copy) if policy else None
@@ -105,7 +105,7 @@ class Restoring(Story):
     @precondition(lambda self: self.unlucky)
     @rule(name=NAMES)
     def erase_again(self, name: str) -> None:
-        """What a consumer knows as erased and a backup revived is erased by the function that the feed names."""
+        """Erase, by the function that the feed names, the users that a consumer knows as erased and a backup revived."""
         copy = self.copies[name]
         if copy.registered:
             found = compare.compare(Replica.of(name, "users"))
@@ -118,17 +118,17 @@ class Restoring(Story):
                     self.authority.erase(row["id"])
 
     def _noticed(self, copy: Copy) -> None:
-        """After a contact: what a copy has of a history that is gone is in doubt."""
+        """Take note of a contact: rows of a lost history make the copy doubtful."""
         at = looking.place(self.system, copy.name)
         strayed = self._strayed(copy, copy.rows) - copy.tampered
         holds(NOTICED, at.doubt or not strayed, f"{copy.name} isn't in doubt, and has {strayed} as {at.checkpoint}")
 
     def _changed_at(self, copy: Copy) -> datetime:
-        """What was confirmed since then must be equal: the next contact tells of what came late of a history that is gone."""
+        """Rows confirmed since then must be equal. The next contact shows what came late of a lost history."""
         return max(self.looking.changed_at, copy.strayed_at)
 
     def _fresh(self) -> None:
-        """A copy that says that it was confirmed since its authority's last change is what the authority's rows are."""
+        """Check a copy that claims to be confirmed since its authority's last change: it must equal the authority's rows."""
         for name, copy in self.copies.items():
             at, strayed = self.looking.places[name], self._strayed(copy, copy.rows)
             if strayed - copy.strayed:

@@ -1,4 +1,4 @@
-"""The road from the outbox to the inbox, and what billing does with what arrived."""
+"""Rules for the path from the outbox to the inbox, and for billing's work with what arrived."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from tests.properties.story import TURN, WHICH
 from tests.properties.system import QUEUES, Killed, Message, Poison
 from tests.properties.writing import SERVICES, Writing
 
-#: What is drawn for a crash: mostly none.
+#: Drawn for a crash: usually none.
 RELAY = st.sampled_from(["", "", "", "relay.stamped", "relay.claimed", "relay.sent", "relay.before_commit", "relay.committed"])
 INBOX = st.sampled_from(["", "", "", "", "inbox.deduplicated", "inbox.handled", "inbox.before_commit", "inbox.committed"])
 
@@ -35,7 +35,7 @@ class Road(Writing):
 
     @rule(what=st.sampled_from(SERVICES), which=WHICH, crash=RELAY, arrives=st.booleans(), poison=st.booleans())
     def write_and_send(self, what: str, which: int, crash: str, arrives: bool, poison: bool) -> None:
-        """What happens most: a change, a round of the relay, and the newest message arrives at once, before those that wait."""
+        """Take the usual steps: a change, a round of the relay, and its message arrives at once, before waiting ones."""
         self.write(what, which)
         self.check()
         self.relay("users", 1, crash, 1)
@@ -59,7 +59,7 @@ class Road(Writing):
     @precondition(lambda self: any(self.flying.values()))
     @rule(which=WHICH, newest=st.booleans(), crash=INBOX, poison=st.sampled_from([False, False, True]))
     def deliver(self, which: int, newest: bool, crash: str, poison: bool) -> None:
-        """A message that is under way arrives: often the newest, so that those before it come late."""
+        """Deliver a message on its way: often the newest, so earlier ones come late."""
         name = self._queue(which)
         messages = self.flying[name]
         message = messages[-1 if newest else which % len(messages)]
@@ -69,7 +69,7 @@ class Road(Writing):
     @precondition(lambda self: any(self.flying.values()))
     @rule(which=WHICH, crash=INBOX)
     def deliver_together(self, which: int, crash: str) -> None:
-        """All that is under way to somebody in one message, the newest first."""
+        """Deliver all messages to one consumer as one message, the newest event first."""
         name = self._queue(which)
         messages = [message for message in self.flying[name] if message.events]
         if messages:
@@ -80,7 +80,7 @@ class Road(Writing):
     @precondition(lambda self: any(self.ever.values()))
     @rule(which=WHICH, old=st.integers(0, 15), crash=INBOX, mixed=st.booleans())
     def deliver_again(self, which: int, old: int, crash: str, mixed: bool) -> None:
-        """An old message of all that were ever sent, whether it arrived or not. `mixed`: behind the newest, in one with it."""
+        """Deliver a message that was sent before, whether it arrived or not. `mixed`: after the newest, in one message with it."""
         queues = [name for name in QUEUES if self.ever[name]]
         name = queues[which % len(queues)]
         message = self.ever[name][old * len(self.ever[name]) // 32]
@@ -91,7 +91,7 @@ class Road(Writing):
     @precondition(lambda self: any(self.flying.values()))
     @rule(which=WHICH, all_=st.booleans())
     def lose(self, which: int, all_: bool) -> None:
-        """A message, or all that is in a queue."""
+        """Lose one message, or a whole queue."""
         messages = self.flying[self._queue(which)]
         if all_:
             messages.clear()
@@ -100,7 +100,7 @@ class Road(Writing):
 
     @rule()
     def retry(self) -> None:
-        """What failed is tried again, and works."""
+        """Retry a failed event, which now works."""
         for name in QUEUES:
             for parked in retries.due(name, timezone.now() + timedelta(days=1)):
                 retries.attempt(name, parked)
@@ -116,7 +116,7 @@ class Road(Writing):
         return queues[which % len(queues)]
 
     def _arrive(self, name: str, message: Message, crash: str, poison: bool) -> bool:
-        """Hand a message to the inbox; whether it was acknowledged."""
+        """Hand a message to the inbox, and return True if it was acknowledged."""
         if message.task == HEARTBEAT:
             at = datetime.fromisoformat(message.kwargs["at"])
             checkpoints.record_heartbeat(name, "users", message.kwargs["head"], at, message.kwargs.get("mark", ""))
@@ -140,7 +140,7 @@ class Road(Writing):
                     self.suspended_by.add(event)
                     self._suspend(self.overdue[event])
         else:
-            given = {event["id"]: looking.given(event) for event in message.events}  # of one that is in it twice the last
+            given = {event["id"]: looking.given(event) for event in message.events}  # of an event that is in it twice, the last
             expected = self.copies[name].take(given, order)
             self.copies[name].unsure |= not given.keys() <= self.authority.events.keys()
             if through and not poison:
@@ -148,7 +148,7 @@ class Road(Writing):
         return through
 
     def _park(self, name: str, event: dict[str, Any]) -> None:
-        """Its handler failed: it waits for its retry, if it isn't one that came before."""
+        """A handler failed: the event waits for its retry, unless it came before."""
         key = event["id"]
         if name == "users":
             if key not in self.suspended_by:
@@ -161,7 +161,7 @@ class Road(Writing):
     @precondition(lambda self: self.copies["billing"].rows)
     @rule(which=WHICH)
     def bill(self, which: int) -> None:
-        """A month's invoices, decided by the copy alone; one of them isn't paid in time."""
+        """Issue a month's invoices from the copy alone; one of them becomes overdue."""
         active = sorted(key for key, (_, status) in self.copies["billing"].rows.items() if status == "active")
         period = self._period()
         run = billing.invoices_generate(period=period, policy=Policy.PROCEED)

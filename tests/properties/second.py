@@ -1,6 +1,6 @@
-"""A second consumer: other fields than billing's, kept in a database that these tests have to spare (the monolith's).
+"""A second consumer with other fields than billing's, in a database that these tests don't need otherwise (the monolith's).
 
-A whole context of its own, with its own processes, is in `tests/contexts`; here it only has to be cheap.
+tests/contexts has a whole context with its own processes; this one only has to be cheap.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ NAME = "monolith"
 
 
 class Contact(models.Model):
-    """A user's name and address. Its app knows nothing of it: the register of models is its own."""
+    """A user's name and address. It has its own registry of models, so its app doesn't know it."""
 
     user_id = models.UUIDField(primary_key=True)
     email = models.CharField(max_length=254)
@@ -42,7 +42,7 @@ class Contact(models.Model):
 
 
 class Reachable(BaseModel):
-    """What it reads of a user."""
+    """The fields of a user that it reads."""
 
     email: str
     name: str
@@ -71,7 +71,7 @@ def apply_user_changes(events: Sequence[Event]) -> Upserted:
 
 @contextmanager
 def table():
-    """The copy's table is there."""
+    """Create the copy's table during the block."""
     with connections[NAME].schema_editor() as editor:
         editor.create_model(Contact)
     try:

@@ -1,4 +1,4 @@
-"""Stories told by hand: what a machine that goes by chance reaches too seldom. Same rules, same invariants after each step."""
+"""Stories by hand, for cases that a random machine seldom reaches. Rules and checked invariants are the same."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ FIRST = 0  # the first user
 
 
 class Telling:
-    """Does a step, and looks."""
+    """Does a step, and checks."""
 
     def __init__(self, system: System) -> None:
         class Told(Life):
@@ -62,7 +62,7 @@ def an_erased_row_is_written_to_and_pulled(tell: Telling) -> None:
 
 
 def a_copy_is_begun_long_after_a_purge(tell: Telling) -> None:
-    """Its pages begin below the floor, which tombstones have left that it never had."""
+    """Its pages begin below the tombstone floor, with tombstones that it never had."""
     tell.begin_with(5)
     tell.write("erase", FIRST)
     tell.write("change_email", 13)
@@ -89,7 +89,7 @@ def a_copy_is_killed_below_the_floor(tell: Telling) -> None:
 
 
 def what_was_pulled_and_never_sent_is_purged(tell: Telling) -> None:
-    """Everybody has passed it, and its event still waits in the outbox."""
+    """Everybody has passed it, but its event still waits in the outbox."""
     tell.begin_with(1)
     tell.write("suspend", FIRST)
     tell.pulled("billing")
@@ -98,7 +98,7 @@ def what_was_pulled_and_never_sent_is_purged(tell: Telling) -> None:
 
 
 def what_failed_is_tried_again_after_the_purge(tell: Telling) -> None:
-    """An event fails and waits; its user is erased, everybody passes that, and the tombstone is purged and forgotten."""
+    """An event fails and waits. Its user is erased, everybody passes that, and the tombstone is purged and forgotten."""
     tell.begin_with(1)
     tell.write("change_email", FIRST)
     tell.send()
@@ -120,7 +120,7 @@ def a_pull_dies_behind_its_first_page(tell: Telling) -> None:
 
 
 def an_overdue_invoice_comes_twice(tell: Telling) -> None:
-    """Its user was made active again in between, and stays it."""
+    """Its user was made active again between, and stays active."""
     tell.begin_with(1)
     tell.bill(FIRST)
     tell.relay("billing", 3, "", 1)
@@ -147,7 +147,7 @@ def a_late_event_comes_behind_a_newer_one(tell: Telling) -> None:
 
 
 def a_slow_writer_commits_behind_a_quick_one(tell: Telling) -> None:
-    """Only where two can write at a time."""
+    """Only with two writers at a time."""
     tell.begin_with(0)
     if tell.life.system.writes_beside:
         tell.write_slowly()
@@ -159,7 +159,7 @@ def a_slow_writer_commits_behind_a_quick_one(tell: Telling) -> None:
 
 
 def an_authority_is_set_back_and_passes_its_old_head(tell: Telling) -> None:
-    """What was suspended in the history that is gone is active, and its position is another change's."""
+    """A suspension of the lost history is active again, and its position belongs to another change."""
     tell.begin_with(2)
     tell.back_up(("users",))
     tell.write("suspend", FIRST)
@@ -174,7 +174,7 @@ def an_authority_is_set_back_and_passes_its_old_head(tell: Telling) -> None:
 
 
 def an_erased_user_is_revived_by_a_backup(tell: Telling) -> None:
-    """And written to until no version tells."""
+    """And written to until no version shows it."""
     tell.begin_with(1)
     tell.register(second.NAME)
     tell.bootstrapped(second.NAME)
@@ -193,7 +193,7 @@ def an_erased_user_is_revived_by_a_backup(tell: Telling) -> None:
 
 
 def both_sides_are_set_back(tell: Telling) -> None:
-    """Each to a moment of its own: the copy to the later one."""
+    """Each to its own moment, the copy to the later one."""
     tell.begin_with(3)
     tell.back_up(("users",))
     tell.write("suspend", FIRST)
@@ -208,7 +208,7 @@ def both_sides_are_set_back(tell: Telling) -> None:
     tell.decide(None)
 
 
-#: Name to story.
+#: Stories by name.
 STORIES: dict[str, Callable[[Telling], None]] = {
     told.__name__: told
     for told in (
@@ -231,7 +231,7 @@ STORIES: dict[str, Callable[[Telling], None]] = {
 
 
 def tell_by_hand(system: System, name: str) -> None:
-    """The story, and its end: faults stop, and every copy is equal."""
+    """Run the story and its end: the faults stop, and every copy is equal."""
     telling = Telling(system)
     STORIES[name](telling)
     telling.life.teardown()

@@ -1,4 +1,4 @@
-"""What a story is made of: the model beside the system, and what is looked at after each step."""
+"""The common parts of stories: the model, the system, and the checks after each step."""
 
 import random
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from tests.properties.system import QUEUES, Message, System
 
 NAMES = st.sampled_from(["billing", second.NAME])
 WHICH = st.integers(0, 15)
-#: A crash when its step is reached so often.
+#: A crash happens when its step is reached so often.
 TURN = st.sampled_from([1, 1, 1, 2, 3])
 
 
 class Story(RuleBasedStateMachine):
-    """What the rules share. `system` is put into a subclass by whoever runs it."""
+    """Shared by the rules. A subclass sets `system`."""
 
     system: ClassVar[System]
 
@@ -67,11 +67,11 @@ class Story(RuleBasedStateMachine):
         self._fresh()
 
     def _fresh(self) -> None:
-        """What is said to be fresh is (`restoring`)."""
+        """Check copies that claim to be fresh (`restoring`)."""
 
     def _settle(self, copy: Copy) -> None:
-        """Take into the model what a pull or a repair may have done: to each row, what the authority has now, or nothing. Anything
-        else stays for the invariants to find. Rows that somebody bent may be put back, or taken out."""
+        """Take the effects of a pull or a repair into the model: each row has the authority's present state or none. The invariants
+        must find anything else. Rows changed by hand may be restored or removed."""
         rows, strayed = looking.copied(self.system, copy.name), self._strayed(copy, copy.rows)
         for key in copy.rows.keys() | rows.keys():
             old, new, user = copy.rows.get(key), rows.get(key), self.authority.users.get(key)
@@ -82,7 +82,7 @@ class Story(RuleBasedStateMachine):
             if new is None:
                 if bent or (key in self.authority.purged and old is not None and old[1] == copy.gone):
                     del copy.rows[key]
-                    if user is None:  # and nothing that waits may bring it back
+                    if user is None:  # no waiting event may bring it back
                         copy.waiting = {event: given for event, given in copy.waiting.items() if given.subject != key}
             elif user is not None:
                 there = user.version, copy.gone if gone else copy.keeps(user.facts)
@@ -90,8 +90,8 @@ class Story(RuleBasedStateMachine):
                     copy.rows[key] = new
 
     def _differing(self, copy: Copy, *, pulled: bool = False) -> dict[str, tuple[Any, Any]]:
-        """Where a copy isn't what the authority's rows are: id to (there, here). `pulled`: only what a pull should have brought. A
-        copy that was begun without the past never asked for what lies there, though an old event may have told it some of it."""
+        """Return where a copy differs from the authority's rows: (there, here) by id. `pulled`: only what a pull should have
+        brought. A copy that began without the past never requested earlier rows, though an old event may have brought some."""
         at = looking.ledger(self.system) if pulled and copy.partial_to else {}
         found: dict[str, tuple[Any, Any]] = {}
         for key in copy.rows.keys() | self.authority.users.keys():
@@ -102,12 +102,12 @@ class Story(RuleBasedStateMachine):
             if key in at and (at[key].position or 0) <= copy.partial_to:
                 continue
             if there is None and here is not None and here[1] == copy.gone:
-                continue  # a tombstone that the authority has purged; it is forgotten in time
+                continue  # a tombstone that the authority has purged; the copy forgets it in time
             found[key] = there, here
         return found
 
     def _strayed(self, copy: Copy, rows: looking.Rows) -> set[str]:
-        """The ids of rows of a copy that are of a history that is gone."""
+        """Return the ids of a copy's rows that are of a lost history."""
         return {key for key, row in rows.items() if self.authority.lost and not self._of_this_history(copy, key, *row)}
 
     def _of_this_history(self, copy: Copy, key: str, version: int, kept: Any) -> bool:
@@ -122,20 +122,20 @@ class Story(RuleBasedStateMachine):
         return user is not None and copy.rows.get(key, (0, None))[1] == copy.gone != copy.keeps(user.facts)
 
     def _revived(self, copy: Copy) -> set[str]:
-        """The ids of rows that are erased in a copy, and that a backup brought back at the authority."""
+        """Return the ids of rows that are erased in a copy and that a backup revived at the authority."""
         return {key for key in copy.rows if self._erased_here(copy, key)}
 
     def _period(self) -> str:
-        """A month that nobody was billed for."""
+        """Return a month without invoices."""
         number = self.system.number()
         return f"20{number // 12 % 100:02}-{number % 12 + 1:02}"
 
     def _suspend(self, key: str) -> None:
-        """What an overdue invoice does to its user."""
+        """Do what an overdue invoice does to its user."""
         refuses(lambda: self.authority.suspend(key), (Refused,))
 
     def _user(self, model: Authority, which: int) -> str | None:
-        """Mostly one of two, so that much happens to the same."""
+        """Choose a user, usually one of two, so that a lot happens to the same one."""
         keys = list(model.users)
         return keys[which % (min(2, len(keys)) if which < 12 else len(keys))] if keys else None
 

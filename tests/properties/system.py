@@ -1,8 +1,7 @@
 """The real system in one process: its databases, its API without a socket, its broker in memory, and faults at named steps.
 
-Nothing is replaced but the road: a request goes to Django straight away, and a message lies in kombu's memory until it is taken
-out. A crash is an exception that nobody catches, raised at one of `messaging.failpoints`: what wasn't committed is gone, as with
-a kill.
+Only the transport is replaced: a request goes directly to Django, and a message waits in kombu's memory. A crash is an exception
+that no code catches, raised at one of `messaging.failpoints`; uncommitted work is lost, as with a kill.
 """
 
 import json
@@ -37,7 +36,7 @@ from tests.properties.model import BOUND, Broken
 from users.models import User
 
 HOUR = timedelta(hours=1)
-#: Alias to its tables, in an order in which they can be emptied: the ledger last, for the triggers note what is deleted.
+#: Tables by alias, in an order in which they can be emptied: the ledger last, because triggers note deletions.
 PLUMBING = (
     *("published", "received", "messaging_consumer", "messaging_subscription", "messaging_sequence", "messaging_mark"),
     *("messaging_incident", "messaging_repair", "messaging_parked", "messaging_ledger"),
@@ -51,15 +50,15 @@ QUEUES = tuple(TABLES)
 
 
 class Killed(BaseException):
-    """Stands in for SIGKILL; tests/delivery sends real ones."""
+    """Stands for SIGKILL; tests/delivery sends real ones."""
 
 
 class Poison(Exception):
-    """A handler that fails."""
+    """A handler fails."""
 
 
 class Message(NamedTuple):
-    """What lies in a queue, and whose events it may hold by its signature."""
+    """A message in a queue, with the publisher whose signature it has."""
 
     task: str
     kwargs: dict[str, Any]
@@ -74,7 +73,7 @@ class Message(NamedTuple):
 
 
 class System:
-    """All of it, as the machine uses it."""
+    """The system as the machine uses it."""
 
     def __init__(self) -> None:
         self.tokens: dict[str, str] = {}
@@ -90,14 +89,14 @@ class System:
         self.web: ThreadPoolExecutor | None = None
 
     def reset(self) -> None:
-        """Everything is empty and well."""
+        """Empty everything and end all faults."""
         self.end_beside(committed=False)
         for alias, tables in TABLES.items():
             with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
                 for table in tables:
                     cursor.execute(f'DELETE FROM "{table}"')
         for name in QUEUES:
-            self.channel.queues.pop(name, None)  # `queue_delete` takes away only what is bound to an exchange
+            self.channel.queues.pop(name, None)  # `queue_delete` removes only queues that are bound to an exchange
         self.tokens.clear()
         self.fault, self.away_after, self.bootstrapping = None, None, ""
         self.numbers = iter(range(1, 10**6))
@@ -105,11 +104,11 @@ class System:
             relay.next_heartbeat = 0.0
 
     def number(self) -> int:
-        """A number that nobody had yet: for addresses, and for ids, so that a story has the same ones when it is told again."""
+        """Return an unused number, for addresses and ids, so that a repeated story has the same ones."""
         return next(self.numbers)
 
     def new_id(self) -> uuid.UUID:
-        # Scattered, as random ones are: fingerprints cut ranges of ids.
+        # Spread like random ones, because fingerprints split ranges of ids.
         return uuid.uuid5(uuid.NAMESPACE_OID, str(self.number()))
 
     def register(self, consumer: str, authority: str = "users") -> None:
@@ -136,8 +135,8 @@ class System:
         kind: type[BaseException] = Killed,
         away: int | None = None,
     ) -> tuple[bool, Any]:
-        """Do it, with a crash when a step is reached for the `turn`th time, or an API that is away after so many answers. (whether
-        it went through, what came of it)"""
+        """Run it, with a crash when a step is reached for the `turn`th time, or with an API that stops answering after so many
+        answers. Returns (True if it completed, its result)."""
         self.fault, self.away_after = (crash, turn, kind) if crash else None, away
         try:
             return True, work()
@@ -153,7 +152,7 @@ class System:
     # The broker.
 
     def drain(self, name: str) -> list[Message]:
-        """Take out what lies in a queue."""
+        """Take all messages out of a queue."""
         if not self.bound(name):
             return []
         found = []
@@ -164,14 +163,14 @@ class System:
         return found
 
     def bound(self, name: str) -> bool:
-        """Whether the queue is there."""
+        """Return True if the queue exists."""
         try:
             self.channel.queue_declare(name, passive=True)
         except ChannelError:
             return False
         return True
 
-    # SQL, read as it is.
+    # SQL, read directly.
 
     def rows(self, alias: str, sql: str) -> list[tuple[Any, ...]]:
         with connections[alias].cursor() as cursor:
@@ -185,11 +184,11 @@ class System:
 
     @property
     def writes_beside(self) -> bool:
-        """Whether the database has more than one writer at a time."""
+        """Return True if the database allows more than one writer at a time."""
         return connections["users"].vendor == "postgresql"
 
     def begin_beside(self, user: User) -> None:
-        """Insert a user on a connection of its own, and don't commit yet."""
+        """Insert a user on another connection, without a commit."""
         self.beside = connections.create_connection("users")
         self.beside.set_autocommit(False)
         values = {field.column: field.get_db_prep_save(field.pre_save(user, add=True), self.beside) for field in User._meta.fields}
@@ -223,7 +222,8 @@ class System:
 
     @contextmanager
     def answering_apart(self) -> Iterator[None]:
-        """A context's own code asks: what answers must not be called by it, for none touches another one's database."""
+        """Run the API apart from the caller's stack, so that a context's own code doesn't seem to use another context's
+        database."""
         with ThreadPoolExecutor(1) as self.web:
             try:
                 yield
@@ -233,7 +233,7 @@ class System:
 
 
 class Pool:
-    """What `messaging.replica.client` needs of urllib3's, with Django at the other end instead of a socket."""
+    """Replaces urllib3's pool in `messaging.replica.client`, with Django at the other end instead of a socket."""
 
     system: System
 
@@ -257,7 +257,7 @@ class Pool:
 
 
 class Inline:
-    """An executor that works at once: a story that is told again has to go as it went."""
+    """An executor that works at once, so that a repeated story takes the same course."""
 
     def __init__(self, workers: int) -> None:
         pass
@@ -279,7 +279,7 @@ class Inline:
 
 @contextmanager
 def running() -> Iterator[System]:
-    """The system, with what a fast and repeatable run takes."""
+    """Run the system with all that a fast and repeatable run needs."""
     system = System()
     with pytest.MonkeyPatch.context() as patch, second.table():
         patch.setattr(Pool, "system", system, raising=False)

@@ -1,4 +1,4 @@
-"""How the machine is run: so many stories of so many steps."""
+"""Runs the machine: so many stories of so many steps."""
 
 import os
 
@@ -8,12 +8,12 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.properties.machine import Life
 from tests.properties.system import System
 
-#: Stories that are told where nobody says otherwise: always the same ones. `PROPERTY_EXAMPLES=5000` tells others.
+#: The default number of stories, always the same ones. `PROPERTY_EXAMPLES=5000` runs others.
 EXAMPLES, STEPS = 60, 40
 
 
 def options(*, examples: int = 0, shrink: bool = True) -> settings:
-    """`examples`: so many, and always the same; else as the environment says."""
+    """Return options for `examples` stories, always the same ones; without it, as the environment says."""
     asked = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
     return settings(
         max_examples=examples or asked or EXAMPLES,

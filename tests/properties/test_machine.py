@@ -1,4 +1,4 @@
-"""Whatever happens, and in whichever order: the invariants of design and README, after each step and in the end."""
+"""The invariants of docs/guarantees.md hold after each step and in the end, for any events in any order."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The stories are worth something only if a bug is seen in them: each planted one is, by the invariant that it breaks."""
+"""The stories must find bugs: each planted bug is found by the invariant that it breaks."""
 
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.properties.system import System
 from tests.properties.telling import options, tell
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.timeout(120)]
-#: Stories within which each is found; they are always the same ones.
+#: Each bug is found within so many stories, which are always the same ones.
 EXAMPLES = 100
 ROOT = Path(__file__).resolve().parents[2]
 TOLD = [name for name, plant in PLANTS.items() if not plant.seen_by]
@@ -34,14 +34,14 @@ def test_a_planted_bug_breaks_its_invariant(system: System, name: str) -> None:
     assert found.value.rule in plant.broken, str(found.value)
 
 
-#: Positions by a sequence, taken when the row is written; the head is the highest that is to be seen.
+#: Positions from a sequence, taken when the row is written; the head is the highest visible one.
 NAIVE = """
     CREATE SEQUENCE planted;
     CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $body$
         BEGIN NEW.position := nextval('public.planted'); RETURN NEW; END $body$;
     CREATE TRIGGER planted BEFORE INSERT OR UPDATE OF version ON messaging_ledger FOR EACH ROW EXECUTE FUNCTION planted();
 """
-#: The function `messaging_stamp` has this once, and gets that for it.
+#: `messaging_stamp` has the first text once, which becomes the second.
 HIGHEST = ("head = before + given", "head = (SELECT max(position) FROM messaging_ledger)")
 
 

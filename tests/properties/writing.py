@@ -1,4 +1,4 @@
-"""Writes at the authority: by service, past it, several together, rolled back, slow."""
+"""Rules for writes at the authority: by service, without it, several together, rolled back, slow."""
 
 import uuid
 
@@ -22,12 +22,12 @@ class Undone(Exception):
 class Writing(Story):
     @rule(what=st.sampled_from(SERVICES), which=WHICH)
     def write(self, what: str, which: int) -> None:
-        """By a service."""
+        """Write by a service."""
         self._written(self.authority, what, which)
 
     @rule(what=st.sampled_from(["update", "raw", "raw", "bulk", "delete", "again"]), which=WHICH)
     def write_silently(self, what: str, which: int) -> None:
-        """Past the services: nobody records an event."""
+        """Write without a service, so no event is recorded."""
         self._written(self.authority, what, which)
 
     @rule(
@@ -36,7 +36,7 @@ class Writing(Story):
         committed=st.booleans(),
     )
     def write_together(self, whats: list[str], which: int, committed: bool) -> None:
-        """Several in one transaction, which commits or doesn't."""
+        """Write several times in one transaction, which commits or not."""
         begun = self.authority.begun()
         try:
             with transaction.atomic(using="users"):
@@ -51,7 +51,7 @@ class Writing(Story):
     @precondition(lambda self: self.system.beside is None and self.system.writes_beside)
     @rule()
     def write_slowly(self) -> None:
-        """Another connection begins to write, and takes its time: on SQLite writers queue, so there it is left out."""
+        """Start a slow write on another connection. SQLite's writers queue, so it is left out there."""
         key, email = self.system.new_id(), self._address()
         self.system.begin_beside(User(id=key, email=email, name="Slow"))
         self.slow = str(key), Facts("active", email, "Slow")
@@ -64,7 +64,7 @@ class Writing(Story):
             self.authority.write(*self.slow)
 
     def _written(self, model: Authority, what: str, which: int) -> None:
-        """Write, and note it in the model where it was allowed; both must be of one mind about that."""
+        """Write, and record it in the model if it was allowed; both must agree on that."""
         key = self._user(model, which)
         if what == "register":
             email = self._address()
@@ -105,13 +105,13 @@ class Writing(Story):
             for one in made:
                 model.write(str(one.pk), Facts("active", one.email, "Bulk"))
         elif what == "again":
-            if user.row is None:  # somebody puts a deleted row back
+            if user.row is None:  # restore a deleted row
                 row = Facts("active", self._address(), "Again")
                 User.objects.using("users").bulk_create([User(id=pk, email=row.email, name=row.name)])
                 model.write(key, row)
         elif user.row is None:
             return
-        elif what == "raw":  # an erased row is written to as well, by whoever knows no better
+        elif what == "raw":  # raw SQL may write to an erased row too
             status, email = ("suspended" if user.row.status == "active" else "active"), user.row.email or self._address()
             self.system.execute("users", "UPDATE users_user SET status = %s, email = %s WHERE id = %s", status, email, pk)
             model.write(key, user.row._replace(status=status, email=email))

@@ -1,4 +1,4 @@
-"""The authority's rules: what may happen to a user, and what is refused with a sentence."""
+"""The authority's rules: the allowed changes of a user, and the sentences for the others."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -73,7 +73,7 @@ def test_erasing_empties_what_was_told_of_the_person_before_sent_or_not(user):
     assert len(after) == len(before) + 1 == 4
     for body in after.values():
         assert (body["data"]["email"], body["data"]["name"], body["data"]["suspension_reason"]) == ("", "", "")
-    for key, body in before.items():  # the rest of each is as it was told
+    for key, body in before.items():  # the rest of each is unchanged
         emptied = {**body["data"], "email": "", "name": "", "suspension_reason": ""}
         assert after[key] == {**body, "data": emptied}
     assert Published.objects.using("users").get(body__subject=str(other.pk)).body == kept
@@ -144,9 +144,9 @@ def test_an_overdue_invoice_suspends_and_names_its_cause(user):
 
 @pytest.mark.parametrize("text", ["Ada\x00", "\x00", "Ada \ud800", "\udfff"])
 def test_a_text_that_no_database_keeps_is_refused_in_a_sentence(user, text):
-    with pytest.raises(InvalidUser, match="NUL characters or lone surrogates"):
+    with pytest.raises(InvalidUser, match="a NUL character or a lone surrogate"):
         user_register(email="bob@example.org", name=text)
-    with pytest.raises(InvalidUser, match="NUL characters or lone surrogates"):
+    with pytest.raises(InvalidUser, match="a NUL character or a lone surrogate"):
         user_suspend(user_id=user.pk, reason=text)
     for address in (f"{text}@example.org", f"ada@{text}example.org"):
         with pytest.raises(InvalidUser):

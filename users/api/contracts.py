@@ -9,7 +9,7 @@ from messaging.publisher import schemas
 
 
 class ContractsView(APIView):
-    """Open to everybody: a contract holds no data."""
+    """Returns the contracts. It needs no token, because a contract holds no data."""
 
     authentication_classes = ()
     permission_classes = ()

@@ -1,4 +1,4 @@
-"""The API of `users`: its contracts, and its facts for registered consumers."""
+"""The API of `users`: its contracts for everybody, and its facts for registered consumers."""
 
 from django.urls import include, path
 

@@ -1,5 +1,5 @@
-"""django-celery-outbox: a task that is sent is a row, and its relay sends it on. Its logging is kept to warnings, and it
-sends no metrics: nobody listens."""
+"""django-celery-outbox: sending a task writes a row, and its relay sends that. It logs only warnings, and sends no metrics because
+nothing receives them."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The Celery application, and how this alternative records an event and takes one."""
+"""The Celery application, and how this alternative records and receives an event."""
 
 import os
 from typing import Any
@@ -13,12 +13,12 @@ app: Celery = configure(OutboxCelery("celery_outbox", broker=os.environ["CELERY_
 
 @app.task(name="bench.apply", ignore_result=True)
 def take(event: dict[str, Any]) -> None:
-    from benchmarks.alternatives.facts.events import apply  # models, once Django is set up
+    from benchmarks.alternatives.facts.events import apply  # models need Django to be set up
 
     apply(event)
 
 
 def record(events: list[dict[str, Any]]) -> None:
-    """`delay` writes a row in the caller's transaction."""
+    """Record events. `delay` writes a row in the caller's transaction."""
     for event in events:
         take.delay(event)

@@ -1,4 +1,4 @@
-"""The event as all alternatives send it, and what their consumers do with it: one upsert that only moves forward."""
+"""The event that all alternatives send, and their consumers' handler: one upsert that only moves forward."""
 
 import uuid
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ WHERE excluded.version > c.version
 
 
 def envelope(user: User, kind: str) -> dict[str, Any]:
-    """The same CloudEvents envelope as ours, with the fields that the consumer keeps."""
+    """Make the same CloudEvents envelope as the project, with the fields that the consumer keeps."""
     return {
         "specversion": "1.0",
         "id": str(uuid.uuid4()),
@@ -43,14 +43,14 @@ def apply(event: dict[str, Any]) -> None:
 
 
 def change(users: Sequence[User], back: Sequence[bool]) -> list[dict[str, Any]]:
-    """Suspend or reactivate users, in the caller's transaction; returns their events."""
+    """Suspend or reactivate users in the caller's transaction, and return the events."""
     now = timezone.now()
     for user, reactivated in zip(users, back, strict=True):
         user.status, user.status_since, user.updated_at = ("active" if reactivated else "suspended"), now, now
         user.suspension_reason = "" if reactivated else "benchmark"
         user.version += 1
     if len(users) == 1:
-        User.objects.select_for_update().get(pk=users[0].pk)  # as a service does
+        User.objects.select_for_update().get(pk=users[0].pk)  # like a service
         users[0].save()
     else:
         names = ["status", "status_since", "suspension_reason", "updated_at", "version"]

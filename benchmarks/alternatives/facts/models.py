@@ -1,4 +1,4 @@
-"""The same rows as `users` and `billing` have. Which of the two tables is used depends on whose database the process has."""
+"""The same rows as in `users` and `billing`. A process uses one of the tables, depending on its database."""
 
 import uuid
 from typing import Any
@@ -8,7 +8,7 @@ from django.utils import timezone
 
 
 class User(models.Model):
-    """The authority's row. It counts its version itself: there is no ledger here."""
+    """The authority's row. It counts its own version, because there is no ledger."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     email = models.EmailField(unique=True)

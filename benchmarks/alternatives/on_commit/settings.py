@@ -1,3 +1,3 @@
-"""No outbox: the task is sent after the commit, and is lost where the process dies in between."""
+"""No outbox: the task is sent after the commit, and is lost if the process dies between."""
 
 from benchmarks.alternatives.settings import *  # noqa: F403

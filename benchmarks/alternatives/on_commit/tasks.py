@@ -1,4 +1,4 @@
-"""The Celery application, and how this alternative sends an event and takes one."""
+"""The Celery application, and how this alternative sends and receives an event."""
 
 import os
 from functools import partial
@@ -14,7 +14,7 @@ app: Celery = configure(Celery("on_commit", broker=os.environ["CELERY_BROKER_URL
 
 @app.task(name="bench.apply", ignore_result=True)
 def take(event: dict[str, Any]) -> None:
-    from benchmarks.alternatives.facts.events import apply  # models, once Django is set up
+    from benchmarks.alternatives.facts.events import apply  # models need Django to be set up
 
     apply(event)
 

@@ -1,5 +1,5 @@
-"""django-outbox-pattern with its own relay and consumer. Its defaults stand: prefetch 1, a look every second. A look is in whole
-seconds there, and 0 would be a loop that never rests."""
+"""django-outbox-pattern with its own relay and consumer and their defaults: prefetch 1, a check every second. The interval is in
+whole seconds, and 0 would be a busy loop."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""How this alternative records an event, and how its consumer takes one."""
+"""How this alternative records and consumes an event."""
 
 import os
 from typing import Any
@@ -13,13 +13,13 @@ DESTINATION = f"/topic/bench.users.{os.environ['BENCH_MARK']}"
 
 
 def record(events: list[dict[str, Any]]) -> None:
-    """One `create` each, for `bulk_create` leaves the headers empty, and without them nothing tells a redelivery."""
+    """Record events with one `create` each. `bulk_create` leaves the headers empty, which are needed to recognise a redelivery."""
     for event in events:
         Published.objects.create(destination=DESTINATION, body=event)
 
 
 def consume(payload: Payload) -> None:
-    """As its documentation has it: the writes and `save` in one transaction."""
+    """Consume as in its documentation: the writes and `save` in one transaction."""
     with transaction.atomic():
         apply(payload.body)
         payload.save()

@@ -1,7 +1,7 @@
-"""Filling a copy by other ways: the counterpart of `benchmarks.bootstrap --quiet`.
+"""Fills a copy in other ways, to compare with `benchmarks.bootstrap --quiet`.
 
-`python -m benchmarks.alternatives.pages.bootstrap --users 100000 --runs 3 --json`. Offset pages are larger than ours, which suits
-them: less is skipped. One GET per user is done for a sample. The copy is written a page at a time, as ours is.
+`python -m benchmarks.alternatives.pages.bootstrap --users 100000 --runs 3 --json`. Offset pages are larger than the project's,
+which helps them: they skip fewer rows. One GET per user is measured with a sample. The copy is written by pages, as in the project.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from benchmarks.options import say
 from benchmarks.surroundings import surroundings
 
 PAGE = 5000
-#: Users that are asked for one by one, and pages of a table of more than `WHOLE` users that are read.
+#: Users to request one by one, and pages to read of a table with more than `WHOLE` users.
 SAMPLE, PAGES, WHOLE = 500, 40, 200_000
 
 
@@ -50,7 +50,7 @@ def seed(users: int) -> None:
 
 
 def _offset_pages(address: str, users: int) -> dict[str, Any]:
-    """All pages; of a big table some, spread evenly, for a page costs more the further in it is."""
+    """Read all pages. Of a big table, read some pages, spread evenly, because later pages cost more."""
     pages = -(-users // PAGE)
     step = 1 if users <= WHOLE else max(1, pages // PAGES)
     chosen = range(0, pages, step)
@@ -73,7 +73,7 @@ def _one_by_one(address: str, users: int) -> dict[str, Any]:
 
 
 def _filled(pages: Iterable[list[dict[str, Any]]], client: Client, *, sampled: bool) -> dict[str, Any]:
-    """Write the pages into an empty copy; rows a second."""
+    """Write the pages into an empty copy, and return rows per second."""
     from benchmarks.alternatives.facts.models import CachedUser
 
     CachedUser.objects.all().delete()

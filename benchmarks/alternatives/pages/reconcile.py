@@ -1,8 +1,8 @@
-"""Comparing two sides by other ways: the counterpart of `benchmarks.reconcile`.
+"""Compares two sides in other ways, to compare with `benchmarks.reconcile`.
 
-`python -m benchmarks.alternatives.pages.reconcile --users 1000000 --differences 10 --runs 3 --json`: the full list of id and
-version, which can't see a row whose content differs at the same version; and everything, which can. Both cost the same however much
-differs.
+`python -m benchmarks.alternatives.pages.reconcile --users 1000000 --differences 10 --runs 3 --json`. One way reads the full list of
+ids and versions, which misses rows that differ at the same version. The other reads everything and finds them. Both cost the same
+for any number of differences.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from benchmarks.alternatives.pages.server import SETTINGS, Client, serving, set_
 from benchmarks.options import say
 from benchmarks.surroundings import surroundings
 
-#: What the consumer reads of its own rows for each way, in the order of the ids.
+#: The columns that the consumer reads of its own rows in each way, ordered by id.
 OWN = {
     "versions": "SELECT user_id, version FROM facts_cacheduser ORDER BY user_id",
     "dump": "SELECT user_id, version, status, status_since FROM facts_cacheduser ORDER BY user_id",
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _copy(users: int, differences: int) -> None:
-    """An equal copy, but for some rows that are a version behind."""
+    """Make an equal copy, except for some rows that are one version behind."""
     with (
         psycopg.connect(os.environ["USERS_DATABASE_URL"]) as authority,
         psycopg.connect(os.environ["BILLING_DATABASE_URL"], autocommit=True) as consumer,
@@ -90,7 +90,7 @@ def _theirs(client: Client, way: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _differing(theirs: Iterator[tuple[Any, ...]], own: Iterator[tuple[Any, ...]]) -> Iterator[str]:
-    """Ids that only one side has, or whose values differ. Both come in the order of the ids."""
+    """Return the ids that only one side has, or whose values differ. Both sides are ordered by id."""
     left, right = next(theirs, None), next(own, None)
     while left is not None or right is not None:
         here = str(right[0]) if right else None

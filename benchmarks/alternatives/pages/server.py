@@ -1,4 +1,4 @@
-"""The API's server and a client of it, which counts what crosses the wire."""
+"""The API's server, and a client that counts the transferred bytes."""
 
 import json
 import os
@@ -14,7 +14,7 @@ SETTINGS = "benchmarks.alternatives.pages.settings"
 
 
 class Client:
-    """One connection, kept open, as ours."""
+    """One open connection, like the project's client."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -38,7 +38,7 @@ class Client:
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """The API on the authority's database, by the server that ours runs on too; gives its address."""
+    """Run the API on the authority's database with the same server as the project, and yield its address."""
     port = free_port()
     with running(
         ("-m", "django", "runserver", "--noreload", f"127.0.0.1:{port}"),
@@ -51,7 +51,7 @@ def serving() -> Iterator[str]:
 
 
 def set_up() -> None:
-    """Both databases with the alternatives' tables, and Django on the consumer's."""
+    """Create the alternatives' tables in both databases, and set up Django on the consumer's."""
     os.environ.update(ALTERNATIVE_DATABASE_URL=os.environ["BILLING_DATABASE_URL"], DJANGO_SETTINGS_MODULE=SETTINGS)
     import django
 
@@ -63,4 +63,4 @@ def set_up() -> None:
         other,
     ):
         if other.wait(timeout=60):
-            raise SystemExit("The authority's database couldn't be migrated.")
+            raise SystemExit("The authority's database can't be migrated. To see why, set BENCH_VERBOSE=1.")

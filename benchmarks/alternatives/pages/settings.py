@@ -1,4 +1,4 @@
-"""An API as Django REST framework's tutorial makes one."""
+"""An API as in the tutorial of Django REST framework."""
 
 from benchmarks.alternatives.settings import *  # noqa: F403
 from benchmarks.alternatives.settings import INSTALLED_APPS as COMMON

@@ -1,4 +1,4 @@
-"""Users by offset pages, one by one, as a list of id and version, and in full."""
+"""Users by offset pages, one by one, as a list of ids and versions, and in full."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The API's views. The last two are what teams write for a comparison: by keyset, because offset pages would cost them seconds."""
+"""The API's views. The last two are what teams write for a comparison, with keysets because offset pages would take seconds."""
 
 from datetime import datetime
 from typing import Any
@@ -37,12 +37,12 @@ class OneUser(generics.RetrieveAPIView):
 
 
 def versions(request: HttpRequest) -> JsonResponse:
-    """The full list: id and version of every user."""
+    """Return the full list of ids and versions of all users."""
     return _after(request, "id", "version")
 
 
 def dump(request: HttpRequest) -> JsonResponse:
-    """Everything that the consumer keeps of every user."""
+    """Return all columns that the consumer keeps, of every user."""
     return _after(request, *KEPT)
 
 
@@ -50,7 +50,7 @@ def _after(request: HttpRequest, *names: str) -> JsonResponse:
     rows = User.objects.order_by("id")
     if after := request.GET.get("after"):
         rows = rows.filter(id__gt=after)
-    # Times in full: Django's own encoder cuts them to milliseconds, and every row would differ.
+    # Full times: Django's encoder cuts them to milliseconds, and every row would differ.
     found = [[_plain(value) for value in row] for row in rows.values_list(*names)[:LARGEST]]
     return JsonResponse({"results": found})
 

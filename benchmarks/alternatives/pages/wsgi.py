@@ -1,4 +1,4 @@
-"""The web process. Without Nagle's algorithm, as ours: with it each answer of `runserver` waits 40 ms for its reader."""
+"""The WSGI application. It disables Nagle's algorithm like the project, because each answer of `runserver` would wait 40 ms."""
 
 from django.core.servers.basehttp import WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application

@@ -1,4 +1,4 @@
-"""`cutover billing --to shadow`: where billing reads users from; without `--to`, where it does now, and what the gate lacks."""
+"""`cutover billing --to shadow` chooses the source of users; without `--to` it shows the present one and what the gate lacks."""
 
 import getpass
 from argparse import ArgumentParser
@@ -15,29 +15,30 @@ from messaging.management import Refused, WrongUsage, database_errors_as_refusal
 
 class Command(BaseCommand):
     help = (
-        "Where billing reads users from. Running processes follow at once; the step to the cache is gated, every way back is open."
+        "Choose the source that billing reads users from; without --to, show it and what is missing before the cache may answer. "
+        "Running processes follow at their next batch. Only the step to the cache is guarded."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("consumer", help=f"the context that reads: {CONTEXT}")
-        parser.add_argument("--to", choices=Cutover.Source.values, help="where to read users from, from now on")
+        parser.add_argument("consumer", help=f"the context that reads users: {CONTEXT}")
+        parser.add_argument("--to", choices=Cutover.Source.values, help="the source to read users from")
         parser.add_argument(
             "--shadow-reads",
             type=int,
             metavar="N",
-            help=f"reads in shadow that must agree before the cache (default {SHADOW_READS})",
+            help=f"the number of shadow reads that must agree before --to cache (default {SHADOW_READS})",
         )
-        parser.add_argument("--force", action="store_true", help="with --to cache: pass the gate all the same; it is written down")
-        parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the history in the admin")
+        parser.add_argument("--force", action="store_true", help="with --to cache: go ahead although the gate refuses")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="the reason, for the history in the admin")
 
     def handle(self, *args: Any, **options: Any) -> None:
         to, wanted = options["to"], options["shadow_reads"]
         if options["consumer"] != CONTEXT:
-            raise WrongUsage(f"{options['consumer']!r} has no choice of where to read from. Here only {CONTEXT} has.")
+            raise WrongUsage(f"{options['consumer']!r} can't choose a source of users. Only {CONTEXT} can.")
         if wanted is not None and wanted < 0:
             raise WrongUsage(f"--shadow-reads {wanted}: it can't be less than 0.")
         if options["force"] and to != Cutover.Source.CACHE:
-            raise WrongUsage("--force passes the gate, and there is one before --to cache only.")
+            raise WrongUsage("--force is only for --to cache: no other step is guarded.")
         wanted = SHADOW_READS if wanted is None else wanted
         with database_errors_as_refusals(DATABASE):
             if to is None:
@@ -58,22 +59,22 @@ class Command(BaseCommand):
                 self.result(options, _values(state, wanted, moved=False, forced=False), "")
             raise Refused(f"Billing stays with {_label(state)}. {error}") from None
         state = cutovers.now()
-        text = f"{'From now on billing' if step else 'Already, billing'} reads users from {_label(state)}."
+        text = f"Billing {'now' if step else 'already'} reads users from {_label(state)}."
         if step and step.forced:
-            text += f" Forced, and written down. {step.reason}"
+            text += f" Forced; the history in the admin says so. {step.reason}"
         self.result(options, _values(state, wanted, moved=step is not None, forced=bool(step and step.forced)), text)
 
 
 def _lines(state: State, wanted: int) -> list[str]:
     cutover = state.cutover
-    since = f" since {cutover.since:%Y-%m-%d %H:%M:%S} UTC" if state.chosen else ", as nobody ever chose"
+    since = f" since {cutover.since:%Y-%m-%d %H:%M:%S} UTC" if state.chosen else " (the default)"
     lines = [f"Billing reads users from {_label(state)}{since}."]
     if cutover.source == Cutover.Source.SHADOW:
         old = Cutover.Source(cutover.old).label
-        lines.append(f"Answers are those of {old}. {plural(cutover.agreed, 'shadow read')} agreed; the gate asks for {wanted}.")
-    lines.append(f"Shadow mismatches that stand: {state.mismatches}.")
+        lines.append(f"The answers come from {old}. {plural(cutover.agreed, 'shadow read')} agreed; the cache needs {wanted}.")
+    lines.append(f"Open shadow mismatches: {state.mismatches}.")
     if cutover.source != Cutover.Source.CACHE:
-        lines.append("Before the cache may answer:" if state.lacks else "The gate to the cache is open: cutover billing --to cache")
+        lines.append("Missing before the cache may answer:" if state.lacks else "The cache may answer: cutover billing --to cache")
         lines += [f"- {lack}" for lack in state.lacks]
     return lines
 

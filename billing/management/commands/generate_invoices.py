@@ -1,4 +1,4 @@
-"""`generate_invoices --period 2026-11`: invoices to every active user, once, by a copy that is young enough."""
+"""`generate_invoices --period 2026-11` invoices every active user once, if the copy of the users is fresh enough."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -14,20 +14,20 @@ from messaging.replica import Policy, span_in_words
 
 
 class Command(BaseCommand):
-    help = "Invoice every active user for a month, once. Safe to repeat and to interrupt."
+    help = "Invoice every active user once for a month. Safe to repeat and to interrupt."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--period", required=True, metavar="YYYY-MM", help="the month, as 2026-11")
+        parser.add_argument("--period", required=True, metavar="YYYY-MM", help="the month, such as 2026-11")
         parser.add_argument(
             "--max-staleness",
             metavar="AGE",
-            help=f"how old the copy of {AUTHORITY} may be, as 90s, 15m or 1h; by default {span_in_words(MAX_STALENESS)}, "
-            "once its age was ever measured",
+            help=f"the greatest accepted age of the copy of {AUTHORITY}, such as 90s, 15m or 1h (default "
+            f"{span_in_words(MAX_STALENESS)}; with no --policy either, an age that was never measured is accepted too)",
         )
         parser.add_argument(
             "--policy",
             choices=[policy.value for policy in Policy],
-            help="past that age: hold (issue nothing, exit 3; the default), ask (look each user up first), proceed (issue anyway)",
+            help="if it is older: hold (issue none, exit 3; the default), ask (look up each user first), proceed (issue anyway)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         except InvalidPeriod as error:
             raise WrongUsage(str(error)) from None
         except SourceAway as error:
-            raise Refused(f"{error} Read from elsewhere: cutover {CONTEXT} --to api, or --to cache.") from None
+            raise Refused(f"{error} To read from another source: cutover {CONTEXT} --to api, or --to cache.") from None
         names = "issued", "skipped", "held", "reason", "already", "source", "calls"
         values = {name: getattr(run, name) for name in names} | {"seconds": round(run.seconds, 3)}
         self.result(options, values, _in_words(run, options["period"]))
@@ -48,21 +48,21 @@ class Command(BaseCommand):
 
 
 def _expected() -> int | None:
-    """How many users a run reads; nobody can tell of another context's."""
+    """The number of users that a run reads; None if another context has them."""
     return cached_users_count_by_status().get("active", 0) if cutover().source == Cutover.Source.CACHE else None
 
 
 def _todo(run: Run, policy: Policy | None) -> str:
     if run.away:
         who = "the monolith" if run.source == Cutover.Source.MONOLITH else AUTHORITY
-        return f"{_again(who)} Or read from elsewhere: cutover {CONTEXT} --to cache."
+        return f"{_again(who)} Or read from the copy: cutover {CONTEXT} --to cache."
     if policy is Policy.ASK:
         return _again(AUTHORITY)
-    return f"Catch up (catch_up {CONTEXT} --from {AUTHORITY}) and run it again, or choose --policy ask or --policy proceed."
+    return f"Run: catch_up {CONTEXT} --from {AUTHORITY}, then this command again. Or use --policy ask or --policy proceed."
 
 
 def _again(who: str) -> str:
-    return f"Run it again when {who} answers; what is issued stays, and nobody is billed twice."
+    return f"Run this command again when {who} answers. Issued invoices stay, and nobody is billed twice."
 
 
 def _in_words(run: Run, period: str) -> str:
@@ -75,7 +75,7 @@ def _in_words(run: Run, period: str) -> str:
 
 
 def _cost(run: Run) -> str:
-    """What asking somebody else took; nothing where nobody was asked."""
+    """The cost of the calls to another context; empty if there were none."""
     if not run.calls:
         return ""
     return f" Read from {run.source}: {plural(run.calls, 'call')}, {run.seconds:.2f} s."

@@ -1,4 +1,4 @@
-"""Django's backend for SQLite, as `config.database` has it. Django looks for the class in a module `base`."""
+"""The SQLite backend of `config.database`. Django expects it in a module `base`."""
 
 from django.db.backends.sqlite3 import base
 

@@ -1,3 +1,3 @@
-"""Times as the commands write them, with seconds: events are seconds apart."""
+"""Times with seconds, as in the commands' output, because events are only seconds apart."""
 
 DATETIME_FORMAT = "Y-m-d H:i:s"

@@ -1,4 +1,4 @@
-"""`migrate`: Django's own, for every database of this process."""
+"""`migrate` is Django's command, but migrates every database of this process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +15,12 @@ from messaging.management.base import PlainErrors, database_errors_as_refusals
 
 
 class EveryDatabase(migrate.Command):
-    help = "Bring every database of this process up to date, one after the other; with --database only that one."
+    help = "Migrate every database of this process, one after the other; with --database only that one."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         option = next(action for action in parser._actions if action.dest == "database")
-        option.default, option.help = None, "Only this database. By default all of them, one after the other."
+        option.default, option.help = None, "Migrate only this database. By default all of them."
 
     def get_check_kwargs(self, options: Any) -> Any:
         return {**super().get_check_kwargs(options), "databases": _chosen(options)}
@@ -31,7 +31,7 @@ class EveryDatabase(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         chosen = _chosen(options)
-        for alias in chosen:  # nothing is migrated where one of them is away
+        for alias in chosen:  # migrate nothing if one of them doesn't answer
             with _there(alias):
                 connections[alias].ensure_connection()
         says = options["verbosity"] >= 1 and not options["check_unapplied"]
@@ -41,7 +41,7 @@ class EveryDatabase(migrate.Command):
             with _there(alias):
                 super().handle(*args, **{**options, "database": alias})
         if says and len(chosen) > 1 and not options["plan"]:
-            self.stdout.write(self.style.SUCCESS(f"Done with {plural(len(chosen), 'database')}: {', '.join(chosen)}."))
+            self.stdout.write(self.style.SUCCESS(f"Migrated {plural(len(chosen), 'database')}: {', '.join(chosen)}."))
 
 
 class Command(PlainErrors, EveryDatabase):
@@ -54,7 +54,7 @@ def _chosen(options: dict[str, Any]) -> list[str]:
 
 @contextmanager
 def _there(alias: str) -> Iterator[None]:
-    """A database that takes nothing is a sentence. Any other error is the migration's own, and its traceback says which line."""
+    """Report a database that doesn't answer in a sentence. Other errors are the migration's and keep their traceback."""
     try:
         yield
     except (DatabaseError, InterfaceError) as error:

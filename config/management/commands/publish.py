@@ -1,12 +1,12 @@
-"""`publish`: django-outbox-pattern's relay, which isn't the one of this project."""
+"""`publish` is django-outbox-pattern's relay. This project refuses it."""
 
 from config.management.replaced import Replaced
 
 
 class Command(Replaced):
     name = "publish"
-    help = "The relay of django-outbox-pattern. It is refused here: each context has a relay of its own, `relay users`."
+    help = "Refused: the relay of django-outbox-pattern. Use `relay users` or `relay billing` instead."
     reason = (
-        "`publish` sends over STOMP what is in the outbox of the `default` database. Here every context has its outbox in its own "
-        "database and is sent by Celery. Type: manage.py relay users."
+        "`publish` sends the outbox of the `default` database over STOMP. Here every context has an outbox in its own database, "
+        "and its relay sends that to Celery's queues. Run: manage.py relay users."
     )

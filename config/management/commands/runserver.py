@@ -1,4 +1,4 @@
-"""`runserver`: Django's own, and with `DEBUG` all that the walkthrough needs beside it, as `make run` starts it."""
+"""`runserver` is Django's command. With `DEBUG=1` it also starts the other programs of `make run`."""
 
 import os
 import signal
@@ -20,16 +20,16 @@ from config.runner.preflight import CanNotRun
 from config.runner.readiness import say
 from messaging.management.base import PlainErrors
 
-#: Addresses that mean "all", and where this machine reaches them.
+#: Addresses that mean "all", with the address at which this machine reaches the server.
 EVERYWHERE = {"0": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-#: Seconds between two looks at what is waited for: the databases' migrations, the end of a reloader.
+#: Seconds between two checks for migrated databases, or for the end of the reloader.
 LOOK_SECONDS = 1.0
 
 
 class Command(PlainErrors, runserver.Command):
     help = (
-        "Start the web server and, with DEBUG=1, the broker, relays, workers and all other programs beside it; Ctrl-C stops "
-        "all of them. --alone starts the web server only."
+        "Start the web server and, with DEBUG=1, the broker, relays, workers and all other programs; Ctrl-C stops all of them. "
+        "--alone starts only the web server."
     )
     addr: str
     port: str
@@ -37,7 +37,7 @@ class Command(PlainErrors, runserver.Command):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--alone", action="store_true", help="only the web server, without the other programs")
+        parser.add_argument("--alone", action="store_true", help="start only the web server, without the other programs")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -47,7 +47,7 @@ class Command(PlainErrors, runserver.Command):
             raise CommandError(str(reason), returncode=reason.code) from None
 
     def run(self, **options: Any) -> None:
-        # The reloader runs this twice: here, and in a process of its own that is the web server and starts anew with each change.
+        # The reloader runs this here and in a second process, the web server, which restarts with each change.
         if os.environ.get(DJANGO_AUTORELOAD_ENV) == "true":
             threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True, name="parent").start()
         elif settings.DEBUG and not options["alone"]:
@@ -62,7 +62,7 @@ class Command(PlainErrors, runserver.Command):
 
     @contextmanager
     def _prepared(self) -> Iterator[str]:
-        """Whatever must hold before anything starts does; gives the host at which this machine reaches the server."""
+        """Run the checks before anything starts, and yield the host at which this machine reaches the server."""
         preflight.check_folder()
         with closing(preflight.only_one()):
             preflight.none_of_an_earlier_run()
@@ -70,7 +70,7 @@ class Command(PlainErrors, runserver.Command):
             if not self.use_ipv6:
                 preflight.check_port(int(self.port), host, another="python manage.py runserver {port}")
             provisioning.check_broker()
-            provisioning.pending()  # each database answers
+            provisioning.pending()  # raises if a database doesn't answer
             yield host
 
     def _url(self, host: str) -> str:
@@ -78,14 +78,14 @@ class Command(PlainErrors, runserver.Command):
 
 
 class Beside:
-    """All programs but the web server, watched from a thread for as long as the block runs. Where they end first, the block ends
-    too, and the process exits with 1."""
+    """Runs all programs except the web server, in a thread, while the block runs. If they end first, the block ends too, and the
+    process exits with 1."""
 
     def __init__(self, url: str, port: int) -> None:
         self.asked, self._url, self._port = 0, url, port
         self._thread = threading.Thread(target=self._run, name="programs")
         self._failed = False
-        os.environ["PORT"] = str(port)  # so the programs find this server's API
+        os.environ["PORT"] = str(port)  # the programs find this server's API by it
 
     def __enter__(self) -> None:
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -94,7 +94,7 @@ class Beside:
 
     def __exit__(self, *error: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._ask)  # one that raised could cut off the end in good order
+            signal.signal(number, self._ask)  # an exception could interrupt the orderly stop
         self._ask()
         self._thread.join()
         if self._failed:
@@ -111,30 +111,30 @@ class Beside:
             print(reason, file=sys.stderr)
         finally:
             connections.close_all()
-            if not self.asked:  # what the pages work with is gone
+            if not self.asked:  # the pages can't work without the programs
                 self._failed = True
                 os.kill(os.getpid(), signal.SIGTERM)
 
     def _migrated(self) -> bool:
-        """Wait until every database is up to date; False where somebody asked to stop before that."""
+        """Wait until every database is migrated. Return False if a person stops it before that."""
         if provisioning.pending():
-            say("the other programs start when the databases are migrated")
+            say("the other programs start after: python manage.py migrate")
         while not self.asked and provisioning.pending():
             time.sleep(LOOK_SECONDS)
         return not self.asked
 
 
 def _end_with(parent: int) -> None:
-    """A reloader that was killed leaves its web server behind, which then holds the port."""
+    """End this web server when its reloader ends. A killed reloader would leave it behind, and the port in use."""
     while os.getppid() == parent:
         time.sleep(LOOK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def unmigrated() -> str:
-    """Which databases lack migrations and what to type, as a sentence; empty where none does."""
+    """Return a sentence with the unmigrated databases and the next command; empty if all are migrated."""
     try:
         pending = provisioning.pending()
     except CanNotRun as reason:
         return str(reason)
-    return f"Not migrated yet: {', '.join(pending)}. Type in another terminal: python manage.py migrate" if pending else ""
+    return f"Not migrated: {', '.join(pending)}. Run in another terminal: python manage.py migrate" if pending else ""

@@ -1,4 +1,4 @@
-"""`test`: the suite runs with pytest, so this hands over to it, with whatever was typed behind `test`."""
+"""`test` runs pytest with all words that follow."""
 
 import os
 import sys
@@ -9,19 +9,19 @@ from messaging.management.base import Command as BaseCommand
 from messaging.management.base import WrongUsage
 
 MISSING = (
-    "The suite runs with pytest, which isn't installed here. `make test` installs what it needs and runs everything. Or type: "
-    "pip install -r requirements-dev.txt, and then: python manage.py test tests/users"
+    "pytest isn't installed. Run `make test`, which installs it and runs the whole suite. Or run: pip install -r "
+    "requirements-dev.txt, and then: python manage.py test tests/users"
 )
 
 
 class Command(BaseCommand):
-    help = "Run the test suite with pytest, which gets all words that follow. `make test` runs it on SQLite and on PostgreSQL."
+    help = "Run pytest with all words that follow. `make test` runs the whole suite on SQLite and on PostgreSQL."
 
     def run_from_argv(self, argv: list[str]) -> None:
         if argv[2:] in (["--help"], ["-h"]) or find_spec("pytest") is None:
             super().run_from_argv(argv[:3] if argv[2:] in (["--help"], ["-h"]) else argv[:2])
         else:
-            # A process of its own: this one has the databases of `make run` for its settings.
+            # pytest replaces this process, whose settings have the databases of `make run`.
             os.execv(sys.executable, [sys.executable, "-m", "pytest", *argv[2:]])  # noqa: S606
 
     def handle(self, *args: Any, **options: Any) -> None:

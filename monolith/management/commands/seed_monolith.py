@@ -1,4 +1,4 @@
-"""`seed_monolith --users N`: made-up users with last month's invoices, in the monolith."""
+"""`seed_monolith --users N` makes demo users with last month's invoices in the monolith."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -14,13 +14,13 @@ from monolith import seeding, services
 
 
 class Command(BaseCommand):
-    help = "Demo users in the monolith, each active one with an invoice for last month."
+    help = "Make demo users in the monolith, and invoice every active user for last month."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--users", type=int, required=True, metavar="N", help="make up N more users")
-        parser.add_argument("--suspended", type=float, default=0.0, metavar="F", help="the share that is suspended, 0 to 1")
-        parser.add_argument("--invoices", metavar="YYYY-MM", help="the month that they are invoiced for; by default the last one")
-        parser.add_argument("--random-seed", type=int, default=0, metavar="K", help="another series of made-up users (default 0)")
+        parser.add_argument("--users", type=int, required=True, metavar="N", help="make N more demo users")
+        parser.add_argument("--suspended", type=float, default=0.0, metavar="F", help="the share to suspend, 0 to 1 (default 0)")
+        parser.add_argument("--invoices", metavar="YYYY-MM", help="the month to invoice, such as 2026-11 (default: last month)")
+        parser.add_argument("--random-seed", type=int, default=0, metavar="K", help="make another series of users (default 0)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         count, suspended = options["users"], options["suspended"]
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         if count < 0:
             raise WrongUsage(f"--users {count}: it can't be less than 0.")
         if not 0 <= suspended <= 1:
-            raise WrongUsage(f"--suspended {suspended}: it is a share, from 0 to 1.")
+            raise WrongUsage(f"--suspended {suspended}: use a share from 0 to 1.")
         try:
             services.check_period(period)
         except ValidationError as error:
@@ -39,6 +39,6 @@ class Command(BaseCommand):
                 done = seeding.save(users, progress=progress)
                 invoices = services.generate_invoices(period)
         except IntegrityError as error:
-            raise Found("Somebody else wrote one of these users just now. What was saved before it stays; run it again.") from error
-        text = f"{plural(done, 'user')} in the monolith; {plural(invoices, 'invoice')} for {period}."
+            raise Found("Another process saved one of these users too. Those before it stay; run the command again.") from error
+        text = f"{plural(done, 'user')} saved in the monolith; {plural(invoices, 'invoice')} issued for {period}."
         self.result(options, {"users": done, "period": period, "invoices": invoices}, text)

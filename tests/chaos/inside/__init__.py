@@ -1,4 +1,4 @@
-"""What acts inside the processes. Switched by files, so that every process sees it at once; off where there is no file."""
+"""The faults inside the processes. Files switch them, so every process sees a change at once; without a file they are off."""
 
 import os
 import time
@@ -6,12 +6,12 @@ from pathlib import Path
 
 #: The folder of the switches.
 FOLDER = Path(os.environ.get("VAR_DIR", "var")) / "chaos"
-#: Seconds between two looks at a switch.
+#: Seconds between two reads of a switch.
 LOOK = 0.1
 
 
 class Switch:
-    """A file's content, looked at now and then; empty where there is none."""
+    """A file's content, read from time to time; empty without a file."""
 
     def __init__(self, *names: str) -> None:
         self.file = FOLDER.joinpath(*names)
@@ -28,7 +28,7 @@ class Switch:
         return self._text
 
     def write(self, text: str) -> None:
-        """In one step, so that nobody reads half of it."""
+        """Write in one step, so that no process reads half of it."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         draft = self.file.with_suffix(".draft")
         draft.write_text(text)

@@ -1,8 +1,7 @@
-"""A clock that is set forward or back, for one process: what the project and its libraries ask for the time of day
-(`time.time`, `time.time_ns`, `django.utils.timezone.now`). What they measure with, the monotonic clock, goes on, as it does when a
-real clock is set. The database's clock is another one, and keeps its time.
+"""Sets one process's clock forward or back: the time of day that the project and its libraries read (`time.time`, `time.time_ns`,
+`django.utils.timezone.now`). The monotonic clock goes on, as when a real clock is set. The database's clock isn't changed.
 
-Without root a process can't be given another clock from outside: a time namespace shifts only the monotonic one.
+Without root, another clock can't be set from outside the process: a time namespace shifts only the monotonic clock.
 """
 
 import os
@@ -16,12 +15,12 @@ _offset = Switch("clock", os.environ.get("CHAOS_NAME", "nobody"))
 
 
 def offset() -> float:
-    """Seconds that this process's clock is ahead."""
+    """Return the seconds that this process's clock is ahead."""
     return float(_offset.read() or 0)
 
 
 def set_back(timezone: ModuleType) -> None:
-    """`django.utils.timezone`: what asks for the time reads the standard library's C code, which looks at no Python function."""
+    """Change `django.utils.timezone`, which reads the time in the standard library's C code and so calls no Python function."""
     real = timezone.now
     timezone.now = lambda: real() + timedelta(seconds=offset())  # type: ignore[attr-defined]
 

@@ -1,7 +1,7 @@
-"""A full disk, for SQLite: the file may not grow (`PRAGMA max_page_count`, which holds for a connection and is asked for again by
-each), and SQLite answers as it does on a full disk: "database or disk is full", SQLITE_FULL.
+"""A full disk for SQLite: the file can't grow (`PRAGMA max_page_count`, which each connection must set), and SQLite answers as on a
+full disk: "database or disk is full", SQLITE_FULL.
 
-A limit on the process's files (RLIMIT_FSIZE) isn't the same: SQLite calls that an I/O error.
+A limit on the process's files (RLIMIT_FSIZE) isn't the same: SQLite reports that as an I/O error.
 """
 
 from functools import wraps
@@ -17,7 +17,7 @@ _full: dict[str, Switch] = {}
 
 
 def can_be_full(base: ModuleType) -> None:
-    """`django.db.backends.sqlite3.base`: before each statement, the connection hears whether the disk is full."""
+    """Change `django.db.backends.sqlite3.base`, so that a connection checks the switch before each statement."""
     cursor = base.SQLiteCursorWrapper
     real, many = cursor.execute, cursor.executemany
 
@@ -32,7 +32,7 @@ def can_be_full(base: ModuleType) -> None:
         return many(self, *arguments, **words)
 
     class Connection(base.Database.Connection):  # type: ignore[name-defined,misc]
-        """Knows whether it was told, and of which file it is."""
+        """Remembers if the limit is set, and for which file."""
 
         told = False
         alias = ""
@@ -56,7 +56,7 @@ def _tell(connection: Any) -> None:
     full = bool(_full.setdefault(alias, Switch("full", alias)).read())
     if full != connection.told:
         connection.told = full
-        # SQLite takes no number below the file's present size, so 1 is "no further".
+        # SQLite accepts no limit below the file's present size, so 1 means "no further".
         connection.execute(f"PRAGMA max_page_count = {1 if full else MOST}")
 
 

@@ -1,5 +1,5 @@
-"""Python imports this by itself in every process of a run: a clock that can be set, a disk that can be full, and a plant, if one is
-asked for. See `tests/bending.py`."""
+"""Python imports this in every process of a run. It adds a clock that can be set, a disk that can be full, and a plant if one is
+chosen. See `tests/bending.py`."""
 
 import os
 

@@ -1,6 +1,5 @@
-"""The Celery app, with a scheduler that is told to stop (SIGTERM) while Python still imports what it needs.
-`celery -A tests.config.runner.stopping beat`.
-"""
+"""The Celery app with a scheduler that gets SIGTERM while Python imports its modules. `celery -A tests.config.runner.stopping
+beat`."""
 
 import os
 import signal
@@ -15,12 +14,12 @@ from config.celery import app
 __all__ = ["app"]
 
 
-#: `celery.app.amqp` imports it, and is half there by then.
+#: `celery.app.amqp` imports it, and isn't complete then.
 MODULE = "celery.app.routes"
 
 
 class Stopping(MetaPathFinder):
-    """Finds nothing, but tells the process to stop when that module is looked for."""
+    """Finds nothing, but stops the process when that module is imported."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name == MODULE:

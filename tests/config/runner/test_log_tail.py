@@ -1,4 +1,4 @@
-"""What the programs write is shown line by line, whatever happens to the files."""
+"""The programs' output is shown line by line, whatever happens to the files."""
 
 import io
 import os
@@ -53,7 +53,7 @@ def test_rotation_loses_and_repeats_nothing(tmp_path: Path) -> None:
     assert follower.lines() == ["one"]
     write(log, "o\nthree\n")
     log.rename(tmp_path / "web.log.1")
-    assert follower.lines() == ["two", "three"]  # the new file isn't there yet
+    assert follower.lines() == ["two", "three"]  # the new file doesn't exist yet
     write(log, "four\n")
     assert follower.lines() == ["four"]
     os.truncate(log, 0)

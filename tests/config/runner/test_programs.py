@@ -1,4 +1,4 @@
-"""What supervisord is told to run; read back by supervisord's own parser."""
+"""supervisord's configuration, read by supervisord's own parser."""
 
 import shlex
 import stat
@@ -15,7 +15,7 @@ from config.runner.programs import Program
 
 @pytest.fixture
 def odd_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `var/` whose name means something to supervisord's parser at every other character."""
+    """A `var/` whose name has many characters with a meaning for supervisord's parser."""
     folder = tmp_path / "my #1 ;%(here)s 100%d 'x' \"y\""
     for name in ("run", "log"):
         (folder / name).mkdir(parents=True)
@@ -27,7 +27,7 @@ def odd_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def parsed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The configuration as supervisord understands it."""
+    """Return the configuration as supervisord reads it."""
     monkeypatch.setattr("os.environ", programs.environment())
     options = ServerOptions()
     options.realize(["-c", str(programs.CONFIGURATION)])

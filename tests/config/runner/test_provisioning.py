@@ -1,4 +1,4 @@
-"""The admin's login is made once, and a password that a person chose stays."""
+"""The admin's login is made once, and a password that a person sets stays."""
 
 import stat
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_a_password_changed_by_a_person_is_neither_reset_nor_shown() -> None:
         ("nonsense://me:very-secret@127.0.0.1/", WRONG_USAGE, "is not a broker's URL"),
         ("redis://:very-secret@127.0.0.1:port/0", WRONG_USAGE, "is not a broker's URL"),
         ("memory://", WRONG_USAGE, "reaches no other process"),
-        ("amqp://me:very-secret@127.0.0.1:1//", REFUSED, "doesn't answer"),
+        ("amqp://me:very-secret@127.0.0.1:1//", REFUSED, "can't be used ("),
     ],
 )
 def test_a_broker_that_cannot_be_used_is_refused_without_its_password(url: str, code: int, sentence: str) -> None:
@@ -76,8 +76,8 @@ def test_a_broker_that_cannot_be_used_is_refused_without_its_password(url: str, 
 
 
 def test_demo_users_wait_until_messages_arrive_in_both_directions() -> None:
-    """Events that wait for a worker to start would all read "received after 10 s" at the first look."""
-    for consumer, authority in provisioning.DIRECTIONS:  # heard in an earlier run
+    """Events that wait for a worker to start would all read "received after 10 s" at first."""
+    for consumer, authority in provisioning.DIRECTIONS:  # received in an earlier run
         checkpoints.record_heartbeat(consumer, authority, 0, timezone.now())
     seeding = provisioning.Seeding()
     assert not seeding()

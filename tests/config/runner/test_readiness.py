@@ -1,4 +1,4 @@
-"""What `make run` says of its programs while they run."""
+"""The messages of `make run` about its programs."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ RUNNING = dict.fromkeys(STARTING, "RUNNING")
 
 
 class Programs:
-    """Stands in for supervisord: says the states that it is given."""
+    """Replaces supervisord, with given states."""
 
     def __init__(self) -> None:
         self.now: dict[str, str] = {}
@@ -61,7 +61,7 @@ def test_it_does_not_say_so_before_the_page_answers(
 def test_a_password_that_was_changed_is_not_shown(programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:
     programs.now = RUNNING
     watch(programs, password=None).look()
-    assert "with the password that you gave it" in capsys.readouterr().out
+    assert "with the password that you set" in capsys.readouterr().out
 
 
 def test_a_program_that_keeps_failing_is_named_once_with_the_end_of_its_log(

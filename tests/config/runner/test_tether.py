@@ -1,4 +1,4 @@
-"""A command on a tether ends with its supervisor, and is otherwise what it would be without one."""
+"""A command on a tether ends with its supervisor, and otherwise works as without one."""
 
 import fcntl
 import os
@@ -20,7 +20,7 @@ from tests.probes import wait_for
 PATIENCE = 15.0
 SLEEP = "import time; print('up', flush=True); time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
-#: A supervisor: starts what its arguments say with a pipe as standard input, says the pid and waits.
+#: A supervisor: it runs its arguments with a pipe as standard input, prints the pid and waits.
 SUPERVISOR = """
 import subprocess, sys, time
 child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
@@ -38,7 +38,7 @@ with broker() as url:
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs; one that ended and that nobody asked about does not."""
+    """Return True if the process runs. A zombie doesn't."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -47,7 +47,7 @@ def alive(pid: int) -> bool:
 
 @contextmanager
 def started(*command: str | Path, session: bool = True) -> Iterator[subprocess.Popen[str]]:
-    """A process with pipes, which is gone when the block ends."""
+    """Run a process with pipes during the block."""
     process = subprocess.Popen(
         [str(word) for word in command],
         cwd=ROOT,
@@ -85,7 +85,7 @@ def test_the_command_reads_nothing_and_inherits_no_ignored_signal() -> None:
     look = "import signal, sys; print(repr(sys.stdin.read()))"
     with started(*tethered(sys.executable, "-c", look)) as process:
         assert first_line(process) == "''"
-    # `sh` shows the mask as it was inherited; Python would set its own.
+    # `sh` shows the mask that it inherited; Python would set its own.
     with started(*tethered("sh", "-c", "kill -PIPE $$; echo ignored")) as process:
         assert first_line(process) == ""
         assert process.wait(PATIENCE) == -signal.SIGPIPE
@@ -136,7 +136,7 @@ def test_the_guard_ends_with_the_command() -> None:
 
 
 def test_the_guard_holds_no_output_open() -> None:
-    # The command closes its output and lives on: its reader sees the end, so nobody else has it open.
+    # The command closes its output and lives on. Its reader sees the end, so no other process has it open.
     close = "import os, time; os.close(1); os.close(2); time.sleep(600)"
     with started(*tethered(sys.executable, "-c", close)) as process:
         assert process.stdout

@@ -1,4 +1,4 @@
-"""`make run`, as a person meets it: what it refuses, what it starts, and that it leaves nothing behind."""
+"""`make run` for a person: what it refuses, what it starts, and that it leaves nothing behind."""
 
 import os
 import re
@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from config.env import ROOT
+from tests import warm
 from tests.probes import wait_for
 from tests.running import STOP, Run, end, free_port, surroundings
 
@@ -32,15 +33,8 @@ print(user.pk.hex)
 
 
 def refusal(folder: Path, **environment: str) -> tuple[int, str]:
-    """Exit code and output of a run that does not come to start anything."""
-    done = subprocess.run(
-        [sys.executable, "-m", "config.runner.up"],
-        cwd=ROOT,
-        env=surroundings(folder, **environment),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    """Return exit code and output of a run that starts nothing."""
+    done = warm.run(["-m", "config.runner.up"], cwd=ROOT, env=surroundings(folder, **environment), timeout=60)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.strip()
 
@@ -77,13 +71,13 @@ def test_a_broker_that_does_not_answer_is_named_without_its_password(tmp_path: P
     code, said = refusal(tmp_path, CELERY_BROKER_URL=url.format(port=port))
     assert code == 3
     assert f"127.0.0.1:{port}" in said
-    assert "doesn't answer" in said
+    assert "can't be used (" in said
     assert "very-secret" not in said
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    # A space and letters beyond ASCII: people's folders have them.
+    # With a space and letters beyond ASCII, as in many people's folders.
     run = Run(tmp_path_factory.mktemp("run") / "vär 1")
     try:
         run.wait_for_line("Everything runs")
@@ -121,7 +115,7 @@ def test_the_admin_password_is_printed_and_only_its_owner_can_read_it(run: Run) 
     assert f"admin / {file.read_text().strip()}" in run.read()
     assert file.stat().st_mode & 0o777 == 0o600
     for secret in (run.folder / "run" / "supervisord.conf", run.folder / "run" / "supervisor.sock"):
-        if secret.exists():  # the socket lies elsewhere where the path is long
+        if secret.exists():  # the socket is elsewhere if the path is long
             assert secret.stat().st_mode & 0o077 == 0
 
 
@@ -150,7 +144,7 @@ def test_it_stops_on_a_signal_with_nothing_left_and_starts_again_on_its_data(tmp
             assert password in run.printed
             password = (folder / "admin-password").read_text().strip()
             if number is None:
-                break  # what is killed in the middle leaves nothing running either; `end` waits for that
+                break  # a run that is killed meanwhile leaves no process either; `end` waits for that
             started = time.monotonic()
             run.process.send_signal(number)
             assert run.wait_for_end() == 0

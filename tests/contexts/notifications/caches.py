@@ -1,4 +1,4 @@
-"""Notifications' copy of users' facts. The table at the end is the wiring."""
+"""Notifications' copy of users' facts. `CACHES` at the end is the wiring."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ DATABASE = "notifications"
 
 
 class Reachable(BaseModel):
-    """What notifications reads of a user."""
+    """The fields of a user that notifications reads."""
 
     email: str
     name: str

@@ -1,4 +1,4 @@
-"""What notifications does with other contexts' events. The table at the end is the wiring."""
+"""Notifications' reactions to other contexts' events. `HANDLERS` at the end is the wiring."""
 
 from collections.abc import Sequence
 

@@ -1,10 +1,10 @@
-"""How to reach a user: names and addresses, which billing never sees. And nothing of what billing knows."""
+"""How to reach a user: names and addresses, which billing never sees, and none of billing's facts."""
 
 from django.db import models
 
 
 class Contact(models.Model):
-    """Notifications' copy of a user. An erased one has no address."""
+    """Notifications' copy of a user. An erased user has no address."""
 
     user_id = models.UUIDField(primary_key=True)
     email = models.CharField(max_length=254)

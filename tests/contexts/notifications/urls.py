@@ -1,4 +1,4 @@
-"""Nobody asks notifications for anything."""
+"""Notifications has no API."""
 
 from django.urls import URLPattern
 

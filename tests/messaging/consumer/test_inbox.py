@@ -77,7 +77,7 @@ def test_erasure_wins_over_whatever_comes_later():
 
 
 def test_erasure_wins_over_what_comes_with_it():
-    """A row that was written to after its erasure has a higher version, and both may lie in one message."""
+    """A row that was written to after its erasure has a higher version, and both may be in one message."""
     user = uuid.uuid4()
     receive(envelope(user, 2), envelope(user, 3, "erased"), envelope(user, 4, "active"))
     assert (cached(user).status, cached(user).version) == ("erased", 4)
@@ -149,7 +149,7 @@ class Poison(Exception):
 
 @pytest.fixture
 def poisoned(monkeypatch):
-    """Billing's handler fails for one user."""
+    """Let billing's handler fail for one user."""
     victim = uuid.uuid4()
     table = dict(billing_handlers.HANDLERS)
     real = billing_handlers.apply_user_changes
@@ -227,13 +227,13 @@ def test_without_its_database_nothing_is_taken(monkeypatch):
 @pytest.mark.skipif(connections["billing"].vendor != "sqlite", reason="PostgreSQL's disk can't be filled from here")
 def test_on_a_full_disk_nothing_is_parked_and_the_message_comes_again():
     def fill(connection, **kwargs):
-        """The file may not grow: SQLite answers as on a full disk. It holds for a connection, and the inbox opens new ones."""
+        """Let the file not grow: SQLite answers as on a full disk. Each connection needs it, and the inbox opens new ones."""
         if connection.alias == "billing":
             connection.cursor().execute("PRAGMA max_page_count = 1")
 
     message = [envelope(uuid.uuid4(), 1) for _ in range(200)]
     with connections["billing"].cursor() as cursor:
-        cursor.execute("VACUUM")  # no room left by earlier tests
+        cursor.execute("VACUUM")  # no space left by earlier tests
     connection_created.connect(fill)
     connections["billing"].close()
     try:

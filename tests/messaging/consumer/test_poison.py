@@ -1,4 +1,4 @@
-"""Messages that no database takes, or that would harm it: they are parked, and what came with them is applied."""
+"""Messages that a database can't store, or that would harm it, are parked, and other events of the message are applied."""
 
 import json
 import uuid
@@ -35,7 +35,7 @@ def deep(levels):
 
 
 def receive_between_good_ones(bad):
-    """The bad event third of five; the good ones have to be applied."""
+    """Receive the bad event as the third of five; the good ones must be applied."""
     users = [uuid.uuid4() for _ in range(4)]
     batch = [envelope(user, 1) for user in users]
     batch.insert(2, bad)

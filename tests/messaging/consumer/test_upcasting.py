@@ -1,4 +1,4 @@
-"""Upcasters: an older version of a type is lifted to what the handler knows, so both arrive while an upgrade rolls."""
+"""Upcasters turn an older version of a type into the one that the handler knows, so both arrive during an upgrade."""
 
 import uuid
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ V1, V2 = "users.user.suspended.v1", "users.user.suspended.v2"
 
 
 class Standing(BaseModel):
-    """The older version: another word for `status`."""
+    """The older version, with another name for `status`."""
 
     standing: Literal["active", "suspended", "erased"]
     status_since: datetime
@@ -40,7 +40,7 @@ def lifted(old: Standing) -> UserFacts:
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Handler]:
-    """Billing knows version 2, and lifts version 1 to it."""
+    """Billing's handlers, which know version 2 and upcast version 1."""
     table = {
         V1: Handler(reads=Standing, upcast=lifted, apply=billing_handlers.apply_user_changes),
         V2: Handler(reads=UserFacts, apply=billing_handlers.apply_user_changes),

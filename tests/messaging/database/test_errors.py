@@ -1,4 +1,4 @@
-"""Invariant 14: a database that takes no writes is away, whatever its error is called. Nothing is parked; all wait and go on."""
+"""Invariant 14: a database that takes no writes counts as unreachable, whatever its error. Programs wait; nothing is parked."""
 
 import contextlib
 import logging
@@ -189,7 +189,7 @@ def test_what_a_database_really_says():
 
 @pytest.mark.parametrize("quoted", ["no such table", "no such column", "syntax error", "database is locked"])
 def test_what_a_statement_quotes_does_not_count(quoted):
-    """Both databases repeat what they can't make sense of."""
+    """Both databases quote what they can't parse."""
     with pytest.raises(DatabaseError) as wrong, connections["users"].cursor() as cursor:
         cursor.execute(f"""SELECT 1 FROM users_user WHERE "{quoted}"('a', 'b')""")
     assert not errors.lacks_tables(wrong.value)
@@ -211,7 +211,7 @@ def test_what_could_not_be_stamped_is_stamped_later():
 
 
 def full() -> OperationalError:
-    """A real one: SQLite, told that it may not grow."""
+    """A real full disk: SQLite with a limit on its file."""
     found = OperationalError("full")
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("PRAGMA max_page_count = 1")

@@ -1,4 +1,4 @@
-"""One at a time: a lease in the database, which ends with its holder or by itself."""
+"""Only one at a time: a lease in the database, which ends with its holder or by itself."""
 
 import errno
 import fcntl
@@ -43,7 +43,7 @@ def test_one_at_a_time_and_the_next_one_afterwards():
 
 
 def test_two_contexts_and_two_purposes_dont_meet():
-    """Whichever database they are in: the name holds both."""
+    """In whichever database they are: the lease's name has both."""
     with locks.exclusive("billing", "bootstrap-users"), locks.exclusive("users", "bootstrap-users"):
         assert not held("billing", "bootstrap-monolith")
         assert list(Lease.objects.using("billing").values_list("name", flat=True)) == ["billing: bootstrap-users"]
@@ -69,7 +69,7 @@ with locks.exclusive("billing", "bootstrap-users"):
 
 @pytest.fixture
 def holder():
-    """A function that starts a process that holds the lease; with the lock files of another machine where that is asked."""
+    """Return a function that starts a process with the lease, optionally with the lock files of another machine."""
     processes = []
 
     def start(wake_folder):
@@ -107,7 +107,7 @@ def test_elsewhere_its_lease_has_to_end(holder, tmp_path, settings):
 
 
 def test_a_copy_of_the_file_on_another_machine_takes_no_lease_that_is_alive(tmp_path, monkeypatch, settings):
-    """A clone, an image or a backup takes `var/` along, and the word in it."""
+    """A clone, an image or a backup includes `var/` with the lease's file."""
     here, there = tmp_path / "here", tmp_path / "there"
     settings.MESSAGING = {**settings.MESSAGING, "WAKE_FOLDER": here}
     with locks.exclusive("billing", "bootstrap-users"):
@@ -134,7 +134,7 @@ def test_a_lease_that_somebody_else_took_is_told_and_not_given_back(monkeypatch,
     monkeypatch.setattr(locks, "RENEWED_SECONDS", 0.01)
     with locks.exclusive("billing", "bootstrap-users"):
         Lease.objects.using("billing").update(owner="another")
-        wait_for(lambda: "somebody else too" in caplog.text, timeout=10, what="the holder to notice")
+        wait_for(lambda: "our lease has ended" in caplog.text, timeout=10, what="the holder to notice")
     assert Lease.objects.using("billing").get().owner == "another"
 
 
@@ -155,7 +155,7 @@ def test_where_no_file_can_be_written_the_row_alone_counts(tmp_path, settings):
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
 def test_where_files_cant_be_locked_the_row_alone_counts(monkeypatch, number):
-    """As on some network file systems; none is at hand here."""
+    """As on some network file systems; the test has none."""
 
     def refuse(*arguments):
         raise OSError(number, os.strerror(number))

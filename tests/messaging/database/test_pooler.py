@@ -1,4 +1,4 @@
-"""Behind a real pgbouncer that pools transactions, where this machine has one. Elsewhere `test_locks` has a stand-in."""
+"""Behind a real pgbouncer in transaction mode, if this machine has one. Otherwise `test_locks` has a replacement."""
 
 import os
 import pwd
@@ -43,7 +43,7 @@ ignore_startup_parameters = extra_float_digits
 
 @pytest.fixture
 def pooler(tmp_path_factory):
-    """Both contexts' connections go through a pooler."""
+    """Let both contexts' connections go through a pooler."""
     if connections["users"].vendor != "postgresql":
         pytest.skip("a pooler is PostgreSQL's")
     server = urlsplit(database_url("users"))
@@ -52,7 +52,7 @@ def pooler(tmp_path_factory):
         port = probe.getsockname()[1]
     folder = tmp_path_factory.mktemp("pooler")
     place = {"host": server.hostname, "server_port": server.port, "user": server.username, "password": server.password}
-    nobody = ["-u", pwd.getpwuid(65534).pw_name] if os.geteuid() == 0 else []  # it refuses root
+    nobody = ["-u", pwd.getpwuid(65534).pw_name] if os.geteuid() == 0 else []  # pgbouncer refuses root
     file = folder / "pgbouncer.ini"
     file.write_text(SETTINGS.format(port=port, **place))
     assert PGBOUNCER
@@ -75,7 +75,7 @@ def pooler(tmp_path_factory):
 
 
 def _fill(alias):
-    """Transactions at one time, so that the pooler has several connections of the server's to go round."""
+    """Run transactions at the same time, so that the pooler opens several connections to the server."""
     with ExitStack() as stack:
         for _ in range(SERVERS):
             client = stack.enter_context(psycopg.connect(**connections[alias].get_connection_params()))

@@ -1,4 +1,4 @@
-"""What the two writes are given is what stands in the table: any text, and what is the same in all rows."""
+"""The two writes store exactly what they get: any text, and values that are the same in all rows."""
 
 import uuid
 from datetime import UTC, datetime
@@ -76,7 +76,7 @@ def test_an_update_takes_the_newer_one():
 
 @pytest.mark.parametrize("together", [False, True])
 def test_what_is_final_keeps_all_that_it_says(together):
-    """Somebody whom a backup revived is told of with name and address again; a tombstone takes nothing of that but the version."""
+    """A user that a backup revived appears with name and address again; a tombstone takes only the version of that."""
     alive = {**row("Ada", "back"), "origin_version": 8}
     gone = {**alive, "email": "", "name": "", "status": "erased", "origin_version": 7}
     for rows in [[gone, alive]] if together else [[gone], [alive]]:

@@ -1,4 +1,4 @@
-"""Another database than PostgreSQL and SQLite is refused by name, wherever it is met first."""
+"""A database other than PostgreSQL and SQLite is refused by name, wherever it is first used."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""What wakes a relay, and what it does where nothing can."""
+"""What wakes a relay, and how it works if nothing can."""
 
 import threading
 from typing import Any
@@ -21,7 +21,7 @@ def postgresql():
 
 @pytest.fixture
 def pooled_listen(postgresql):
-    """LISTEN as behind a pooler: accepted, and the connection that is used next doesn't listen."""
+    """Simulate LISTEN behind a pooler: it is accepted, but the connection used next doesn't listen."""
 
     def execute(run, sql, *arguments):
         done = run(sql, *arguments)
@@ -34,7 +34,7 @@ def pooled_listen(postgresql):
 
 
 def commit():
-    """From another connection, as other processes do."""
+    """Commit from another connection, like other processes."""
 
     def write():
         with transaction.atomic(using="users"):
@@ -48,7 +48,7 @@ def commit():
 
 def test_a_commit_wakes_a_waiter(postgresql, caplog):
     waiter = Waiter("users")
-    waiter.wait()  # the first one only listens
+    waiter.wait()  # the first wait only listens
     commit()
     waiter.wait(60)
     waiter.close()
@@ -63,7 +63,8 @@ def test_where_listening_is_in_vain_it_is_said_once_and_the_waiter_looks(pooled_
         waiter.wait(0.01)
         connections["users"].close()
     (record,) = caplog.records
-    assert "no commit wakes the relay, because LISTEN doesn't work on this connection: it looks every 1 s." in record.getMessage()
+    said = record.getMessage()
+    assert "commits don't wake the relay, because LISTEN doesn't work on this connection: it looks every 1 s." in said
 
 
 def test_listening_keeps_no_connection_of_djangos_own_pool(postgresql):

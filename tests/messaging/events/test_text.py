@@ -1,4 +1,4 @@
-"""What people read of numbers and of errors."""
+"""Texts for people about numbers and errors."""
 
 import ast
 import re
@@ -78,7 +78,7 @@ def test_a_planted_one_is_found(source: str, found: int) -> None:
 
 
 def unbending(source: str) -> Iterator[tuple[int, str]]:
-    """(line, text) of each f-string that puts a value before a plural noun."""
+    """Find (line, text) of each f-string that puts a value before a plural noun."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.JoinedStr):
             continue

@@ -1,4 +1,4 @@
-"""Fingerprints: both sides, on either engine, say the same of the same rows, and something else of others."""
+"""Fingerprints are the same for the same rows on both sides and both engines, and differ for other rows."""
 
 import random
 import uuid
@@ -55,7 +55,7 @@ def users(number, seed=1):
 
 
 def copy():
-    """Fill billing's cache from the feed's records, past all that usually fills it."""
+    """Fill billing's cache directly from the feed's records."""
     ids = list(Ledger.objects.using("users").filter(aggregate="users.user").values_list("aggregate_id", flat=True))
     now = datetime.now(UTC)
     records = [from_json(text) for text in pages.records(Alias("users"), FEED, ids=ids, fields=FIELDS)]
@@ -170,7 +170,7 @@ def test_parts_add_up_however_they_are_cut():
 
 
 def test_lists_that_adjoin_are_answered_as_each_alone():
-    """They are read together. An end of all ids and a beginning of them are both written "", and don't adjoin."""
+    """They are read together. The end of all ids and the beginning are both written "", but don't adjoin."""
     users(60)
     copy()
     ranges = [["", "3", "5"], ["5", "8", "c"], ["d", "e"], ["e", "f", ""], ["", "5", ""], ["", "8"], ["8", "9"], ["3", "8"]]
@@ -193,7 +193,7 @@ def test_bounds_are_short_and_cut_the_cache_into_equal_parts():
 
 
 def test_the_values_of_tombstones_are_those_of_the_feed():
-    """`Feed.values` and the SQL are two spellings of one rule."""
+    """`Feed.values` and the SQL express the same rule."""
     users(40)
     ids = list(Ledger.objects.using("users").filter(aggregate="users.user").values_list("aggregate_id", flat=True))
     names = list(FEED.fields)

@@ -1,4 +1,4 @@
-"""`users`' API as its consumers meet it, over HTTP; billing is registered there, and may bootstrap."""
+"""`users`' API for its consumers, over HTTP; billing is registered and may bootstrap."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 
 
 def registered(name: str, *, authority: str = "users", fields: list[str] | None = None, **options: Any) -> str:
-    """Enter a consumer of every type in the register; returns its token."""
+    """Register a consumer of every type; returns its token."""
     contract.load_contracts(authority)
     types = [wire for wire, event in DomainEvent.registry.items() if event.source() == authority]
     known = {name for wire in types for name in DomainEvent.registry[wire].model_fields}
@@ -27,7 +27,7 @@ def registered(name: str, *, authority: str = "users", fields: list[str] | None 
 
 @dataclass(frozen=True)
 class Api:
-    """Asks `users` with a token; `as_` asks with another."""
+    """Calls `users` with a token; `as_` uses another one."""
 
     token: str
 
@@ -44,7 +44,7 @@ class Api:
         return self.ask("GET", path, content_type="", **headers)
 
     def post(self, body: Any) -> Any:
-        """To `fingerprints/`: bytes as they are, anything else as JSON."""
+        """Post to `fingerprints/`: bytes as they are, anything else as JSON."""
         return self.ask("POST", "fingerprints/", body if isinstance(body, bytes) else json.dumps(body).encode())
 
     def changes(self, since: int, **query: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from users.services import user_change_email, user_erase, user_suspend
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
-# Where the feed isn't read, a transaction that is rolled back will do; the feed stamps outside of one.
+# Tests that don't read the feed can roll back their transaction; the feed stamps outside of one.
 rolled_back = pytest.mark.django_db(databases="__all__")
 
 NOBODY = "0190a2f0-0000-7000-8000-000000000000"
@@ -146,7 +146,7 @@ def test_a_late_report_of_being_live_leaves_a_grant_open_that_was_opened_since(u
     users_api.changes(12, checkpoint=12, live="true", grant=was)
     assert len(users_api.changes(0)["results"]) == 12
     Consumer.objects.using("users").update(bootstrap_closes_at=timezone.now())
-    assert users_api.changes(12)["results"] == []  # where it went live is noted: unused, the grant takes nothing away
+    assert users_api.changes(12)["results"] == []  # its position at going live is recorded: an unused grant removes nothing
     grants.open_bootstrap(authority="users", name="billing", ttl=HOUR)
     users_api.changes(12, checkpoint=12, live="true", grant=users_api.get("registration/").json()["grant"])
     assert refused(users_api.get("changes/?since=0")) == (403, "bootstrap_closed")
@@ -180,7 +180,7 @@ def test_who_began_when_the_floor_was_there_already_may_go_on_below_it(users_api
     assert begun["floor"] == 7
     assert len(users_api.changes(begun["next"], floor=7)["results"]) == 10
     assert users_api.get("changes/?since=6&floor=6").status_code == 410
-    assert "floor" not in users_api.changes(0)  # an older consumer takes no key that it doesn't know
+    assert "floor" not in users_api.changes(0)  # an older consumer gets no key that it doesn't know
 
 
 def test_nobody_has_more_than_there_is(users_api, users):
@@ -193,7 +193,7 @@ def test_nobody_has_more_than_there_is(users_api, users):
 
 
 def everything(api: Api, users: list[User]) -> dict[str, bytes]:
-    """Each endpoint's whole answer, where it tells of these users."""
+    """Return each endpoint's whole answer about these users."""
     ids = [str(user.pk) for user in users]
     asked = {"ids": ids, "ranges": [["", ""]], "rows": [["", ""]]}
     answers = {"changes": api.get("changes/?since=0"), "fingerprints": api.post(asked), "registration": api.get("registration/")}

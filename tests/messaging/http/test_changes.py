@@ -113,7 +113,7 @@ def test_pages_tell_every_row_once_while_rows_move(users_api, users):
         if page["next"] == page["head"]:
             break
         since, read = page["next"], {item["id"] for item in told}
-        if len(moved) < 4:  # one that was told goes to the end and is told again; one that wasn't is told there only
+        if len(moved) < 4:  # a user that was sent moves to the end and is sent again; another one is sent only there
             again = next(user for user in users if str(user.pk) in read - moved)
             moved.add(str(again.pk))
             touch(again, *[user for user in users if str(user.pk) not in read][-1:])
@@ -168,7 +168,7 @@ def test_an_empty_authority_has_an_empty_feed(users_api):
 
 @pytest.fixture
 def looked(monkeypatch) -> list[bool]:
-    """What a long poll saw at each of its looks."""
+    """Record what a long poll saw at each check."""
     looks, waits = [], pages.waits
 
     def watched(using: Alias, since: int) -> bool:

@@ -1,4 +1,4 @@
-"""What a request may not say: each wrong input is told its field and the rule, and none gets a 500."""
+"""Wrong input: each answer names the field and the rule, and none is a 500."""
 
 import gzip
 import json
@@ -8,7 +8,7 @@ import pytest
 from messaging.http import parsing, serializers
 from tests.messaging.http.conftest import Api
 
-# What is refused changes nothing and reads nothing that others must see: a transaction that is rolled back will do.
+# A refused request changes nothing, and reads nothing that others must see: the transaction can be rolled back.
 pytestmark = pytest.mark.django_db(databases="__all__")
 
 WHOLE = "A valid integer is required."
@@ -16,7 +16,7 @@ BEYOND = 2**63
 
 
 def wrong(answer) -> dict[str, list[str]]:
-    """The fields that a 400 names, each with its rules."""
+    """Return the fields that a 400 names, each with its rules."""
     said = answer.json()
     assert answer.status_code == 400, said
     assert said["reason"] == "bad_request"

@@ -1,4 +1,4 @@
-"""The OpenAPI schema says what the API does: a fuzzer that knows only the schema finds nothing that it doesn't say."""
+"""The OpenAPI schema describes the API: a fuzzer that knows only the schema finds nothing else."""
 
 import io
 import re
@@ -40,10 +40,10 @@ def token(transactional_db) -> str:
 @SCHEMA.parametrize()
 @settings(max_examples=50, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_input_gets_an_answer_that_the_schema_does_not_know(case, token):
-    Consumer.objects.using("users").update(bootstrap_open=True, bootstrapped_to=0)  # an input before may have closed it
+    Consumer.objects.using("users").update(bootstrap_open=True, bootstrapped_to=0)  # an earlier input may have closed it
     if str((case.query or {}).get("wait")) in map(str, range(1, 31)):
-        case.query["wait"] = "0"  # it would wait, and did right to
-    # Bounds are in ascending order, which JSON Schema can't say.
+        case.query["wait"] = "0"  # it would wait, which is correct
+    # Bounds are in ascending order, which JSON Schema can't express.
     beyond_the_schema = [positive_data_acceptance] if case.path.endswith("/fingerprints/") else []
     headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
     case.call_and_validate(headers=headers, excluded_checks=beyond_the_schema)
@@ -110,7 +110,7 @@ def test_refusals_that_the_fuzzer_does_not_come_to_are_as_the_schema_says(token,
         413: api.post(b" " * (LARGEST_REQUEST_BYTES + 1)),
         415: api.ask("POST", "fingerprints/", b"<a/>", content_type="text/xml"),
     }
-    settings.MESSAGING = {**settings.MESSAGING, "API_RATE": 0.1}  # one in a span; and a span may end meanwhile
+    settings.MESSAGING = {**settings.MESSAGING, "API_RATE": 0.1}  # one per span; and a span may end meanwhile
     refused[429] = next(answer for _ in range(3) if (answer := api.post({"ids": []})).status_code == 429)
     for status, answer in refused.items():
         assert answer.status_code == status
@@ -119,7 +119,7 @@ def test_refusals_that_the_fuzzer_does_not_come_to_are_as_the_schema_says(token,
 
 
 def validator(path: str, method: str, status: str = "200"):
-    """For the JSON of an answer."""
+    """Return a validator for the JSON of an answer."""
     place = ["paths", path, method.lower(), "responses", status, "content", "application/json", "schema"]
     pointer = "/".join(quote(part.replace("~", "~0").replace("/", "~1"), safe="~") for part in place)
     known = {**SCHEMA.raw_schema, "$ref": f"#/{pointer}"}

@@ -1,4 +1,4 @@
-"""Who asks too often is told when to come again, alone; and the project's own client does."""
+"""A consumer with too many requests is told when to come again, without effect on others; the project's own client obeys."""
 
 import threading
 import time
@@ -28,7 +28,7 @@ def slow(settings: Any) -> None:
 
 
 def until_refused(api: Api, path: str = "registration/") -> tuple[int, Any]:
-    """How many were answered before the first refusal, and that. Two spans' worth at most, for one may end meanwhile."""
+    """Count the answers before the first refusal, and return it too. At most two spans' worth, because one may end meanwhile."""
     for number in range(2 * IN_A_SPAN + 1):
         answer = api.get(path)
         if answer.status_code != 200:
@@ -73,7 +73,7 @@ def test_a_rate_of_0_is_no_limit(users_api: Api, settings: Any) -> None:
 
 @pytest.fixture
 def authority(settings: Any) -> Iterator[Any]:
-    """A server that answers what a test tells it to, one after the other; and a client of it."""
+    """A server that gives the answers of a test one after the other, and its client."""
     answers: list[tuple[int, dict[str, str], bytes]] = []
     asked: list[float] = []
 

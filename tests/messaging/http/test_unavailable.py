@@ -1,4 +1,4 @@
-"""A database that takes nothing, or in which others are in the way: 503 and when to ask again, never 500."""
+"""A database that takes no writes, or in which other transactions interfere: 503 with a time to try again, never 500."""
 
 import threading
 
@@ -33,7 +33,7 @@ def test_a_kept_connection_to_a_demoted_server_fails_once(users_api):
 
 @pytest.fixture(params=["repeatable read", "serializable"])
 def isolated(request):
-    """The authority's connections, at an isolation level under which the second of two writers fails."""
+    """Set the authority's connections to an isolation level under which the second of two writers fails."""
     connection = connections["users"]
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has one isolation level")
@@ -46,7 +46,7 @@ def isolated(request):
 
 
 def moving_head(times):
-    """Another stamper, who holds the sequence whenever ours asks for it, so many times; a thread to be joined."""
+    """Start another stamper that has the sequence whenever ours needs it, so many times; yields a thread to join."""
     holds = threading.Event()
 
     def hold():
@@ -78,7 +78,7 @@ def test_a_feed_that_lost_a_race_under_a_strict_isolation_level_asks_again(users
 
 
 def test_one_that_loses_every_race_is_unavailable(users_api):
-    """A lock that is never given back: what the server says of it is of the same kind."""
+    """For a lock that is never released, the server reports the same kind of error."""
     connection = connections["users"]
     if connection.vendor != "postgresql":
         pytest.skip("on SQLite a writer waits for the whole file")

@@ -28,7 +28,7 @@ def raw(statement, *parameters):
 
 
 def stored(user_id):
-    """The id as this engine keeps it."""
+    """Return the id as this engine stores it."""
     return User._meta.pk.get_db_prep_value(user_id, connections["users"])
 
 

@@ -31,12 +31,12 @@ def test_positions_are_dense_in_batches_of_any_size():
 
 
 def test_stamping_inside_a_transaction_is_refused():
-    with transaction.atomic(using="users"), pytest.raises(RuntimeError, match="must not run inside a transaction"):
+    with transaction.atomic(using="users"), pytest.raises(RuntimeError, match="must run outside a transaction"):
         sequencer.stamp_pending("users")
 
 
 def tail(read, writers):
-    """Run the writers and read beside them until nothing comes any more; returns (ids read in order, ids written)."""
+    """Run the writers and read meanwhile until no more arrives; returns (ids read in order, ids written)."""
     written, lock = [], threading.Lock()
 
     def write(number):
@@ -45,7 +45,7 @@ def tail(read, writers):
             for turn in range(12):
                 with transaction.atomic(using="users"):
                     user = User.objects.using("users").create(email=f"w{number}-{turn}@example.org", name="W")
-                    time.sleep(chance.uniform(0, 0.02))  # the delay before the commit is what the naive reader trips over
+                    time.sleep(chance.uniform(0, 0.02))  # the naive reader fails because of the delay before the commit
                 with lock:
                     written.append(str(user.pk))
         finally:
@@ -66,7 +66,7 @@ def tail(read, writers):
 
 @contextmanager
 def stamping(number):
-    """Others stamp too, as relays and web servers do."""
+    """Let others stamp too, as relays and web servers do."""
     stop = threading.Event()
     broken = []
 
@@ -105,7 +105,7 @@ class ByPosition:
 
 
 class ById:
-    """The reader that everybody writes first."""
+    """The reader that most people write first."""
 
     last = 0
 
@@ -118,7 +118,7 @@ class ById:
 
 
 def test_a_reader_by_position_misses_nothing_and_sees_nothing_twice_beside_many_writers():
-    sequencer.stamp_pending("users")  # what an earlier test left
+    sequencer.stamp_pending("users")  # left by an earlier test
     writers = 32 if connections["users"].vendor == "postgresql" else 4
     with stamping(2):
         got, written = tail(ByPosition(), writers)
@@ -127,14 +127,14 @@ def test_a_reader_by_position_misses_nothing_and_sees_nothing_twice_beside_many_
 
 def test_a_reader_by_id_is_seen_to_miss_rows():
     if connections["users"].vendor != "postgresql":
-        return  # one writer at a time: on SQLite commits do come in the order of their ids
+        return  # SQLite has one writer at a time, so commits are in the order of their ids
     got, written = tail(ById(), 32)
     assert set(got) < set(written)
 
 
 def test_a_row_that_somebody_holds_is_passed_by_and_gets_its_position_later():
     if connections["users"].vendor != "postgresql":
-        return  # nobody holds a single row on SQLite
+        return  # SQLite has no row locks
     User.objects.using("users").bulk_create([User(email=f"h{n}@example.org", name="H") for n in range(3)])
     held = Ledger.objects.using("users").filter(position__isnull=True).earliest("id")
     done: list[object] = []

@@ -1,4 +1,4 @@
-"""The ledger's triggers count whatever the table is called, wherever it lies, and whoever writes to it with whichever settings."""
+"""The ledger's triggers count for any name and place of the table, and for any writer with any settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ def postgresql_only() -> None:
 
 @contextmanager
 def tracked_table(table: str, *, create: str = "") -> Iterator[Tracked]:
-    """A table with the columns `id` and `status`, and the ledger's triggers on it."""
+    """Make a table with the columns `id` and `status` and the ledger's triggers."""
 
     class Thing(models.Model):
         id = models.IntegerField(primary_key=True)
@@ -77,7 +77,7 @@ def test_every_name_of_a_table_has_a_ledger(table: str) -> None:
         tracked.model(id=1, status="new").save(using="users")
         tracked.model._base_manager.using("users").update(status="old")
         assert entries() == [("1", 2, False)]
-        ledger.install("users", tracked)  # as the next migrate does
+        ledger.install("users", tracked)  # like the next migrate
         if connections["users"].vendor == "postgresql":
             raw(f'TRUNCATE "{table}"')
         else:
@@ -127,7 +127,7 @@ def test_a_writer_needs_neither_rights_on_the_ledger_nor_a_search_path() -> None
 
 
 def test_nobody_else_may_make_triggers_with_the_functions() -> None:
-    """A trigger names the aggregate, and the function has the rights of its owner."""
+    """A trigger names the aggregate, and the function has its owner's rights."""
     postgresql_only()
     with connections["users"].cursor() as cursor:
         cursor.execute(
@@ -183,7 +183,7 @@ def test_a_row_that_changes_its_partition_is_no_erasure() -> None:
         raw("UPDATE parted SET status = 'old' WHERE id < 3")  # they move
         assert entries() == [("1", 2, False), ("2", 2, False), ("3", 1, False)]
         raw("DELETE FROM parted WHERE id = 1")
-        raw("UPDATE parted SET id = 9, status = 'new' WHERE id = 2")  # moves, and is another
+        raw("UPDATE parted SET id = 9, status = 'new' WHERE id = 2")  # it moves and changes its id
         assert entries() == [("1", 3, True), ("2", 3, True), ("3", 1, False), ("9", 1, False)]
 
 
@@ -191,7 +191,7 @@ def test_a_row_that_changes_its_partition_is_no_erasure() -> None:
     "statement", ["TRUNCATE parted_old", "ALTER TABLE parted DETACH PARTITION parted_old", "DROP TABLE parted_old"]
 )
 def test_rows_that_go_with_their_partition_are_found_by_comparing(statement: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No trigger sees it. `republish` and each comparison begin with this look; an attached partition's rows are found, too."""
+    """No trigger fires for that. `republish` and each comparison look for it first; rows of an attached partition are found too."""
     postgresql_only()
     with tracked_table("parted", create=PARTITIONED) as tracked:
         monkeypatch.setitem(ledger.TRACKED, tracked.label, tracked)
@@ -213,7 +213,7 @@ def test_rows_that_go_with_their_partition_are_found_by_comparing(statement: str
 
 
 def test_what_an_older_release_installed_is_replaced() -> None:
-    """The rows' trigger of a table of 38 to 46 characters had its name, and the one for TRUNCATE a name that was cut off."""
+    """For a table name of 38 to 46 characters, the row trigger had its name, and the one for TRUNCATE a shortened name."""
     postgresql_only()
     with tracked_table("f" * 45) as tracked:
         old = "messaging_ledger_" + "f" * 45
@@ -227,7 +227,7 @@ def test_what_an_older_release_installed_is_replaced() -> None:
 
 @pytest.mark.parametrize("table", ["with-a-hyphen", "g" * 51])
 def test_a_guard_stands_on_a_table_of_any_name_until_it_is_removed(table: str) -> None:
-    """Also when the table was renamed in between, and for a writer with rights on that table alone."""
+    """Also if the table was renamed meanwhile, and for a writer with rights on that table only."""
     connection, guards_ = connections["users"], guard_sql.for_alias("users")
     with tracked_table(table) as tracked:
         guard = Guard("things.thing", table, Alias("users"), "users", "billing")
@@ -322,7 +322,7 @@ def test_what_insert_or_replace_removes_is_a_deletion() -> None:
 
 
 def test_what_is_not_replaced_is_no_deletion() -> None:
-    """The statement is refused, does nothing, or updates the row that was in its way."""
+    """The statement is refused, does nothing, or updates the conflicting row."""
     sqlite_only()
     with tracked_table("uniques", create=UNIQUE):
         raw("INSERT INTO uniques VALUES (1, 'a', 1), (2, 'b', 1)")
@@ -336,7 +336,7 @@ def test_what_is_not_replaced_is_no_deletion() -> None:
 
 
 def test_a_table_that_is_made_anew_keeps_counting_at_once() -> None:
-    """A data migration behind an AlterField runs before `migrate` installs the triggers."""
+    """A data migration after an AlterField runs before `migrate` installs the triggers."""
     sqlite_only()
     with tracked_table("altered") as tracked:
         guard = Guard("things.thing", "altered", Alias("users"), "users", "billing")
@@ -355,7 +355,7 @@ def test_a_table_that_is_made_anew_keeps_counting_at_once() -> None:
 
 @pytest.mark.parametrize("column", ["status", "other"])
 def test_a_column_may_go_though_triggers_stand(column: str) -> None:
-    """SQLite drops no column that a trigger names: here the field of the tombstone, or one that none of them knows."""
+    """SQLite can't drop a column that a trigger names: here the tombstone's field, or one that no trigger knows."""
     sqlite_only()
     with tracked_table("altered") as tracked:
         raw("ALTER TABLE altered ADD COLUMN other integer")

@@ -1,8 +1,6 @@
-"""What all commands share: durations, databases that are away, and how a refusal is printed."""
+"""Shared by all commands: durations, databases that don't answer, and how a refusal is printed."""
 
 import re
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
@@ -12,16 +10,15 @@ from django.db.utils import ConnectionHandler
 
 from config.env import ROOT
 from messaging.management import base
+from tests import warm
 from tests.running import surroundings
 
 CLASS_FIRST = re.compile(r"^(WrongUsage|Refused|Found|\w+Error): ", re.MULTILINE)
 
 
 def manage(folder, *words):
-    """A command as a person types it, on an empty folder."""
-    return subprocess.run(
-        [sys.executable, "manage.py", *words], cwd=ROOT, env=surroundings(folder), capture_output=True, text=True, timeout=60
-    )
+    """Run a command as a person types it, in an empty folder."""
+    return warm.run(["manage.py", *words], cwd=ROOT, env=surroundings(folder), timeout=60)
 
 
 @pytest.mark.parametrize(

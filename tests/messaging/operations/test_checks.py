@@ -1,4 +1,4 @@
-"""Django's checks of messaging. E003: what fingerprints can't compare is said before the first comparison."""
+"""Django's checks of messaging. E003 reports what fingerprints can't compare before the first comparison."""
 
 import subprocess
 import sys
@@ -43,7 +43,8 @@ def test_fields_that_are_none_or_cannot_be_compared_are_errors(monkeypatch):
     errors = found(monkeypatch, users=replace(cache, model=Subscription, key="authority", fields=("drift",), version="applied"))
     assert [message for _, message in errors] == [
         "The copy in billing of users: messaging.Subscription.authority isn't a UUIDField with primary_key=True.",
-        "The copy in billing of users: messaging.Subscription.drift is a JSONField: only texts, numbers, times and UUIDs are.",
+        "The copy in billing of users: messaging.Subscription.drift is a JSONField. A copy can only have texts, integers, "
+        "booleans, times and UUIDs: leave the field out.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a monitor asks a process: whether it lives, whether it can work, and how things stand."""
+"""A monitor's questions to a process: does it live, can it work, and what is its state."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ def _nothing_seen_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def away(alias: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A database that nobody reaches; the test's own is back at the end, for what cleans up."""
+    """Replace a database by an unreachable one; the test's own is back at the end, for the cleanup."""
     nowhere = {"NAME": "/nowhere/at/all.sqlite3"} if connections[alias].vendor == "sqlite" else {"HOST": "127.0.0.1", "PORT": "1"}
     connections[alias].close()
     with monkeypatch.context() as patched:
@@ -50,7 +50,7 @@ def ready(code: int) -> Any:
 
 
 def samples() -> dict[tuple[str, ...], float]:
-    """What a scrape reads: (name, then its labels' values by the labels' names) to value."""
+    """Read the metrics: value by (name, then the labels' values ordered by the labels' names)."""
     answer = Client().get("/metrics")
     assert answer.status_code == 200, answer.content
     assert answer["Content-Type"].startswith("text/plain; version=")
@@ -144,7 +144,7 @@ def test_metrics_say_what_waits_how_far_each_copy_is_and_what_came_of_what_arriv
     Parked.objects.using("billing").create(state="parked", event_type="users.user.created.v1", reason="x")
     for closed_at in (None, now):
         Incident.objects.using("billing").create(kind="silent", authority="users", closed_at=closed_at, summary="x")
-    Consumer.objects.using("users").create(name="shipping", queue="shipping")  # another process's: it tells of itself
+    Consumer.objects.using("users").create(name="shipping", queue="shipping")  # another process's, which reports it itself
     seen, who = samples(), ("users", "billing")
     assert (seen["messaging_outbox_pending", "users"], seen["messaging_outbox_failed", "users"]) == (2, 1)
     assert 3600 <= seen["messaging_outbox_oldest_seconds", "users"] < 3660
@@ -160,7 +160,7 @@ def test_metrics_say_what_waits_how_far_each_copy_is_and_what_came_of_what_arriv
 def test_what_is_not_known_is_left_out_of_the_metrics() -> None:
     seen, who = samples(), ("users", "billing")
     assert seen["messaging_outbox_oldest_seconds", "users"] == 0
-    assert ("messaging_staleness_seconds", *who) not in seen  # never confirmed: an alert on its absence can tell
+    assert ("messaging_staleness_seconds", *who) not in seen  # never confirmed: an alert can test its absence
     assert not [key for key in seen if key[0] == "messaging_drift_rows"]
 
 

@@ -1,4 +1,4 @@
-"""Ownership: the guard on a table lets the owner write and nobody else, through every way to write."""
+"""Ownership: the guard on a table lets only the owner write, by any kind of write."""
 
 import threading
 from datetime import timedelta
@@ -23,7 +23,7 @@ LABEL = "monolith.user"
 
 @pytest.fixture
 def split(unguarded):
-    """The users' split, begun: the monolith owns, nothing is loaded."""
+    """Begin the users' split: the monolith owns them, and nothing is loaded."""
     found = move.split_of("users")
     move.begin(found)
     return found
@@ -162,7 +162,7 @@ def test_wherever_a_hand_over_stops_it_is_finished_or_taken_back(split, steps, b
 
 
 def test_the_pause_waits_for_a_writer_in_flight_and_the_next_one_sees_it(split):
-    """On SQLite the transaction holds the write lock, on PostgreSQL the trigger's lock: the pause comes after it either way."""
+    """On SQLite the transaction has the write lock, on PostgreSQL the trigger's lock. The pause comes after it in both."""
     user = ada()
     wrote, may_commit, paused = threading.Event(), threading.Event(), threading.Event()
 
@@ -252,7 +252,7 @@ def test_an_owner_follows_nobody(split):
 
 
 def test_a_cascade_into_what_moved_away_is_refused_whole(unguarded):
-    """`on_delete=CASCADE` doesn't reach over the line: nothing is deleted, rather than half of it."""
+    """`on_delete=CASCADE` doesn't cross the line: nothing is deleted, instead of half of it."""
     user = ada()
     Invoice.objects.using("monolith").create(user=user, period="2026-11", amount_minor=1, currency="EUR")
     invoices = move.split_of("billing")
@@ -284,7 +284,7 @@ def test_a_migration_that_makes_the_table_anew_gets_its_guard_again(split):
 
 
 def test_a_browser_is_told_where_to_write(split, admin_client):
-    """In the admin and everywhere else; during a hand-over that it may try again."""
+    """In the admin and everywhere else; during a hand-over, that it may try again."""
     answer = admin_client.post("/admin/users/user/add/", {"email": "new@example.org", "name": "New"})
     assert (answer.status_code, answer.content.decode()) == (409, "users.user belongs to monolith: write there.\n")
     hand_over(split)
@@ -301,7 +301,7 @@ def test_the_first_page_does_not_blame_the_address(split, client):
 
 
 def test_guards_that_an_earlier_release_installed_are_understood():
-    """Triggers hold these words. `migrate` writes them anew, but an upgrade's programs run before and beside it."""
+    """Triggers contain these words. `migrate` writes them again, but an upgrade's programs run before and during it."""
     assert (guard_sql.MARK, guard_sql.FOLLOWING, guard_sql.PREFIX) == (
         "messaging.ownership:",
         "messaging.following",

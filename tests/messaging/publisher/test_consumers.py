@@ -1,4 +1,4 @@
-"""The register: entries, tokens, and up to where a consumer has everything."""
+"""The register: entries, tokens, and the position up to which a consumer has everything."""
 
 import stat
 import threading
@@ -20,7 +20,7 @@ WISHES = {"types": ["users.user.created.v1"], "fields": ["status"]}
 
 @pytest.fixture
 def kept(tmp_path, settings):
-    """Where tokens are kept; and what the consumer would send, by its environment or from the file."""
+    """The folder of tokens; and the token that the consumer would send, from its environment or the file."""
     given: dict[str, str] = {}
 
     def token(consumer, authority):

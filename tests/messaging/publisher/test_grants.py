@@ -1,4 +1,4 @@
-"""Bootstrap grants: who may read from the beginning, and the check that finds those left open."""
+"""Bootstrap grants: who may read from the beginning, and the check that finds open ones."""
 
 from datetime import timedelta
 
@@ -56,7 +56,7 @@ def test_a_consumer_that_never_was_live_reads_nothing_once_its_time_is_over():
     close()
     assert answers(0, 5) == [REFUSED, REFUSED]
     assert grants.grant_in_words(entry()) == "closed, never live"
-    close()  # twice is as good as once
+    close()  # twice has the effect of once
     assert answers(0, 5) == [REFUSED, REFUSED]
     open_for(None)
     assert answers(0, 5) == ["", ""]
@@ -127,7 +127,7 @@ def test_the_check_finds_what_ran_out():
 
 
 def test_the_check_passes_over_a_register_that_is_not_up_to_date():
-    """`migrate` runs it first, and must not fail for what it is about to mend."""
+    """`migrate` runs it first, and must not fail because of what it is about to repair."""
     connection, table = connections["users"], Consumer._meta.db_table
     field = Consumer._meta.get_field("reported_at")
     with connection.schema_editor() as editor:

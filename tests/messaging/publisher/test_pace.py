@@ -1,4 +1,4 @@
-"""How often a relay looks: soon where events come now and then, seldom where writers are busy."""
+"""How often a relay looks for events: soon if few come, seldom while writers are busy."""
 
 import random
 
@@ -8,7 +8,7 @@ from messaging.publisher.relay import DENSE_PER_SECOND, SPACING_SECONDS, WIDE_SP
 
 
 def pauses(rate, seconds=20.0, seed=1):
-    """The pauses of a relay to whom so many events a second come, at random."""
+    """Return a relay's pauses when so many events per second come at random."""
     events, pace, found, now = random.Random(seed), Pace(), [], 0.0
     arrival = events.expovariate(rate)
     while now < seconds:

@@ -1,4 +1,4 @@
-"""What the database writes as JSON is what Python would say of the same rows."""
+"""The JSON that the database writes equals Python's for the same rows."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ NASTY = "'\"\\ %s {} \n\t\x01 <é> 漢 🙂"
 
 
 def kinds_of_users() -> None:
-    """By hand, erased, written again after an erasure, deleted, both; with texts and times that are easily told wrong."""
+    """By hand, erased, written again after an erasure, deleted, both; with difficult texts and times."""
     begin = datetime(2026, 3, 1, tzinfo=UTC)
     for number, moment in enumerate([begin, begin + timedelta(microseconds=1), begin - timedelta(days=400_000)] * 5):
         user = User(id=uuid.uuid4(), email=f"u{number}@example.org", name=NASTY, status_since=moment, created_at=moment)

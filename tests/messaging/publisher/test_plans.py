@@ -1,5 +1,5 @@
-"""A round of sequencer and relay reads what waits, and not what is there: also right after a burst, when the planner's statistics
-say that everything waits."""
+"""A round of sequencer and relay reads only waiting rows, also right after a burst, when the planner's statistics say that all rows
+are waiting."""
 
 import pytest
 from django.db import connections, transaction
@@ -21,7 +21,7 @@ MANY = 3000
 
 @pytest.fixture
 def after_a_burst():
-    """Everything was stamped and sent since the tables were analysed."""
+    """Stamp and send everything after the tables were analysed."""
     save(demo_users(MANY), with_events=True)
     with connections["users"].cursor() as cursor:
         cursor.execute("ANALYZE published, messaging_ledger")
@@ -34,7 +34,7 @@ def after_a_burst():
 
 
 def rows_read():
-    """Rows of ledger and outbox that this connection has read, by whatever way, and hasn't yet reported (which it does between
+    """Count the rows of ledger and outbox that this connection has read and hasn't reported yet (it reports between
     transactions)."""
     with connections["users"].cursor() as cursor:
         cursor.execute(

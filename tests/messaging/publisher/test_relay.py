@@ -1,4 +1,4 @@
-"""The relay: one copy per consumer with its own fields, at least once, and one bad row holds nobody up."""
+"""The relay sends one copy per consumer with its own fields, at least once, and one bad row doesn't block others."""
 
 import json
 import threading
@@ -30,7 +30,7 @@ def relay():
 
 @pytest.fixture
 def inboxes():
-    """Two consumers with different wishes; reads what waits in a queue, over the in-process broker."""
+    """Register two consumers with different fields; returns a reader of a queue on the in-process broker."""
     created = ["users.user.created.v1"]
     Consumer.objects.using("users").create(name="mail", queue="mail", types=created, fields=["email"])
     Consumer.objects.using("users").create(
@@ -94,7 +94,7 @@ def _deep(levels):
     return "[" * levels + "]" * levels
 
 
-#: What JSON columns take and no event is.
+#: Values that JSON columns accept and that aren't events.
 BY_HAND = {
     "a text": '"hello"',
     "an event in a text": json.dumps(json.dumps({"subject": "x"})),
@@ -145,7 +145,7 @@ def test_a_lone_surrogate_holds_nobody_up(relay, inboxes):
 
 
 def test_an_event_too_large_for_any_consumer_is_refused_and_a_long_spelling_is_not(relay, inboxes):
-    """No broker has to take what every worker parks. SQLite keeps a letter in up to twelve bytes."""
+    """No broker has to carry what every worker parks. SQLite stores a letter in up to twelve bytes."""
     user_register(email="ada@example.org", name="Ada")
     waiting_row = Published.objects.using("users").get()
     waiting_row.body["data"]["name"] = "\U0001f600" * 12_000
@@ -193,7 +193,7 @@ def test_a_batch_too_long_for_one_message_becomes_several(relay, inboxes, monkey
 def test_a_running_relay_is_woken_by_a_commit_and_survives_a_broker_that_is_away(inboxes, monkeypatch, settings, tmp_path):
     settings.MESSAGING = {**settings.MESSAGING, "WAKE_FOLDER": tmp_path}
     assert messaging_settings.wake_folder() == tmp_path
-    monkeypatch.setattr(wakeup, "POLL_SECONDS", 3600)  # nothing but a wake-up ends a wait
+    monkeypatch.setattr(wakeup, "POLL_SECONDS", 3600)  # only a wake-up ends a wait
     monkeypatch.setattr("messaging.publisher.relay.FIRST_PAUSE_SECONDS", 0.01)
     relay = Relay("users", current_app)
     real, refusals = relay.sender.send, [BrokerError("away"), BrokerError("away")]

@@ -1,4 +1,4 @@
-"""Replay: the same events again, with the ids that they had, only to those who are to have them; and foretold rightly."""
+"""Replay sends the same events again, with their old ids, only to the chosen consumers; and its forecast is right."""
 
 import json
 import random
@@ -36,7 +36,7 @@ def sender():
 
 @pytest.fixture
 def queues():
-    """billing, which runs here, and mail, which doesn't; reads what waits in a queue, over the in-process broker."""
+    """Register billing, which runs here, and mail, which doesn't; returns a reader of a queue on the in-process broker."""
     fields = ["status", "status_since"]
     Consumer.objects.using("users").create(name="billing", queue="billing", types=sorted(HANDLERS), fields=fields)
     Consumer.objects.using("users").create(name="mail", queue="mail", types=["users.user.created.v1"], fields=["email"])
@@ -58,7 +58,7 @@ def queues():
 
 
 def send_out():
-    """What the relay does."""
+    """Do the relay's work."""
     relay = Relay("users", current_app)
     while relay.run_once().sent:
         pass
@@ -223,7 +223,7 @@ def test_a_broker_that_goes_away_ends_it_where_it_is(queues, sender, monkeypatch
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_foretold_is_what_happens(queues, sender, monkeypatch, seed):
-    """A random story, of which billing lost some messages: the dry run counts what the inbox then does."""
+    """A random story in which billing lost some messages: the dry run forecasts what the inbox then does."""
     rng = random.Random(seed)
     monkeypatch.setattr("messaging.publisher.payloads.LARGEST_MESSAGE_BYTES", 1500)
     everyone = users(12)

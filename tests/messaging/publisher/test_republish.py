@@ -1,4 +1,4 @@
-"""Republish: exactly the changes that no event was recorded for, each once, with the state as it is now."""
+"""Republish records exactly the changes without an event, each once, with the present state."""
 
 import threading
 import uuid
@@ -33,7 +33,7 @@ def raw(statement, *parameters):
 
 
 def stored(user):
-    """The id as this engine keeps it."""
+    """Return the id as this engine stores it."""
     return User._meta.pk.get_db_prep_value(user.pk, connections["users"])
 
 
@@ -153,7 +153,7 @@ def test_one_row_that_makes_no_event_holds_nobody_up():
     rows(users[2]).update(status="banned")
     done = republish("users")
     assert set(done.ids) == {str(user.pk) for user in users if user is not users[2]}
-    assert done.refused == {str(users[2].pk): "status: not what the event's contract allows"}
+    assert done.refused == {str(users[2].pk): "status: not allowed by the event's contract"}
     assert list(missing("users")) == [str(users[2].pk)]
 
 
@@ -235,7 +235,7 @@ def test_two_at_once_record_each_change_once():
 
 
 def test_the_query_reads_only_what_is_missing():
-    """The partial index holds the unannounced entries and no others: the query can't grow with the table."""
+    """The partial index has only the unannounced entries, so the query doesn't grow with the table."""
     users = [registered(number) for number in range(50)]
     rows(users[0]).update(name="Changed")
     using = connections["users"]

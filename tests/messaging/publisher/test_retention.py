@@ -1,4 +1,4 @@
-"""Retention (invariant 9): nothing unsent goes, and nothing that any registered consumer hasn't passed."""
+"""Retention (invariant 9) deletes nothing that is unsent, or that a registered consumer hasn't passed."""
 
 import random
 import uuid
@@ -41,13 +41,13 @@ def consumer(name="billing", checkpoint=None):
 
 
 def send(*rows):
-    """All of them, or these, were sent."""
+    """Mark all of them, or these, as sent."""
     chosen = Published.objects.using("users")
     (chosen.filter(pk__in=[row.pk for row in rows]) if rows else chosen.all()).update(status=2)
 
 
 def age(days=40):
-    """Everything that is there happened so many days ago."""
+    """Make everything so many days old."""
     sequencer.stamp_pending("users")
     then = timezone.now() - timedelta(days=days)
     Published.objects.using("users").update(added=then)
@@ -182,7 +182,7 @@ def test_a_row_that_was_written_to_again_is_not_deleted():
 
 
 def test_a_write_in_between_saves_the_tombstone(monkeypatch):
-    """The write comes when the tombstone was already found safe, and before its row is locked."""
+    """The write comes after the tombstone was found safe, and before its row is locked."""
     user = erased()
     age()
     send()
@@ -252,7 +252,7 @@ def test_whatever_the_story_nothing_goes_that_a_consumer_has_not_passed(monkeypa
     send(*[row for row in outbox() if rng.random() < 0.8])
     head = sequencer.head("users")
     checkpoints = {name: rng.choice([None, rng.randint(0, head), head]) for name in ("billing", "mail")}
-    if rng.random() < 0.8:  # mostly everybody started
+    if rng.random() < 0.8:  # most have started
         checkpoints["billing"] = checkpoints["billing"] or head
         checkpoints["mail"] = checkpoints["mail"] or head - 2
     for name, checkpoint in checkpoints.items():
@@ -277,7 +277,7 @@ def test_whatever_the_story_nothing_goes_that_a_consumer_has_not_passed(monkeypa
 
 
 def test_a_row_that_others_protect_stays():
-    """Another table of the reader's own may refer to the aggregate, and forbid its deletion."""
+    """Another table of the reader's project may refer to the aggregate and forbid its deletion."""
     protected, free = erased(1), erased(2)
     age()
     send()
@@ -297,7 +297,7 @@ def test_a_row_that_others_protect_stays():
 
 
 def test_a_row_that_would_take_others_along_stays():
-    """The monolith's invoices go with their user where somebody deletes him. A purge deletes nobody's invoices."""
+    """Deleting a user in the monolith deletes its invoices. A purge deletes no invoices."""
     billed, free = MonolithUser.objects.using("monolith").bulk_create(
         MonolithUser(email=f"{name}@example.org", name=name) for name in ("billed", "free")
     )
@@ -342,4 +342,4 @@ def test_a_change_that_is_not_in_the_feed_yet_holds_its_rows_back():
     consumer(checkpoint=place(user))
     Ledger.objects.using("users").update(position=None)
     done = purge("users", older_than=AGE)
-    assert (done.outbox, done.held) == (0, {"billing": 1})  # stamped anew, behind its checkpoint
+    assert (done.outbox, done.held) == (0, {"billing": 1})  # stamped again, after its checkpoint

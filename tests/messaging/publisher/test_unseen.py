@@ -1,4 +1,4 @@
-"""Writes that no trigger saw, as a restore without triggers makes them, are found by `republish`."""
+"""`republish` finds writes that no trigger noticed, such as those of a restore without triggers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @contextmanager
 def unseen(how: str) -> Iterator[Any]:
-    """No trigger on the table sees what is written meanwhile: a replica's role, a restore that disables them, or none at all."""
+    """Let no trigger on the table fire meanwhile: by a replica's role, a restore that disables them, or without triggers."""
     connection = connections["users"]
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
@@ -62,7 +62,7 @@ def test_republish_finds_what_no_trigger_saw(how: str) -> None:
     expected = {str(user.pk) for user in (new, gone, changed, erased)}
     done = call("republish", "users", "--dry-run", "--json").json
     assert set(done["missing"]) == expected
-    assert set(missing("users")) == set()  # --dry-run has entered nothing
+    assert set(missing("users")) == set()  # --dry-run has recorded nothing
     assert set(republish("users").ids) == expected
     assert entry(kept) == (1, 1, False)
     assert entry(new) == (1, 1, False)
@@ -136,7 +136,7 @@ def test_a_comparison_finds_what_no_trigger_saw(api: Any, monkeypatch: pytest.Mo
 
 
 def test_loaddata_moves_versions_and_records_no_event(tmp_path: Path) -> None:
-    """Also into a ledger that knows nothing: the rows then begin at version 1."""
+    """Also into an empty ledger: the rows then begin at version 1."""
     user = user_register(email="l@example.org", name="l")
     fixture = tmp_path / "users.json"
     call_command("dumpdata", "users.user", database="users", output=str(fixture), verbosity=0)

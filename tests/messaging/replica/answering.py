@@ -1,4 +1,4 @@
-"""A server that stands before the authority's API and bends its answers, as a proxy, a fault or a hostile program would."""
+"""A server in front of the authority's API that changes its answers, like a proxy, a fault or a hostile program."""
 
 import gzip
 import json
@@ -13,8 +13,7 @@ import urllib3
 
 @dataclass
 class Answer:
-    """What is answered: `pieces` are sent one after the other, for as long as somebody listens. Without a length where there is
-    none."""
+    """An answer: `pieces` are sent one after the other while the client reads, without a length if there is none."""
 
     pieces: Iterator[bytes]
     length: int | None = None
@@ -35,7 +34,7 @@ def packed(raw: bytes) -> Answer:
 
 @dataclass
 class Bent:
-    """`bend` gets a path and the real answer's JSON; it is asked where `where` is in the path."""
+    """`bend` gets a path and the real answer's JSON, for paths that contain `where`."""
 
     url: str
     real: str
@@ -44,11 +43,11 @@ class Bent:
     asked: list[str] = field(default_factory=list)
 
     def say(self, raw: bytes, where: str = "/") -> None:
-        """Answer with this, whatever is asked."""
+        """Answer every request with this."""
         self.where, self.bend = where, lambda path, real: body(raw)
 
     def change(self, where: str, **values: object) -> None:
-        """Put these into the real answer, beside what is in it or instead."""
+        """Add these keys to the real answer, or replace them."""
         self.where, self.bend = where, lambda path, real: body(json.dumps({**json.loads(real), **values}).encode())
 
 
@@ -82,7 +81,7 @@ def bent(real: str) -> Iterator[Bent]:
                 sent = sum(self.wfile.write(piece) for piece in answer.pieces)
                 self.close_connection = sent != answer.length
             except OSError:
-                self.close_connection = True  # nobody listens any more
+                self.close_connection = True  # the client has gone
 
         def log_message(self, *args: object) -> None:
             pass

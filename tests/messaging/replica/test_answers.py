@@ -1,4 +1,4 @@
-"""An authority's answers, cut, corrupt, endless or newer: within bounds, "unreachable" with the reason, and never a traceback."""
+"""An authority's cut, corrupt, endless or newer answers: "unreachable" with the reason, within bounds, never a traceback."""
 
 import gzip
 import itertools
@@ -29,7 +29,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def authority(api, settings, monkeypatch):
-    """The authority with five users, of whom billing has a live copy; its answers can be bent from here on."""
+    """The authority with five users and billing's live copy of them; from here on its answers can be changed."""
     monkeypatch.setattr(search, "SETTLE_SECONDS", 0.0)  # nothing is on its way
     save(demo_users(5), with_events=False)
     pull.catch_up(Replica.of("billing", "users"))
@@ -51,7 +51,7 @@ def state():
 
 
 def inflated(size):
-    """A gzip of so many blanks, which is a thousandth of them."""
+    """Return a gzip of so many blanks, a thousandth of their size."""
     packer = zlib.compressobj(wbits=31)
     yield from (packer.compress(b" " * MIB) for _ in range(size // MIB))
     yield packer.flush()
@@ -84,7 +84,7 @@ SMALL = {
 
 @pytest.mark.parametrize(("status", "template"), SMALL.values(), ids=SMALL.keys())
 def test_a_small_answer_does_not_grow(authority, client, status, template):
-    """Each list takes three bytes of JSON, next to none of a gzip, and a hundred of memory."""
+    """Each list takes three bytes of JSON, almost none of a gzip, and a hundred of memory."""
     raw = gzip.compress(template % (b"[]," * (4 * MIB) + b"[]"))
     assert len(raw) < 64 * 1024
     authority.bend = lambda path, real: body(raw, "gzip", status)
@@ -126,7 +126,7 @@ def test_a_body_without_an_end_is_not_read_on(authority, client):
 def test_an_answer_that_comes_byte_by_byte_is_waited_for_no_longer_than_said(authority):
     hung_up = threading.Event()
     real = json.dumps({"queue": "billing", "owners": []}).encode()
-    # 200 bytes of blanks before it, one each twentieth of a second: ten seconds.
+    # 200 bytes of blanks before it, one every twentieth of a second: ten seconds.
     drops = itertools.chain((b" " for _ in range(200) if not hung_up.wait(0.05)), [real])
     authority.bend = lambda path, raw: Answer(drops)
     asking = AuthorityClient("users", "billing", patience=0.3)
@@ -138,7 +138,7 @@ def test_an_answer_that_comes_byte_by_byte_is_waited_for_no_longer_than_said(aut
 
 @pytest.mark.parametrize("following", [-1, 0, 2**62])
 def test_pages_go_on_or_the_authority_counts_as_away(authority, client, following):
-    """A page that leads nowhere would be asked for again for ever; one that leads past the head would hide what comes there."""
+    """A page that doesn't advance would be requested for ever; one that goes past the head would hide later changes."""
     User.objects.using("users").update(status="suspended")
     authority.bend = lambda path, raw: body(json.dumps({**json.loads(raw), "next": 5 + following}).encode())
     authority.where = "changes/"
@@ -156,7 +156,7 @@ def test_rows_that_are_told_again_end_a_comparison(authority, client):
 
 
 def test_pages_of_large_rows_come_in_smaller_ones(authority, client, monkeypatch):
-    """A page of 2,000 rows may be larger than an answer may be, where each is large; that must not stop a copy for good."""
+    """A page of 2,000 large rows may exceed the limit of an answer, which must not stop a copy for ever."""
     User.objects.using("users").update(status="suspended")
     monkeypatch.setattr(answers, "LARGEST_ANSWER_BYTES", 600)
     assert pull.catch_up(Replica.of("billing", "users", client=client), page_size=4).checkpoint == 10
@@ -206,7 +206,7 @@ BROKEN = {
     "no answer": lambda path, raw: body(b"", status=204),
     "an error": lambda path, raw: body(b"Bad Gateway", status=502),
 }
-#: The commands that can't do without an answer. Bootstrap needs all three, and asks for its registration first.
+#: The commands that need an answer. Bootstrap needs all three, and requests its registration first.
 NEED = {"changes/": ["catch_up"], "registration/": ["bootstrap"], "fingerprints/": ["reconcile"]}
 
 
@@ -303,7 +303,7 @@ def test_records_of_another_kind_are_refused_in_a_comparison_and_in_a_repair(aut
 
 
 def added(value):
-    """The same JSON, with one more key in each of its objects that have fixed keys."""
+    """Return the same JSON, with one more key in each object with fixed keys."""
     if isinstance(value, dict):
         grown = {key: part if key == "data" else added(part) for key, part in value.items()}
         return {**grown, "of_a_later_release": {"any": ["thing"]}}
@@ -311,7 +311,7 @@ def added(value):
 
 
 def test_a_key_that_is_not_known_is_passed_over_in_every_answer(authority, client):
-    """An authority of a later release may tell more."""
+    """An authority of a later release may send more."""
     User.objects.using("users").update(status="suspended")
     authority.bend = lambda path, raw: body(json.dumps(added(json.loads(raw))).encode())
     Tending("billing").look()

@@ -1,4 +1,4 @@
-"""Bootstrap: a new copy is filled beside live events, killed and gone on with, and compared at the end."""
+"""Bootstrap: a new copy is filled during live events, killed and resumed, and compared at the end."""
 
 import threading
 from datetime import timedelta
@@ -76,7 +76,7 @@ def test_run_twice_it_changes_nothing(api):
 
 
 class Killed(BaseException):
-    """Stands in for SIGKILL between two steps; the tests of the processes send a real one."""
+    """Stands for SIGKILL between two steps; the tests of processes send a real one."""
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_beside_live_changes_nothing_is_missed(api, monkeypatch):
     pages: list[str] = []
 
     def change(name):
-        """After each of the first pages: some of those that were read, and some that weren't, change."""
+        """After each of the first pages, change some users that were read and some that weren't."""
         if name != "pull.committed" or len(pages) == 7:
             return
         pages.append(name)
@@ -177,7 +177,7 @@ def test_a_grant_that_was_opened_for_the_next_one_outlives_a_tending_that_starts
     seed(6)
     run(from_now=True)
     grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
-    Tending("billing").look()  # it hasn't told yet that the copy is live
+    Tending("billing").look()  # it hasn't reported yet that the copy is live
     consumer = Consumer.objects.using("users").get(pk="billing")
     assert (consumer.reported_at is not None, grants.grant(consumer)) == (True, "open")
     assert run().verdict == "in_sync"
@@ -194,14 +194,14 @@ def test_a_grant_that_is_opened_while_it_goes_live_stays_open(api, monkeypatch):
         opening.setattr(failpoints, "listeners", [opens])
         run()
     assert grants.grant(Consumer.objects.using("users").get(pk="billing")) == "open"
-    run()  # which went live after it
+    run()  # it went live after that
     assert grants.grant(Consumer.objects.using("users").get(pk="billing")) == "closed"
 
 
 def test_a_copy_that_was_begun_from_now_gets_its_past_when_it_is_opened_again(api):
     seed(6)
     run(from_now=True)
-    assert comparison.compare(Replica.of("billing", "users")).verdict == "in_sync"  # what it never asked for isn't missing
+    assert comparison.compare(Replica.of("billing", "users")).verdict == "in_sync"  # rows that it never requested aren't missing
     with pytest.raises(Denied):
         run()
     assert Subscription.objects.using("billing").get().state == "live"
@@ -225,7 +225,7 @@ def test_below_the_floor_it_begins_again(api):
         run()
     grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
     done = run()
-    assert (done.rows, done.verdict) == (7, "drift")  # the one who is gone without a trace is a ghost here
+    assert (done.rows, done.verdict) == (7, "drift")  # the deleted user is a ghost here
     repair.repair(Replica.of("billing", "users"), comparison.compare(Replica.of("billing", "users")))
     assert run().verdict == "in_sync"
     assert equal()
@@ -239,7 +239,7 @@ def test_after_a_purge_a_new_copy_of_many_pages_is_begun_and_taken_up_again(api,
     pull.report(Replica.of("billing", "users"))
     Published.objects.using("users").update(status=2)
     assert retention.purge("users", older_than=timedelta(0)).tombstones == 1
-    assert feed_pages.floor(Alias("users")) == 13  # nearly all rows lie below it
+    assert feed_pages.floor(Alias("users")) == 13  # nearly all rows are below it
     CachedUser.objects.using("billing").all().delete()
     Subscription.objects.using("billing").all().delete()
     grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
@@ -258,7 +258,7 @@ def test_after_a_purge_a_new_copy_of_many_pages_is_begun_and_taken_up_again(api,
 
 
 def test_a_purge_beside_a_bootstrap_makes_it_begin_again(api):
-    """What is purged after its first page it may have read as a live row."""
+    """It may have read as a live row what is purged after its first page."""
     seed(12)
     run(page_size=3)
     Subscription.objects.using("billing").update(state="bootstrapping", checkpoint=3, bootstrap_head=12, floor=0)
@@ -274,7 +274,7 @@ def test_what_is_under_way_while_it_compares_is_no_drift(api, monkeypatch):
     real, turns = comparison.compare, iter(users)
 
     def busy(*arguments, **options):
-        """Somebody changes before every comparison, and no worker brings it."""
+        """Change a user before every comparison, without a worker to bring it."""
         user = next(turns)
         User.objects.using("users").filter(pk=user.pk).update(status_since=timezone.now())
         return real(*arguments, **options)
@@ -284,7 +284,7 @@ def test_what_is_under_way_while_it_compares_is_no_drift(api, monkeypatch):
 
 
 def test_a_row_that_changes_again_while_a_pull_ends_comes_by_the_next(api, monkeypatch):
-    """It has no position then, so that pull passes it by. Rows that change often do it after each comparison that takes long."""
+    """It has no position then, so that pull misses it. Rows that change often do this after each long comparison."""
     users = seed(12)
     monkeypatch.setattr(search, "SETTLE_SECONDS", 0.01)
     compare, stamp, about_to_pull = comparison.compare, sequencer.stamp_pending, []

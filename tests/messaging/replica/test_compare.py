@@ -1,4 +1,4 @@
-"""Reconcile: what is found is what differs, of the right kind; what is repaired is equal afterwards, and announced."""
+"""Reconcile finds exactly what differs, with the right kind; what it repairs is equal afterwards, and announced."""
 
 import itertools
 import uuid
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    """A second for what is under way is right for people, and long for tests."""
+    """Skip the second that people need for messages on their way."""
     monkeypatch.setattr(search, "SETTLE_SECONDS", 0.02)
 
 
@@ -35,7 +35,7 @@ def execute(alias, sql, *parameters):
 
 
 def plant(ids):
-    """All kinds, by SQL; returns id to kind. Of four ids, all but the last kind."""
+    """Plant all kinds by SQL, the last kind only from five ids on; returns the kind by id."""
     missing, stale, corrupt, ahead, *rest = ids[:5]
     ghost = uuid.UUID(int=5)
     where = "UPDATE billing_cacheduser SET {} WHERE user_id = %s"
@@ -123,7 +123,7 @@ def test_the_authority_wins_over_what_is_ahead_only_when_told(api):
 def test_an_erased_user_stays_erased_through_repair(api):
     ids = both(30)
     User.objects.using("users").filter(pk=ids[0]).update(status="erased")
-    User.objects.using("users").filter(pk=ids[0]).update(status="active")  # by mistake; the ledger doesn't forget
+    User.objects.using("users").filter(pk=ids[0]).update(status="active")  # by mistake; the ledger still knows it
     User.objects.using("users").filter(pk=ids[1]).delete()
     comparison, kinds = found()
     assert kinds == {str(ids[0]): "stale", str(ids[1]): "stale"}
@@ -133,7 +133,7 @@ def test_an_erased_user_stays_erased_through_repair(api):
 
 
 def test_a_row_that_calls_itself_erased_is_lifted_by_no_repair(api):
-    """Whatever made it a tombstone: nobody who asked to be erased may come back by a repair."""
+    """Whatever made it a tombstone: no repair may bring back an erased user."""
     key = both(10)[0]
     User.objects.using("users").filter(pk=key).update(name="Again")
     CachedUser.objects.using("billing").filter(pk=key).update(status="erased")
@@ -144,7 +144,7 @@ def test_a_row_that_calls_itself_erased_is_lifted_by_no_repair(api):
 
 
 def test_what_is_under_way_is_no_drift(api, monkeypatch):
-    """Changes that the cache gets while the comparison looks again: late ones, new ones, and a user that changes all the time."""
+    """Changes that the cache gets while the comparison checks again: late ones, new ones, and a user that changes all the time."""
     late, new, busy = both(50)[:3]
     User.objects.using("users").filter(pk__in=[late, busy]).update(name="Changed")
     looks = itertools.count(1)
@@ -193,7 +193,7 @@ def test_a_copy_that_never_moves_is_stale_however_busy_its_user_is(api, monkeypa
     ids=["it goes on and hasn't got that far", "it stands still", "it has passed them"],
 )
 def test_what_a_slow_worker_has_not_come_to_is_no_drift(api, monkeypatch, reached, kinds):
-    """20 rows, then two more changes, at the positions 21 and 22; `reached` is how far the consumer has got at each look."""
+    """20 rows, then two more changes, at the positions 21 and 22; `reached` is the consumer's position at each check."""
     ids = both(20)
     sequencer.stamp_pending("users")
     User.objects.using("users").filter(pk=ids[0]).update(name="Changed")
@@ -280,7 +280,7 @@ def test_the_watch_opens_an_incident_and_closes_it(api):
 
 
 def test_any_comparison_that_finds_both_equal_ends_the_incident(api):
-    """A person who repairs and looks again isn't told of it for as long as the next periodic look takes."""
+    """A person who repairs and compares doesn't wait for the next periodic comparison."""
     ids = both(20)
     CachedUser.objects.using("billing").filter(pk=ids[0]).delete()
     compare.watch(Replica.of("billing", "users"))
@@ -295,7 +295,7 @@ def test_any_comparison_that_finds_both_equal_ends_the_incident(api):
 
 # --- Any two sets of rows ------------------------------------------------------------------------------------------------
 
-#: id to (version, status); few bits, so that ids lie close together and meet.
+#: (version, status) by id, with few bits so that ids are close together and meet.
 SIDE = st.dictionaries(
     st.integers(0, 40).map(lambda number: uuid.UUID(int=number << 60 | number % 3)),
     st.tuples(st.integers(1, 3), st.sampled_from(["active", "suspended"])),
@@ -371,8 +371,8 @@ def test_a_tombstone_that_the_authority_purged_is_no_drift_and_is_forgotten(api)
 
 
 def test_what_waits_for_its_retry_does_not_outlive_the_tombstone(api):
-    """An event that failed, long ago; its user was erased since, and the authority has purged him. Tried again now, it would bring
-    him back."""
+    """An event failed long ago; its user was erased since, and the authority has purged the tombstone. A retry now would bring the
+    user back."""
     both(3)
     user, other = uuid.UUID(int=7), uuid.UUID(int=8)
     cache_has({user: (4, "erased")})

@@ -1,4 +1,4 @@
-"""A miss asks the authority once; what it doesn't know is remembered for a while; no answer is no negative answer."""
+"""A miss asks the authority once. An unknown user is remembered for a while; no answer doesn't count as unknown."""
 
 import uuid
 from datetime import timedelta
@@ -64,7 +64,7 @@ def test_a_miss_is_asked_once_and_kept_with_its_source(client, user):
     row = find(user.pk, client=client)
     assert (row.user_id, row.status, row.version, row.source) == (user.pk, "active", 1, "lookup")
     assert find(str(user.pk), client=client).pk == user.pk
-    assert client.round_trips == 2  # the second notes the mark of what the copy's checkpoint doesn't reach
+    assert client.round_trips == 2  # the second records the mark of rows beyond the copy's checkpoint
 
 
 def test_a_miss_below_the_checkpoint_costs_one_question(client, user):
@@ -163,7 +163,7 @@ def test_old_negative_answers_are_forgotten(client):
 
 
 def test_an_event_that_overtakes_the_answer_stays(client, user):
-    """The answer is of version 1; before it is applied, version 5 has come."""
+    """The answer has version 1; before it is applied, version 5 has arrived."""
 
     class Slow(AuthorityClient):
         def record(self, aggregate_id):

@@ -1,4 +1,4 @@
-"""Catch up: what changed behind the checkpoint comes by the feed, whatever became of the events."""
+"""Catch up: changes after the checkpoint come by the feed, whatever happened to their events."""
 
 import pytest
 from django.db import connections
@@ -73,7 +73,7 @@ def test_an_erased_user_stays_erased_whatever_is_written_later(api):
 def test_changes_without_an_event_are_an_incident_with_their_list(api):
     users = seeded(6)
     pull.catch_up(Replica.of("billing", "users"))
-    assert not Incident.objects.using("billing").exists()  # what was seeded has no history to miss
+    assert not Incident.objects.using("billing").exists()  # seeded rows have no history to miss
     User.objects.using("users").filter(pk__in=[users[1].pk, users[4].pk]).update(status="suspended")
     user_suspend(user_id=users[2].pk, reason="announced, only late")
     assert pull.catch_up(Replica.of("billing", "users")).applied == 3

@@ -1,4 +1,4 @@
-"""Tending: one look at a context's copies."""
+"""The sync process (`tend`): one look at a context's copies."""
 
 from collections import deque
 from datetime import timedelta
@@ -57,13 +57,13 @@ def test_holes_are_filled_in_one_look_and_each_for_just_its_range(live, monkeypa
 
     monkeypatch.setattr(AuthorityClient, "changes", watched)
     monkeypatch.setattr(sync, "REPORT_SECONDS", float("inf"))
-    for status in ("suspended", "active", "suspended"):  # only what was last is told: positions 16 to 20
+    for status in ("suspended", "active", "suspended"):  # only the last one is sent: positions 16 to 20
         User.objects.using("users").all().update(status=status)
         sequencer.stamp_pending("users")
     beyond = [[8, 8], [11, 12], [17, 17]]
     Subscription.objects.using("billing").update(head=20, ahead=beyond, behind_since=timezone.now())
     live.look()
-    assert asked == []  # their events may still come, and so may what follows
+    assert asked == []  # their events may still come, and so may later ones
     watch = live._watches["users"]
     watch.arrived = deque((at - sync.GRACE_SECONDS, position) for at, position in watch.arrived)
     live.look()
@@ -72,7 +72,7 @@ def test_holes_are_filled_in_one_look_and_each_for_just_its_range(live, monkeypa
 
 
 def test_an_authority_that_lacks_what_arrived_does_not_hold_the_look(live):
-    """Set back to a backup, it has nothing to fill a hole with."""
+    """An authority that was set back has nothing to fill a gap with."""
     Subscription.objects.using("billing").update(
         head=90, ahead=[[80, 80], [90, 90]], behind_since=timezone.now() - timedelta(seconds=sync.GRACE_SECONDS + 1)
     )
@@ -92,7 +92,7 @@ def test_without_a_heartbeat_the_feed_is_followed(live):
 
 @pytest.mark.parametrize("name", ["behind_since", "heartbeat_at"])
 def test_a_time_that_a_wrong_clock_noted_is_not_waited_for(live, name):
-    """A worker's clock was an hour ahead, and has been set back: the copy must not stay behind for that hour."""
+    """A worker's clock was an hour ahead and has been set back: the copy must not stay behind for an hour."""
     User.objects.using("users").all().update(status="suspended")
     Subscription.objects.using("billing").update(head=10, **{name: timezone.now() + timedelta(hours=1)})
     live.look()
@@ -108,7 +108,7 @@ def test_what_is_new_waits_for_its_bootstrap(live):
 
 
 def test_a_bootstrap_that_nobody_runs_any_more_is_told_once(live, caplog):
-    """It was killed; or billing was set back to a backup that was taken amid it, and nobody remembers."""
+    """It was killed; or billing was set back to a backup from during the bootstrap."""
     said = "bootstrap billing --from users"
     Subscription.objects.using("billing").update(state="bootstrapping", bootstrap_head=5)
     with locks.exclusive("billing", "bootstrap-users"):
@@ -132,7 +132,7 @@ def test_that_it_is_live_is_told_once_and_a_grant_opened_since_stays_open(live):
     def consumer():
         return Consumer.objects.using("users").get(pk="billing")
 
-    assert grants.grant(consumer()) == "open"  # whoever ended the bootstrap died before it could say so
+    assert grants.grant(consumer()) == "open"  # the bootstrap's process died before it could report that
     live.look()
     assert grants.grant(consumer()) == "closed"
     grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
@@ -151,7 +151,7 @@ def test_that_it_is_live_is_told_once_and_a_grant_opened_since_stays_open(live):
     Subscription.objects.using("billing").update(bootstrap_head=None)
     watch.reported = 0.0
     live.look()
-    assert grants.grant(consumer()) == "closed"  # the next bootstrap is told again
+    assert grants.grant(consumer()) == "closed"  # the next bootstrap is reported again
 
 
 def test_a_cache_that_cannot_take_what_comes_does_not_end_the_tending(live, monkeypatch, caplog):
@@ -181,7 +181,7 @@ def test_an_authority_that_was_set_back_is_an_incident_until_a_comparison_has_fo
     assert incident.summary == "users was set back: it is at position 5, but this copy has positions up to 8."
     assert incident.summary in call("status").out
     watch = live._watches["users"]
-    for reported in (0.0, 0.0):  # once more, and it is the same one
+    for reported in (0.0, 0.0):  # again, and it is the same one
         watch.reported = reported
         live.look()
     assert Incident.objects.using("billing").filter(kind="restored").count() == 1
@@ -201,7 +201,7 @@ def test_an_authority_that_only_lags_in_its_heartbeats_is_none(live):
 
 
 def late_and_tampered():
-    """Ids of two users: the first one's event is on its way for ever, the second one's row in the copy was written by hand."""
+    """Return ids of two users: the first one's event never arrives, and the second one's row in the copy was changed by hand."""
     late, tampered = User.objects.using("users").filter(status="active")[:2]
     user_suspend(user_id=late.pk, reason="test")
     CachedUser.objects.using("billing").filter(pk=tampered.pk).update(status="suspended")

@@ -1,4 +1,4 @@
-"""What a publisher signed is taken, once; everything else is refused, kept, and does nothing."""
+"""A message that its publisher signed is taken, once. All others are refused, kept, and do nothing."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ BODY = b'[[], {"consumer": "billing", "events": []}, {}]'
 
 @pytest.fixture(autouse=True)
 def folder(settings, tmp_path):
-    """Keys of this test's own."""
+    """The test's own keys."""
     return configured(settings, KEY_FOLDER=tmp_path / "keys")["KEY_FOLDER"]
 
 
@@ -38,7 +38,7 @@ def configured(settings, **values):
 
 
 def elsewhere(settings, *publics, unsigned=()):
-    """This process is a machine that runs billing alone, and knows these keys of users."""
+    """Make this process a machine that runs billing alone, with these keys of users."""
     configured(
         settings,
         CONTEXTS=["billing"],
@@ -193,11 +193,11 @@ def test_a_publisher_may_only_say_what_is_its_own():
     assert inbox.receive("billing", [theirs, envelope(user, 2, source="billing")], publishers=["billing"]) == Outcome(parked=2)
     assert {row.reason.partition(":")[0] for row in Parked.objects.using("billing").all()} == {"Forged"}
     assert not CachedUser.objects.using("billing").exists()
-    assert inbox.receive("billing", [theirs], publishers=["users"]) == Outcome(applied=1)  # its id was not taken by the forgery
+    assert inbox.receive("billing", [theirs], publishers=["users"]) == Outcome(applied=1)  # the forgery didn't use up its id
 
 
 def refused(headers, events, consumer="billing"):
-    """A message that was turned away at the door, as the worker keeps it."""
+    """A message that the worker refused at once, as it keeps it."""
     body = json.dumps([[], {"consumer": consumer, "events": events}, {}])
     found = signing.signed("users", DELIVER, body.encode())
     parked_events.park_refused(Alias("billing"), {"task": DELIVER, **found, **headers}, body.encode(), "bad signature: test")

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,6 +9,7 @@ from django.core.management import CommandError, call_command
 from django_outbox_pattern.models import Published
 
 from config.env import ROOT
+from tests import warm
 from users.models import User
 from users.services import user_register
 from walkthrough.control import crash_points, simulated_clock
@@ -37,9 +37,7 @@ def _defused() -> Iterator[None]:
 
 
 def reaching(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", REACH, *words], cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=60
-    )
+    return warm.run(["-c", REACH, *words], cwd=ROOT, env=os.environ, timeout=60)
 
 
 def test_a_bomb_kills_the_process_that_is_meant_at_its_step_and_only_one() -> None:

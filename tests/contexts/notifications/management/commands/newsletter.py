@@ -1,4 +1,4 @@
-"""`newsletter`: who gets the next one. An address may be a day old; an invoice's status may not."""
+"""`newsletter`: the users to send the next one to. An address may be a day old; an invoice's status may not."""
 
 from datetime import timedelta
 from typing import Any
