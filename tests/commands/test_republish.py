@@ -48,7 +48,7 @@ def test_with_nothing_missing_nobody_is_told(silent, mailoutbox):
     assert (ended.code, ended.json) == (0, {"missing": [], "republished": 0, "refused": {}})
     assert len(mailoutbox) == 1
     assert Repair.objects.using("users").count() == 1
-    assert "Recorded 0 events of users" in call("republish", "users").out
+    assert "Every change of users has an event." in call("republish", "users").out
 
 
 def test_what_makes_no_event_is_named(silent):

@@ -148,7 +148,7 @@ def test_what_can_not_be_an_id_never_becomes_a_url(client, key):
 
 
 def test_only_copies_can_miss():
-    with pytest.raises(NoCache, match="users keeps no copy of billing's facts"):
+    with pytest.raises(NoCache, match="users keeps no copy of billing. Its copies: monolith"):
         lookup.find("users", "billing", uuid.uuid4())
 
 
