@@ -36,21 +36,23 @@ help:
 run: .venv/.run
 	@exec $(BIN)/python -m config.runner.up
 
-# Four at a time, for most tests wait more than they work: both engines, and in two parts what has no engine, because it starts the
-# whole system, brings its own databases or brokers, or reads settings or prose. What is about brokers alone runs where both brokers
-# are. What has no database at all is said once, on SQLite; and so is a second consumer, whose own database is a SQLite file beside
-# either engine. What those beside SQLite's say is printed behind it.
+# Five at a time, because most tests wait more than they compute: SQLite; PostgreSQL in two parts; and in two parts the tests that have
+# no engine, because they start the whole system, bring their own databases or brokers, or read settings or prose. Tests of brokers
+# alone run on PostgreSQL, which has both brokers. Tests without a database run once, on SQLite. So do those of a second consumer: its
+# own database is a SQLite file on either engine. The output of the other four is printed after SQLite's.
 BROKERS := $(addprefix tests/delivery/,test_frames.py test_messages.py test_outage.py test_queue_types.py)
 WALKED := tests/browser tests/benchmarks tests/docs tests/walkthrough/test_planted.py
 ALONE := tests/apart tests/chaos tests/config
 ONCE := $(WALKED) $(ALONE)
+APART := tests/contexts tests/delivery
 test: .venv/.dev
 	@folder=$$(mktemp -d); beside=; bad=; \
 	tests() { exec $(BIN)/python -m pytest "$$@"; }; \
 	start() { name=$$1; shift; (tests "$$@") >$$folder/$$name 2>&1 & beside="$$beside $$name:$$!"; }; \
 	trap 'for one in $$beside; do kill $${one#*:} 2>/dev/null; done; wait; rm -rf $$folder; exit 130' INT TERM; \
-	start postgresql --engine postgresql $(ONCE:%=--ignore %) $(if $(ARGS),,--only-databases --ignore tests/contexts) $(ARGS); \
-	$(if $(ARGS),,start walked --engine sqlite $(WALKED); start alone --engine sqlite $(ALONE);) \
+	start postgresql --engine postgresql $(ONCE:%=--ignore %) $(if $(ARGS),,$(APART:%=--ignore %) --only-databases) $(ARGS); \
+	$(if $(ARGS),,start delivery --engine postgresql --only-databases tests/delivery; \
+	start walked --engine sqlite $(WALKED); start alone --engine sqlite $(ALONE);) \
 	echo "In the background:$$(for one in $$beside; do printf ' %s' $${one%:*}; done). Their output comes when SQLite is through."; \
 	(tests --engine sqlite $(if $(ARGS),,$(patsubst %,--ignore %,$(ONCE) $(BROKERS))) $(ARGS)) || bad="$$bad sqlite"; \
 	for one in $$beside; do wait $${one#*:} || bad="$$bad $${one%:*}"; cat $$folder/$${one%:*}; done; \

@@ -82,8 +82,9 @@ def move(*, to: str, by: str, wanted: int = SHADOW_READS, force: bool = False, r
 
 
 def gate(cutover: Cutover, *, wanted: int = SHADOW_READS) -> list[str]:
-    """Return what is missing before the cache may answer, a sentence each, with the next command."""
-    return [lack for lack in (_bootstrapped(), _equal(), _watched(cutover, wanted), _agreeing()) if lack]
+    """Return what is missing before the cache may answer, a sentence each, with what to do."""
+    lacks = (_bootstrapped(), _equal(), _watched(cutover, wanted), _agreeing())
+    return [lack for lack in lacks if lack]
 
 
 def look_again() -> list[ShadowMismatch]:

@@ -60,7 +60,7 @@ class Invoice(models.Model):
         OVERDUE = "overdue", "Overdue"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user_id = models.UUIDField(help_text="The user's id at the authority; not a foreign key, it lives in another database.")
+    user_id = models.UUIDField(help_text="The user's id at the authority; no foreign key.")
     period = models.CharField(max_length=7, help_text="The month, as 2026-11.")
     amount_minor = models.PositiveIntegerField(help_text="In minor units: 1900 is 19.00.")
     currency = models.CharField(max_length=3)

@@ -74,7 +74,8 @@ def invoices_generate(
     try:
         # An empty copy is judged too: it may be empty only because it is old.
         while (standings := reading.after(after, BATCH)) or after is None:
-            todo, doubt = _judged(policy, max_staleness) if reading.source.is_copy else (Policy.PROCEED, "")
+            is_copy = reading.source.is_copy
+            todo, doubt = _judged(policy, max_staleness) if is_copy else (Policy.PROCEED, "")
             run.reason = doubt or run.reason
             if doubt and todo is Policy.HOLD:
                 run.held, run.refused = reading.source.undecided(period, after), True
@@ -171,8 +172,8 @@ def invoices_flag_late(*, user_id: uuid.UUID, status: str, since: datetime, vers
     with transaction.atomic(using=DATABASE):
         for invoice in late:
             invoice.review_reason = (
-                f"The user was {status} at {since:%Y-%m-%d %H:%M:%S} UTC, before this invoice was issued. "
-                "Billing received the change later."
+                f"The user was {status} at {since:%Y-%m-%d %H:%M:%S} UTC, "
+                "before this invoice was issued. Billing received the change later."
             )
             invoice.save(using=DATABASE)
             record(_event(invoice, events.InvoiceFlagged), subject=invoice.pk, using=DATABASE)

@@ -18,7 +18,8 @@ from messaging.boundaries import rules
 @register(Tags.models, "boundaries")
 def relations_stay_inside(**kwargs: Any) -> list[CheckMessage]:
     """Check that every relation field stays in its model's database."""
-    return [_error(finding, "boundaries.E001") for finding in rules.crossing_relations(_placement, everywhere=SHARED_APPS)]
+    found = rules.crossing_relations(_placement, everywhere=SHARED_APPS)
+    return [_error(finding, "boundaries.E001") for finding in found]
 
 
 @register(Tags.models, "boundaries")

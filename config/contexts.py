@@ -45,7 +45,8 @@ CONTEXTS = {
 def chosen() -> list[Context]:
     """Return the contexts that this process runs: those in `CONTEXTS`, separated by commas, or all."""
     text = os.environ.get("CONTEXTS", "").strip()
-    names = [name.strip() for name in text.split(",") if name.strip()] if text else list(CONTEXTS)
+    named = [name.strip() for name in text.split(",") if name.strip()]
+    names = named if text else list(CONTEXTS)
     unknown = [name for name in names if name not in CONTEXTS]
     if unknown:
         raise ImproperlyConfigured(f"Unknown in CONTEXTS: {', '.join(unknown)}. Use some of {', '.join(CONTEXTS)}.")

@@ -8,7 +8,7 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging.ledger import ledger
-        from messaging.operations import checks, worker_startup  # noqa: F401  (they register themselves)
+        from messaging.operations import checks, worker_startup  # noqa: F401  (importing registers them)
         from messaging.split import declaration
 
         pre_migrate.connect(ledger.keep_during_migrate, dispatch_uid="messaging.ledger.keep")

@@ -1,133 +1,129 @@
-"""The errors of `messaging`, each with who raises it. What an HTTP answer or a command's exit code is made of stands with those
-(`http.errors`, `http.parsing`, `management.base`)."""
+"""The errors of `messaging`, and what raises each of them. `http.errors` and `http.parsing` turn them into HTTP answers,
+`management.base` into exit codes."""
 
 from kombu.exceptions import OperationalError as BrokerError
 
 
 class MessagingError(Exception):
-    """Base of them all. `tasks.deliver` raises it for a message to a context that this process is not."""
+    """Base of all errors here. `tasks.deliver` raises it for a message to a context that this process doesn't run."""
 
 
-# Recording events, and sending them again.
+# Recording events, replay, republish.
 
 
 class OutsideTransaction(MessagingError):
-    """An event was to be recorded outside a transaction, so it could be lost, or announce a change that never was. Raised by
+    """An event was recorded outside a transaction, so it could be lost or announce a change that was rolled back. Raised by
     `outbox.record_many`."""
 
 
 class NothingToAnnounce(MessagingError):
-    """An event names an aggregate that the ledger doesn't know: its row was never written, or its model isn't tracked. Raised by
+    """The ledger has no entry for an event's aggregate: the row wasn't written, or its model isn't tracked. Raised by
     `ledger.announce`."""
 
 
 class NoFeed(MessagingError):
-    """The context declares no feed, so nothing says how the state of its aggregates becomes an event. Raised by `republish`."""
+    """The context declares no feed, so its aggregates' state can't be turned into events. Raised by `republish`."""
 
 
 # The broker.
 
 
 class BrokerAway(MessagingError):
-    """The broker doesn't answer, so nothing was begun. Raised by `replay`, which has sent nothing then, and by `bootstrap`, which
-    can't make the queue in which live events would wait."""
+    """The broker doesn't answer, and nothing was sent. Raised by `replay` and by `bootstrap`."""
 
 
 class OtherType(MessagingError):
-    """A queue is there already, and of another type than this project declares. Made by `queues.other_type`, raised by senders."""
+    """A queue exists with another type than this project declares. Made by `queues.other_type`, raised by senders."""
 
 
 class Unroutable(BrokerError):
-    """The broker took the message and had no queue to put it in. Raised by `transport.sender.Sender`, as an error of the broker."""
+    """The broker accepted the message but had no queue for it. Raised by `transport.sender.Sender`, as an error of the broker."""
 
 
 # The authority's register.
 
 
 class InvalidConsumer(MessagingError):
-    """What was to be registered can't be: a name, a type, a field, an address or a bound is off. Raised by
-    `publisher.consumers`."""
+    """A registration is invalid: its name, a type, a field, an address or the staleness bound. Raised by `publisher.consumers`."""
 
 
 class NotRegistered(MessagingError):
-    """The authority's register has no such consumer. Raised by `entries.change`, and so by `tokens` and `grants`."""
+    """The consumer isn't in the authority's register. Raised by `entries.change`, and so by `tokens` and `grants`."""
 
 
 class TokenRejected(MessagingError):
-    """A token that opens nothing. `reason`: "unknown_token" (never issued, replaced or revoked) or "expired_token". Raised by
-    `tokens.by_token`."""
+    """A token that isn't valid. Raised by `tokens.by_token`."""
 
     def __init__(self, reason: str, sentence: str) -> None:
         super().__init__(sentence)
-        self.reason = reason
+        self.reason = reason  #: "unknown_token" (never issued, replaced or revoked) or "expired_token"
 
 
 # Receiving messages.
 
 
 class MessageRejected(MessagingError):
-    """A message that nobody vouches for. Its text begins with the reason: "unsigned", "bad signature" … Raised by `signing`."""
+    """A message without a valid signature. Its text begins with the reason: "unsigned", "bad signature" … Raised by `signing`."""
 
 
 class InvalidEnvelope(MessagingError):
-    """What arrived is not an event that this consumer can read. Trying again can't help. Raised by `consumer.incoming`,
-    `handlers` and `retries`."""
+    """A message that this consumer can't read as an event. Retrying can't help. Raised by `consumer.incoming`, `handlers` and
+    `retries`."""
 
 
 class UnknownHandler(MessagingError):
-    """No handler is listed for an event type. Raised by `handlers.handler_for`."""
+    """The context lists no handler for an event type. Raised by `handlers.handler_for`."""
 
 
 class DatabaseAway(MessagingError):
-    """The consumer's database doesn't answer, or takes nothing, so nothing could be kept: the message has to stay in the queue.
-    Raised by `inbox.receive`."""
+    """The consumer's database is unreachable or takes no writes, so the message must stay in the queue. Raised by
+    `inbox.receive`."""
 
 
 class Paused(MessagingError):
-    """The consumer's queue is held, so that a bootstrap converges without new events: the message has to stay in it. Raised by
-    `checkpoints.advance`."""
+    """The consumer's queue is paused until a bootstrap ends: the message must stay in it. Raised by `checkpoints.advance`."""
 
 
-# Asking an authority's API.
+# An authority's API.
 
 
 class Unreachable(MessagingError):
-    """The authority doesn't answer, or answers with an error of its own. Its own state; never "in sync". Raised by `client`, and
-    for answers that can't be read by `changes` and `replica.drift`."""
+    """The authority doesn't answer, or its answer can't be used. This is a state of its own, never "in sync". Raised by `client`,
+    and by `changes` and `replica.drift` for answers that they can't read."""
 
 
 class NotNow(Unreachable):
-    """The authority is there, says that it can't answer now, and why (503). Raised by `client`."""
+    """The authority answers 503: it can't serve the request now, and says why. Raised by `client`."""
 
 
 class AnswerTooLarge(Unreachable):
-    """The answer is larger than this consumer reads. Where it was of many rows, fewer may fit. Raised by `client`."""
+    """The answer is larger than this consumer reads. A request for fewer rows may fit. Raised by `client`."""
 
 
 class BodyTooLarge(MessagingError):
-    """An answer is larger than it may be: its text says how. Raised by `answers`; `client` makes an `AnswerTooLarge` of it."""
+    """An answer has too many bytes. Raised by `answers`; `client` turns it into `AnswerTooLarge`."""
 
     def __init__(self, largest: int) -> None:
         super().__init__(f"more than {largest // 1024**2} MiB" if largest >= 1024**2 else f"more than {largest // 1024} KiB")
 
 
 class TooManyParts(BodyTooLarge):
-    """It is of more lists, objects or values than it may be. Raised by `answers`."""
+    """An answer has too many lists, objects or values. Raised by `answers`."""
 
     def __init__(self) -> None:
         MessagingError.__init__(self, "more lists, objects or values than this consumer reads")
 
 
 class Denied(MessagingError):
-    """The authority refuses: `reason` is for programs, the message for people. Raised by `client` and `replica.drift`."""
+    """The authority refuses the request. Raised by `client` and `replica.drift`."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason = reason  #: for programs; the message is for people
 
 
 class BelowFloor(MessagingError):
-    """What was asked for can't be told any more: tombstones were purged. Bootstrap. Raised by `client`."""
+    """The feed can't be read from that position any more, because tombstones were purged. Bootstrap again. Raised by `client`."""
 
 
 # Copies.
@@ -138,22 +134,22 @@ class NoCache(MessagingError):
 
 
 class AlreadyRunning(MessagingError):
-    """A bootstrap of this consumer from this authority is under way. Raised by `bootstrap`."""
+    """Another bootstrap of this consumer from this authority is running. Raised by `bootstrap`."""
 
 
 class Unhashable(TypeError):
-    """A field of a kind that isn't kept the same way everywhere. Raised by `database.row_hash`."""
+    """A field's type has no form that is the same on both databases. Raised by `database.row_hash`."""
 
 
-# Who owns rows, and moving them.
+# Ownership and splits.
 
 
 class NotTheOwner(MessagingError):
-    """A write that the guard refused. The message says where to write. Base of the next two."""
+    """The guard refused a write. The message says where to write. Base of the next two."""
 
 
 class Moving(NotTheOwner):
-    """The rows are just being handed over: try again in a moment. Raised by `ownership.writing`."""
+    """The rows are being handed over: try again in a moment. Raised by `ownership.writing`."""
 
 
 class MovedAway(NotTheOwner):
@@ -161,40 +157,40 @@ class MovedAway(NotTheOwner):
 
 
 class NotFollowing(MessagingError):
-    """This context owns the rows, so nobody else's change is copied over them. Raised by `ownership.writing_as_follower`."""
+    """This context owns the rows, so another context's changes must not overwrite them. Raised by
+    `ownership.writing_as_follower`."""
 
 
 class NotYet(MessagingError):
-    """A row refers to one that hasn't come by its own feed yet. The next try may find it. Raised by a context's `Follower`."""
+    """A row refers to one that hasn't arrived by its own feed yet. The next try may find it. Raised by a context's `Follower`."""
 
 
 class InTheWay(MessagingError):
-    """A row that began here holds what must be unique and the owner's row has, too. A person decides which one it is. Raised by
-    `ownership.follower`."""
+    """A row that was created here has the same unique values as one of the owner's rows. A person must decide which one stays.
+    Raised by `ownership.follower`."""
 
 
 class NoSplit(MessagingError):
-    """Nothing is declared to move into this context, or one of the two contexts isn't in this process. Raised by
-    `split.declaration`."""
+    """No split into this context is declared, or one of the two contexts isn't in this process. Raised by `split.declaration`."""
 
 
 class NotReady(MessagingError):
-    """A step was asked for whose turn it isn't. The message says what comes first. Raised by `split.move`."""
+    """The step can't run yet. The message says what comes first. Raised by `split.move`."""
 
 
 class PauseTooShort(MessagingError):
-    """The pause was over before both sides were equal. The owner is who it was, and its writers went on. Raised by `split.flip`."""
+    """The write pause ended before both sides were equal. The owner stays, and its writers continue. Raised by `split.flip`."""
 
 
 class Differs(MessagingError):
-    """The two sides don't hold the same. The owner is who it was. Raised by `split.move` and `split.flip`."""
+    """The two sides hold different rows, so the owner stays. Raised by `split.move` and `split.flip`."""
 
 
-# Programs.
+# Leases and databases.
 
 
 class Held(MessagingError):
-    """Somebody else holds the lock. Raised by `database.locks`."""
+    """Another process holds the lease. Raised by `database.locks`."""
 
 
 class DatabaseUnreadable(MessagingError):

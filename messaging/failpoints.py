@@ -1,12 +1,12 @@
-"""Named moments between two steps of delivery, and the passage between relay and broker. Nothing happens at them; crash tests and
-the lab hang their faults there."""
+"""Named points between two steps of delivery, and hooks between relay and broker. They do nothing by themselves; crash tests and
+the lab inject their faults there."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
 
 
 class Recipient(Protocol):
-    """A consumer, as a passage knows it."""
+    """The attributes of a consumer that a hook may read."""
 
     @property
     def name(self) -> str: ...
@@ -15,19 +15,20 @@ class Recipient(Protocol):
     def queue(self) -> str: ...
 
 
+#: Called with the name of each point that is reached.
 listeners: list[Callable[[str], None]] = []
-#: Each gets a consumer's message (a list of envelopes), and returns the messages to send instead.
+#: Hooks of the relay. Each gets a consumer and its message (a list of envelopes), and returns the messages to send instead.
 passages: list[Callable[[Recipient, list[dict[str, Any]]], list[list[dict[str, Any]]]]] = []
 
 
 def reach(step: str) -> None:
-    """Tell whoever listens that this step is reached."""
+    """Call the listeners with the name of this point."""
     for listener in listeners:
         listener(step)
 
 
 def outgoing(consumer: Recipient, message: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The messages to send for this one: itself, unless a passage says otherwise."""
+    """Return the messages to send for this one: itself, unless a hook replaces it."""
     messages = [message]
     for passage in passages:
         messages = [passed for each in messages for passed in passage(consumer, each)]

@@ -1,4 +1,4 @@
-"""The plumbing's tables. Every context has them all, in its own database; which alias is always said by the caller.
+"""The plumbing's tables. Every context has all of them in its own database; the caller always passes the alias.
 
 The outbox and the inbox themselves are the tables `published` and `received` of django-outbox-pattern.
 """
@@ -15,13 +15,13 @@ from messaging.events import title
 
 
 class Ledger(models.Model):
-    """One row per aggregate: how often it changed, how far that was announced, and where in the feed its last change is.
+    """One row per aggregate: its version, the last version that an event announced, and its last change's place in the feed.
 
-    A database trigger writes it (`messaging/ledger/ledger.py`), so that it moves however the aggregate's row was written.
+    A database trigger writes it (`messaging/ledger/ledger.py`), so it moves however the aggregate's row was written.
     """
 
     aggregate = models.CharField(max_length=100, help_text="The model, as Django labels it: users.user.")
-    aggregate_id = models.CharField(max_length=100, help_text="The primary key, spelled as events spell their subject.")
+    aggregate_id = models.CharField(max_length=100, help_text="The primary key as text, as in an event's subject.")
     version = models.BigIntegerField(help_text="+1 at every write.")
     announced_version = models.BigIntegerField(default=0, help_text="The highest version that an event was recorded for.")
     position = models.BigIntegerField(null=True, unique=True, help_text="Place in the feed; empty until it is stamped.")
@@ -34,7 +34,7 @@ class Ledger(models.Model):
     class Meta:
         verbose_name = "ledger entry"
         verbose_name_plural = "ledger entries"
-        # The id first: with the label first, which all rows share, PostgreSQL reads all of them to find a few hundred.
+        # The id first. All rows share the label: with that first, PostgreSQL reads all of them to find a few hundred.
         constraints = [models.UniqueConstraint(fields=["aggregate_id", "aggregate"], name="messaging_ledger_aggregate")]
         indexes = [
             models.Index(fields=["changed_at", "id"], condition=Q(position__isnull=True), name="messaging_ledger_pending"),
@@ -48,11 +48,11 @@ class Ledger(models.Model):
 
 
 class Sequence(models.Model):
-    """The head of this authority's feed: one row, and the lock that stamping takes."""
+    """The head of this authority's feed, in one row. Stamping locks it."""
 
     head = models.BigIntegerField(default=0, help_text="The last position that was given out.")
     floor = models.BigIntegerField(
-        default=0, help_text="Tombstones up to here may be gone, so a reader who stopped below it has to bootstrap."
+        default=0, help_text="Tombstones up to here may be purged, so a reader that stopped below must bootstrap."
     )
 
     def __str__(self) -> str:
@@ -60,10 +60,10 @@ class Sequence(models.Model):
 
 
 class Mark(models.Model):
-    """A stamping round's mark (`messaging.ledger.marks`): positions `first` to `position` were given out with it."""
+    """A stamping round's mark (`messaging.ledger.marks`). The round gave out the positions `first` to `position`."""
 
     position = models.BigIntegerField(primary_key=True, help_text="The last position of the round.")
-    first = models.BigIntegerField(help_text="Its first position.")
+    first = models.BigIntegerField(help_text="The first position of the round.")
     mark = models.CharField(max_length=16, help_text="Random: no other history has it.")
     previous = models.CharField(max_length=16, blank=True, help_text="The mark of the round before it.")
 
@@ -72,25 +72,25 @@ class Mark(models.Model):
 
 
 class Consumer(models.Model):
-    """A registered reader of this authority. The register decides who gets a copy of which events, with which fields, and what
-    retention may delete: one that never reported a checkpoint is infinitely behind, not absent."""
+    """A registered reader of this authority. The register says which events and fields it gets. Retention keeps what a consumer
+    hasn't confirmed; one that never reported a checkpoint counts as infinitely behind."""
 
     name = models.CharField(max_length=50, primary_key=True)
-    queue = models.CharField(max_length=50, blank=True, help_text="The queue that its copies go to; empty: it only pulls.")
-    types = models.JSONField(default=list, help_text="Event types it gets.")
-    fields = models.JSONField(default=list, help_text="Fields of `data` that its copies hold; nothing else leaves.")
-    feeds = models.JSONField(default=list, blank=True, help_text="Feeds that it reads; empty: the context's main one.")
-    owners = models.JSONField(default=list, blank=True, help_text="E-mail addresses that hear of repairs.")
-    staleness_seconds = models.PositiveIntegerField(default=900, help_text="How old its copy may be for its decisions.")
+    queue = models.CharField(max_length=50, blank=True, help_text="The queue that its events go to; empty: it only pulls the feed.")
+    types = models.JSONField(default=list, help_text="The event types that it gets.")
+    fields = models.JSONField(default=list, help_text="The fields of `data` that it gets.")
+    feeds = models.JSONField(default=list, blank=True, help_text="The feeds that it reads; empty: the context's main one.")
+    owners = models.JSONField(default=list, blank=True, help_text="E-mail addresses that are notified of repairs.")
+    staleness_seconds = models.PositiveIntegerField(default=900, help_text="How old its copy may be for its decisions, in seconds.")
     registered_at = models.DateTimeField(auto_now_add=True)
     token_hash = models.CharField(max_length=64, blank=True, editable=False, help_text="SHA-256 of its token.")
     token_expires_at = models.DateTimeField(null=True, blank=True)
     bootstrap_open = models.BooleanField(default=True, help_text="Whether it may read the feed from the beginning.")
     bootstrap_closes_at = models.DateTimeField(
-        null=True, blank=True, help_text="When that ends by itself; empty: with its success."
+        null=True, blank=True, help_text="When that permission ends; empty: when the bootstrap succeeds."
     )
     bootstrapped_to = models.BigIntegerField(
-        default=0, help_text="The position at which it last went live. Below it the feed is closed while bootstrap is."
+        default=0, help_text="The position at which it last went live. It may read below that only while its bootstrap is open."
     )
     grant = models.CharField(
         max_length=16,
@@ -98,12 +98,12 @@ class Consumer(models.Model):
         default="",
         db_default="",
         editable=False,
-        help_text="Random: which opening of its bootstrap was the last; empty: the registration.",
+        help_text="Random: identifies the last time that its bootstrap was opened; empty: at its registration.",
     )
     checkpoint = models.BigIntegerField(null=True, blank=True, help_text="The last checkpoint that it reported; empty: none yet.")
-    reported_at = models.DateTimeField(null=True, blank=True, help_text="When it reported it.")
+    reported_at = models.DateTimeField(null=True, blank=True, help_text="When it last reported.")
     marks = models.BooleanField(
-        default=False, db_default=False, editable=False, help_text="Whether it knows of marks, so heartbeats carry them."
+        default=False, db_default=False, editable=False, help_text="Whether it understands marks; heartbeats then carry them."
     )
 
     class Meta:
@@ -117,7 +117,7 @@ class Consumer(models.Model):
 
 
 class Subscription(models.Model):
-    """A consumer's own record of one authority: how far it got, and what came of what arrived."""
+    """A consumer's own record of one authority: its checkpoint, the state of its copy, and counts of the events received."""
 
     class State(models.TextChoices):
         NEW = "new", "New"
@@ -129,13 +129,13 @@ class Subscription(models.Model):
     authority = models.CharField(max_length=50, primary_key=True)
     state = models.CharField(max_length=15, choices=State.choices, default=State.NEW)
     checkpoint = models.BigIntegerField(default=0, help_text="Everything up to this position is applied.")
-    ahead = models.JSONField(default=list, help_text="Ranges [first, last] applied beyond the checkpoint, behind a hole.")
-    head = models.BigIntegerField(default=0, help_text="The authority's head, as last heard.")
-    behind_since = models.DateTimeField(null=True, blank=True, help_text="Since when something below the head is missing.")
+    ahead = models.JSONField(default=list, help_text="Ranges [first, last] applied beyond the checkpoint, after a gap.")
+    head = models.BigIntegerField(default=0, help_text="The authority's head, as last received.")
+    behind_since = models.DateTimeField(null=True, blank=True, help_text="Since when changes up to the head are missing.")
     confirmed_at = models.DateTimeField(
         null=True, blank=True, help_text="The authority's time when the copy was last confirmed to be caught up."
     )
-    heartbeat_at = models.DateTimeField(null=True, blank=True, help_text="When the authority was last heard of.")
+    heartbeat_at = models.DateTimeField(null=True, blank=True, help_text="When the authority's head was last received.")
     bootstrap_head = models.BigIntegerField(null=True, blank=True, help_text="The head that the running bootstrap reads up to.")
     grant = models.CharField(
         max_length=16,
@@ -143,12 +143,12 @@ class Subscription(models.Model):
         default="",
         db_default="",
         editable=False,
-        help_text="The authority's grant that was the last one when this copy went live.",
+        help_text="The authority's latest grant when this copy went live.",
     )
     floor = models.BigIntegerField(
         default=0,
         db_default=0,
-        help_text="The authority's floor when this copy was begun from 0: what was purged up to there, it need not know.",
+        help_text="The authority's floor when this copy was started from 0. It doesn't need the tombstones purged up to there.",
     )
     marks = models.JSONField(
         null=True,
@@ -160,17 +160,17 @@ class Subscription(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="Why no decision may count this copy as fresh; empty: none.",
+        help_text="Why no decision may treat this copy as fresh; empty: it isn't doubtful.",
     )
-    doubtful_since = models.DateTimeField(null=True, blank=True, help_text="Since when it is in doubt.")
-    partial = models.BooleanField(default=False, help_text="Begun at the head, without the past: what is missing isn't drift.")
-    owners = models.JSONField(default=list, blank=True, help_text="Who hears of repairs; from the authority's register.")
+    doubtful_since = models.DateTimeField(null=True, blank=True, help_text="Since when it is doubtful.")
+    partial = models.BooleanField(default=False, help_text="Started at the head, without older rows: missing rows aren't drift.")
+    owners = models.JSONField(default=list, blank=True, help_text="Who is notified of repairs; from the authority's register.")
     drift = models.JSONField(null=True, blank=True, help_text="What the last comparison found, by kind.")
     compared_at = models.DateTimeField(null=True, blank=True)
     repaired_at = models.DateTimeField(null=True, blank=True)
     applied = models.BigIntegerField(default=0)
     duplicate = models.BigIntegerField(default=0, help_text="Events that had arrived before.")
-    obsolete = models.BigIntegerField(default=0, help_text="Events older than what the cache already knew.")
+    obsolete = models.BigIntegerField(default=0, help_text="Events that weren't newer than the cache's row.")
     last_event_at = models.DateTimeField(null=True, help_text="When the last message arrived, by this context's clock.")
 
     class Meta:
@@ -181,7 +181,7 @@ class Subscription(models.Model):
 
 
 class Incident(models.Model):
-    """Something that went wrong by itself and a person should know of: changes without an event, drift, an authority set back."""
+    """A fault that a person should know about: changes without an event, drift, an authority that was set back."""
 
     class Kind(models.TextChoices):
         SILENT = "silent", "Changes without an event"
@@ -205,7 +205,7 @@ class Incident(models.Model):
 
 
 class Repair(models.Model):
-    """A replay, a republish or a repair by comparison: who did what, and what came of it."""
+    """A replay, a republish or a repair by comparison: who ran it, and its result."""
 
     class Kind(models.TextChoices):
         REPLAY = "replay", "Replay"
@@ -216,8 +216,8 @@ class Repair(models.Model):
     done_by = models.CharField(max_length=150)
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(auto_now_add=True)
-    window = models.CharField(max_length=300, blank=True, help_text="What it was asked for.")
-    consumers = models.JSONField(default=list, help_text="The consumers that it touched.")
+    window = models.CharField(max_length=300, blank=True, help_text="The command's options.")
+    consumers = models.JSONField(default=list, help_text="The consumers that it affected.")
     counts = models.JSONField(default=dict)
     result = models.CharField(max_length=300)
 
@@ -229,7 +229,7 @@ class Repair(models.Model):
 
 
 class Unknown(models.Model):
-    """A lookup's negative answer: the authority didn't know this aggregate when it was asked."""
+    """A lookup's negative answer: the authority didn't know this aggregate at that time."""
 
     authority = models.CharField(max_length=50)
     aggregate_id = models.CharField(max_length=100)
@@ -244,7 +244,7 @@ class Unknown(models.Model):
 
 
 class LostErasure(models.Model):
-    """An erasure that a copy knows and its authority lost, by being set back to before the row. The copy keeps its tombstone."""
+    """An erasure that the authority lost when it was set back to before the row. The copy knows it, and keeps its tombstone."""
 
     authority = models.CharField(max_length=50)
     aggregate_id = models.CharField(max_length=100)
@@ -257,24 +257,24 @@ class LostErasure(models.Model):
 
 
 class Ownership(models.Model):
-    """Who may write the rows of one model, in this context's database. A trigger on the model's table asks it at every write
-    (`messaging.ownership.ownership`); where there is no row, everybody may."""
+    """Which context may write the rows of one model, in this context's database. A trigger on the model's table checks it at every
+    write (`messaging.ownership.ownership`). Without an entry, anybody may write."""
 
     class State(models.TextChoices):
         SETTLED = "settled", "Settled"
         MOVING = "moving", "Moving"
 
     aggregate = models.CharField(max_length=100, primary_key=True, help_text="The model, as Django labels it: users.user.")
-    owner = models.CharField(max_length=50, help_text="The context whose services write it.")
+    owner = models.CharField(max_length=50, help_text="The context that may write its rows.")
     state = models.CharField(max_length=10, choices=State.choices, default=State.SETTLED)
     until = models.DateTimeField(
-        null=True, blank=True, help_text="When a write pause ends by itself, whatever becomes of the mover."
+        null=True, blank=True, help_text="When a write pause ends by itself, even if its process was killed."
     )
     following = models.BooleanField(
         default=False, help_text="SQLite: whether the transaction that holds the lock is the follower's."
     )
-    since = models.DateTimeField(auto_now_add=True, help_text="When this owner began to be it.")
-    verdict = models.CharField(max_length=20, blank=True, help_text="What the last comparison of the two sides said.")
+    since = models.DateTimeField(auto_now_add=True, help_text="Since when this context is the owner.")
+    verdict = models.CharField(max_length=20, blank=True, help_text="The verdict of the last comparison of both sides.")
     verified_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -287,19 +287,19 @@ class Ownership(models.Model):
 
 
 class Lease(models.Model):
-    """Who does something of which there is to be one at a time (`messaging/database/locks.py`), and until when nobody else may."""
+    """A lock with an end: who does some exclusive work, and until when (`messaging/database/locks.py`)."""
 
-    name = models.CharField(max_length=150, primary_key=True, help_text="The context and what is done: billing: bootstrap-users.")
-    owner = models.CharField(max_length=32, help_text="A random word of the holder's.")
-    machine = models.CharField(max_length=32, help_text="A random word of the holder's lock file.")
-    ends = models.DateTimeField(help_text="When it ends unless it is renewed, by the database's clock.")
+    name = models.CharField(max_length=150, primary_key=True, help_text="The context and the work, as billing: bootstrap-users.")
+    owner = models.CharField(max_length=32, help_text="A random value that identifies the holder.")
+    machine = models.CharField(max_length=32, help_text="A value that identifies the holder's machine.")
+    ends = models.DateTimeField(help_text="When it ends if it isn't renewed, by the database's clock.")
 
     def __str__(self) -> str:
         return f"{self.name} until {self.ends}"
 
 
 class Parked(models.Model):
-    """A message that could not be handled: waiting for its next try, or parked for a person. Never dropped."""
+    """A message that could not be handled. It waits for its next retry, or for a person. It is never dropped."""
 
     class State(models.TextChoices):
         RETRYING = "retrying", "Retrying"
@@ -311,8 +311,8 @@ class Parked(models.Model):
     event_id = models.CharField(max_length=100, blank=True, db_index=True)
     event_type = models.CharField(max_length=200, blank=True)
     subject = models.CharField(max_length=100, blank=True)
-    envelope = models.JSONField(null=True, help_text="The event as it arrived, where it was JSON.")
-    raw = models.TextField(blank=True, help_text="What arrived, where it was not JSON.")
+    envelope = models.JSONField(null=True, help_text="The event as it arrived, if it can be stored as JSON.")
+    raw = models.TextField(blank=True, help_text="The message as text, if it can't be stored as JSON.")
     reason = models.CharField(max_length=500, help_text="Why it could not be handled, in a sentence.")
     traceback = models.TextField(blank=True)
     attempts = models.PositiveIntegerField(default=0)
@@ -333,7 +333,7 @@ class Parked(models.Model):
         return f"{self.event_type or 'unreadable message'} ({self.state})"
 
 
-#: What the admin shows of a context's plumbing: a page's name, its table's model, and what one row and several are called.
+#: The admin's pages for a context's plumbing: the page's name, its table's model, and names for one row and for several.
 PAGES: dict[str, tuple[type[models.Model], dict[str, str]]] = {
     "Outbox": (Published, {"verbose_name": "outbox event", "verbose_name_plural": "outbox events"}),
     "Inbox": (Received, {"verbose_name": "inbox event", "verbose_name_plural": "inbox events"}),
@@ -349,16 +349,16 @@ _TITLES = {"Outbox": lambda row: title(row.destination, row.body), "Inbox": lamb
 
 
 def make_pages(module: str, names: Iterable[str] = tuple(PAGES)) -> None:
-    """Make a context's models of the plumbing's tables, one for each page of its admin. Called at the end of its `models.py`.
+    """Define a proxy model in a context for each admin page of the plumbing's tables. Call it at the end of its `models.py`.
 
-    They are proxies: every context has the tables in its own database, and Django's admin knows a page by its model.
+    Django's admin identifies a page by its model, so each context needs models of its own.
 
     Parameters
     ----------
     module
-        The context's `models` module, `__name__` there.
+        The context's `models` module: pass `__name__`.
     names
-        Which of `PAGES`.
+        Which of `PAGES` to define.
     """
     for name in names:
         base, words = PAGES[name]

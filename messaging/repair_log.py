@@ -1,4 +1,4 @@
-"""Repairs are announced: each is a row that stays, and an e-mail to the owners of the consumers that it touched."""
+"""The log of repairs: each is a row, and an e-mail to the owners of the consumers that it affected."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,14 @@ from messaging.settings import Context
 log = logging.getLogger(__name__)
 
 _WHAT_TO_DO = {
-    Repair.Kind.REPLAY: (
-        "Recorded events came again, with the ids that they had. What you have already is skipped; nothing need be done."
-    ),
+    Repair.Kind.REPLAY: "Recorded events were sent again, with their old ids. Your consumer skips those it has. Nothing to do.",
     Repair.Kind.REPUBLISH: (
-        "These changes had no event, so copies that live on events alone were out of date until now. The events that say so are on "
-        "their way, marked as repairs. If you decided on such data meanwhile, look at those decisions."
+        "These changes had no event, so copies that are fed by events alone were out of date until now. Their events are on the "
+        "way, marked as repairs. If you made decisions on such data meanwhile, check them."
     ),
     Repair.Kind.RECONCILE: (
-        "Your copy was compared with the authority, and what differed was set right. If you decided on such data before, look at "
-        "those decisions."
+        "Your copy was compared with the authority, and the rows that differed were repaired. If you made decisions on such data "
+        "before, check them."
     ),
 }
 
@@ -41,11 +39,10 @@ def record_and_notify(
     started_at: datetime,
     by: str,
 ) -> Repair:
-    """Enter a repair in a context's table and, after the commit, write to the owners of the consumers that it touched.
+    """Store a repair in a context's table. After the commit, e-mail the owners of the consumers that it affected.
 
-    `kind`: one of `Repair.Kind`. `window`: what it was asked for, as the command's words. `owners`: e-mail addresses; nobody is
-    written to where there are none. `counts`: what was counted, by name. `by`: who did it. Never raises for mail that can't be
-    sent: that is logged, and stands in the row's result.
+    `window`: the command's options, in words. `owners`: e-mail addresses. Mail that can't be sent raises nothing: it is logged, and
+    noted in the row's result.
     """
     repair = Repair.objects.using(context.alias).create(
         kind=kind,
@@ -65,9 +62,9 @@ def record_and_notify(
 def _write(repair: Repair, context: Context, addresses: list[str]) -> None:
     try:
         send_mail(f"[{context.name}] {repair.get_kind_display()}", _text(repair, context.name), None, addresses)
-    except Exception as error:  # SMTP, network, an address that is none: the repair itself is done, whatever became of the mail
-        log.exception("%s: the owners could not be told of repair %s", context.name, repair.pk)
-        note = f" The owners could not be told: {kind(error)}."
+    except Exception as error:  # SMTP, network, a bad address: the repair is done all the same
+        log.exception("%s: the mail about repair %s to its owners could not be sent", context.name, repair.pk)
+        note = f" The mail to the owners could not be sent: {kind(error)}."
         repair.result = f"{repair.result[: 300 - len(note)]}{note}"
         repair.save(using=context.alias, update_fields=["result"])
 
@@ -76,7 +73,7 @@ def _text(repair: Repair, context: str) -> str:
     took = (repair.finished_at - repair.started_at).total_seconds()
     lines: list[tuple[str, Any]] = [
         ("What", f"{repair.kind} {context}"),
-        ("Asked for", repair.window or "everything"),
+        ("Scope", repair.window or "everything"),
         ("By", repair.done_by),
         ("When", f"{repair.started_at:%Y-%m-%d %H:%M:%S} UTC, {plural(round(took), 'second')}"),
         ("Consumers", ", ".join(repair.consumers) or "none"),
@@ -85,4 +82,4 @@ def _text(repair: Repair, context: str) -> str:
     ]
     table = "\n".join(f"{name + ':':<11}{value}" for name, value in lines)
     todo = _WHAT_TO_DO[Repair.Kind(repair.kind)]
-    return f"{table}\n\n{todo}\n\nThe repair stands in the admin of {context}, under number {repair.pk}.\n"
+    return f"{table}\n\n{todo}\n\nThe admin of {context} lists this repair as number {repair.pk}.\n"

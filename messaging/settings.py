@@ -1,4 +1,4 @@
-"""What `messaging` asks of the project it lives in: the setting `MESSAGING`, and nothing else."""
+"""The setting `MESSAGING`, the only one that `messaging` reads: one function for each entry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,130 +14,131 @@ def _setting(name: str) -> Any:
         return settings.MESSAGING[name]
     except (AttributeError, KeyError):
         raise ImproperlyConfigured(
-            f"MESSAGING[{name!r}] is not set. `messaging.settings` says what each entry of MESSAGING is for."
+            f"MESSAGING[{name!r}] is not set. Add it to your settings; messaging/settings.py describes each entry."
         ) from None
 
 
-#: A database's name in `DATABASES`. A context has one, and isn't called by it.
+#: A database's name in `DATABASES`. It may differ from the name of the context that uses the database.
 Alias = NewType("Alias", str)
 
 
 @dataclass(frozen=True)
 class Context:
-    """A context of this process. `alias`: the database that it lives in. Its queue has its name."""
+    """A context of this process."""
 
     name: str
-    alias: Alias
+    alias: Alias  #: the database that holds its tables
 
     @property
     def queue(self) -> str:
+        """Its queue, which has its name."""
         return self.name
 
     @property
     def publishes(self) -> list[str]:
-        """The feeds that show its facts. Its main feed is called as it is."""
+        """The feeds that show its facts. The main one has the context's name."""
         return [feed for feed in _setting("FEEDS") if authority(feed) == self.name]
 
 
 def contexts() -> Mapping[str, Context]:
-    """The contexts that this process is, by name. `CONTEXTS` lists their names, or says of each which database it lives in:
-    {"billing": {"database": "default"}}. Where it says nothing, the alias is the name."""
+    """`CONTEXTS`: the contexts of this process, by name. Either a list of names, or a dict that names a database for each:
+    {"billing": {"database": "default"}}. By default the alias is the context's name."""
     declared = _setting("CONTEXTS")
     databases = {name: declared[name].get("database", name) if isinstance(declared, Mapping) else name for name in declared}
     return {name: Context(name, Alias(alias)) for name, alias in databases.items()}
 
 
 def context(name: str) -> Context:
-    """A context of this process."""
+    """A context of this process. Raises `ImproperlyConfigured` if it has no such context."""
     known = contexts()
     if name not in known:
-        raise ImproperlyConfigured(f"{name!r} is no context of this process. MESSAGING['CONTEXTS'] names: {', '.join(known)}.")
+        raise ImproperlyConfigured(f"This process has no context {name!r}. MESSAGING['CONTEXTS'] names: {', '.join(known)}.")
     return known[name]
 
 
 def handlers_path(consumer: str) -> str:
-    """Where the literal table of a context's handlers is."""
+    """`HANDLERS`: the dotted path of a context's table of handlers."""
     return str(_setting("HANDLERS")[consumer])
 
 
 def feed_path(feed: str) -> str | None:
-    """Where what an authority of this process shows of its facts is declared; None where it shows none."""
+    """`FEEDS`: the dotted path of a feed's declaration; None if this process has no such feed."""
     declared = _setting("FEEDS").get(feed)
     return declared[1] if isinstance(declared, tuple) else declared  # type: ignore[no-any-return]
 
 
 def feeds() -> list[str]:
-    """The feeds of this process's authorities, by name."""
+    """The names of all feeds of this process's contexts."""
     return [feed for known in contexts().values() for feed in known.publishes]
 
 
 def authority(feed: str) -> str:
-    """The name of the context whose facts a feed shows: `monolith` for `monolith_invoices`, which `FEEDS` declares as
-    ("monolith", path). Consumers know a feed by its name alone; register and token are the context's."""
+    """The context whose facts a feed shows: `monolith` for `monolith_invoices`, which `FEEDS` declares as ("monolith", path).
+    Consumers name only the feed. The register and the tokens belong to the context."""
     declared = _setting("FEEDS").get(feed)
     return str(declared[0]) if isinstance(declared, tuple) else feed
 
 
 def splits() -> "Mapping[str, str]":
-    """Contexts that are filled out of another one, to the feed that they are filled by (`messaging.split.move`)."""
+    """`SPLITS`: maps each context that takes over another one's rows to the feed that fills it (`messaging.split.move`)."""
     return dict(_setting("SPLITS")) if "SPLITS" in settings.MESSAGING else {}
 
 
 def caches_path(consumer: str) -> str | None:
-    """Where a consumer's copies are declared, by authority; None where it keeps none."""
+    """`CACHES`: the dotted path of a consumer's declared copies; None if it keeps none."""
     return _setting("CACHES").get(consumer)  # type: ignore[no-any-return]
 
 
 def api_url(feed: str) -> str:
-    """Where an authority's API is, without a slash at the end: http://127.0.0.1:8000."""
+    """`API_URL`, a function of a context: the URL of an authority's API, without a slash at the end, as http://127.0.0.1:8000."""
     return str(_setting("API_URL")(authority(feed))).rstrip("/")
 
 
 def api_rate() -> float:
-    """How many requests a second a consumer may make, on the average of a span; 0: any number."""
+    """`API_RATE`: requests per second that a consumer may make, averaged over a time span; 0: no limit."""
     return float(_setting("API_RATE"))
 
 
 def api_token(consumer: str, feed: str) -> str:
-    """The consumer's token for that API; empty where it has none."""
+    """`API_TOKEN`, a function of consumer and authority: the consumer's token for that API; empty if it has none."""
     return str(_setting("API_TOKEN")(consumer, authority(feed)))
 
 
 def token_folder() -> Path:
-    """Where tokens are kept for consumers that run on the authority's machine."""
+    """`TOKEN_FOLDER`: the folder of the tokens of consumers that run on the authority's machine."""
     return Path(_setting("TOKEN_FOLDER"))
 
 
 def signing_keys(publisher: str) -> list[str]:
-    """The keys that a context signs with, the first one, and those that it signed with; none: its file in `KEY_FOLDER` counts."""
+    """`SIGNING_KEYS`, a function of a context: its private keys. The first one signs. Empty: its file in `KEY_FOLDER` has them."""
     return list(_setting("SIGNING_KEYS")(publisher))
 
 
 def public_keys(publisher: str) -> list[str]:
-    """The keys of which one must have signed what comes from this publisher; none: those of this machine count."""
+    """`PUBLIC_KEYS`, a function of a publisher: the keys that its signatures are checked with. Empty: the keys of this machine."""
     return list(_setting("PUBLIC_KEYS")(publisher))
 
 
 def unsigned() -> list[str]:
-    """Publishers that may send without a signature, while not every process of theirs signs."""
+    """`ACCEPT_UNSIGNED`: publishers that may send without a signature, until all their processes sign."""
     return list(_setting("ACCEPT_UNSIGNED"))
 
 
 def key_folder() -> Path:
-    """Where signing keys are kept."""
+    """`KEY_FOLDER`: the folder of the signing keys."""
     return Path(_setting("KEY_FOLDER"))
 
 
 def wake_folder() -> Path:
-    """Where relays wait for a wake-up on SQLite."""
+    """`WAKE_FOLDER`: the folder of the lock files, and of the pipes that wake the relays on SQLite."""
     return Path(_setting("WAKE_FOLDER"))
 
 
 def queue_type() -> str:
-    """The type that queues have on RabbitMQ, classic or quorum. Classic, where the project doesn't say."""
+    """`QUEUE_TYPE`: the type of queues on RabbitMQ, "classic" (the default) or "quorum"."""
     return str(settings.MESSAGING.get("QUEUE_TYPE", "classic"))
 
 
 def retry_delays() -> list[float]:
-    """Seconds to wait before each new try of a handler that failed."""
+    """`RETRY_DELAYS`: seconds before each retry of a handler that failed."""
     return [float(delay) for delay in _setting("RETRY_DELAYS")]

@@ -1,4 +1,4 @@
-"""The Celery tasks: they hand over to the inbox, and give a message back only where nothing could be kept."""
+"""The Celery tasks. They pass messages to the inbox, and return one to its queue only if nothing could be stored."""
 
 import logging
 import random
@@ -18,26 +18,25 @@ from messaging.events.text import error_line, said
 from messaging.transport.queues import DELIVER, HEARTBEAT
 
 log = logging.getLogger(__name__)
-#: Seconds that a message is held before it goes back to its queue, at least and at most: a broken database isn't hammered, and the
-#: broker's patience is longer.
+#: Shortest and longest wait in seconds before a message returns to its queue. It spares a broken database, and is shorter than the
+#: broker's timeouts.
 PAUSE_SECONDS = (0.5, 1.5)
-#: What the outage of a database stops, in the words of `outages`.
+#: The work that the outage of a database stops, as `outages` logs it.
 TAKING, HEARING, RETRYING = "taking messages", "noting heartbeats", "retrying failed events"
-#: These tasks get a message as it travelled, its body as one argument (docs/decisions/0019-the-task-opens-the-message.md).
+#: The strategy that passes a message on unopened, its body as one argument (docs/decisions/0019-the-task-opens-the-message.md).
 SEALED = "messaging.consumer.celery_worker:sealed"
 
 
 @shared_task(name=DELIVER, Strategy=SEALED)
 def deliver(*, context: str, headers: dict[str, str], body: bytes) -> None:
-    """A message with many events for one consumer, from the queue of this context."""
+    """Take a message with many events for one consumer, from this context's queue."""
     with _keeping(context, DELIVER, headers, body):
         consumer, events, publishers = incoming.delivery(headers, body)
         if consumer not in settings.contexts():
-            raise InvalidEnvelope(f"Addressed to {consumer!r}, which this process is not.")
+            raise InvalidEnvelope(f"Addressed to {consumer!r}, a context that this process doesn't run.")
         try:
             outcome = inbox.receive(consumer, events, publishers=publishers)
         except (DatabaseAway, Paused) as error:
-            # Nothing could be kept, so the message goes back.
             if isinstance(error, DatabaseAway):
                 outages.began(log, consumer, TAKING, error)
             else:
@@ -50,7 +49,7 @@ def deliver(*, context: str, headers: dict[str, str], body: bytes) -> None:
 
 @shared_task(name=HEARTBEAT, Strategy=SEALED)
 def heartbeat(*, context: str, headers: dict[str, str], body: bytes) -> None:
-    """An authority's sign of life. One that can't be noted is no loss: the next one says more."""
+    """Note an authority's heartbeat. One that can't be noted is no loss: the next one replaces it."""
     with _keeping(context, HEARTBEAT, headers, body):
         sign, publishers = incoming.heartbeat(headers, body)
         if sign.consumer not in settings.contexts():
@@ -63,7 +62,7 @@ def heartbeat(*, context: str, headers: dict[str, str], body: bytes) -> None:
 
 @shared_task(name="messaging.retry_due")
 def retry_due(*, consumer: str) -> None:
-    """Try again the failed events whose time has come."""
+    """Retry the failed events that are due."""
     with _waiting(consumer, RETRYING):
         for parked_id in retries.due(consumer):
             tried = retries.attempt(consumer, parked_id)
@@ -73,7 +72,7 @@ def retry_due(*, consumer: str) -> None:
 
 @contextmanager
 def _keeping(context: str, task: str, headers: dict[str, str], body: bytes) -> Iterator[None]:
-    """Park a message that can't be handled. Where the database takes nothing, give it back to its queue."""
+    """Park a message that can't be handled. If the database takes nothing, return the message to its queue."""
     try:
         yield
     except (Reject, MemoryError):
@@ -81,17 +80,17 @@ def _keeping(context: str, task: str, headers: dict[str, str], body: bytes) -> I
     except Exception as error:
         known = isinstance(error, MessageRejected | InvalidEnvelope)
         reason = str(error) if known else f"The message can't be delivered: {error_line(error)}"
-        # A delivery that nobody vouches for is kept with its signature. Heartbeats come all the time: one is kept for each reason.
+        # An unverified delivery is kept with its signature, for a retry. Heartbeats come all the time: one is kept per reason.
         whole = task == HEARTBEAT or isinstance(error, MessageRejected)
         if not parked.keep(context, body, reason, {"task": task, **headers} if whole else None):
             raise Reject(reason, requeue=True) from error
         if not known:
-            raise  # a bug: Celery logs it
+            raise  # a bug; Celery logs it
 
 
 @contextmanager
 def _waiting(consumer: str, work: str) -> Iterator[None]:
-    """Around work that comes again by itself: while the database takes nothing it is left for the next time."""
+    """Around periodic work: while the database takes nothing, skip it until the next time."""
     try:
         yield
     except (DatabaseError, InterfaceError, DatabaseAway) as error:

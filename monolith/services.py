@@ -19,9 +19,11 @@ MONTHLY_FEE_MINOR, CURRENCY = 1900, "EUR"
 #: One JOIN finds the users to invoice and the names on the invoices. `FOR SHARE` makes a suspension and this statement wait for
 #: each other. SQLite doesn't need it, because it has one writer at a time.
 GENERATE = """
-INSERT INTO monolith_invoice (id, user_id, period, amount_minor, currency, status, issued_at, review_reason, billed_to)
+INSERT INTO monolith_invoice
+(id, user_id, period, amount_minor, currency, status, issued_at, review_reason, billed_to)
 SELECT {new_id}, u.id, %(period)s, %(amount)s, %(currency)s, 'issued', %(now)s, '', u.name
-FROM monolith_user u LEFT JOIN monolith_invoice i ON i.user_id = u.id AND i.period = %(period)s
+FROM monolith_user u
+LEFT JOIN monolith_invoice i ON i.user_id = u.id AND i.period = %(period)s
 WHERE u.status = 'active' AND i.id IS NULL
 {lock}
 ON CONFLICT (user_id, period) DO NOTHING

@@ -14,7 +14,8 @@ from monolith.models import User
 
 @receiver(post_save, sender=User, dispatch_uid="monolith.review_open_invoices")
 def review_open_invoices(instance: User, using: str, **kwargs: Any) -> None:
-    """Mark a suspended user's invoices for review. All are open: issued or overdue."""
+    """Flag a suspended user's invoices for review. All of them are issued or overdue, so open."""
     if instance.status == User.Status.SUSPENDED:
-        reason = f"The user is suspended: {instance.suspension_reason or 'no reason given'}."
-        instance.invoices.using(using).filter(review_reason="").update(review_reason=reason)
+        reason = instance.suspension_reason or "no reason given"
+        invoices = instance.invoices.using(using).filter(review_reason="")
+        invoices.update(review_reason=f"The user is suspended: {reason}.")

@@ -183,8 +183,8 @@ def serve(requests: socket.socket) -> list[str]:
     """Fork a program for each request, until nobody asks any more. Returns in each fork, with the arguments."""
     running: dict[int, int] = {}
     while True:
-        for ready in select.select([requests, *running], [], [])[0]:
-            if ready is not requests:
+        for ready in select.select([requests.fileno(), *running], [], [])[0]:
+            if ready in running:
                 os.close(ready)
                 pid = running.pop(ready)
                 requests.send(json.dumps(["ended", pid, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]).encode())

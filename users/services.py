@@ -40,7 +40,9 @@ def user_suspend(*, user_id: uuid.UUID, reason: str) -> User:
     with transaction.atomic(using=DATABASE):
         user = _locked(user_id)
         if user.status != Status.ACTIVE:
-            raise TransitionNotAllowed(f"Only an active user can be suspended; this one is {user.status}.")
+            raise TransitionNotAllowed(
+                f"Only an active user can be suspended; this one is {user.status}.",
+            )
         user.suspension_reason = reason
         _set_status(user, Status.SUSPENDED)
         _announce(user, events.UserSuspended)

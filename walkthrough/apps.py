@@ -19,5 +19,5 @@ class WalkthroughConfig(AppConfig):
         autoreload_started.connect(self._watch)
 
     def _watch(self, sender: BaseReloader, **signal: Any) -> None:
-        """`runserver` starts anew when a chapter's prose changes, as it does for code."""
+        """Restart `runserver` when a chapter's prose changes, as it does for code."""
         sender.watch_dir(f"{self.path}/chapters", "**/*.md")

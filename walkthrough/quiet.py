@@ -1,9 +1,9 @@
-"""The web server's log without the looks of open pages: each asks once a second or so, which hides what a reader looks for."""
+"""Keep the requests of open pages out of the web server's log: each page asks about once per second and hides the rest."""
 
 import logging
 import re
 
-#: A look that was answered. One that failed is logged.
+#: A request of an open page that was answered. A failed one is logged.
 _LOOK = re.compile(r'"GET /(live|lab/live|playing)/[^ "]* HTTP/[\d.]+" 200 ')
 
 

@@ -1,4 +1,4 @@
-"""A chapter on a terminal, by rich: its texts, and each entry of a step as it comes."""
+"""A chapter in a terminal: its texts, and each entry of a step as it comes."""
 
 import re
 
@@ -26,7 +26,7 @@ def opening(console: Console, chapter: Chapter) -> None:
 
 def announce(console: Console, chapter: Chapter, name: str) -> None:
     if name == SETTING:
-        console.print("[bold cyan]▶ Set the stage[/] Everything mended and running, in this chapter's starting state.")
+        console.print("[bold cyan]▶ Set the stage[/] Turns off all faults, starts all processes, and replaces the demo data.")
         return
     step = chapter.step(name)
     console.print(f"\n[bold {LOOKS[step.kind]}]▶ {escape(step.button)}[/] {escape(_unwrapped(step.says))}")
@@ -52,7 +52,7 @@ def show(console: Console, entry: Entry) -> None:
 
 
 def closing(console: Console, played: Played) -> None:
-    """What can't be seen from the entries."""
+    """Print the error that ended a step, if there was one."""
     if played.error:
         console.print(Padding(f"[bold red]✗ Stopped half-way:[/] {escape(played.error)}", (0, 0, 0, 2)))
 
@@ -66,7 +66,10 @@ def ending(console: Console, chapter: Chapter) -> None:
             table.add_row(escape(row.choice), escape(row.gains), escape(row.costs))
         console.print(table)
     for advice in chapter.advice:
-        commands = "".join(f"\n[bold]$ {escape(command)}[/]" for command in advice.commands)
+        commands = "".join(
+            f"\n[dim]{group.place}:[/]" + "".join(f"\n[bold]$ {escape(command)}[/]" for command in group.lines)
+            for group in advice.commands
+        )
         console.print(
             Panel(
                 f"{escape(_unwrapped(advice.does))}{commands}",
@@ -78,7 +81,7 @@ def ending(console: Console, chapter: Chapter) -> None:
 
 
 def wait_for_key(console: Console) -> None:
-    console.input("[dim]  Enter plays it, Ctrl-C leaves. [/]")
+    console.input("[dim]  Press Enter to play it, Ctrl-C to leave. [/]")
 
 
 def _text(console: Console, text: str, title: str = "") -> None:
@@ -89,5 +92,5 @@ def _text(console: Console, text: str, title: str = "") -> None:
 
 
 def _unwrapped(text: str) -> str:
-    """Each paragraph and each item of a list on one line: a terminal breaks lines where it is wide enough."""
+    """Put each paragraph and each list item on one line; the terminal breaks it at its own width."""
     return re.sub(r"(?<!\n)\n(?!\n|[-*] |\d+\. )", " ", text)

@@ -120,7 +120,7 @@ class Migration(migrations.Migration):
                 ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 (
                     "user_id",
-                    models.UUIDField(help_text="The user's id at the authority; not a foreign key, it lives in another database."),
+                    models.UUIDField(help_text="The user's id at the authority; no foreign key."),
                 ),
                 ("period", models.CharField(help_text="The month, as 2026-11.", max_length=7)),
                 ("amount_minor", models.PositiveIntegerField(help_text="In minor units: 1900 is 19.00.")),

@@ -32,10 +32,10 @@ class Adapter(Protocol):
     at_once: int  #: The most users per commit; 0 leaves it to the caller.
 
     def after(self, user_id: UUID | None, limit: int) -> Sequence[tuple[UUID, str, int]]:
-        """(id, status, version) of the next users by id, of any status; empty at the end."""
+        """Return (id, status, version) of the next users by id, of any status; empty at the end."""
 
     def one(self, user_id: UUID) -> tuple[UUID, str, int] | None:
-        """One user; None if unknown."""
+        """Return one user; None if unknown."""
 
     def close(self) -> None:
         """Release connections."""

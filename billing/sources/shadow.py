@@ -40,7 +40,8 @@ class Shadow:
 
     def after(self, user_id: UUID | None, limit: int) -> Sequence[Standing]:
         standings = self.old.after(user_id, limit)
-        self._compare({standing.user_id: standing for standing in standings}, user_id, standings[-1].user_id if standings else None)
+        last = standings[-1].user_id if standings else None
+        self._compare({standing.user_id: standing for standing in standings}, user_id, last)
         return standings
 
     def one(self, user_id: UUID) -> Standing | None:

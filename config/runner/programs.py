@@ -65,16 +65,18 @@ def programs(contexts: Sequence[str], port: int) -> list[Program]:
 
 def apart(port: int) -> list[Program]:
     """Return the walkthrough's separate contexts. Each knows only a URL and a token of the other."""
-    users, billing = (_free(port + 1), _free(port + 2))
-    USERS_ADDRESS.write_text(f"http://127.0.0.1:{users}\n")
-    BILLING_ADDRESS.write_text(f"http://127.0.0.1:{billing}\n")
+    users, billing = (f"127.0.0.1:{_free(port + more)}" for more in (1, 2))
+    USERS_ADDRESS.write_text(f"http://{users}\n")
+    BILLING_ADDRESS.write_text(f"http://{billing}\n")
     manage = [sys.executable, str(ROOT / "manage.py")]
     serve = [*manage, "runserver", "--alone", "--noreload"]
-    alone = (("CONTEXTS", "billing"), ("USERS_API_URL", f"http://127.0.0.1:{users}"))
+    tend = [*manage, "tend", "billing"]
+    of_users = (("CONTEXTS", "users"),)
+    of_billing = (("CONTEXTS", "billing"), ("USERS_API_URL", f"http://{users}"))
     return [
-        Program("users-api", [*serve, f"127.0.0.1:{users}"], environment=(("CONTEXTS", "users"),), on_demand=True),
-        Program("billing-web", [*serve, f"127.0.0.1:{billing}"], environment=alone, on_demand=True),
-        Program("billing-tend", [*manage, "tend", "billing"], environment=alone, on_demand=True),
+        Program("users-api", [*serve, users], environment=of_users, on_demand=True),
+        Program("billing-web", [*serve, billing], environment=of_billing, on_demand=True),
+        Program("billing-tend", tend, environment=of_billing, on_demand=True),
     ]
 
 

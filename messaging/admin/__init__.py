@@ -1,7 +1,7 @@
-"""Admin pages for the plumbing's tables. Each context registers them for its own database: see `register`.
+"""Admin pages of messaging's tables. `register` adds them for one context and its database.
 
-The tables are the same in every context, so a page has to say which database it reads. Django's way for that is a `ModelAdmin`
-that names its alias: https://docs.djangoproject.com/en/5.2/topics/db/multi-db/#exposing-multiple-databases-in-django-s-admin-interface
+Every context has the same tables, so each `ModelAdmin` names the database that it reads, as in
+https://docs.djangoproject.com/en/5.2/topics/db/multi-db/#exposing-multiple-databases-in-django-s-admin-interface.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.db import models
 from django.db.models import F
 from django.http import HttpRequest
-from django_outbox_pattern import admin as outbox_pattern_admin  # noqa: F401  (so that its registrations are there to be undone)
+from django_outbox_pattern import admin as outbox_pattern_admin  # noqa: F401  (it registers the pages that are unregistered below)
 from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published, Received
 
@@ -35,14 +35,14 @@ __all__ = [
     "short",
 ]
 
-# These read without an alias, which the router refuses, and they would let a person edit what was sent.
+# They read without an alias, which the router refuses, and would let a person edit sent events.
 for unplaced in (Published, Received):
     if admin.site.is_registered(unplaced):
         admin.site.unregister(unplaced)
 
 
 class PublishedType(admin.SimpleListFilter):
-    """The event types that this context publishes: from its contracts, not from a scan of the table."""
+    """The event types that this context publishes, from its contracts: no scan of the table."""
 
     title, parameter_name = "type", "type"
 
@@ -53,12 +53,12 @@ class PublishedType(admin.SimpleListFilter):
         return queryset.filter(destination=self.value()) if self.value() else queryset
 
 
-#: What became of a recorded event.
+#: The states of a recorded event.
 STATES = {StatusChoice.SCHEDULE: "waiting", StatusChoice.SUCCEEDED: "sent", StatusChoice.FAILED: "can't be sent"}
 
 
 class Sending(admin.SimpleListFilter):
-    """The states, in the words of the list."""
+    """Filter by state, in the words of the list."""
 
     title, parameter_name = "state", "state"
 
@@ -80,9 +80,7 @@ class OutboxAdmin(ReadOnlyAdmin):
     list_display = ("type", "about", "nth", "state", "added", "error")
     list_filter = (Sending, PublishedType, "added")
     search_fields = ("destination", "^body__subject")
-    search_help_text = (
-        "The id of an event, a user, an invoice or a correlation; the start of a user's or an invoice's; part of a type."
-    )
+    search_help_text = "Search by the id of an event, aggregate or correlation, the start of an aggregate's id, or part of a type."
     exact_ids = ("pk", "body__subject", "body__correlationid")
     ordering = ("-added",)
     fields = ("event", "type", "subject", "nth", "state", "error", "added", "correlation", "causation", "envelope")
@@ -103,7 +101,7 @@ class OutboxAdmin(ReadOnlyAdmin):
     def about(self, row: Published) -> str:
         return short(_of(row.body, "subject"))
 
-    # The pattern's table has a column `version`, which nothing here fills; a method of that name would never be called.
+    # django-outbox-pattern's table has an unused column `version`, so a method of that name would never be called.
     @admin.display(description="version")
     def nth(self, row: Published) -> str:
         return str(_of(row.body, "aggregateversion"))
@@ -126,12 +124,12 @@ class OutboxAdmin(ReadOnlyAdmin):
 
 
 class InboxAdmin(ReadOnlyAdmin):
-    """Events that arrived here; each row also tells a redelivery."""
+    """Events that this context received. By these rows it recognises a redelivery."""
 
     list_display = ("type", "about", "version", "added")
     list_filter = (ReceivedType, "added")
     search_fields = ("^msg_id", "^headers__subject")
-    search_help_text = "The id of an aggregate or its start, a correlation, or the start of a message's id."
+    search_help_text = "Search by an aggregate's id or its start, a correlation's id, or the start of a message's id."
     exact_ids = ("headers__subject", "headers__correlationid")
     ordering = ("-added",)
     fields = ("msg_id", "type", "subject", "version", "added", "details")
@@ -159,12 +157,12 @@ def _of(values: Any, name: str) -> Any:
 
 
 class AnnouncedFilter(admin.SimpleListFilter):
-    """Changes that no event was recorded for."""
+    """Filter by changes with or without an event."""
 
     title, parameter_name = "announced", "announced"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("no", "Changed, but never announced"), ("yes", "Announced")]
+        return [("no", "Changed without an event"), ("yes", "Announced")]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         if self.value() == "no":
@@ -173,12 +171,12 @@ class AnnouncedFilter(admin.SimpleListFilter):
 
 
 class LedgerAdmin(ReadOnlyAdmin):
-    """How often each aggregate changed, and how far that was announced."""
+    """Each aggregate's version, and the version up to which events were recorded."""
 
     list_display = ("aggregate", "about", "version", "announced_version", "position", "tombstone", "changed_at")
     list_filter = (AnnouncedFilter, "aggregate", "deleted")
     search_fields = ("^aggregate_id",)
-    search_help_text = "An id, or the start of one."
+    search_help_text = "Search by an id or the start of one."
     exact_ids = ("aggregate_id",)
     ordering = ("-id",)
 
@@ -191,7 +189,7 @@ class LedgerAdmin(ReadOnlyAdmin):
         return "tombstone" if row.deleted else ""
 
 
-#: A page's name, as in `messaging.models.PAGES`, and its class.
+#: The class of each page in `messaging.models.PAGES`.
 CLASSES: dict[str, type[ContextAdmin]] = {
     "Outbox": OutboxAdmin,
     "Inbox": InboxAdmin,
@@ -206,7 +204,13 @@ CLASSES: dict[str, type[ContextAdmin]] = {
 
 
 def register(context: str) -> None:
-    """Register the pages of a context's plumbing, for its own database: those that its `models.py` made by `make_pages`."""
+    """Register the admin pages of a context's messaging tables, for its own database.
+
+    Parameters
+    ----------
+    context
+        The context, which is also the app's label. Its `models.py` has to call `messaging.models.make_pages` before.
+    """
     for name, page in CLASSES.items():
         model = apps.all_models[context].get(name.lower())
         if model is not None:

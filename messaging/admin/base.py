@@ -1,4 +1,4 @@
-"""What the plumbing's admin pages share: a database of their own, and that most of them are to look at only."""
+"""The base of messaging's admin pages: each reads one context's database, and most are read-only."""
 
 import json
 import uuid
@@ -20,9 +20,10 @@ else:
 
 
 class ContextAdmin(BaseAdmin):
-    """A model's pages, bound to the database of one context. `exact_ids`: lookups that a search for a whole UUID goes to."""
+    """A model's pages, bound to the database of one context."""
 
     context: str = ""
+    #: Lookups for a search by a whole UUID.
     exact_ids: tuple[str, ...] = ("pk",)
     show_full_result_count = False
     list_per_page = 50
@@ -52,7 +53,7 @@ class ContextAdmin(BaseAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
     ) -> tuple[models.QuerySet[Any], bool]:
-        """A whole UUID is looked up by index; anything else is searched as text."""
+        """Look a whole UUID up by index, and search any other text."""
         try:
             wanted = uuid.UUID(search_term.strip())
         except ValueError:
@@ -64,7 +65,7 @@ class ContextAdmin(BaseAdmin):
 
 
 class ReadOnlyAdmin(ContextAdmin):
-    """To look, not to touch."""
+    """Pages without adding, changing and deleting."""
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return False
@@ -76,19 +77,19 @@ class ReadOnlyAdmin(ContextAdmin):
         return False
 
     def has_settle_permission(self, request: HttpRequest) -> bool:
-        """For actions on rows whose fields nobody edits: whoever has the model's change permission."""
+        """Allow actions to people with the model's change permission."""
         options = self.opts
         return bool(request.user.has_perm(f"{options.app_label}.change_{options.model_name}"))  # type: ignore[union-attr]
 
 
 def short(value: Any) -> str:
-    """An id's first eight characters; the whole one where a pointer rests. An id of another kind is cut, too."""
+    """Show the first eight characters of an id, and the whole id in a tooltip."""
     text = str(value or "")
     return format_html('<span class="id" title="{}">{}</span>', text, brief(text)) if text else "-"
 
 
 def cut(words: str) -> str:
-    """A sentence that a style sheet cuts to two lines of a list; the whole one where a pointer rests."""
+    """Show a sentence that the style sheet cuts to three lines, and the whole sentence in a tooltip."""
     return format_html('<div class="cut" title="{}">{}</div>', words, words) if words else "-"
 
 
@@ -97,5 +98,5 @@ def verbatim(text: str) -> str:
 
 
 def pretty(value: Any) -> str:
-    """JSON as a person reads it."""
+    """Show indented JSON."""
     return verbatim(json.dumps(value, indent=2, ensure_ascii=False)) if value else "-"

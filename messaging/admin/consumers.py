@@ -1,6 +1,6 @@
-"""Admin pages of who reads what, how far each reader is, what went wrong by itself, and what was done about it.
+"""Admin pages of registered consumers, subscriptions, incidents and repairs.
 
-All to look at only: the register is changed by `consumers`, the rest by the programs that it tells of.
+All are read-only. The command `consumers` changes the register; messaging's processes and commands write the rest.
 """
 
 import re
@@ -23,7 +23,7 @@ from messaging.replica.drift import KINDS
 
 
 def since(moment: datetime | None, never: str) -> str:
-    """How long ago that was."""
+    """Return the time since a moment in words, or `never` if there is none."""
     if moment is None:
         return never
     seconds = max(0, int((timezone.now() - moment).total_seconds()))
@@ -35,7 +35,7 @@ def ago(moment: datetime | None) -> str:
 
 
 def unbroken(words: str) -> str:
-    """Dates in one piece: a browser breaks a line behind each of their hyphens."""
+    """Keep dates in one line: a browser breaks after each of their hyphens."""
     pieces = re.split(r"(\d{4}-\d\d-\d\d \d\d:\d\d)", words)
     return format_html_join(
         "", '<span class="{}">{}</span>', (("unbroken" if n % 2 else "breaks", p) for n, p in enumerate(pieces))
@@ -43,10 +43,10 @@ def unbroken(words: str) -> str:
 
 
 def counted(counts: Any) -> str:
-    """{"missing": 2, "stale": 0} as "2 missing"."""
+    """Write {"missing": 2, "stale": 0} as "2 missing"."""
     if not isinstance(counts, dict):
         return str(counts)
-    kinds = [*(kind for kind in KINDS if kind in counts), *sorted(set(counts) - set(KINDS))]  # PostgreSQL keeps no order
+    kinds = [*(kind for kind in KINDS if kind in counts), *sorted(set(counts) - set(KINDS))]  # PostgreSQL doesn't keep the order
     return ", ".join(f"{_grouped(counts[kind])}\xa0{kind}" for kind in kinds if counts[kind]) or "none"
 
 
@@ -59,7 +59,7 @@ def lines(words: Any) -> str:
 
 
 class ConsumerAdmin(ReadOnlyAdmin):
-    """Who reads this authority: which events and fields, by a token until when, and how far it says it is."""
+    """The authority's consumers: their events, fields, tokens and reported checkpoints."""
 
     list_display = ("name", "allowed", "bootstrap", "token", "reached", "reported")
     list_filter = ("bootstrap_open",)
@@ -103,7 +103,7 @@ class ConsumerAdmin(ReadOnlyAdmin):
 
 
 class Stands(admin.SimpleListFilter):
-    """The state of a subscription, where a copy in doubt is doubtful whatever it was before."""
+    """Filter by state. A doubtful copy counts only as doubtful."""
 
     title, parameter_name = "state", "stands"
 
@@ -117,7 +117,7 @@ class Stands(admin.SimpleListFilter):
 
 
 class SubscriptionAdmin(ReadOnlyAdmin):
-    """How far this context got with each authority, and how sure that is."""
+    """This context's checkpoint, lag, staleness and drift for each of its authorities."""
 
     list_display = ("authority", "stands", "checkpoint", "head", "lag", "staleness", "found", "compared", "event")
     list_filter = (Stands,)
@@ -137,7 +137,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     def lag(self, row: Subscription) -> int:
         return max(0, row.head - row.checkpoint)
 
-    @admin.display(description="applied beyond it")
+    @admin.display(description="applied beyond the checkpoint")
     def beyond(self, row: Subscription) -> str:
         return ", ".join(f"{first} to {last}" for first, last in row.ahead[:20]) or "-"
 
@@ -163,7 +163,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
 
 
 class Open(admin.SimpleListFilter):
-    """Incidents that are not over."""
+    """Filter by open and closed incidents."""
 
     title, parameter_name = "state", "open"
 
@@ -175,12 +175,12 @@ class Open(admin.SimpleListFilter):
 
 
 class IncidentAdmin(ReadOnlyAdmin):
-    """What went wrong by itself: changes without an event, drift, an authority set back."""
+    """Faults that no person caused: changes without an event, drift, a database that was set back."""
 
     list_display = ("summary", "kind", "authority", "count", "state", "opened_at", "last_seen_at")
     list_filter = (Open, "kind", "opened_at")
     search_fields = ("summary", "authority", "ids")
-    search_help_text = "Part of the summary, or the id of an aggregate."
+    search_help_text = "Search by part of the summary, or by an aggregate's id."
     exact_ids = ("ids__contains",)
     fields = ("summary", "kind", "authority", "count", "opened_at", "last_seen_at", "closed_at", "about")
     readonly_fields = ("about",)
@@ -199,12 +199,12 @@ class IncidentAdmin(ReadOnlyAdmin):
 
 
 class RepairAdmin(ReadOnlyAdmin):
-    """Replays, republishes and repairs by comparison: who did what, when, and what came of it."""
+    """Replays, republishes and repairs by comparison: who did them, when, and the result."""
 
     list_display = ("kind", "result", "done_by", "started_at", "touched", "tally")
     list_filter = ("kind", "started_at")
     search_fields = ("result", "done_by", "window")
-    search_help_text = "Part of the result, of a name or of what was asked for."
+    search_help_text = "Search by part of the result, of a person's name, or of the command."
     exact_ids = ("window__contains",)
     fields = ("kind", "done_by", "started_at", "finished_at", "window", "touched", "result", "details")
     readonly_fields = ("touched", "details")

@@ -1,4 +1,4 @@
-"""Admin page of who may write a model's rows while they move between contexts: to look at only, for `split` moves them."""
+"""Admin page of the owner of each model's rows during a split. It is read-only: the command `split` moves them."""
 
 from typing import Any
 
@@ -12,21 +12,21 @@ from messaging.split import declaration
 
 
 class OwnershipAdmin(ReadOnlyAdmin):
-    """Who owns the rows of a model here, who follows, and what the last comparison of the two sides said.
+    """The owner of each model's rows, the context that follows it, and the result of their last comparison.
 
-    A model that nobody splits has no row, and every writer may write it.
+    A model that is in no split has no row here, and every writer may write it.
     """
 
     list_display = ("aggregate", "owner", "follows", "now", "since", "verdict_", "verified")
     list_filter = ("owner", "state")
     search_fields = ("aggregate", "owner")
-    search_help_text = "Part of a model's label or of a context's name. A model that nobody moves has no row here."
+    search_help_text = "Search by part of a model's label or of a context's name. Only models in a split are listed."
     fields = ("aggregate", "owner", "follows", "now", "since", "verdict_", "verified_at")
     readonly_fields = ("follows", "now", "verdict_")
 
     @admin.display(description="followed by")
     def follows(self, row: Ownership) -> str:
-        """The other side of the split that the model belongs to; nobody once that is over."""
+        """Return the context that follows the owner; "nobody" after the split was retired."""
         split = declaration.declared(self.context, row.aggregate)
         if split is None:
             return "-"

@@ -1,4 +1,4 @@
-"""Admin pages of the messages that could not be handled: a person looks why, then retries or discards them."""
+"""Admin pages of messages that couldn't be handled, where a person retries or discards them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ UNSETTLED = (Parked.State.RETRYING, Parked.State.PARKED)
 
 
 class HandledType(admin.SimpleListFilter):
-    """The event types that this context handles, from its table of handlers."""
+    """Filter by the event types that this context handles, from its table of handlers."""
 
     title, parameter_name = "type", "type"
     lookup = "event_type"
@@ -33,7 +33,7 @@ class HandledType(admin.SimpleListFilter):
 
 
 class Settled(admin.SimpleListFilter):
-    """The states; without a choice, what is still to be done."""
+    """Filter by state; by default show unsettled messages."""
 
     title, parameter_name = "state", "state"
 
@@ -58,12 +58,12 @@ class NoteForm(ActionForm):
 
 
 class ParkedAdmin(ReadOnlyAdmin):
-    """Messages that could not be handled, with why; a person retries or discards them."""
+    """Messages that couldn't be handled, with the reason. A person retries or discards them."""
 
     list_display = ("type", "state", "about", "why", "arrived_at")
     list_filter = (Settled, HandledType, "arrived_at")
     search_fields = ("event_type", "reason", "^event_id", "^subject")
-    search_help_text = "An id or its start, or part of a type or reason."
+    search_help_text = "Search by an id or its start, or by part of a type or a reason."
     exact_ids = ("event_id", "subject")
     fields = (
         *("state", "settle", "event_type", "event_id", "subject", "reason", "error", "attempts", "arrived_at", "next_attempt_at"),
@@ -111,23 +111,25 @@ class ParkedAdmin(ReadOnlyAdmin):
         never = sum(1 for row in outcomes if row and not parked.retriable(row))
         failed = len(outcomes) - applied - settled - never
         self._say(request, messages.SUCCESS, applied, "applied.")
-        self._say(request, messages.WARNING, settled, "left alone: settled already, or in a worker's hands.")
-        self._say(request, messages.ERROR, failed, "failed again; the reason is in the list.")
-        self._say(request, messages.ERROR, never, "never an event: can't be retried, only discarded.")
+        self._say(request, messages.WARNING, settled, "skipped: settled already, or being retried by a worker.")
+        self._say(request, messages.ERROR, failed, "failed again. The list shows the new reason.")
+        self._say(request, messages.ERROR, never, parked.NEVER_AN_EVENT)
 
     @admin.action(description="Discard", permissions=["settle"])
     def discard(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
         by, note = request.user.get_username(), request.POST.get("note", "").replace("\x00", "").strip()
         if not note:
-            words = "Nothing was discarded: a message is discarded for a reason. Write it as the note."
+            words = "Nothing was discarded. Write the reason into the note, then discard again."
             self.message_user(request, words, messages.ERROR)
             return
         outcomes = [parked.discard(self.using, pk, by=by, note=note) for pk in self._ids(queryset)]
-        self._say(request, messages.SUCCESS, outcomes.count(True), "discarded. They stay here: choose the state “Discarded”.")
-        self._say(request, messages.WARNING, outcomes.count(False), "left alone: settled already.")
+        self._say(
+            request, messages.SUCCESS, outcomes.count(True), "discarded. To see discarded messages, choose the state “Discarded”."
+        )
+        self._say(request, messages.WARNING, outcomes.count(False), "skipped: settled already.")
 
     def _ids(self, queryset: models.QuerySet[Any]) -> list[int]:
-        return list(queryset.order_by("pk").values_list("pk", flat=True))  # the order they came in
+        return list(queryset.order_by("pk").values_list("pk", flat=True))  # in the order of arrival
 
     def _say(self, request: HttpRequest, level: int, number: int, words: str) -> None:
         if number:

@@ -1,4 +1,4 @@
-"""Admin page of a consumer's copy: each row of a list compared with what its authority says now, and a button that repairs."""
+"""Admin page of a consumer's copy: each listed row is compared with the authority, and a button repairs the copy."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ from messaging.replica import compare, drift, repair
 from messaging.replica.replica import Replica
 from messaging.replica.search import Difference
 
-#: Seconds that the list waits for the authority. It has to open without an answer, too.
+#: Seconds that the list waits for the authority. It must open without an answer too.
 PATIENCE_SECONDS = 2.0
 
 
 class CacheList(ChangeList):
-    """Adds to a page of rows how each compares: one question for the page."""
+    """Compare the rows of a page with the authority, in one request."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -33,15 +33,18 @@ class CacheList(ChangeList):
             found = page.compared([str(row.pk) for row in self.result_list])
         except (Unreachable, Denied) as error:
             found = {}
-            messages.warning(request, f"Not compared. {error}")
+            messages.warning(request, f"The rows aren't compared. {error}")
         for row in self.result_list:
             row.drift = found.get(str(row.pk))
 
 
 class CacheAdmin(ReadOnlyAdmin):
-    """A copy to look at. `authority`: whose facts they are. What differs is the drift of this moment, and may be on its way; the
-    button compares as `reconcile` does, which waits for that."""
+    """A copy, read-only. The list shows differences of this moment, so changes on their way show as drift.
 
+    The button compares like `reconcile`, which waits for such changes.
+    """
+
+    #: The authority whose facts are copied.
     authority: str
     change_list_template = "messaging/cache_list.html"
 
@@ -53,11 +56,11 @@ class CacheAdmin(ReadOnlyAdmin):
         return CacheList
 
     def compared(self, ids: list[str]) -> dict[str, str]:
-        """Kind of drift by id; "" where the rows are the same. Raises `Unreachable`, `Denied`."""
+        """Return the kind of drift by id; "" for equal rows. Raises `Unreachable`, `Denied`."""
         if not ids:
             return {}
         replica, cache = self.replica, self.replica.cache
-        own = drift.own_rows(replica.alias, cache, ids)  # first: what moves meanwhile makes them stale, and not ahead
+        own = drift.own_rows(replica.alias, cache, ids)  # read first: a change in between makes a row stale, not ahead
         with replica.connected(patience=PATIENCE_SECONDS) as client:
             theirs = {record["id"]: drift.values_of(cache, record) for record in client.records(ids)}
         return {key: _kind(cache, key, theirs.get(key), own.get(key)) for key in ids}
@@ -84,7 +87,7 @@ class CacheAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, {**(extra_context or {}), **more})
 
     def compare_all(self, request: HttpRequest) -> HttpResponse:
-        """Compare the whole copy, and repair it where that was asked for; what came of it is a message on the list."""
+        """Compare the whole copy, and repair it if the button says so. The list then shows the result as a message."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not self.has_settle_permission(request):
@@ -92,30 +95,31 @@ class CacheAdmin(ReadOnlyAdmin):
         found = compare.compare(self.replica)
         if found.verdict != "drift":
             level = messages.ERROR if found.error else messages.SUCCESS
-            said = f"Nothing can be said. {found.error}" if found.error else f"Equal to what {self.authority} has, by fingerprints."
+            equal = f"The copy of {self.authority} equals the authority's rows, by fingerprints."
+            said = f"The copy couldn't be compared. {found.error}" if found.error else equal
             self.message_user(request, said, level)
         elif "repair" in request.POST:
             self._repair(request, found)
         else:
-            self.message_user(request, f"Compared with {self.authority}: {counted(found.counts)}.", messages.WARNING)
+            differ = plural(found.differing, "row differs", "rows differ")
+            self.message_user(request, f"{differ} from {self.authority}: {counted(found.counts)}.", messages.WARNING)
         return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
     def _repair(self, request: HttpRequest, found: compare.Comparison) -> None:
         try:
             repaired = repair.repair(self.replica, found, by=request.user.get_username())
         except (Unreachable, Denied) as error:
-            self.message_user(request, f"Not repaired to the end. {error}", messages.ERROR)
+            self.message_user(request, f"The repair stopped before its end. {error}", messages.ERROR)
             return
-        self.message_user(request, f"{counted(found.counts)}: {plural(repaired, 'row')} repaired.", messages.SUCCESS)
+        differed = plural(found.differing, "row differed", "rows differed")
+        self.message_user(request, f"{differed} ({counted(found.counts)}), {repaired:,} repaired.", messages.SUCCESS)
         if left := found.differing - repaired:
-            said = [plural(left, "row is left as it is.", "rows are left as they are.")]
+            said = [plural(left, "row still differs.", "rows still differ.")]
             if found.counts["ahead"]:
                 command = f"reconcile {self.context} --from {self.authority} --repair --authority-wins"
-                said.append(f"A row that is ahead means that {self.authority} lost data; to overwrite it: {command}.")
+                said.append(f"A row that is ahead means that {self.authority} lost data. To overwrite it: {command}.")
             if found.counts["erased_here"]:
-                said.append(
-                    f"A row that is erased here stays so; to erase it at {self.authority} again: erase_again {self.authority}."
-                )
+                said.append(f"A row that is erased here stays. To erase it at {self.authority} too: erase_again {self.authority}.")
             self.message_user(request, " ".join(said), messages.WARNING)
 
 

@@ -1,7 +1,7 @@
-"""The rules between contexts, as functions that return what breaks them. System checks and tests use the same ones.
+"""The rules between contexts, as functions that return violations. System checks and tests use the same functions.
 
-Static imports are not here: import-linter reads those (`[tool.importlinter]` in pyproject.toml). What is computed at run time
-can't be read from the source; a guard has to watch the statements themselves.
+Static imports aren't checked here but by import-linter (`[tool.importlinter]` in pyproject.toml). Names that are computed at run
+time can't be read from the source; for those, a guard has to watch the SQL statements.
 """
 
 import ast
@@ -14,8 +14,8 @@ from typing import Any
 from django.apps import apps
 from django.db import models
 
-RELATION_HINT = "Keep the id as a plain field, and take the facts that you need by events."
-CODE_HINT = "Take the other context's facts by events or from its API, and keep your own copy of them."
+RELATION_HINT = "Store the id in a plain field, and get the facts that you need by events."
+CODE_HINT = "Get the other context's facts by events or from its API, and keep your own copy of them."
 
 #: Calls whose first argument names an app, a model or a module.
 NAMING_CALLS = {
@@ -28,17 +28,20 @@ NAMING_CALLS = {
 }
 #: Calls whose first argument is a database alias.
 ALIAS_CALLS = {"using", "db_manager", "atomic", "get_connection"}
-#: Arguments by these names are database aliases in every call; these mappings are looked up by alias or by app.
+#: Arguments with these names are database aliases in every call. The mappings are indexed by alias, app or model.
 ALIAS_ARGUMENTS = {"using", "database"}
 LOOKED_UP = {"connections": "the database", "DATABASES": "the database", "app_configs": "the app", "all_models": "a model"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One crossing: what it is, what to do instead, and the field or the `file:line` where it is."""
+    """One crossing."""
 
+    #: What it is; for code, with `file:line`.
     message: str
+    #: What to do instead.
     hint: str
+    #: The field or the model; None for code.
     where: Any
 
 
@@ -46,30 +49,31 @@ class Finding:
 
 
 def crossing_relations(placement: Callable[[str], str], *, everywhere: Collection[str]) -> list[Finding]:
-    """Relation fields, and proxies, that lead into another database.
+    """Find relation fields and proxies that lead into another database.
 
     Parameters
     ----------
     placement
-        An app's label to the name of the database that its models are in.
+        Returns the name of the database of an app's models, given its label.
     everywhere
-        Labels of apps whose tables are in every context's database, so that each context may show them by proxies.
+        Labels of apps whose tables are in every context's database, so that each context may have proxies of them.
     """
     found = []
     for model in apps.get_models():
         here = placement(model._meta.app_label)
         for field, ends in _relations(model, everywhere):
             away = [end for end in ends if placement(_app_of(end, model)) != here]
-            if away:  # a field whose far model and `through` are both away is one finding
+            if away:  # one finding, even if both the target and `through` are in another database
                 name = away[0] if isinstance(away[0], str) else away[0]._meta.label
-                found.append(Finding(f"This leads from {here} to {name}, in another database.", RELATION_HINT, field))
+                message = f"This leads from {here} to {name}, in another database."
+                found.append(Finding(message, RELATION_HINT, field))
     return found
 
 
 def _relations(model: type[models.Model], everywhere: Collection[str]) -> Iterator[tuple[Any, list[Any]]]:
-    """Each relation field, with the models it leads to: the far one, and a many-to-many's `through`."""
+    """Yield each relation field with the models it leads to: its target, and the `through` of a many-to-many."""
     options = model._meta
-    # A proxy is its model's table by another name.
+    # A proxy uses the table of its concrete model.
     if options.proxy and options.concrete_model and options.concrete_model._meta.app_label not in everywhere:
         yield model, [options.concrete_model]
     for field in (*options.local_fields, *options.local_many_to_many, *options.private_fields):
@@ -79,7 +83,7 @@ def _relations(model: type[models.Model], everywhere: Collection[str]) -> Iterat
 
 
 def _app_of(end: Any, model: type[models.Model]) -> str:
-    """The app of a model, or of its name where it isn't installed: `users.User`. A bare `User` or `self` is at home."""
+    """Return the app of a model, or of a name like `users.User`. A name without an app is in the model's own app."""
     if isinstance(end, str):
         return end.rpartition(".")[0] or model._meta.app_label
     return str(end._meta.app_label)
@@ -89,16 +93,18 @@ def _app_of(end: Any, model: type[models.Model]) -> str:
 
 
 def crossing_code(folder: Path, *, context: str, contexts: Collection[str], storage: Mapping[str, str]) -> list[Finding]:
-    """Places in a context's source that reach into another context.
+    """Find places in a context's source that reach into another context.
 
     Parameters
     ----------
     folder
-        The context's app. Every module under it is read.
+        The folder of the context's app. Every module in it is read.
+    context
+        The context's name.
     contexts
-        The names of all contexts, also of those that aren't installed here.
+        The names of all contexts, including those that aren't installed here.
     storage
-        What the contexts' storage is called (tables, files, variables): name to context.
+        The names of the contexts' tables, database files and variables, each with its context.
     """
     found = []
     for path in sorted(folder.rglob("*.py")):
@@ -111,7 +117,7 @@ def crossing_code(folder: Path, *, context: str, contexts: Collection[str], stor
 
 
 class _Scanner(ast.NodeVisitor):
-    """Reads one module's syntax tree: comments are not in it, and strings that are a statement (docstrings) are passed over."""
+    """Read one module's syntax tree, without comments and docstrings."""
 
     def __init__(self, others: Collection[str], storage: Mapping[str, str]) -> None:
         self.others = others
@@ -154,7 +160,7 @@ class _Scanner(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:
-        # Raw SQL has no mark of its own, so every string counts: nothing else is called like another context's table.
+        # Raw SQL can't be recognised, so every string counts: only another context's table has such a name.
         if isinstance(node.value, str):
             for word in dict.fromkeys(self.words.findall(node.value)):
                 self.found.append((node.lineno, f"{self.storage[word.lower()]}: it names its storage, {word}"))
@@ -169,7 +175,7 @@ class _Scanner(ast.NodeVisitor):
         return self.renamed.get(name, name)
 
     def _text(self, node: ast.expr) -> str | None:
-        """The string that an expression is, or begins with: a literal, a constant of this module, an f-string."""
+        """Return the text of a literal, of a constant of this module, or of the beginning of an f-string."""
         if isinstance(node, ast.JoinedStr) and node.values:
             node = node.values[0]
         if isinstance(node, ast.Name):

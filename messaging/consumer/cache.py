@@ -1,4 +1,4 @@
-"""A consumer's copy of another context's facts: one declaration per authority, read by pull, bootstrap and reconcile."""
+"""Declare a consumer's copy of another context's facts: one `Cache` per authority. Pull, bootstrap and reconcile read it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,43 +19,41 @@ def nothing() -> None:
 
 @dataclass(frozen=True)
 class Cache:
-    """`model`: the cache's rows, one per aggregate. `key`: their primary key, the aggregate's id. `fields`: the columns that copy
-    the authority's fields of the same names. `reads`: the consumer's own reader of the data.
+    """A consumer's copy of one authority's facts: its table, and how changes reach it."""
 
-    `upcast`: where the authority's feed still has an older version's fields, what makes of what `reads` read what `apply` knows;
-    see `Handler`.
-
-    `apply`: takes changes and where they come from (the value that the cache keeps as their source: event, bootstrap, repair,
-    lookup), writes them by `upsert_newer`, and does what follows from them. The same function serves events.
-
-    `tombstone`: the (field, value) of an erased row. One that the authority has purged is forgotten here too, and is no drift.
-    `deleted`: a boolean field of the model, which `apply` fills with `Event.deleted` and names to `upsert_newer`. Where it is true
-    the row was deleted and not erased: a new row with its id takes its place. Without the field none does.
-
-    `follows`: the model is the consumer's own, and a copy only while another context owns the facts
-    (`messaging.ownership.follower`).
-    `owned`: does what was left undone while the rows were another's; called when the context owns them, more than once.
-    """
-
+    #: The copy's rows, one per aggregate.
     model: type[models.Model]
+    #: Their primary key: the aggregate's id.
     key: str
+    #: The columns that copy the authority's fields of the same names.
     fields: tuple[str, ...]
+    #: The consumer's own reader of the data.
     reads: type[BaseModel]
+    #: Takes changes and their source ("event", "bootstrap", "repair" or "lookup"), which the copy keeps. Writes them by
+    #: `upsert_newer` and does what follows from them. The same function serves events.
     apply: Callable[[Sequence[Event], str], Upserted]
+    #: The column of the version.
     version: str = "version"
+    #: (field, value) of an erased row. When the authority purges its tombstone, the copy deletes its own; that is no drift.
     tombstone: tuple[str, str] | None = None
+    #: A boolean field that `apply` fills with `Event.deleted` and names to `upsert_newer`. True: the row was deleted, not erased,
+    #: and a new row may take its id. A copy without this field never lets an id return.
     deleted: str = ""
+    #: Turns what `reads` read into the newest version, where the authority's feed still has the fields of an older one.
     upcast: Callable[[Any], BaseModel] | None = None
+    #: The model is the consumer's own table, and a copy only while another context owns the facts
+    #: (`messaging.ownership.follower`).
     follows: bool = False
+    #: Does the work that waited while another context owned the rows. Called once this context owns them; may be called again.
     owned: Callable[[], None] = nothing
 
 
 def declared_caches(consumer: str) -> Mapping[str, Cache]:
-    """A consumer's copies, by authority."""
+    """Return a consumer's copies, by authority."""
     path = settings.caches_path(consumer)
     return import_string(path) if path else {}  # type: ignore[no-any-return]
 
 
 def declared_cache(consumer: str, authority: str) -> Cache | None:
-    """A consumer's copy of an authority's facts; None where it keeps none."""
+    """Return a consumer's copy of an authority's facts, or None if it keeps none."""
     return declared_caches(consumer).get(authority)

@@ -1,4 +1,4 @@
-"""What Celery's worker must do differently for nothing to be lost: by default it acknowledges what it can't read."""
+"""Extend Celery's worker so that it loses no message: by default it acknowledges messages that it can't read."""
 
 import logging
 from functools import wraps
@@ -21,7 +21,7 @@ from messaging.transport import signing
 
 log = logging.getLogger(__name__)
 
-#: Celery's loggers that tell of the connection, and its line about each message that was in hand as it broke.
+#: Celery's loggers that report on the connection, and on each message that was being handled when it broke.
 TALKATIVE = (
     "celery.worker.consumer.consumer",
     "celery.worker.consumer.connection",
@@ -29,26 +29,26 @@ TALKATIVE = (
     "kombu.transport.redis",
 )
 UNACKNOWLEDGED = ("Couldn't ack", "Couldn't reject")
-#: Seconds between two tries to reach the broker, at most.
+#: The longest pause between two tries to reach the broker.
 LONGEST_PAUSE_SECONDS = 5
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def _wait_less_for_a_reader(**kwargs: Any) -> None:
-    """Let a pool process end 3 s after its last word, where nobody reads that.
+    """Let a pool process end 3 s after its last message to the worker, if the worker reads no more.
 
-    Told to stop, Celery on Redis gives back to the queue what it handed to a pool process and heard nothing of yet. Nobody reads
-    what that process then says, and it waits for a reader for 30 s: as long as most platforms wait before they kill. billiard has
-    no option for it. A pool of our own is no way out: Celery tells what a pool is by the name of its module. So its constant is
-    changed, in Celery's pool processes alone.
+    When it stops, Celery on Redis returns to the queue every message that a pool process hasn't confirmed. Nobody reads that
+    process's confirmations any more, but it waits 30 s for a reader: as long as most platforms wait before they kill. billiard has
+    no option for it, and Celery recognises a pool by its module's name, so a pool class of our own doesn't help. That leaves
+    billiard's constant, changed only in Celery's pool processes.
     """
     pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30  # tries, each 0.1 s
 
 
 class ParkingConsumer(Consumer):
-    """Parks messages that aren't tasks, that name an unknown task, or that can't be read or handed to the pool.
+    """Park messages that aren't tasks, name an unknown task, or can't be read or handed to the pool.
 
-    And says in two lines that the broker is away, and is back. Celery says it at each try, some of it with a traceback.
+    It logs one line when the broker stops answering and one when it answers again. Celery logs each try, some with a traceback.
     """
 
     _away = False
@@ -80,7 +80,7 @@ class ParkingConsumer(Consumer):
         self._away = True
 
     def _worth_a_line(self, record: logging.LogRecord) -> bool:
-        """Whether one of Celery's lines says something that nobody said yet. What can't be acknowledged now comes again."""
+        """Return False for a line of Celery's that repeats ours, or says that a message wasn't acknowledged: it comes again."""
         return not self._away and not str(record.msg).startswith(UNACKNOWLEDGED)
 
     def update_strategies(self) -> None:
@@ -90,7 +90,7 @@ class ParkingConsumer(Consumer):
         super().update_strategies()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
-        """Celery's handler lets most errors through; they end the worker, and the message meets the next one."""
+        """Wrap Celery's handler: most of its errors end the worker, and the same message then ends the next worker."""
         handle = super().create_task_handler(*args, **kwargs)
 
         def on_task_received(message: Any) -> Any:
@@ -102,10 +102,10 @@ class ParkingConsumer(Consumer):
                 if refused := getattr(message, "refused", ""):
                     return self._park(message, refused)
                 signing.measure(message.body)  # before it is read
-                if "task" not in message.headers:  # Celery would look for it in the body, before anybody vouched for that
+                if "task" not in message.headers:  # Celery would look for it in the body, whose signature isn't checked yet
                     raise MessageRejected("The message is not a Celery task.")
                 if (task := message.headers["task"]) not in self.strategies:
-                    raise MessageRejected(f"Nobody knows the task {task!r}.")
+                    raise MessageRejected(f"This worker knows no task {task!r}.")
                 return handle(message)
             except self.connection_errors:
                 raise
@@ -118,7 +118,7 @@ class ParkingConsumer(Consumer):
         return on_task_received
 
     def _queue_of(self, message: Any) -> str:
-        """The queue that a message came from: its context. With an exchange of their own, senders write any routing key."""
+        """Return the queue that a message came from: its context. A sender with its own exchange can write any routing key."""
         if queue := getattr(message, "queue", ""):
             return str(queue)
         for name, tag in self.task_consumer._active_tags.items():
@@ -147,22 +147,22 @@ class ParkingConsumer(Consumer):
 
 
 def _is_ours(message: Any) -> bool:
-    """Say if a message was in a context's queue. A host's own tasks are none of our business."""
+    """Return True if a message came from a context's queue. A host's own tasks stay as Celery handles them."""
     return hasattr(message, "context")
 
 
 class GuardedRequest(Request):
-    """A message that can't be handed to the pool is parked; by default the error ends the worker, and the next one too."""
+    """Park a message that can't be handed to the pool. By default its error ends the worker, and then the next one."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if _is_ours(self.message):
-            # Nothing here is for later, or has to be quick. Celery throws a message away whose time it can't reckon with (year
-            # 9999), or that takes longer than it says itself; one for the year 9000 it would hold for as long as that takes.
+            # No message here has a start time or a time limit. A forged one could make Celery drop the message (a time that it
+            # can't compute with, as in the year 9999, or a limit that it exceeds) or hold it until the year 9000.
             self._eta, self.time_limits = None, (None, None)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        # Celery makes a class of its own from this one, with a method `execute_using_pool`; an override here would never be called.
+        # Celery derives a class with its own `execute_using_pool` from this one, so an override here would never be called.
         super().__init_subclass__(**kwargs)
         if "execute_using_pool" in vars(cls):
             cls.execute_using_pool = _parking(cls.execute_using_pool)
@@ -180,21 +180,21 @@ def _parking(execute: Any) -> Any:
         except Exception as error:
             for waiting in list(getattr(pool._pool, "_cache", {}).values()):  # only the pool of processes has one
                 if waiting._error_callback == self.on_failure:
-                    waiting.discard()  # else the worker would wait for its result when it has to stop
+                    waiting.discard()  # else a stopping worker would wait for its result
             if keep(self.message.context, self.message.body, f"The message can't be handed to a process: {kind(error)}."):
                 self.acknowledge()
             else:
                 self.reject(requeue=True)
-            raise TaskRevokedError(self.id) from error  # the error on which Celery gives the pool's slot back, and goes on
+            raise TaskRevokedError(self.id) from error  # on this error Celery frees the pool's slot and continues
 
     return execute_or_park
 
 
 def sealed(task: Any, app: Any, consumer: Any) -> Any:
-    """Celery's strategy for a task that only a publisher may send: it gets the message as it travelled, its body as one argument.
+    """Make Celery's strategy for a task that only a publisher may send. The task gets the raw body as one argument.
 
-    Celery would read the body twice, here and in the pool's process, both times before its signature is checked. And a body may
-    hold more than arguments: callbacks, and values that replace what the worker knows of the message.
+    Celery would read the body twice, here and in the pool's process, both times before its signature is checked. A body can also
+    hold callbacks, and values that replace those of the worker.
     """
     hand_over = default(task, app, consumer)
 

@@ -1,7 +1,7 @@
-"""How far a consumer has everything, and what it has beyond that.
+"""Keep a consumer's checkpoint, and the positions that it has beyond it.
 
-Copies carry the position of their change. The checkpoint moves over what is contiguous; positions behind a hole are kept as ranges
-until the hole is filled.
+Each event copy carries the position of its change. The checkpoint moves over contiguous positions. Positions after a gap are kept
+as ranges until the gap is filled.
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -18,12 +18,12 @@ from messaging.errors import Paused
 from messaging.models import Subscription
 from messaging.settings import Alias, Context, context
 
-#: Ranges beyond the checkpoint that are kept. What is dropped is only pulled again.
+#: Ranges kept beyond the checkpoint. Positions of a dropped range are only pulled again.
 MOST_RANGES = 500
 
 
 def advance_ranges(checkpoint: int, ahead: Iterable[Sequence[int]], positions: Iterable[int]) -> tuple[int, list[list[int]]]:
-    """(checkpoint, ranges beyond it) after these positions were applied too. Ranges are [first, last], sorted, not touching."""
+    """Add positions; return the new checkpoint and the ranges beyond it: [first, last] each, sorted, not touching."""
     ranges = sorted([[first, last] for first, last in ahead] + [[position, position] for position in positions])
     merged: list[list[int]] = []
     for first, last in ranges:
@@ -39,13 +39,12 @@ def advance_ranges(checkpoint: int, ahead: Iterable[Sequence[int]], positions: I
 
 
 def highest(row: Subscription) -> int:
-    """The highest position that a copy has, by its own record. What lies beyond it may still be on its way; what lies below was
-    overtaken."""
+    """Return the highest position that a copy has, by its own record. Events above it may still be on their way."""
     return int(max([row.checkpoint, *(last for _, last in row.ahead)]))
 
 
 def note_progress(row: Subscription, *, moved: bool) -> None:
-    """Keep `behind_since`: since when the checkpoint stands still although there is more. Call it before the row is saved."""
+    """Set `behind_since`: since when the checkpoint hasn't moved although the head is higher. The caller saves the row."""
     if row.checkpoint >= row.head and not row.ahead:
         row.behind_since = None
     elif moved or row.behind_since is None:
@@ -53,11 +52,10 @@ def note_progress(row: Subscription, *, moved: bool) -> None:
 
 
 def note_confirmed(row: Subscription, at: datetime, *, late: bool = False) -> None:
-    """Keep `confirmed_at`: the copy was caught up at this time of the authority's clock. `late`: the news may be older than what is
-    known already.
+    """Set `confirmed_at`: the copy was caught up at this time of the authority's clock. `late`: it may be older than the known one.
 
-    A clock that is ahead, or was, must not make a copy young that nobody has confirmed since: so what lies in our future counts as
-    now, and what is kept gives way where it does.
+    An authority's clock that runs ahead must not make a copy look fresher than it is. So a time in our future counts as now, and a
+    stored time in our future is replaced.
     """
     now = timezone.now()
     known = row.confirmed_at
@@ -66,9 +64,11 @@ def note_confirmed(row: Subscription, at: datetime, *, late: bool = False) -> No
 
 
 def advance(consumer: Context, events: Sequence[Event], outcome: Outcome, moved: Container[str]) -> None:
-    """Count the outcome and move the checkpoint, in the caller's transaction and last in it: the row's lock lets the workers of one
-    queue through one after the other, and only for these two statements. `moved`: the ids of those events that changed something.
-    Raises `Paused` where a bootstrap holds the queue."""
+    """Count the outcome and move the checkpoint. `moved`: ids of the events that changed something.
+
+    Call it last in the transaction: the row's lock makes the workers of one queue wait for each other, so it must be short.
+    Raises `Paused` while a bootstrap holds the queue.
+    """
     by_source: dict[str, list[Event]] = {}
     for event in events:
         found = by_source.setdefault(event.source, [])
@@ -77,7 +77,7 @@ def advance(consumer: Context, events: Sequence[Event], outcome: Outcome, moved:
     for number, (source, placed) in enumerate(by_source.items()):
         row, positions = _locked(consumer.alias, source), [event.position for event in placed if event.position is not None]
         if row.state == Subscription.State.PAUSED:
-            raise Paused(f"{consumer.name} holds its queue until its bootstrap from {source} is done.")
+            raise Paused(f"the queue of {consumer.name} is paused until its bootstrap from {source} is done.")
         before = row.checkpoint
         row.checkpoint, row.ahead = advance_ranges(before, row.ahead, positions)
         row.head = max(row.head, row.checkpoint, *(last for _, last in row.ahead[-1:]))
@@ -92,20 +92,20 @@ def advance(consumer: Context, events: Sequence[Event], outcome: Outcome, moved:
 
 
 def note_late(consumer: Context, event: Event) -> None:
-    """An event was applied long after it arrived: the copy has something of its round, too. In the caller's transaction."""
+    """Note the round of an event that was applied long after it arrived. Runs in the caller's transaction."""
     row = _locked(consumer.alias, event.source)
     _adopt(consumer, row, [event])
     row.save(using=consumer.alias, update_fields=["marks", "doubt", "doubtful_since"])
 
 
 def _adopt(consumer: Context, row: Subscription, events: Sequence[Event]) -> None:
-    """Who keeps no copy has no contact that could verify it."""
+    """Note the rounds of events, if this consumer keeps a copy: without one, no contact can verify them."""
     if declared_cache(consumer.name, row.authority) is not None:
         history.adopt(row, [(event.position, event.mark, event.previous_mark) for event in events if event.position and event.mark])
 
 
 def record_heartbeat(consumer: str, authority: str, head: int, at: datetime, mark: str = "") -> None:
-    """A heartbeat: the authority's head at a time of its clock, with its round's mark, by the same road as the events before it."""
+    """Record a heartbeat: the authority's head `at` a time of its clock. It came through the same queue as the events before it."""
     using = context(consumer).alias
     with transaction.atomic(using=using):
         row = _locked(using, authority)

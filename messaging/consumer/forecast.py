@@ -1,4 +1,4 @@
-"""What a message would do to a consumer that runs in this process: apply, duplicate or obsolete. Only reads."""
+"""Predict a message's outcome at a consumer that runs in this process: apply, duplicate or obsolete. Only reads."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from messaging import settings
 from messaging.consumer import handlers
 from messaging.consumer.cache import declared_cache
 
-#: Of each event: it would move the cache's row; the inbox has it already; the cache knows a version as new as this.
+#: The event would move the copy's row; the inbox already has it; the copy has this version or a newer one.
 APPLY, DUPLICATE, OBSOLETE = OUTCOMES = "apply", "duplicate", "obsolete"
-#: The consumer could not read it; and it runs elsewhere, so nobody here can tell.
+#: The consumer couldn't read the event; the consumer runs in another process.
 PARKED, UNKNOWN = "parked", "unknown"
 
 
 def outcomes(consumer: str, authority: str, message: Sequence[dict[str, Any]]) -> list[str]:
-    """One outcome for each event of a message, as the inbox and the cache's conditional upsert would have it."""
+    """Return one outcome per event of a message, by the rules of the inbox and of the copy's conditional upsert."""
     if consumer not in settings.contexts():
         return [UNKNOWN] * len(message)
     keys = [f"{consumer}:{event['id']}" for event in message]
@@ -26,8 +26,8 @@ def outcomes(consumer: str, authority: str, message: Sequence[dict[str, Any]]) -
     versions = _versions(consumer, authority, [event["subject"] for event in message])
     table = handlers.table(consumer)
     found: dict[int, str] = {}
-    # The events of one message are applied together, and of several for one row only the newest counts: so the newest first. A
-    # handler that takes them one by one meets them as they come.
+    # A message's events are applied together, and only the newest of a row counts: so the newest comes first. A handler with `each`
+    # gets them in the order of the message.
     singly = {wire for wire, handler in table.items() if handler.each}
     order = sorted(range(len(message)), key=lambda n: n if message[n]["type"] in singly else -message[n]["aggregateversion"])
     for number in order:
@@ -46,7 +46,7 @@ def outcomes(consumer: str, authority: str, message: Sequence[dict[str, Any]]) -
 
 
 def outcomes_if_known(consumer: str, authority: str, message: Sequence[dict[str, Any]]) -> list[str]:
-    """As `outcomes`; unknown where the consumer's database is away. The queue will keep the message for it."""
+    """Like `outcomes`, but "unknown" while the consumer's database is unreachable: its queue keeps the message."""
     try:
         return outcomes(consumer, authority, message)
     except Error:
@@ -54,7 +54,7 @@ def outcomes_if_known(consumer: str, authority: str, message: Sequence[dict[str,
 
 
 def _versions(consumer: str, authority: str, subjects: Sequence[str]) -> dict[str, int] | None:
-    """Subject to the version that the cache knows, unknown ones left out; None where the consumer keeps no cache."""
+    """Return the copy's version of each subject that it has; None if the consumer keeps no copy."""
     cache = declared_cache(consumer, authority)
     if cache is None:
         return None

@@ -1,4 +1,4 @@
-"""What a context does with the events it gets: a literal table, event type to handler, at the end of its `handlers.py`."""
+"""A context's handlers: a literal table at the end of its `handlers.py` maps each event type to a `Handler`."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -19,49 +19,59 @@ from messaging.events.tracing import Trace, tracing
 
 
 class Event(NamedTuple):
-    """An event as a handler sees it. `data` is an instance of the handler's own reader model."""
+    """An event as a handler sees it."""
 
+    #: The event's id, the same at every redelivery.
     id: str
+    #: The context that published it.
     source: str
+    #: The wire type, as in `users.user.suspended.v1`.
     type: str
+    #: The aggregate's id, as text.
     subject: str
+    #: The aggregate's version after this change.
     version: int
+    #: When it happened, by the publisher's clock.
     time: datetime
+    #: The id that all events of one request share.
     correlation: str
+    #: The id of the event that caused this one; None if none did.
     causation: str | None
+    #: The change's place in the authority's feed; None if the event carries none.
     position: int | None
+    #: What the handler read: an instance of the reader that its `apply` knows.
     data: Any
-    #: The marks of the position's round, and of the one before (`messaging.ledger.marks`); empty where the authority sent none.
+    #: The mark of the position's stamping round, and of the round before (`messaging.ledger.marks`); empty if none were sent.
     mark: str = ""
     previous_mark: str = ""
-    #: It tells a tombstone, and of a row that was deleted and not erased: one with the same id may come.
+    #: True for the tombstone of a row that was deleted, not erased: a new row with the same id may come.
     deleted: bool = False
 
     @property
     def uuid(self) -> uuid.UUID:
-        """The subject, for aggregates whose id is a UUID."""
+        """Return the subject as a UUID, for aggregates whose id is one."""
         return uuid.UUID(self.subject)
 
     def tracing(self) -> AbstractContextManager[Trace]:
-        """Events recorded inside name this one as their cause."""
+        """Let events that are recorded inside this context manager name this event as their cause."""
         return tracing(self.correlation, self.id)
 
 
 @dataclass(frozen=True)
 class Handler:
-    """`reads`: the consumer's own tolerant reader, with only the fields it uses. `apply`: takes a batch of events and says what
-    came of it, or None where all of them counted. `each`: hand them over one by one, each as the cause of what it triggers.
+    """How a context reads and applies events of one type."""
 
-    `upcast`: the upcaster of an older version of a type. `reads` is then that version's reader, and `upcast` makes of what it read
-    what `apply` knows: an instance of the newest version's reader. So `apply` knows one version, whatever arrives."""
-
+    #: The consumer's own tolerant reader, with only the fields it uses. For an older version: that version's reader.
     reads: type[BaseModel]
+    #: Applies a batch of events. Returns which of them counted, or None if all did.
     apply: Callable[[Sequence[Event]], Upserted | None]
+    #: Call `apply` with one event at a time, each as the cause of the events that it triggers.
     each: bool = False
+    #: For an older version of a type: turns what `reads` read into the newest version's reader, the only one that `apply` knows.
     upcast: Callable[[Any], BaseModel] | None = None
 
     def read(self, data: Mapping[str, Any]) -> BaseModel:
-        """An envelope's data as `apply` takes it. Raises `ValidationError`, and `InvalidEnvelope` where `upcast` fails."""
+        """Read an envelope's data for `apply`. Raises `ValidationError`, or `InvalidEnvelope` if `upcast` fails."""
         facts = self.reads.model_validate(data)
         if self.upcast is None:
             return facts
@@ -69,19 +79,19 @@ class Handler:
             return self.upcast(facts)
         except ValidationError:
             raise
-        except Exception as error:  # without its text: it may hold what the event holds
-            raise InvalidEnvelope(f"The event can't be lifted to the newest version: {kind(error)}.") from error
+        except Exception as error:  # without its text, which may quote personal data
+            raise InvalidEnvelope(f"The event can't be upcast to the newest version: {kind(error)}.") from error
 
 
 @cache
 def table(context: str) -> Mapping[str, Handler]:
-    """A context's handlers, event type to handler."""
+    """Return a context's handlers, by event type."""
     handlers: Mapping[str, Handler] = import_string(settings.handlers_path(context))
     return handlers
 
 
 def handler_for(context: str, event_type: str) -> Handler:
-    """The handler of an event type; `UnknownHandler` where the context lists none."""
+    """Return the handler of an event type. Raises `UnknownHandler` if the context lists none."""
     try:
         return table(context)[event_type]
     except KeyError:
@@ -89,7 +99,7 @@ def handler_for(context: str, event_type: str) -> Handler:
 
 
 def wanted(consumer: str, authority: str) -> tuple[list[str], list[str]] | None:
-    """(types, fields) that a consumer's own handlers read of an authority; None where the consumer runs elsewhere."""
+    """Return the event types of an authority that a consumer handles, and the fields it reads; None if it runs elsewhere."""
     if consumer not in settings.contexts():
         return None
     read = {wire: handler for wire, handler in table(consumer).items() if wire.startswith(f"{authority}.")}
@@ -98,7 +108,7 @@ def wanted(consumer: str, authority: str) -> tuple[list[str], list[str]] | None:
 
 
 def run(handler: Handler, events: Sequence[Event]) -> tuple[int, set[str]]:
-    """Apply the events; returns (how many of them were obsolete, the ids of those that may have changed something)."""
+    """Apply the events. Returns how many were obsolete, and the ids of those that may have changed something."""
     if not handler.each:
         return _run(handler, events)
     obsolete, moved = 0, set[str]()

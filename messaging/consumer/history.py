@@ -1,11 +1,12 @@
-"""Which of an authority's histories a copy has, on the consumer's side: the marks (`messaging.ledger.marks`) of what it applied.
+"""Notice that an authority or its consumer was set back, by the marks (`messaging.ledger.marks`) of what the consumer applied.
 
-`Subscription.marks` lists rounds, [position, mark, mark of the round before, verified], by position. A history is a line: a round
-is known to belong to it where the authority said so at a contact, or where it is the predecessor of such a round. Rounds that go
-on from the highest of these continue the line. Any other one may be of another history, and waits for a contact. Each contact shows
-the end of the line and of every run beside it. Where the authority issued all of them, there is one history; else the copy is
-*doubtful*, and no decision counts it as fresh until a comparison has found both sides equal. None in the place of the list: the
-authority's release sends no marks.
+`Subscription.marks` lists stamping rounds, [position, mark, mark of the round before, verified], by position; None if the authority
+sends no marks. A round is verified when the authority confirms it at a contact, or when a verified round names it as its previous.
+The verified rounds, and the rounds that continue from the highest of them, form the *line*. Any other round may come from another
+history: after a restore, an authority gives out the same positions again with other marks. Such rounds form *runs* that wait for a
+contact. At each contact the consumer shows the end of the line and of each run. If the authority issued all of them, there is one
+history. If not, the copy is *doubtful*: the consumer can't prove that it is current, and no decision counts it as fresh until a
+comparison has found both sides equal.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,57 +23,63 @@ from messaging.events.contract import Pair
 from messaging.models import Subscription
 from messaging.settings import Alias
 
-#: Rounds that are kept, so that a heartbeat which comes behind later rounds is still known.
+#: Rounds kept, so that a heartbeat that comes after later rounds is still recognised.
 KEPT_ROUNDS = 16
-#: Rounds that are kept where what isn't verified doesn't allow fewer. Past that the copy can't be verified any more: a web server
-#: takes no longer line than their pairs make.
+#: Rounds kept if unverified ones don't allow fewer. With more, a contact's URL would be longer than web servers accept, so the copy
+#: could no longer be verified.
 MOST_ROUNDS = 100
-#: Seconds since the last message within which a heartbeat may have been overtaken by what came behind it.
+#: Seconds after a message in which a heartbeat may still be one that later messages overtook.
 OVERTAKEN_SECONDS = 2.0
 
 
 class Entry(NamedTuple):
-    """A round of which something was applied: its highest position that was, its mark, that of the round before it (empty where it
-    isn't known), and whether the authority said that it issued it."""
+    """A stamping round from which something was applied."""
 
+    #: The highest position of the round that was applied.
     position: int
     mark: str
+    #: The mark of the round before; empty if unknown.
     previous: str
+    #: The authority confirmed that it issued this round.
     verified: bool
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an authority said of the pairs that it was shown. `mark`: that of the position which was asked for; None: it knows no
-    marks. `refused`: positions that it didn't issue so. `reported`: the checkpoint that the consumer had reported before. `head`:
-    its last position."""
+    """An authority's answer to the (position, mark) pairs that it was shown."""
 
+    #: The mark of the requested position; None if the authority knows no marks.
     mark: str | None = None
+    #: Positions that it didn't issue with the mark shown.
     refused: Sequence[int] = ()
+    #: The checkpoint that the consumer had last reported.
     reported: int | None = None
+    #: The last position of its feed.
     head: int | None = None
 
 
 def pairs_to_show(row: Subscription) -> list[Pair]:
-    """The pairs to show at a contact."""
+    """Return the (position, mark) pairs to show at a contact: the ends of the line and of each run."""
     line, beside = _runs(_entries(row))
     return [(run[-1].position, run[-1].mark) for run in ([line, *beside] if line else beside)]
 
 
 def unverified(row: Subscription) -> bool:
-    """Whether something was applied of which it isn't known that it belongs to the same history."""
+    """Return True if the copy applied rounds that may come from another history."""
     return bool(_runs(_entries(row))[1])
 
 
 def reportable(row: Subscription) -> int:
-    """The checkpoint that an authority may hear. It forgets marks below that, so one that is still to be shown bounds it: where
-    events carried no marks, as those of a relay of the last release, the end of the line is behind the checkpoint."""
+    """Return the checkpoint to report: no higher than any mark that is still to be shown, because the authority prunes marks below.
+
+    The end of the line is below the checkpoint after events without marks, such as those of a relay of the last release.
+    """
     return min([row.checkpoint, *(position for position, _ in pairs_to_show(row))])
 
 
 def adopt(row: Subscription, rounds: Sequence[tuple[int, str, str]]) -> None:
-    """Note (position, mark, mark of the round before) of what was applied. The caller saves the row."""
-    if row.doubt or not rounds:  # in doubt until a comparison has found both sides equal
+    """Note the (position, mark, mark of the round before) of applied events. The caller saves the row."""
+    if row.doubt or not rounds:  # only a comparison ends a doubt
         return
     entries = {entry.mark: entry for entry in _entries(row)}
     for position, mark, previous in rounds:
@@ -82,9 +89,11 @@ def adopt(row: Subscription, rounds: Sequence[tuple[int, str, str]]) -> None:
 
 
 def confirms(row: Subscription, mark: str, *, head: int, highest: int) -> bool:
-    """Whether a heartbeat with this mark speaks of the history that this copy has, up to `highest`. Without marks on either side it
-    is trusted. A heartbeat of less than the copy has may have been overtaken by what came behind it; where nothing came just now,
-    the authority may have lost what the copy has beyond it."""
+    """Return True if a heartbeat with this head and mark belongs to the history of this copy, which has positions up to `highest`.
+
+    Without marks a heartbeat is trusted. A head below `highest` is trusted only just after a message, which may have overtaken the
+    heartbeat; otherwise the authority may have lost the positions above its head.
+    """
     if row.doubt:
         return False
     entries = _entries(row)
@@ -96,24 +105,27 @@ def confirms(row: Subscription, mark: str, *, head: int, highest: int) -> bool:
 
 
 def contacted(row: Subscription, answer: Answer, pairs: Sequence[Pair], at: int, highest: int) -> bool:
-    """Note what an authority said of `pairs`; `at`: the position that `answer.mark` is of. `highest`: the highest position that the
-    copy has. Returns whether the copy is of the authority's history. The caller saves the row."""
+    """Note an authority's answer. Returns True if the copy belongs to the authority's history. The caller saves the row.
+
+    `pairs`: the pairs shown; `at`: the position of `answer.mark`; `highest`: the highest position that the copy has.
+    """
     if row.doubt:
         return False
-    if answer.mark is None:  # a release without marks: as before there were any
+    if answer.mark is None:  # the authority's release has no marks, so there is nothing to compare
         row.marks = None
         return True
     if answer.head is not None and answer.head < at:
-        begin_doubt(row, f"{row.authority} was set back: it is at position {answer.head}, and this copy has it up to {at}.")
+        begin_doubt(row, f"{row.authority} was set back: it is at position {answer.head}, but this copy has positions up to {at}.")
         return False
     if answer.refused:
         refused = min(answer.refused)
         begin_doubt(
-            row, f"{row.authority} has another history than this copy, at position {refused} or before: one of both was set back."
+            row,
+            f"The histories of {row.authority} and this copy differ at or before position {refused}: one of the two was set back.",
         )
         return False
     if answer.reported is not None and answer.reported > highest:
-        begin_doubt(row, f"This copy was set back: it has position {highest}, and had reported {answer.reported}.")
+        begin_doubt(row, f"This copy was set back: it has positions up to {highest}, but it had reported {answer.reported}.")
         return False
     known = {mark for _, mark in pairs}
     entries = {entry.mark: entry._replace(verified=entry.verified or entry.mark in known) for entry in _entries(row)}
@@ -125,15 +137,17 @@ def contacted(row: Subscription, answer: Answer, pairs: Sequence[Pair], at: int,
 
 
 def begin_doubt(row: Subscription, reason: str) -> None:
-    """No decision counts this copy as fresh from now on. The caller saves the row."""
+    """Make the copy doubtful: from now on no decision counts it as fresh. The caller saves the row."""
     if not row.doubt:
         row.doubt, row.doubtful_since = reason, timezone.now()
         incidents.set_back(Alias(str(row._state.db)), row.authority, reason)
 
 
 def end_doubt(using: Alias, authority: str, since: datetime, head: int, mark: str | None) -> bool:
-    """Both sides were found equal by a comparison that began after the doubt of `since`, when the authority was at `head`: the copy
-    has all of its history up to there. False where another doubt has come up."""
+    """End the doubt that began at `since`, after a comparison found both sides equal with the authority at `head`.
+
+    The copy then has everything up to `head`. Returns False if another doubt has begun.
+    """
     with transaction.atomic(using=using):
         row = Subscription.objects.using(using).select_for_update().get(pk=authority)
         if row.doubtful_since != since:
@@ -147,10 +161,7 @@ def end_doubt(using: Alias, authority: str, since: datetime, head: int, mark: st
 
 
 def _runs(entries: Sequence[Entry]) -> tuple[list[Entry], list[list[Entry]]]:
-    """(the line of rounds that belong to one history, runs beside it of which that isn't known). Each run is a chain.
-
-    Where nothing was verified yet, the lowest round begins the line.
-    """
+    """Return the line and the runs outside it. If no round is verified yet, the lowest begins the line."""
     line = [entry for entry in entries if entry.verified] or list(entries[:1])
     beside: list[list[Entry]] = []
     for entry in entries:
@@ -169,12 +180,12 @@ def _entries(row: Subscription) -> list[Entry]:
 
 
 def _keep(row: Subscription, found: Iterable[Entry]) -> None:
-    """Keep rounds by position. The predecessor of a verified round is verified, too."""
+    """Store rounds by position; the round before a verified one is verified too."""
     kept: list[Entry] = []
     proven: set[str] = set()
     for entry in sorted(found, key=lambda entry: entry.position, reverse=True):
         if kept and kept[-1].position == entry.position:
-            begin_doubt(row, f"{row.authority} gave out position {entry.position} twice, so it was set back.")
+            begin_doubt(row, f"{row.authority} was set back: it gave out position {entry.position} twice.")
             return
         verified = entry.verified or entry.mark in proven
         if verified:
@@ -182,13 +193,13 @@ def _keep(row: Subscription, found: Iterable[Entry]) -> None:
         kept.append(entry._replace(verified=verified))
     kept = _fewer(kept[::-1])
     if len(kept) > MOST_ROUNDS:
-        begin_doubt(row, f"Too much came from {row.authority} without a contact to verify it.")
+        begin_doubt(row, f"Too many stamping rounds came from {row.authority} without a contact to verify them.")
         return
     row.marks = [list(entry) for entry in kept]
 
 
 def _fewer(entries: list[Entry]) -> list[Entry]:
-    """Without the lowest that are more than `KEPT_ROUNDS`: of a chain the end is enough, and of what is verified the highest."""
+    """Drop the lowest rounds beyond `KEPT_ROUNDS`, but keep the end of each run and the highest verified round."""
     left = {entry.mark: entry for entry in entries}
     line, beside = _runs(entries)
     spare = [pair for run in [line, *beside] for pair in pairwise(run) if pair[1].verified or not pair[0].verified]

@@ -1,8 +1,8 @@
 """The inbox: effects happen once, however often a message comes.
 
-One transaction on the consumer's own database holds the row that tells a redelivery, what the handlers write, and the checkpoint.
-The message is acknowledged after its commit; a crash before means the message comes again and finds either nothing or everything
-done. The idempotent receiver is described at https://www.enterpriseintegrationpatterns.com/IdempotentReceiver.html.
+One transaction on the consumer's own database holds the inbox row (by which a redelivery is recognised), what the handlers write,
+and the checkpoint. The message is acknowledged after the commit. After a crash the message comes again and finds either nothing or
+everything done. The pattern: https://www.enterpriseintegrationpatterns.com/IdempotentReceiver.html.
 """
 
 import logging
@@ -34,12 +34,21 @@ TRIES = 3
 
 
 def receive(consumer: str, raw_events: Sequence[Any], *, publishers: Collection[str] | None = None) -> Outcome:
-    """Take a message of many events: all of them in one transaction, a few statements in all. `publishers`: whose events they may
-    be, by the message's signature; None: anybody's.
+    """Receive a message of many events in one transaction of a few statements. An invalid event is parked at once.
 
-    Where a handler fails, the batch is halved until the failing event is alone; that one is kept for its retry, and the others are
-    applied. What is no valid event is parked at once. Raises `DatabaseAway` where nothing could be kept, and `Paused` where
-    nothing may be.
+    If a handler fails, the batch is halved until the failing event is alone. That one is kept for a retry; the others are applied.
+
+    Parameters
+    ----------
+    publishers
+        The contexts whose events the message may hold, by its signature. None allows any.
+
+    Raises
+    ------
+    DatabaseAway
+        The consumer's database takes no writes, so nothing could be kept.
+    Paused
+        A bootstrap holds the queue.
     """
     arrivals = [arrival(consumer, raw, publishers) for raw in raw_events]
     return _halving(context(consumer), arrivals) if arrivals else Outcome()
@@ -64,8 +73,8 @@ def _keep(consumer: Context, arrivals: Sequence[Arrival], failure: Exception) ->
     except (DatabaseError, InterfaceError) as error:
         if not errors.passing(error):
             raise
-        # It reads and doesn't write: a full disk, or read-only. So it wasn't the handler, and parking waits for room too.
-        raise DatabaseAway(f"{consumer.name}'s database takes nothing: {said(error)}") from error
+        # The database reads but doesn't write: its disk is full, or it is read-only. So the handler isn't at fault.
+        raise DatabaseAway(f"the database of {consumer.name} takes no writes: {said(error)}") from error
 
 
 def _persistently(consumer: Context, arrivals: Sequence[Arrival]) -> Outcome:
@@ -76,11 +85,11 @@ def _persistently(consumer: Context, arrivals: Sequence[Arrival]) -> Outcome:
             if not errors.passing(error):
                 raise
             if not _answers(consumer.alias):
-                raise DatabaseAway(f"{consumer.name}'s database doesn't answer: {said(error)}") from error
+                raise DatabaseAway(f"the database of {consumer.name} doesn't answer: {said(error)}") from error
             if attempt == TRIES and errors.is_away(consumer.alias, error):
-                raise DatabaseAway(f"{consumer.name}'s database takes nothing: {said(error)}") from error
+                raise DatabaseAway(f"the database of {consumer.name} takes no writes: {said(error)}") from error
             if attempt == TRIES:
-                raise  # the database is well, so it is the handler
+                raise  # the database works, so the handler is at fault
             time.sleep(random.uniform(0.01, 0.1) * attempt)
     raise AssertionError("unreachable")
 
@@ -96,11 +105,12 @@ def _answers(using: Alias) -> bool:
 
 
 def _take(consumer: Context, arrivals: Sequence[Arrival], failure: Exception | None = None) -> Outcome:
-    """One transaction. With a `failure`, the (single) event is kept for a retry and its handler isn't called."""
+    """Take the events in one transaction. With a `failure`, the single event is kept for a retry instead of handled."""
     with transaction.atomic(using=consumer.alias):
         new = insert_new(Received, _dedupe_rows(arrivals), key="msg_id", using=consumer.alias)
         failpoints.reach("inbox.deduplicated")
-        fresh = {item.key: item for item in arrivals if item.key in new}  # a message may hold one event twice
+        # A message may hold one event twice.
+        fresh = {item.key: item for item in arrivals if item.key in new}
         parked = obsolete = 0
         moved: set[str] = set()
         batches: dict[int, tuple[handlers.Handler, list[handlers.Event]]] = {}
@@ -118,7 +128,7 @@ def _take(consumer: Context, arrivals: Sequence[Arrival], failure: Exception | N
             obsolete, moved = obsolete + old, moved | new_ids
         failpoints.reach("inbox.handled")
         outcome = Outcome(len(fresh) - parked - obsolete, len(arrivals) - len(fresh), obsolete, parked)
-        # What waits for its retry isn't applied: its place stays a hole, which shows as lag, and which the feed may fill.
+        # An event that waits for its retry isn't applied: its position stays a gap, which shows as lag and which a pull may fill.
         again = [item.event.id for item in arrivals if item.event and item.key not in new]
         waiting = parked_events.unsettled(consumer.alias, again)
         done = [item.event for item in arrivals if item.event and failure is None and item.event.id not in waiting]

@@ -1,4 +1,4 @@
-"""What went wrong by itself, for a person to see: one open incident of a kind, which grows while it lasts."""
+"""Record faults that no person caused: at most one open incident per kind and authority. It grows while the fault lasts."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,36 +10,36 @@ from messaging.events.text import plural
 from messaging.models import Incident
 from messaging.settings import Alias, Context
 
-#: Ids that are kept with an incident; the count goes on.
+#: Ids kept with an incident. Its count has no limit.
 MOST_SUBJECTS = 1000
-#: An incident that nothing was added to for so long is over; what comes then is a new one.
+#: An incident that didn't grow for this long is over. The next fault opens a new one.
 OVER = timedelta(hours=1)
 
 
 def silent(using: Alias, authority: str, subjects: Sequence[str]) -> Incident | None:
-    """Changes that only a pull brought: no event was ever recorded for them."""
+    """Note changes that came by a pull: no event was recorded for them."""
     if not subjects:
         return None
-    return _grow(using, Incident.Kind.SILENT, authority, subjects, "change", f"of {authority} came without an event.")
+    return _grow(using, Incident.Kind.SILENT, authority, subjects, ("change", "changes"), f"of {authority} came without an event.")
 
 
 def drift(using: Alias, authority: str, subjects: Sequence[str]) -> Incident | None:
-    """Rows that differ from the authority's. An empty list closes the incident."""
+    """Note rows that differ from the authority's. An empty list closes the incident."""
     if not subjects:
         _open(using, Incident.Kind.DRIFT, authority).update(closed_at=timezone.now())
         return None
     known = _open(using, Incident.Kind.DRIFT, authority).first()
     if known is not None:
-        known.subjects, known.count = [], 0  # what differs now, not all that ever did
-    text = f"of the copy of {authority}: not what the authority has."
-    return _grow(using, Incident.Kind.DRIFT, authority, subjects, "row", text, known)
+        known.subjects, known.count = [], 0  # only the rows that differ now
+    nouns = ("row differs", "rows differ")
+    return _grow(using, Incident.Kind.DRIFT, authority, subjects, nouns, f"in the copy of {authority}.", known)
 
 
 def restored(context: Context, authority: str, *, head: int, checkpoint: int) -> Incident | None:
-    """An authority of a release without marks whose head lies below what a consumer had of it before it asked: positions were lost,
-    and are given out again.
+    """Note an authority whose head is below the consumer's checkpoint: it lost positions and gives them out again.
 
-    The sign goes when the head has passed the checkpoint; what differs then is for the comparison to find.
+    This is for authorities of a release without marks. The incident closes when the head has passed the checkpoint; from then on
+    only a comparison finds what differs.
     """
     if head >= checkpoint:
         settled(context.alias, authority)
@@ -47,13 +47,13 @@ def restored(context: Context, authority: str, *, head: int, checkpoint: int) ->
     return set_back(
         context.alias,
         authority,
-        f"{authority} was set back: it is at position {head}, and this copy has it up to {checkpoint}. Until it has passed that "
-        f"again, only a comparison finds an event that is lost: reconcile {context.name} --from {authority}",
+        f"{authority} was set back: it is at position {head}, but this copy has positions up to {checkpoint}. Until it has passed "
+        f"{checkpoint} again, only a comparison finds lost events: reconcile {context.name} --from {authority}",
     )
 
 
 def set_back(using: Alias, authority: str, summary: str) -> Incident:
-    """Either side was set back to an earlier state; `settled` ends it."""
+    """Open an incident: the authority or the consumer was set back to an earlier state."""
     known = _open(using, Incident.Kind.RESTORED, authority).first() or Incident(kind=Incident.Kind.RESTORED, authority=authority)
     known.summary = summary[:300]
     known.save(using=using)
@@ -61,7 +61,7 @@ def set_back(using: Alias, authority: str, summary: str) -> Incident:
 
 
 def settled(using: Alias, authority: str) -> None:
-    """Close what `set_back` opened."""
+    """Close the incident that `set_back` opened."""
     _open(using, Incident.Kind.RESTORED, authority).update(closed_at=timezone.now())
 
 
@@ -70,7 +70,13 @@ def _open(using: Alias, kind: str, authority: str) -> "QuerySet[Incident]":
 
 
 def _grow(
-    using: Alias, kind: str, authority: str, subjects: Sequence[str], what: str, text: str, known: Incident | None = None
+    using: Alias,
+    kind: str,
+    authority: str,
+    subjects: Sequence[str],
+    nouns: tuple[str, str],
+    text: str,
+    known: Incident | None = None,
 ) -> Incident:
     if known is None:
         found = _open(using, kind, authority)
@@ -80,6 +86,6 @@ def _grow(
     new = [subject for subject in dict.fromkeys(subjects) if subject not in kept]
     known.count += len(new)
     known.subjects = [*known.subjects, *new][:MOST_SUBJECTS]
-    known.summary = f"{plural(known.count, what)} {text}"
+    known.summary = f"{plural(known.count, *nouns)} {text}"
     known.save(using=using)
     return known

@@ -1,4 +1,4 @@
-"""From what arrived to an event, or to the reason why it is none."""
+"""Read a message into events, or into the reason why it holds none."""
 
 import hashlib
 import json
@@ -15,13 +15,13 @@ from messaging.events.text import kind, plural, written
 from messaging.transport import signing
 from messaging.transport.queues import DELIVER, HEARTBEAT
 
-#: Why a publisher's message isn't taken where it speaks for another one.
-FORGED = "Forged: it speaks for another context than the one that signed it."
+#: Why a message with another publisher's events is refused.
+FORGED = "Forged: the event isn't from the context that signed the message."
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
 
 class Arrival(NamedTuple):
-    """One event of a message: readable with its handler, or with the reason why not. `key` tells a redelivery."""
+    """One event of a message: with its handler, or with the reason why it can't be read. A redelivery has the same `key`."""
 
     raw: Any
     key: str
@@ -31,9 +31,9 @@ class Arrival(NamedTuple):
 
 
 def opened(task: str, headers: Mapping[str, Any], body: Any) -> tuple[dict[str, Any], list[str]]:
-    """Check a message's signature, then read its body. Returns (its arguments, the publishers that it may speak for).
+    """Check a message's signature, then read its body. Returns its arguments, and the publishers whose events it may hold.
 
-    Raises `MessageRejected` before anything is read, and `InvalidEnvelope` for a body that can't be read.
+    Raises `MessageRejected` before it reads anything, and `InvalidEnvelope` for a body that can't be read.
     """
     verified = signing.check(headers, task, body)
     try:
@@ -46,7 +46,7 @@ def opened(task: str, headers: Mapping[str, Any], body: Any) -> tuple[dict[str, 
 
 
 def delivery(headers: Mapping[str, Any], body: Any) -> tuple[str, list[Any], list[str]]:
-    """Read a delivery. Returns (consumer, events, publishers that it may speak for). Raises what `opened` raises."""
+    """Read a delivery into (consumer, events, publishers whose events it may hold). Raises the same errors as `opened`."""
     values, publishers = opened(DELIVER, headers, body)
     consumer, events = values.get("consumer"), values.get("events")
     if not isinstance(consumer, str) or not isinstance(events, list):
@@ -55,7 +55,7 @@ def delivery(headers: Mapping[str, Any], body: Any) -> tuple[str, list[Any], lis
 
 
 class Heartbeat(BaseModel):
-    """An authority's sign of life: its head at a time of its clock, and the mark of that head's round."""
+    """An authority's heartbeat: its head `at` a time of its clock, and the mark of that head's stamping round."""
 
     consumer: str
     authority: str
@@ -65,7 +65,7 @@ class Heartbeat(BaseModel):
 
 
 def heartbeat(headers: Mapping[str, Any], body: Any) -> tuple[Heartbeat, list[str]]:
-    """Read a heartbeat. Returns it with the publishers that it may speak for. Raises what `opened` raises."""
+    """Read a heartbeat. Returns it and the publishers that it may come from. Raises the same errors as `opened`."""
     values, publishers = opened(HEARTBEAT, headers, body)
     try:
         return Heartbeat.model_validate(values), publishers
@@ -74,7 +74,7 @@ def heartbeat(headers: Mapping[str, Any], body: Any) -> tuple[Heartbeat, list[st
 
 
 def read(consumer: str, raw: Any) -> tuple[Event, Handler]:
-    """Read one envelope for a consumer; raises `InvalidEnvelope` with the reason, in words without the values."""
+    """Read one envelope for a consumer. Raises `InvalidEnvelope`; its text holds no values, which may be personal data."""
     try:
         envelope = Envelope.model_validate(raw)
         handler = handler_for(consumer, envelope.type)
@@ -102,7 +102,7 @@ def read(consumer: str, raw: Any) -> tuple[Event, Handler]:
 
 
 def arrival(consumer: str, raw: Any, publishers: Collection[str] | None = None) -> Arrival:
-    """Read one envelope; what can't be read comes back with its reason, and so does what none of these publishers may say."""
+    """Read one envelope. If it can't be read, or isn't from one of `publishers`, the result holds the reason."""
     try:
         size = _size(raw)
         if size > LARGEST_EVENT_BYTES + ENVELOPE_BYTES:
@@ -111,18 +111,18 @@ def arrival(consumer: str, raw: Any, publishers: Collection[str] | None = None) 
         if publishers is not None and (event.source not in publishers or not event.type.startswith(f"{event.source}.")):
             raise InvalidEnvelope(FORGED)
     except InvalidEnvelope as error:
-        # An unreadable message may carry any id, so it is told by its content; it must not pass for a real event.
+        # An unreadable message can carry the id of a real event, so its key is made of its content.
         digest = hashlib.sha256(_content(raw).encode()).hexdigest()
         return Arrival(raw, f"{consumer}:unreadable:{digest[:32]}", reason=str(error))
     return Arrival(raw, f"{consumer}:{event.id}", event, handler)
 
 
 def _size(raw: Any) -> int:
-    """Bytes of an event as JSON, as a relay counts them."""
+    """Count the bytes of an event as JSON, as a relay does."""
     try:
         return len(_JSON.encode(raw).encode("utf-8", "surrogatepass"))
     except (TypeError, ValueError, RecursionError):
-        raise InvalidEnvelope("Not a valid event. It holds what is no JSON, or is nested too deep.") from None
+        raise InvalidEnvelope("Not a valid event. It isn't JSON, or is nested too deeply.") from None
 
 
 def _content(raw: Any) -> str:
@@ -133,7 +133,7 @@ def _content(raw: Any) -> str:
 
 
 def _reason(error: ValidationError, what: str = "event") -> str:
-    """Which fields break which rule. The values stay out: they may be personal data."""
+    """Say which fields break which rule, without their values: they may be personal data."""
     problems = (
         f"{'.'.join(str(part) for part in problem['loc']) or 'envelope'}: {problem['msg']}"
         for problem in error.errors(include_url=False, include_input=False, include_context=False)

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many of a message's events were applied, duplicate, obsolete or parked. Together they are all of its events."""
+    """How many of a message's events were applied, duplicate, obsolete or parked. The sum is all of its events."""
 
     applied: int = 0
+    #: Events that had arrived before.
     duplicate: int = 0
+    #: Events older than the version that the copy has.
     obsolete: int = 0
     parked: int = 0
 

@@ -1,7 +1,7 @@
-"""Events that failed: kept for a new try (`messaging.consumer.retries`), then parked for a person. Nothing here is ever dropped.
+"""Keep failed events for a retry (`messaging.consumer.retries`), then park them for a person. No event is ever dropped.
 
-A failed event is a row in the consumer's own database, written in the transaction that takes the rest of its batch. So the
-message can be acknowledged, the queue moves on, and a wait of minutes holds no message in a broker.
+A failed event becomes a row in the consumer's own database, in the transaction that takes the rest of its batch. So the message can
+be acknowledged, the queue moves on, and no message waits for minutes in a broker.
 """
 
 import json
@@ -26,22 +26,22 @@ from messaging.transport import signing
 from messaging.transport.queues import DELIVER
 
 log = logging.getLogger(__name__)
-#: Seconds before a message that couldn't be parked goes back to its queue, at least and at most: it comes again at once.
+#: Least and most seconds before a message that couldn't be parked goes back to its queue, from where it comes again at once.
 PAUSE_SECONDS = (0.5, 1.5)
-#: What the outage of a database stops, in the words of `outages`.
+#: The work that a database's outage stops, as `outages` logs it.
 PARKING = "parking unreadable messages"
 State = Parked.State
-NEVER_AN_EVENT = "can't be retried, only discarded: what arrived was no event."
+NEVER_AN_EVENT = "not an event, so it can't be retried, only discarded."
 
 
 def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None = None) -> bool:
-    """Park a message that can't be read, or whose sender can't be verified (with its `headers`).
+    """Park a message that can't be read, or (with its `headers`) one whose sender can't be verified.
 
-    Returns False where the database didn't take it: then it has to go back to its queue.
+    Returns False if the database didn't take it: the caller then returns it to its queue.
     """
     known = settings.contexts().get(context)
     if known is None:
-        log.error("a message for %r can't be kept here: %s", context, reason)
+        log.error("can't park a message for %r, which isn't a context of this process: %s", context, reason)
         time.sleep(random.uniform(*PAUSE_SECONDS))
         return False
     try:
@@ -54,18 +54,18 @@ def keep(context: str, body: Any, reason: str, headers: Mapping[str, Any] | None
         if errors.takes_nothing(error):
             outages.began(log, context, PARKING, said(error))
         else:
-            log.exception("a message for %s could not be parked; it goes back to the queue", context)
+            log.exception("%s: a message couldn't be parked and goes back to its queue", context)
         time.sleep(random.uniform(*PAUSE_SECONDS))
         return False
     finally:
-        connections[known.alias].close()  # a worker's main process keeps messages too; its children must not inherit a connection
+        connections[known.alias].close()  # a worker's main process parks messages too; its children must not inherit a connection
     outages.ended(log, context, PARKING)
     log.warning("%s: parked a message: %s", context, reason)
     return True
 
 
 def park_unreadable(using: Alias, raw: Any, reason: str) -> Parked:
-    """Park what is no valid event, at once: trying again can't help. `raw`: JSON, or bytes or text that isn't."""
+    """Park an invalid event at once: a retry can't help. `raw`: JSON, or bytes or text that isn't JSON."""
     known = raw if isinstance(raw, dict) else {}
     return Parked.objects.using(using).create(
         event_id=_short(known.get("id"), 100),
@@ -78,8 +78,11 @@ def park_unreadable(using: Alias, raw: Any, reason: str) -> Parked:
 
 
 def park_refused(using: Alias, headers: Mapping[str, Any], body: Any, reason: str) -> None:
-    """Park a message that nobody vouches for. A delivery is kept whole, with its signature, so that it can be checked again when
-    its publisher's key is known. Of other tasks, which come every few seconds, one is kept for a reason, until it is settled."""
+    """Park a message whose sender can't be verified.
+
+    A delivery is kept whole with its signature, to be checked again once the publisher's key is known. Other tasks come every few
+    seconds, so only one is kept per reason until a person settles it.
+    """
     task, kept = _short(headers.get("task"), 200), _kept(body)
     if task == DELIVER:
         kept["raw"] = signing.signed_message_text(headers, body) or kept["raw"]
@@ -89,7 +92,7 @@ def park_refused(using: Alias, headers: Mapping[str, Any], body: Any, reason: st
 
 
 def park_failed(using: Alias, event: handlers.Event, raw: Any, error: BaseException) -> Parked:
-    """Keep an event whose handler failed, for its first retry."""
+    """Keep an event for its first retry after its handler failed."""
     parked = Parked(event_id=event.id, event_type=event.type, subject=event.subject, **_kept(raw))
     note_failure(parked, error)
     parked.save(using=using)
@@ -97,7 +100,7 @@ def park_failed(using: Alias, event: handlers.Event, raw: Any, error: BaseExcept
 
 
 def unsettled(using: Alias, event_ids: Sequence[str]) -> set[str]:
-    """Those of these events that wait for a retry or a person."""
+    """Return the ids of those events that wait for a retry or a person."""
     if not event_ids:
         return set()
     rows = Parked.objects.using(using).filter(event_id__in=event_ids, state__in=[State.RETRYING, State.PARKED])
@@ -105,22 +108,22 @@ def unsettled(using: Alias, event_ids: Sequence[str]) -> set[str]:
 
 
 def discard(using: Alias, parked_id: int, *, by: str, note: str) -> bool:
-    """Set a parked message aside for good. It stays in the table, with who did it and why. False where it is settled already."""
+    """Discard a parked message. Its row stays, with the person and their reason. Returns False if it was settled already."""
     rows = Parked.objects.using(using).filter(pk=parked_id, state__in=[State.RETRYING, State.PARKED])
     changes = {"state": State.DISCARDED, "settled_at": timezone.now(), "settled_by": by, "note": note, "next_attempt_at": None}
     return bool(rows.update(**changes))
 
 
 def discard_for(using: Alias, source: str, subjects: Sequence[str]) -> int:
-    """Discard what waits about aggregates that were erased and that their authority has purged since; returns how many."""
+    """Discard waiting events of aggregates whose tombstones the authority has purged. Returns how many."""
     rows = Parked.objects.using(using).filter(state__in=[State.RETRYING, State.PARKED], subject__in=subjects)
     rows = rows.filter(event_type__startswith=f"{settings.authority(source)}.")
-    note = f"Whom it tells of was erased, and {source} has purged the tombstone."
+    note = f"The event's subject was erased, and {source} has purged its tombstone."
     return rows.update(state=State.DISCARDED, settled_at=timezone.now(), note=note, next_attempt_at=None)
 
 
 def note_failure(parked: Parked, error: BaseException, *, once_more: bool = True) -> None:
-    """Count a try that failed: the next one comes after the next delay, and after the last one a person has to."""
+    """Count a failed try and schedule the next one. After the last delay, or without `once_more`, the event is parked."""
     parked.attempts += 1
     parked.reason = error_line(error)[:500]
     parked.traceback = traced(error)
@@ -134,12 +137,12 @@ def note_failure(parked: Parked, error: BaseException, *, once_more: bool = True
 
 
 def retriable(parked: Parked) -> bool:
-    """Whether this is an event, so that another try can end differently."""
+    """Return True if the row holds an event or a message, so that another try can succeed."""
     return isinstance(arrived(parked), dict)
 
 
 def _kept(raw: Any) -> dict[str, Any]:
-    """The columns that hold what arrived: as JSON where the database takes it, else as text that can be read back."""
+    """Return the columns that keep a message: as JSON if the database takes it, else as text that can be read back."""
     if isinstance(raw, dict | list | int | float) and storable(raw):
         return {"envelope": raw, "raw": ""}
     if isinstance(raw, bytes | bytearray | memoryview):
@@ -150,7 +153,7 @@ def _kept(raw: Any) -> dict[str, Any]:
 
 
 def arrived(parked: Parked) -> Any:
-    """What arrived, as JSON; None where it never was, or is too long to have been kept whole."""
+    """Return the message as JSON; None if it isn't JSON or was too long to keep whole."""
     if parked.envelope is not None:
         return parked.envelope
     try:
@@ -160,7 +163,7 @@ def arrived(parked: Parked) -> Any:
 
 
 def one_line(reason: str) -> str:
-    """A reason as the column holds it."""
+    """Shorten a reason to one line that fits its column."""
     return " ".join(safe(reason).split())[:500]
 
 

@@ -1,4 +1,4 @@
-"""Events that failed are tried again here, after growing delays: one try is one transaction with what the handler writes."""
+"""Retry failed events after growing delays. Each try is one transaction, with what the handler writes."""
 
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ DUE_AT_ONCE = 200
 
 
 def due(consumer: str, now: datetime | None = None) -> list[int]:
-    """Ids of the events whose next try is due, oldest first, some at a time."""
+    """Return the ids of events whose retry is due, oldest first, at most `DUE_AT_ONCE`."""
     waiting = Parked.objects.using(context(consumer).alias).filter(state=State.RETRYING, next_attempt_at__lte=now or timezone.now())
     return list(waiting.order_by("next_attempt_at").values_list("pk", flat=True)[:DUE_AT_ONCE])
 
@@ -27,9 +27,18 @@ def due(consumer: str, now: datetime | None = None) -> list[int]:
 def attempt(consumer: str, parked_id: int, *, by: str = "") -> Parked | None:
     """Try a kept event again, in one transaction with what its handler writes.
 
-    Returns the row as it is afterwards: applied, waiting for its next try, or parked. None where another worker has it in hand,
-    or it is settled already. A person's try (`by`) of a parked event that fails again leaves it parked. What is no event
-    (`retriable`) stays as it is, with its reason. Raises what the database raises while it takes nothing; no try is counted then.
+    A row that isn't an event (`parked.retriable`) stays parked with its reason. While the database takes no writes, its error is
+    raised and no try is counted.
+
+    Parameters
+    ----------
+    by
+        The person who retries. If their try fails, the event is parked without further retries.
+
+    Returns
+    -------
+    Parked | None
+        The row after the try: applied, waiting for its next try, or parked. None if another worker holds it or it is settled.
     """
     here = context(consumer)
     using = here.alias
@@ -67,7 +76,7 @@ def attempt(consumer: str, parked_id: int, *, by: str = "") -> Parked | None:
 
 
 def _receive(name: str, kept: dict[str, Any]) -> None:
-    """Hand over a message that was refused, if it can be checked now. What is wrong with its events is the inbox's business."""
+    """Receive a message that was refused, if its signature is valid now. The inbox parks those of its events that fail."""
     consumer, events, publishers = incoming.delivery(kept, kept.get("body"))
     if consumer != name:
         raise InvalidEnvelope(f"It isn't addressed to {name}.")

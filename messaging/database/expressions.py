@@ -1,6 +1,6 @@
-"""What both databases can say of a row, each in its own words: as text to be hashed, and as JSON.
+"""SQL expressions for a row, in each database's dialect: as text to hash, and as JSON.
 
-The kinds of columns are those of `row_hash.kind_of_field`; JSON made here is what Python would make of the same row.
+The kinds of columns are those of `row_hash.kind_of_field`. The JSON is the same that Python makes of the row.
 """
 
 import uuid
@@ -25,17 +25,16 @@ class PostgreSQL:
 
     @contextmanager
     def ready(self, using: str) -> Iterator[None]:
-        """Around the statements; until the transaction ends the planner is told what it can't know. It takes sixteen parts for as
-        many groups as there are rows, and so would sort them, or leave the other processors idle for fear of so many results.
-        (Measured on a million rows: 2.7 s without, 1.4 s with it.) The memory is only an allowance. Compiling costs more than it
-        saves."""
+        """Set the planner's options for the statements inside, until the transaction ends. The planner expects as many groups as
+        there are rows, where there are sixteen. It would sort them, or use one processor only (measured on a million rows: 2.7 s
+        without these options, 1.4 s with them). `work_mem` is only an upper limit. JIT costs more than it saves here."""
         with transaction.atomic(using=using):
             with connections[using].cursor() as cursor:
                 cursor.execute(f"SELECT {_PLANNING}")
             yield
 
     def register_functions(self, using: str) -> None:
-        """Before any other statement: PostgreSQL knows all of it."""
+        """Nothing to do: PostgreSQL has all functions."""
 
     def bound(self, key: uuid.UUID) -> Any:
         return key
@@ -44,16 +43,16 @@ class PostgreSQL:
         return f"{column}::text"
 
     def matches(self, column: str, ledger: str) -> str:
-        """The model's key is that of the ledger's entry."""
+        """The condition that a model's key is the ledger entry's."""
         return f"{column} = {ledger}::uuid"
 
     def looked_up(self, table: str, matches: str) -> str:
-        """The join of a few picked rows with theirs in a table, as t, along its key's index. Left to itself, the planner reads the
-        whole table for a page of 5,000 (measured on 100,000 users: four times as long)."""
+        """A join of a few ledger entries with the table's rows (alias t), by the key's index. With a plain join the planner reads
+        the whole table for a page of 5,000 (measured on 100,000 users: four times as long)."""
         return f"LEFT JOIN LATERAL (SELECT * FROM {table} t WHERE {matches} LIMIT 1) t ON true"
 
     def bucket(self, column: str, bounds: Sequence[Any]) -> tuple[str, list[Any]]:
-        """How many of the bounds lie at or below the column."""
+        """The number of bounds at or below the column's value."""
         if not bounds:
             return "0", []
         return f"width_bucket({column}, %s::{'uuid' if isinstance(bounds[0], uuid.UUID) else 'text'}[])", [list(bounds)]
@@ -82,14 +81,14 @@ class PostgreSQL:
         return f"{_quoted(value)}::json"
 
     def json_object(self, pairs: Mapping[str, str]) -> str:
-        """An object of names and the SQL of their values."""
+        """A JSON object; `pairs` maps names to the SQL of their values."""
         return f"json_build_object({_arguments(pairs)})"
 
     def json_either(self, condition: str, then: str, otherwise: str) -> str:
         return f"CASE WHEN {condition} THEN {then} ELSE {otherwise} END"
 
     def hash(self, first: str, *words: str) -> str:
-        """`first` is a literal that sets one use apart from another."""
+        """A 64-bit hash. `first` is a literal that separates one use from another."""
         return f"('x' || md5('{first} ' || {' || chr(32) || '.join(words)}))::bit(64)::bigint"
 
 
@@ -102,7 +101,7 @@ class SQLite:
         yield
 
     def register_functions(self, using: str) -> None:
-        """Teach the connection the functions that SQLite lacks."""
+        """Register the functions that SQLite lacks with the connection."""
         connection = connections[using]
         connection.ensure_connection()
         raw: Any = connection.connection
@@ -160,7 +159,7 @@ class SQLite:
 
 
 def _quoted(value: Any) -> str:
-    """A value as JSON, as a literal of SQL."""
+    """A value as an SQL literal of its JSON."""
     return "'" + to_json(value).decode().replace("'", "''").replace("%", "%%") + "'"
 
 
@@ -173,7 +172,7 @@ def _dashes(text: str | None) -> str:
 
 
 def _as_json_has_it(value: Any) -> str | None:
-    """A time, as ISO 8601; what is no time, though it should be one, as it is."""
+    """A time as ISO 8601. Text that isn't a time stays as it is."""
     try:
         return None if value is None else row_hash.moment(value).isoformat()
     except ValueError:
@@ -185,7 +184,7 @@ def _worded(name: str) -> Callable[[Any], str]:
 
 
 class _Xor:
-    """The aggregate that SQLite lacks."""
+    """An XOR aggregate, which SQLite lacks."""
 
     def __init__(self) -> None:
         self.value = 0
@@ -201,12 +200,12 @@ _DIALECTS: dict[str, PostgreSQL | SQLite] = {"postgresql": PostgreSQL(), "sqlite
 
 
 def dialect(using: str) -> PostgreSQL | SQLite:
-    """The SQL of the database behind an alias."""
+    """The dialect of the database behind an alias."""
     return by_vendor(using, _DIALECTS)
 
 
 def _halved(column: str, bounds: Sequence[Any], before: int) -> tuple[str, list[Any]]:
-    """How many of the bounds lie at or below the column, and those before them; a thousand bounds are ten questions a row."""
+    """`before` plus the number of bounds at or below the column, by binary search: a thousand bounds cost ten comparisons a row."""
     if not bounds:
         return str(before), []
     middle = len(bounds) // 2

@@ -1,7 +1,7 @@
-"""The guard on a model's table, as each database writes it: only the owner's writes pass, and those of a follower's copying.
+"""The guard on a model's table, in each database's SQL. It is a trigger that lets only the owner and a copying follower write.
 
-A trigger asks the model's row of `messaging_ownership`. Whoever changes that row has to see the writers out that passed already,
-and let none pass meanwhile: PostgreSQL by the lock that the trigger takes, SQLite because it has one writer at a time.
+The trigger reads the model's row of `messaging_ownership`. A change of that row must wait for writers in flight, and let no new one
+pass: on PostgreSQL by the lock that the trigger takes, on SQLite because it has one writer at a time.
 """
 
 import hashlib
@@ -15,26 +15,25 @@ from messaging.database.tracked import identifier, literal, quoted_table
 from messaging.database.vendors import by_vendor
 from messaging.settings import Alias
 
-#: What a refusal begins with; `messaging.ownership.ownership` knows it by that. Triggers of every release say it.
+#: The beginning of every refusal, by which `messaging.ownership.ownership` recognizes it. Triggers of older releases use it too.
 MARK = "messaging.ownership:"
-#: The setting of a transaction of PostgreSQL by which a follower says whose rows it copies. Triggers of every release ask for it.
+#: A follower sets this on its PostgreSQL transaction, to the model it copies. Triggers of older releases read it too.
 FOLLOWING = "messaging.following"
-#: What one ends with where the rows are being handed over.
+#: The end of a refusal during a hand-over.
 TRY_AGAIN = "try again in a moment."
-#: What the names of guards begin with.
+#: The beginning of the names of guards.
 PREFIX = "messaging_guard_"
 
 
 @dataclass(frozen=True)
 class Guard:
-    """A guard on the table of the model `label`, in the database `using` of the context `own`; `other` is the context where it
-    moves, or came from."""
+    """A guard on one model's table in one of the two contexts of a split."""
 
     label: str
     table: str
     using: Alias
-    own: str
-    other: str
+    own: str  #: the context of this table
+    other: str  #: the context that the rows move to, or came from
 
     @property
     def name(self) -> str:
@@ -42,7 +41,7 @@ class Guard:
 
     @property
     def quoted(self) -> str:
-        """The table as SQL."""
+        """The table, quoted for SQL."""
         return quoted_table(self.table)
 
     @property
@@ -56,13 +55,13 @@ class Guard:
 
 class PostgreSQL:
     def install(self, connection: BaseDatabaseWrapper, guard: Guard) -> None:
-        """Put the guard on the table. Waits for the writers in flight: their rows were written while anybody might."""
+        """Install the guard on the table. Waits for writers in flight."""
         ownership = postgresql.qualified(connection, "messaging_ownership")
         function = f'{ownership.removesuffix(".messaging_ownership")}."{guard.name}"'
         with connection.cursor() as cursor:
-            # The advisory lock: a hand-over waits until this writer has committed, and the next writer waits behind the hand-over.
-            # FOR SHARE: this writer reads the row as the hand-over before it left it, whatever its own snapshot says. A statement's
-            # trigger, so it costs one look a statement.
+            # The advisory lock: a hand-over waits until this writer has committed, and the next writer waits for the hand-over.
+            # FOR SHARE: the writer sees the row as the last hand-over left it, whatever its own snapshot says. The trigger is FOR
+            # EACH STATEMENT, so it costs one look-up a statement.
             postgresql.create_function(
                 connection,
                 function,
@@ -98,25 +97,25 @@ class PostgreSQL:
             return cursor.fetchone() is not None
 
     def lock(self, using: str, label: str, seconds: float) -> None:
-        """Keep every writer of the guarded table out until the transaction ends, when those in flight are through;
-        `OperationalError` if they take longer. Not a lock on the row: share locks on a row let each other pass for ever, and here
-        a queue forms. Nor on the table of all rows: writers of what moves elsewhere have nothing to do with it."""
+        """Wait for writers in flight, then block all writers of the guarded table until the transaction ends. Raises
+        `OperationalError` if the wait is longer than `seconds`. A row lock can't do it: new share locks would pass it for ever,
+        where an advisory lock queues. A lock on `messaging_ownership` would block writers of other models too."""
         self.wait_for(using, seconds)
         with connections[using].cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_number(label)])
 
     def wait_for(self, using: str, seconds: float) -> None:
-        """From here to the transaction's end wait for a lock no longer than that."""
+        """Limit how long this transaction waits for a lock."""
         with connections[using].cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{max(1, int(seconds * 1000))}ms"])
 
     def follow(self, using: str, label: str) -> None:
-        """Let this transaction write as the follower. The owner can't change until it ends."""
+        """Let this transaction write as the follower. The owner can't change until the transaction ends."""
         with connections[using].cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_number(label)])
             cursor.execute("SELECT 1 FROM messaging_ownership WHERE aggregate = %s FOR SHARE", [label])
-            # Bound to the transaction. A mark in the ownership's row would lock it, and a refused writer that holds one of the
-            # follower's rows and waits for that lock would be a deadlock.
+            # A setting of the transaction, not a column: an update would lock the ownership's row, and could deadlock with a
+            # refused writer that holds one of the follower's rows and waits for that lock.
             cursor.execute("SELECT set_config(%s, %s, true)", [FOLLOWING, label])
 
     def unfollow(self, using: str, label: str) -> None:
@@ -125,12 +124,12 @@ class PostgreSQL:
 
 
 def _number(label: str) -> int:
-    """The advisory lock of a model's ownership."""
+    """The number of the advisory lock for a model's ownership."""
     return int.from_bytes(hashlib.sha256(f"{MARK}{label}".encode()).digest()[:8], "big", signed=True)
 
 
 class SQLite:
-    #: As Django writes times there.
+    #: The time in Django's format.
     now = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
     def install(self, connection: BaseDatabaseWrapper, guard: Guard) -> None:
@@ -153,10 +152,10 @@ class SQLite:
         return len(sqlite.triggers(connection, guard.table, PREFIX)) == 3
 
     def lock(self, using: str, label: str, seconds: float) -> None:
-        """The transaction is immediate, so it has the only write lock already."""
+        """Nothing to do: the transaction is immediate, so it has the write lock already."""
 
     def wait_for(self, using: str, seconds: float) -> None:
-        """How long a connection waits for the write lock is its own setting."""
+        """Nothing to do: the connection's own timeout limits the wait."""
 
     def follow(self, using: str, label: str) -> None:
         self._mark(using, label, 1)
@@ -165,7 +164,7 @@ class SQLite:
         self._mark(using, label, 0)
 
     def _mark(self, using: str, label: str, value: int) -> None:
-        """In the row itself: nobody else reads it before this transaction has taken it back."""
+        """Set the flag in the row itself: this transaction resets it before others can read it."""
         with connections[using].cursor() as cursor:
             cursor.execute("UPDATE messaging_ownership SET following = %s WHERE aggregate = %s", [value, label])
 
@@ -174,5 +173,5 @@ _ENGINES: dict[str, PostgreSQL | SQLite] = {"postgresql": PostgreSQL(), "sqlite"
 
 
 def for_alias(using: str) -> PostgreSQL | SQLite:
-    """The guard's SQL for the database behind an alias."""
+    """The guard's implementation for the database behind an alias."""
     return by_vendor(using, _ENGINES)

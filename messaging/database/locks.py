@@ -1,10 +1,10 @@
-"""One at a time, across machines: a lease, which is a row with an owner and an end, in the context's own database.
+"""Exclusive locks across machines: a lease is a row with an owner and an end, in the context's own database.
 
-Not a lock of the database's session: behind a pooler that gives each transaction another server connection, it is taken on one of
-them and given back on another, and stays held for ever (https://www.pgbouncer.org/features.html).
+A session lock of the database would not do. Behind a pooler that gives each transaction another server connection, it is taken on
+one connection and released on another, so it stays held (https://www.pgbouncer.org/features.html).
 
-Who holds a lease renews it; who is killed can't, and it ends by itself. On the same machine nobody has to wait for that: a file is
-locked too, which the system unlocks with the process, so the next one here knows that the last one is gone.
+The holder renews its lease. If the holder is killed, the lease ends by itself. On the same machine nobody waits for that: the
+holder also locks a file, which the system unlocks when the process ends.
 """
 
 import fcntl
@@ -33,7 +33,7 @@ from messaging.models import Lease
 
 log = logging.getLogger(__name__)
 
-#: How long a lease lasts, and the seconds after which it is renewed.
+#: How long a lease lasts, and the seconds between two renewals.
 LASTS = timedelta(seconds=60)
 RENEWED_SECONDS = 15.0
 _ENDS = ExpressionWrapper(Now() + LASTS, output_field=DateTimeField())
@@ -41,11 +41,10 @@ _ENDS = ExpressionWrapper(Now() + LASTS, output_field=DateTimeField())
 
 @contextmanager
 def exclusive(using: str, purpose: str) -> Iterator[None]:
-    """Hold the lease of a context for a purpose; raises `Held` at once where somebody else has it.
+    """Hold the lease of a context for a purpose. Raises `Held` at once if another process has it.
 
-    Must be entered outside a transaction. The lease is its holder's until it ends by the database's clock: who can't reach the
-    database for that long goes on without it. So what is done behind it has to be safe beside another who does the same; the lease
-    saves them from doing it twice.
+    Enter it outside a transaction. A holder that can't reach the database until the lease ends continues without it. So the work
+    inside must be safe even if two processes do it at once; the lease only saves doing it twice.
     """
     name, owner = _name(using, purpose), secrets.token_hex(8)
     with _file(using, purpose) as machine:
@@ -63,7 +62,7 @@ def exclusive(using: str, purpose: str) -> Iterator[None]:
 
 
 def held(using: str, purpose: str) -> bool:
-    """Whether somebody has that lease now; of who was killed, until it ends."""
+    """Return True if some process has that lease. A killed process has it until it ends."""
     return Lease.objects.using(using).filter(name=_name(using, purpose), ends__gte=Now()).exists()
 
 
@@ -73,7 +72,7 @@ def _name(using: str, purpose: str) -> str:
 
 @functools.cache
 def this_machine() -> str:
-    """What tells this machine, since it started, from a clone of it: its host's name, and its ids where there are any."""
+    """A text that identifies this machine since its last start: its host name, and its ids, which differ from a clone's."""
     ids = [socket.gethostname()]
     for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
         with suppress(OSError):
@@ -98,12 +97,12 @@ def _renew(using: str, name: str, owner: str, done: threading.Event) -> None:
         while not done.wait(RENEWED_SECONDS):
             try:
                 if not Lease.objects.using(using).filter(name=name, owner=owner).update(ends=_ENDS):
-                    log.warning("%s is done by somebody else too: our lease had ended", name)
+                    log.warning("%s: our lease has ended, so another process may do the same work now", name)
                     return
             except (DatabaseError, InterfaceError) as error:
                 if not errors.passing(error):
                     raise
-                connections[using].close()  # the next try has a connection of its own, and the lease lasts for some of them
+                connections[using].close()  # the next try opens a new one; the lease lasts for several tries
     finally:
         connections[using].close()
 
@@ -114,16 +113,15 @@ def _release(using: str, name: str, owner: str) -> None:
     except (DatabaseError, InterfaceError) as error:
         if not errors.passing(error):
             raise
-        connections[using].close()  # it ends by itself
+        connections[using].close()  # the lease ends by itself
 
 
 @contextmanager
 def _file(using: str, purpose: str) -> Iterator[str]:
-    """Lock this machine's file of the lease; gives what the machine is called in the row. Raises `Held`.
+    """Lock this machine's file for the lease, and yield the value that identifies the machine in the row. Raises `Held`.
 
-    That is made of a random word in the file, and of the machine, since files are copied: who has locked the file that holds the
-    word knows that nobody else here does. Where no file can be
-    written or locked it is a word that nobody else has, and a killed holder's lease has to end by itself.
+    The value is a hash of a random word in the file and of the machine's ids, because files get copied. Without a file that can be
+    written and locked it is a new random value, and a killed holder's lease has to end by itself.
     """
     try:
         file = _opened(using, purpose)
@@ -153,5 +151,5 @@ def _word(file: TextIO) -> str:
     known = file.read(32).strip()
     if not known:
         known = secrets.token_hex(16)
-        os.write(file.fileno(), known.encode())  # at once, so that closing has nothing left that a full disk could refuse
+        os.write(file.fileno(), known.encode())  # unbuffered, so that closing can't fail on a full disk
     return hashlib.sha256(f"{known}\0{this_machine()}".encode()).hexdigest()[:32]

@@ -1,7 +1,6 @@
-"""What is said of a database's outage: for each kind of work one line when it stops, and one when it works again, however often it
-is tried meanwhile.
+"""Log a database's outage: one line when a kind of work stops, and one when it works again, however many retries there are.
 
-Work is said to work again when it did, and not when other work, or a probe, went well: a full disk still takes small writes.
+Only the work itself shows that it works again. Other work or a probe doesn't: a full disk still takes small writes.
 """
 
 import logging
@@ -10,14 +9,14 @@ _stopped: set[tuple[str, str]] = set()
 
 
 def began(log: logging.Logger, context: str, work: str, why: object) -> None:
-    """Say that this work doesn't get done now, once in this process."""
+    """Log that this work doesn't get done, once per outage and process."""
     if (context, work) not in _stopped:
         _stopped.add((context, work))
-        log.warning("%s: %s doesn't work, trying again until it does: %s", context, work, why)
+        log.warning("%s: %s doesn't work, retrying until it does: %s", context, work, why)
 
 
 def ended(log: logging.Logger, context: str, work: str) -> None:
-    """Say that this work was done, where it was said that it isn't."""
+    """Log that this work is done again, if `began` logged its outage."""
     if (context, work) in _stopped:
         _stopped.discard((context, work))
         log.info("%s: %s works again", context, work)

@@ -1,5 +1,5 @@
-"""Which of a model's rows others point to. Django's `delete()` takes those others along, and what isn't this code's own to delete
-has to be left."""
+"""Which of a model's rows foreign keys refer to. Django's `delete()` cascades to the rows that refer to them, which this package
+must not delete."""
 
 from collections.abc import Collection
 from typing import Any
@@ -8,7 +8,7 @@ from django.db import models
 
 
 def pointed_at(model: type[models.Model], using: str, ids: Collection[Any], *, by: Any = None) -> set[Any]:
-    """Primary keys of those rows that a foreign key points to; `by`: only keys with this `on_delete`."""
+    """Primary keys of those rows that a foreign key refers to. `by`: only foreign keys with this `on_delete`."""
     found: set[Any] = set()
     for relation in model._meta.get_fields(include_hidden=True):
         if not isinstance(relation, models.ManyToOneRel) or (by is not None and relation.on_delete is not by):
@@ -20,9 +20,9 @@ def pointed_at(model: type[models.Model], using: str, ids: Collection[Any], *, b
 
 
 def delete_unreferenced(model: type[models.Model], using: str, ids: Collection[Any]) -> frozenset[Any]:
-    """Delete those rows that nobody points to, and nothing else; returns which. The others stay. In the caller's transaction."""
+    """Delete, in the caller's transaction, those rows that no foreign key refers to. Returns their primary keys."""
     rows = model._base_manager.using(using).filter(pk__in=ids)
-    # Locked first: a new foreign key to one of them waits, and then finds none.
+    # Locked first: a new foreign key to one of them waits, and is refused when the row is gone.
     there = set(rows.order_by("pk").select_for_update().values_list("pk", flat=True))
     free = frozenset(there - pointed_at(model, using, there))
     if free:

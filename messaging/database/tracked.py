@@ -1,4 +1,4 @@
-"""What the engines need to know of a tracked model."""
+"""A tracked model, and the SQL that both engines derive from it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any
 
 from django.db import models
 
-#: PostgreSQL cuts longer names off without an error, and two that were cut can be one.
+#: PostgreSQL truncates longer names without an error, and two truncated names can be equal.
 LONGEST_NAME_BYTES = 63
 
 
 def identifier(name: str) -> str:
-    """A name for something in the database: as given, or beyond the longest with a hash of the whole name at its end."""
+    """A database object's name: as given, or truncated with a hash of the whole name at its end."""
     plain = name.replace('"', "")
     if len(plain.encode()) <= LONGEST_NAME_BYTES:
         return plain
@@ -19,21 +19,21 @@ def identifier(name: str) -> str:
 
 
 def quoted_table(table: str) -> str:
-    """A model's `db_table` as SQL. Both ways to name a schema there are known: `"schema"."table"` and `schema"."table`."""
+    """A model's `db_table`, quoted for SQL. It may name a schema in two ways: `"schema"."table"` and `schema"."table`."""
     return table if table.startswith('"') and table.endswith('"') else f'"{table}"'
 
 
 def literal(text: str) -> str:
-    """A text as SQL."""
+    """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """A model with a ledger. `tombstone`: (field, value) that means erased, or None."""
+    """A model with a ledger."""
 
     model: type[models.Model]
-    tombstone: tuple[str, str] | None
+    tombstone: tuple[str, str] | None  #: the (field, value) that means erased
 
     @property
     def label(self) -> str:
@@ -46,12 +46,12 @@ class Tracked:
 
     @property
     def quoted(self) -> str:
-        """The table as SQL."""
+        """The table, quoted for SQL."""
         return quoted_table(self.table)
 
     @property
     def trigger(self) -> str:
-        """The name of its trigger; others of the same table begin with it."""
+        """The beginning of its triggers' names."""
         return f"messaging_ledger_{self.table}"
 
     @property
@@ -63,7 +63,7 @@ class Tracked:
         return str(self.key.column)
 
     def tombstone_sql(self, row: str, never: str) -> str:
-        """The SQL condition under which a row is a tombstone; `never` where the model knows no such state."""
+        """The SQL condition that a row is a tombstone; `never` if the model has no such state."""
         if self.tombstone is None:
             return never
         field, value = self.tombstone
@@ -71,13 +71,13 @@ class Tracked:
         return f'({row}."{column}" = {literal(value)})'
 
     def erasure_sql(self, never: str) -> str:
-        """The SQL condition under which an update erases. One of a tombstone is no erasure: a copy holds the tombstones of rows
-        that were only deleted, too."""
+        """The SQL condition that an insert or update erases. An update of a tombstone doesn't: a copy also has tombstones of rows
+        that were only deleted."""
         was_one = f'({self.tombstone_sql("OLD", never)} AND OLD."{self.key_column}" = NEW."{self.key_column}")'
         return f"({self.tombstone_sql('NEW', never)} AND NOT coalesce({was_one}, {never}))"
 
 
 def gone_sql(tracked: Tracked) -> str:
-    """Whether the feed's `gone` counts and not the row t of an entry l: `Feed.values` is the same rule."""
+    """The SQL condition that the feed shows `Feed.gone` for an entry l, not its row t. `Feed.values` has the same rule."""
     says_so = f"coalesce({tracked.tombstone_sql('t', 'false')}, false)"
     return f'(t."{tracked.key_column}" IS NULL OR (l.deleted AND NOT {says_so}))'

@@ -1,7 +1,7 @@
-"""The two writes that make delivery boring: insert what is new, and move a cache row only forward.
+"""Two writes that make repeated and reordered deliveries harmless: insert only new rows, and move a cache row only forward.
 
-Duplicates, late and obsolete events need no case of their own: the database compares versions in the statement that writes, so
-two workers that race on one row end right whichever comes first.
+The writing statement compares the versions. So duplicate, late and obsolete events need no special case, and two workers that race
+on one row end with the newest version.
 """
 
 import uuid
@@ -16,20 +16,25 @@ from messaging.database import engines
 
 @dataclass(frozen=True)
 class Upserted:
-    """`applied`: the keys whose row moved, as they were given. `obsolete`: how many of the given rows were no newer than what was
-    there."""
+    """The result of `upsert_newer`."""
 
-    applied: frozenset[Any]
-    obsolete: int
+    applied: frozenset[Any]  #: keys of the rows that were written, as they were given
+    obsolete: int  #: number of given rows that weren't newer than the table's row
 
 
 def insert_new(
     model: type[models.Model], rows: Sequence[Mapping[str, Any]], *, key: str, unique: Sequence[str] = (), using: str
 ) -> set[Any]:
-    """Insert the rows that aren't there yet, in one statement; returns the `key` of each that was new.
+    """Insert the rows that don't exist yet, in one statement. Returns the `key` of each inserted row.
 
-    `rows`: field name to value, the same names in each. `unique`: the unique fields that tell whether a row is there; the key where
-    none are named. A row that another transaction is just inserting is waited for and then left alone.
+    It waits for a transaction that is inserting one of them.
+
+    Parameters
+    ----------
+    rows
+        Dicts of field names to values, all with the same names.
+    unique
+        The unique fields that identify an existing row; by default `key`.
     """
     if not rows:
         return set()
@@ -51,18 +56,24 @@ def upsert_newer(
     once: Sequence[str] = (),
     using: str,
 ) -> Upserted:
-    """Insert rows, or update those whose version is lower than the given one, in one statement.
+    """Insert rows, or update those with a lower version, in one statement. Of several rows for one key the newest counts.
 
-    `rows`: field name to value, the same names in each, the primary key and `version` among them; a UUID may be given as text. Of
-    several rows for one key the newest counts. `final`: the (field, value) of a row that no later one brings back, as ("status",
-    "erased"): of a later row without that value only the version is taken. `deleted`: a boolean field beside it; where it is true
-    the authority's row was deleted and not erased, and a later row may take its place. `once`: fields that a new row gets and an
-    update leaves alone.
+    Parameters
+    ----------
+    rows
+        Dicts of field names to values, all with the same names. The primary key and `version` are required. A UUID may be text.
+    final
+        The (field, value) of a row that stays as it is, as ("status", "erased"). A later row without that value only raises the
+        version.
+    deleted
+        A boolean field. Where it is true the row was deleted, not erased, so a later row replaces it in spite of `final`.
+    once
+        Fields that are written to a new row only.
     """
     newest: dict[str, Mapping[str, Any]] = {}
     key = column(model, "pk")
     spelled = _spelled_uuid if isinstance(key, models.UUIDField) else str
-    ended: dict[str, Mapping[str, Any]] = {}  # where the newest isn't the one that ends it
+    ended: dict[str, Mapping[str, Any]] = {}  # final rows, which may not be the newest
     given = 0
 
     def ends(row: Mapping[str, Any]) -> bool:
@@ -78,7 +89,7 @@ def upsert_newer(
     if not newest:
         return Upserted(frozenset(), 0)
     newest.update({value: {**row, version: newest[value][version]} for value, row in ended.items() if not ends(newest[value])})
-    # One order for all workers, so that two batches over the same rows can't hold each other up (deadlock).
+    # All workers write in the same order, so that two batches over the same rows can't deadlock.
     ordered = [newest[value] for value in sorted(newest)]
     fields = _fields(model, ordered)
     table, version_column = model._meta.db_table, _quoted(column(model, version), using)
@@ -92,19 +103,20 @@ def upsert_newer(
         f"ON CONFLICT ({_quoted(key, using)}) DO UPDATE SET {', '.join(assignments)} "
         f'WHERE excluded.{version_column} > "{table}".{version_column}'
     )
-    written = _write(model, fields, ordered, conflict, f"CAST({_quoted(key, using)} AS text)", using)
+    returned = f"CAST({_quoted(key, using)} AS text)"
+    written = _write(model, fields, ordered, conflict, returned, using)
     applied = frozenset(newest[spelled(value)][key.name] for value in written)
     return Upserted(applied, given - len(applied))
 
 
 def _spelled_uuid(value: Any) -> str:
-    """A UUID in its one spelling. Most come in it; making a `UUID` of a text takes ten times as long as looking at it."""
+    """A UUID in its canonical form. Most already have it, and parsing one takes ten times as long as this check."""
     text = str(value)
     return text.lower() if len(text) == 36 else str(uuid.UUID(text))
 
 
 def _stays(table: str, final: tuple[str, str] | None, deleted: str, model: type[models.Model], using: str) -> str:
-    """The condition under which a row that is there has ended, and the later one doesn't say so again."""
+    """The SQL condition that the table's row is final and the later one isn't."""
     if final is None:
         return ""
     value = final[1].replace("'", "''").replace("%", "%%")
@@ -145,10 +157,10 @@ def _fields(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> lis
 
 
 def column(model: type[models.Model], name: str) -> "models.Field[Any, Any]":
-    """A model's field that is a column, by name or as "pk"; `TypeError` for anything else."""
+    """A model's field by name or "pk". Raises `TypeError` if it has no column."""
     field = model._meta.pk if name == "pk" else model._meta.get_field(name)
     if not isinstance(field, models.Field):
-        raise TypeError(f"{model._meta.label}.{name} is no column.")
+        raise TypeError(f"{model._meta.label}.{name} has no column in the table.")
     return field
 
 

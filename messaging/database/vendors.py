@@ -1,4 +1,4 @@
-"""Which of the two databases is behind an alias. What has the same shape on both is chosen here."""
+"""Pick the implementation for the database behind an alias."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -9,20 +9,8 @@ Choice = TypeVar("Choice")
 
 
 def by_vendor(using: str, choices: Mapping[str, Choice]) -> Choice:
-    """What is for the database behind an alias.
-
-    Parameters
-    ----------
-    using
-        The alias.
-    choices
-        What there is, by Django's name of the vendor: `postgresql` and `sqlite`.
-
-    Raises
-    ------
-    NotImplementedError
-        The alias leads to another vendor's database.
-    """
+    """Pick the choice for the database behind an alias, by Django's name of its vendor. Raises `NotImplementedError` for another
+    vendor than PostgreSQL and SQLite."""
     vendor = connections[using].vendor
     if vendor not in choices:
         raise NotImplementedError(f"{vendor} is not supported: messaging needs PostgreSQL or SQLite.")

@@ -1,10 +1,10 @@
-"""How a commit wakes the relay at once.
+"""Wakes the relay at a commit.
 
-PostgreSQL delivers NOTIFY with the commit. On SQLite a byte in a named pipe does, written after the commit; each byte wakes one of
-the relays that wait, which is all it takes. Whoever misses a wake-up looks again after `POLL_SECONDS`.
+PostgreSQL delivers NOTIFY with the commit. On SQLite the writer puts a byte into a named pipe after the commit, which wakes one of
+the waiting relays; one is enough. A relay that misses a wake-up looks again after `POLL_SECONDS`.
 
-Behind a pooler that gives each transaction another server connection LISTEN is accepted, and nothing ever arrives. So a waiter
-sends itself a notification first; where that doesn't come, it says so once, and only looks.
+Behind a pooler that gives each transaction another server connection, LISTEN is accepted but nothing arrives. So a waiter first
+sends itself a notification. If that doesn't arrive, it logs a warning once, and polls.
 """
 
 import logging
@@ -23,9 +23,9 @@ from messaging.database.engines.postgresql import NOTIFY_CHANNEL
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a waiter's own notification may take.
+#: How many seconds a waiter waits for its own notification.
 HEARD_SECONDS = 2.0
-#: The fallback: seconds until a relay looks without having been woken.
+#: Seconds until a relay looks without a wake-up.
 POLL_SECONDS = 1.0
 
 
@@ -33,7 +33,7 @@ def wake(using: str) -> None:
     """Wake this context's relay when the current transaction commits."""
     connection = connections[using]
     if connection.vendor == "postgresql":
-        # Inside the transaction: PostgreSQL sends it at the commit, and folds equal notifications of one transaction into one.
+        # Inside the transaction: PostgreSQL sends it at the commit, and merges equal notifications of one transaction.
         with connection.cursor() as cursor:
             cursor.execute(f"NOTIFY {NOTIFY_CHANNEL}")
     else:
@@ -46,19 +46,19 @@ def _pipe(using: str) -> Path:
 
 def _write(pipe: Path) -> None:
     try:
-        # Non-blocking: with nobody reading, opening fails and nobody needs waking.
+        # Non-blocking: without a reader it fails, and there is no relay to wake.
         descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
         return
     try:
-        with suppress(BlockingIOError):  # full of wake-ups already
+        with suppress(BlockingIOError):  # the pipe is full of wake-ups already
             os.write(descriptor, b".")
     finally:
         os.close(descriptor)
 
 
 class Waiter:
-    """Where a relay waits: `wait()` returns after a commit of its context, or after `POLL_SECONDS`."""
+    """Lets a relay wait for a commit of its context."""
 
     def __init__(self, using: str) -> None:
         self.using = using
@@ -69,7 +69,7 @@ class Waiter:
         self._listening: Any = None
         self._hears = True
         if connections[using].vendor != "postgresql":
-            self._open_pipe()  # now, so that a commit before the first wait isn't missed
+            self._open_pipe()  # at once, so that a commit before the first wait isn't missed
 
     def wait(self, seconds: float | None = None) -> None:
         """Return at a wake-up, or after `seconds` (`POLL_SECONDS` by default)."""
@@ -85,7 +85,7 @@ class Waiter:
         pipe.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.mkfifo(pipe, 0o600)
-        # Open for writing too, so that the pipe never reports its end when a writer goes.
+        # Open for writing too, so that the pipe doesn't report end of file when a writer closes it.
         self._descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
 
     def _wait_for_pipe(self, seconds: float) -> None:
@@ -105,7 +105,7 @@ class Waiter:
                 cursor.execute(f"LISTEN {NOTIFY_CHANNEL}")
             self._listening = raw
             self._try_listening(raw)
-            return  # what was committed before LISTEN sent us nothing: look first
+            return  # commits before LISTEN didn't notify us, so look first
         if not self._hears:
             time.sleep(seconds)
             return
@@ -114,11 +114,11 @@ class Waiter:
                 pass
 
     def _try_listening(self, raw: Any) -> None:
-        """Find out whether what another connection notifies of arrives here."""
+        """Check that a notification from another connection arrives here."""
         connection: Any = connections[self.using]
         heard = False
         with connection.wrap_database_errors:
-            # By the driver: Django's own way would take one out of its pool, where there is one, and nobody would give it back.
+            # Connected by the driver: Django would take the connection out of its pool, if there is one, and not return it.
             other = connection.Database.connect(**connection.get_connection_params())
             try:
                 other.autocommit = True
@@ -129,8 +129,8 @@ class Waiter:
                 heard = True
         if self._hears and not heard:
             log.warning(
-                "%s: no commit wakes the relay, because LISTEN doesn't work on this connection: it looks every %g s. "
-                "A pooler has to pool sessions for it; or give the relay a database URL that leads to the server itself.",
+                "%s: commits don't wake the relay, because LISTEN doesn't work on this connection: it looks every %g s. "
+                "Set the pooler to session pooling, or give the relay a database URL that connects to the server directly.",
                 *(self.using, POLL_SECONDS),
             )
         self._hears = heard

@@ -1,4 +1,4 @@
-"""The contract of an event, and words that every part shares. Imports nothing else of `messaging`."""
+"""The contract of an event, and text helpers. Imports no other package of `messaging`."""
 
 from messaging.events.text import kind, plural, safe, title
 

@@ -1,35 +1,35 @@
-"""What a changed contract does to those who rely on it: compatible, or breaking, with the field and the rule.
+"""Compares two schemas of an event type, and says if the change is compatible or breaking, with the field and the rule.
 
-A contract binds in two directions. Consumers that run now read the events of the new publisher; and consumers that are written by
-the new contract read what was recorded before, in the outbox, in queues and in replays. So a change is compatible only where both
-go on: what stays is as it was, and what is new may be absent. Anything else is a new version of the type, beside the old one.
+Compatibility has two directions. Consumers that run now read the new publisher's events. Consumers written for the new contract
+read older events, from the outbox, queues and replays. A change is compatible only if both work: existing fields stay as they are,
+and new fields have a default. Any other change needs a new version of the type, published in addition to the old one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: For people only: no reader depends on it. A default is in every event that the publisher writes.
+#: Keywords that no reader depends on. That includes `default`: the publisher writes it into every event.
 WORDS = {"title", "description", "default", "examples", "$id", "$defs"}
 
 
 @dataclass(frozen=True)
 class SchemaChange:
-    """A difference between two schemas of one event type. `field`: where, as `address.city`; empty for the whole type."""
+    """A difference between two schemas of one event type."""
 
     type: str
-    field: str
+    field: str  #: its path, as `address.city`; empty for the whole type
     rule: str
     breaking: bool
     why: str = ""
 
     @property
     def sentence(self) -> str:
-        """As `users.user.suspended.v1, status_since: removed. Consumers that read it would park every event.`"""
-        return self.told([])
+        """The change in words: `users.user.suspended.v1, status_since: removed. Consumers that read it would park every event.`"""
+        return self.sentence_with([])
 
-    def told(self, others: Sequence[str]) -> str:
-        """The sentence, where other types have the same change."""
+    def sentence_with(self, others: Sequence[str]) -> str:
+        """The sentence, for this type and others with the same change."""
         alike = f" (and {', '.join(name.split('.', 2)[-1] for name in others)})" if others else ""
         place = f"{self.type}{alike}, {self.field}" if self.field else f"{self.type}{alike}"
         return f"{place}: {self.rule}.{f' {self.why}' if self.why else ''}"
@@ -40,7 +40,7 @@ class SchemaChange:
 
 
 def changes(wire: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> list[SchemaChange]:
-    """What differs between the committed schema of a type (`old`) and the one that its class has now; None: there is none."""
+    """What differs between the committed schema of a type (`old`) and the present one of its class. None: there is no schema."""
     if old is None or new is None:
         if old is None and new is not None:
             return [SchemaChange(wire, "", "new type", breaking=False)]
@@ -51,17 +51,17 @@ def changes(wire: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | N
     return found
 
 
-GONE = "Nobody publishes it any more. Publish it for as long as a register lists it: consumers list."
+GONE = "The code no longer publishes it. Keep it while a consumer is registered for it. To see who is: consumers list."
 MISSED = "Consumers that read it would park every event."
-UNTOLD = "Events that were recorded before lack it. Give it a default."
+LACKING = "Events that were recorded before lack it. Give it a default."
 
 
 def sentences(found: Sequence[SchemaChange]) -> list[str]:
-    """One for each kind of change: types that share their fields change together."""
+    """One sentence for each kind of change. Types that share a base class change together."""
     alike: dict[tuple[str, str, str], list[SchemaChange]] = {}
     for change in found:
         alike.setdefault((change.field, change.rule, change.why), []).append(change)
-    return [same[0].told([change.type for change in same[1:]]) for same in alike.values()]
+    return [same[0].sentence_with([change.type for change in same[1:]]) for same in alike.values()]
 
 
 def _of_object(wire: str, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[SchemaChange]:
@@ -70,24 +70,25 @@ def _of_object(wire: str, path: str, old: Mapping[str, Any], new: Mapping[str, A
     gone, come = [name for name in before if name not in after], [name for name in after if name not in before]
     for name in gone:
         twins = [other for other in come if _shape(after[other]) == _shape(before[name])]
-        renamed = f" Was it renamed to {' or '.join(twins)}? To its readers that is a removal." if twins else ""
+        renamed = f" Was it renamed to {' or '.join(twins)}? For its readers that is a removal." if twins else ""
         yield SchemaChange(wire, f"{path}{name}", "removed", breaking=True, why=MISSED + renamed)
     for name in come:
+        field = f"{path}{name}"
         if name in must_after:
-            yield SchemaChange(wire, f"{path}{name}", "new, without a default", breaking=True, why=UNTOLD)
+            yield SchemaChange(wire, field, "new, without a default", breaking=True, why=LACKING)
         else:
-            yield SchemaChange(wire, f"{path}{name}", "new, with a default", breaking=False)
+            yield SchemaChange(wire, field, "new, with a default", breaking=False)
     for name in (name for name in before if name in after):
         yield from _of_field(wire, f"{path}{name}", before[name], after[name])
         if name in must_before - must_after:
-            yield SchemaChange(wire, f"{path}{name}", "not promised any more", breaking=True, why="Consumers may count on it.")
+            yield SchemaChange(wire, f"{path}{name}", "no longer required", breaking=True, why="Consumers may rely on it.")
         elif name in must_after - must_before:
             yield SchemaChange(
-                wire, f"{path}{name}", "promised now", breaking=True, why="Events that were recorded before may lack it."
+                wire, f"{path}{name}", "required now", breaking=True, why="Events that were recorded before may lack it."
             )
     rest = {"properties", "required"}
     if _shape(old, rest) != _shape(new, rest):
-        yield SchemaChange(wire, path.rstrip("."), "of another kind", breaking=True, why="Readers can't tell what they get.")
+        yield SchemaChange(wire, path.rstrip("."), "of another kind", breaking=True, why="Readers can't know what they get.")
 
 
 def _of_field(wire: str, place: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[SchemaChange]:
@@ -103,12 +104,12 @@ def _of_field(wire: str, place: str, old: Mapping[str, Any], new: Mapping[str, A
         why = "Consumers that know the old values would park it."
         yield SchemaChange(wire, place, f"may be {' or '.join(more)} now", breaking=True, why=why)
     if less:
-        why = "Events that were recorded before still say so."
-        yield SchemaChange(wire, place, f"can't be {' or '.join(less)} any more", breaking=True, why=why)
+        why = "Events that were recorded before may still have it."
+        yield SchemaChange(wire, place, f"can no longer be {' or '.join(less)}", breaking=True, why=why)
 
 
 def _values(schema: Mapping[str, Any]) -> set[Any]:
-    """The values that a closed list allows; pydantic writes one of a single value as `const`."""
+    """The values of a closed list. Pydantic writes a list of one value as `const`."""
     return set(schema["enum"]) if "enum" in schema else {schema["const"]} if "const" in schema else set()
 
 
@@ -125,7 +126,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 
 def _shape(schema: Any, without: frozenset[str] | set[str] = frozenset()) -> Any:
-    """What binds a reader: the schema without its words."""
+    """The part of a schema that a reader depends on."""
     if isinstance(schema, list):
         return [_shape(part) for part in schema]
     if not isinstance(schema, Mapping):
@@ -137,7 +138,7 @@ def _shape(schema: Any, without: frozenset[str] | set[str] = frozenset()) -> Any
 
 
 def _inlined(schema: Any, root: Mapping[str, Any], inside: tuple[str, ...] = ()) -> Any:
-    """The schema with its references followed; one that leads back to itself stays a reference."""
+    """The schema with its references resolved, except those that are recursive."""
     if isinstance(schema, list):
         return [_inlined(part, root, inside) for part in schema]
     if not isinstance(schema, Mapping):

@@ -1,8 +1,7 @@
-"""What an event is: the contract classes that publishers write, and the envelope that travels.
+"""The contract classes that publishers write, and the envelope in which an event is sent.
 
-The envelope is CloudEvents 1.0 in its JSON form (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md),
-with three extensions: `aggregateversion`, `correlationid`, `causationid`; `position`, `mark` and `markbefore` on copies that carry
-one; `deleted` where the row was deleted and not erased; `repair` and `replay` on those that are not the first to tell.
+The envelope is CloudEvents 1.0 as JSON (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md), with
+the extensions that `Envelope` describes.
 """
 
 import json
@@ -20,15 +19,13 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from messaging.events.compatibility import SchemaChange, changes
 
 WIRE_TYPE = re.compile(r"[a-z]+\.[a-z]+\.[a-z_]+\.v[1-9][0-9]*")
-
-
-#: The largest integer that both databases hold.
+#: The largest integer that both databases store.
 LARGEST_INTEGER = 2**63 - 1
 #: PostgreSQL stores no NUL character.
 WITHOUT_NUL = r"^[^\x00]*$"
-#: A stamping round's mark, as an authority takes it back.
+#: A stamping round's mark.
 MARK = r"^[0-9a-f]*$"
-#: A position and its round's mark, which together say whose history the position is of.
+#: A position and its round's mark. Together they say which history the position belongs to.
 Pair = tuple[int, str]
 
 
@@ -42,16 +39,25 @@ def _in_utc(value: datetime) -> datetime:
     return moment
 
 
-#: A time, aware, turned into UTC. Python has the years 1 to 9999 and PostgreSQL has more: a time outside would be stored and could
-#: not be read again. The year at either end is for time zones and sums; 9999-12-31 for "never" is no time of an event.
+#: An aware time, converted to UTC. PostgreSQL stores years that Python can't read back (1 to 9999). One year at either end is left
+#: out, as room for time zones and arithmetic; so 9999-12-31, often used for "never", isn't a valid time of an event.
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class DomainEvent(BaseModel):
-    """Base of a publisher's event contracts: the fields are the envelope's `data`.
+    """Base of a publisher's event contracts. Its fields are the envelope's `data`.
 
-    A subclass names its wire type, `<context>.<aggregate>.<what happened>.v<N>`:
-    `class UserSuspended(UserFacts, wire="users.user.suspended.v1")`. The first two words are the model's label.
+    Parameters
+    ----------
+    wire
+        A subclass's type on the wire, as in `class UserSuspended(UserFacts, wire="users.user.suspended.v1")`:
+        `<context>.<aggregate>.<what_happened>.v<N>`. The first two words are the model's label. Without it, the class only holds
+        fields for subclasses.
+
+    Raises
+    ------
+    TypeError
+        `wire` has another form, or another class has it already.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,11 +68,11 @@ class DomainEvent(BaseModel):
     def __init_subclass__(cls, wire: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if not wire:
-            return  # a base that only holds fields
+            return
         if not WIRE_TYPE.fullmatch(wire):
             raise TypeError(f"{cls.__name__}: {wire!r} is not <context>.<aggregate>.<what_happened>.v<N>.")
         if wire in DomainEvent.registry:
-            raise TypeError(f"{cls.__name__}: {wire} is already {DomainEvent.registry[wire].__name__}.")
+            raise TypeError(f"{cls.__name__}: {wire} is already the type of {DomainEvent.registry[wire].__name__}.")
         cls.wire = wire
         DomainEvent.registry[wire] = cls
 
@@ -82,7 +88,7 @@ class DomainEvent(BaseModel):
 
 
 class Envelope(BaseModel):
-    """An event on the wire, as any consumer may rely on it. Unknown attributes are let through: a reader is tolerant."""
+    """An event on the wire. Consumers may rely on these attributes, and ignore unknown ones."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -95,33 +101,35 @@ class Envelope(BaseModel):
     subject: str = Field(min_length=1, max_length=100, pattern=WITHOUT_NUL, description="The aggregate's id.")
     time: Moment = Field(description="When it happened, by the authority's clock.")
     dataschema: str = Field(
-        default="", max_length=300, pattern=WITHOUT_NUL, description="Where the JSON Schema of `data` is, a URI reference."
+        default="", max_length=300, pattern=WITHOUT_NUL, description="URI reference of the JSON Schema of `data`."
     )
-    data: dict[str, Any] = Field(description="The aggregate's state after the change, in this consumer's fields.")
+    data: dict[str, Any] = Field(description="The aggregate's state after the change: the fields that this consumer gets.")
     aggregateversion: int = Field(ge=1, le=LARGEST_INTEGER, description="The aggregate's version after the change.")
-    correlationid: str = Field(min_length=1, max_length=64, pattern=WITHOUT_NUL, description="The story that it belongs to.")
+    correlationid: str = Field(
+        min_length=1, max_length=64, pattern=WITHOUT_NUL, description="The same for all events that one request caused."
+    )
     causationid: str | None = Field(default=None, max_length=64, pattern=WITHOUT_NUL, description="The event that caused it.")
     position: int | None = Field(
         default=None,
         ge=1,
         le=LARGEST_INTEGER,
-        description="The change's place in the authority's feed, where it was still the latest when it was sent.",
+        description="The change's place in the feed, if it was still the aggregate's latest change when it was sent.",
     )
     mark: str = Field(
         default="", max_length=32, pattern=MARK, description="The mark of the stamping round that gave out the position."
     )
     markbefore: str = Field(default="", max_length=32, pattern=MARK, description="The mark of the round before that one.")
     deleted: bool = Field(
-        default=False, description="The row was deleted, and not erased: a later event may tell of a new one with its id."
+        default=False, description="The row was deleted, not erased: later events may be about a new row with its id."
     )
-    repair: bool = Field(default=False, description="Recorded afterwards, for a change that no event had been recorded for.")
-    replay: bool = Field(default=False, description="A recorded event that is sent again, with the id that it had.")
+    repair: bool = Field(default=False, description="Recorded afterwards, by `republish`, for a change without an event.")
+    replay: bool = Field(default=False, description="A recorded event that is sent again, with its old id.")
 
 
 def envelope(
     event: DomainEvent, *, id: str, subject: str, version: int, time: datetime, correlation: str, causation: str | None
 ) -> dict[str, Any]:
-    """The event as CloudEvents JSON, ready for the outbox: plain dicts, strings and numbers."""
+    """The event as a CloudEvents JSON object, for the outbox."""
     attributes: dict[str, Any] = {
         "specversion": "1.0",
         "id": id,
@@ -141,22 +149,21 @@ def envelope(
 
 
 def load_contracts(context: str) -> None:
-    """Import a context's events, so that `DomainEvent.registry` knows them."""
+    """Import a context's `events` module, which registers its events in `DomainEvent.registry`."""
     app = apps.get_app_config(context)
     if app.module is not None and module_has_submodule(app.module, "events"):
         import_module(f"{app.name}.events")
 
 
 def schemas(context: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(wire type, JSON Schema of its `data`) of every event that a context publishes."""
+    """Yield (wire type, JSON Schema of its `data`) for every event that a context publishes."""
     for wire, event in sorted(DomainEvent.registry.items()):
         if event.source() == context:
             yield wire, {"$id": wire, **event.model_json_schema(mode="serialization")}
 
 
 def differences(context: str, folder: Path) -> list[SchemaChange]:
-    """What differs between the schemas in `folder` and what the code publishes; empty where nothing does. Raises `ValueError` for a
-    file that holds no JSON object."""
+    """What differs between the schemas in `folder` and the code's. Raises `ValueError` for a file that isn't a JSON object."""
     committed = {path.stem: _committed(path) for path in folder.glob("*.json")}
     published = dict(schemas(context))
     wires = sorted(committed.keys() | published.keys())
@@ -164,7 +171,7 @@ def differences(context: str, folder: Path) -> list[SchemaChange]:
 
 
 def write_schemas(context: str, folder: Path) -> list[Path]:
-    """Write one file per event type into `folder`; returns the files whose content changed."""
+    """Write one schema file per event type into `folder`; returns the files that changed."""
     changed = []
     folder.mkdir(parents=True, exist_ok=True)
     for wire, schema in schemas(context):
@@ -177,7 +184,7 @@ def write_schemas(context: str, folder: Path) -> list[Path]:
 
 
 def stale(context: str, folder: Path) -> list[str]:
-    """Names of the files that aren't what `write_schemas` would write, those that no event has any more among them."""
+    """Names of the files that differ from what `write_schemas` would write, including files of events that are gone."""
     wanted = {f"{wire}.json": _text(schema) for wire, schema in schemas(context)}
     found = {path.name: path.read_text() for path in folder.glob("*.json")}
     return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
@@ -193,5 +200,5 @@ def _committed(path: Path) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise ValueError(f"{path.name} is no JSON Schema. Take it back from version control.")
+        raise ValueError(f"{path.name} is not a JSON Schema. Restore it from version control.")
     return found

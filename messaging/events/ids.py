@@ -1,4 +1,4 @@
-"""Ids that come in order of time, so that new rows lie side by side in an index instead of all over it."""
+"""Ids in order of time, so that new rows are next to each other in an index."""
 
 import os
 import time
@@ -6,6 +6,6 @@ import uuid
 
 
 def uuid7() -> uuid.UUID:
-    """A version 7 UUID (RFC 9562, section 5.7): 48 bits of milliseconds, then random ones. Python has its own from 3.14 on."""
+    """A version 7 UUID (RFC 9562, section 5.7): 48 bits of milliseconds, then random bits. Python 3.14 has its own."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     return uuid.UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | (0x7 << 76) | (0x2 << 62))

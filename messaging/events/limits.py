@@ -1,10 +1,10 @@
-"""How large messages may be, in bytes. It imports nothing, for Celery's own processes load it before Django has its apps."""
+"""Limits on the size of messages, in bytes. Imports nothing, because Celery loads this before Django's apps are ready."""
 
-#: Of an event, as JSON: a longer one is refused by the relay and parked by the inbox.
+#: An event's data as JSON. The relay refuses a larger event, and the inbox parks it.
 LARGEST_EVENT_BYTES = 64 * 1024
-#: Of an event beside its data.
+#: An event's attributes without its data.
 ENVELOPE_BYTES = 4 * 1024
-#: Of events in one message; a batch that is longer becomes several.
+#: The events of one message. A larger batch is sent as several messages.
 LARGEST_MESSAGE_BYTES = 1024 * 1024
-#: Of a message's body. A relay's messages are shorter: JSON makes three bytes of one at most.
+#: A message's body. A relay's messages are smaller: JSON's escapes at most triple their bytes.
 LARGEST_BODY_BYTES = 4 * LARGEST_MESSAGE_BYTES

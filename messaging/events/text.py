@@ -1,5 +1,5 @@
-"""Texts: what people read of an error and of a number; and what any database takes of what arrived, for PostgreSQL stores no NUL
-character, and UTF-8 has no lone surrogates."""
+"""Text: errors and numbers in words, and received text in a form that any database stores. PostgreSQL stores no NUL character, and
+UTF-8 has no lone surrogates."""
 
 import json
 import re
@@ -7,9 +7,9 @@ import uuid
 from traceback import format_tb
 from typing import Any
 
-#: How deep a value may be nested that is stored as JSON. Python's own reader and writer give up at less than 1,000.
+#: How deep a value stored as JSON may be nested. Python's own parser and encoder fail at less than 1,000.
 DEEPEST_LEVELS = 100
-#: Characters that steer a terminal, or the direction in which it writes, and aren't seen.
+#: Invisible characters that control a terminal, or its writing direction.
 _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -18,39 +18,39 @@ class _Written(str):
 
 
 def safe(text: str) -> str:
-    """The same text, with what can't be stored as an escape: `\\u0000`, `\\udc80`."""
+    """The same text, with escapes for characters that can't be stored: `\\u0000`, `\\udc80`."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\u0000")
 
 
 def printable(text: str) -> str:
-    """The same text, with its control characters as escapes: what another program said must not steer a person's terminal."""
+    """The same text, with escapes for control characters: another program's text must not control a person's terminal."""
     return _STEERING.sub(lambda found: ascii(found[0])[1:-1], safe(text))
 
 
 def kind(error: BaseException) -> str:
-    """The sort of an error, in words: "key error" of a KeyError. The error's text isn't in it: that may hold personal data."""
+    """An error's class in words: "key error" for a KeyError. It leaves out the error's text, which may hold personal data."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
 
 
 def said(error: BaseException) -> str:
-    """What an error says to a person: its first line without the full stop; `kind` where it says nothing."""
+    """An error's first line without the full stop; its `kind` if it has no text."""
     return (next(iter(str(error).splitlines()), "").strip() or kind(error)).rstrip(".")
 
 
 def plural(number: int, noun: str, nouns: str = "") -> str:
-    """A number with its noun: "1 row", "2,400 rows". `nouns`: the plural where it isn't the noun with an s. Both may go on with a
-    verb: `plural(number, "row differs", "rows differ")`."""
+    """A number with its noun: "1 row", "2,400 rows". Pass `nouns` if the plural isn't the noun with an s, as with a verb:
+    `plural(number, "row differs", "rows differ")`."""
     return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def error_line(error: BaseException) -> str:
-    """What went wrong, in one line: a database adds the statement and its values in more lines, which may be personal data."""
+    """An error in one line. A database's further lines repeat the statement and its values, which may be personal data."""
     first = next(iter(str(error).splitlines()), "")
     return safe(f"{type(error).__name__}: {first}" if first else type(error).__name__)
 
 
 def traced(error: BaseException) -> str:
-    """Where an error came from, as Python prints it; of each error in the chain the first line only, see `error_line`."""
+    """A traceback as Python prints it, but with only the first line of each error in the chain; see `error_line`."""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     between = "directly caused" if error.__cause__ else "was being handled before"
     before = f"{traced(cause)}\n\nThis {between}:\n\n" if cause is not None else ""
@@ -59,7 +59,7 @@ def traced(error: BaseException) -> str:
 
 
 def storable(value: Any) -> bool:
-    """Whether both databases take this as JSON: they refuse NaN, NUL characters and lone surrogates."""
+    """Return True if both databases store this as JSON. They refuse NaN, NUL characters and lone surrogates."""
     if _depth_exceeds(value, DEEPEST_LEVELS):
         return False
     try:
@@ -71,7 +71,7 @@ def storable(value: Any) -> bool:
 
 
 def written(value: Any) -> str:
-    """As JSON in ASCII, however deep and whatever is in it: NaN as Python writes it, and what no JSON knows as a string."""
+    """Write any value as JSON in ASCII, however deep. NaN is written as Python does, and types that JSON lacks as strings."""
     pieces: list[str] = []
     rest: list[Any] = [value]
     while rest:
@@ -105,7 +105,7 @@ def _depth_exceeds(value: Any, limit: int) -> bool:
 
 
 def brief(text: str) -> str:
-    """An id's first eight characters; of what is no UUID the first 16."""
+    """A UUID's first 8 characters, or another text's first 16."""
     try:
         uuid.UUID(text)
     except ValueError:
@@ -114,9 +114,7 @@ def brief(text: str) -> str:
 
 
 def title(event_type: Any, values: Any) -> str:
-    """What a row about an event is called: its type, and of whom in short. Never more, for an envelope has personal data.
-
-    `values`: the envelope or its headers, for their `subject`.
-    """
+    """The title of a row about an event: its type, and the short `subject` of `values` (the envelope or its headers). It has
+    nothing else of the envelope, which may hold personal data."""
     subject = values.get("subject") if isinstance(values, dict) else None
     return f"{event_type or 'unknown type'}, {brief(str(subject))}" if subject else str(event_type or "unknown type")

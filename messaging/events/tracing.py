@@ -1,7 +1,7 @@
-"""Which request or event caused what: correlation and causation ids.
+"""Correlation and causation ids: which request or event caused an event.
 
-The correlation id names the whole story (it starts with a request); the causation id names the step before (the event that was
-being handled). Both live in context variables, so that no service has to pass them along.
+All events that one request caused have the same correlation id. The causation id is the event that was being handled. Both are in
+context variables, so services don't pass them along.
 """
 
 import re
@@ -19,23 +19,23 @@ _ACCEPTABLE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 @dataclass(frozen=True)
 class Trace:
-    """`correlation`: the id of the story. `causation`: the id of the event that is being handled, or None."""
+    """The ids that a new event is recorded with."""
 
     correlation: str
-    causation: str | None = None
+    causation: str | None = None  #: the id of the event that is being handled
 
 
 _current: ContextVar[Trace | None] = ContextVar("messaging_trace", default=None)
 
 
 def current() -> Trace:
-    """The trace we are in, or a new story where none has begun."""
+    """The current trace, or a new one."""
     return _current.get() or Trace(correlation=str(uuid.uuid4()))
 
 
 @contextmanager
 def tracing(correlation: str, causation: str | None = None) -> Iterator[Trace]:
-    """Everything recorded inside belongs to this story."""
+    """Record the events inside with this correlation and causation id."""
     trace = Trace(correlation, causation)
     token = _current.set(trace)
     try:
@@ -45,7 +45,7 @@ def tracing(correlation: str, causation: str | None = None) -> Iterator[Trace]:
 
 
 class CorrelationMiddleware:
-    """Takes the correlation id from the request, or starts one; the response names it."""
+    """Takes the correlation id from the request's `X-Correlation-ID`, or makes one. The response has the same header."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -1,1 +1,1 @@
-"""Digests of ranges of rows, on either side of a comparison."""
+"""Digests of ranges of rows: the authority and its consumer each compute their own, and compare them."""

@@ -1,11 +1,11 @@
-"""Fingerprints: whether two sides hold the same rows of a range of ids, told by eleven characters.
+"""Fingerprints: eleven characters that say if two databases hold the same rows in a range of ids.
 
-A range's fingerprint is the exclusive or of its rows' hashes (`row_hash`), mixed with their number. So it doesn't depend on order,
-each side computes it where its rows are, and what is equal crosses the wire as next to nothing. The SQL is in `queries`.
-Range-based set reconciliation: Meyer 2022, arXiv 2212.13567.
+A range's fingerprint is the exclusive or of its rows' hashes (`row_hash`), mixed with their number. It doesn't depend on order, and
+each database computes its own, so equal ranges cost almost nothing on the wire. The SQL is in `queries`. The idea is range-based
+set reconciliation: Meyer 2022, arXiv 2212.13567.
 
-Bounds are ids or beginnings of ids, ascending; "" is the beginning at the first place and the end at the last. A range is
-[from, to).
+Bounds are ids or prefixes of ids, ascending. "" is open: as the first bound it includes the lowest id, as the last the highest.
+A range is [from, to).
 """
 
 import base64
@@ -27,7 +27,7 @@ from messaging.settings import Alias
 
 #: A row as [id, version, hash].
 Row = list[Any]
-#: Rows that are listed of one range; where there are as many, there may be more behind the last.
+#: Rows listed per range. A list of this length may be incomplete.
 MOST_LISTED = 1_000
 
 
@@ -39,35 +39,37 @@ class Measured(NamedTuple):
 
 
 def of_authority(using: Alias, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[str]]:
-    """For each list of bounds the fingerprints between them, over every aggregate of the feed, tombstones too.
-    Where all of them are asked for, which is how a comparison begins, rows are entered in the ledger that no trigger saw."""
+    """Return the fingerprints between the bounds of each list, over every aggregate of the feed, tombstones included.
+
+    A comparison begins with all ids. Then rows that no trigger saw are entered in the ledger first.
+    """
     if any((bounds[0], bounds[-1]) == ("", "") for bounds in ranges):
         unseen.enter_rows(using, feed)
     return [[part.text for part in parts] for parts in _measured(queries.AuthorityQueries(using, feed, fields), ranges)]
 
 
 def rows_of_authority(using: Alias, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
-    """For each [from, to) its rows, by id, the first `MOST_LISTED` of them."""
+    """Return the first `MOST_LISTED` rows of each range [from, to), by id."""
     return _rows(queries.AuthorityQueries(using, feed, fields), ranges)
 
 
 def of_cache(using: Alias, cache: Cache, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
-    """`of_authority`, for the consumer's own rows."""
+    """Do the same as `of_authority` for the consumer's copy."""
     return [[part.text for part in parts] for parts in measured_of_cache(using, cache, ranges)]
 
 
 def rows_of_cache(using: Alias, cache: Cache, ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
-    """`rows_of_authority`, for the consumer's own rows."""
+    """Do the same as `rows_of_authority` for the consumer's copy."""
     return _rows(queries.CopyQueries(using, cache), ranges)
 
 
 def measured_of_cache(using: Alias, cache: Cache, ranges: Sequence[Sequence[str]]) -> list[list[Measured]]:
-    """`of_cache`, with the number of rows."""
+    """Do the same as `of_cache`, with the number of rows of each range."""
     return _measured(queries.CopyQueries(using, cache), ranges)
 
 
 def bounds_of_cache(using: Alias, cache: Cache, low: str, high: str, *, rows: int, parts: int) -> list[str]:
-    """Bounds that cut the cache's [low, high), of about so many rows, into equal parts; each as short as it can be."""
+    """Return bounds that cut the copy's [low, high) of about `rows` rows into `parts` equal parts. Each is as short as possible."""
     step = max(1, -(-rows // parts))
     with connections[using].cursor() as cursor:
         cursor.execute(*queries.CopyQueries(using, cache).steps(_key(low), _key(high), step))
@@ -76,27 +78,29 @@ def bounds_of_cache(using: Alias, cache: Cache, low: str, high: str, *, rows: in
 
 
 def hash_of(cache: Cache, key: str, row: Mapping[str, Any]) -> str:
-    """The hash of a row that is known by its values (field to value, and the version), as `rows_of_cache` says it."""
+    """Return the hash of a row, given its version and its values by field; the same as `rows_of_cache` returns."""
     fields = [(row_hash.kind_of_field(column(cache.model, name)), name) for name in sorted(cache.fields)]
     return _text(row_hash.row_hash(key, row["version"], [row_hash.word(kind, row[name]) for kind, name in fields]))
 
 
 def listed_to(high: str, *lists: Sequence[Row]) -> str:
-    """The end of what these lists of rows of one range cover together: `high`, or where the first list that is full ends."""
+    """Return up to where all these lists of a range are complete: `high`, or right after the last row of the first full list."""
     ends = [uuid.UUID(rows[-1][0]).int + 1 for rows in lists if len(rows) >= MOST_LISTED]
     end = min(ends, default=2**128)
     return high if end >= 2**128 else str(uuid.UUID(int=end))
 
 
 def fingerprint(rows: int, mixed: int) -> Measured:
-    """The fingerprint of so many rows, whose hashes' exclusive or this is."""
+    """Return the fingerprint of a number of rows. `mixed`: the exclusive or of their hashes."""
     digest = hashlib.md5(f"{rows} {mixed}".encode(), usedforsecurity=False).digest()
     return Measured(rows, _text(int.from_bytes(digest[:8], "big")))
 
 
 def _measured(side: queries.RangeQueries, ranges: Sequence[Sequence[str]]) -> list[list[Measured]]:
-    """For each list of bounds the parts between them. Lists that adjoin are read together: where most of a table is asked for, one
-    scan of it takes half the time of sixteen walks along its index."""
+    """Measure the parts between the bounds of each list.
+
+    Adjoining lists are read together: for most of a table, one scan takes half the time of sixteen index scans.
+    """
     found: list[list[Measured]] = []
     for lists in _adjoining(ranges):
         parts = iter(_parts(side, [*(bound for bounds in lists for bound in bounds[:-1]), lists[-1][-1]]))
@@ -105,7 +109,7 @@ def _measured(side: queries.RangeQueries, ranges: Sequence[Sequence[str]]) -> li
 
 
 def _adjoining(ranges: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
-    """The lists in their order, those together that begin where the one before ends."""
+    """Group lists where each begins at the end of the one before."""
     groups: list[list[Sequence[str]]] = []
     for bounds in ranges:
         if bounds[0] and groups and groups[-1][-1][-1] == bounds[0]:
@@ -116,7 +120,7 @@ def _adjoining(ranges: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
 
 
 def _parts(side: queries.RangeQueries, bounds: Sequence[str]) -> list[Measured]:
-    """The parts between the bounds, by one statement: what it reads is of one moment."""
+    """Measure the parts between the bounds in one statement, so that all of it is read at one moment."""
     inner = [key for key in map(_key, bounds[1:-1]) if key is not None]
     counts, mixed = [0] * (len(bounds) - 1), [0] * (len(bounds) - 1)
     with side.engine.ready(side.using), connections[side.using].cursor() as cursor:
@@ -137,7 +141,7 @@ def _rows(side: queries.RangeQueries, ranges: Sequence[Sequence[str]]) -> list[l
 
 
 def _key(bound: str) -> uuid.UUID | None:
-    """The lowest id that begins so; None for ""."""
+    """Return the lowest id with this prefix; None for ""."""
     return uuid.UUID(bound.replace("-", "").ljust(32, "0")[:32]) if bound else None
 
 
@@ -146,11 +150,11 @@ def _id(key: Any) -> str:
 
 
 def _shortest(before: str, key: str) -> str:
-    """The shortest beginning of `key` that lies behind `before`."""
+    """Return the shortest prefix of `key` that sorts after `before`."""
     length = next(place for place in range(1, len(key) + 1) if key[:place] > before)
     return key[:length]
 
 
 def _text(value: int) -> str:
-    """64 bits in eleven characters."""
+    """Write 64 bits in eleven characters."""
     return base64.b64encode((value & row_hash.MASK).to_bytes(8, "big")).decode().rstrip("=")

@@ -1,7 +1,7 @@
-"""The two sides of a comparison as SQL: an authority's ledger with its model's table, and a consumer's cache.
+"""The SQL of a comparison: over an authority's ledger and its model's table, and over a consumer's copy.
 
-Each makes three statements, as (SQL, parameters). `sums`: rows of (part, number of rows, hash, hash), to be added up
-by part. `rows`: (id, version, hash, hash), by id. A row's hash is the exclusive or of both.
+A statement is (SQL, parameters). `sums` selects (part, number of rows, hash, hash), to be added up by part. `rows` selects
+(id, version, hash, hash), by id. A row's hash is the exclusive or of both hashes.
 """
 
 import uuid
@@ -24,7 +24,7 @@ Key = uuid.UUID | None
 
 
 class RangeQueries(ABC):
-    """What both sides have in common."""
+    """The statements that an authority and a copy share."""
 
     def __init__(self, using: Alias) -> None:
         self.using = using
@@ -32,14 +32,14 @@ class RangeQueries(ABC):
 
     @abstractmethod
     def sums(self, low: Key, high: Key, inner: Sequence[uuid.UUID]) -> Statement:
-        """Number of rows and hashes, by part."""
+        """Select the number of rows and the hashes, by part."""
 
     @abstractmethod
     def rows(self, low: Key, high: Key, limit: int) -> Statement:
-        """The rows of a range, by id."""
+        """Select the rows of a range, by id."""
 
     def _between(self, column_: str, low: Any, high: Any) -> Statement:
-        """The condition for [low, high), None being open."""
+        """Return the condition for [low, high); None is no bound."""
         conditions = [f"{column_} >= %s"] * (low is not None) + [f"{column_} < %s"] * (high is not None)
         return " AND ".join(conditions) or "true", [bound for bound in (low, high) if bound is not None]
 
@@ -51,7 +51,7 @@ class RangeQueries(ABC):
 
 
 class CopyQueries(RangeQueries):
-    """A consumer's cache."""
+    """Statements over a consumer's copy."""
 
     def __init__(self, using: Alias, cache: Cache) -> None:
         super().__init__(using)
@@ -62,7 +62,7 @@ class CopyQueries(RangeQueries):
         words = [self.engine.word(field, f't."{field.column}"') for field in fields]
         version = self.engine.word(column(cache.model, cache.version), self.version)
         self.hashes = self.engine.hash("v", spelled, version), self.engine.hash("f", spelled, *words)
-        #: Rows that began here are no copies.
+        # Rows that were created here aren't copies.
         self.copied = f" AND {self.version} > 0" if cache.follows else ""
 
     def sums(self, low: Key, high: Key, inner: Sequence[uuid.UUID]) -> Statement:
@@ -81,7 +81,7 @@ class CopyQueries(RangeQueries):
         )
 
     def steps(self, low: Key, high: Key, step: int) -> Statement:
-        """Every `step`th key but the first, each with the key before it."""
+        """Select every `step`th key but the first, each with the key before it."""
         where, between = self._copies(low, high)
         return (
             f"SELECT before, id FROM (SELECT {self.key} AS id, lag({self.key}) OVER ids AS before, row_number() OVER ids AS number "
@@ -96,15 +96,17 @@ class CopyQueries(RangeQueries):
 
 
 class AuthorityQueries(RangeQueries):
-    """The ledger knows every aggregate. Where its row is gone, or is no tombstone though it should be one, the feed's `gone`
-    counts."""
+    """Statements over an authority's ledger, which knows every aggregate, and its model's table.
+
+    An erased aggregate counts with the feed's `gone` values if its row is gone or doesn't hold a tombstone's values.
+    """
 
     def __init__(self, using: Alias, feed: Feed, fields: Sequence[str]) -> None:
         super().__init__(using)
         engine, tracked = self.engine, feed.tracked
         self.table, self.key = tracked.quoted, f't."{tracked.key_column}"'
         self.label = feed.label
-        #: The entries that count as rows.
+        # Deleted entries count as rows only if the feed keeps them.
         self.counted = "" if feed.keeps_gone else " AND NOT l.deleted"
         wanted = [column(feed.model, name) for name in sorted(feed.fields) if name in fields]
         instead = {field.name: self._gone(feed, field) for field in wanted}
@@ -116,9 +118,10 @@ class AuthorityQueries(RangeQueries):
         self.joined = f"messaging_ledger l LEFT JOIN {self.table} t ON {engine.matches(self.key, 'l.aggregate_id')}"
 
     def sums(self, low: Key, high: Key, inner: Sequence[uuid.UUID]) -> Statement:
-        """Versions from the ledger, facts from the model's table, each without the other; then the tombstones whose facts count
-        otherwise. (An entry that is no tombstone, and yet has no row, needs a trigger that was off; its part is then listed row by
-        row, and found equal.)"""
+        """Sum versions over the ledger and facts over the model's table, without a join; then correct the facts of tombstones.
+
+        (An entry without a row that isn't a tombstone needs a trigger that was off. Its part is then listed and found equal.)
+        """
         xor = self.engine.xor
         part, parts = self.engine.bucket("l.aggregate_id", [str(key) for key in inner])
         where, between = self._entries(low, high)
@@ -147,7 +150,7 @@ class AuthorityQueries(RangeQueries):
         return f"{where} AND l.aggregate = '{self.label}'", between
 
     def _gone(self, feed: Feed, field: "models.Field[Any, Any]") -> str:
-        """The word that stands for a field of a tombstone, as SQL."""
+        """Return the SQL of a tombstone's value of this field."""
         value = feed.gone.get(field.name, "")
         if value is CHANGED_AT:
             return self.engine.time("l.changed_at")

@@ -1,7 +1,7 @@
 """The authority's API: the feed, fingerprints, single records, and a consumer's own entry in the register.
 
-`REST_FRAMEWORK` names classes of this package, and Django REST Framework imports those amid its own import. So the views, which
-need it whole, are imported when they are asked for.
+Django REST Framework imports classes of this package, named in `REST_FRAMEWORK`, during its own import. So the views, which need a
+complete REST framework, are imported only when `urls` is called.
 """
 
 from collections.abc import Callable
@@ -13,14 +13,20 @@ __all__ = ["contracts_schema", "urls"]
 
 
 def urls(authority: str) -> list[URLPattern]:
-    """The endpoints of an authority, to be included under `api/<authority>/`."""
+    """Return the endpoints of an authority, to include under `api/<authority>/`.
+
+    Parameters
+    ----------
+    authority
+        A feed's name. Without such a feed the list is empty.
+    """
     from messaging.http import views
 
     return views.urls(authority)
 
 
 def contracts_schema(context: str) -> Callable[[Any], Any]:
-    """Decorate the view of a context's `contracts/` with its description in the OpenAPI schema."""
+    """Return a decorator that describes the view of a context's `contracts/` in the OpenAPI schema."""
     from messaging.http import openapi
 
     decorate: Callable[[Any], Any] = openapi.contracts(context)

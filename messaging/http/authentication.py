@@ -1,4 +1,4 @@
-"""Who may read an authority's API: consumers of its register, by bearer token."""
+"""Let the registered consumers of an authority read its API, by bearer token."""
 
 from typing import Any
 
@@ -15,8 +15,10 @@ from messaging.publisher import tokens
 
 
 class ConsumerToken(BaseAuthentication):
-    """`Authorization: Bearer …`; the consumer it belongs to is the request's `auth`. A token counts at the authority that gave it,
-    and nowhere else."""
+    """Authenticate `Authorization: Bearer …`; the token's consumer becomes the request's `auth`.
+
+    A token is valid only at the authority that issued it.
+    """
 
     def __init__(self, authority: str) -> None:
         self.authority = authority
@@ -31,10 +33,9 @@ class ConsumerToken(BaseAuthentication):
             consumer = tokens.by_token(settings.authority(self.authority), parts[1].decode("ascii", "replace"))
         except TokenRejected as error:
             raise AuthenticationFailed({"reason": error.reason, "detail": str(error)}) from None
-        if self.authority not in (consumer.feeds or [settings.authority(self.authority)]):
-            detail = (
-                f"This token of {consumer.name} doesn't open {self.authority}, only {', '.join(consumer.feeds) or 'the main feed'}."
-            )
+        feeds = consumer.feeds or [settings.authority(self.authority)]
+        if self.authority not in feeds:
+            detail = f"The token of {consumer.name} isn't valid for the feed {self.authority}, only for: {', '.join(feeds)}."
             raise AuthenticationFailed({"reason": "unknown_token", "detail": detail})
         return AnonymousUser(), consumer
 
@@ -43,10 +44,10 @@ class ConsumerToken(BaseAuthentication):
 
 
 class RegisteredConsumer(BasePermission):
-    """Nobody else."""
+    """Allow only requests with a valid token."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        if request.auth is None:  # raised here: DRF has a sentence of its own for it, without a reason
-            detail = "This needs a consumer's token: consumers register <name> --to <authority>."
+        if request.auth is None:  # raised here, because DRF's own error has no reason
+            detail = "Send a consumer's token. To get one: consumers register <name> --to <authority>"
             raise NotAuthenticated({"reason": "no_token", "detail": detail})
         return True

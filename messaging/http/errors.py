@@ -1,7 +1,7 @@
-"""Every error of the API has one shape: `{"reason": …, "detail": …}`, for a program and for a person.
+"""Give every error of the API one shape: `{"reason": …, "detail": …}`, for a program and for a person.
 
-Where the input is wrong, `fields` says which field and by which rule: `{"since": ["This field is required."]}`. A field inside a
-list goes by its path (`ids.3`), the input as a whole by `input`.
+For wrong input, `fields` says which field breaks which rule: `{"since": ["This field is required."]}`. An element of a list has a
+path as its name (`ids.3`), the input as a whole is `input`.
 """
 
 import logging
@@ -18,7 +18,7 @@ from rest_framework.views import exception_handler
 from messaging.database import errors as database_errors
 from messaging.events.text import said
 
-#: Of the fields that are wrong so many are named: an answer must not be many times as long as what was asked.
+#: Wrong fields that are named, so that an answer isn't many times as long as its request.
 MOST_FIELDS = 20
 
 log = logging.getLogger(__name__)
@@ -44,31 +44,31 @@ class Forbidden(APIException):
 
 
 class Gone(APIException):
-    """410: what was asked for can't be told any more. `more` stands beside the reason."""
+    """410: the requested changes are no longer available. `more`: further keys of the answer."""
 
     status_code = 410
 
     def __init__(self, reason: str, detail: str, **more: Any) -> None:
         super().__init__()
-        self.detail = {"reason": reason, "detail": detail, **more}  # APIException's own way makes text of every number
+        self.detail = {"reason": reason, "detail": detail, **more}  # APIException's constructor would turn numbers into text
 
 
 class Unavailable(APIException):
-    """503: the database takes nothing now, or others kept being in the way. The same question, later, may be answered."""
+    """503: the database can't be used now, or the request kept colliding with others. It may succeed later."""
 
     status_code, wait = 503, 1
 
     def __init__(self, cause: Exception) -> None:
-        what = "takes no writes now, as a standby" if database_errors.is_read_only(cause) else "takes nothing now"
-        super().__init__({"reason": "database_unavailable", "detail": f"The database {what}. Ask again in a moment."})
+        what = "is read-only now, like a standby" if database_errors.is_read_only(cause) else "can't be used now"
+        super().__init__({"reason": "database_unavailable", "detail": f"The database {what}. Try again in a moment."})
 
 
 def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """`REST_FRAMEWORK["EXCEPTION_HANDLER"]`. None for what is a bug of ours: Django logs it, and answers 500 without a trace."""
-    if isinstance(error, SuspiciousOperation):  # as Django has it: too many parameters, for one
+    """Answer an error: `REST_FRAMEWORK["EXCEPTION_HANDLER"]`. None for a bug, which Django logs and answers with 500."""
+    if isinstance(error, SuspiciousOperation):  # Django raises it for too many parameters, for example
         error = ParseError("The request is malformed, or has too many parameters.")
     if database_errors.takes_nothing(error) or database_errors.collided(error):
-        log.warning("a question can't be answered now: %s", said(error))
+        log.warning("a request can't be answered now: %s", said(error))
         database_errors.let_go()
         error = Unavailable(error)
     response = exception_handler(error, context)
@@ -79,7 +79,7 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
     elif not (isinstance(response.data, dict) and "reason" in response.data):
         known = response.data if isinstance(response.data, dict) else {}
         reason = _REASONS.get(response.status_code, "error")
-        response.data = {"reason": reason, "detail": str(known.get("detail", "This can't be done."))}
+        response.data = {"reason": reason, "detail": str(known.get("detail", "The request failed."))}
     return response
 
 
@@ -90,7 +90,7 @@ def _wrong_fields(errors: Any) -> dict[str, Any]:
 
 
 def _flat(errors: Any, *path: str) -> Iterator[tuple[str, list[str]]]:
-    """(path, rules) of DRF's nested errors."""
+    """Yield (path, rules) of DRF's nested errors."""
     if isinstance(errors, dict):
         for name, inner in errors.items():
             yield from _flat(inner, *path, *([] if name == api_settings.NON_FIELD_ERRORS_KEY else [str(name)]))

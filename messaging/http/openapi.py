@@ -1,6 +1,6 @@
-"""What the OpenAPI schema says beside the shapes: how to authenticate, and every answer that a request can get.
+"""Describe in the OpenAPI schema how to authenticate, and every answer that a request can get.
 
-A method that a path doesn't have gets 405 with `Allow`, wherever; the schema lists what the methods answer that are there.
+A method that a path doesn't have always gets 405 with `Allow`, so the schema doesn't repeat it.
 """
 
 from typing import Any
@@ -22,12 +22,12 @@ class ConsumerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-un
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "A consumer's token, from `consumers register <name> --to <authority>`. It counts there only.",
+            "description": "A consumer's token, from `consumers register <name> --to <authority>`. It is valid only there.",
         }
 
 
 class Schema(AutoSchema):
-    """One view serves every authority, so its operation is named by the authority too: `users_changes`."""
+    """Name operations with their authority, as in `users_changes`, because one view serves every authority."""
 
     def get_operation_id(self) -> str:
         authority, operation = getattr(self.view, "authority", ""), getattr(self.view, "operation", "")
@@ -35,29 +35,29 @@ class Schema(AutoSchema):
 
 
 _UNKNOWN = {
-    401: OpenApiResponse(serializers.Reason, "`no_token`, `bad_header`, `unknown_token` (revoked ones too) or `expired_token`.")
+    401: OpenApiResponse(serializers.Reason, "`no_token`, `bad_header`, `unknown_token` (also if revoked) or `expired_token`.")
 }
 _RETRY_AFTER = OpenApiParameter(
     "Retry-After",
     OpenApiTypes.INT,
     OpenApiParameter.HEADER,
-    description="Seconds until the next request is taken.",
+    description="Seconds until the next request is accepted.",
     response=[429],
 )
-_OFTEN = {
-    429: OpenApiResponse(serializers.Reason, "`throttled`: too many requests of this consumer; come again after `Retry-After`.")
-}
-_WRONG = {400: OpenApiResponse(serializers.BadRequest, "`bad_request`: field by field, what is wrong with the input.")}
+_OFTEN = {429: OpenApiResponse(serializers.Reason, "`throttled`: too many requests from this consumer. Retry after `Retry-After`.")}
+_WRONG = {400: OpenApiResponse(serializers.BadRequest, "`bad_request`: `fields` says which field breaks which rule.")}
 
 changes = extend_schema(
     parameters=[serializers.ChangesQuery, _RETRY_AFTER],
     responses={
-        200: OpenApiResponse(serializers.Changes, "In the order of positions."),
+        200: OpenApiResponse(serializers.Changes, "The changes, by position."),
         **_WRONG,
         **_UNKNOWN,
         **_OFTEN,
-        403: OpenApiResponse(serializers.Reason, "`bootstrap_closed`: no grant is open to read from there."),
-        410: OpenApiResponse(serializers.BelowFloorSerializer, "`below_floor`: tombstones behind `since` are gone. Bootstrap."),
+        403: OpenApiResponse(serializers.Reason, "`bootstrap_closed`: reading from `since` needs an open bootstrap grant."),
+        410: OpenApiResponse(
+            serializers.BelowFloorSerializer, "`below_floor`: tombstones after `since` are purged. Bootstrap again from `since=0`."
+        ),
     },
 )
 fingerprints = extend_schema(
@@ -65,21 +65,21 @@ fingerprints = extend_schema(
     parameters=[_RETRY_AFTER],
     responses={
         **_OFTEN,
-        200: OpenApiResponse(serializers.Fingerprints, "What was asked for, in its order; records of unknown ids are left out."),
+        200: OpenApiResponse(serializers.Fingerprints, "The results, in the order of the request, without unknown ids."),
         **_WRONG,
         **_UNKNOWN,
         413: OpenApiResponse(serializers.Reason, f"`too_large`: more than {parsing.LARGEST_REQUEST_BYTES} bytes."),
-        415: OpenApiResponse(serializers.Reason, "`unsupported_media_type`: the body is JSON, and says so."),
+        415: OpenApiResponse(serializers.Reason, "`unsupported_media_type`: the body's `Content-Type` must be JSON."),
     },
 )
 record = extend_schema(
     parameters=[OpenApiParameter("aggregate_id", OpenApiTypes.UUID, OpenApiParameter.PATH), _RETRY_AFTER],
     responses={
         **_OFTEN,
-        200: OpenApiResponse(serializers.ChangeSerializer, "Its present state."),
+        200: OpenApiResponse(serializers.ChangeSerializer, "Its current state."),
         **_WRONG,
         **_UNKNOWN,
-        404: OpenApiResponse(serializers.Reason, "`unknown_id`: there was never such an aggregate."),
+        404: OpenApiResponse(serializers.Reason, "`unknown_id`: the authority has no aggregate with this id."),
     },
 )
 registration = extend_schema(
@@ -89,7 +89,7 @@ registration = extend_schema(
 
 
 def contracts(context: str) -> Any:
-    """For a context's `contracts/`: an object of event type to JSON Schema."""
+    """Describe a context's `contracts/`: an object that maps each event type to its JSON Schema."""
     schemas = {
         "type": "object",
         "propertyNames": {"pattern": f"^{WIRE_TYPE.pattern}$"},
@@ -97,6 +97,6 @@ def contracts(context: str) -> Any:
     }
     return extend_schema(
         operation_id=f"{context}_contracts",
-        description=f"The JSON Schemas of the events that {context} publishes, by type. Open to everybody.",
-        responses={200: OpenApiResponse(schemas, "By event type, as `users.user.suspended.v1`.")},
+        description=f"The JSON Schemas of the events that {context} publishes. No token is needed.",
+        responses={200: OpenApiResponse(schemas, "The schemas by event type, as in `users.user.suspended.v1`.")},
     )

@@ -1,6 +1,6 @@
-"""How a request is read: strictly, and with bounds, so that no input is a surprise further in.
+"""Read requests strictly and within bounds.
 
-DRF's views import this module, by the settings; so it imports none of them.
+DRF's views import this module through the settings, so it imports none of them.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ from rest_framework.parsers import BaseParser
 
 from messaging.events.text import plural
 
-#: Bytes of JSON.
+#: The largest body.
 LARGEST_REQUEST_BYTES = 256 * 1024
 
 
@@ -24,12 +24,15 @@ class RequestTooLarge(APIException):
     status_code = 413
 
     def __init__(self, limit: int) -> None:
-        super().__init__({"reason": "too_large", "detail": f"At most {plural(limit, 'byte')} of body. Ask in several requests."})
+        detail = f"The body has more than {plural(limit, 'byte')}. Split it into several requests."
+        super().__init__({"reason": "too_large", "detail": detail})
 
 
 class Json(BaseParser):
-    """JSON as RFC 8259 has it, in UTF-8 whatever the header says. Without NaN, lone surrogates, or a nesting that exhausts the
-    stack: Python's own parser takes the first two and falls over the third."""
+    """Parse JSON as in RFC 8259, always as UTF-8.
+
+    NaN, lone surrogates and very deep nesting are refused. Python's own parser accepts the first two and crashes on the third.
+    """
 
     media_type = "application/json"
 
@@ -44,7 +47,7 @@ class Json(BaseParser):
 
 
 class OnlyWhatThereIs(DefaultContentNegotiation):
-    """What has one representation is shown in it, whatever `Accept` and `?format=` ask for: no 406 for a browser or a proxy."""
+    """Ignore `Accept` and `?format=` if a view has only one representation, so that browsers and proxies get no 406."""
 
     def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> Any:
         if len(renderers) == 1:
@@ -53,10 +56,12 @@ class OnlyWhatThereIs(DefaultContentNegotiation):
 
 
 def parameters(query: QueryDict, known: Collection[str]) -> dict[str, str]:
-    """Those of the query's parameters that are known. One that comes twice is refused, since each reader would guess another;
-    unknown ones are let through, so that a consumer may be newer than its authority."""
+    """Return the known parameters of a query. Raises `ValidationError` if one is repeated, because it would be ambiguous.
+
+    Unknown parameters are ignored, so that a consumer may be newer than its authority.
+    """
     given = {name: values for name, values in query.lists() if name in known}
     twice = [name for name, values in given.items() if len(values) > 1]
     if twice:
-        raise ValidationError({name: ["Give it once."] for name in twice})
+        raise ValidationError({name: ["Give this parameter only once."] for name in twice})
     return {name: values[0] for name, values in given.items()}

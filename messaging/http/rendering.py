@@ -1,4 +1,4 @@
-"""JSON as the API writes it."""
+"""Write the API's JSON."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from rest_framework.renderers import JSONRenderer
 
 
 class Written(str):
-    """What is JSON already, alone or as a value of the answer."""
+    """Text that is JSON already, as an answer or as a value of one."""
 
     __slots__ = ()
 
@@ -17,8 +17,7 @@ class Written(str):
 
 
 class Json(JSONRenderer):
-    """The same JSON by pydantic's writer, in a quarter of the time that the framework's own takes. What is JSON already is put in
-    as it is."""
+    """Render the same JSON as DRF in a quarter of its time, with pydantic's writer. `Written` values are inserted unchanged."""
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
         if data is None:

@@ -1,4 +1,4 @@
-"""What goes in and out of an authority's API."""
+"""The requests and answers of an authority's API."""
 
 import re
 from typing import Any
@@ -14,7 +14,7 @@ MOST_BOUNDS, MOST_ROWS, MOST_IDS = 2_000, 500, 1_000
 LAST_POSITION = 2**63 - 1
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-#: An id in small letters, broken off anywhere.
+#: A prefix of an id, in lower case.
 _BEGINNING = (
     "[0-9a-f]{0,8}|[0-9a-f]{8}-([0-9a-f]{0,4}|[0-9a-f]{4}-([0-9a-f]{0,4}|[0-9a-f]{4}-([0-9a-f]{0,4}|[0-9a-f]{4}-[0-9a-f]{0,12})))"
 )
@@ -22,7 +22,7 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,40}", re.ASCII)
 
 
 class Number(serializers.IntegerField):
-    """A whole number of a query, in digits. Python's `int` takes `1_000`, ` 7 ` and other scripts' digits too, DRF `1.0`."""
+    """A whole number in a query, in digits. Python's `int` also takes `1_000`, ` 7 ` and other scripts' digits, and DRF `1.0`."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not _WHOLE_NUMBER.fullmatch(str(data)):
@@ -36,7 +36,7 @@ class Position(Number):
 
 
 class Id(serializers.UUIDField):
-    """An aggregate's id in its one spelling; DRF takes numbers, braces and `urn:uuid:` too."""
+    """An aggregate's id in its only spelling. DRF also takes numbers, braces and `urn:uuid:`."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str) or not _ID.fullmatch(data):
@@ -45,7 +45,7 @@ class Id(serializers.UUIDField):
 
 
 class Few(serializers.ListField):
-    """A list that is counted first. DRF looks into every element before it finds that they are too many."""
+    """A list that is counted before its elements are read. DRF validates every element first."""
 
     def to_internal_value(self, data: Any) -> Any:
         if self.max_length is not None and isinstance(data, list) and len(data) > self.max_length:
@@ -54,36 +54,36 @@ class Few(serializers.ListField):
 
 
 class ChangesQuery(serializers.Serializer[Any]):
-    since = Position(help_text="Where to go on from; 0: the beginning.")
-    until = Position(required=False, help_text="The last position that is wanted; else the head.")
-    limit = Number(min_value=1, max_value=MOST_CHANGES, default=1000, help_text="The most changes that are wanted.")
+    since = Position(help_text="Return the changes after this position; 0: from the beginning.")
+    until = Position(required=False, help_text="The last position to return. Default: the head.")
+    limit = Number(min_value=1, max_value=MOST_CHANGES, default=1000, help_text="The most changes to return.")
     wait = Number(
-        min_value=0, max_value=LONGEST_WAIT_SECONDS, default=0, help_text="Seconds to wait for a change where there is none."
+        min_value=0, max_value=LONGEST_WAIT_SECONDS, default=0, help_text="Seconds to wait for a change if there is none."
     )
     checkpoint = Position(
-        required=False, help_text="Up to where the consumer has everything. It is noted, as far as the head goes."
+        required=False, help_text="The consumer has everything up to this position. It is recorded, but never above the head."
     )
     live = serializers.BooleanField(
-        default=False, help_text="With `checkpoint`: the consumer has gone live there, which ends its bootstrap."
+        default=False, help_text="With `checkpoint`: the consumer is live from there, which ends its bootstrap."
     )
     grant = serializers.RegexField(
         r"^[0-9a-f]{0,16}$",
         required=False,
         allow_blank=True,
-        help_text="With `live`: the registration's `grant`, read before the consumer went live. A bootstrap that was opened since "
-        "stays open. Without it, any is ended.",
+        help_text="With `live`: the registration's `grant`, read before the consumer went live. A bootstrap that was opened later "
+        "then stays open. Without `grant`, any open bootstrap ends.",
     )
     floor = Position(
         required=False,
-        help_text="The `floor` that was told with `since=0`, when the consumer began its copy; 0 before. What was purged up to "
-        "there it need not know.",
+        help_text="The `floor` that was returned for `since=0` when the consumer began its copy; 0 before that. The copy doesn't "
+        "need tombstones up to there.",
     )
     marks = serializers.RegexField(
         r"^([0-9]{1,19}:[0-9a-f]{1,32}(,[0-9]{1,19}:[0-9a-f]{1,32})*)?$",
         required=False,
         allow_blank=True,
         max_length=12_000,
-        help_text="The positions that the consumer has with their marks, as `28:9f2c…,35:01ab…`; empty where it has none yet.",
+        help_text="The consumer's positions with their marks, as in `28:9f2c…,35:01ab…`; empty if it has none yet.",
     )
 
 
@@ -94,42 +94,42 @@ class RecordQuery(serializers.Serializer[Any]):
 class ChangeSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     version = serializers.IntegerField(min_value=1)
-    position = serializers.IntegerField(min_value=1, max_value=LAST_POSITION, allow_null=True, help_text="null: not stamped yet.")
-    deleted = serializers.BooleanField(help_text="A tombstone: it was erased or deleted.")
+    position = serializers.IntegerField(min_value=1, max_value=LAST_POSITION, allow_null=True, help_text="null: no position yet.")
+    deleted = serializers.BooleanField(help_text="A tombstone: the aggregate was erased or deleted.")
     erased = serializers.BooleanField(
-        help_text="It was erased, for good. What was only deleted may come again, with a higher version."
+        help_text="The aggregate was erased for ever. One that was only deleted may return with a higher version."
     )
-    time = serializers.DateTimeField(help_text="When it changed last, by the authority's clock.")
-    announced = serializers.BooleanField(help_text="Whether an event was recorded for this version.")
-    data = serializers.DictField(help_text="The consumer's fields, as the authority's contracts describe them; no others.")
+    time = serializers.DateTimeField(help_text="The time of the last change, by the authority's clock.")
+    announced = serializers.BooleanField(help_text="An event was recorded for this version.")
+    data = serializers.DictField(help_text="The consumer's registered fields, as in the authority's contracts; no others.")
 
 
 class Changes(serializers.Serializer[Any]):
     head = serializers.IntegerField(min_value=0, max_value=LAST_POSITION, help_text="The authority's last position.")
     next = serializers.IntegerField(min_value=0, max_value=LAST_POSITION, help_text="The `since` of the next page.")
-    time = serializers.DateTimeField(help_text="The authority's time; who has everything up to `head` is as fresh as this.")
+    time = serializers.DateTimeField(help_text="The authority's time. A copy with everything up to `head` is current as of then.")
     results = ChangeSerializer(many=True)
     floor = serializers.IntegerField(
         min_value=0,
         max_value=LAST_POSITION,
         required=False,
-        help_text="Tombstones up to this position may be gone. It is told to who sent `floor`.",
+        help_text="Tombstones up to this position may be purged. Returned only when the request sent `floor`.",
     )
     mark = serializers.CharField(
         required=False,
         allow_blank=True,
-        help_text="The mark of the position `next`, or of the head where that is lower; empty where it has none. Returned, as the "
-        "next two are, only when the request sent `marks`.",
+        help_text="The mark of the position `next`, or of the head if that is lower; empty if it has none. `mark`, `refused` and "
+        "`reported` are returned only when the request sent `marks`.",
     )
     refused = serializers.ListField(
         child=serializers.IntegerField(min_value=0),
         required=False,
-        help_text="Positions in `marks` that this authority didn't issue with their mark, or of which it can't tell any more.",
+        help_text="Positions in `marks` that this authority didn't issue with their mark, or can no longer confirm.",
     )
     reported = serializers.IntegerField(
         required=False,
         allow_null=True,
-        help_text="With `checkpoint`: the highest one that the consumer had reported before; null: none.",
+        help_text="With `checkpoint`: the highest checkpoint that the consumer had reported before; null: none.",
     )
 
 
@@ -142,20 +142,20 @@ class BadRequest(Reason):
     fields = serializers.DictField(  # type: ignore[assignment]  # in the declaration; DRF's own `fields` is untouched by it
         child=serializers.ListField(child=serializers.CharField()),
         required=False,
-        help_text="What is wrong with which field. `ids.3` is one in a list, `input` the whole.",
+        help_text="The broken rules of each wrong field. `ids.3` is an element of a list, `input` the whole input.",
     )
 
 
 class BelowFloorSerializer(Reason):
-    floor = serializers.IntegerField(min_value=0, help_text="Tombstones up to this position may be gone.")
+    floor = serializers.IntegerField(min_value=0, help_text="Tombstones up to this position may be purged.")
 
 
 class Bound(serializers.CharField):
-    """An id or the beginning of one: so order as text is order of ids. DRF's own way trims, and takes numbers."""
+    """An id or a prefix of one, so that the order as text is the order of ids. DRF's own field trims, and takes numbers."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str) or not re.fullmatch(_BEGINNING, data):
-            raise serializers.ValidationError("An id or the beginning of one, in small letters.")
+            raise serializers.ValidationError("Give an id or a prefix of one, in lower case.")
         return data
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
@@ -166,7 +166,7 @@ _BOUND = {"type": "string", "pattern": f"^({_BEGINNING})$"}
 
 
 class Bounds(Few):
-    """Ids, or beginnings of ids, in ascending order; "" stands for the beginning at the first place and for the end at the last."""
+    """Ids or prefixes of ids, ascending. "" is open: as the first bound it includes the lowest id, as the last the highest."""
 
     child = Bound()
 
@@ -174,7 +174,7 @@ class Bounds(Few):
         bounds = super().run_validation(data)
         named = bounds if bounds and bounds[-1] else bounds[:-1]
         if len(bounds) < 2 or named != sorted(set(named)):
-            raise serializers.ValidationError("Two bounds at least, in ascending order.")
+            raise serializers.ValidationError("Give at least two bounds, in ascending order.")
         return bounds
 
 
@@ -189,27 +189,27 @@ class Range(Bounds):
 
 
 class FingerprintsQuery(serializers.Serializer[Any]):
-    """At least one of the three."""
+    """At least one of `ranges`, `rows` and `ids`."""
 
     ranges = Few(
         child=Cuts(max_length=MOST_BOUNDS),
         required=False,
         max_length=MOST_BOUNDS,
-        help_text=f"Bounds in ascending order, at most {MOST_BOUNDS} in all: a fingerprint for what is between each two.",
+        help_text=f"Lists of bounds, ascending, at most {MOST_BOUNDS} bounds in all. Each two adjacent bounds get a fingerprint.",
     )
     rows = Few(
         child=Range(min_length=2, max_length=2),
         required=False,
         max_length=MOST_ROWS,
-        help_text=f"[from, to): the first {MOST_LISTED} rows of each.",
+        help_text=f"Ranges [from, to). The first {MOST_LISTED} rows of each are returned.",
     )
-    ids = Few(child=Id(), required=False, max_length=MOST_IDS, help_text="Aggregates: their records.")
+    ids = Few(child=Id(), required=False, max_length=MOST_IDS, help_text="Ids of aggregates. Their records are returned.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
-            raise serializers.ValidationError("Ask for ranges, rows or ids.")
+            raise serializers.ValidationError("Give ranges, rows or ids.")
         if sum(len(bounds) for bounds in attrs.get("ranges", [])) > MOST_BOUNDS:
-            raise serializers.ValidationError({"ranges": f"At most {MOST_BOUNDS} bounds in all."})
+            raise serializers.ValidationError({"ranges": f"Give at most {MOST_BOUNDS} bounds in all."})
         return attrs
 
 
@@ -233,10 +233,10 @@ class Fingerprints(serializers.Serializer[Any]):
     fingerprints = serializers.ListField(
         child=serializers.ListField(child=serializers.CharField()),
         required=False,
-        help_text="For each list of bounds, one fingerprint between each two.",
+        help_text="For each list of bounds: one fingerprint between each two.",
     )
     rows = serializers.ListField(
-        child=serializers.ListField(child=Row()), required=False, help_text="For each range its rows as [id, version, hash], by id."
+        child=serializers.ListField(child=Row()), required=False, help_text="For each range: its rows [id, version, hash], by id."
     )
     records = ChangeSerializer(many=True, required=False)
 
@@ -245,22 +245,25 @@ class RegistrationSerializer(serializers.Serializer[Any]):
     """A row of the register, as `messaging.models.Consumer` describes it."""
 
     name = serializers.CharField()
-    queue = serializers.CharField(help_text="The queue that its copies go to.")
-    types = serializers.ListField(child=serializers.CharField(), help_text="Event types it gets.")
+    queue = serializers.CharField(help_text="The queue of its events; empty: it only pulls.")
+    types = serializers.ListField(child=serializers.CharField(), help_text="The event types that it gets.")
     fields = serializers.ListField(  # type: ignore[assignment]
-        child=serializers.CharField(), help_text="Fields of `data` that it sees; nothing else leaves."
+        child=serializers.CharField(), help_text="The fields of `data` that it gets; no others are sent."
     )
-    owners = serializers.ListField(child=serializers.EmailField(), help_text="E-mail addresses that hear of repairs.")
-    staleness_seconds = serializers.IntegerField(min_value=0, help_text="How old its copy may be for its decisions.")
+    owners = serializers.ListField(child=serializers.EmailField(), help_text="E-mail addresses that are notified of repairs.")
+    staleness_seconds = serializers.IntegerField(min_value=0, help_text="The age that its decisions accept of its copy.")
     token_expires_at = serializers.DateTimeField()
-    bootstrap_open = serializers.BooleanField(help_text="Whether it may read the feed from the beginning.")
+    bootstrap_open = serializers.BooleanField(help_text="It may read the feed from the beginning.")
     bootstrap_closes_at = serializers.DateTimeField(
-        allow_null=True, help_text="When that ends by itself; null: with its success. Closed: null says that it went live."
+        allow_null=True,
+        help_text="When the open bootstrap ends; null: when the copy is live. If closed, null means that the copy went live.",
     )
     grant = serializers.CharField(
-        allow_blank=True, help_text="Which opening of its bootstrap was the last, to be sent with `live`; empty: the registration."
+        allow_blank=True, help_text="Identifies the last opening of its bootstrap, to send with `live`; empty: the registration."
     )
-    bootstrapped_to = serializers.IntegerField(min_value=0, max_value=LAST_POSITION, help_text="Where it last went live.")
+    bootstrapped_to = serializers.IntegerField(
+        min_value=0, max_value=LAST_POSITION, help_text="The position at which it last went live."
+    )
     checkpoint = serializers.IntegerField(
-        min_value=0, max_value=LAST_POSITION, allow_null=True, help_text="The last that it reported; null: none yet."
+        min_value=0, max_value=LAST_POSITION, allow_null=True, help_text="The last checkpoint that it reported; null: none yet."
     )

@@ -1,7 +1,7 @@
-"""How often a consumer may ask: so many requests in each span of time, beyond which it is told when to come again.
+"""Limit the requests of each consumer per span of time. Beyond the limit, `Retry-After` says when to retry.
 
-Counted in Django's cache: by each process for itself, unless `CACHES` names one that processes share. It keeps one consumer's loop
-from taking the authority's time from the others; it is no account.
+The counts are in Django's cache, so each process counts for itself unless `CACHES` names a shared cache. The limit keeps one
+consumer's loop from slowing down the others; it isn't exact accounting.
 """
 
 import time
@@ -13,12 +13,12 @@ from rest_framework.throttling import BaseThrottle
 
 from messaging import settings
 
-#: Seconds of a span. Short, so that nobody has to wait for long.
+#: Seconds of a span; short, so that nobody waits long.
 SPAN_SECONDS = 10
 
 
 class ConsumerThrottle(BaseThrottle):
-    """`API_RATE` requests a second for each consumer of an authority, on the average of a span."""
+    """Allow each consumer of an authority `API_RATE` requests a second, on average over a span."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
         rate, now = settings.api_rate(), time.time()
@@ -30,7 +30,7 @@ class ConsumerThrottle(BaseThrottle):
             return True
         try:
             return int(cache.incr(key)) <= rate * SPAN_SECONDS
-        except ValueError:  # it was thrown out of the cache just now
+        except ValueError:  # the cache just evicted the key
             return True
 
     def wait(self) -> float:

@@ -1,6 +1,6 @@
 """An authority's API for its consumers: the feed, fingerprints, one record, the consumer's own registration.
 
-Mounted by a context's `api/urls.py`: `path("", include(urls("users")))`.
+A context's `api/urls.py` includes it: `path("", include(urls("users")))`.
 """
 
 import time
@@ -31,8 +31,9 @@ LOOK_SECONDS = 0.2
 
 
 class ConsumerView(APIView):
-    """Base: only for a consumer with a token of this authority. `authority` is a feed's name, `context` whose facts it shows."""
+    """Base of the views. Each needs a consumer's token of this authority."""
 
+    #: The name of the feed.
     authority = ""
     operation = ""
     permission_classes = (authentication.RegisteredConsumer,)
@@ -47,6 +48,7 @@ class ConsumerView(APIView):
 
     @property
     def context(self) -> Context:
+        """The context whose facts the feed holds."""
         return settings.context(settings.authority(self.authority))
 
     @property
@@ -70,22 +72,26 @@ class ConsumerView(APIView):
 
 
 def _let_go(answer: Response) -> None:
-    """Take a rendered answer out of the framework's circle of view, request and answer, so that it is gone when it was sent. In the
-    circle it waits for the collector's full run, which counts objects and not bytes: with pages of 2,000 rows the web server grew
-    by 20 KB a request, and had grown by 80 MB after 4,000."""
+    """Break the reference cycle of view, request and answer, so that a sent answer is freed at once.
+
+    Otherwise it waits for a full garbage collection, which counts objects and not bytes: with pages of 2,000 rows the web server
+    grew by 20 KB a request, and by 80 MB after 4,000.
+    """
     context = answer.renderer_context
     del context["response"]
     context["view"].response = None
 
 
 class ChangesView(ConsumerView):
+    """`GET changes/`: a page of the feed."""
+
     operation = "changes"
 
     @openapi.changes
     def get(self, request: Request) -> Response:
-        """The changes behind a position, each aggregate once, at its latest change; tombstones included.
+        """Return the changes after a position: each aggregate once, at its latest change, tombstones included.
 
-        `since=0` is the bootstrap. `wait` holds the answer until there is something, for so many seconds at most.
+        `since=0` is the bootstrap. With `wait`, the answer waits for a change, at most so many seconds.
         """
         query = serializers.ChangesQuery(data=parsing.parameters(request.query_params, serializers.ChangesQuery().fields))
         query.is_valid(raise_exception=True)
@@ -94,7 +100,7 @@ class ChangesView(ConsumerView):
         refused = grants.may_read(consumer, since)
         if refused:
             raise errors.Forbidden(
-                refused, f"Bootstrap is closed for {consumer.name}. Open it: consumers open {consumer.name} --ttl 1h"
+                refused, f"The bootstrap of {consumer.name} is closed. Open it: consumers open {consumer.name} --ttl 1h"
             )
         deadline = time.monotonic() + asked["wait"]
         while time.monotonic() < deadline and not pages.waits(self.alias, since):
@@ -102,22 +108,22 @@ class ChangesView(ConsumerView):
         page = pages.page(
             self.alias, self.feed(), since=since, until=asked.get("until"), limit=asked["limit"], fields=consumer.fields
         )
-        # After the page: whoever purges in between takes tombstones out of it, and has moved the floor then.
+        # Read after the page: a purge in between removes tombstones from the page, and moves the floor.
         floor = pages.floor(self.alias)
         if 0 < since < floor and asked.get("floor", 0) < floor:
-            raise errors.Gone("below_floor", "Tombstones that you didn't see are gone. Start from since=0.", floor=floor)
-        told: dict[str, Any] = {}
+            raise errors.Gone("below_floor", "Tombstones after this position were purged. Start from since=0.", floor=floor)
+        answer: dict[str, Any] = {}
         if "marks" in asked:
-            told = self.history(consumer, asked["marks"], min(page.next, page.head), reports="checkpoint" in asked)
+            answer = self.history(consumer, asked["marks"], min(page.next, page.head), reports="checkpoint" in asked)
         elif "checkpoint" in asked and consumer.marks:  # it went back to a release without marks, whose workers refuse them
             Consumer.objects.using(self.alias).filter(pk=consumer.pk).update(marks=False)
         if "checkpoint" in asked:
             self.note(consumer, min(asked["checkpoint"], page.head), live=asked["live"], grant=asked.get("grant"))
-        told |= {"head": page.head, "next": page.next, "time": page.time, "results": Written.list_of(page.results)}
-        return Response({**told, "floor": floor} if "floor" in asked else told)  # older consumers know four keys and no fifth
+        answer |= {"head": page.head, "next": page.next, "time": page.time, "results": Written.list_of(page.results)}
+        return Response({**answer, "floor": floor} if "floor" in asked else answer)  # older consumers accept only four keys
 
     def history(self, consumer: Consumer, shown: str, position: int, *, reports: bool) -> dict[str, Any]:
-        """Whether this authority issued the pairs that a consumer shows, and the mark of the position that it gets."""
+        """Return which of the consumer's pairs this authority didn't issue, and the mark of the answer's position."""
         if not consumer.marks:
             Consumer.objects.using(self.alias).filter(pk=consumer.pk).update(marks=True)
         pairs = [(int(place), mark) for place, _, mark in (pair.partition(":") for pair in shown.split(",")) if mark]
@@ -125,29 +131,33 @@ class ChangesView(ConsumerView):
         return {
             "mark": issued.mark if issued else "",
             "refused": marks.refused(self.alias, pairs),
-            # While a grant is open, it may begin anew.
+            # While a grant is open, the consumer may start again from 0.
             "reported": consumer.checkpoint if reports and not consumer.bootstrap_open else None,
         }
 
     def note(self, consumer: Consumer, checkpoint: int, *, live: bool, grant: str | None) -> None:
-        """What a consumer reports of itself. Nobody has more than there is: a checkpoint past the head would let retention delete
-        what is still to come, and close the feed up to there."""
+        """Record a consumer's checkpoint, and close its grant if it is live. The checkpoint must not be above the head.
+
+        Otherwise retention could delete later rows, and the feed would be closed up to there.
+        """
         consumers.report_checkpoint(authority=self.context.name, name=consumer.name, checkpoint=checkpoint)
         if live and consumer.bootstrap_open:
             try:
                 grants.close_bootstrap(authority=self.context.name, name=consumer.name, position=checkpoint, opened=grant)
-            except NotRegistered as error:  # while it waited
+            except NotRegistered as error:  # it was revoked while the request waited
                 raise AuthenticationFailed({"reason": "unknown_token", "detail": str(error)}) from None
 
 
 class FingerprintsView(ConsumerView):
+    """`POST fingerprints/`: compare ranges of ids."""
+
     operation = "fingerprints"
 
     @openapi.fingerprints
     def post(self, request: Request) -> Response:
-        """Fingerprints of id ranges, the rows of ranges, or the records of ids: range-based set reconciliation.
+        """Return fingerprints of id ranges, the rows of ranges, or the records of ids.
 
-        See Meyer, Range-Based Set Reconciliation (2022), arXiv 2212.13567.
+        The method is range-based set reconciliation: Meyer 2022, arXiv 2212.13567.
         """
         query = serializers.FingerprintsQuery(data=request.data)
         query.is_valid(raise_exception=True)
@@ -164,11 +174,13 @@ class FingerprintsView(ConsumerView):
 
 
 class RecordView(ConsumerView):
+    """`GET <id>/`: one aggregate."""
+
     operation = "record"
 
     @openapi.record
     def get(self, request: Request, aggregate_id: str) -> Response:
-        """One aggregate, for a lookup on a miss."""
+        """Return one aggregate, for a lookup on a miss."""
         query = serializers.RecordQuery(data={"aggregate_id": aggregate_id})
         query.is_valid(raise_exception=True)
         key = str(query.validated_data["aggregate_id"])
@@ -179,17 +191,19 @@ class RecordView(ConsumerView):
 
 
 class RegistrationView(ConsumerView):
+    """`GET registration/`: the consumer's own entry."""
+
     operation = "registration"
 
     @openapi.registration
     def get(self, request: Request) -> Response:
-        """The asking consumer's own entry in the register."""
+        """Return the entry in the register of the consumer that sent the request."""
         return Response(serializers.RegistrationSerializer(self.consumer(request)).data)
 
 
 @extend_schema(exclude=True)
 class ElsewhereView(APIView):
-    """Every other path below an authority's: 404 in the API's own shape, to everybody."""
+    """Answer every other path of an authority with 404, in the API's own shape, also without a token."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -197,14 +211,14 @@ class ElsewhereView(APIView):
     http_method_names = ()
 
     def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        raise NotFound({"reason": "unknown_path", "detail": "There is nothing here. Paths end in a slash: see /api/docs/."})
+        raise NotFound({"reason": "unknown_path", "detail": "No such path. Paths end in a slash: see /api/docs/."})
 
 
 def urls(authority: str) -> list[URLPattern]:
-    """The URLs of an authority's API, to be included under `/api/<authority>/`.
+    """Return the URLs of an authority's API.
 
-    A host's `ATOMIC_REQUESTS` doesn't hold for them: a feed stamps what was committed, in transactions of its own, and a long poll
-    would keep one open for as long as it waits.
+    A host's `ATOMIC_REQUESTS` doesn't apply to them: a feed stamps committed changes in its own transactions, and a long poll would
+    keep a transaction open while it waits.
     """
     if declared_feed(authority) is None:
         return []

@@ -1,1 +1,1 @@
-"""Version and position of every change, kept by triggers in the context's own database."""
+"""The version and position of every change, kept in the context's own database."""

@@ -1,7 +1,7 @@
-"""The change ledger: every write to a tracked model moves its version, however the write was made.
+"""The change ledger: every write to a tracked model raises the row's version, however the write was made.
 
-A database trigger does it, not a convention: `save()`, `update()`, `bulk_create()`, `delete()`, raw SQL and another program's
-connection all pass it. What no event was recorded for is then a query: `version > announced_version`.
+A database trigger does it, so `save()`, `update()`, `bulk_create()`, `delete()`, raw SQL and other programs are all covered. A
+query then finds every change without an event: `version > announced_version`.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,10 +21,14 @@ TRACKED: dict[str, Tracked] = {}
 
 
 def track(*, tombstone: tuple[str, str] | None = None) -> Callable[[type[M]], type[M]]:
-    """Class decorator: keep a ledger for this model.
+    """Class decorator that keeps a ledger for a model.
 
-    `tombstone`: the (field, value) that means the aggregate is erased, as ("status", "erased"). Once erased, always erased. A
-    deleted row leaves a tombstone, too; one that is inserted with its id again lives, and its versions go on.
+    A deleted row leaves a tombstone in the ledger. If a row is inserted with its id again, it is alive, and its versions continue.
+
+    Parameters
+    ----------
+    tombstone
+        The (field, value) of an erased aggregate, as ("status", "erased"). An erased aggregate stays a tombstone for ever.
     """
 
     def decorate(model: type[M]) -> type[M]:
@@ -35,19 +39,19 @@ def track(*, tombstone: tuple[str, str] | None = None) -> Callable[[type[M]], ty
 
 
 def install(using: str, tracked: Tracked) -> None:
-    """Put the trigger on a tracked model's table; rows that are older than it are entered as announced. Safe to repeat."""
+    """Install the triggers on a tracked model's table, and enter the rows that are older as announced. Safe to repeat."""
     engine, connection = engines.for_alias(using), connections[using]
     with transaction.atomic(using=using):
         if engine.install_trigger(connection, tracked):
             engine.backfill(connection, tracked)
 
 
-#: Databases that a `migrate` is at work on, and what keeps their triggers meanwhile.
+#: The databases that a `migrate` is running on.
 _KEPT: dict[str, KeptTriggers] = {}
 
 
 def keep_during_migrate(using: str, **kwargs: Any) -> None:
-    """Before `migrate`: see that a SQLite table that is made anew keeps its triggers."""
+    """Before `migrate`: make sure that a recreated SQLite table keeps its triggers."""
     if connections[using].vendor == "sqlite" and using not in _KEPT:
         _KEPT[using] = KeptTriggers()
         connections[using].execute_wrappers.append(_KEPT[using])
@@ -60,7 +64,7 @@ def keep_no_longer(using: str) -> None:
 
 
 def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> None:
-    """After `migrate`: install the triggers of this app's tracked models on this database, once both tables are there."""
+    """After `migrate`: install the triggers of this app's tracked models on this database, if both tables exist."""
     keep_no_longer(using)
     for tracked in TRACKED.values():
         ours = app_config.label in {tracked.model._meta.app_label, "messaging"}
@@ -71,8 +75,8 @@ def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> N
 
 
 def _has_ledger(using: str) -> bool:
-    """Whether the ledger is there as this release knows it. It isn't after a `migrate messaging` to an earlier one, whose own
-    `migrate` installs its triggers."""
+    """Return True if the ledger has this release's columns. After `migrate messaging` to an earlier migration it doesn't; then the
+    earlier release's own `migrate` installs its triggers."""
     if not engines.for_alias(using).table_exists(connections[using], Ledger._meta.db_table):
         return False
     with connections[using].cursor() as cursor:
@@ -81,18 +85,17 @@ def _has_ledger(using: str) -> bool:
 
 
 class Announced(NamedTuple):
-    """An aggregate's current version, whether it is a tombstone, and whether it was erased."""
+    """An aggregate's current version and state."""
 
     version: int
-    deleted: bool
+    deleted: bool  #: it is a tombstone
     erased: bool
 
 
 def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, Announced]:
-    """Note that events are recorded for the current versions; returns what those are. For `outbox.record_many` and nobody else.
+    """Mark the aggregates' current versions as announced, and return them. Only `outbox.record_many` and `baseline` call it.
 
-    Raises `NothingToAnnounce` where a subject has no ledger entry: its row was not written before its event, or its model is not
-    tracked.
+    Raises `NothingToAnnounce` if a subject has no ledger entry.
     """
     wanted = sorted(set(subjects))
     marked = engines.for_alias(using).announce(using, aggregate, wanted)
@@ -101,36 +104,47 @@ def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, A
     if unknown:
         more = f" (and {len(unknown) - 1} more)" if unknown[1:] else ""
         raise NothingToAnnounce(
-            f"{aggregate} {unknown[0]}{more} is not in the ledger of {using!r}. Write the row before its "
-            "event, in the same transaction, and mark its model with @track."
+            f"{aggregate} {unknown[0]}{more} is not in the ledger of {using!r}. Write the row before its event, in the same "
+            "transaction, and decorate its model with @track."
         )
     return found
 
 
 def baseline(using: str, aggregate: str, subjects: Iterable[str]) -> int:
-    """Take these aggregates' changes as announced long ago: their history is gone. Returns how many there were."""
+    """Mark imported rows as announced, because their history is gone. Returns how many.
+
+    Parameters
+    ----------
+    aggregate
+        The model's label, as "users.user".
+
+    Raises
+    ------
+    NothingToAnnounce
+        A subject has no ledger entry.
+    """
     return len(announce(using, aggregate, subjects))
 
 
 def only_deleted(using: str, aggregate: str, subjects: Iterable[str]) -> set[str]:
-    """Those that are tombstones and were not erased."""
+    """The subjects that are tombstones but weren't erased."""
     entries = Ledger.objects.using(using).filter(aggregate=aggregate, deleted=True, erased=False)
     return set(entries.filter(aggregate_id__in=list(subjects)).values_list("aggregate_id", flat=True))
 
 
 def note_only_deleted(using: str, aggregate: str, subjects: Iterable[str]) -> None:
-    """Note that these were not erased, though the row was written as a tombstone: it is a copy of one that its owner deleted."""
+    """Mark tombstones as not erased: they are copies of rows that the owner only deleted."""
     Ledger.objects.using(using).filter(aggregate=aggregate, aggregate_id__in=list(subjects)).update(erased=False)
 
 
 def unannounced(using: str, aggregate: str | None = None) -> models.QuerySet[Ledger]:
-    """Aggregates whose last change no event was recorded for; an indexed query that doesn't grow with the table."""
+    """Ledger entries whose last change has no event. The query has an index of its own, so its cost doesn't grow with the table."""
     missing = Ledger.objects.using(using).filter(version__gt=models.F("announced_version"))
     return missing.filter(aggregate=aggregate) if aggregate else missing
 
 
 def positions(using: str, aggregates: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int | None]]:
-    """(aggregate, subject) to (version, position) of its latest change; position None while it isn't stamped."""
+    """Map each known (model label, id) to (version, position) of its latest change. The position is None until it is stamped."""
     by_aggregate: dict[str, list[str]] = {}
     for aggregate, subject in aggregates:
         by_aggregate.setdefault(aggregate, []).append(subject)

@@ -1,11 +1,10 @@
-"""Dense positions in the feed, stamped after commit by one at a time.
+"""Gives changes dense positions in the feed, after their commit and one stamper at a time.
 
-Why not the row's id or a timestamp: both are taken *before* the commit, and commits don't come in that order. A reader that asks
-for `id > last` passes by a row whose transaction was slower than its neighbour's (measured with 32 writers: it missed 27 % of
-rows). Here a change gets its position when it is already committed, from one stamper under one lock, and the stamps commit in
-that order too. So whoever sees position p can see everything below it.
+A row's id or a timestamp would not do: both are taken *before* the commit, and transactions commit in another order. A reader with
+`id > last` misses rows of slower transactions (measured with 32 writers: 27 % of rows). Here a committed change gets its position
+under one lock, and the stamps commit in that order too. So a reader that sees position p sees every position below it.
 
-Neither broker nor relay is needed: whoever reads the feed stamps first what is pending.
+Neither a broker nor a relay is needed: a read of the feed stamps pending changes first.
 """
 
 import random
@@ -18,17 +17,17 @@ from messaging.database import engines, errors
 from messaging.models import Sequence
 
 BATCH_ROWS = 2000
-#: How often a round is tried that others were in the way of: under a strict isolation level, the second of two stampers fails.
+#: How often a round is tried if other transactions collide with it. Under a strict isolation level the second stamper fails.
 TRIES = 5
 
 
 def stamp_pending(using: str, *, batch: int = BATCH_ROWS, limit: int | None = None) -> int:
-    """Stamp committed changes that have no position yet, `batch` to a transaction, up to `limit`; returns how many.
+    """Stamp committed changes without a position, `batch` per transaction, up to `limit`. Returns how many.
 
-    Must run outside a transaction: a position that isn't committed is one that a reader could skip.
+    Call it outside a transaction: readers could skip positions that aren't committed yet.
     """
     if connections[using].in_atomic_block:
-        raise RuntimeError("stamp_pending must not run inside a transaction: readers would see later positions first.")
+        raise RuntimeError("stamp_pending must run outside a transaction, or readers would see later positions first.")
     engine, total = engines.for_alias(using), 0
     while limit is None or total < limit:
         wanted = batch if limit is None else min(batch, limit - total)
@@ -51,5 +50,5 @@ def _stamped(engine: ModuleType, using: str, wanted: int) -> int:
 
 
 def head(using: str) -> int:
-    """The last position that was given out; 0 before the first."""
+    """The last position that was given out; 0 if none was."""
     return Sequence.objects.using(using).values_list("head", flat=True).first() or 0

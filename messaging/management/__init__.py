@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, `--json`, arguments, and what people see at a terminal."""
+"""The commands' common base: exit codes, `--json`, arguments and terminal output."""
 
 from messaging.management.base import Command, Found, Refused, WrongUsage, database_errors_as_refusals, duration
 from messaging.management.output import progress_bar

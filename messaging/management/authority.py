@@ -1,4 +1,4 @@
-"""What commands that ask another context's API share: its arguments, and its errors as sentences with an exit code."""
+"""Arguments and errors of commands that call another context's API."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
@@ -11,13 +11,15 @@ from messaging.replica.replica import Replica
 
 
 def consumer_and_authority(parser: ArgumentParser) -> None:
-    """`billing --from users`"""
-    context_argument(parser, "consumer", "whose copy")
-    parser.add_argument("--from", required=True, dest="authority", metavar="AUTHORITY", help="whose facts it copies, as users")
+    """Add the arguments of `billing --from users`."""
+    context_argument(parser, "consumer", "the context that keeps the copy")
+    parser.add_argument(
+        "--from", required=True, dest="authority", metavar="AUTHORITY", help="the context that is copied, e.g. users"
+    )
 
 
 def checked_replica(options: Mapping[str, Any]) -> Replica:
-    """The copy that a call is about; `WrongUsage` where the consumer runs elsewhere, or keeps no copy of the authority's facts."""
+    """Return the copy that the arguments name. Raises `WrongUsage` if the consumer isn't in this process or keeps no such copy."""
     try:
         return Replica.of(checked_context(options["consumer"]).name, options["authority"])
     except NoCache as error:
@@ -26,26 +28,26 @@ def checked_replica(options: Mapping[str, Any]) -> Replica:
 
 def checked_page_size(size: int) -> int:
     if not 1 <= size <= 10_000:
-        raise WrongUsage("--page-size is a number from 1 to 10000.")
+        raise WrongUsage("--page-size must be a number from 1 to 10000.")
     return size
 
 
 @contextmanager
 def authority_errors_as_refusals(consumer: str, authority: str) -> Iterator[None]:
-    """Around work that asks the authority: what it refuses or doesn't answer is `Refused`, with what to do."""
+    """Raise `Refused` with the next command if the authority refuses or doesn't answer."""
     try:
         yield
     except NotNow as error:
         raise Refused(str(error)) from None
     except Unreachable as error:
         raise Refused(
-            f"{str(error).rstrip('.')}. Start it (make run), or say where it is: {authority.upper()}_API_URL=http://…"
+            f"{str(error).rstrip('.')}. Start it (make run), or set its address: {authority.upper()}_API_URL=http://…"
         ) from None
     except Denied as error:
         todo = _todo(error.reason, consumer, authority)
         raise Refused(f"{str(error).removesuffix('.')}. {todo}" if todo else str(error)) from None
     except BelowFloor as error:
-        todo = f"Open it again: consumers open {consumer} --ttl 1h. Then: bootstrap {consumer} --from {authority}"
+        todo = f"Open its bootstrap: consumers open {consumer} --ttl 1h. Then: bootstrap {consumer} --from {authority}"
         raise Refused(f"{error} {todo}") from None
     except (AlreadyRunning, BrokerAway) as error:
         raise Refused(f"{error}") from None
@@ -53,5 +55,5 @@ def authority_errors_as_refusals(consumer: str, authority: str) -> Iterator[None
 
 def _todo(reason: str, consumer: str, authority: str) -> str:
     if reason in {"no_token", "unknown_token", "expired_token"}:
-        return f"Register it (consumers register {consumer} --to {authority} --new-token) and set {authority.upper()}_API_TOKEN."
+        return f"Get a token (consumers register {consumer} --to {authority} --new-token) and set {authority.upper()}_API_TOKEN."
     return ""

@@ -1,4 +1,4 @@
-"""What commands show to a person at a terminal: tables and progress bars."""
+"""Tables and progress bars for a person at a terminal."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,28 +12,43 @@ from rich.text import Text
 
 from messaging.events.text import printable
 
-#: Columns where there is no terminal to ask: nothing a script or a log gets should be broken early.
+#: The width without a terminal, so that lines in scripts and logs don't break early.
 WIDTH_COLUMNS = 160
 
 
 def show(stream: Any, table: Table) -> None:
-    """Print a table to a command's `self.stdout`: as wide as the terminal, or as `COLUMNS` says where there is none."""
+    """Print a table to a command's `self.stdout`, as wide as the terminal or as `COLUMNS`."""
     Console(file=cast(IO[str], stream), width=None if stream.isatty() or "COLUMNS" in os.environ else WIDTH_COLUMNS).print(table)
 
 
 def shown(value: Any) -> Text:
-    """A value as a table's cell: what another program said must neither steer the terminal nor be read as Rich's markup."""
+    """Make a table's cell. Another program's text must not control the terminal or be read as Rich's markup."""
     return Text(printable(str(value)))
 
 
 @contextmanager
 def progress_bar(stream: Any, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a command's `self.stderr`, only where that is a terminal. Yields what to call with each step."""
+    """Show a progress bar on a command's `self.stderr`, if that is a terminal.
+
+    Parameters
+    ----------
+    stream
+        The command's `self.stderr`.
+    label
+        The text before the bar.
+    total
+        The number of steps; None if it isn't known.
+
+    Yields
+    ------
+    Callable
+        Call it with the number of steps done.
+    """
     if not stream.isatty():
         yield lambda done: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # The real stream: a command's wrapper colours every write, and ends it with a line break.
+    # Django's wrapper of the stream colours every write and adds a line break, so the real stream is used.
     console = Console(file=getattr(stream, "_out", stream))
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(label, total=total)
@@ -41,7 +56,7 @@ def progress_bar(stream: Any, label: str, total: int | None) -> Iterator[Callabl
 
 
 class RowBar:
-    """What `row_bar` yields: `expect` says how many rows lie ahead, `advance` that some are done."""
+    """The bar of `row_bar`: `expect` sets the number of rows, `advance` adds rows that are done."""
 
     def __init__(self, progress: Progress | None, label: str) -> None:
         self._progress = progress
@@ -63,7 +78,7 @@ class _Speed(ProgressColumn):
 
 @contextmanager
 def row_bar(stream: Any, label: str) -> Iterator[RowBar]:
-    """A progress bar with rows/s and the remaining time, only where the stream is a terminal."""
+    """Show a progress bar with rows/s and the remaining time, if the stream is a terminal."""
     if not stream.isatty():
         yield RowBar(None, label)
         return

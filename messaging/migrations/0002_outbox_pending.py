@@ -1,4 +1,4 @@
-"""An index for the relay on django-outbox-pattern's table: its own index on `status` would have a backlog sorted at every claim."""
+"""An index for the relay on django-outbox-pattern's table. With only its own index on `status`, a claim sorts the backlog."""
 
 from django.db import migrations
 

@@ -1,4 +1,4 @@
-"""Ids in byte order on PostgreSQL, as UUIDs sort: a range of ids is then a range of the index. SQLite compares so anyway."""
+"""Sort ids in byte order on PostgreSQL, as UUIDs sort, so that a range of ids is a range of the index. SQLite sorts so anyway."""
 
 from django.db import migrations
 

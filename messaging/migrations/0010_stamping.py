@@ -1,4 +1,4 @@
-"""On PostgreSQL a round of the sequencer is a function: one trip, and its plans are made once a connection."""
+"""On PostgreSQL a round of the sequencer becomes a function: one round trip, and plans that the connection caches."""
 
 from django.db import migrations
 

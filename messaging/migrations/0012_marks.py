@@ -1,4 +1,4 @@
-"""Stamping rounds leave marks, and consumers keep them: how a database that was set back is noticed."""
+"""Stamping rounds store marks, and consumers keep them. They reveal that a database was restored from a backup."""
 
 import secrets
 
@@ -12,7 +12,7 @@ def install(apps, schema_editor):
 
 
 def mark_what_is_there(apps, schema_editor):
-    """One mark for all positions until now, or a database that is set back to before its first round would pass for another."""
+    """Store one mark for all positions until now, so that a database set back to before its first round is recognized."""
     using = schema_editor.connection.alias
     for sequence in apps.get_model("messaging", "Sequence").objects.using(using).filter(head__gt=0)[:1]:
         marks = apps.get_model("messaging", "Mark").objects.using(using)
@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                 choices=[("silent", "Changes without an event"), ("drift", "Drift"), ("restored", "Set back")], max_length=10
             ),
         ),
-        # Programs of the last release call the same function, so their rounds leave marks as soon as it is replaced.
+        # Programs of the last release call the same function, so their rounds store marks as soon as it is replaced.
         migrations.RunPython(install, install_without_marks),
         migrations.RunPython(mark_what_is_there, migrations.RunPython.noop),
     ]

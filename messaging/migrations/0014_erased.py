@@ -1,4 +1,4 @@
-"""The ledger tells who was erased from what was only deleted."""
+"""The ledger distinguishes erased rows from rows that were only deleted."""
 
 from django.db import migrations, models
 
@@ -7,17 +7,17 @@ from messaging.ledger import ledger
 
 
 def count_as_erased(apps, schema_editor):
-    """Nobody knows of an older tombstone which of both it is, so it stays one. What can't be erased was deleted."""
+    """An older tombstone may be either, so it counts as erased if its model can be erased, and otherwise as deleted."""
     labels = [tracked.label for tracked in ledger.TRACKED.values() if tracked.tombstone]
     entries = apps.get_model("messaging", "Ledger").objects.using(schema_editor.connection.alias)
     entries.filter(deleted=True, aggregate__in=labels).update(erased=True)
 
 
 def let_triggers_go(apps, schema_editor):
-    """This release's name the column that goes, and every write would fail. The `migrate` of the release that comes back installs its
-    own; until then its workers refuse to start, and `republish` finds what was written."""
+    """Drop the triggers: they name a column that this removes, so every write would fail. The earlier release's `migrate` installs
+    its own; until then its workers refuse to start, and its `republish` finds the writes."""
     connection = schema_editor.connection
-    if connection.vendor == "postgresql":  # SQLite's are put aside by every `migrate`
+    if connection.vendor == "postgresql":  # on SQLite every `migrate` drops and restores them
         for tracked in ledger.TRACKED.values():
             postgresql.drop_other_triggers(connection, tracked.table, "messaging_ledger_", [])
 

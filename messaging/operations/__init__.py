@@ -1,1 +1,1 @@
-"""What an operator reads and what Django's checks refuse: status, metrics, health and system checks."""
+"""For operators: status, metrics, health endpoints and system checks."""

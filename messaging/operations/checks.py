@@ -1,4 +1,4 @@
-"""System checks: what must be right before the first event is sent."""
+"""Django system checks of what must be right before the first event is sent."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -21,22 +21,27 @@ from messaging.publisher import grants
 from messaging.publisher.feed import declared_feed
 from messaging.transport import keys
 
-#: After its first success a consumer bootstraps again by exception; a grant that stays longer than this was forgotten.
+#: A live consumer rarely bootstraps again, so a grant that stays open longer than this was probably forgotten.
 LONGEST_GRANT = timedelta(days=1)
 
 
 @register("messaging")
 def handlers_are_wired(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
-    """messaging.E001: a context's table of handlers can't be loaded or holds something else."""
+    """messaging.E001: a context's table of handlers can't be loaded, or holds something that isn't a handler."""
     found: list[CheckMessage] = []
     for context in settings.contexts():
         try:
             wrong = [name for name, handler in table(context).items() if not isinstance(handler, Handler)]
         except (ImportError, AttributeError, KeyError) as error:
-            found.append(Error(f"The handlers of {context} can't be loaded: {error}", hint="See MESSAGING.", id="messaging.E001"))
+            hint = "Correct the context's handlers in the setting MESSAGING, or its module."
+            found.append(Error(f"The handlers of {context} can't be loaded: {error}", hint=hint, id="messaging.E001"))
         else:
             found += [
-                Error(f"{context}: {name} has no Handler.", hint="Use messaging.consumer.Handler.", id="messaging.E001")
+                Error(
+                    f"The entry of {context} for {name} isn't a Handler.",
+                    hint="Use messaging.consumer.Handler.",
+                    id="messaging.E001",
+                )
                 for name in wrong
             ]
     return found
@@ -44,8 +49,10 @@ def handlers_are_wired(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage
 
 @register(Tags.database)
 def ledger_triggers_are_there(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """messaging.W003: writes to a tracked model go unnoticed, because a trigger is missing or disabled. A warning, since an error
-    would stop the `migrate` that installs it; a worker refuses to start."""
+    """messaging.W003: writes to a tracked model go unnoticed, because a trigger is missing or disabled.
+
+    It is a warning, because an error would stop the `migrate` that installs the trigger. A worker refuses to start.
+    """
     found: list[CheckMessage] = []
     for tracked in ledger.TRACKED.values():
         context = settings.contexts().get(tracked.model._meta.app_label)
@@ -54,14 +61,18 @@ def ledger_triggers_are_there(app_configs: Any, databases: Sequence[str] | None 
             continue
         if engines.for_alias(using).trigger_missing(connections[using], tracked):
             found.append(
-                Warning(f"{tracked.label} has no ledger trigger.", hint=f"Run `migrate --database {using}`.", id="messaging.W003")
+                Warning(
+                    f"The table of {tracked.label} has no ledger trigger, so its changes get no version.",
+                    hint=f"Run `migrate --database {using}`.",
+                    id="messaging.W003",
+                )
             )
     return found
 
 
 @register(Tags.database)
 def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """messaging.W001: a consumer may read everything although nobody is waiting for it, or its grant ran out unused."""
+    """messaging.W001: a live consumer may still bootstrap, or a grant expired before its bootstrap was done."""
     found: list[CheckMessage] = []
     now = timezone.now()
     for name, context in settings.contexts().items():
@@ -70,14 +81,14 @@ def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | Non
         for consumer in Consumer.objects.using(context.alias).filter(bootstrap_open=True):
             ends = consumer.bootstrap_closes_at
             if grants.grant(consumer, now) == "expired":
-                why = f"The bootstrap grant of {consumer.name} at {name} ran out at {ends:%Y-%m-%d %H:%M} UTC without a success."
+                why = f"The bootstrap grant of {consumer.name} from {name} expired at {ends:%Y-%m-%d %H:%M} UTC before it was live."
             elif grants.went_live(consumer) and (ends is None or ends > now + LONGEST_GRANT):
                 until = f"until {ends:%Y-%m-%d %H:%M} UTC" if ends else "without an end"
-                why = f"{consumer.name} is live already, and may bootstrap from {name} again {until}."
+                why = f"{consumer.name} is live, but may bootstrap from {name} again {until}."
             else:
                 continue
             again = f"consumers open {consumer.name} --to {name} --ttl 1h"
-            hint = f"Type `consumers close {consumer.name} --to {name}`; where it still has to bootstrap, `{again}`."
+            hint = f"Type `consumers close {consumer.name} --to {name}`. If it still has to bootstrap: `{again}`."
             found.append(Warning(why, hint=hint, id="messaging.W001"))
     return found
 
@@ -86,7 +97,7 @@ def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | Non
 def registered_types_have_handlers(
     app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> Sequence[CheckMessage]:
-    """messaging.E004: an authority sends a consumer event types that it has no handler for; each would be parked."""
+    """messaging.E004: an authority sends a consumer event types without a handler, so each event would be parked."""
     found: list[CheckMessage] = []
     for name, context in settings.contexts().items():
         if context.alias not in (databases or []) or not _has_grants(connections[context.alias]):
@@ -94,32 +105,28 @@ def registered_types_have_handlers(
         for consumer in Consumer.objects.using(context.alias).filter(name__in=list(settings.contexts())):
             unknown = sorted(set(consumer.types) - set(table(consumer.name)))
             if unknown:
-                hint = f"Write one, or register again without it: consumers register {consumer.name} --to {name} --types …"
-                found.append(
-                    Error(
-                        f"{name} sends {consumer.name} {unknown[0]}, which it lists no handler for.",
-                        hint=hint,
-                        id="messaging.E004",
-                    )
-                )
+                hint = f"Write a handler, or register without the type: consumers register {consumer.name} --to {name} --types …"
+                why = f"{name} sends {unknown[0]} to {consumer.name}, which has no handler for it."
+                found.append(Error(why, hint=hint, id="messaging.E004"))
     return found
 
 
 @register(Tags.database)
 def publishers_are_known(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """messaging.W002: a consumer takes events of a publisher whose public key it doesn't know; each message would be parked."""
+    """messaging.W002: a consumer doesn't know a publisher's public key, so each of its messages would be parked."""
     found: list[CheckMessage] = []
     for name, context in settings.contexts().items():
         for publisher in sorted({wire.partition(".")[0] for wire in table(name)} if context.alias in (databases or []) else ()):
-            own = publisher in settings.contexts() and not settings.public_keys(publisher)  # it has its key, or makes it
+            own = publisher in settings.contexts() and not settings.public_keys(publisher)  # this process has or makes its key
             if not own and publisher not in settings.unsigned() and not keys.public(publisher):
-                hint = f"`signing_keys {publisher}` prints it where {publisher} runs: set {publisher.upper()}_PUBLIC_KEYS here."
-                found.append(Warning(f"{name} knows no public key of {publisher}.", hint=hint, id="messaging.W002"))
+                variable = f"{publisher.upper()}_PUBLIC_KEYS"
+                hint = f"Set {variable} here. Where {publisher} runs, this prints it: signing_keys {publisher}"
+                found.append(Warning(f"{name} has no public key of {publisher}.", hint=hint, id="messaging.W002"))
     return found
 
 
 def _has_grants(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the register's table is there, and up to date: `migrate` runs the checks before it makes it so."""
+    """Return True if the register's table is up to date. `migrate` runs the checks before it creates the table."""
     table_name = Consumer._meta.db_table
     with connection.cursor() as cursor:
         if table_name not in connection.introspection.table_names(cursor):
@@ -130,7 +137,7 @@ def _has_grants(connection: BaseDatabaseWrapper) -> bool:
 
 @register("messaging")
 def feeds_can_be_compared(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
-    """messaging.E003: a feed or a cache has a key that is no UUID, or a field that can't be compared."""
+    """messaging.E003: a feed or a copy has a key that isn't a UUID, or a field that can't be compared."""
     found: list[CheckMessage] = []
     for name in settings.feeds():
         feed = declared_feed(name)
@@ -138,26 +145,27 @@ def feeds_can_be_compared(app_configs: Any, **kwargs: Any) -> Sequence[CheckMess
             found += _wrong(f"The feed of {name}", feed.model, "pk", feed.fields)
     for context in settings.contexts():
         for authority, cache in declared_caches(context).items():
-            found += _wrong(f"{context}'s cache of {authority}", cache.model, cache.key, (*cache.fields, cache.version))
+            found += _wrong(f"The copy in {context} of {authority}", cache.model, cache.key, (*cache.fields, cache.version))
     return found
 
 
 def _wrong(what: str, model: type[models.Model], key: str, fields: Sequence[str]) -> list[CheckMessage]:
-    """What is wrong with a model's key and fields."""
+    """Check a model's key and fields."""
     found: list[CheckMessage] = []
     try:
         field = column(model, key)
         if not isinstance(field, models.UUIDField) or not field.primary_key:
             hint = (
-                "Give the model a UUIDField as its primary key: ranges of ids are compared, and only UUIDs sort alike everywhere."
+                "Give the model a UUIDField as its primary key. Ranges of ids are compared, and only UUIDs sort alike everywhere."
             )
-            found.append(Error(f"{what}: {model._meta.label}.{field.name} is no UUID key.", hint=hint, id="messaging.E003"))
+            why = f"{what}: {model._meta.label}.{field.name} isn't a UUIDField with primary_key=True."
+            found.append(Error(why, hint=hint, id="messaging.E003"))
     except (FieldDoesNotExist, TypeError) as error:
         found.append(Error(f"{what}: {error}", hint="Name the model's primary key.", id="messaging.E003"))
     for name in fields:
         try:
             row_hash.kind_of_field(column(model, name))
         except (FieldDoesNotExist, TypeError) as error:
-            hint = "Name columns of texts, whole numbers, times or UUIDs: others aren't spelled alike on every database."
+            hint = "Use fields with text, whole numbers, times or UUIDs. Others have no common spelling in all databases."
             found.append(Error(f"{what}: {error}", hint=hint, id="messaging.E003"))
     return found

@@ -1,6 +1,6 @@
-"""`/healthz`, `/readyz` and `/metrics` of a process: whether it lives, whether it may get work, and what a monitor wants to know.
+"""`/healthz`, `/readyz` and `/metrics` of a process, for load balancers and monitors.
 
-None of them shows anything personal, and none needs a login: keep them inside your network, as any metrics endpoint.
+They show no personal data and need no login. Keep them inside your network, like any metrics endpoint.
 """
 
 from typing import Any
@@ -19,26 +19,26 @@ from messaging.operations.metrics import exposition
 from messaging.operations.status import consumer_states, outbox_states
 from messaging.transport import queues
 
-#: What is told of a consumer.
+#: The fields of a consumer's state that `/readyz` returns.
 TOLD = ("consumer", "authority", "state", "checkpoint", "head", "lag", "staleness_seconds", "parked", "drift", "incidents")
-#: Databases that were seen to be up to date. They stay so for as long as this code runs, so only then is it worth the look.
+#: Databases without missing migrations. They stay so while this code runs, so they aren't checked again.
 _migrated: set[str] = set()
 
 
 @require_safe
 @never_cache
 def alive(request: HttpRequest) -> HttpResponse:
-    """200 as long as the process answers. It asks nobody else: a database that is away is no reason to restart a web server."""
+    """Answer 200 while the process runs. An unreachable database doesn't count: a restart of the web server wouldn't help."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @require_safe
 @never_cache
 def ready(request: HttpRequest) -> HttpResponse:
-    """200 where this process can do its work: every database answers and is migrated. 503 elsewhere, with what is missing.
+    """Answer 200 if every database answers and is migrated, else 503; the JSON body says which one isn't.
 
-    A broker that is away is told and doesn't count: what was to be sent waits in the outbox. Neither do lag and staleness:
-    they say how good decisions are, not whether requests can be served, and a decision has its own bound.
+    An unreachable broker is reported but doesn't count, because events wait in the outbox. Lag and staleness don't count either:
+    requests can be served, and each decision checks its own bound.
     """
     databases = {alias: _database(alias) for alias in connections}
     able = all(state == "ok" for state in databases.values())
@@ -46,7 +46,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     if able:
         try:
             answer |= _progress()
-        except DatabaseUnreadable as error:  # it went away in between, or another one took its place
+        except DatabaseUnreadable as error:  # it became unreachable in between, or was replaced by another one
             able, answer["reason"] = False, str(error)
     return JsonResponse({"ready": able, **answer}, status=200 if able else 503)
 
@@ -54,7 +54,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus' text format; 503 while a database is away."""
+    """Answer with the metrics in Prometheus' text format; 503 while a database is unreachable."""
     try:
         return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
     except DatabaseUnreadable as error:
@@ -62,7 +62,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def _database(alias: str) -> str:
-    """ "ok", "away", or how many migrations it lacks."""
+    """Return "ok", "away" (unreachable), or the number of missing migrations."""
     try:
         if alias in _migrated:
             with connections[alias].cursor() as cursor:
@@ -80,7 +80,7 @@ def _database(alias: str) -> str:
 
 
 def _progress() -> dict[str, Any]:
-    """How far this process's consumers are, and what waits. Raises `DatabaseUnreadable`."""
+    """Return the progress of this process's consumers, and what waits in outboxes and queues. Raises `DatabaseUnreadable`."""
     depths = {name: queues.depth(current_app, name) for name in queues.here(current_app)}
     return {
         "broker": "away" if None in depths.values() else "ok",
@@ -91,7 +91,7 @@ def _progress() -> dict[str, Any]:
 
 
 def urls() -> list[URLPattern]:
-    """To be mounted at a project's root: healthz, readyz, metrics."""
+    """Return the URLs `healthz`, `readyz` and `metrics`, to include at a project's root."""
     return [
         path("healthz", alive, name="healthz"),
         path("readyz", ready, name="readyz"),

@@ -1,7 +1,8 @@
-"""Prometheus metrics of this process's contexts, read from their databases when they are asked for.
+"""Prometheus metrics of this process's contexts, read from their databases at each scrape.
 
-Relay, worker and web are processes of their own, and what they count is in the tables already; so there is nothing to sum up across
-processes, nothing is lost with one, and a scrape costs a few indexed queries. Names follow https://prometheus.io/docs/practices/naming/.
+Relay, worker and web are separate processes, and their counts are in the tables already. So no counts have to be summed across
+processes, none is lost with a process, and a scrape costs a few indexed queries. Names follow
+https://prometheus.io/docs/practices/naming/.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from messaging.replica.drift import KINDS
 
 
 class Contexts(Collector):
-    """What `status` says, as metrics. What isn't known is left out, so that an alert on absence can tell."""
+    """Collect the values of `status` as metrics. Unknown values are left out, so that an alert on absence works."""
 
     def collect(self) -> Iterator[Metric]:
         yield from _outboxes()
@@ -27,16 +28,18 @@ class Contexts(Collector):
 
 
 def exposition() -> bytes:
-    """The metrics in Prometheus' text format. Raises `DatabaseUnreadable`."""
+    """Return the metrics in Prometheus' text format. Raises `DatabaseUnreadable`."""
     registry = CollectorRegistry()
     registry.register(Contexts())
     return generate_latest(registry)
 
 
 def _outboxes() -> Iterator[Metric]:
-    pending = GaugeMetricFamily("messaging_outbox_pending", "Events recorded and not sent yet.", labels=["context"])
+    pending = GaugeMetricFamily("messaging_outbox_pending", "Events recorded but not sent yet.", labels=["context"])
     failed = GaugeMetricFamily("messaging_outbox_failed", "Events that can't be sent.", labels=["context"])
-    oldest = GaugeMetricFamily("messaging_outbox_oldest_seconds", "Age of the oldest event that waits.", labels=["context"])
+    oldest = GaugeMetricFamily(
+        "messaging_outbox_oldest_seconds", "Age of the oldest event that isn't sent yet.", labels=["context"]
+    )
     for state in outbox_states():
         pending.add_metric([state.context], state.pending)
         failed.add_metric([state.context], state.failed)
@@ -52,10 +55,12 @@ def _consumers(states: list[ConsumerState]) -> Iterator[Metric]:
             "messaging_staleness_seconds", "Time since the copy was last confirmed to be caught up.", labels=labels
         ),
         "parked": GaugeMetricFamily("messaging_parked", "Messages that wait for a retry or a person.", labels=labels),
-        "incidents": GaugeMetricFamily("messaging_incidents_open", "Incidents that nobody closed.", labels=labels),
+        "incidents": GaugeMetricFamily("messaging_incidents_open", "Open incidents.", labels=labels),
     }
-    drift = GaugeMetricFamily("messaging_drift_rows", "Rows that the last comparison found to differ.", labels=[*labels, "kind"])
-    state_is = GaugeMetricFamily("messaging_subscription_state", "1 for the copy's present state.", labels=[*labels, "state"])
+    drift = GaugeMetricFamily("messaging_drift_rows", "Rows that differed in the last comparison.", labels=[*labels, "kind"])
+    state_is = GaugeMetricFamily(
+        "messaging_subscription_state", "1 for the copy's current state, 0 for others.", labels=[*labels, "state"]
+    )
     for state in states:
         who = [state.consumer, state.authority]
         for name, family in named.items():
@@ -70,9 +75,7 @@ def _consumers(states: list[ConsumerState]) -> Iterator[Metric]:
 
 
 def _outcomes() -> Iterator[Metric]:
-    events = CounterMetricFamily(
-        "messaging_events", "Events that arrived, by what came of them.", labels=["consumer", "authority", "outcome"]
-    )
+    events = CounterMetricFamily("messaging_events", "Events received, by outcome.", labels=["consumer", "authority", "outcome"])
     for consumer, context in settings.contexts().items():
         with reading(context):
             rows = list(Subscription.objects.using(context.alias))

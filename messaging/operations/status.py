@@ -1,4 +1,4 @@
-"""How things stand: each consumer's place in each authority's feed, and what waits in each outbox."""
+"""The state of each consumer in each authority's feed, and of each outbox."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,36 +24,38 @@ from messaging.replica import staleness
 from messaging.replica.drift import KINDS
 from messaging.settings import Alias, Context
 
-#: States of a copy that has asked its authority.
+#: States of a copy that has contacted its authority.
 CONTACTED = (Subscription.State.LIVE, Subscription.State.UNREACHABLE)
 
-#: The state of a copy that is in doubt, whatever its subscription's.
+#: The state of a copy that can't be proven current (`messaging.consumer.history`), whatever its subscription's state.
 DOUBTFUL = "doubtful"
 
 
 @dataclass(frozen=True)
 class ConsumerState:
-    """A consumer's place in an authority's feed. None stands for what can't be known from this process, or isn't known yet.
+    """A consumer's progress in an authority's feed. None: unknown in this process, or not known yet.
 
-    `state`: the subscription's; new: nothing was heard yet; elsewhere: the consumer runs in another process. Only a copy can lag:
-    where the consumer keeps none and only acts on events, `lag`, `staleness_seconds` and `drift` are None. `drift` is the number of
-    rows that the last comparison found to differ, `drift_by_kind` what they were; None: never compared. `incidents`: open ones;
-    `restored`: what there is to say of a side that was set back to a backup; while the copy is in doubt for it, `state` is
-    "doubtful". `marks`: whether the other side knows of marks, by which a restored database is noticed.
+    A consumer that keeps no copy and only acts on events has no `lag`, `staleness_seconds` and `drift`.
     """
 
     consumer: str
     authority: str
+    #: The subscription's state; "new" (nothing received yet), "doubtful", or "elsewhere" (the consumer runs in another process).
     state: str
     registered: bool | None = None
     checkpoint: int | None = None
     head: int | None = None
+    #: Positions behind the head.
     lag: int | None = None
     staleness_seconds: float | None = None
     parked: int | None = None
+    #: Rows that differed in the last comparison.
     drift: int | None = None
+    #: Open incidents.
     incidents: int | None = None
+    #: The summary of an incident: the authority or the consumer was set back to a backup.
     restored: str | None = None
+    #: The other context knows of marks, by which a restored database is noticed.
     marks: bool | None = None
     drift_by_kind: dict[str, int] | None = None
     compared_at: datetime | None = None
@@ -64,7 +66,7 @@ class ConsumerState:
 
 @dataclass(frozen=True)
 class OutboxState:
-    """What a context recorded and didn't send yet; `failed` can't be sent."""
+    """A context's events that aren't sent yet (`pending`) or can't be sent (`failed`)."""
 
     context: str
     pending: int
@@ -73,7 +75,7 @@ class OutboxState:
 
 
 def consumer_states() -> list[ConsumerState]:
-    """Every consumer of this process with each authority it hears, and the other consumers of this process's authorities."""
+    """Return each consumer of this process with each of its authorities, and the other consumers of this process's authorities."""
     heads, registers = _heads(), _registers()
     states: list[ConsumerState] = []
     for consumer, context in settings.contexts().items():
@@ -100,7 +102,7 @@ def consumer_states() -> list[ConsumerState]:
 
 
 def _resting(context: Context) -> set[str]:
-    """Authorities whose rows a split has made the consumer's own: its place in their feed is only kept for the way back."""
+    """Return the authorities whose rows a split moved to this consumer. Its checkpoint there is kept only for the way back."""
     return {
         name
         for name, cache in declared_caches(context.name).items()
@@ -109,7 +111,7 @@ def _resting(context: Context) -> set[str]:
 
 
 def _place(consumer: str, authority: str, row: Subscription | None, head: int | None) -> dict[str, Any]:
-    """What the consumer's own record says. Nothing tends a subscription without a copy, so its state isn't kept either."""
+    """Return the values of the consumer's own record. Without a copy, no process keeps its state current."""
     if row is None:
         copies = declared_cache(consumer, authority) is not None
         return {"state": "new", "checkpoint": 0, "lag": staleness.behind(None, head) if copies else None}
@@ -130,7 +132,7 @@ def _place(consumer: str, authority: str, row: Subscription | None, head: int | 
 
 
 def outbox_states() -> list[OutboxState]:
-    """The outbox of every context in this process."""
+    """Return the outbox state of every context in this process."""
     states, now = [], timezone.now()
     for name, context in settings.contexts().items():
         with reading(context):
@@ -144,18 +146,18 @@ def outbox_states() -> list[OutboxState]:
 
 
 def _heads() -> dict[str, int]:
-    """Each authority's head. What isn't stamped yet counts, or a stopped relay would look like no lag."""
+    """Return each authority's head. Changes without a position count, or a stopped relay would look like no lag."""
     heads = {}
     for authority, context in settings.contexts().items():
         with reading(context):
-            # In this order a change that is stamped in between counts twice for a moment, rather than not at all.
+            # In this order, a change that gets its position in between counts twice for a moment instead of not at all.
             pending = Ledger.objects.using(context.alias).filter(position__isnull=True).count()
             heads[authority] = pending + sequencer.head(context.alias)
     return heads
 
 
 def _registers() -> dict[str, dict[str, bool | None]]:
-    """Each authority's consumers, and whether they know of marks: None for one that never reported, as it keeps no copy."""
+    """Return each authority's consumers, and if they know of marks: None if one never reported, because it keeps no copy."""
     registers: dict[str, dict[str, bool | None]] = {}
     for authority, context in settings.contexts().items():
         with reading(context):
@@ -165,7 +167,7 @@ def _registers() -> dict[str, dict[str, bool | None]]:
 
 
 def _parked(using: Alias, authorities: set[str]) -> dict[str, int]:
-    """Unsettled messages by authority. One that can't be told, because it was unreadable, counts with each."""
+    """Count unsettled messages by authority. An unreadable message counts for each."""
     unsettled = Parked.objects.using(using).filter(state__in=[Parked.State.PARKED, Parked.State.RETRYING])
     counts = dict.fromkeys(authorities, 0)
     for wire, number in unsettled.order_by().values_list("event_type").annotate(number=Count("pk")):
@@ -176,7 +178,7 @@ def _parked(using: Alias, authorities: set[str]) -> dict[str, int]:
 
 
 def _incidents(using: Alias) -> dict[str, int]:
-    """Open incidents by authority."""
+    """Count open incidents by authority."""
     found = Incident.objects.using(using).filter(closed_at=None).order_by().values_list("authority")
     return dict(found.annotate(number=Count("pk")))
 
@@ -195,7 +197,7 @@ def _elsewhere(heads: dict[str, int], registers: dict[str, dict[str, bool | None
 
 @contextmanager
 def reading(context: Context) -> Iterator[None]:
-    """Around what reads a context's database: raises `DatabaseUnreadable` where that doesn't answer, or lacks its tables."""
+    """Raise `DatabaseUnreadable` if a context's database doesn't answer, or lacks its tables."""
     try:
         yield
     except (DatabaseError, InterfaceError) as error:

@@ -1,4 +1,4 @@
-"""What a worker checks as it starts. `apps` loads this module, so that it hears of the start of each one."""
+"""Checks of a worker at its start. `apps` loads this module, so that Celery's signal reaches it."""
 
 import logging
 from typing import Any
@@ -17,13 +17,15 @@ log = logging.getLogger(__name__)
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def worker_starts(sender: Any, **kwargs: Any) -> None:
-    """Celery's worker is about to start."""
+    """Check a worker of Celery that is about to start."""
     refuse_to_start(sender.app)
 
 
 def refuse_to_start(app: Celery) -> None:
-    """A worker that gets types that nobody handles, can't check who sent them, or has a queue of another type, doesn't start:
-    better an error now than parked messages later. Nor does one whose writes the ledger wouldn't count."""
+    """Exit with code 3 if messages would be parked or changes missed.
+
+    That is: an event type has no handler, a publisher's key is unknown, a queue has another type, or a ledger trigger is missing.
+    """
     names = [name for name in app.amqp.queues.consume_from if name in settings.contexts()]
     bad = queues.bad_option(app)
     if wrong := [bad] if bad else queues.check_types(app, names):
@@ -38,7 +40,7 @@ def refuse_to_start(app: Celery) -> None:
     except (DatabaseError, InterfaceError) as error:
         if not errors.unusable(error):
             raise
-        log.warning("the register can't be read now, so neither handlers nor triggers are checked: %s", error)
+        log.warning("the register can't be read now, so handlers and triggers aren't checked: %s", error)
     finally:
         connections.close_all()  # the pool's processes must not inherit a connection
     for problem in problems:

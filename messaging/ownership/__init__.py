@@ -1,4 +1,4 @@
-"""Which context may write a table's rows, and how the other one follows it."""
+"""Which context may write a table's rows, and how the other one copies them."""
 
 from messaging.errors import MovedAway, Moving, NotYet
 from messaging.ownership.follower import NOBODY, Follower

@@ -1,9 +1,9 @@
-"""A context's own rows as a copy of another context's, while that one owns them: what `CACHES` declares for a split.
+"""A context's own table as a copy of another context's rows, while that context owns them. `CACHES` declares it for a split.
 
-It is a cache like any other, filled from the owner's feed by the conditional upsert and compared by fingerprints. Three things are
-different. The rows have a ledger of their own, so they keep the owner's version in a column (`origin_version`; 0: the row began
-here). They are only written while they are somebody else's, which the guard sees to. And they have unique columns, which the
-owner's rows pass through in an order of its own.
+It is a cache like any other, filled from the owner's feed by the conditional upsert and compared by fingerprints. There are three
+differences. The table has its own ledger, so a column has the owner's version (`origin_version`; 0: the row was created here). The
+copy is only written while the other context is the owner; the guard enforces that. And the table may have unique columns, whose
+values the owner's rows may swap in any order.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,7 +22,7 @@ from messaging.ledger import ledger
 from messaging.models import Subscription
 from messaging.ownership.ownership import writing_as_follower
 
-#: Nobody's id: a deleted aggregate's foreign keys in the feed.
+#: The id in a deleted aggregate's foreign keys in the feed; no row has it.
 NOBODY = "00000000-0000-0000-0000-000000000000"
 Row = dict[str, Any]
 
@@ -37,35 +37,30 @@ def nothing_more(event: Event) -> Row:
 
 @dataclass(frozen=True)
 class Follower:
-    """How rows of the owner become rows of `model`.
-
-    `unique`: fields that must be unique together, and what makes room where another copied row still has their values (its own
-    newer change is on its way): a function of that row's key to the values that are put in its place. `more`: values that a new
-    row needs beside the fields that move; those named in `once` stay as they are in a row that is there. `gone`: whether a change
-    says that the row was deleted; it is deleted here too. `final`: the (field, value) of an erased row, which stays one; where the
-    owner's row was only deleted, a new one with its id takes its place. `ready`: looks at changes before they are written, and
-    raises `NotYet`. `owned`: see `Cache`.
-    """
+    """Declares how the owner's rows become rows of `model`."""
 
     using: str
     model: type[models.Model]
-    fields: tuple[str, ...]
-    unique: tuple[str, ...]
+    fields: tuple[str, ...]  #: the fields to copy
+    unique: tuple[str, ...]  #: the fields that are unique together
+    #: Maps a row's key to placeholder values for `unique`. Used if another row still has the values of a copied row, because its
+    #: own newer change hasn't arrived yet.
     make_room: Callable[[Any], Mapping[str, Any]]
-    version: str = "origin_version"
-    more: Callable[[Event], Row] = nothing_more
-    once: tuple[str, ...] = ()
-    gone: Callable[[Event], bool] = none_gone
-    ready: Callable[[Sequence[Event]], None] = field(default=lambda events: None)
+    version: str = "origin_version"  #: the field with the owner's version
+    more: Callable[[Event], Row] = nothing_more  #: further values of a row, which the feed doesn't have
+    once: tuple[str, ...] = ()  #: those of them that are written to new rows only
+    gone: Callable[[Event], bool] = none_gone  #: returns True if the row was deleted, so it is deleted here too
+    ready: Callable[[Sequence[Event]], None] = field(default=lambda events: None)  #: checks changes first; raises `NotYet`
+    #: The (field, value) of an erased row, which stays erased. A row that the owner only deleted can be replaced by a new one.
     final: tuple[str, str] | None = None
-    owned: Callable[[], None] = nothing
+    owned: Callable[[], None] = nothing  #: see `Cache`
 
     @property
     def label(self) -> str:
         return self.model._meta.label_lower
 
     def cache(self, reads: type[BaseModel]) -> Cache:
-        """The declaration for `CACHES`."""
+        """The declaration for `CACHES`. `reads`: the reader of the feed's data."""
         return Cache(
             model=self.model,
             key="id",
@@ -79,8 +74,8 @@ class Follower:
         )
 
     def apply(self, events: Sequence[Event], source: str) -> Upserted:
-        """Copy changes of the owner. What is written here was no event, and there is none to come: the ledger's entries are noted
-        as announced, so that `republish` passes over them. Consumers of this context get them by their positions all the same."""
+        """Write the owner's changes. They are the owner's to announce, so the ledger here marks them as announced and `republish`
+        skips them. This context's own consumers still get them from its feed."""
         with writing_as_follower(self.using, self.label):
             newer = self._newer(events if source == "repair" else self._not_passed(events))
             deleted = [event for event in newer if self.gone(event)]
@@ -105,8 +100,8 @@ class Follower:
         return Upserted(frozenset(written), len(events) - len(written))
 
     def _not_passed(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Without those that the checkpoint has passed. Two may read the feed at once, and one of them be late with a row that the
-        other has seen deleted since: no version is left that would tell."""
+        """The events beyond the checkpoint. If two processes read the feed, one may be late with a row that the other has deleted
+        since; no version is left to compare."""
         rows = Subscription.objects.using(self.using).select_for_update()
         reached = {row.pk: row.checkpoint for row in rows.filter(pk__in={event.source for event in events})}
         return [event for event in events if (event.position or 0) > reached.get(event.source, 0)]
@@ -117,7 +112,7 @@ class Follower:
         return [event for event in events if event.version > have.get(event.uuid, 0)]
 
     def _ended(self, events: Sequence[Event]) -> set[str]:
-        """Those that were erased, here or by one of these events, and stay it. The own ledger tells who was only deleted."""
+        """The subjects that are erased, here or by one of these events. The ledger here knows which were only deleted."""
         if self.final is None:
             return set()
         name, value = self.final
@@ -139,8 +134,8 @@ class Follower:
             if not version and key not in wanted.values():
                 same = f"the same {' and '.join(self.unique)} as {wanted[tuple(values)]}"
                 raise InTheWay(
-                    f"{self.label} {key} began in {self.label.partition('.')[0]}, and has {same}, which comes from its owner. "
-                    "Change or remove one of them."
+                    f"{self.label} {key} was created in {self.label.partition('.')[0]} and has {same}, a row of the owner. "
+                    "Change or delete one of them."
                 )
             self.model._base_manager.using(self.using).filter(pk=key).update(**self.make_room(key))
 
@@ -155,11 +150,17 @@ class Follower:
 
 
 def clear_for_repair(cache: Cache, using: str, ids: Sequence[str], known: Sequence[str]) -> None:
-    """Let the owner's rows pass in a repair, whatever version is here: `ids` differ, and the owner has those of them that are
-    `known`.
+    """Prepare rows that differ for a repair, so that the owner's rows replace them whatever their version.
 
-    A copy's rows are taken out. Those of a follower are only forgotten to be copies: taken out and put back, their own ledger would
-    call them erased for ever. And what others here point to isn't taken out: they are no copies of that owner's.
+    A cache's rows are deleted. A follower's rows get version 0 instead, because its own ledger would call deleted rows erased. Of
+    the rows that the owner doesn't have, a follower deletes those that no foreign key refers to.
+
+    Parameters
+    ----------
+    ids
+        The rows that differ.
+    known
+        Those of them that the owner has.
     """
     rows = cache.model._base_manager.using(using)
     if not cache.follows:

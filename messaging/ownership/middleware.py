@@ -1,4 +1,4 @@
-"""What a browser is told where a write was refused because the rows have moved to another context: a sentence, and not a 500."""
+"""Answers a refused write with a sentence instead of a 500, when the rows have moved to another context."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ CONFLICT, UNAVAILABLE = 409, 503
 
 
 class OwnershipMiddleware:
-    """Answers what a guard refuses, wherever it was written: 409 with where to write; 503 with `Retry-After` during a hand-over."""
+    """Answers requests whose write a guard refused: 409 with where to write, or 503 with `Retry-After` during a hand-over."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -1,11 +1,10 @@
-"""Who may write a model's rows while they move from one context to another: a row in each of the two databases, and a guard on each
-of the two tables that asks it (`messaging.database.guard`).
+"""Which context may write a model's rows while they move from one context to another. Each of the two databases has a row that
+names the owner, and each of the two tables a guard that checks it (`messaging.database.guard`).
 
-A convention would not do: the old code is still there, with an admin, a shell and a cron job. Where nothing moves, there is no
-guard and nothing is asked.
+A convention isn't enough: the old code still runs, with an admin, a shell and cron jobs. Tables that don't move have no guard.
 
-Two databases commit one after the other. So the rows are first taken away from the one side and then given to the other: there may
-be a moment without an owner, and never one with two.
+Two databases can't commit together. So the rows are first taken from one side and then given to the other: for a moment there may
+be no owner, but never two.
 """
 
 from collections.abc import Iterator
@@ -23,32 +22,36 @@ from messaging.errors import MovedAway, Moving, NotFollowing, NotTheOwner
 from messaging.models import Ownership
 
 State = Ownership.State
-#: Seconds that writers in flight may take before a guard or a hand-over gives up on them.
+#: How many seconds a guard or a hand-over waits for writers in flight.
 PATIENCE_SECONDS = 10.0
 
 
 def ownership(using: str, label: str) -> Ownership | None:
-    """Who owns a model in this database; None where nothing was ever moved, so that its own context does."""
+    """The ownership's row of a model in this database; None if the model was never split, so its own context owns it."""
     return Ownership.objects.using(using).filter(pk=label).first()
 
 
 def owns(using: str, label: str) -> bool:
-    """Whether the model's own context is the owner, in a write pause too. A label begins with its context's name."""
+    """Return True if the model's own context, the first part of its label, is the owner. That includes a write pause."""
     row = ownership(using, label)
     return row is None or row.owner == label.partition(".")[0]
 
 
 def follows(using: str, label: str) -> bool:
-    """Whether this database's rows are a copy that follows their owner elsewhere."""
+    """Return True if the rows of a model (`label`: "users.user") in this database are a copy, because another context owns them."""
     return not owns(using, label)
 
 
 @contextmanager
 def writing(using: str, label: str) -> Iterator[None]:
-    """Around writes to a model that may have moved: what the guard refuses is `Moving` or `MovedAway`, and not the database's
-    error.
+    """Context manager around a transaction that writes a model's rows. It turns the guard's refusals into exceptions of their own.
 
-    It goes around the transaction, which is rolled back then.
+    Raises
+    ------
+    Moving
+        The rows are being handed over: try again in a moment.
+    MovedAway
+        Another context owns the rows: write there.
     """
     try:
         yield
@@ -60,10 +63,10 @@ def writing(using: str, label: str) -> Iterator[None]:
 
 
 def refusal(error: BaseException) -> NotTheOwner | None:
-    """The guard's refusal behind a database's error; None where it is something else."""
+    """The guard's refusal behind a database error; None for any other error."""
     if not errors.refused_by_trigger(error):
         return None
-    # Which trigger it was, and why, only the text says: SQLite's RAISE carries nothing else. The guard wrote it.
+    # Only the text says which trigger it was, and why: SQLite's RAISE has nothing else. The guard wrote that text.
     _, found, sentence = str(error).partition(MARK)
     if not found:
         return None
@@ -73,21 +76,21 @@ def refusal(error: BaseException) -> NotTheOwner | None:
 
 @contextmanager
 def writing_as_follower(using: str, label: str) -> Iterator[None]:
-    """Around the copying of the owner's changes, in a transaction; raises `NotFollowing` where this context is the owner."""
+    """Context manager for a transaction that copies the owner's changes. Raises `NotFollowing` if this context is the owner."""
     engine = guard_sql.for_alias(using)
     with transaction.atomic(using=using):
         engine.follow(using, label)
         if owns(using, label):
-            raise NotFollowing(f"{label} belongs to {label.partition('.')[0]} itself: there is nothing to follow.")
+            raise NotFollowing(f"{label} belongs to {label.partition('.')[0]} itself, so there is nothing to follow.")
         yield
         engine.unfollow(using, label)
 
 
-# --- What a split does to it ---------------------------------------------------------------------------------------------
+# --- The steps of a split ------------------------------------------------------------------------------------------------
 
 
 def guard(guarded: Guard, owner: str) -> None:
-    """Put the guard on a table, with this owner; where there is one already, it stays as it is."""
+    """Install a guard on a table, with this owner. An existing one stays as it is."""
     using, engine = guarded.using, guard_sql.for_alias(guarded.using)
     if ownership(using, guarded.label) and engine.there(connections[using], guarded):
         return
@@ -99,10 +102,10 @@ def guard(guarded: Guard, owner: str) -> None:
 
 
 def unguard(guarded: Guard) -> None:
-    """Take the guard and its row away: from now on anybody may write.
+    """Remove the guard and its row, so that anybody may write.
 
-    First the one and then the other, each in a transaction: writers lock the table and then the row, followers the row and then
-    the table. Whoever wants both at once is a deadlock with one of them. A row without its guard is what `guard` mends.
+    They are removed in two transactions. Writers lock the table and then the row, followers the row and then the table; one
+    transaction with both locks could deadlock with one of them. If it ends in between, `guard` installs the guard again.
     """
     engine = guard_sql.for_alias(guarded.using)
     with transaction.atomic(using=guarded.using):
@@ -115,9 +118,9 @@ def unguard(guarded: Guard) -> None:
 
 
 def pause(guarded: Guard, longest: timedelta) -> datetime:
-    """Hold the owner's writers for so long at most; returns when the pause ends by itself. It is the guard that lets them go on, by
-    the database's clock: the mover may be dead by then. Raises `OperationalError` where writers in flight take longer than that."""
-    until = _now(guarded.using) + longest  # from here on new writers queue behind us
+    """Pause the owner's writers for `longest`. Returns the end of the pause: the guard ends it by the database's clock, even if
+    this process was killed. Raises `OperationalError` if writers in flight take longer than that."""
+    until = _now(guarded.using) + longest  # from now on new writers wait for us
     with _changing(guarded, longest.total_seconds()) as row:
         row.state, row.until = State.MOVING, until
         row.save(using=guarded.using)
@@ -126,7 +129,7 @@ def pause(guarded: Guard, longest: timedelta) -> datetime:
 
 
 def lift(guarded: Guard) -> None:
-    """End a write pause: the owner stays the owner."""
+    """End a write pause. The owner stays."""
     with _changing(guarded, PATIENCE_SECONDS) as row:
         if row.owner == guarded.own:
             row.state, row.until = State.SETTLED, None
@@ -134,18 +137,18 @@ def lift(guarded: Guard) -> None:
 
 
 def take(guarded: Guard) -> bool:
-    """Take the rows away from this side, while its pause lasts; False where it is over, for somebody may have written since."""
+    """Take the ownership from this side during its pause. Returns False if the pause is over: rows may have changed since."""
     with _changing(guarded, PATIENCE_SECONDS) as row:
         if row.owner != guarded.own or row.state != State.MOVING or row.until is None or row.until <= _now(guarded.using):
             return False
-        row.owner, row.until = guarded.other, None  # still moving: until the other side knows, nobody is sent there
+        row.owner, row.until = guarded.other, None  # still moving: writers are sent to the other side only when it is the owner
         row.save(using=guarded.using)
     failpoints.reach("split.taken")
     return True
 
 
 def give(guarded: Guard, seconds: float | None = None) -> None:
-    """Make this side the owner. Only after the other has been taken it."""
+    """Make this side the owner, after the ownership was taken from the other side."""
     with _changing(guarded, PATIENCE_SECONDS if seconds is None else min(seconds, PATIENCE_SECONDS)) as row:
         row.owner, row.state, row.until, row.since = guarded.own, State.SETTLED, None, timezone.now()
         row.save(using=guarded.using)
@@ -153,14 +156,14 @@ def give(guarded: Guard, seconds: float | None = None) -> None:
 
 
 def take_back(guarded: Guard) -> None:
-    """Make the side that the rows were taken from the owner again. Only where the other certainly was given nothing."""
+    """Make this side the owner again. Only if the ownership was certainly not given to the other side."""
     with _changing(guarded, PATIENCE_SECONDS) as row:
         row.owner, row.state, row.until = guarded.own, State.SETTLED, None
         row.save(using=guarded.using)
 
 
 def settle(guarded: Guard) -> None:
-    """The other side knows: from now on writers are sent there."""
+    """Send writers to the other side from now on, because it is the owner."""
     with _changing(guarded, PATIENCE_SECONDS) as row:
         row.state, row.until, row.since = State.SETTLED, None, timezone.now()
         row.save(using=guarded.using)
@@ -179,7 +182,7 @@ def _changing(guarded: Guard, seconds: float) -> Iterator[Ownership]:
 
 
 def _now(using: str) -> datetime:
-    """The database's clock, at this moment and not at the transaction's beginning."""
+    """The database's present time, not that of the transaction's start."""
     with connections[using].cursor() as cursor:
         if connections[using].vendor == "postgresql":
             cursor.execute("SELECT clock_timestamp()")

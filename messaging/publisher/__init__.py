@@ -1,4 +1,4 @@
-"""Record events with the change, send them, and serve the feed that consumers catch up from."""
+"""Record events together with the change, send them, and serve the feed from which consumers catch up."""
 
 from messaging.events.contract import DomainEvent, Moment, schemas
 from messaging.ledger.ledger import baseline, positions, track

@@ -1,6 +1,6 @@
-"""The authority's register: which consumer gets which of its events, with which fields, and up to where it has everything.
+"""The authority's register: which consumer gets which events and fields, and its checkpoint.
 
-Its tokens are in `tokens`, its bootstrap grants in `grants`; their functions are here too, as `consumers.by_token`.
+`tokens` has the consumers' tokens, `grants` their bootstrap grants. This module exports the functions of both.
 """
 
 import re
@@ -56,42 +56,52 @@ def register_consumer(
     owners: Iterable[str] | None = None,
     staleness: timedelta | None = None,
 ) -> Consumer:
-    """Enter a consumer in the authority's register, or change its entry. Safe to repeat: token, grant and checkpoint stay.
+    """Register a consumer with the authority, or change its entry. Safe to repeat: token, grant and checkpoint stay.
 
-    `owners`: e-mail addresses that hear of repairs. `staleness`: how old its copy may be for its decisions. None leaves either as
-    it is. A new entry has no token yet, and may bootstrap until it succeeds. Raises `InvalidConsumer` for a name that no queue can
-    have, for types or fields that the authority doesn't publish, for what is no address, and for a bound below a second.
+    A new entry has no token, and may bootstrap until it succeeds.
+
+    Parameters
+    ----------
+    owners
+        E-mail addresses that are notified of repairs. None leaves them as they are.
+    staleness
+        How old its copy may be for its decisions. None leaves it as it is.
+
+    Raises
+    ------
+    InvalidConsumer
+        The name, a type, a field, an address or the bound isn't valid.
     """
     types, fields = sorted(set(types)), sorted(set(fields))
     if not NAME.fullmatch(name):
-        raise InvalidConsumer(f"{name!r} can't be a consumer's name: small letters, digits and _, at most 50, a letter first.")
+        raise InvalidConsumer(f"{name!r} can't be a consumer's name: at most 50 lowercase letters, digits and _, a letter first.")
     must_be_published(authority, types, fields)
     values: dict[str, Any] = {"queue": name, "types": types, "fields": fields}
     if owners is not None:
         values["owners"] = _addresses(owners)
     if staleness is not None:
         if not timedelta(seconds=1) <= staleness <= LONGEST_STALENESS:
-            raise InvalidConsumer("The staleness bound is from 1s to 3650d.")
+            raise InvalidConsumer("The staleness bound must be from 1s to 3650d.")
         values["staleness_seconds"] = int(staleness.total_seconds())
     consumer, _ = entries.of(authority).update_or_create(name=name, defaults=values)
     return consumer
 
 
 def register_follower(*, authority: str, name: str, feed: str, fields: Iterable[str]) -> Consumer:
-    """Enter a consumer that pulls one feed and gets no events: it has no queue. Safe to repeat: token, grant and checkpoint stay.
+    """Register a consumer that only pulls one feed, without a queue. Safe to repeat: token, grant and checkpoint stay.
 
-    Raises `InvalidConsumer` where another entry of this name gets events already: one name is one place in the feed.
+    Raises `InvalidConsumer` if an entry with this name gets events, because one entry has one checkpoint.
     """
     known = entries.of(authority).filter(pk=name).first()
     if known is not None and known.queue:
-        raise InvalidConsumer(f"{name} gets events of {authority}. Who follows a feed of it needs a name of its own.")
+        raise InvalidConsumer(f"{name} already gets events of {authority}. Register the reader of its feed under another name.")
     values = {"queue": "", "types": [], "feeds": [feed], "fields": sorted(set(fields))}
     consumer, _ = entries.of(authority).update_or_create(name=name, defaults=values)
     return consumer
 
 
 def revoke_consumer(*, authority: str, name: str) -> bool:
-    """Take a consumer out of the register: it gets no more copies, and its token is unknown. False where it isn't there."""
+    """Remove a consumer from the register. It gets no more events, and its token ends. Returns False if it wasn't registered."""
     deleted, _ = entries.of(authority).filter(pk=name).delete()
     return bool(deleted)
 
@@ -102,15 +112,14 @@ def registered(authority: str) -> list[Consumer]:
 
 
 def report_checkpoint(*, authority: str, name: str, checkpoint: int) -> bool:
-    """Note up to which position a consumer has applied everything. It only moves forward: a late report changes nothing but the
-    time of the last one. False where the consumer isn't registered."""
+    """Store the position up to which a consumer has applied everything. A lower one than before changes only the report's time.
+    Returns False if the consumer isn't registered."""
     forward = Greatest(Coalesce(F("checkpoint"), Value(0)), Value(checkpoint))
     return bool(entries.of(authority).filter(pk=name).update(checkpoint=forward, reported_at=timezone.now()))
 
 
 def needed(consumer: str, authority: str) -> list[str]:
-    """The fields without which a consumer of this process can't read an authority's events or its feed; none where it runs
-    elsewhere."""
+    """The fields that a consumer of this process requires of an authority's events and feed; empty if it runs elsewhere."""
     if consumer not in settings.contexts():
         return []
     readers = [handler.reads for wire, handler in handlers.table(consumer).items() if wire.startswith(f"{authority}.")]
@@ -127,18 +136,18 @@ def _addresses(owners: Iterable[str]) -> list[str]:
         try:
             validate_email(address)
         except ValidationError:
-            raise InvalidConsumer(f"{address!r} is no e-mail address.") from None
+            raise InvalidConsumer(f"{address!r} is not an e-mail address.") from None
     return addresses
 
 
 def must_be_published(authority: str, types: Sequence[str], fields: Sequence[str]) -> None:
-    """Raises `InvalidConsumer` for types and fields that the authority doesn't publish, and where there are none."""
+    """Raise `InvalidConsumer` for types or fields that the authority doesn't publish, and if one of the lists is empty."""
     contract.load_contracts(authority)
     published = {wire: event for wire, event in contract.DomainEvent.registry.items() if event.source() == authority}
     unknown = [wire for wire in types if wire not in published]
     if unknown or not types:
         what = f"{authority} publishes no {unknown[0]}" if unknown else "A consumer needs at least one event type"
-        raise InvalidConsumer(f"{what}. Its types: {', '.join(sorted(published)) or 'none'}.")
+        raise InvalidConsumer(f"{what}. The types of {authority}: {', '.join(sorted(published)) or 'none'}.")
     known = {name for wire in types for name in published[wire].model_fields}
     strange = [name for name in fields if name not in known]
     if strange or not fields:

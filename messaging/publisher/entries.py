@@ -1,5 +1,4 @@
-"""An authority's register, and one consumer's entry in it: changed by one statement, so that two who change it don't undo each
-other."""
+"""An authority's register. An entry is changed by one statement, so concurrent changes don't overwrite each other."""
 
 from typing import Any
 
@@ -16,8 +15,8 @@ def of(authority: str) -> "QuerySet[Consumer]":
 
 
 def change(authority: str, name: str, **values: Any) -> Consumer:
-    """Set columns of an entry, to values or expressions. Returns the entry; raises `NotRegistered`."""
+    """Set columns of an entry to values or expressions. Returns the entry. Raises `NotRegistered`."""
     rows = of(authority).filter(pk=name)
     if not rows.update(**values):
-        raise NotRegistered(f"{name} is not registered with {authority}. Who is: consumers list")
+        raise NotRegistered(f"{name} is not registered with {authority}. To see who is: consumers list")
     return rows.get()

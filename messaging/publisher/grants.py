@@ -1,16 +1,16 @@
-"""Who may read the authority's feed, and from which position: bootstrap grants.
+"""Bootstrap grants: which consumer may read the authority's feed, and from which position.
 
-A grant is open from the registration (or from `consumers open`) until the consumer went live, or until its time is over. Afterwards
-only what changed since then is to be had. Each opening gets a random value, `Consumer.grant`. A consumer keeps it as it goes live
-and sends it with its report, so a late report ends no grant that was opened since. It is no number: an authority that was set back
-to a backup would give the same one twice.
+A grant is open from the registration (or from `consumers open`) until the consumer goes live, or until its time ends. Afterwards
+the consumer can read only later changes. Each opening gets a random value, `Consumer.grant`. A consumer stores it when it goes live
+and sends it with its report, so a late report doesn't close a grant that was opened since. A number would not do: an authority that
+was restored from a backup would give it out twice.
 
-How that reads from a row of the register:
+A row of the register means:
 
-- `bootstrap_open`, and `bootstrap_closes_at` empty or ahead: open;
-- `bootstrap_open`, and `bootstrap_closes_at` passed: expired. Nothing wrote that down, so nobody closed it;
-- not `bootstrap_open`, and `bootstrap_closes_at` empty: closed by success. The position of it may be 0: the authority was empty;
-- not `bootstrap_open`, and a `bootstrap_closes_at`: closed by hand at that time, before there was a success.
+- `bootstrap_open`, and `bootstrap_closes_at` empty or in the future: open;
+- `bootstrap_open`, and `bootstrap_closes_at` in the past: expired;
+- not `bootstrap_open`, and `bootstrap_closes_at` empty: closed by success. Its position is 0 if the authority was empty;
+- not `bootstrap_open`, and a `bootstrap_closes_at`: closed by hand at that time, before any success.
 """
 
 import secrets
@@ -24,14 +24,14 @@ from django.utils import timezone
 from messaging.models import Consumer
 from messaging.publisher import entries
 
-#: What `may_read` refuses with; the feed's API passes it on.
+#: The reason that `may_read` and the feed's API give.
 BOOTSTRAP_CLOSED = "bootstrap_closed"
 
 
 def open_bootstrap(*, authority: str, name: str, ttl: timedelta | None) -> Consumer:
-    """Let a consumer read the feed from the beginning, for so long or (None) until it went live. Raises `NotRegistered`."""
-    # Who went live while the authority was empty has no position to show for it. Its checkpoint takes that place, or a grant that
-    # expires unused would take away what the consumer could read before.
+    """Let a consumer read the feed from the beginning, for `ttl` or (None) until it is live. Raises `NotRegistered`."""
+    # A consumer that went live while the authority was empty has position 0. Its checkpoint replaces that, or an unused grant that
+    # expires would take away what the consumer could read before.
     went_live_at_zero = Q(bootstrap_open=False, bootstrap_closes_at__isnull=True, bootstrapped_to=0)
     return entries.change(
         authority,
@@ -44,10 +44,10 @@ def open_bootstrap(*, authority: str, name: str, ttl: timedelta | None) -> Consu
 
 
 def close_bootstrap(*, authority: str, name: str, position: int | None = None, opened: str | None = None) -> Consumer:
-    """End a consumer's grant. `position`: where it went live, which is its success; None: closed by hand. Raises `NotRegistered`.
+    """Close a consumer's grant. `position`: where it went live; None: closed by hand. Raises `NotRegistered`.
 
-    `opened`: the `grant` that a success ends; one that was opened since stays open. None, from an earlier release: any.
-    Closed by hand, a consumer that went live before goes on from there; one that never did can read nothing.
+    `opened`: the `grant` that a success closes, so that a newer one stays open; None, from consumers of an earlier release: any.
+    Closed by hand, a consumer that was live before can still read later changes; one that never was live can read nothing.
     """
     if position is None:
         never = When(bootstrapped_to=0, then=Value(timezone.now()))
@@ -67,17 +67,17 @@ def close_bootstrap(*, authority: str, name: str, position: int | None = None, o
 
 
 def may_read(consumer: Consumer, since: int) -> str:
-    """Whether a consumer may read what changed behind position `since`: "" or the reason why not, `BOOTSTRAP_CLOSED`."""
+    """Return "" if a consumer may read the changes after position `since`, or else the reason, `BOOTSTRAP_CLOSED`."""
     if grant(consumer) == "open":
         return ""
     if not went_live(consumer) or since < consumer.bootstrapped_to:
         return BOOTSTRAP_CLOSED
-    # Live since the authority was empty, so 0 is where it went on from. Once it went on, 0 is a bootstrap like everybody's.
+    # It went live at 0, because the authority was empty. Once it has a checkpoint, reading from 0 is a bootstrap.
     return BOOTSTRAP_CLOSED if since == 0 and consumer.checkpoint else ""
 
 
 def grant(consumer: Consumer, now: datetime | None = None) -> Literal["open", "expired", "closed"]:
-    """How a consumer's grant stands."""
+    """The state of a consumer's grant."""
     if not consumer.bootstrap_open:
         return "closed"
     ends = consumer.bootstrap_closes_at
@@ -85,12 +85,12 @@ def grant(consumer: Consumer, now: datetime | None = None) -> Literal["open", "e
 
 
 def went_live(consumer: Consumer) -> bool:
-    """Whether a bootstrap of this consumer ever succeeded, as far as the register knows."""
+    """Return True if the register knows of a bootstrap of this consumer that succeeded."""
     return consumer.bootstrapped_to > 0 or (not consumer.bootstrap_open and consumer.bootstrap_closes_at is None)
 
 
 def grant_in_words(consumer: Consumer) -> str:
-    """A grant as a person reads it, times in UTC."""
+    """The state of a grant for people, with times in UTC."""
     state, ends = grant(consumer), consumer.bootstrap_closes_at
     if state == "open":
         return f"open until {ends:%Y-%m-%d %H:%M}" if ends else "open until live"

@@ -1,10 +1,10 @@
-"""The outbox: an event is a row beside the change that it announces, in the same transaction, or it isn't there at all.
+"""The outbox: an event is a row that commits in the same transaction as the change that it announces.
 
-The relay (`relay.py`) sends them; which ones it takes next is `claim` in `messaging/database/engines/`.
+The relay (`relay.py`) sends the rows; `claim` in `messaging/database/engines/` picks the next ones. The pattern is described at
+https://microservices.io/patterns/data/transactional-outbox.html.
 
 The rows are django-outbox-pattern's `Published`, written with an explicit alias. Its own `@publish` and relay open their
-transaction on `default`, and a row in another database is not atomic with that; so they are never used. The pattern is described at
-https://microservices.io/patterns/data/transactional-outbox.html.
+transaction on `default`, so a row in another database would not be atomic with the change. They are never used.
 """
 
 import uuid
@@ -34,11 +34,11 @@ from messaging.settings import contexts
 
 @dataclass(frozen=True)
 class Record:
-    """An event to record, and the id of the aggregate that it is about. `time`: when it happened, where that isn't now."""
+    """An event to record."""
 
     event: DomainEvent
-    subject: uuid.UUID | int | str
-    time: datetime | None = None
+    subject: uuid.UUID | int | str  #: the id of the aggregate that it is about
+    time: datetime | None = None  #: when it happened; None: now
 
 
 def record(event: DomainEvent, *, subject: uuid.UUID | int | str, using: str) -> Published:
@@ -47,23 +47,30 @@ def record(event: DomainEvent, *, subject: uuid.UUID | int | str, using: str) ->
 
 
 def record_many(records: Sequence[Record], *, using: str, repair: bool = False) -> list[Published]:
-    """Record events beside the changes they announce: a few statements, however many there are.
+    """Record events for changes, in a few statements however many there are. The commit wakes the relay.
 
-    `repair`: the envelopes say that the change is older than its event (`republish`).
+    Call it after the write, in the same transaction. Each event gets its aggregate's version from the ledger, which marks that
+    version as announced. If the aggregate is a tombstone, the event has the feed's data, even if the row was written again.
 
-    Call it after the write, in the write's own transaction on the same alias. The ledger says which version each event
-    announces, and notes that it was announced. The relay is woken when the transaction commits.
+    Parameters
+    ----------
+    repair
+        Mark the envelopes as repairs, for changes that are older than their events (`republish`).
 
-    Of an aggregate that is a tombstone, whatever its row holds by now, the event tells what the feed tells.
-
-    Raises `OutsideTransaction` where there is no transaction on `using`, `NothingToAnnounce` for an aggregate that was never
-    written, and `ValueError` for an event of another context or one that is too large to send.
+    Raises
+    ------
+    OutsideTransaction
+        There is no transaction on `using`.
+    NothingToAnnounce
+        The ledger doesn't know an aggregate.
+    ValueError
+        An event belongs to another context, or is too large to send.
     """
     connection = connections[using]
     if not connection.in_atomic_block:
         raise OutsideTransaction(
-            f"An event for {using!r} must be recorded in the transaction that writes the change: "
-            f"wrap both in `with transaction.atomic(using={using!r})`."
+            f"An event was recorded outside a transaction on {using!r}. "
+            f"Wrap the write and the event in `with transaction.atomic(using={using!r})`."
         )
     if not records:
         return []
@@ -83,8 +90,8 @@ def record_many(records: Sequence[Record], *, using: str, repair: bool = False) 
     if repair:
         for row in rows:
             row.body["repair"] = True
-    # One statement, and the headers as they are: `save()` would rebuild them at every call.
-    # A microsecond apart, so that they leave in the order in which they were recorded.
+    # One statement, because `save()` would rebuild the headers at every call. The times are a microsecond apart, so that the events
+    # are sent in the order in which they were recorded.
     values = [_values(row, now + timedelta(microseconds=number)) for number, row in enumerate(rows)]
     insert_new(Published, values, key="id", using=using)
     wakeup.wake(using)
@@ -92,12 +99,19 @@ def record_many(records: Sequence[Record], *, using: str, repair: bool = False) 
 
 
 def erase_personal_data(*, aggregate: str, subject: uuid.UUID | int | str, fields: Sequence[str], using: str) -> int:
-    """Empty these texts in every event of an aggregate that is kept, whether it was sent or not; returns in how many. For an
-    erasure, in its transaction: what was told of a person before must not outlive it here. Looks at every event of that kind."""
+    """Empty text fields in all stored events of an aggregate, sent or not. Call it in the transaction of an erasure.
+
+    It reads every event of the aggregate's model. Returns the number of the aggregate's events.
+
+    Parameters
+    ----------
+    aggregate
+        The model's label, as "users.user".
+    """
     rows = Published.objects.using(using).filter(destination__startswith=f"{aggregate}.", body__subject=str(subject))
     found = [
         row for row in rows.only("body") if isinstance(row.body.get("data"), dict)
-    ]  # others were written by hand, and aren't sent
+    ]  # other rows were written by hand, and are never sent
     for row in found:
         row.body["data"].update(dict.fromkeys(row.body["data"].keys() & set(fields), ""))
     Published.objects.using(using).bulk_update(found, ["body"], batch_size=500)
@@ -112,12 +126,12 @@ def _values(row: Published, added: datetime) -> dict[str, Any]:
 def _must_belong(aggregate: str, using: str) -> None:
     known = contexts().get(aggregate.partition(".")[0])
     if known is None or known.alias != using:
-        raise ValueError(f"{aggregate} events belong to another context than {using!r}: only the authority announces its facts.")
+        raise ValueError(f"Events of {aggregate} can't be recorded in {using!r}: record them in the database of their own context.")
 
 
 def _as_tombstone(item: Record, using: str) -> Record:
-    """The event as it is told of an aggregate that is a tombstone. Its row may have been written again, past every service, and
-    hold data again; the feed doesn't tell those, and an event must not either."""
+    """The event for an aggregate that is a tombstone. Its row may have been written again, without a service, and have personal
+    data again. The feed doesn't show that data, and an event must not either."""
     feed = declared_feed(item.event.source())
     if feed is None or feed.label != item.event.aggregate() or feed.row_is_tombstone(item.event.model_dump()):
         return item
@@ -139,7 +153,7 @@ def _row(item: Record, version: int, trace: tracing.Trace, now: datetime) -> Pub
     size = len(item.event.model_dump_json())
     if size > LARGEST_EVENT_BYTES:
         raise ValueError(
-            f"{item.event.wire} for {item.subject} has {plural(size, 'byte')}; an event may have {LARGEST_EVENT_BYTES:,}."
+            f"{item.event.wire} for {item.subject} has {plural(size, 'byte')} of data; {LARGEST_EVENT_BYTES:,} are allowed."
         )
     return Published(
         id=event_id,

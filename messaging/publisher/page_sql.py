@@ -1,7 +1,7 @@
-"""An authority's changes as its API tells them: JSON, made by the database in one statement.
+"""The changes of an authority's feed as JSON, which the database makes in one statement.
 
-So a change's version and its facts are of one moment, and nothing is read into Python only to be written out again (measured: a
-thousand changes took 37 ms of the server's time by way of the ORM, and take 2).
+So a change's version and its facts come from the same moment, and Python doesn't parse rows only to write them again (measured: a
+thousand changes took 37 ms of the server's time by the ORM, and take 2).
 """
 
 from collections.abc import Sequence
@@ -17,24 +17,24 @@ from messaging.publisher.feed import CHANGED_AT, Feed
 from messaging.settings import Alias
 
 #: (position, the change as a JSON object)
-Told = tuple[int | None, str]
+PositionedChange = tuple[int | None, str]
 
 
-def between(using: Alias, feed: Feed, fields: Sequence[str], since: int, end: int, limit: int) -> list[Told]:
-    """The changes behind `since`, up to `end`, by position, at most `limit`."""
-    return _told(using, feed, fields, "position > %s AND position <= %s ORDER BY position LIMIT %s", [since, end, limit])
+def between(using: Alias, feed: Feed, fields: Sequence[str], since: int, end: int, limit: int) -> list[PositionedChange]:
+    """The changes after `since` up to `end`, by position, at most `limit`."""
+    return _changes(using, feed, fields, "position > %s AND position <= %s ORDER BY position LIMIT %s", [since, end, limit])
 
 
-def of(using: Alias, feed: Feed, fields: Sequence[str], ids: Sequence[str]) -> list[Told]:
-    """The present state of these aggregates; left out are unknown ones, and deleted ones where the feed doesn't keep them."""
+def of(using: Alias, feed: Feed, fields: Sequence[str], ids: Sequence[str]) -> list[PositionedChange]:
+    """The present state of these aggregates, without unknown ones, and without deleted ones if the feed doesn't keep them."""
     if not ids:
         return []
     there = "" if feed.keeps_gone else "NOT deleted AND "
-    return _told(using, feed, fields, f"{there}aggregate_id IN ({', '.join(['%s'] * len(ids))})", list(ids))
+    return _changes(using, feed, fields, f"{there}aggregate_id IN ({', '.join(['%s'] * len(ids))})", list(ids))
 
 
-def _told(using: Alias, feed: Feed, fields: Sequence[str], where: str, parameters: list[Any]) -> list[Told]:
-    """The entries are picked first, then their rows are looked up."""
+def _changes(using: Alias, feed: Feed, fields: Sequence[str], where: str, parameters: list[Any]) -> list[PositionedChange]:
+    """Select the entries first, then look up their rows."""
     words = dialect(using)
     matches = words.matches(f't."{feed.tracked.key_column}"', "l.aggregate_id")
     statement = f"""
@@ -48,7 +48,7 @@ def _told(using: Alias, feed: Feed, fields: Sequence[str], where: str, parameter
 
 
 def _change(using: Alias, feed: Feed, fields: Sequence[str]) -> str:
-    """The SQL of an entry l with its row t as JSON."""
+    """The SQL of a change as JSON, from an entry l and its row t."""
     words = dialect(using)
     wanted = [name for name in feed.fields if name in fields]
     changed_at = words.json(column(Ledger, "changed_at"), "l.changed_at")

@@ -1,7 +1,7 @@
 """The changes feed: every aggregate once, at its latest change, in the order of positions.
 
-A reader that asks again from where it stopped can't pass by a change: positions are stamped after commit (`sequencer`), and a read
-stamps first what is pending. The feed is the authority's side of catch up and of bootstrap; it needs no broker and no relay.
+A reader that continues where it stopped can't miss a change: positions are stamped after commit (`sequencer`), and a read stamps
+pending changes first. Catch up and bootstrap read this feed. It needs no broker and no relay.
 """
 
 from collections.abc import Sequence
@@ -20,42 +20,38 @@ from messaging.settings import Alias
 
 @dataclass(frozen=True)
 class FeedPage:
-    """`head`: the last position when the page was read, at `time` by the authority's clock. `next`: where to go on.
-    `results`: the changes, each as JSON, as the API tells it."""
+    """A page of the feed."""
 
-    head: int
-    next: int
-    time: datetime
-    results: list[str]
+    head: int  #: the last position when the page was read
+    next: int  #: `since` for the next page
+    time: datetime  #: when it was read, by the authority's clock
+    results: list[str]  #: the changes as JSON texts
 
 
 def page(using: Alias, feed: Feed, *, since: int, until: int | None, limit: int, fields: Sequence[str]) -> FeedPage:
-    """Changes behind position `since`, up to `until` (or the head), at most `limit`, with these fields of the data.
-
-    `next` is `since` for the next page: the last position of this one, or the end of what was asked for where it is the last.
-    """
-    now = timezone.now()  # before the head is read: whoever has everything up to the head is as fresh as this
-    if _pending(using):  # an indexed look; stamping takes a lock
+    """The changes after position `since`, up to `until` (or the head), at most `limit`, with these fields of the data."""
+    now = timezone.now()  # before the head is read: a consumer that has everything up to the head is as fresh as this
+    if _pending(using):  # checked first, because stamping takes a lock
         sequencer.stamp_pending(using)
     head = sequencer.head(using)
     end = head if until is None else min(until, head)
-    told = page_sql.between(using, feed, fields, since, end, limit)
-    last = told[-1][0] if len(told) == limit else None
-    return FeedPage(head, last or max(since, end), now, [text for _, text in told])
+    found = page_sql.between(using, feed, fields, since, end, limit)
+    last = found[-1][0] if len(found) == limit else None
+    return FeedPage(head, last or max(since, end), now, [text for _, text in found])
 
 
 def records(using: Alias, feed: Feed, *, ids: Sequence[str], fields: Sequence[str]) -> list[str]:
-    """The present state of these aggregates, as in a page; unknown ids are left out."""
+    """The present state of these aggregates, as in a page, without unknown ids."""
     return [text for _, text in page_sql.of(using, feed, fields, ids)]
 
 
 def floor(using: Alias) -> int:
-    """Tombstones up to this position may be gone."""
+    """The position up to which tombstones may be purged."""
     return Head.objects.using(using).values_list("floor", flat=True).first() or 0
 
 
 def waits(using: Alias, since: int) -> bool:
-    """Whether there is anything behind `since`: two indexed looks, for a long poll."""
+    """Return True if there are changes after `since`. Two indexed queries, for a long poll."""
     return sequencer.head(using) > since or _pending(using)
 
 

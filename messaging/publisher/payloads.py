@@ -1,4 +1,4 @@
-"""The copies of events that leave: only a consumer's types, only its fields of each, in messages of bounded size."""
+"""The messages for each consumer: only its event types and fields, in messages of limited size."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,25 +18,26 @@ NO_ROUNDS = Rounds()
 
 @dataclass(slots=True)
 class Sendable:
-    """An event as it leaves, and its size in bytes before the consumer's fields are picked."""
+    """An event that can be sent."""
 
     event: dict[str, Any]
-    size: int
+    size: int  #: in bytes, before the consumer's fields are picked
 
 
 def partition_sendable(
     rows: Sequence[tuple[Any, str, int | None]], rounds: Rounds = NO_ROUNDS
 ) -> tuple[list[Sendable], list[tuple[Any, str]]]:
-    """(events that can be sent, rows that can't with the reason): one bad row holds nobody up. `rounds`: those of the positions."""
+    """Returns (events that can be sent, rows that can't with the reason), so that a bad row doesn't stop the others. `rounds`: the
+    stamping rounds of the positions."""
     good, bad = [], []
     for row_id, body, position in rows:
         try:
             event = from_json(body, allow_inf_nan=False)
-        except ValueError as error:  # the databases take JSON that is nested deeper, and SQLite lone surrogates
+        except ValueError as error:  # the databases accept deeper JSON than this parser, and SQLite lone surrogates
             bad.append((row_id, f"Not JSON that can be sent: {error}"))
             continue
         if isinstance(event, dict):
-            for ours in ("position", "mark", "markbefore"):  # the relay gives them, not who wrote the row
+            for ours in ("position", "mark", "markbefore"):  # only the relay sets them
                 event.pop(ours, None)
         reason = problem(event) or (too_large(event) if len(body) > LARGEST_EVENT_BYTES else "")
         if reason:
@@ -49,14 +50,14 @@ def partition_sendable(
 
 
 def place(event: dict[str, Any], position: int, rounds: Rounds) -> None:
-    """Give an event its change's position in the feed, with the marks of the round that gave it out."""
+    """Add its change's position in the feed to an event, with the round's marks."""
     event["position"] = position
     if known := rounds.of(position):
         event["mark"], event["markbefore"] = known.mark, known.previous
 
 
 def problem(event: Any) -> str:
-    """Why an event can't be sent; empty where it can."""
+    """The reason why an event can't be sent; empty if it can."""
     try:
         Envelope.model_validate(event)
     except ValidationError as error:
@@ -66,7 +67,7 @@ def problem(event: Any) -> str:
 
 
 def too_large(event: Any) -> str:
-    """Why an event is too large to send; empty where it isn't. A database may keep one in more bytes than it has."""
+    """The reason if an event is too large to send, else empty. It is measured anew: the stored JSON may be longer."""
     size = len(to_json(event))
     return (
         f"Too large: {plural(size, 'byte')}, {LARGEST_EVENT_BYTES + ENVELOPE_BYTES:,} are allowed."
@@ -76,9 +77,9 @@ def too_large(event: Any) -> str:
 
 
 def messages(rows: Sequence[Sendable], consumer: Consumer, largest: int = LARGEST_MESSAGE_BYTES) -> Iterator[list[dict[str, Any]]]:
-    """The consumer's copies, in messages of at most `largest` bytes (or one event): its event types, and its fields of each.
+    """The consumer's events with its fields, in messages of at most `largest` bytes or one event.
 
-    Only who has shown marks gets any. For others the authority forgets them at once, and would refuse a pair that is shown later.
+    Only a consumer that sends marks gets marks. For others the authority prunes them early, and would refuse them later.
     """
     types, fields = set(consumer.types), set(consumer.fields)
     hidden = () if consumer.marks else ("mark", "markbefore")

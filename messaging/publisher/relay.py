@@ -1,8 +1,8 @@
-"""The relay: from the outbox to every registered consumer's queue, at least once, nothing forgotten.
+"""The relay sends the events of the outbox to every registered consumer's queue, each at least once.
 
-A round stamps what is pending, claims a batch (`claim` in `messaging/database/engines/`), sends one message copy per consumer, and
-marks the batch after the broker confirmed. A crash between sending and marking sends one batch twice; the inbox knows that. Several
-relays may run beside each other.
+A round stamps pending changes, claims a batch (`claim` in `messaging/database/engines/`), sends a copy to each consumer, and
+commits the batch as sent after the broker's confirmation. A crash in between sends one batch twice; the inbox ignores the second.
+Several relays may run at once.
 """
 
 import logging
@@ -34,44 +34,43 @@ from messaging.transport.sender import Sender
 log = logging.getLogger(__name__)
 
 BATCH_ROWS = 1000
-#: Seconds from the start of a round to the next one's, unless a whole batch waits: where events come now and then, and where more
-#: than `DENSE_PER_SECOND` come a second. An event that comes after a quiet moment doesn't wait.
+#: Seconds between the starts of two rounds: normally, and with more than `DENSE_PER_SECOND` events a second. After a full batch, or
+#: a quiet moment, the next round starts at once.
 SPACING_SECONDS, WIDE_SPACING_SECONDS = 0.015, 0.1
 DENSE_PER_SECOND = 250
-#: Seconds over which events are counted for that: long enough that a few together aren't taken for many.
+#: The time over which that rate is measured: long enough that a few events at once don't count as dense.
 WINDOW_SECONDS = 0.2
-#: Seconds between two heartbeats, and between two looks for marks that nobody needs any more.
+#: Seconds between two heartbeats, and between two prunings of marks.
 HEARTBEAT_SECONDS, PRUNE_SECONDS = 2.0, 60.0
-#: Seconds between tries while broker or database are away: doubling from the first to the last, with jitter.
+#: Seconds between retries while the broker or the database is unreachable. They double from the first to the second, with jitter.
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
 
 @dataclass
 class Round:
-    """What one round did: rows sent, rows refused, message copies."""
+    """The result of one round."""
 
-    sent: int = 0
-    failed: int = 0
-    messages: int = 0
+    sent: int = 0  #: events sent
+    failed: int = 0  #: events that can't be sent
+    messages: int = 0  #: messages sent, of all consumers
 
 
 @dataclass
 class Pace:
-    """How soon the next round is due. Each round takes from writers who are busy (`benchmarks/sequencer.py`), so under dense
-    traffic a few commits come together; under any other an event shall not wait.
+    """Decides when the next round starts. Each round slows down busy writers (`benchmarks/sequencer.py`), so under dense traffic a
+    round sends several commits. Otherwise send at once.
     """
 
     before: float = -math.inf
     began: float = -math.inf
-    #: Events a second, lately.
-    rate: float = 0.0
+    rate: float = 0.0  #: recent events per second
 
     def begin(self, now: float) -> None:
-        """A round begins; `now` as `time.monotonic` tells it."""
+        """Note the start of a round. `now`: from `time.monotonic`."""
         self.before, self.began = self.began, now
 
     def pause(self, events: int, now: float) -> float:
-        """Seconds until the next round, after one that found so many events."""
+        """Seconds until the next round, after one with `events` events."""
         elapsed = self.began - self.before
         if elapsed < WINDOW_SECONDS:
             self.rate += (events - self.rate * elapsed) / WINDOW_SECONDS
@@ -83,7 +82,7 @@ class Pace:
 
 @dataclass
 class Relay:
-    """The relay of one context. `run_once` is a round, `run` goes on until `stop` is set."""
+    """The relay of one context. `run_once` does one round; `run` continues until `stop` is set."""
 
     context: str
     app: Celery
@@ -97,7 +96,8 @@ class Relay:
         self.next_heartbeat = self.next_prune = 0.0
 
     def run(self) -> None:
-        """Send until stopped; wait for commits in between. Survives the loss of broker and database, and says so once."""
+        """Send events until stopped, and wait for commits in between. While broker or database are unreachable it retries, and logs
+        that once."""
         waiter, pause, away = Waiter(self.using), FIRST_PAUSE_SECONDS, False
         try:
             while not self.stop.is_set():
@@ -111,7 +111,11 @@ class Relay:
                     if not (isinstance(error, self.sender.errors) or errors.unusable(error)):
                         raise
                     if not away:
-                        log.warning("%s: can't send, trying again until it works: %s", self.context, _brief(error))
+                        log.warning(
+                            "%s: can't send, retrying until it works: %s",
+                            self.context,
+                            _brief(error),
+                        )
                     away = True
                     self.sender.close()
                     connections[self.using].close()
@@ -127,15 +131,15 @@ class Relay:
             connections[self.using].close()
 
     def _heartbeat(self) -> None:
-        """Tell every consumer where the head is, now and then: silence is not health."""
+        """Send the head to every consumer, if it is time: without heartbeats a consumer can't know that it is current."""
         if time.monotonic() < self.next_heartbeat:
             return
-        now = timezone.now()  # before the head: whoever has everything up to it is as fresh as this
+        now = timezone.now()  # before the head is read: a consumer that has everything up to the head is as fresh as this
         sequencer.stamp_pending(self.using)
         head = sequencer.head(self.using)
         round_ = marks.at(self.using, head)
         for consumer in Consumer.objects.using(self.using).exclude(queue=""):
-            # Workers of a release without marks know no fourth word; who has shown marks is a newer one.
+            # Workers of a release without marks accept no mark. A consumer that sends marks has a newer release.
             mark = round_.mark if round_ and consumer.marks else ""
             self.sender.heartbeat(consumer.queue, consumer.name, head, now, mark)
         self.next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
@@ -144,16 +148,17 @@ class Relay:
             self.next_prune = time.monotonic() + PRUNE_SECONDS
 
     def run_once(self) -> Round:
-        """One batch. Raises what broker or database raise; then nothing is marked, and the rows are sent again."""
+        """Send one batch. If broker or database raise an error, nothing is marked as sent, and the rows are sent again."""
         self.pace.begin(time.monotonic())
         sequencer.stamp_pending(self.using)
         failpoints.reach("relay.stamped")
-        self.sender.connect()  # before the claim: on SQLite it holds the write lock, and a broker that is away takes its time
+        self.sender.connect()  # before the claim: it has SQLite's write lock, and an unreachable broker takes time
         with transaction.atomic(using=self.using):
             rows = engines.for_alias(self.using).claim(self.using, self.batch)
             if not rows:
                 return Round()
-            known = marks.rounds(self.using, (position for _, _, position in rows if position is not None))
+            positions = (position for _, _, position in rows if position is not None)
+            known = marks.rounds(self.using, positions)
             good, bad = payloads.partition_sendable(rows, known)
             failpoints.reach("relay.claimed")
             done = Round(sent=len(good), failed=len(bad))

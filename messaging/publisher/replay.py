@@ -1,7 +1,7 @@
-"""Replay: send recorded events again, straight to the queues of those who are to have them.
+"""Replay: send recorded events again to the queues of chosen consumers.
 
-Nothing is written to the outbox: a replay isn't news. Its copies keep the ids of the events, so whoever has one already skips it,
-and say `replay` in their envelopes. What retention has removed can't come again; how much that is, is said (`gap`).
+Nothing is written to the outbox. The events keep their ids, so a consumer skips those that it has, and their envelopes have
+`replay`. Events that retention has purged can't be sent again; `gap` counts them.
 """
 
 import logging
@@ -34,12 +34,12 @@ BATCH_ROWS = 1000
 
 @dataclass(frozen=True)
 class Window:
-    """Which events: recorded at `since` or later, and before `until`; of one type; of one aggregate. None: no bound."""
+    """Which events to send again. None: no limit."""
 
-    until: datetime
-    since: datetime | None = None
+    until: datetime  #: recorded before
+    since: datetime | None = None  #: recorded then or later
     type: str | None = None
-    subject: str | None = None
+    subject: str | None = None  #: the aggregate's id
 
     def __str__(self) -> str:
         since = [f"since {self.since.isoformat()}"] if self.since else []
@@ -49,27 +49,27 @@ class Window:
 
 @dataclass
 class Replayed:
-    """`events`: how many, each counted once. `copies`: messages' events, one for each consumer. `touched`: who got any.
-    `reached`: when the last of them was recorded. `broken`: why it ended early; empty where it didn't."""
+    """The result of a replay."""
 
-    events: int = 0
-    copies: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    touched: set[str] = field(default_factory=set)
-    reached: datetime | None = None
-    broken: str = ""
+    events: int = 0  #: number of events, each counted once
+    copies: int = 0  #: number of events sent, counted for each consumer
+    outcomes: Counter[str] = field(default_factory=Counter)  #: copies by forecast outcome
+    touched: set[str] = field(default_factory=set)  #: the consumers that got any
+    reached: datetime | None = None  #: when the last event was recorded
+    broken: str = ""  #: why it ended early; empty if it didn't
 
 
 @dataclass(frozen=True)
 class Gap:
-    """`oldest`: when the oldest event that is kept was recorded, None where none is. `missing`: aggregates whose last change was in
-    the window and before that, and of which no event is kept: purged, or entered without events."""
+    """The part of a window that can't be sent again."""
 
-    oldest: datetime | None
+    oldest: datetime | None  #: when the oldest stored event was recorded
+    #: Number of aggregates whose last change is in the window, before `oldest`, and that have no stored event: it was purged, or
+    #: they were entered without events.
     missing: int
 
 
-#: Says of each event of a message what it would do there: (consumer, authority, message).
+#: Forecasts the outcome of each event of a message: (consumer, authority, message).
 Forecast = Callable[[str, str, list[dict[str, Any]]], list[str]]
 #: Called with each copy: (consumer, event, outcome).
 Watcher = Callable[[str, dict[str, Any], str], None]
@@ -85,11 +85,8 @@ def replay(
     progress: Callable[[int], None] = lambda done: None,
     watch: Watcher = lambda consumer, event, outcome: None,
 ) -> Replayed:
-    """Send the window's events to these consumers, and `foretell` what they do there; with no `sender` only the latter.
-
-    A broker that goes away ends it early, with the reason in `broken`; nothing is marked, so it can be run again. Raises
-    `BrokerAway` where it doesn't answer to begin with, and database errors.
-    """
+    """Send the window's events to these consumers again, and forecast their outcomes there by `foretell`. Without a `sender` it
+    only forecasts. If the broker is lost it ends early; safe to repeat. Raises `BrokerAway` if the broker never answered."""
     done = Replayed()
     away: tuple[type[BaseException], ...] = sender.errors if sender else ()
     try:
@@ -120,23 +117,23 @@ def replay(
 
 
 def count_recorded(authority: str, consumers: Sequence[Consumer], window: Window) -> int:
-    """How many events that is."""
+    """The number of events in the window."""
     return _rows(authority, window, {wire for consumer in consumers for wire in consumer.types}).count()
 
 
 def known_type(authority: str, wire: str) -> bool:
-    """Whether any event of this type was recorded."""
+    """Return True if an event of this type is stored."""
     return bool(Published.objects.using(context(authority).alias).filter(destination=wire).exists())
 
 
 def gap(authority: str, consumers: Sequence[Consumer], window: Window) -> Gap:
-    """What of the window can't come again, because no event of it is kept. Reads the window's part of ledger and outbox."""
+    """Count the window's aggregates that have no stored event. Reads the window's part of ledger and outbox."""
     using = context(authority).alias
     oldest = Published.objects.using(using).aggregate(oldest=Min("added"))["oldest"]
     end = min(oldest, window.until) if oldest else window.until
     if window.since and window.since >= end:
         return Gap(oldest, 0)
-    changed = Q(changed_at__lt=end, announced_version__gte=F("version"))  # the others never had one: `republish` finds them
+    changed = Q(changed_at__lt=end, announced_version__gte=F("version"))  # `republish` finds those that never had an event
     if window.since:
         changed &= Q(changed_at__gte=window.since)
     if window.subject:
@@ -165,7 +162,7 @@ def _rows(authority: str, window: Window, types: set[str]) -> QuerySet[Published
 
 
 def _batches(authority: str, window: Window, types: set[str]) -> Iterator[tuple[list[Sendable], datetime]]:
-    """The window's events in the order in which they were recorded, and when the last of each batch was."""
+    """The window's events in batches, as recorded, each with the time of its last event."""
     rows = _rows(authority, window, types).order_by("added", "id")
     batch = list(rows.values_list("added", "id", "body")[:BATCH_ROWS])
     while batch:
@@ -176,7 +173,7 @@ def _batches(authority: str, window: Window, types: set[str]) -> Iterator[tuple[
 
 
 def _sendable(authority: str, bodies: Sequence[dict[str, Any]]) -> list[Sendable]:
-    """The events as they leave, with their place in the feed where they still tell the latest change."""
+    """The events as they are sent, with their position if they announce their aggregate's latest change."""
     events = []
     for body in bodies:
         reason = payloads.problem(body)

@@ -1,9 +1,9 @@
-"""Retention: what every consumer has passed may go, and nothing else.
+"""Retention: deletes only rows that every consumer has passed.
 
-Two things grow for ever: the outbox, and the tombstones of aggregates that are gone. An old row of either goes when it was
-delivered (sent; announced) *and* its aggregate's latest change lies at or below the checkpoint of every registered consumer. One
-that never reported a checkpoint is infinitely behind. With the tombstones moves the floor: whoever stopped below it can no longer
-learn from the feed what was erased, and has to bootstrap.
+The outbox and the tombstones would grow for ever. An old row of either is deleted if it was sent (or announced) *and* its
+aggregate's latest change is at or below the checkpoint of every registered consumer. A consumer that never reported a checkpoint is
+infinitely behind. The floor moves up with the deleted tombstones: a consumer that stopped below it can't learn these erasures from
+the feed, and must bootstrap.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,29 +32,27 @@ Progress = Callable[[int], None]
 
 @dataclass
 class Purged:
-    """`outbox`, `tombstones`: how many went, or would go. What is old enough and stays: `held`, consumer to how many rows it holds
-    back; `unsent` outbox rows; `unannounced` tombstones; `unclear` ones, whose row holds data again, or is
-    protected by others, or would take others along."""
+    """The result of a purge: numbers of rows that were (or would be) deleted, and of old rows that stay."""
 
-    outbox: int = 0
-    tombstones: int = 0
-    held: dict[str, int] = field(default_factory=dict)
-    unsent: int = 0
-    unannounced: int = 0
-    unclear: int = 0
+    outbox: int = 0  #: deleted outbox rows
+    tombstones: int = 0  #: deleted tombstones
+    held: dict[str, int] = field(default_factory=dict)  #: by consumer: rows that stay because it hasn't passed them
+    unsent: int = 0  #: outbox rows that stay because they weren't sent
+    unannounced: int = 0  #: tombstones that stay because no event announced them
+    unclear: int = 0  #: tombstones that stay because the row has data again, or a foreign key protects it or would cascade
 
     def holds(self, names: list[str]) -> bool:
-        """Count a row that waits for these consumers; True where there are any."""
+        """Count a row that stays because of these consumers. Returns True if there are any."""
         for name in names:
             self.held[name] = self.held.get(name, 0) + 1
         return bool(names)
 
 
 def purge(authority: str, *, older_than: timedelta, dry_run: bool = False, progress: Progress = lambda done: None) -> Purged:
-    """Remove what is older and safe to lose, at most `BATCH_ROWS` to a transaction; `progress` is called with the rows looked at in
-    each. Safe to break off and to repeat. With `dry_run` only count."""
+    """Delete older rows that no consumer needs, at most `BATCH_ROWS` per transaction. `progress` is called with the number of rows
+    checked in each. Safe to stop and to repeat. With `dry_run` it only counts."""
     using, before, done = context(authority).alias, timezone.now() - older_than, Purged()
-    sequencer.stamp_pending(using)  # a change that isn't in the feed yet holds its rows back
+    sequencer.stamp_pending(using)  # a change without a position would keep its rows
     waiting = Published.objects.using(using).filter(added__lt=before)
     done.unsent = waiting.exclude(status=SENT).count()
     _purge_outbox(using, before, done, dry_run, progress)
@@ -64,25 +62,25 @@ def purge(authority: str, *, older_than: timedelta, dry_run: bool = False, progr
 
 
 def _own(authority: str) -> list[Tracked]:
-    """What this context may delete of: its models, but for those whose rows are copies of another owner's."""
+    """The models whose rows this context may delete: its own, except those that another context owns now."""
     own = [tracked for tracked in ledger.TRACKED.values() if tracked.label.partition(".")[0] == authority]
     return [tracked for tracked in own if ownership.owns(context(authority).alias, tracked.label)]
 
 
 def count_purgeable(authority: str, *, older_than: timedelta) -> int:
-    """How many rows `purge` will look at."""
+    """The number of rows that `purge` will check."""
     using, before = context(authority).alias, timezone.now() - older_than
     tombstones = Ledger.objects.using(using).filter(aggregate__in=[tracked.label for tracked in _own(authority)], deleted=True)
     return _sent(using, before).count() + tombstones.filter(changed_at__lt=before).count()
 
 
 def _behind(position: int | None, checkpoints: dict[str, int]) -> list[str]:
-    """The consumers that haven't passed this position; None: it isn't in the feed yet, so nobody has."""
+    """The consumers that haven't passed this position: all of them for None, because the change isn't in the feed yet."""
     return [name for name, checkpoint in checkpoints.items() if position is None or checkpoint < position]
 
 
 def _checkpoints(using: Alias) -> dict[str, int]:
-    """Read anew in each transaction: what is safe for those who are registered then."""
+    """The consumers' checkpoints. Each transaction reads them again, because consumers may be registered meanwhile."""
     return {name: checkpoint or 0 for name, checkpoint in Consumer.objects.using(using).values_list("name", "checkpoint")}
 
 
@@ -101,7 +99,7 @@ def _purge_outbox(using: Alias, before: datetime, done: Purged, dry_run: bool, p
                 return
             keys = {pk: (".".join(wire.split(".")[:2]), str(subject)) for _, pk, wire, subject in batch}
             at, checkpoints = ledger.positions(using, keys.values()), _checkpoints(using)
-            # An aggregate that isn't in the ledger any more was a tombstone that everybody had passed.
+            # An aggregate without an entry was a tombstone that every consumer had passed.
             safe = [pk for pk, key in keys.items() if key not in at or not done.holds(_behind(at[key][1], checkpoints))]
             if not dry_run:
                 _sent(using, before).filter(pk__in=safe).delete()
@@ -129,7 +127,7 @@ def _purge_tombstones(using: Alias, tracked: Tracked, before: datetime, done: Pu
 
 
 def _safe(using: Alias, tracked: Tracked, batch: list[Ledger], done: Purged) -> Iterator[Ledger]:
-    """Those that everybody has passed, and that nothing is waiting to tell."""
+    """The tombstones that every consumer has passed, and that no unsent event is about."""
     checkpoints, ids = _checkpoints(using), [entry.aggregate_id for entry in batch]
     unsent = Published.objects.using(using).exclude(status=SENT)
     told = set(
@@ -150,8 +148,7 @@ def _safe(using: Alias, tracked: Tracked, batch: list[Ledger], done: Purged) -> 
 
 
 def _rows_not_tombstoned(using: Alias, tracked: Tracked, ids: list[str]) -> set[str]:
-    """Those whose row is there and isn't ours to delete: it is no tombstone, for somebody wrote to it again; or others would go
-    with it, whom nobody asked about."""
+    """The ids whose row must stay: it isn't a tombstone, because it was written again, or its deletion would cascade."""
     rows = tracked.model._base_manager.using(using).filter(pk__in=[tracked.key.to_python(one) for one in ids])
     if tracked.tombstone:
         rows = rows.exclude(**dict([tracked.tombstone]))
@@ -159,13 +156,13 @@ def _rows_not_tombstoned(using: Alias, tracked: Tracked, ids: list[str]) -> set[
 
 
 def _pulling(using: Alias, tracked: Tracked, ids: list[str]) -> set[str]:
-    """Those whose row would take others along."""
+    """The ids whose row's deletion would cascade to other rows."""
     keys = [tracked.key.to_python(one) for one in ids]
     return {str(pk) for pk in pointed_at(tracked.model, using, keys, by=CASCADE)}
 
 
 def _remove(using: Alias, tracked: Tracked, entries: list[Ledger], done: Purged) -> list[Ledger]:
-    """Remove the aggregates' rows and then their entries, and move the floor, in the caller's transaction; returns what went."""
+    """Delete the aggregates' rows and entries, and move the floor, in the caller's transaction. Returns the deleted entries."""
     try:
         with transaction.atomic(using=using):
             return _removed(using, tracked, entries)
@@ -179,16 +176,16 @@ def _remove(using: Alias, tracked: Tracked, entries: list[Ledger], done: Purged)
 
 def _removed(using: Alias, tracked: Tracked, entries: list[Ledger]) -> list[Ledger]:
     rows = tracked.model._base_manager.using(using).filter(pk__in=[tracked.key.to_python(one.aggregate_id) for one in entries])
-    # The rows first, as writers do, then their entries: the other way round would be a deadlock with them.
+    # The rows first and then their entries, as writers do; the other order could deadlock with them.
     list(rows.select_for_update().values_list("pk"))
     found = Ledger.objects.using(using).select_for_update().in_bulk([entry.pk for entry in entries])
-    # A write that came in between gave the entry a new version and took its position away.
+    # A write in between raised the entry's version and cleared its position.
     same = [one for one in entries if one.pk in found and found[one.pk].version == one.version and found[one.pk].position]
-    kept = _pulling(using, tracked, [one.aggregate_id for one in same])  # now that none can be added
+    kept = _pulling(using, tracked, [one.aggregate_id for one in same])  # again, now that the locks keep out new references
     same = [one for one in same if one.aggregate_id not in kept]
     gone = [one.pk for one in same]
     rows.filter(pk__in=[tracked.key.to_python(one.aggregate_id) for one in same]).delete()
-    Ledger.objects.using(using).filter(pk__in=gone).delete()  # the rows' trigger has just moved them; now they go too
+    Ledger.objects.using(using).filter(pk__in=gone).delete()  # last, because the rows' trigger has just updated them
     highest = max((one.position or 0 for one in same), default=0)
     Head.objects.using(using).filter(floor__lt=highest).update(floor=highest)
     return same

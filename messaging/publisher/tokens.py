@@ -1,8 +1,7 @@
-"""Consumers' tokens: shown once, stored as a hash, for a limited time.
+"""Consumers' tokens: shown once, stored as a hash, valid for a limited time.
 
-A token is 256 random bits, so one round of SHA-256 hides it (a slow hash is for passwords, which can be guessed), and a lookup by
-the hash tells a guesser nothing by its timing: who has a hash that begins right has no token that does. The hashes themselves are
-compared in constant time.
+A token is 256 random bits, so one round of SHA-256 is enough; slow hashes are for passwords, which can be guessed. The timing of a
+lookup by hash reveals nothing useful, because part of a hash doesn't lead to a token. The hashes are compared in constant time.
 """
 
 import hashlib
@@ -21,17 +20,14 @@ from messaging.publisher import entries
 
 
 def issue_token(*, authority: str, name: str, ttl: timedelta) -> str:
-    """Make a consumer's token, valid for `ttl`; the one that it had is unknown from now on. It is returned here and kept nowhere.
-
-    Raises `NotRegistered`.
-    """
+    """Issue a consumer's token, valid for `ttl`, and end its previous one. Only the hash is stored. Raises `NotRegistered`."""
     token = secrets.token_urlsafe(32)
     entries.change(authority, name, token_hash=_hash(token), token_expires_at=timezone.now() + ttl)
     return token
 
 
 def prolong_token(*, authority: str, name: str, ttl: timedelta) -> None:
-    """Let the token that a consumer has end `ttl` from now. Raises `NotRegistered`."""
+    """Let a consumer's present token expire `ttl` from now. Raises `NotRegistered`."""
     entries.change(authority, name, token_expires_at=timezone.now() + ttl)
 
 
@@ -42,25 +38,26 @@ def by_token(authority: str, token: str) -> Consumer:
     if consumer is None or not secrets.compare_digest(consumer.token_hash, hashed):
         raise TokenRejected(
             "unknown_token",
-            f"{authority} knows no such token: it was never issued, or replaced, or revoked. "
-            "For another: consumers register … --new-token",
+            f"{authority} doesn't know this token: it was never issued, or was replaced or revoked. "
+            "To get a new one: consumers register … --new-token",
         )
     if consumer.token_expires_at is None or consumer.token_expires_at <= timezone.now():
         raise TokenRejected(
-            "expired_token", f"The token of {consumer.name} has expired. For another: consumers register … --new-token"
+            "expired_token", f"The token of {consumer.name} has expired. To get a new one: consumers register … --new-token"
         )
     return consumer
 
 
 def token_file(consumer: str, authority: str) -> Path:
-    """Where the token is kept for a consumer that runs on the authority's machine."""
+    """The token's file for a consumer that runs on the authority's machine."""
     return settings.token_folder() / f"{consumer}-at-{authority}"
 
 
 def keep_token(*, consumer: str, authority: str, token: str) -> Path | None:
-    """Keep a token where the consumer finds it, if its context runs in this process: readable by nobody else, and in one step.
+    """Store a token where the consumer finds it, if its context is in this process. The file is written in one step, and only its
+    owner can read it.
 
-    Returns the file; None where the consumer runs elsewhere. Raises `OSError`.
+    Returns the file, or None if the consumer runs elsewhere. Raises `OSError`.
     """
     if consumer not in settings.contexts():
         return None
@@ -78,9 +75,9 @@ def keep_token(*, consumer: str, authority: str, token: str) -> Path | None:
 
 
 def ensure_token(*, consumer: str, authority: str, ttl: timedelta) -> bool:
-    """See to it that a consumer of this process has a token that its authority, here too, accepts. True where one was made.
+    """Make sure that a consumer has a valid token; both contexts are in this process. Returns True if it issued one.
 
-    A token that came from elsewhere (an environment variable) is left alone: issuing another would end it.
+    A token from elsewhere (an environment variable) stays: issuing another would end it.
     """
     given, file = settings.api_token(consumer, authority), token_file(consumer, authority)
     kept = file.read_text().strip() if file.exists() else ""

@@ -1,8 +1,7 @@
-"""Changes that no trigger saw: rows written while triggers were off, as in a restore that disables them or as a replica.
+"""Finds changes that no trigger saw: rows written while triggers were off, as in a restore that disables them, or on a replica.
 
-The ledger is compared with the rows, and what the last event of a change says with what the row says. What differs gets a new
-version, as if it was written now. An event that retention has deleted can't be compared; a consumer's comparison finds that row.
-Nor can a row of the outbox that no relay would send, whatever somebody wrote there.
+It compares the ledger with the rows, and each aggregate's last event with its row. A row that differs gets a new version, as if it
+was written now. If the last event was purged or can't be sent, only a consumer's comparison finds the difference.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +25,7 @@ BATCH_ROWS = 1000
 
 
 def enter(using: Alias, feed: Feed) -> None:
-    """Enter all of them in the ledger. Safe to repeat, and beside writers."""
+    """Enter these changes in the ledger. Safe to repeat, and to run during writes."""
     enter_rows(using, feed)
     for entry in _changed(using, feed):
         unmoved = Ledger.objects.using(using).filter(pk=entry.pk, version=entry.version)
@@ -34,7 +33,7 @@ def enter(using: Alias, feed: Feed) -> None:
 
 
 def unseen_ids(using: Alias, feed: Feed) -> list[str]:
-    """Ids of the aggregates that `enter` would enter now. It only reads: SQLite has one lock for all who write."""
+    """Ids of the aggregates that `enter` would enter. It only reads, so it doesn't need SQLite's write lock."""
     engine, tracked = engines.for_alias(using), feed.tracked
     with connections[using].cursor() as cursor:
         cursor.execute(_without_entry(tracked, engine))
@@ -45,8 +44,8 @@ def unseen_ids(using: Alias, feed: Feed) -> list[str]:
 
 
 def enter_rows(using: Alias, feed: Feed) -> None:
-    """Enter rows without an entry, and entries that say another thing than their row: that it is there, or that it isn't. It looks
-    first, since SQLite locks writers out for as long as a statement looks that may write."""
+    """Enter rows without an entry, and correct entries whose row exists and shouldn't, or the reverse. It reads first: on SQLite a
+    statement that may write blocks writers for as long as it searches."""
     engine, tracked = engines.for_alias(using), feed.tracked
     without_entry, wrong = _without_entry(tracked, engine), _wrong(tracked, engine)
     with connections[using].cursor() as cursor:
@@ -55,7 +54,7 @@ def enter_rows(using: Alias, feed: Feed) -> None:
                 INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
                 {without_entry} ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
         if _any(cursor, wrong):
-            # A writer that came in between has moved the version, and counted its change itself.
+            # Not those that a writer changed in between: its trigger has raised the version.
             cursor.execute(f"""
                 UPDATE messaging_ledger SET version = seen.version + 1, position = NULL, deleted = seen.deleted,
                     erased = seen.erased, changed_at = {engine.NOW}
@@ -84,7 +83,7 @@ def _wrong(tracked: Tracked, engine: ModuleType) -> str:
 
 
 def _changed(using: Alias, feed: Feed) -> Iterator[Ledger]:
-    """Entries whose row says something else than the event of its present version."""
+    """Entries whose row differs from the event of its present version."""
     rows = Published.objects.using(using).filter(destination__startswith=f"{feed.label}.")
     texts = rows.annotate(text=Cast("body", models.TextField())).values_list("pk", "text")
     newest_first = texts.order_by("-added", "-id").iterator(chunk_size=BATCH_ROWS)
@@ -116,5 +115,5 @@ def _differs(feed: Feed, row: models.Model, told: Mapping[str, Any]) -> bool:
     try:
         facts = feed.facts(**{name: getattr(row, name) for name in feed.fields}).model_dump(mode="json")
     except ValueError:
-        return True  # republish says why it can't be told
+        return True  # republish reports why the row makes no event
     return any(name in told and told[name] != value for name, value in facts.items())

@@ -1,7 +1,7 @@
-"""An authority's answers as a consumer reads them: within bounds of size and time, and by shapes.
+"""Read an authority's answers, within bounds of size and time, and validate their shapes.
 
-An answer is another program's, and may be cut, corrupt, endless or of a later release. So every key that is read has its rule here,
-and a key that isn't known is passed over.
+Another program writes them, so they may be truncated, corrupt, endless or of a later release. Every key that is read has a rule
+here; unknown keys are ignored.
 """
 
 import http.client
@@ -20,11 +20,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from messaging.errors import BodyTooLarge, TooManyParts
 from messaging.events.contract import LARGEST_INTEGER, MARK, WITHOUT_NUL, Moment
 
-#: Bytes of an answer, on the wire and unpacked.
+#: The largest answer, both on the wire and unpacked.
 LARGEST_ANSWER_BYTES = 32 * 1024 * 1024
-#: Of one that is an error, or that has no more to tell than its frame.
+#: The largest error, and the largest answer without rows.
 LARGEST_ERROR_BYTES = 64 * 1024
-#: Lists and objects in an answer, and commas. An empty list is three bytes of JSON, and hundreds once it is read.
+#: The most lists and objects, and the most commas, in an answer. An empty list is three bytes with its comma, hundreds in memory.
 MOST_PARTS, MOST_COMMAS = 500_000, 2_000_000
 _PIECE_BYTES = 64 * 1024
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
@@ -35,12 +35,12 @@ Facts = TypeVar("Facts")
 Id = Annotated[str, Field(pattern=_UUID)]
 Position = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 Text = Annotated[str, Field(pattern=WITHOUT_NUL)]
-#: A time, as ISO 8601 in UTC.
+#: A time in ISO 8601, UTC.
 Time = Annotated[Moment, AfterValidator(datetime.isoformat)]
 
 
 class WireChange(TypedDict, Generic[Facts]):
-    """A change of the feed, with what is read of its data."""
+    """A change of the feed, with its data as the consumer reads it."""
 
     id: Id
     version: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
@@ -48,21 +48,21 @@ class WireChange(TypedDict, Generic[Facts]):
     time: Moment
     announced: bool
     deleted: bool
-    erased: NotRequired[bool]  # an authority of an earlier release doesn't tell one from the other
+    erased: NotRequired[bool]  # an authority of an earlier release doesn't distinguish erased from deleted
     data: Facts
 
 
 class WireRecord(WireChange[dict[str, Any]]):
-    """The same, before its data is read."""
+    """A change whose data isn't read yet."""
 
 
 class WirePage(TypedDict, Generic[Facts]):
-    """See `client.Page`."""
+    """A page of the feed, as `client.Page` describes it."""
 
     head: Position
     next: Position
     time: Time
-    results: Annotated[list[Facts], FailFast()]  # a list of all that is wrong with an answer may be larger than the answer
+    results: Annotated[list[Facts], FailFast()]  # a list of all errors could be larger than the answer
     floor: NotRequired[Position]
     mark: NotRequired[Annotated[str, Field(max_length=32, pattern=MARK)]]
     refused: NotRequired[Annotated[list[Position], FailFast()]]
@@ -91,11 +91,11 @@ class Records(TypedDict):
 
 
 class WireRegistration(TypedDict):
-    """A consumer's own entry."""
+    """A consumer's own entry in the register."""
 
     queue: Text
     owners: Annotated[list[Text], FailFast()]
-    grant: NotRequired[Annotated[str, Field(max_length=16, pattern=r"^[0-9a-f]*$")]]  # an earlier release tells none
+    grant: NotRequired[Annotated[str, Field(max_length=16, pattern=r"^[0-9a-f]*$")]]  # an earlier release sends none
 
 
 PAGE = TypeAdapter(WirePage[WireRecord])
@@ -104,7 +104,7 @@ RECORD, REGISTRATION = TypeAdapter(WireRecord), TypeAdapter(WireRegistration)
 
 
 def whole(answer: Any) -> bytes:
-    """An answer's body as it came; raises `BodyTooLarge`."""
+    """Read an answer's raw body. Raises `BodyTooLarge`."""
     pieces, size = [], 0
     for piece in answer.stream(_PIECE_BYTES, decode_content=False):
         size += len(piece)
@@ -115,7 +115,7 @@ def whole(answer: Any) -> bytes:
 
 
 def plain(raw: bytes, encoding: str, largest: int) -> bytes:
-    """A body unpacked; raises `BodyTooLarge`, and `ValueError` for one that is cut, corrupt, or packed as it wasn't asked for."""
+    """Unpack a body. Raises `BodyTooLarge`; `ValueError` if it is truncated, corrupt or in an encoding that wasn't requested."""
     content = _unpacked(raw, encoding, largest)
     if len(content) > largest:
         raise BodyTooLarge(largest)
@@ -128,20 +128,19 @@ def _unpacked(raw: bytes, encoding: str, largest: int) -> bytes:
     if encoding.lower() in ("", "identity"):
         return raw
     if encoding.lower() != "gzip":
-        raise ValueError("Only gzip was asked for.")
+        raise ValueError("The encoding isn't gzip.")
     inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         content = inflater.decompress(raw, largest + 1)
     except zlib.error:
-        raise ValueError("It is corrupt.") from None
+        raise ValueError("The body is corrupt.") from None
     if len(content) <= largest and (not inflater.eof or inflater.unused_data):
-        raise ValueError("It is cut, or has more behind its end.")
+        raise ValueError("The body is truncated, or has bytes after its end.")
     return content
 
 
 class _Hurried(io.RawIOBase):
-    """A connection's incoming bytes until a deadline. A timeout of the socket begins anew at every byte, so an authority that sends
-    one a second would be listened to for ever."""
+    """Read a connection until a deadline. A socket's timeout restarts at every byte, so one byte a second could go on for ever."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw, self._sock, self._patience = raw, sock, sock.gettimeout()
@@ -164,7 +163,7 @@ class _Hurried(io.RawIOBase):
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer that may take twice as long in all, head and body, as its first byte."""
+    """An answer that may take, head and body, at most twice as long as its first byte may."""
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)

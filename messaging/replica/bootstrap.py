@@ -1,8 +1,8 @@
-"""Bootstrap: a new copy is filled from the authority's feed, beside live events.
+"""Fill a new copy from the authority's feed while live events arrive.
 
-In this order: the register is asked, the queue is there, the head H is read, then the pages up to H, then what changed since; at
-last fingerprints are compared, and only where they are equal the copy is live. Each page commits with the checkpoint, so a
-bootstrap that was killed goes on behind its last page, and one that is done has nothing left to do.
+The order: read the registration, create the queue, read the head H, read the pages up to H, pull later changes, compare
+fingerprints. The copy is live only if they are equal. Each page commits together with the checkpoint, so a killed bootstrap resumes
+after its last page, and a finished one has nothing left to do.
 """
 
 import time
@@ -26,15 +26,15 @@ from messaging.replica.search import MOST_IDS
 from messaging.transport.sender import Sender
 
 State = Subscription.State
-#: Comparisons before a difference counts; between them what changed meanwhile is pulled.
+#: Comparisons until a difference counts; later changes are pulled before each.
 COMPARISONS = 3
-#: Pulls after one, until what had differed is there.
+#: Pulls after a comparison, until the differing rows have arrived.
 PULLS = 5
 
 
 @dataclass(frozen=True)
 class Bootstrapped:
-    """What came of it. `verdict`: in_sync, drift, or from_now (nothing was compared)."""
+    """A bootstrap's result. `verdict`: in_sync, drift, or from_now (nothing was compared)."""
 
     state: str
     rows: int
@@ -63,12 +63,12 @@ def bootstrap(
     expecting: Callable[[int], None] = lambda rows: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Bootstrapped:
-    """Fill a copy; see the module. Safe to repeat, and to kill.
+    """Fill a copy from its authority's feed. Safe to repeat and to kill.
 
-    `from_now`: start at the head with an empty copy; a lookup fills it on a miss. `pause`: the worker leaves its queue alone until
-    the copy is live. `expecting` is told how many positions lie ahead, `progress` the rows of each page.
+    `from_now`: start at the head with an empty copy; lookups fill it on a miss. `pause`: the worker leaves its queue alone until
+    the copy is live. `expecting` is called with the number of positions to read, `progress` with the rows of each page.
 
-    Raises `AlreadyRunning`, `BrokerAway`, and what `client` and `pull` raise.
+    Raises `AlreadyRunning`, `BrokerAway`, and the errors of `AuthorityClient.changes`.
     """
     try:
         with locks.exclusive(replica.alias, f"bootstrap-{replica.authority}"), replica.connected():
@@ -94,11 +94,11 @@ def _run(
     resumed = row.bootstrap_head is not None
     live = row.state == State.LIVE
     replica.update(owners=registration["owners"])
-    if registration["queue"]:  # who only follows the feed has none
+    if registration["queue"]:  # a consumer that only pulls has none
         _bind(app, registration["queue"])
     failpoints.reach("bootstrap.bound")
     if live and row.partial and not from_now:
-        row, live = _from_the_beginning(replica), False  # what it left out is wanted now
+        row, live = _from_the_beginning(replica), False  # it began without the past, which is wanted now
     elif not from_now and _below_floor(client, row):
         row, live = _from_the_beginning(replica), False
     if from_now and not live and not resumed:
@@ -122,7 +122,7 @@ def _run(
 
 
 def _below_floor(client: AuthorityClient, row: Subscription) -> bool:
-    """Whether tombstones that this copy never saw, and would have to know, are gone."""
+    """Return True if the authority purged tombstones that this copy needs but never saw."""
     try:
         client.changes(row.checkpoint, limit=1, until=row.checkpoint, floor=row.floor)
     except BelowFloor:
@@ -131,7 +131,7 @@ def _below_floor(client: AuthorityClient, row: Subscription) -> bool:
 
 
 def _from_the_beginning(replica: Replica) -> Subscription:
-    replica.client.changes(0, limit=1, until=0)  # refused, where bootstrap is closed, before anything is given up
+    replica.client.changes(0, limit=1, until=0)  # raises if bootstrap is closed, before the checkpoint is given up
     replica.update(state=State.NEW, checkpoint=0, ahead=[], marks=None, bootstrap_head=None, partial=False)
     return replica.subscription()
 
@@ -141,13 +141,13 @@ def _bind(app: Celery, queue_name: str) -> None:
     try:
         sender.declare(queue_name)
     except sender.errors as error:
-        raise BrokerAway(f"The broker doesn't answer, so {queue_name}'s queue can't be made: {_brief(error)}") from None
+        raise BrokerAway(f"The broker doesn't answer, so the queue {queue_name} can't be created: {_brief(error)}") from None
     finally:
         sender.close()
 
 
 def _read(replica: Replica, head: int, page_size: int, counting: _Counting, progress: Callable[[int], None]) -> None:
-    """Pages up to the head."""
+    """Read and apply the pages up to the head."""
     for since, page, pairs in pulls.pages(replica, replica.subscription(), page_size=page_size, until=head):
         pulls.apply_page(replica, page, since=since, source="bootstrap", pairs=pairs)
         counting.rows, counting.pages = counting.rows + len(page.results), counting.pages + 1
@@ -155,7 +155,7 @@ def _read(replica: Replica, head: int, page_size: int, counting: _Counting, prog
 
 
 def _compared(replica: Replica, page_size: int, counting: _Counting) -> str:
-    """Pull what changed meanwhile and compare, until equal; a difference has to stay to count."""
+    """Pull later changes and compare, until both sides are equal. Only a difference that stays counts."""
 
     def pull() -> None:
         counting.rows += pulls.catch_up(replica, source="bootstrap", page_size=page_size).rows
@@ -173,11 +173,10 @@ def _compared(replica: Replica, page_size: int, counting: _Counting) -> str:
 
 
 def _were_under_way(replica: Replica, found: compare.Comparison, pull: Callable[[], None]) -> bool:
-    """Whether pulls alone bring everything that differed: beside a busy authority there is always something on its way. Where
-    deleted rows leave a copy (`Feed.keeps_gone`), one that is nowhere any more was on its way out.
+    """Return True if pulls alone bring every row that differed. A busy authority always has changes on their way.
 
-    A row that changes again while a pull reads the end of the feed isn't in it, and comes by the next. Where a comparison took
-    longer than rows stay as they are, there is one such row nearly each time; so one pull isn't enough.
+    One pull isn't enough: a row that changes again while the pull reads the end of the feed only comes with the next one. Where
+    deleted rows leave a copy (`Feed.keeps_gone` is False), a ghost may be a row whose deletion was on its way.
     """
     waiting = found.rows
     if found.differing != len(waiting) or any(row["kind"] not in ("missing", "stale", "ghost") for row in waiting):
@@ -191,7 +190,7 @@ def _were_under_way(replica: Replica, found: compare.Comparison, pull: Callable[
 
 
 def _not_yet(replica: Replica, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of the differing rows that the copy hasn't got yet, or not got rid of."""
+    """Return the differing rows that the copy still lacks, or still has to remove."""
     cache, client = replica.cache, replica.client
     kept = cache.model._base_manager.using(replica.alias).filter(pk__in=[row["id"] for row in rows])
     have = {str(key): version for key, version in kept.values_list("pk", cache.version)}
@@ -212,7 +211,7 @@ def _finished(replica: Replica, began: float, counting: _Counting, resumed: bool
     if verdict != "drift":
         replica.go_live(bootstrap_head=None)
         failpoints.reach("bootstrap.live")
-        pulls.report(replica)  # which closes the grant
+        pulls.report(replica)  # this closes the grant
     state = replica.subscription().state
     return Bootstrapped(state, counting.rows, counting.pages, _speed(began, counting), resumed, verdict)
 

@@ -1,4 +1,4 @@
-"""An authority's changes as a consumer takes them: from the API's JSON straight to events with the consumer's own facts."""
+"""Turn an authority's changes from the API's JSON into events with the consumer's own facts."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ from messaging.replica.client import misread
 
 
 def page_reader(authority: str, cache: Cache) -> Callable[[bytes], Any]:
-    """Reads a page's JSON in one go, its times and facts with it: half the time of reading JSON first and then what is in it."""
+    """Return a function that reads a page's JSON, times and facts in one pass: half the time of parsing JSON first."""
     validator = _pages(cache.reads)
 
     def read(raw: bytes) -> Any:
         try:
             page = validator.validate_json(raw)
-            _lift(cache, page["results"])
+            _upcast(cache, page["results"])
         except ValidationError as error:
             raise _wrong(authority, cache, error) from None
         return page
@@ -33,17 +33,17 @@ def page_reader(authority: str, cache: Cache) -> Callable[[bytes], Any]:
 
 
 def read_records(authority: str, cache: Cache, records: Sequence[Mapping[str, Any]]) -> list[WireChange[Any]]:
-    """The same from records that are JSON's objects already."""
+    """Read the facts of records whose JSON is parsed already."""
     try:
         found = list(_changes(cache.reads).validate_python(records))
-        _lift(cache, found)
+        _upcast(cache, found)
     except ValidationError as error:
         raise _wrong(authority, cache, error) from None
     return found
 
 
 def events(authority: str, changes: Sequence[WireChange[Any]], correlation: str) -> list[Event]:
-    """Changes as a cache's `apply` takes them."""
+    """Turn changes into the events that a copy's `apply` takes."""
     return [
         Event(
             id=f"pull:{authority}:{change['position']}",
@@ -64,16 +64,15 @@ def events(authority: str, changes: Sequence[WireChange[Any]], correlation: str)
 
 @contextmanager
 def applying(authority: str) -> Iterator[None]:
-    """Around writing what an authority told: a value that the consumer's database can't hold, as a text that is too long or a NUL
-    character, is the authority's fault, and not the program's. Raises `Unreachable` for it."""
+    """Raise `Unreachable` if a block writes a value that this database can't store: too long a text, or a NUL character."""
     try:
         yield
     except (DataError, InvalidValue, OverflowError) as error:
-        raise Unreachable(f"{authority} answered with a value that can't be stored here: {kind(error)}.") from error
+        raise Unreachable(f"{authority} returned a value that this database can't store: {kind(error)}.") from error
 
 
-def _lift(cache: Cache, found: Sequence[WireChange[Any]]) -> None:
-    """Where the feed has an older version's fields still: what the cache's `apply` knows, in their place."""
+def _upcast(cache: Cache, found: Sequence[WireChange[Any]]) -> None:
+    """Upcast the data of changes, if the feed still sends an older version's fields."""
     if cache.upcast is not None:
         for change in found:
             change["data"] = cache.upcast(change["data"])
@@ -83,7 +82,7 @@ def _wrong(authority: str, cache: Cache, error: ValidationError) -> Unreachable:
     problems = error.errors(include_input=False, include_url=False, include_context=False)
     if any("data" in problem["loc"] for problem in problems):
         return Unreachable(
-            f"{authority}'s records lack what this cache reads ({', '.join(cache.fields)}). "
+            f"The records of {authority} lack fields that this copy reads ({', '.join(cache.fields)}). "
             "Is the consumer registered with these fields? See: consumers list"
         )
     return misread(authority, error)

@@ -1,4 +1,4 @@
-"""A consumer's way to an authority's API: one connection, kept open, with the consumer's token."""
+"""A consumer's client for an authority's API: one connection, kept open, with the consumer's token."""
 
 import json
 import random
@@ -17,40 +17,55 @@ from messaging.errors import AnswerTooLarge, BelowFloor, BodyTooLarge, Denied, N
 from messaging.events.text import kind, printable
 from messaging.replica import answers
 
-#: Seconds to connect, and to wait for an answer beyond what a long poll asked for.
+#: Seconds to connect, and until an answer begins (in addition to the wait of a long poll).
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
-#: Bytes of a fingerprint in an answer, at most.
+#: The most bytes of a fingerprint in an answer.
 FINGERPRINT_BYTES = 100
-#: Seconds in all that an authority may say "later" to one question, before it counts as one that doesn't answer.
+#: Seconds for which a request is retried after 429. Then the authority counts as unreachable.
 PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the feed; `time` is the authority's, as ISO 8601. `results`: the changes, as they were read. `floor`: tombstones up
-    to this position may be gone; 0 where that wasn't asked. `mark`, `refused`, `reported`: see `history.Answer`."""
+    """A page of the feed."""
 
+    #: The last position of the feed.
     head: int
+    #: The position from which the next page continues.
     next: int
+    #: The authority's time, ISO 8601.
     time: str
+    #: The changes, as `read` returned them.
     results: list[Any]
+    #: Tombstones up to this position may be purged; 0 if the request sent no `floor`.
     floor: int = 0
+    #: `mark`, `refused` and `reported` are those of `history.Answer`.
     mark: str | None = None
     refused: Sequence[int] = ()
     reported: int | None = None
 
 
 class AuthorityClient:
-    """An authority's API, as one of its consumers sees it. Counts what crosses the wire: `bytes` (bodies) and `round_trips`.
+    """An authority's API, as one of its consumers sees it. `bytes` (of bodies) and `round_trips` count its traffic.
 
-    `patience`: seconds until an answer begins, without what a long poll asked for. In all it may take twice as long, and have
-    `answers.LARGEST_ANSWER_BYTES`; past either it is `Unreachable`."""
+    Every method raises `Unreachable` or `Denied`.
+
+    Parameters
+    ----------
+    name
+        The authority.
+    consumer
+        The consumer whose token is sent.
+    patience
+        Seconds until an answer must begin, in addition to the wait of a long poll. The whole answer may take twice as long. A
+        slower answer, or one larger than `answers.LARGEST_ANSWER_BYTES`, raises `Unreachable`.
+    """
 
     def __init__(self, name: str, consumer: str, *, patience: float = ANSWER_SECONDS) -> None:
         self.name, self.consumer, self.patience = name, consumer, patience
         self.url, token = settings.api_url(name), settings.api_token(consumer, name)
         self.bytes = self.round_trips = 0
-        self._most: int | None = None  # rows in a page, where larger pages were too large
+        self._most: int | None = None  # rows per page, after a page exceeded the limit of bytes
         self._pool = urllib3.PoolManager(
             maxsize=2,
             retries=False,
@@ -68,10 +83,25 @@ class AuthorityClient:
         read: Callable[[bytes], Any] = answers.PAGE.validate_json,
         **report: Any,
     ) -> Page:
-        """Changes behind a position. `read` makes a page of its JSON. `report`: checkpoint, live, grant; floor, the one that is
-        known; marks, the pairs that the copy has, as `history.pairs_to_show` tells them.
+        """Return a page of the changes after a position.
 
-        Raises `Unreachable`, `Denied`, `BelowFloor`.
+        Parameters
+        ----------
+        since, until
+            The page begins after `since` and ends at `until`, or at the head.
+        limit
+            Rows of the page, at most. The page has fewer if they would be too many bytes.
+        wait
+            Seconds for which the authority may wait for a change.
+        read
+            Turns the page's JSON into a dict.
+        report
+            Other parameters of the API: checkpoint, live and grant; the known floor; marks (`pull.marks_parameter`).
+
+        Raises
+        ------
+        BelowFloor
+            The authority purged tombstones after `since`, so the copy has to bootstrap.
         """
         wanted = limit
         while True:
@@ -86,35 +116,35 @@ class AuthorityClient:
                 self._most = max(1, limit // 4)  # rows may be large
             else:
                 if limit == self._most:
-                    self._most *= 2  # the next rows may be smaller
+                    self._most *= 2  # later rows may be smaller
                 break
         end = page.head if until is None else min(until, page.head)
         if page.next > max(since, page.head) or page.next <= since < end:
             raise Unreachable(
-                f"{self.name} answered a page behind position {since} that goes on at {page.next}, "
-                f"and says that it is at {page.head}."
+                f"{self.name} returned an impossible page: it begins after position {since} and continues at {page.next}, "
+                f"but the head is {page.head}."
             )
         return page
 
     def fingerprints(self, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
-        """For each list of bounds the fingerprints between them."""
+        """Return the fingerprints between the bounds of each list."""
         largest = answers.LARGEST_ERROR_BYTES + sum(map(len, ranges)) * FINGERPRINT_BYTES
         found = self._ask("POST", "fingerprints/", {"ranges": ranges}, read=answers.MEASURED.validate_json, largest=largest)[
             "fingerprints"
         ]
         if [len(texts) for texts in found] != [len(bounds) - 1 for bounds in ranges]:
-            raise Unreachable(f"{self.name} answered with other ranges than it was asked for.")
+            raise Unreachable(f"{self.name} answered for other ranges than requested.")
         return list(found)
 
     def rows(self, ranges: Sequence[Sequence[str]]) -> list[list[list[Any]]]:
-        """For each [from, to) its rows by id: (id, version, hash)."""
+        """Return the rows (id, version, hash) of each range [from, to), by id."""
         found = self._ask("POST", "fingerprints/", {"rows": ranges}, read=answers.LISTED.validate_json)["rows"]
         if len(found) != len(ranges) or not all(_lies_in(between, rows) for between, rows in zip(ranges, found, strict=True)):
-            raise Unreachable(f"{self.name} answered with other ranges than it was asked for.")
+            raise Unreachable(f"{self.name} answered for other ranges than requested.")
         return list(found)
 
     def records(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """The present state of these aggregates; unknown ones are left out."""
+        """Return the current state of these aggregates, without the unknown ones."""
         try:
             found = self._ask("POST", "fingerprints/", {"ids": ids}, read=answers.RECORDS.validate_json)["records"]
         except AnswerTooLarge:
@@ -126,7 +156,7 @@ class AuthorityClient:
         return [record for record in found if record["id"] in wanted]
 
     def record(self, aggregate_id: str) -> dict[str, Any] | None:
-        """One aggregate; None where the authority doesn't know it."""
+        """Return one aggregate, or None if the authority doesn't know it."""
         try:
             found = dict(self._ask("GET", f"{aggregate_id}/", {}, read=answers.RECORD.validate_json))
         except Denied as error:
@@ -134,11 +164,11 @@ class AuthorityClient:
                 return None
             raise
         if found["id"] != aggregate_id:
-            raise Unreachable(f"{self.name} answered with another record than it was asked for.")
+            raise Unreachable(f"{self.name} answered with another record than requested.")
         return found
 
     def registration(self) -> dict[str, Any]:
-        """The consumer's own entry in the register."""
+        """Return the consumer's own entry in the register."""
         return dict(self._ask("GET", "registration/", {}, read=answers.REGISTRATION.validate_json))
 
     def close(self) -> None:
@@ -154,15 +184,14 @@ class AuthorityClient:
         wait: int = 0,
         largest: int | None = None,
     ) -> Any:
-        """Asks again where the authority says when to (429), for `PATIENCE_SECONDS` in all. `largest`: bytes of it, unpacked;
-        None: `answers.LARGEST_ANSWER_BYTES`."""
+        """Send a request; after 429 retry it for `PATIENCE_SECONDS`. `largest`: bytes of the unpacked answer."""
         ends = time.monotonic() + PATIENCE_SECONDS
         while True:
             status, headers, raw = self._answer(method, path, asked, wait)
             pause = _retry_after(headers) if status == 429 else None
             if pause is None or time.monotonic() + pause > ends:
                 return self._content(status, headers, raw, read, largest or answers.LARGEST_ANSWER_BYTES)
-            time.sleep(pause + random.uniform(0.0, 0.5))  # so that not all who were sent away come at once
+            time.sleep(pause + random.uniform(0.0, 0.5))  # jitter, so that clients don't return all at once
 
     def _answer(self, method: str, path: str, asked: Mapping[str, Any], wait: int) -> tuple[int, Mapping[str, str], bytes]:
         url = f"{self.url}/api/{self.name}/{path}"
@@ -185,7 +214,7 @@ class AuthorityClient:
             raise self._too_large(error) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             late = time.monotonic() - began >= 2 * (self.patience + wait)
-            why = f"its answer takes longer than {2 * (self.patience + wait):g} s" if late else _brief(error)
+            why = f"its answer took longer than {2 * (self.patience + wait):g} s" if late else _brief(error)
             raise Unreachable(f"{self.name} doesn't answer at {self.url}: {why}") from None
         self.round_trips += 1
         self.bytes += len(raw) + len(body or b"")
@@ -221,7 +250,7 @@ class AuthorityClient:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds: the header has them, or a time. None where it says nothing that can be read."""
+    """Return the seconds to wait, from a header with seconds or a time; None if it can't be read."""
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
@@ -232,17 +261,17 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def misread(authority: str, error: ValidationError) -> Unreachable:
-    """What is wrong with an answer that isn't of its shape. The values stay out: they may be personal data."""
+    """Make the error for an invalid answer, without its values: they may be personal data."""
     problems = error.errors(include_input=False, include_url=False, include_context=False)
     if any(problem["type"] == "json_invalid" for problem in problems):
         return Unreachable(f"{authority} answered with something that isn't JSON.")
     first = problems[0]
-    where = printable(".".join(map(str, first["loc"]))) or "the whole"
-    return Unreachable(f"{authority} answered with what this consumer can't read, at {where}: {first['msg']}.")
+    where = printable(".".join(map(str, first["loc"]))) or "the top level"
+    return Unreachable(f"{authority} returned an invalid answer at {where}: {first['msg']}.")
 
 
 def _lies_in(between: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
-    """Whether rows are within [low, high) and in ascending order. Told the same rows again, a comparison would never end."""
+    """Return True if rows are within [low, high) and ascending. With repeated rows a comparison would never end."""
     low, high = between
     ids = [key for key, *_ in rows]
     return all(low <= key and (not high or key < high) for key in ids) and ids == sorted(set(ids))

@@ -1,6 +1,6 @@
-"""Reconcile: is the copy what the authority holds, and if not, in what.
+"""Compare a copy with its authority, and say which rows differ.
 
-`compare` only looks, `watch` is the periodic look that raises an incident. `repair.repair` mends what a comparison found.
+`compare` only looks. `watch` is the periodic comparison, which opens incidents. `repair.repair` repairs the rows that were found.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,25 +23,29 @@ from messaging.replica.drift import KINDS
 from messaging.replica.replica import Replica
 from messaging.replica.search import Difference, Search
 
-#: Rows of a comparison that are kept; beyond it they are counted.
+#: Differing rows kept with a comparison; any others are only counted.
 MOST_KEPT_ROWS = 10_000
 
 
 @dataclass
 class Comparison:
-    """`verdict`: in_sync, drift or unreachable, which is never in_sync; `error` says why. `counts`: by kind, all six of them.
-    `rows`: {"id", "kind", "authority", "cache"}, the first `MOST_KEPT_ROWS`. `bytes` crossed the wire in `round_trips`.
-    `forgotten`: ids of tombstones that only the copy still has, because the authority purged them. They are no drift; the next
-    repair or periodic look forgets them here too, unless the authority was set back."""
+    """A comparison's result."""
 
     consumer: str = ""
     authority: str = ""
+    #: in_sync, drift or unreachable.
     verdict: str = "in_sync"
+    #: The number of differing rows of each kind (`drift.KINDS`).
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    #: The first `MOST_KEPT_ROWS` of them: {"id", "kind", "authority", "cache"}.
     rows: list[dict[str, Any]] = field(default_factory=list)
+    #: Ids of tombstones that the authority has purged and the copy still has. They aren't drift. The next repair or periodic
+    #: comparison deletes them, unless the authority was set back.
     forgotten: list[str] = field(default_factory=list)
+    #: Bytes sent and received.
     bytes: int = 0
     round_trips: int = 0
+    #: Why the authority counts as unreachable.
     error: Unreachable | Denied | None = None
 
     @property
@@ -50,12 +54,15 @@ class Comparison:
 
 
 def compare(replica: Replica, *, progress: Callable[[int], None] = lambda trips: None) -> Comparison:
-    """Compare a copy with its authority; what is under way is no difference. `progress` is told of each round trip.
+    """Compare a copy with its authority. Changes on their way don't count as differences.
 
-    Where both are equal, an incident of drift is over. Where they are but for rows that are erased here, a copy that was in doubt
-    is so no more.
+    If both are equal, an incident of drift is closed. If they are equal except for rows that are erased here, a doubtful copy is
+    no longer doubtful. An authority that doesn't answer or refuses gives the verdict "unreachable".
 
-    An authority that doesn't answer, or refuses, is a verdict.
+    Parameters
+    ----------
+    progress
+        Called after each round trip.
     """
     found = Comparison(replica.consumer, replica.authority)
     with replica.connected() as client:
@@ -69,10 +76,10 @@ def compare(replica: Replica, *, progress: Callable[[int], None] = lambda trips:
 
 
 def _look(replica: Replica, found: Comparison, progress: Callable[[int], None]) -> None:
-    """Fill in what a comparison finds. Raises `Unreachable`, `Denied`."""
+    """Fill in the result. Raises `Unreachable`, `Denied`."""
     cache, own = replica.cache, replica.subscription()
     partial, since = own.partial, own.doubtful_since
-    # Before the comparison: it covers all up to there.
+    # Read before the comparison, which then covers everything up to this head.
     place = replica.client.changes(pulls.BEYOND, limit=1, marks="") if since else None
     for page in Search(replica, progress).pages():
         gone = [row for row in page if forgotten(cache, row)]
@@ -84,7 +91,7 @@ def _look(replica: Replica, found: Comparison, progress: Callable[[int], None]) 
             found.counts[row.kind] += 1
         found.rows += [as_dict(row) for row in drifted[: max(0, MOST_KEPT_ROWS - len(found.rows))]]
     found.verdict = "drift" if found.differing else "in_sync"
-    settled = found.differing == found.counts["erased_here"]  # who is erased here is never decided on
+    settled = found.differing == found.counts["erased_here"]  # no decision uses a user who is erased here
     replica.update(drift=found.counts, compared_at=timezone.now())
     if not found.differing:
         incidents.drift(replica.alias, replica.authority, [])
@@ -93,14 +100,18 @@ def _look(replica: Replica, found: Comparison, progress: Callable[[int], None]) 
 
 
 def watch(replica: Replica, *, pull: bool = False) -> Comparison:
-    """Compare without repairing: drift opens an incident, or goes on with it. An authority that doesn't
-    answer changes neither; a copy that was begun without the past isn't compared.
+    """Compare without repairing. Drift opens an incident or updates it; an unreachable authority changes nothing.
 
-    `pull`: what differs is pulled first, and counts only if it differs in the same way afterwards. Where relay or worker die time
-    and again, events are later than a comparison waits for them, and being late is lag and no drift. Raises what a pull raises.
+    A copy that began without the past isn't compared.
+
+    Parameters
+    ----------
+    pull
+        Pull after finding drift, and count only rows that still differ in the same way. Late events, as after crashes of the relay
+        or the worker, are lag and not drift. Raises the errors of `pull.catch_up`.
     """
     if replica.subscription().partial:
-        return Comparison()  # it would list nearly everything, each time
+        return Comparison()  # nearly every row would be missing
     with replica.connected():
         found = compare(replica)
         if pull and found.verdict == "drift":
@@ -115,7 +126,7 @@ def watch(replica: Replica, *, pull: bool = False) -> Comparison:
 
 
 def _lasting(before: Comparison, after: Comparison) -> Comparison:
-    """What differs in both with the same row in the cache. Where not all rows were kept, `after` as it is."""
+    """Keep the rows of `after` that differed before with the same row in the copy, if both comparisons kept all their rows."""
     if before.differing > len(before.rows) or after.differing > len(after.rows) or after.verdict == "unreachable":
         return after
     known = {row["id"]: row["cache"] for row in before.rows}
@@ -126,26 +137,29 @@ def _lasting(before: Comparison, after: Comparison) -> Comparison:
 
 
 def forgotten(cache: Cache, row: Difference) -> bool:
-    """Whether a ghost is a tombstone that the authority purged."""
+    """Return True if a ghost is a tombstone that the authority purged."""
     return row.kind == "ghost" and drift.is_tombstone(cache, row.cache)
 
 
 def _keep(replica: Replica, tombstones: Sequence[Difference]) -> None:
-    """An authority that was set back lacks what it purged, and what it lost. Nothing tells one from the other, so none of these
-    tombstones is ever forgotten: a later backup may revive whom it lost."""
+    """Keep these tombstones for ever: after an authority was set back, it may have purged them or lost them.
+
+    Nothing distinguishes the two, and a later backup may revive the users that it lost.
+    """
     erased = [row.id for row in tombstones if row.cache is not None and not row.cache.get("deleted")]
     lost = [{"authority": replica.authority, "aggregate_id": key} for key in erased]
     insert_new(LostErasure, lost, key="id", unique=("authority", "aggregate_id"), using=replica.alias)
 
 
 def remove(replica: Replica, ids: Sequence[str]) -> None:
-    """Forget tombstones that the authority has purged. What waits for a retry would find no tombstone any more, and bring back whom
-    it tells of; so it goes with them. An authority that was set back has lost some; so it is asked for its marks before.
+    """Delete tombstones that the authority has purged. Raises `Unreachable`, `Denied`.
 
-    Raises `Unreachable`, `Denied`."""
+    Events that wait for a retry are discarded with them: without the tombstone, they would bring the user back. The authority's
+    marks are checked first, because one that was set back has lost tombstones, not purged them.
+    """
     if not ids:
         return
-    pulls.vouch(replica)
+    pulls.note_head_mark(replica)
     if replica.subscription().doubt:
         return
     using, authority = replica.alias, replica.authority

@@ -1,6 +1,7 @@
-"""Drift: one aggregate's rows on both sides of a comparison, and the rule of their difference's kind.
+"""Drift: how an aggregate's row in a copy differs from the authority's.
 
-`kind_of` and `erased_here` are the rule; `search` asks them of each row that differs, and looks again at what may be on its way.
+`kind_of` and `erased_here` are the rules. `search` applies them to each differing row, and checks again those that may be on their
+way.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,22 +13,22 @@ from messaging.fingerprints import fingerprints
 from messaging.ledger import ledger
 from messaging.settings import Alias
 
-#: How a row of a copy may differ from its authority's, in the order in which people read them.
+#: The kinds of difference, in the order in which they are shown.
 KINDS: Final = ("missing", "stale", "corrupt", "ghost", "ahead", "erased_here")
 
 
 class State(NamedTuple):
-    """A row, as far as a comparison goes."""
+    """A row's version and hash, by which it is compared."""
 
     version: int
     hash: str
 
 
 def awaited(record: Mapping[str, Any] | None, before: int, frontier: int) -> bool:
-    """Whether a change has its turn still to come: the consumer goes on applying, and hasn't got that far.
+    """Return True if a change may still arrive: the consumer is making progress and hasn't reached the change's position.
 
-    `before` and `frontier`: how far it had got at two looks. From one that stands still, its worker dead or its queue held, nothing
-    is awaited; nor is what was overtaken, as a change is that had no event.
+    `before` and `frontier`: its highest position at two looks. A consumer without progress (its worker is dead, its queue paused)
+    awaits nothing. A change below its frontier was overtaken, so no event will bring it.
     """
     if record is None or frontier <= before:
         return False
@@ -35,7 +36,7 @@ def awaited(record: Mapping[str, Any] | None, before: int, frontier: int) -> boo
 
 
 def kind_of(before: State | None, then: State | None, own: State | None) -> str:
-    """How a row differs; "" where it doesn't; "moving" where it may be on its way.
+    """Return how a row differs: one of `KINDS`, "" if it doesn't, or "moving" if a change may be on its way.
 
     `before` and `then`: the authority's row, first and now. `own` was read between them, long after `before`.
     """
@@ -53,13 +54,15 @@ def kind_of(before: State | None, then: State | None, own: State | None) -> str:
 
 
 def is_tombstone(cache: Cache, row: Mapping[str, Any] | None) -> bool:
-    """Whether a row says that its aggregate was erased."""
+    """Return True if a row is the tombstone of an erased aggregate."""
     return row is not None and cache.tombstone is not None and bool(row.get(cache.tombstone[0]) == cache.tombstone[1])
 
 
 def erased_here(cache: Cache, own: Mapping[str, Any] | None, authority: Mapping[str, Any] | None) -> bool:
-    """Whether the copy knows as erased who is alive at the authority: a backup revived them. `authority` was read after `own`, so
-    no event can bring the two together. One that was only deleted may be alive again."""
+    """Return True if a row is erased in the copy but alive at the authority, because a backup revived it.
+
+    `authority` was read after `own`, so no late event explains it. A row that was only deleted may be alive again.
+    """
     return (
         own is not None
         and is_tombstone(cache, own)
@@ -70,12 +73,14 @@ def erased_here(cache: Cache, own: Mapping[str, Any] | None, authority: Mapping[
 
 
 def own_rows(using: Alias, cache: Cache, ids: Sequence[str], *, lock: bool = False) -> dict[str, dict[str, Any]]:
-    """The cache's rows of these ids: the version, the fields, and `deleted` in a tombstone of a row that was only deleted. `lock`:
-    until the transaction ends nobody else writes them."""
+    """Return the copy's rows by id: version, fields, and `deleted` if the row was deleted but not erased.
+
+    `lock`: lock the rows until the transaction ends.
+    """
     rows = cache.model._base_manager.using(using).filter(pk__in=ids).order_by("pk")
     only_deleted: set[str] = set()
     if cache.follows:
-        rows = rows.filter(**{f"{cache.version}__gt": 0})  # what began here is no copy
+        rows = rows.filter(**{f"{cache.version}__gt": 0})  # rows that were created here aren't copies
         only_deleted = ledger.only_deleted(using, cache.model._meta.label_lower, ids)
     names = cache.version, *cache.fields, *([cache.deleted] if cache.deleted else [])
     found = {}
@@ -87,12 +92,17 @@ def own_rows(using: Alias, cache: Cache, ids: Sequence[str], *, lock: bool = Fal
 
 
 def values_of(cache: Cache, record: Mapping[str, Any]) -> dict[str, Any]:
-    """The authority's record as the row of a cache would be. Raises `Denied` where the consumer is registered for other fields,
-    `Unreachable` for values of another kind than the fields have."""
+    """Turn the authority's record into values of the copy's columns.
+
+    Raises `Denied` if the consumer is registered for other fields, and `Unreachable` for values of the wrong type.
+    """
     data = record["data"]
     if set(data) != set(cache.fields):
         given, kept = ", ".join(sorted(data)), ", ".join(sorted(cache.fields))
-        raise Denied("other_fields", f"The consumer is registered for {given}, and its cache keeps {kept}: register what it keeps.")
+        raise Denied(
+            "other_fields",
+            f"The consumer is registered for the fields {given}, but its copy keeps {kept}. Register these: consumers register",
+        )
     values = {"version": record["version"], **{name: data[name] for name in cache.fields}}
     try:
         if any(isinstance(value, list | dict) for value in values.values()):
@@ -100,11 +110,11 @@ def values_of(cache: Cache, record: Mapping[str, Any]) -> dict[str, Any]:
         fingerprints.hash_of(cache, record["id"], values)
     except (TypeError, ValueError, AttributeError):
         raise Unreachable(
-            f"The authority answered with values of another kind than {', '.join(sorted(cache.fields))} have."
+            f"The authority returned a value of the wrong type for one of {', '.join(sorted(cache.fields))}."
         ) from None
     return values
 
 
 def state_of(cache: Cache, key: str, row: Mapping[str, Any] | None) -> State | None:
-    """A row's version and hash."""
+    """Return a row's version and hash."""
     return None if row is None else State(row["version"], fingerprints.hash_of(cache, key, row))

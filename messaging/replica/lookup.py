@@ -1,7 +1,6 @@
-"""Asking the authority about single aggregates: on a miss in the cache, and before a decision that the cache is too old for.
+"""Look up single aggregates at the authority: on a miss in the copy, and before a decision for which the copy is too old.
 
-What it answers goes into the cache by the same conditional upsert as events and pages, so an answer that was overtaken on its way
-changes nothing.
+Answers go into the copy by the same conditional upsert as events and pages, so an answer that an event overtook changes nothing.
 """
 
 import uuid
@@ -23,20 +22,22 @@ from messaging.replica import changes, drift, pull
 from messaging.replica.client import AuthorityClient
 from messaging.replica.replica import Replica
 
-#: Ids that the API takes in one question.
+#: Ids that the API takes in one request.
 MOST_IDS = 1000
-#: Questions in a row that an authority may leave unanswered; then a run doesn't ask any more.
+#: After so many failed requests in a row a run sends no more.
 UNANSWERED = 3
-#: A negative answer so old is forgotten, a few at a time.
+#: The age at which a negative answer is deleted, and how many answers are checked for it at a time.
 FORGOTTEN, AT_A_TIME = timedelta(days=1), 100
 
 
 class Refreshed(NamedTuple):
-    """`applied`: rows of the cache that moved. `unknown`: ids that the authority doesn't know. `other`: ids of which the cache has
-    something else all the same; only looked for where the copy is in doubt."""
+    """The result of `refresh`."""
 
+    #: Rows of the copy that changed.
     applied: int
+    #: Ids that the authority doesn't know.
     unknown: frozenset[str]
+    #: Ids whose rows still differ; only checked if the copy is doubtful.
     other: frozenset[str]
 
 
@@ -48,11 +49,32 @@ def find(
     client: AuthorityClient | None = None,
     max_negative_age: timedelta = timedelta(minutes=1),
 ) -> models.Model | None:
-    """The cache's row of an aggregate; where it has none, the authority is asked and its answer kept. None: it doesn't know it.
+    """Return the copy's row of an aggregate. If there is none, look it up at the authority and keep the answer.
 
-    A "don't know" is not asked again for `max_negative_age`, unless an event or a page brings the row. Not knowing and not
-    answering differ: raises `Unreachable` and `Denied` (`client`); `NoCache`; `ValueError` for what can't be an id.
-    Call it outside a transaction, which would be held for as long as the authority takes.
+    Call it outside a transaction, which would stay open until the authority answers.
+
+    Parameters
+    ----------
+    aggregate_id
+        The aggregate's id, of the type of the copy's primary key or as text.
+    client
+        An open client to use. Without it a new one is opened and closed.
+    max_negative_age
+        How long "the authority doesn't know it" counts without a new request.
+
+    Returns
+    -------
+    Model | None
+        None if the authority doesn't know the aggregate.
+
+    Raises
+    ------
+    Unreachable, Denied
+        The authority doesn't answer or refuses, so nothing is known.
+    NoCache
+        The consumer keeps no copy of this authority.
+    ValueError
+        The id isn't valid.
     """
     replica = Replica.of(consumer, authority, client=client)
     key = _key(replica.cache, aggregate_id)
@@ -62,20 +84,19 @@ def find(
     with replica.connected() as asking:
         record = asking.record(str(key))
         if record is not None and _beyond(replica, record["position"]):
-            pull.vouch(replica)
+            pull.note_head_mark(replica)
     if record is None:
         _remember(replica, str(key))
     else:
         _apply(replica, [record])
         _answers(replica, str(key)).delete()
-    return _row(replica, key)  # also where an event brought it while the authority was asked
+    return _row(replica, key)  # an event may have brought it during the request
 
 
 def refresh(replica: Replica, ids: Sequence[Any]) -> Refreshed:
-    """Ask for the present state of these aggregates, 1,000 in one question, and apply what is newer than the cache's.
+    """Request the current state of these aggregates, 1,000 per request, and apply what is newer than the copy's rows.
 
-    Rows that the authority doesn't know stay as they are, and so do those that are newer: an event may have overtaken the answer.
-    Raises `Unreachable`, `Denied`; earlier answers stay.
+    Rows that the authority doesn't know stay unchanged. Raises `Unreachable`, `Denied`; answers that came before stay applied.
     """
     doubtful, other = bool(replica.subscription().doubt), set[str]()
     wanted = [str(_key(replica.cache, value)) for value in ids]
@@ -85,19 +106,24 @@ def refresh(replica: Replica, ids: Sequence[Any]) -> Refreshed:
             records = client.records(wanted[start : start + MOST_IDS])
             applied += _apply(replica, records)
             known |= {record["id"] for record in records}
-            if doubtful:  # then what is newer may be of a history that is gone
+            if doubtful:  # then a newer row may be from a history that the authority lost
                 other |= _differing(replica, records)
     return Refreshed(applied, frozenset(wanted) - known, frozenset(other))
 
 
 @dataclass
 class BatchLookup:
-    """A long run that asks about its aggregates, batch by batch, right before it decides on them; and how that went."""
+    """Lookups of a long run, batch by batch, right before it decides on each batch; and how they went."""
 
+    #: The consumer that decides.
     consumer: str
+    #: The authority that is asked.
     authority: str
+    #: Ids that were looked up.
     asked: int = 0
+    #: Ids that the authority doesn't know.
     unknown: int = 0
+    #: The last error, as a sentence; empty if there was none.
     problem: str = ""
     _in_vain: int = 0
     _open: ExitStack = field(default_factory=ExitStack, repr=False)
@@ -107,9 +133,9 @@ class BatchLookup:
         self._open.enter_context(self._replica.connected())
 
     def unanswered(self, ids: Collection[Any]) -> set[Any]:
-        """Refresh these; returns those of them that must not be decided on, for the authority didn't answer or doesn't know them.
+        """Refresh these ids. Returns those on which the caller must not decide: unanswered, unknown, or still different.
 
-        Call it outside a transaction. An authority that left three questions in a row unanswered isn't asked again.
+        Call it outside a transaction. After three failed requests in a row, no more are sent and all ids count as unanswered.
         """
         if not ids or self._in_vain >= UNANSWERED:
             return set(ids)
@@ -123,7 +149,7 @@ class BatchLookup:
         return {value for value in ids if str(value) in found.unknown | found.other}
 
     def told(self) -> list[str]:
-        """What a person should know of it, in sentences; none where nothing was asked."""
+        """Report the lookups in sentences; empty if there were none."""
         return [
             *([f"Looked up: {self.asked}."] if self.asked else []),
             *([f"Not known to {self.authority}: {self.unknown}."] if self.unknown else []),
@@ -131,16 +157,16 @@ class BatchLookup:
         ]
 
     def close(self) -> None:
-        """One contact more, so that an authority that is set back to before its answers is noticed: they carry no marks."""
+        """Close the connection, after noting the head's mark: answers carry none, so a set-back authority would go unnoticed."""
         with self._open:
             if self.asked:
                 with suppress(Unreachable, Denied):
-                    pull.vouch(self._replica)
+                    pull.note_head_mark(self._replica)
 
 
 def _apply(replica: Replica, records: Sequence[Mapping[str, Any]]) -> int:
-    told = changes.read_records(replica.authority, replica.cache, records)
-    events = changes.events(replica.authority, told, str(uuid.uuid4()))
+    read = changes.read_records(replica.authority, replica.cache, records)
+    events = changes.events(replica.authority, read, str(uuid.uuid4()))
     if not events:
         return 0
     with changes.applying(replica.authority), transaction.atomic(using=replica.alias):
@@ -148,8 +174,7 @@ def _apply(replica: Replica, records: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _beyond(replica: Replica, position: int | None) -> bool:
-    """Whether the copy has nothing of the round that gave out a record's position. Then no mark of the copy's would show
-    that the authority was set back to before the record."""
+    """Return True if a record's position is above the checkpoint: no mark of the copy could then show that it was lost."""
     return position is None or position > replica.subscription().checkpoint
 
 
@@ -164,7 +189,7 @@ def _differing(replica: Replica, records: Sequence[Mapping[str, Any]]) -> set[st
 
 
 def _key(cache: Cache, value: Any) -> Any:
-    """The value as the cache's key: it becomes part of a URL, so nothing else may pass."""
+    """Convert a value to the copy's key. It becomes part of a URL, so anything else raises `ValueError`."""
     try:
         key = cache.model._meta.pk.to_python(value)
     except ValidationError as error:
@@ -190,7 +215,7 @@ def _asked_lately(replica: Replica, aggregate_id: str, within: timedelta) -> boo
 
 
 def _remember(replica: Replica, aggregate_id: str) -> None:
-    """Note a negative answer. It is written anew, so the oldest answers have the lowest keys and are found without a search."""
+    """Note a negative answer. An earlier one is replaced, so the oldest answers have the lowest keys and need no search."""
     now = timezone.now()
     _answers(replica, aggregate_id).delete()
     rows = Unknown.objects.using(replica.alias)

@@ -1,7 +1,7 @@
-"""Pull: what changed behind the checkpoint, from the authority's feed into the cache.
+"""Pull changes after the checkpoint from the authority's feed into the copy.
 
-A page is applied in one transaction with the checkpoint, by the same conditional upsert that events go through; so pages and live
-events may come in any order, and a page that comes twice changes nothing.
+A page is applied in one transaction with the checkpoint, by the same conditional upsert as events. So pages and live events can
+come in any order, and a repeated page changes nothing.
 """
 
 import uuid
@@ -23,22 +23,24 @@ from messaging.replica import changes
 from messaging.replica.client import Page
 from messaging.replica.replica import Replica
 
-#: Rows a page where nobody says otherwise. With 1,000 a page waits too often for the record's lock and the commit (a fifth slower,
-#: beside live traffic); with 5,000 the authority's memory grows, and nothing gets faster.
+#: Default rows per page. With 1,000, pages wait more often for the record's lock and the commit (a fifth slower during live
+#: traffic); with 5,000 the authority needs more memory, and nothing is faster.
 PAGE_ROWS = 2000
-
-
-#: Beyond every position: asked for what is behind it, an authority says only where its head is.
+#: Above every position: a request for the changes after it returns only the head.
 BEYOND = 2**62
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """`rows` that were read, those of them that were `applied` (the cache didn't have them), and where that leads to."""
+    """The result of `catch_up`."""
 
+    #: Rows that were read.
     rows: int
+    #: Those of them that the copy didn't have.
     applied: int
+    #: The checkpoint afterwards.
     checkpoint: int
+    #: The authority's head.
     head: int
 
 
@@ -50,11 +52,10 @@ def catch_up(
     page_size: int = PAGE_ROWS,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Pulled:
-    """Pull from the checkpoint to the head (or to `until`), and note what had come without an event. `source` is what
-    the rows say they came by: "repair" where nobody says, and "follow" where the cache is another owner's
-    (`messaging.ownership.follower`).
+    """Pull from the checkpoint to the head (or to `until`), and record changes that came without an event.
 
-    Raises `Unreachable`, `Denied`, `BelowFloor` (`client`). What was pulled before an error stays.
+    `source` is stored in the rows: by default "repair", or "follow" if another context owns the facts
+    (`messaging.ownership.follower`). Raises `Unreachable`, `Denied`, `BelowFloor`; pages before the error stay applied.
     """
     source = source or ("follow" if replica.cache.follows else "repair")
     rows = applied = 0
@@ -71,11 +72,11 @@ def catch_up(
 def pages(
     replica: Replica, row: Subscription, *, page_size: int, until: int | None = None
 ) -> Iterator[tuple[int, Page, list[Pair]]]:
-    """Pages from the copy's checkpoint to the head (or to `until`), as the cache reads them, each with the position that it was
-    asked from and the pairs that were shown for it. While one is applied, the next is on its way.
+    """Yield pages from the copy's checkpoint to the head (or to `until`). While one is applied, the next is on its way.
 
-    The copy's `floor` is the authority's when it was begun from 0. What was purged before it began it need not know, so it may go
-    on below that; without it, no copy of more than a page could be begun after a purge.
+    Each comes with the position after which it begins and the pairs that were shown for it. The copy's `floor` is the authority's
+    when the copy began from 0. A copy needs no tombstones from before it began, so it may read on below that floor; otherwise no
+    copy of more than one page could be made after a purge.
     """
     client, read = replica.client, changes.page_reader(replica.authority, replica.cache)
 
@@ -99,41 +100,40 @@ def pages(
 
 
 def marks_parameter(pairs: Sequence[Pair]) -> str:
-    """Pairs as the API takes them."""
+    """Write pairs as the API's `marks` parameter."""
     return ",".join(f"{position}:{mark}" for position, mark in pairs)
 
 
-def report(replica: Replica, *, tell_live: bool = True) -> Subscription:
-    """Tell the authority up to where the consumer has everything; returns the consumer's record, with the head it heard.
+def report(replica: Replica, *, say_live: bool = True) -> Subscription:
+    """Report the checkpoint to the authority. Returns the consumer's record, with the authority's head.
 
-    A copy that is live says so, which ends its bootstrap's grant. `tell_live` is False where it was said since that bootstrap:
-    once more would end a grant that was opened for the next one. What the authority hears lets it forget marks; so a copy of which
-    it isn't known that it is of one history is verified first, and one in doubt reports nothing. Raises `Unreachable`, `Denied`,
-    `BelowFloor`.
+    A live copy says that it is live, which ends its bootstrap's grant. Pass `say_live=False` if it said so after that bootstrap, or
+    it would end a grant that was opened for the next one. The authority prunes marks below a reported checkpoint, so an unverified
+    copy is verified first and a doubtful one reports nothing. Raises `Unreachable`, `Denied`, `BelowFloor`.
     """
     row = replica.subscription()
     with replica.connected():
         if history.unverified(row) or row.doubt:
             row = _contact(replica, row, tell=False, live=False)
         if not history.unverified(row) and not row.doubt:
-            row = _contact(replica, row, tell=True, live=tell_live and row.state == Subscription.State.LIVE)
+            row = _contact(replica, row, tell=True, live=say_live and row.state == Subscription.State.LIVE)
     return row
 
 
 def _contact(replica: Replica, row: Subscription, *, tell: bool, live: bool) -> Subscription:
-    """Ask the authority how this copy stands; `tell`: with what it has."""
+    """Request the head and show the copy's pairs; `tell`: report the checkpoint too."""
     at, pairs = row.checkpoint, history.pairs_to_show(row)
-    told: dict[str, Any] = {"checkpoint": history.reportable(row)} if tell else {}
+    reported: dict[str, Any] = {"checkpoint": history.reportable(row)} if tell else {}
     if live:
-        told |= {"live": True, "grant": row.grant}
+        reported |= {"live": True, "grant": row.grant}
     try:
-        page = replica.client.changes(at, limit=1, until=at, floor=row.floor, marks=marks_parameter(pairs), **told)
+        page = replica.client.changes(at, limit=1, until=at, floor=row.floor, marks=marks_parameter(pairs), **reported)
     except Denied as error:
         if at == 0 and error.reason == "bootstrap_closed":
             _never_began(replica)
         raise
     if page.mark is None:
-        # The checkpoint was read before the question, so an answer below it is no answer that was late.
+        # The checkpoint was read before the request, so a head below it isn't just a late answer.
         incidents.restored(replica.context, replica.authority, head=page.head, checkpoint=at)
     with transaction.atomic(using=replica.alias):
         row = replica.locked()
@@ -145,9 +145,11 @@ def _contact(replica: Replica, row: Subscription, *, tell: bool, live: bool) -> 
     return row
 
 
-def vouch(replica: Replica) -> None:
-    """Note the mark of the authority's head, after answers that carry none, as records: an authority that is set back to before
-    them is then noticed, though no position of the copy tells. Raises as `report` does."""
+def note_head_mark(replica: Replica) -> None:
+    """Note the mark of the authority's head after answers without marks, such as records.
+
+    Otherwise no position of the copy would show that the authority was set back to before them. Raises the same errors as `report`.
+    """
     pairs = history.pairs_to_show(replica.subscription())
     with replica.connected() as client:
         page = client.changes(BEYOND, limit=1, marks=marks_parameter(pairs))
@@ -158,26 +160,26 @@ def vouch(replica: Replica) -> None:
 
 
 def _never_began(replica: Replica) -> None:
-    """An authority that has closed the feed's beginning knows this copy as one that went live: most likely it was set back."""
+    """Make an empty copy doubtful whose authority has closed its bootstrap: it was live before, so it was probably set back."""
     consumer, authority = replica.consumer, replica.authority
     with transaction.atomic(using=replica.alias):
         row = replica.locked()
         if row.checkpoint == 0:
             history.begin_doubt(
                 row,
-                f"It has nothing of {authority}, and its bootstrap was ended before: it was set back to before it, or closed. Type "
-                f"where {authority} runs: consumers open {consumer} --ttl 1h. Then: bootstrap {consumer} --from {authority}.",
+                f"It is empty, but {authority} has closed its bootstrap: it was set back, or a person closed the bootstrap. Type "
+                f"where {authority} runs: consumers open {consumer} --ttl 1h. Then here: bootstrap {consumer} --from {authority}.",
             )
             row.save(using=replica.alias, update_fields=["doubt", "doubtful_since"])
 
 
 def answer_of_page(page: Page) -> history.Answer:
-    """What a page says of the pairs that were shown for it."""
+    """Return a page's answer to the pairs that were shown for it."""
     return history.Answer(page.mark, page.refused, page.reported, page.head)
 
 
 def apply_page(replica: Replica, page: Page, *, since: int, source: str, pairs: Sequence[Pair] = ()) -> tuple[int, int]:
-    """Apply a page that was asked for from `since` with these `pairs`; returns (rows applied, checkpoint). One transaction."""
+    """Apply a page that begins after `since`, in one transaction. Returns (rows applied, checkpoint)."""
     taken = changes.events(replica.authority, page.results, str(uuid.uuid4()))
     with transaction.atomic(using=replica.alias):
         with changes.applying(replica.authority):
@@ -185,8 +187,8 @@ def apply_page(replica: Replica, page: Page, *, since: int, source: str, pairs: 
         failpoints.reach("pull.applied")
         row = replica.locked()
         before = row.checkpoint
-        covered = [[since + 1, page.next]] if page.next > since else []
-        row.checkpoint, row.ahead = checkpoints.advance_ranges(before, [*row.ahead, *covered], [])
+        ahead = [*row.ahead, *([[since + 1, page.next]] if page.next > since else [])]
+        row.checkpoint, row.ahead = checkpoints.advance_ranges(before, ahead, [])
         row.head = max(row.head, page.head)
         row.floor = page.floor if since == 0 else row.floor
         row.heartbeat_at = timezone.now()

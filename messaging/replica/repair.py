@@ -1,4 +1,4 @@
-"""Repair: what a comparison found becomes what the authority says now, through the conditional upsert, and is announced."""
+"""Repair the rows that a comparison found: write the authority's values by the conditional upsert, and notify the owners."""
 
 import getpass
 import uuid
@@ -21,15 +21,15 @@ from messaging.replica.drift import KINDS
 from messaging.replica.replica import Replica
 from messaging.replica.search import Search
 
-#: Rows that are mended in one transaction.
+#: Rows repaired in one transaction.
 BATCH_ROWS = 500
-#: Removed rows that are kept with a repair.
+#: Removed rows kept with a repair's record.
 MOST_REMOVED_ROWS = 1_000
 
 
 @dataclass
-class _Mended:
-    """What a repair did: rows by kind that don't differ any more, and those that were taken out of the cache."""
+class _Repaired:
+    """A repair's result: the number of repaired rows by kind, and the rows that were removed from the copy."""
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     removed: list[dict[str, Any]] = field(default_factory=list)
@@ -43,17 +43,17 @@ def repair(
     by: str = "",
     progress: Callable[[int], None] = lambda rows: None,
 ) -> int:
-    """Make the rows of a comparison what the authority says now; returns how many don't differ any more.
+    """Repair the rows of a comparison. Returns how many no longer differ.
 
-    Everything goes through the conditional upsert. A row with the authority's version and other content is taken out first, in the
-    same transaction: the authority wins. A ghost is taken out, and kept with the repair's record. A row that is ahead means that
-    the authority lost data, and stays as it is unless `authority_wins`. A tombstone stays in any case: who is erased here and alive
-    at the authority was revived by a backup, and the authority erases them again (`erase_again`).
+    A corrupt row (same version, other content) is removed first, in the same transaction, because the upsert wouldn't replace it.
+    A ghost is removed and kept with the repair's record. A row that is ahead means that the authority lost data; it stays unless
+    `authority_wins`. A tombstone always stays: if its user is alive at the authority, a backup revived them, and the authority must
+    erase them again (`erase_again`).
 
-    The repair is announced to the owners; `by`: who repairs, and this process's user where nobody is named. Raises `Unreachable`,
-    `Denied`; what was repaired before stays, and is announced.
+    The owners are notified of the repair, which is recorded as done by `by`, or by this process's user. Raises `Unreachable`,
+    `Denied`; rows repaired before the error stay repaired, and are recorded.
     """
-    started, mended = timezone.now(), _Mended()
+    started, done = timezone.now(), _Repaired()
     try:
         with replica.connected():
             compare.remove(replica, comparison.forgotten)
@@ -61,17 +61,17 @@ def repair(
                 left = {"erased_here"} if authority_wins else {"erased_here", "ahead"}
                 wanted = [row for row in rows if row["kind"] not in left]
                 if wanted:
-                    _mend(replica, wanted, mended)
+                    _repair_rows(replica, wanted, done)
                 progress(len(rows))
     finally:
-        repaired = sum(mended.counts.values())
+        repaired = sum(done.counts.values())
         if repaired:
-            _announce(replica, comparison, mended, started, authority_wins, by or getpass.getuser())
+            _announce(replica, comparison, done, started, authority_wins, by or getpass.getuser())
     return repaired
 
 
 def _pages(replica: Replica, comparison: compare.Comparison) -> Iterator[list[dict[str, Any]]]:
-    """The comparison's rows; where it didn't keep them all, they are looked for again, and mended as they are found."""
+    """Yield the comparison's rows. If it didn't keep all of them, search again."""
     if comparison.differing == len(comparison.rows):
         yield comparison.rows
         return
@@ -85,12 +85,12 @@ def _batches(pages: Iterable[list[dict[str, Any]]]) -> Iterator[list[dict[str, A
             yield page[start : start + BATCH_ROWS]
 
 
-def _mend(replica: Replica, rows: Sequence[dict[str, Any]], mended: _Mended) -> None:
+def _repair_rows(replica: Replica, rows: Sequence[dict[str, Any]], done: _Repaired) -> None:
     using, authority, cache = replica.alias, replica.authority, replica.cache
     records = {record["id"]: record for record in replica.client.records([row["id"] for row in rows])}
-    pull.vouch(replica)
-    told = changes.read_records(authority, cache, list(records.values()))
-    news = {event.subject: event for event in changes.events(authority, told, str(uuid.uuid4()))}
+    pull.note_head_mark(replica)
+    read = changes.read_records(authority, cache, list(records.values()))
+    news = {event.subject: event for event in changes.events(authority, read, str(uuid.uuid4()))}
     values = {key: drift.values_of(cache, record) for key, record in records.items()}
     with changes.applying(authority), transaction.atomic(using=using):
         _apply(cache, news.values())
@@ -102,13 +102,13 @@ def _mend(replica: Replica, rows: Sequence[dict[str, Any]], mended: _Mended) -> 
         after = drift.own_rows(using, cache, [row["id"] for row in rows])
     gone = [row for row in rows if row["id"] in over and row["id"] not in values and row["id"] not in after]
     removed = [{"id": row["id"], **(row["cache"] or {})} for row in gone]
-    mended.removed += removed[: MOST_REMOVED_ROWS - len(mended.removed)]
+    done.removed += removed[: MOST_REMOVED_ROWS - len(done.removed)]
     for row in rows:
-        mended.counts[row["kind"]] += _is_right(cache, row, after.get(row["id"]), values.get(row["id"]))
+        done.counts[row["kind"]] += _is_right(cache, row, after.get(row["id"]), values.get(row["id"]))
 
 
 def _stands_in_the_way(cache: Cache, row: dict[str, Any], own: dict[str, Any] | None, wanted: dict[str, Any] | None) -> bool:
-    """Whether the row that is there has to go, because no upsert gets past it. One that moved since it was compared stays."""
+    """Return True if an upsert can't replace the row, so it has to be removed. A row that changed since the comparison stays."""
     if own is None or drift.erased_here(cache, own, wanted):
         return False
     if wanted is None:
@@ -119,7 +119,7 @@ def _stands_in_the_way(cache: Cache, row: dict[str, Any], own: dict[str, Any] | 
 
 
 def _is_right(cache: Cache, row: dict[str, Any], own: dict[str, Any] | None, wanted: dict[str, Any] | None) -> bool:
-    """Whether the row is what the authority said; or, but for those that were ahead, has been moved on by an event since."""
+    """Return True if the row equals the authority's, or is newer by an event that came since (unless it was ahead before)."""
     if own and wanted and own["version"] > wanted["version"]:
         return str(row["kind"]) != "ahead"
     return not _differs(cache, str(row["id"]), own, wanted)
@@ -138,13 +138,13 @@ def _apply(cache: Cache, events: Iterable[Event]) -> None:
 def _announce(
     replica: Replica,
     comparison: compare.Comparison,
-    mended: _Mended,
+    done: _Repaired,
     started: datetime,
     authority_wins: bool,
     by: str,
 ) -> None:
-    left = {kind: max(0, number - mended.counts[kind]) for kind, number in comparison.counts.items()}
-    repaired, remaining = sum(mended.counts.values()), sum(left.values())
+    left = {kind: max(0, number - done.counts[kind]) for kind, number in comparison.counts.items()}
+    repaired, remaining = sum(done.counts.values()), sum(left.values())
     replica.update(drift=left, repaired_at=timezone.now())
     announced = repair_log.record_and_notify(
         replica.context,
@@ -152,11 +152,11 @@ def _announce(
         window=f"reconcile {replica} --repair{' --authority-wins' if authority_wins else ''}",
         consumers=[replica.consumer],
         owners=replica.subscription().owners,
-        counts=mended.counts,
-        result=f"{plural(repaired, 'row')} repaired; still different: {remaining}.",
+        counts=done.counts,
+        result=f"{plural(repaired, 'row')} repaired, {remaining:,} still {'differs' if remaining == 1 else 'differ'}.",
         started_at=started,
         by=by,
     )
-    if mended.removed:  # after the letter: it says how many, the record says which
-        announced.counts = {**announced.counts, "removed": mended.removed}
+    if done.removed:  # after the e-mail, which says only how many
+        announced.counts = {**announced.counts, "removed": done.removed}
         announced.save(using=replica.alias, update_fields=["counts"])

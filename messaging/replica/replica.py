@@ -1,4 +1,4 @@
-"""One consumer's copy of one authority: what `bootstrap`, `catch_up`, `compare` and all the others are about."""
+"""`Replica`: one consumer's copy of one authority. `bootstrap`, `catch_up`, `compare` and the others take one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,21 +15,22 @@ from messaging.settings import Alias, Context
 
 @dataclass
 class Replica:
-    """`context`: the consumer. `authority`: the feed that is copied. `cache`: where its rows are kept."""
+    """One consumer's copy of one authority."""
 
+    #: The consumer.
     context: Context
+    #: The name of the feed that is copied.
     authority: str
+    #: Where the copy's rows are kept.
     cache: Cache
     _client: AuthorityClient | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, consumer: str, authority: str, *, client: AuthorityClient | None = None) -> "Replica":
-        """A consumer's copy of an authority. `client`: one that the caller opened, and closes. Raises `NoCache`."""
+        """Return a consumer's copy of an authority. Raises `NoCache` if it keeps none. The caller closes a `client` it passes."""
         cache = declared_cache(consumer, authority)
         if cache is None:
-            raise NoCache(
-                f"{consumer} keeps no copy of {authority}'s facts. Its copies: {', '.join(declared_caches(consumer)) or 'none'}."
-            )
+            raise NoCache(f"{consumer} keeps no copy of {authority}. Its copies: {', '.join(declared_caches(consumer)) or 'none'}.")
         return cls(settings.context(consumer), authority, cache, client)
 
     def __str__(self) -> str:
@@ -46,27 +47,29 @@ class Replica:
     # --- The consumer's record of the authority ---
 
     def subscription(self) -> Subscription:
-        """The record. It is created if there is none."""
+        """Return the record; create it if there is none."""
         row, _ = Subscription.objects.using(self.alias).get_or_create(pk=self.authority)
         return row
 
     def locked(self) -> Subscription:
-        """The record, locked until the caller's transaction ends."""
+        """Return the record, locked until the caller's transaction ends."""
         return Subscription.objects.using(self.alias).select_for_update().get(pk=self.authority)
 
     def update(self, **values: Any) -> None:
         Subscription.objects.using(self.alias).filter(pk=self.authority).update(**values)
 
     def go_live(self, *, only_from: str = "", **values: Any) -> None:
-        """Make this copy live.
+        """Make this copy live: after a bootstrap whose comparison found no drift, or after `sync` caught up with the head.
 
-        `bootstrap` does where a comparison found no drift; `sync` where a copy that events filled, or that was unreachable, has
-        come up to the authority's head.
-
-        `only_from`: nothing changes where its state is another one by now. `values`: of the record, changed with it.
+        Parameters
+        ----------
+        only_from
+            Change nothing unless the record is still in this state.
+        values
+            Other fields of the record to change with it.
         """
         if only_from != Subscription.State.UNREACHABLE:
-            # Asked before it is live: the report that it is ends no grant that is opened from now on.
+            # Read before the copy is live, so that its report that it is live can't end a grant that is opened later.
             with self.connected() as client:
                 values["grant"] = client.registration().get("grant", "")
         rows = Subscription.objects.using(self.alias).filter(pk=self.authority)
@@ -78,15 +81,17 @@ class Replica:
 
     @property
     def client(self) -> AuthorityClient:
-        """The open client; only inside `connected`."""
+        """The open client. Raises `RuntimeError` outside `connected`."""
         if self._client is None:
-            raise RuntimeError(f"Nothing is asked of {self.authority} outside `with replica.connected():`.")
+            raise RuntimeError(f"There is no connection to {self.authority}. Open one: with replica.connected():")
         return self._client
 
     @contextmanager
     def connected(self, *, patience: float = ANSWER_SECONDS) -> Iterator[AuthorityClient]:
-        """Around calls to the authority: they share one client, and the outermost block closes it. The client shows the token that
-        the consumer has when it is opened."""
+        """Share one client for all calls inside; the outermost block opens and closes it.
+
+        The client keeps the token that the consumer has when it is opened. `patience`: seconds until an answer must begin.
+        """
         if self._client is not None:
             yield self._client
             return

@@ -1,11 +1,11 @@
-"""What differs between a cache and its authority, found by fingerprints: each side splits only ranges that differ.
+"""Find the rows in which a copy differs from its authority, by fingerprints: only ranges that differ are split.
 
-The consumer begins. It cuts its ids into sixteen parts of equal size, with the shortest beginnings of ids as bounds, and asks for
-their fingerprints; parts that differ are cut again, until they are small enough to list (Meyer, Range-Based Set Reconciliation,
-2022, arXiv 2212.13567). One million equal rows cost one round trip; ten differences among them cost six.
+The consumer cuts its ids into sixteen parts of equal size, with the shortest prefixes of ids as bounds, and requests their
+fingerprints from the authority. Parts that differ are cut again, until they are small enough to list (Meyer, Range-Based Set
+Reconciliation, 2022, arXiv 2212.13567). One million equal rows cost one round trip; ten differences among them cost six.
 
-What is listed as different is only suspected: both sides were read at different moments, and changes are on their way. So it is
-looked at again a little later, now by value.
+A row that is listed as different is only suspected, because both sides were read at different moments and changes are on their
+way. So it is read again a little later, by value.
 """
 
 import time
@@ -20,22 +20,22 @@ from messaging.replica import drift
 from messaging.replica.drift import State
 from messaging.replica.replica import Replica
 
-#: Parts that a range is cut into. The second cut of many rows is finer: where little differs here and there, it is the last that
-#: scans nearly everything (100 differences of 1,000,000 rows, spread out: 9 s, and 13 s by sixteen).
+#: Parts that a range is cut into. The second cut of many rows is finer: if few rows differ, spread out, it is the last cut that
+#: scans nearly everything (100 differences in 1,000,000 rows: 9 s instead of 13 s).
 PARTS, FINER_PARTS = 16, 64
-#: A range with so few rows of our own is listed instead of cut; one where most parts differ, with so many.
+#: A range with at most so many of the copy's rows is listed instead of cut; the second number if most of its parts differ.
 FEW_ROWS, DENSE_ROWS = 32, 512
-#: Ranges, and rows of our own, in one question.
+#: Ranges, and rows of the copy, in one request.
 MOST_RANGES, MOST_ROWS = 100, 5_000
-#: Ids in one question for records, and suspects that are looked at again together.
+#: Ids in one request for records, and suspects that are checked together.
 MOST_IDS, MOST_SUSPECTS = 1_000, 10_000
-#: Seconds after which a change that was under way should have arrived, and how often we look again.
+#: Seconds for a change that is on its way to arrive, and how often a moving row is read again.
 SETTLE_SECONDS, LOOKS = 1.0, 3
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One row that differs, with both values (None: there is none): the version and the fields that the cache keeps."""
+    """One row that differs. `authority` and `cache`: the version and the copy's fields on either side; None if there is no row."""
 
     id: str
     kind: str
@@ -44,7 +44,7 @@ class Difference:
 
 
 class _Suspect(NamedTuple):
-    """The authority's row when it was found to differ, the moment, and how far the consumer had applied everything then."""
+    """A row that was found to differ: the authority's row, the time, and the consumer's highest position then."""
 
     before: State | None
     since: float
@@ -54,13 +54,12 @@ class _Suspect(NamedTuple):
 class _Range(NamedTuple):
     low: str
     high: str
-    rows: int  # of our own
+    rows: int  # of the copy
 
 
 @dataclass
 class Search:
-    """A comparison under way, inside `replica.connected()`. `pages` yields what differs, page by page, so that memory doesn't grow
-    with what differs."""
+    """A running comparison, inside `replica.connected()`. `pages` yields the differing rows in pages, so memory stays bounded."""
 
     replica: Replica
     progress: Callable[[int], None] = lambda trips: None
@@ -72,12 +71,12 @@ class Search:
         self.using, self.cache, self.client = self.replica.alias, self.replica.cache, self.replica.client
 
     def pages(self) -> Iterator[list[Difference]]:
-        """Raises `Unreachable` and `Denied`."""
+        """Yield the differing rows. Raises `Unreachable`, `Denied`."""
         self._cut([_Range("", "", self.cache.model._base_manager.using(self.using).count())], PARTS)
         large, self._split = self._split, []
         self._cut(large, FINER_PARTS)
         while self._split or self._list:
-            # Listed together at the end where little differs; before they grow many where much does.
+            # Ranges to list are collected: few of them are listed together at the end, many as soon as they fill a request.
             if self._split and len(self._list) < MOST_RANGES:
                 ranges, self._split = self._split[-MOST_RANGES:], self._split[:-MOST_RANGES]
                 self._cut(ranges, PARTS)
@@ -88,7 +87,7 @@ class Search:
         yield from self._confirmed()
 
     def _cut(self, ranges: Sequence[_Range], finest: int) -> None:
-        """Compare the parts of ranges that differ; what has to be looked into goes on one of the two lists."""
+        """Compare the parts of differing ranges. Each part that differs goes on the list to split or the list to list."""
         bounds = [
             fingerprints.bounds_of_cache(
                 self.using, self.cache, low, high, rows=rows, parts=finest if rows > finest * FEW_ROWS else PARTS
@@ -100,7 +99,7 @@ class Search:
         bounds = [between for between in bounds if len(between) > 2]
         if not bounds:
             return
-        # Both sides scan at a time. Which one saw its rows first doesn't matter: what differs is looked at again.
+        # Both sides scan at the same time. Their order doesn't matter: rows that differ are read again.
         with ThreadPoolExecutor(1) as beside:
             asked = beside.submit(self.client.fingerprints, bounds)
             ours = fingerprints.measured_of_cache(self.using, self.cache, bounds)
@@ -117,14 +116,14 @@ class Search:
                 (self._list if part.rows <= FEW_ROWS else self._split).append(part)
 
     def _portion(self) -> list[_Range]:
-        """As many of the ranges to be listed as fit in one question."""
+        """Take as many ranges to list as fit in one request."""
         taken: list[_Range] = []
         while self._list and len(taken) < MOST_RANGES and sum(part.rows for part in taken) < MOST_ROWS:
             taken.append(self._list.pop())
         return taken
 
     def _suspect(self, ranges: Sequence[_Range]) -> None:
-        """List the rows of these ranges on both sides, and note what isn't the same."""
+        """List the rows of these ranges on both sides, and note those that differ."""
         asked = [[low, high] for low, high, _ in ranges]
         theirs = self.client.rows(asked)
         self.progress(1)
@@ -133,14 +132,14 @@ class Search:
         for part, mine, others in zip(ranges, ours, theirs, strict=True):
             end = fingerprints.listed_to(part.high, mine, others)
             if end != part.high:
-                self._list.append(_Range(end, part.high, FEW_ROWS))  # there is more of it
+                self._list.append(_Range(end, part.high, FEW_ROWS))  # the rest of the range
             own, other = _states(mine, end), _states(others, end)
             for key in own.keys() | other.keys():
                 if own.get(key) != other.get(key):
                     self._suspects[key] = _Suspect(other.get(key), now, frontier)
 
     def _confirmed(self) -> Iterator[list[Difference]]:
-        """Look at the suspects again; what changed meanwhile gets another chance, and is no difference if it goes on moving."""
+        """Read the suspects again. A row that changed meanwhile is read once more, and doesn't count if it still changes."""
         suspects, self._suspects = self._suspects, {}
         for _ in range(LOOKS):
             moving: dict[str, _Suspect] = {}
@@ -156,8 +155,8 @@ class Search:
 
     def _look(self, suspects: Mapping[str, _Suspect], moving: dict[str, _Suspect]) -> list[Difference]:
         _wait_until(max(suspect.since for suspect in suspects.values()) + SETTLE_SECONDS)
-        # Ours first: a copy that is newer than what its authority says afterwards is ahead, and not just quick. And before ours how
-        # far everything is applied: what lies below must be in the rows that are read then.
+        # The copy is read before the authority: if it is newer than the authority's later answer, it is really ahead. The frontier
+        # is read before both: all changes below it must be in the rows that are read then.
         frontier = checkpoints.highest(self.replica.subscription())
         ours = drift.own_rows(self.using, self.cache, list(suspects))
         theirs = {record["id"]: record for record in self.client.records(list(suspects))}

@@ -1,7 +1,7 @@
-"""How old a consumer's copy may be, and what a decision does past that.
+"""How old a consumer's copy is, and if a decision may rely on it.
 
-The age counts from the last moment at which the copy was *confirmed* to be caught up: by a heartbeat with a head that the
-checkpoint had reached, or by a page of the feed that ended at the head. Silence confirms nothing, so it makes a copy older.
+The age counts from the last time at which the copy was *confirmed* to be caught up: by a heartbeat with a head that the checkpoint
+had reached, or by a page of the feed that ended at the head. Without either, a copy gets older.
 """
 
 from datetime import datetime, timedelta
@@ -17,58 +17,61 @@ UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
 class Policy(StrEnum):
-    """What a decision does where the copy is older than it accepts: leave it be, ask the authority, or decide anyway."""
+    """What a decision does if the copy is older than it accepts."""
 
+    #: Don't decide now.
     HOLD = "hold"
+    #: Look the facts up at the authority.
     ASK = "ask"
+    #: Decide on the old facts.
     PROCEED = "proceed"
 
 
 def staleness(consumer: str, authority: str, now: datetime | None = None) -> timedelta | None:
-    """Time since the copy was last confirmed to be caught up; None where it never was.
+    """Return the time since the copy was last confirmed to be caught up; None if it never was.
 
-    The confirmation carries the authority's clock, `now` is this process's. Where that clock is ahead it counts from when the
-    confirmation was heard (`checkpoints.note_confirmed`).
+    The confirmation has the authority's clock, `now` this process's. If the authority's clock is ahead, the age counts from when
+    the confirmation arrived (`checkpoints.note_confirmed`).
     """
     return age(_subscription(consumer, authority), now)
 
 
 def age(row: Subscription | None, now: datetime | None = None) -> timedelta | None:
-    """`staleness` of a subscription that was read already."""
+    """Return the `staleness` of a subscription row."""
     if row is None or row.confirmed_at is None:
         return None
     return max(timedelta(0), (now or timezone.now()) - row.confirmed_at)
 
 
 def lag(consumer: str, authority: str) -> int | None:
-    """Positions between the checkpoint and the authority's head as last heard; None where nothing was ever heard of it."""
+    """Return the positions between the checkpoint and the last known head of the authority; None if no head is known."""
     return behind(_subscription(consumer, authority))
 
 
 def behind(row: Subscription | None, head: int | None = None) -> int | None:
-    """`lag` of a subscription that was read already. `head`: the authority's own, where it is known better than by hearsay."""
+    """Return the `lag` of a subscription row. `head`: the authority's own, if the caller can read it."""
     known = head if head is not None else heard(row)
     return None if known is None else max(0, known - (row.checkpoint if row else 0))
 
 
 def heard(row: Subscription | None) -> int | None:
-    """The authority's head as last heard; None where it never was: 0 is also what an untouched row says."""
+    """Return the last known head of the authority; None if none arrived yet (an unused row says 0)."""
     if row is None or not (row.head or row.heartbeat_at):
         return None
     return row.head
 
 
 def measured(consumer: str, authority: str) -> bool:
-    """Whether anything is known of the copy's age: it was confirmed once, is known to be behind, or is in doubt."""
+    """Return True if the copy's age means something: it was confirmed once, is known to be behind, or is doubtful."""
     row = _subscription(consumer, authority)
     return row is not None and (row.confirmed_at is not None or row.head > row.checkpoint or bool(row.doubt))
 
 
 def doubt(consumer: str, authority: str, bound: timedelta) -> str:
-    """Why a decision that accepts a copy of at most this age can't rely on this one, as a sentence; empty where it can.
+    """Say why a decision that accepts a copy of age `bound` can't rely on this one; empty if it can.
 
-    A copy that was never confirmed is too old for every bound. One in doubt can't be relied on whatever its age: part of it may be
-    of a history that its authority no longer has.
+    A copy that was never confirmed is too old for every bound. So is a doubtful copy: a part of it may come from a history that its
+    authority no longer has.
     """
     row = _subscription(consumer, authority)
     if row is not None and row.doubt:
@@ -80,10 +83,13 @@ def doubt(consumer: str, authority: str, bound: timedelta) -> str:
 
 
 def described(consumer: str, authority: str) -> str:
-    """The copy's age and lag as a sentence."""
+    """Return the copy's age and lag as a sentence."""
     row = _subscription(consumer, authority)
     if row is not None and row.doubt:
-        return f"The copy of {authority} is in doubt. {row.doubt} Compare them: reconcile {consumer} --from {authority}."
+        return (
+            f"The copy of {authority} is doubtful: {consumer} can't prove that it is current. {row.doubt} "
+            f"Compare them: reconcile {consumer} --from {authority}."
+        )
     old, missing = age(row), behind(row)
     lagging = f", and is {plural(missing, 'position')} behind" if missing else ""
     if old is None:
@@ -92,7 +98,7 @@ def described(consumer: str, authority: str) -> str:
 
 
 def span_in_words(span: timedelta) -> str:
-    """The two largest units: "2 hours 5 minutes", "42 seconds"."""
+    """Write a span in its two largest units: "2 hours 5 minutes", "42 seconds"."""
     rest = int(span.total_seconds())
     words: list[str] = []
     for name, seconds in UNITS:

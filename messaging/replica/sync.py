@@ -1,6 +1,6 @@
-"""What keeps a copy whole while nobody looks: holes are pulled, silence is answered by the feed, drift is found.
+"""Keep a context's copies complete: pull gaps, read the feed while no events come, find drift.
 
-It is a process of its own and not a Celery task: it has to work when the broker doesn't.
+It is a process of its own and not a Celery task, because it must work while the broker doesn't.
 """
 
 import logging
@@ -33,35 +33,37 @@ State = Subscription.State
 
 #: Seconds between two looks.
 LOOK_SECONDS = 1.0
-#: Seconds that an event may be under way before its place counts as a hole.
+#: Seconds until a missing position counts as a gap; before, its event may be on its way.
 GRACE_SECONDS = 3.0
-#: Without a heartbeat for so many seconds the events' road counts as closed, and the feed is followed instead.
+#: Seconds without a heartbeat after which the feed is read, because the broker brings nothing.
 SILENCE_SECONDS = 8.0
-#: Seconds between two reports of the checkpoint to the authority, which are also the proof that it answers.
+#: Seconds between two reports of the checkpoint to the authority, which also show that it answers.
 REPORT_SECONDS = 30.0
-#: Seconds between two comparisons of a copy that is in doubt.
+#: Seconds between two comparisons of a doubtful copy.
 DOUBTED_SECONDS = 30.0
-#: Seconds until an authority that didn't answer is asked again: doubling from the first to the last, with jitter.
+#: Seconds until the next request to an unreachable authority: doubling from the first to the last, with jitter.
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 
 @dataclass
 class Watch:
-    """What tending remembers of one copy. `token`: the one that its client shows. `told_live`: that the authority has heard that
-    the copy is live, and no bootstrap was seen since. One of an earlier release ends its latest grant at each such report."""
+    """The sync process's memory of one copy."""
 
     replica: Replica
+    #: The token that its client sends.
     token: str = ""
     reported: float = 0.0
-    told_live: bool = False
+    #: The copy was reported as live, and no bootstrap began since. An authority of an earlier release ends its latest grant at each
+    #: such report, so it is sent once.
+    reported_live: bool = False
     compared: float = field(default_factory=time.monotonic)
     doubted: float = -math.inf
     asked: float = 0.0
     pause: float = FIRST_PAUSE_SECONDS
     quiet_until: float = 0.0
     arrived: deque[tuple[float, int]] = field(default_factory=deque)
-    told_new: bool = False
-    told_left: bool = False
+    warned_new: bool = False
+    warned_unfinished: bool = False
     doubt_pause: float = DOUBTED_SECONDS
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -70,7 +72,7 @@ class Watch:
         return self.replica.authority
 
     def connect(self) -> None:
-        """Keep a connection to the authority, with the token that counts now, until the next call or `close`."""
+        """Open a connection to the authority with the current token; the next call or `close` closes it."""
         self.close()
         self._open.enter_context(self.replica.connected())
 
@@ -78,10 +80,10 @@ class Watch:
         self._open.close()
 
     def overdue(self, row: Subscription) -> int:
-        """The highest position that had arrived `GRACE_SECONDS` ago: what is still missing below it has had its time to come.
+        """Return the highest position that had arrived `GRACE_SECONDS` ago: any gap below it is overdue.
 
-        `behind_since` can't tell, for it begins anew whenever the checkpoint moves: a hundred holes would take a hundred times
-        as long as one.
+        `behind_since` isn't enough: it starts again whenever the checkpoint moves, so a hundred gaps would take a hundred times as
+        long as one.
         """
         now = time.monotonic()
         self.arrived.append((now, row.ahead[-1][1] if row.ahead else 0))
@@ -93,10 +95,12 @@ class Watch:
 
 @dataclass
 class Tending:
-    """Tends one context's copies. `look` is one look at all of them, `run` goes on until `stop` is set."""
+    """Sync one context's copies: `look` checks each of them once, `run` repeats it until `stop` is set."""
 
     consumer: str
+    #: Pull gaps; False leaves them open.
     pull: bool = True
+    #: Seconds between two comparisons; 0: never.
     compare_every: float = 300.0
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -116,7 +120,7 @@ class Tending:
         connections[self.using].close()
 
     def look(self) -> None:
-        """One look. What doesn't answer is asked again later; nothing is raised for it."""
+        """Check each copy once. Errors don't raise: an authority or a database that doesn't answer is tried again later."""
         for watch in self._watches.values():
             if time.monotonic() < watch.quiet_until:
                 continue
@@ -126,8 +130,8 @@ class Tending:
                 if errors.unusable(error):
                     self._wait(watch, error)
                     continue
-                # A cache that can't take what comes: the next look may bring what it can, and other copies need their looks.
-                log.exception("%s: its copy of %s can't be tended now", self.consumer, watch.authority)
+                # One copy's error must not stop the others, and its next change may succeed.
+                log.exception("%s: its copy of %s can't be synced now", self.consumer, watch.authority)
                 self._rest(watch)
             else:
                 outages.ended(log, self.consumer, _work(watch.authority))
@@ -139,14 +143,14 @@ class Tending:
             else:
                 self._tend(watch)
         except (NotFollowing, NotYet):
-            pass  # handed over just now; or its other feed has to bring something first
+            pass  # the rows were just handed over, or a row of another feed has to come first
         except (Unreachable, Denied, BelowFloor) as error:
             self._postpone(watch, error)
         else:
             watch.pause = FIRST_PAUSE_SECONDS
 
     def _wait(self, watch: Watch, error: Exception) -> None:
-        """The consumer's database can't be used now: neither what is pulled nor that an authority is away can be noted."""
+        """Wait while the consumer's own database can't be used: nothing can be applied or noted."""
         outages.began(log, self.consumer, _work(watch.authority), said(error))
         connections[self.using].close()
         watch.quiet_until = time.monotonic() + watch.pause
@@ -154,13 +158,13 @@ class Tending:
     def _tend(self, watch: Watch) -> None:
         row = watch.replica.subscription()
         if row.bootstrap_head is not None or row.state in (State.NEW, State.PAUSED):
-            watch.told_live = False
+            watch.reported_live = False
         if row.bootstrap_head is not None or row.state == State.PAUSED:
-            self._left(watch)
+            self._warn_unfinished(watch)
             return  # a bootstrap is under way, and reads the same feed
-        watch.told_left = False
+        watch.warned_unfinished = False
         now = time.monotonic()
-        # What is new waits for its bootstrap, unless it heard of everything from the first position on: only holes are missing.
+        # A new copy waits for its bootstrap, unless events brought it everything from the first position on.
         pull = self.pull and (row.state != State.NEW or row.checkpoint > 0)
         if pull:
             self._fill(watch, row)
@@ -173,29 +177,31 @@ class Tending:
             watch.compared = now
             compare.watch(watch.replica, pull=pull)
 
-    def _left(self, watch: Watch) -> None:
-        """A bootstrap that nobody runs was killed; or this side was set back to a moment amid it, and nobody remembers."""
-        if watch.told_left or locks.held(self.using, f"bootstrap-{watch.authority}"):
+    def _warn_unfinished(self, watch: Watch) -> None:
+        """Warn of an unfinished bootstrap that no process runs: it was killed, or this database was set back to a moment in it."""
+        if watch.warned_unfinished or locks.held(self.using, f"bootstrap-{watch.authority}"):
             return
-        watch.told_left = True
+        watch.warned_unfinished = True
         log.warning(
-            "%s: a bootstrap from %s was begun, and nobody runs it. Type: bootstrap %s --from %s",
+            "%s: a bootstrap from %s is unfinished and isn't running. Resume it: bootstrap %s --from %s",
             *(self.consumer, watch.authority, self.consumer, watch.authority),
         )
 
     def _follow(self, watch: Watch) -> None:
-        """A context's own rows, while another one owns them: no events come, so its feed is read at each look. Most of the time
-        there is nothing to follow, and that costs a look at a table with a row or none."""
+        """Read the feed of another context that owns this context's rows during a split: no events come then.
+
+        Most of the time there is no split, which costs one query of a table with one row at most.
+        """
         label = watch.replica.cache.model._meta.label_lower
         if not ownership.follows(self.using, label):
             return
         token = settings.api_token(self.consumer, watch.authority)
-        if token != watch.token:  # it was made when the split began, or anew
+        if token != watch.token:  # the split began, or its token was replaced
             watch.connect()
             watch.token = token
         row = Subscription.objects.using(self.using).filter(pk=watch.authority).first()
         if not token or row is None or row.bootstrap_head is not None or row.state in (State.NEW, State.PAUSED):
-            return  # the split is still loading, or was given up
+            return  # the split is still loading, or was cancelled
         pulls.catch_up(watch.replica, source="follow")
         now = time.monotonic()
         if now - watch.reported >= REPORT_SECONDS or row.state == State.UNREACHABLE:
@@ -205,75 +211,83 @@ class Tending:
             compare.watch(watch.replica)
 
     def _fill(self, watch: Watch, row: Subscription) -> None:
-        """Pull the holes that nothing came for, or what is behind the checkpoint where nothing comes at all."""
+        """Pull overdue gaps; without heartbeats, pull everything after the checkpoint."""
         now, overdue = timezone.now(), watch.overdue(row)
         stuck = row.behind_since is not None and _far(row.behind_since, now, GRACE_SECONDS)
-        if stuck or _hole(row, overdue):
-            self._fill_holes(watch, row, overdue)
+        if stuck or _gap_is_overdue(row, overdue):
+            self._fill_gaps(watch, row, overdue)
         elif row.heartbeat_at is None or _far(row.heartbeat_at, now, SILENCE_SECONDS):
-            # No heartbeat: neither does the broker bring events. A look at the feed notes that it was heard of.
+            # Without heartbeats, the broker brings no events either. The pull sets `heartbeat_at`.
             pulled = pulls.catch_up(watch.replica)
             if pulled.applied:
                 log.warning(
-                    "%s: nothing comes by the broker; %s of %s by the feed",
+                    "%s: no messages from the broker; pulled %s of %s from the feed",
                     self.consumer,
                     plural(pulled.applied, "change"),
                     watch.authority,
                 )
 
-    def _fill_holes(self, watch: Watch, row: Subscription, overdue: int) -> None:
-        """The first hole, and all others that are overdue: each for just its range, for what lies between has arrived."""
+    def _fill_gaps(self, watch: Watch, row: Subscription, overdue: int) -> None:
+        """Pull the first gap and all others that are overdue, each for its own range only."""
         applied = 0
         try:
             while True:
                 until = row.ahead[0][0] - 1 if row.ahead else row.head
                 applied += pulls.catch_up(watch.replica, until=until).applied
                 before, row = row.checkpoint, watch.replica.subscription()
-                if row.checkpoint <= before or not _hole(row, overdue) or self.stop.is_set():
+                if row.checkpoint <= before or not _gap_is_overdue(row, overdue) or self.stop.is_set():
                     return
         finally:
             if applied:
                 log.warning("%s: pulled %s of %s that hadn't arrived", self.consumer, plural(applied, "change"), watch.authority)
 
     def _settle(self, watch: Watch, row: Subscription) -> None:
-        """Compare a copy that is in doubt: where both sides are equal, it is so no more. Until somebody repairs what differs, it is
-        compared again at growing distances: a comparison reads both sides whole."""
+        """Compare a doubtful copy; if both sides are equal, its doubt ends.
+
+        While rows differ, the intervals grow: each comparison reads both sides completely.
+        """
         authority = watch.authority
-        log.warning("%s: its copy of %s is in doubt: %s", self.consumer, authority, row.doubt)
+        log.warning("%s: its copy of %s is doubtful: %s", self.consumer, authority, row.doubt)
         found = compare.compare(watch.replica)
         watch.doubt_pause = min(2 * watch.doubt_pause, max(DOUBTED_SECONDS, self.compare_every))
         if not watch.replica.subscription().doubt:
             watch.doubt_pause = DOUBTED_SECONDS
-            log.info("%s: its copy of %s is as its authority has it, and in doubt no more", self.consumer, authority)
+            log.info("%s: its copy of %s equals the authority's rows and is no longer doubtful", self.consumer, authority)
         if found.verdict != "drift":
             return
         incidents.drift(self.using, authority, [row["id"] for row in found.rows])
         erased = found.counts["erased_here"]
         if erased:
             log.warning(
-                "%s: %s erased here and not at %s. Type here: reconcile %s --from %s --json > FILE. "
-                "Then there: erase_again %s --from FILE",
+                "%s: %s erased here but not at %s. Type here: reconcile %s --from %s --json > FILE. "
+                "Then where the authority runs: erase_again %s --from FILE",
                 *(self.consumer, plural(erased, "row is", "rows are"), authority, self.consumer, authority, authority),
             )
         if found.differing > erased:
             log.warning(
-                "%s: %s of its copy of %s differ. Type: reconcile %s --from %s --repair",
-                *(self.consumer, plural(found.differing - erased, "row"), authority, self.consumer, authority),
+                "%s: %s in its copy of %s. Repair: reconcile %s --from %s --repair",
+                *(
+                    self.consumer,
+                    plural(found.differing - erased, "row differs", "rows differ"),
+                    authority,
+                    self.consumer,
+                    authority,
+                ),
             )
 
     def _report(self, watch: Watch) -> Subscription:
-        """Tell the authority where we are; that also shows that it answers, and brings back a copy that counted as cut off."""
-        row = pulls.report(watch.replica, tell_live=not watch.told_live)
+        """Report the checkpoint. An answer shows that the authority is reachable, and makes a caught-up copy live."""
+        row = pulls.report(watch.replica, say_live=not watch.reported_live)
         watch.reported = time.monotonic()
         if row.state in (State.NEW, State.UNREACHABLE) and row.checkpoint >= row.head:
             watch.replica.go_live(only_from=row.state)
             log.info("%s: its copy of %s is live", self.consumer, watch.authority)
-            row = pulls.report(watch.replica, tell_live=not watch.told_live)
-        watch.told_live = watch.told_live or row.state == State.LIVE
-        if row.state == State.NEW and not watch.told_new and row.checkpoint == 0:
-            watch.told_new = True
+            row = pulls.report(watch.replica, say_live=not watch.reported_live)
+        watch.reported_live = watch.reported_live or row.state == State.LIVE
+        if row.state == State.NEW and not watch.warned_new and row.checkpoint == 0:
+            watch.warned_new = True
             log.warning(
-                "%s: its copy of %s is new and lacks what was there before. Type: bootstrap %s --from %s",
+                "%s: its copy of %s is new and lacks the earlier rows. Fill it: bootstrap %s --from %s",
                 *(self.consumer, watch.authority, self.consumer, watch.authority),
             )
         return row
@@ -290,16 +304,15 @@ class Tending:
 
 
 def _work(authority: str) -> str:
-    """What the outage of a database stops, in the words of `outages`."""
-    return f"tending its copy of {authority}"
+    """Name the work that a database's outage stops, as `outages` logs it."""
+    return f"syncing its copy of {authority}"
 
 
 def _far(moment: datetime, now: datetime, seconds: float) -> bool:
-    """Whether a time is further away than that. One that is still to come was noted by a clock that has been set back since: waited
-    for, it would keep a hole open for as long as the clock was wrong."""
+    """Return True if a time is further away than this, in either direction: a time in the future is of a clock that was wrong."""
     return abs(now - moment) > timedelta(seconds=seconds)
 
 
-def _hole(row: Subscription, overdue: int) -> bool:
-    """Whether the first hole is overdue: what lies right behind it had arrived long enough ago."""
+def _gap_is_overdue(row: Subscription, overdue: int) -> bool:
+    """Return True if the first gap is overdue: the position right after it arrived long enough ago."""
     return bool(row.ahead) and row.ahead[0][0] <= overdue

@@ -1,5 +1,5 @@
-"""A split as it is declared, and as it stands: the two sides, who owns the rows, who follows. Nothing here changes anything but a
-guard that a migration took away."""
+"""A split's declaration and state: the two sides, which one owns the rows, which one follows. Nothing here writes, except that
+`migrate` gets a guard back that it dropped."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +21,11 @@ from messaging.settings import Alias
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two contexts of a split. `feed`: the feed that it shows the rows by while it owns them; `cache`: its rows as a
-    copy of the other side's feed."""
+    """One of the two contexts of a split."""
 
-    feed: str
+    feed: str  #: the feed of its rows while it owns them
     guard: Guard
-    cache: Cache
+    cache: Cache  #: its rows as a copy of the other side's feed
 
     @property
     def context(self) -> str:
@@ -39,32 +38,32 @@ class Side:
 
 @dataclass(frozen=True)
 class Split:
-    """`old`: where the rows were; `new`: where they belong."""
+    """The two sides of a split."""
 
-    old: Side
-    new: Side
+    old: Side  #: the context that the rows come from
+    new: Side  #: the context that takes them over
 
     def other(self, side: Side) -> Side:
         return self.new if side is self.old else self.old
 
 
 def split_of(context: str) -> Split:
-    """What `MESSAGING["SPLITS"]` declares for a context; raises `NoSplit`."""
+    """The split that `MESSAGING["SPLITS"]` declares for a context. Raises `NoSplit`."""
     filled_by = settings.splits().get(context)
     if filled_by is None:
         raise NoSplit(
-            f"Nothing is declared to move into {context}. MESSAGING['SPLITS'] names: {', '.join(settings.splits()) or 'nothing'}."
+            f"No split into {context} is declared. MESSAGING['SPLITS'] names: {', '.join(settings.splits()) or 'nothing'}."
         )
     source = settings.authority(filled_by)
     away = [name for name in (source, context) if name not in settings.contexts()]
     if away:
-        raise NoSplit(f"A split needs both databases, and {' and '.join(away)} isn't in this process: run it with CONTEXTS unset.")
+        raise NoSplit(f"A split needs both databases, but this process has no {' or '.join(away)}: run it with CONTEXTS unset.")
     feeds, caches = (
         (declared_feed(filled_by), declared_feed(context)),
         (declared_cache(context, filled_by), declared_cache(source, context)),
     )
     if not (feeds[0] and feeds[1] and caches[0] and caches[1]):
-        raise NoSplit(f"Feeds and caches of both sides must be declared: {filled_by} and {context}, in MESSAGING.")
+        raise NoSplit(f"A split needs feeds and caches of both sides: declare them for {filled_by} and {context} in MESSAGING.")
     return Split(
         old=Side(filled_by, _guard(feeds[0], source, context), caches[1]),
         new=Side(context, _guard(feeds[1], context, source), caches[0]),
@@ -72,7 +71,7 @@ def split_of(context: str) -> Split:
 
 
 def declared(context: str, label: str) -> Split | None:
-    """The split that a model of this context belongs to; None where there is none in this process."""
+    """The split that a context's model belongs to; None if there is none in this process."""
     for name in settings.splits():
         try:
             split = split_of(name)
@@ -88,7 +87,7 @@ def _guard(feed: Feed, own: str, other: str) -> Guard:
 
 
 def owner(split: Split) -> Side | None:
-    """Who owns the rows; None where the split wasn't begun, or is just between the two (`recover`)."""
+    """The side that owns the rows; None if the split hasn't begun, or stopped in the middle of a hand-over (`recover`)."""
     old, new = row(split.old), row(split.new)
     if old is None or new is None or old.owner != new.owner:
         return None
@@ -96,7 +95,7 @@ def owner(split: Split) -> Side | None:
 
 
 def retired(split: Split) -> bool:
-    """Whether the split is over: the new context owns the rows and is asked no more."""
+    """Return True if the split is over: the new context owns the rows, without a guard."""
     old = row(split.old)
     return old is not None and old.owner == split.new.context and row(split.new) is None
 
@@ -111,7 +110,7 @@ def rows_without_version(side: Side) -> int:
 
 
 def standing(split: Split) -> dict[str, Any]:
-    """Who owns the rows, who follows, how far behind, and what the last comparison said."""
+    """The state of a split: the owner, the follower, its lag, and the verdict of the last comparison."""
     owning, rows = owner(split), [row(split.old), row(split.new)]
     values: dict[str, Any] = {
         "context": split.new.context,
@@ -143,7 +142,7 @@ def standing(split: Split) -> dict[str, Any]:
 
 
 def guard_after_migrate(app_config: AppConfig, using: str, **kwargs: object) -> None:
-    """After `migrate`: Django alters a SQLite table by making it anew, and its guard goes with the old one."""
+    """After `migrate`: install missing guards. Django alters a SQLite table by creating a new one, which has no guard."""
     if Ownership._meta.db_table not in connections[using].introspection.table_names():
         return
     for context in settings.splits():

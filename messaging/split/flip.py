@@ -1,5 +1,5 @@
-"""The hand-over of a split's rows: hold the owner's writers, let the other side catch up, compare, take the rows here and give them
-there. While it lasts nobody writes; so it does nothing that could have been done before."""
+"""The hand-over of a split's rows: pause the owner's writers, let the other side catch up, compare both, change the owner. Nobody
+can write meanwhile, so everything that can be done earlier is done earlier."""
 
 import time
 from datetime import timedelta
@@ -17,37 +17,38 @@ from messaging.replica import drift, pull
 from messaging.replica.replica import Replica
 from messaging.split.declaration import Side
 
-#: Seconds between two looks for a change that a lock keeps from getting its position.
+#: Seconds between two looks for a change that isn't stamped because its entry is locked.
 LOOK_SECONDS = 0.02
-#: Seconds that giving may wait at least, however short the rest of the pause is.
+#: The shortest time in seconds that giving may wait for a lock, even if the pause ends sooner.
 SHORTEST_SECONDS = 1.0
 
 
 def hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> int:
-    """Make `receiver` the owner; returns for how many milliseconds writers were held. `since`: the giver's head when both sides
-    were last compared as a whole. Raises `PauseTooShort` and `Differs`."""
+    """Make `receiver` the owner. Returns how many milliseconds writers were paused. `since`: the giver's head at the last full
+    comparison. Raises `PauseTooShort` and `Differs`."""
     replica = Replica.of(receiver.context, giver.feed)
     started = time.monotonic()
     ends = started + longest.total_seconds()
-    too_long = f"{giver.context}'s writers were let go after {longest.total_seconds():g} s"
+    too_long = f"the write pause ended after {longest.total_seconds():g} s"
+    unchanged = f"{giver.context} stays the owner. Try again, or with a longer --max-pause."
     try:
         ownership.pause(giver.guard, longest)
     except OperationalError as error:
         raise PauseTooShort(
-            f"Writers in flight at {giver.context} took longer than {longest.total_seconds():g} s: {error}"
+            f"Transactions that write to {giver.context} took longer than {longest.total_seconds():g} s ({error}). {unchanged}"
         ) from None
     try:
         if not _stamped(giver, until=ends):
-            raise PauseTooShort(
-                f"A transaction at {giver.context} keeps a change out of the feed; {too_long}. Nothing has changed."
-            )
+            raise PauseTooShort(f"A transaction at {giver.context} keeps a change out of the feed, and {too_long}. {unchanged}")
         with replica.connected():
             pull.catch_up(replica, source="follow")
             failpoints.reach("split.caught_up")
             if not _same(giver, replica, since):
                 raise Differs(differs(receiver, giver))
         if not ownership.take(giver.guard):
-            raise PauseTooShort(f"Both sides weren't equal in time: {too_long}. Nothing has changed.")
+            raise PauseTooShort(
+                f"Both sides weren't equal in time: {too_long}. {unchanged}",
+            )
     except BaseException:
         ownership.lift(giver.guard)
         raise
@@ -59,10 +60,10 @@ def hand_over(giver: Side, receiver: Side, longest: timedelta, since: int) -> in
 
 
 def _stamped(giver: Side, *, until: float) -> bool:
-    """Wait until every change of the rows is in the giver's feed; False where the pause is over before.
+    """Wait until every change of the rows is in the giver's feed. Returns False if the pause ends first.
 
-    The pause has seen the writers out, so no more of them come. But who locks a ledger entry without writing its row (`republish`,
-    `purge`) isn't a writer; and the sequencer passes over what is locked, though its change was committed long ago.
+    The guard keeps writers out, but not `republish` and `purge`, which lock ledger entries without writing the rows. The sequencer
+    skips locked entries, though their changes were committed long ago.
     """
     pending = Ledger.objects.using(giver.using).filter(aggregate=giver.guard.label, position=None)
     while True:
@@ -75,9 +76,9 @@ def _stamped(giver: Side, *, until: float) -> bool:
 
 
 def _same(giver: Side, replica: Replica, since: int) -> bool:
-    """Whether both sides hold the same of all that changed since they were compared as a whole. All the rest was equal then, and a
-    guard has kept everybody off the copy. So the pause lasts as long as the last moment's changes take, whatever the table's size:
-    fingerprints of a million rows are seconds that nobody should be held for."""
+    """Return True if both sides are equal in every row that changed since the last full comparison. All other rows were equal then,
+    and the guard keeps writers off the copy. So the length of the pause depends on the recent changes, not on the table's size;
+    fingerprints of a million rows would take seconds."""
     feed, cache = declared_feed(giver.feed), replica.cache
     while True:
         page = replica.client.changes(since, limit=pull.PAGE_ROWS)
@@ -94,26 +95,26 @@ def _same(giver: Side, replica: Replica, since: int) -> bool:
 
 
 def _give(giver: Side, receiver: Side, seconds: float) -> None:
-    """Give what was taken. Where a transaction keeps the receiver's row locked for longer, nothing was given for certain, and the
-    rows go back: nobody could write them until that transaction ends. Raises `PauseTooShort` then."""
+    """Make the receiver the owner. If a transaction locks its ownership's row for longer, give the ownership back to the giver, or
+    nobody could write until that transaction ends. Raises `PauseTooShort` then."""
     try:
         ownership.give(receiver.guard, seconds)
     except OperationalError as error:
         if not errors.gave_up_waiting(error):
-            raise  # the connection broke, say: the other side may be the owner by now. `recover` looks
+            raise  # for example a broken connection: the receiver may be the owner already. `recover` finds out
         ownership.take_back(giver.guard)
         raise PauseTooShort(
-            f"A transaction at {receiver.context} keeps the hand-over waiting. {giver.context} stays the owner: see who it is "
-            "(pg_stat_activity), and try again."
+            f"A transaction at {receiver.context} blocks the hand-over, so {giver.context} stays the owner. Find it in "
+            "pg_stat_activity, end it, and try again."
         ) from error
 
 
 def _rest(receiver: Side, giver: Side) -> None:
-    """The receiver follows nobody any more. Its place in the giver's feed stays, for the way back."""
+    """The receiver no longer follows. Its checkpoint in the giver's feed stays, in case the split is flipped back."""
     state = Subscription.State
     Subscription.objects.using(receiver.using).filter(pk=giver.feed).update(state=state.PAUSED, behind_since=None)
 
 
 def differs(follower: Side, owning: Side) -> str:
     what = f"reconcile {follower.context} --from {owning.feed}"
-    return f"{follower.context} doesn't hold what {owning.context} does, so {owning.context} stays the owner. What differs: {what}"
+    return f"{follower.context} and {owning.context} differ, so {owning.context} stays the owner. To see the rows: {what}"

@@ -1,9 +1,8 @@
-"""A split: a model's rows move out of one context into another, beside live writes, and back again if need be.
+"""A split moves a model's rows from one context into another during live writes, and back if necessary.
 
-The new context follows the old one's feed until it has everything. The flip holds the old one's writers, lets the new one catch up,
-compares both by fingerprints, and hands the rows over; from then on the old context follows the new one, so that its readers
-still work and the way back is the same way. Every step is one transaction in one database, and each says where it stands; so
-whoever comes next after a crash goes on from there.
+The new context follows the old one's feed until it has every row. The flip pauses the old one's writers, lets the new one catch up,
+compares both, and changes the owner. From then on the old context follows the new one, so its readers still work, and flipping back
+works the same. Every step is one transaction in one database, so after a crash the next run continues from the last step.
 """
 
 import time
@@ -46,27 +45,26 @@ __all__ = [
 ]
 
 TOKEN_TTL = timedelta(days=365)
-#: How often a load waits for rows of another feed that its own rows refer to, and how long each time, in seconds.
+#: How often a load waits for rows of another feed that its rows refer to, and the seconds of each wait.
 TRIES, WAIT_SECONDS = 20, 0.5
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a load did: the follower's rows that were read, and whether both sides are equal now. `began`: rows of the follower that
-    are no copies, because they began there."""
+    """The result of `load`."""
 
-    owner: str
-    follower: str
-    verdict: str
-    rows: int
+    owner: str  #: a context
+    follower: str  #: the other context
+    verdict: str  #: of the comparison at the end: "in_sync", "drift" or "unreachable"
+    rows: int  #: the number of rows that were read
     rows_per_second: int
-    resumed: bool
-    began: int
+    resumed: bool  #: it continued an earlier load
+    began: int  #: the follower's rows that aren't copies, because they were created there
 
 
 @contextmanager
 def one_mover(split: Split) -> Iterator[None]:
-    """One mover at a time; raises `NotReady`."""
+    """Hold the lease of a split, so that no other command works on it. Raises `NotReady` if another one does."""
     try:
         with locks.exclusive(split.new.using, f"split-{split.new.context}"):
             yield
@@ -75,25 +73,28 @@ def one_mover(split: Split) -> Iterator[None]:
 
 
 def begin(split: Split) -> None:
-    """Guard both tables, with the old context as the owner. What was begun stays as it is. Raises `NotReady` after a retirement."""
+    """Install the guards on both tables, with the old context as the owner. A split that has begun stays as it is.
+
+    Raises `NotReady` if the old context was retired.
+    """
     if retired(split):
-        raise NotReady(f"{split.new.context} is split for good: {split.old.context} was retired.")
+        raise NotReady(f"The split of {split.new.context} is over: {split.old.context} was retired.")
     ownership.guard(split.new.guard, split.old.context)
     ownership.guard(split.old.guard, split.old.context)
     failpoints.reach("split.guarded")
 
 
 def recover(split: Split) -> str:
-    """Finish what a killed mover left half done, or take it back; returns what that was, as a sentence, or ""."""
+    """Finish or undo a hand-over that was killed. Returns a sentence about it, or "" if there was none."""
     old, new = row(split.old), row(split.new)
     if old is None or new is None:
         return ""
     for side, mine, theirs in ((split.old, old, new), (split.new, new, old)):
         if mine.state != Ownership.State.MOVING:
             continue
-        if mine.owner == side.context:  # nothing was taken yet
+        if mine.owner == side.context:  # the ownership wasn't taken yet
             ownership.lift(side.guard)
-            return f"An earlier pause of {side.context} was lifted."
+            return f"An earlier write pause of {side.context} was ended."
         if theirs.owner != mine.owner:
             ownership.give(split.other(side).guard)
         ownership.settle(side.guard)
@@ -109,14 +110,22 @@ def load(
     expecting: Callable[[int], None] = lambda rows: None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Loaded:
-    """Bring whoever doesn't own the rows up to date, and compare. Goes on where an earlier one was killed; safe to repeat.
+    """Bring the follower up to date, and compare both sides. Resumes where an earlier load was killed; safe to repeat. Raises
+    `NotReady` if the split hasn't begun.
 
-    What arrives gets its positions at once: the first who reads the follower's feed, the giver after a flip, would have to wait for
-    those of all rows (measured with 500,000: for longer than a request may take).
+    The follower's rows get their positions as they arrive. Otherwise the first read of its feed, after a flip, would stamp all of
+    them (measured with 500,000 rows: longer than a request may take).
+
+    Parameters
+    ----------
+    expecting
+        Called once with the number of positions to read.
+    progress
+        Called after each page with its number of rows.
     """
     owning = owner(split)
     if owning is None:
-        raise NotReady(f"{split.new.context} wasn't split yet: split {split.new.context}")
+        raise NotReady(f"The split of {split.new.context} hasn't begun. First: split {split.new.context}")
     follower = split.other(owning)
     owning.cache.owned()
     register_with_owner(owning, follower)
@@ -161,14 +170,14 @@ def _loaded(
 
 
 def follow_others(follower: Side, feed: str) -> None:
-    """Catch up with the other feeds that this context follows: rows of this one refer to theirs."""
+    """Catch up with the other feeds that this context follows, because this feed's rows refer to theirs."""
     for name, cache in declared_caches(follower.context).items():
         if name != feed and cache.follows and ownership.follows(follower.using, cache.model._meta.label_lower):
             pull.catch_up(Replica.of(follower.context, name), source="follow")
 
 
 def register_with_owner(owning: Side, follower: Side) -> None:
-    """Enter the follower with the owner, give it a token, and let it read from the beginning until it is live once."""
+    """Register the follower with the owner, give it a token, and open its bootstrap if it isn't live."""
     consumers.register_follower(authority=owning.context, name=follower.context, feed=owning.feed, fields=follower.cache.fields)
     consumers.ensure_token(consumer=follower.context, authority=owning.context, ttl=TOKEN_TTL)
     place = Subscription.objects.using(follower.using).filter(pk=owning.feed).first()
@@ -177,41 +186,46 @@ def register_with_owner(owning: Side, follower: Side) -> None:
 
 
 def flip(split: Split, receiver: Side, app: Celery, *, longest: timedelta, page_size: int = pull.PAGE_ROWS) -> int:
-    """Hand the rows over to `receiver`, which has been following them; returns for how many milliseconds writers were held. Then
-    `load` lets the giver follow.
+    """Hand the rows over to `receiver`, the follower, in a write pause of at most `longest`. Returns the pause's milliseconds. Call
+    `load` afterwards, so that the giver follows.
 
-    Raises `NotReady`, `PauseTooShort` and `Differs`; then the owner is who it was, and nobody is held any more.
+    Raises
+    ------
+    NotReady, PauseTooShort, Differs
+        The hand-over isn't possible now. The owner stays, and its writers continue.
     """
     giver = split.other(receiver)
     place = Subscription.objects.using(receiver.using).filter(pk=giver.feed).first()
     if place is None or place.state != Subscription.State.LIVE:
         load(split, app, page_size=page_size)
     since = sequencer.head(giver.using)
-    before = load(split, app, page_size=page_size)  # all that can be done without holding anybody
+    before = load(split, app, page_size=page_size)  # as much as possible before the pause
     if before.verdict == "unreachable":
-        raise NotReady(f"{giver.context} and {receiver.context} can't be compared: no answer. {giver.context} stays the owner.")
+        raise NotReady(
+            f"{giver.context} and {receiver.context} can't be compared: no answer from {giver.context}. It stays the owner."
+        )
     if before.verdict != "in_sync":
         raise Differs(differs(receiver, giver))
-    register_with_owner(receiver, giver)  # what can fail should fail before anybody is held
+    register_with_owner(receiver, giver)  # before the pause, because it may fail
     return hand_over(giver, receiver, longest, since)
 
 
 def cancel(split: Split) -> None:
-    """End a split that wasn't flipped: no guards, nobody follows. What was copied stays where it is. Goes on where an earlier one
-    was killed between the two guards. Raises `NotReady`."""
+    """End a split that wasn't flipped: remove the guards, and let neither side follow. Copied rows stay. Resumes where an earlier
+    cancel was killed. Raises `NotReady`."""
     there = [found for found in (row(split.old), row(split.new)) if found]
     if not there:
         raise NotReady(f"{split.new.context} isn't split: there is nothing to cancel.")
     if retired(split):
-        raise NotReady(f"{split.new.context} is split for good: {split.old.context} was retired.")
+        raise NotReady(f"The split of {split.new.context} is over: {split.old.context} was retired.")
     if any(found.owner != split.old.context for found in there):
         raise NotReady(f"{split.new.context} owns the rows. Give them back first: split {split.new.context} --back")
     forget(split)
 
 
 def retire(split: Split) -> None:
-    """End a split for good: the new context is the owner without a guard, and nobody follows it. The old context's table stays as
-    it is, and its guard stays with it: a write there would be lost. Raises `NotReady`."""
+    """End a split for good: the new context owns the rows without a guard, and the old one no longer follows. The old table stays
+    as it is, with its guard, because writes to it would be lost. Raises `NotReady`."""
     if owner(split) is not split.new:
         raise NotReady(f"{split.old.context} owns the rows. First: split {split.new.context} --flip")
     consumers.revoke_consumer(authority=split.new.context, name=split.old.context)
@@ -222,8 +236,7 @@ def retire(split: Split) -> None:
 
 
 def forget(split: Split) -> None:
-    """As if there had never been a split: guards, register entries and places in the feeds are gone, rows stay. For `cancel`, and
-    for whoever sets a stage up anew."""
+    """Remove a split's guards, register entries and checkpoints. The rows stay. For `cancel`, and to reset a demo."""
     for side in (split.old, split.new):
         other = split.other(side)
         consumers.revoke_consumer(authority=side.context, name=other.context)

@@ -1,1 +1,1 @@
-"""The broker: queues, what a message looks like on the wire, and who signed it."""
+"""The broker: queues, a message's form on the wire, and its signature."""

@@ -1,9 +1,9 @@
 # kombu and amqp have no types.
 # mypy: disable-error-code="no-untyped-call,misc,no-any-return"
-"""kombu's AMQP transport, with a look at each message's frame before anything of it is opened (`messaging/transport/frames.py`).
+"""kombu's AMQP transport, which checks each message's frame before it opens the message (`messaging/transport/frames.py`).
 
-amqp reads the properties of a message where nobody can catch what goes wrong: a time beyond every calendar ends the worker, and the
-next one meets the same message. So properties that can't be read, and bodies that are larger than any of a relay's, are left out.
+amqp parses a message's properties where no caller can catch an error: an invalid timestamp ends the worker, and the next worker
+gets the same message. So this transport removes unreadable properties, and bodies larger than a relay's.
 """
 
 from collections.abc import Callable
@@ -16,17 +16,17 @@ from kombu.transport import pyamqp
 
 from messaging.transport import frames
 
-#: AMQP's types of frames, and where a header's properties begin.
+#: AMQP's frame types, and the offset of a header's properties.
 METHOD, HEADER, BODY, PROPERTIES = 1, 2, 3, 12
-#: Properties that hold nothing but a content type: what `frames.objection` says of the message.
+#: Properties with only a content type, which `frames.objection` rejects.
 UNREADABLE = pack(">H", 1 << 15) + b"\x0aunreadable"
 
 
 def frame_handler(connection: Any, callback: Any) -> Callable[[Any], bool]:
-    """amqp's handler of frames, which never sees those two."""
+    """amqp's frame handler, without unreadable properties and oversized bodies."""
     handle = method_framing.frame_handler(connection, callback)
-    oversized: dict[int, list[Any]] = {}  # channel to the size that its message has left, its header, and its first piece
-    queues: dict[int, str] = {}  # channel to the queue that its present message was in
+    oversized: dict[int, list[Any]] = {}  # channel to [bytes left, header, first piece] of its oversized message
+    queues: dict[int, str] = {}  # channel to the queue of its current message
 
     def on_frame(frame: tuple[int, int, Any]) -> bool:
         kind, channel, content = frame
@@ -59,16 +59,16 @@ def _size(header: bytes) -> int:
 
 
 def _readable(header: bytes) -> bytes:
-    """The header with its properties, or without them where they can't be read."""
+    """The header, without its properties if they can't be read."""
     try:
         PROPERTY_CLASSES[spec.Basic.CLASS_ID](header, PROPERTIES)
-    except Exception:  # whatever somebody wrote there: struct.error, OverflowError, RecursionError, FrameSyntaxError …
+    except Exception:  # any sender's bytes: struct.error, OverflowError, RecursionError, FrameSyntaxError …
         return header[:PROPERTIES] + UNREADABLE
     return header
 
 
 class Message(pyamqp.Message):
-    """A message that knows why it isn't to be opened."""
+    """A message with the reason, if any, why it must not be opened."""
 
     def __init__(self, msg: Any, channel: Any = None, **kwargs: Any) -> None:
         properties = msg.properties
@@ -79,8 +79,8 @@ class Message(pyamqp.Message):
             frames.objection(properties.get("content_type"), properties.get("content_encoding"), headers) if judged else ""
         )
         if self.refused:
-            properties["application_headers"] = {}  # kombu would decompress what is compressed
-        msg.body = bytes(msg.body or b"")  # an empty one is a text
+            properties["application_headers"] = {}  # or kombu would decompress the body
+        msg.body = bytes(msg.body or b"")  # amqp gives an empty body as str
         super().__init__(msg, channel=channel, **kwargs)
 
 
@@ -88,9 +88,9 @@ class Channel(pyamqp.Channel):
     Message = Message
 
     def __init__(self, connection: Any, channel_id: Any = None, auto_decode: bool = True, on_open: Any = None) -> None:
-        # Nor does amqp decode a body as the message wishes.
+        # Without auto_decode amqp doesn't decode the body by the message's own encoding.
         super().__init__(connection, channel_id, auto_decode=False, on_open=on_open)
-        #: By the tag of who takes from them.
+        #: By the consumer's tag.
         self.queues: dict[str, str] = {}
 
     def basic_consume(self, queue: str = "", consumer_tag: str = "", *args: Any, **kwargs: Any) -> Any:

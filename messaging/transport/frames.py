@@ -1,9 +1,9 @@
-"""The frame of a message: what is around its body. Anybody who may write to a queue writes it, so a worker looks at it before it
-opens anything, and opens what looks as a relay sends it.
+"""Checks the frame of a message (everything around its body) before a worker opens the message.
 
-A worker that decompresses whatever says that it is compressed makes gigabytes of a megabyte, before it knows who sent it.
+Anybody who may write to a queue may write any frame. A worker that decompresses every message would make gigabytes of a megabyte
+before it knows the sender. So it opens only messages that look like a relay's.
 
-Only what is in a context's queue is looked at. A host's own tasks may be compressed, large, or for somebody who waits for a reply.
+Only a context's queues are checked. A host's own tasks may be compressed or large, or expect a reply.
 """
 
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ from messaging import settings
 from messaging.events.limits import LARGEST_BODY_BYTES
 from messaging.events.text import plural
 
-#: What every message of ours has.
+#: Every message of ours has these.
 CONTENT_TYPE, CONTENT_ENCODING = "application/json", "utf-8"
-#: Bytes of a frame with its body. Redis carries the body as base64, four bytes for three.
+#: A frame with its body. In Redis the body is base64, four bytes for three.
 LARGEST_FRAME_BYTES = LARGEST_BODY_BYTES * 4 // 3 + 64 * 1024
-#: Bytes of a larger frame that are read, to be parked.
+#: How much of a larger frame is read and parked.
 KEPT_BYTES = 64 * 1024
 
 
 def judged(queue: str) -> bool:
-    """Say if a queue is a context's, so that nothing but a relay's messages belongs there."""
+    """Return True if a queue is a context's. Only a relay's messages belong there."""
     try:
         return queue in settings.contexts()
     except ImproperlyConfigured:  # a Celery app without Django has no contexts
@@ -32,9 +32,9 @@ def judged(queue: str) -> bool:
 
 
 def objection(content_type: Any, content_encoding: Any, headers: Any) -> str:
-    """Why a message with this frame isn't opened; empty where a relay could have sent it."""
+    """The reason not to open a message with this frame; empty if a relay could have sent it."""
     if not isinstance(headers, Mapping):
-        return "Not opened: its headers are no table."
+        return "Not opened: its headers aren't a table."
     if headers.get("compression") is not None:
         return f"Not opened: it is compressed ({_shown(headers['compression'])})."
     if content_type != CONTENT_TYPE:
@@ -45,7 +45,7 @@ def objection(content_type: Any, content_encoding: Any, headers: Any) -> str:
 
 
 def frame_too_large(size: int) -> str:
-    """The reason for a frame that is larger than any of a relay's."""
+    """The reason not to open a frame that is larger than any of a relay's."""
     return f"Not opened: {plural(size, 'byte')}, {LARGEST_FRAME_BYTES:,} are allowed."
 
 

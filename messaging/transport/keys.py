@@ -1,8 +1,8 @@
-"""Publishers' keys. A context's signing key is from the environment, or in a file that is made when it is first needed and that
-only its owner can read. Of others only the public keys are known, from the environment.
+"""Publishers' keys. A context's signing keys are in the environment, or in a file that is created on first use and that only its
+owner can read. Other machines only know the public keys, from the environment.
 
-A file has a key a line: the first one signs, and all of them are accepted of consumers on the same machine. So a new key is first
-added, then told to the other machines, then put first, and the old one removed when nothing that it signed waits any more.
+A file has one key per line. The first one signs; consumers on the same machine accept all of them. To replace a key, add a new one,
+publish it to the other machines, make it the first, and remove the old one when no message that it signed is waiting.
 """
 
 import base64
@@ -19,29 +19,29 @@ from django.core.exceptions import ImproperlyConfigured
 
 from messaging import settings
 
-#: Bytes of a key, private or public.
+#: The length of a private or public key.
 KEY_BYTES = 32
 
 
 def private(context: str) -> Ed25519PrivateKey:
-    """The key that a context of this process signs with. Raises `ImproperlyConfigured` for one that is none."""
+    """The key that a context of this process signs with. Raises `ImproperlyConfigured` if it isn't a valid key."""
     return _private(signing_key_texts(context)[0])
 
 
 def public(publisher: str) -> list[Ed25519PublicKey]:
-    """The keys of which one must have signed what comes from this publisher; none where it isn't known here."""
+    """The keys that this publisher's signatures are checked with; empty if none is known here."""
     return [_public(text) for text in public_key_texts(publisher)]
 
 
 def public_key_texts(publisher: str) -> list[str]:
-    """The same, as texts: what `PUBLIC_KEYS` names, else those that belong to the signing keys of this machine."""
+    """The same as text: the keys in `PUBLIC_KEYS`, or else those of this machine's signing keys."""
     if not (publisher.isascii() and publisher.isidentifier()):
-        return []  # the name comes with a message: it must not lead anywhere else
+        return []  # the name comes with a message, and must not be a path to another file
     return settings.public_keys(publisher) or [public_text(key) for key in _own(publisher)]
 
 
 def signing_key_texts(context: str) -> list[str]:
-    """A context's signing keys as texts, the one that signs first. In its file there is at least one from now on."""
+    """A context's signing keys as text; the first one signs. Creates the file with a key if there is none."""
     given = settings.signing_keys(context)
     if given:
         return given
@@ -53,38 +53,38 @@ def signing_key_texts(context: str) -> list[str]:
 
 @lru_cache(maxsize=64)
 def public_text(key: str) -> str:
-    """What consumers may know of a signing key."""
+    """The public key of a signing key, as text."""
     return text(_private(key).public_key().public_bytes_raw())
 
 
 def add(context: str) -> None:
-    """Make a key beside those that a context has in its file. It doesn't sign yet."""
+    """Add a new key to a context's file. It doesn't sign yet."""
     _write(file_of(context), [*signing_key_texts(context), _new()])
 
 
 def switch(context: str) -> None:
-    """Let the last key of the file sign. The others are still accepted on this machine."""
+    """Make the file's last key the one that signs. This machine still accepts the others."""
     *older, newest = signing_key_texts(context)
     _write(file_of(context), [newest, *older])
 
 
 def drop_retired(context: str) -> None:
-    """Remove all keys of the file but the one that signs."""
+    """Remove all keys of the file except the one that signs."""
     _write(file_of(context), signing_key_texts(context)[:1])
 
 
 def file_of(context: str) -> Path:
-    """Where a context's signing keys are, if they aren't in the environment."""
+    """The file of a context's signing keys, if they aren't in the environment."""
     return settings.key_folder() / context
 
 
 def text(octets: bytes) -> str:
-    """Bytes as they are written in headers and variables."""
+    """Bytes as base64."""
     return base64.b64encode(octets).decode()
 
 
 def octets(text: str) -> bytes:
-    """Those bytes again; empty for what is no such text."""
+    """The bytes of a base64 text; empty if it isn't one."""
     try:
         return base64.b64decode(text.translate({ord("-"): "+", ord("_"): "/"}), validate=True)
     except (binascii.Error, ValueError):
@@ -92,7 +92,7 @@ def octets(text: str) -> bytes:
 
 
 def _own(publisher: str) -> list[str]:
-    """The signing keys of a context of this process, or of another one that shares its folder; none elsewhere."""
+    """The signing keys of a context of this process, or of another process with the same folder."""
     if publisher in settings.contexts():
         return signing_key_texts(publisher)
     return _lines(file_of(publisher)) if file_of(publisher).is_file() else []
@@ -106,7 +106,9 @@ def _lines(file: Path) -> list[str]:
 def _read(file: Path, changed: int) -> list[str]:
     found = file.read_text(encoding="ascii", errors="replace").split()
     if not found:
-        raise ImproperlyConfigured(f"{file} holds no key. Remove it, and a new one is made; consumers elsewhere must be told.")
+        raise ImproperlyConfigured(
+            f"{file} has no key. Remove it, then give other machines the new public key: signing_keys {file.name}"
+        )
     return found
 
 
@@ -115,7 +117,7 @@ def _private(key: str) -> Ed25519PrivateKey:
     seed = octets(key)
     if len(seed) != KEY_BYTES:
         raise ImproperlyConfigured(
-            f"A signing key isn't {KEY_BYTES} bytes in base64. One is made by: openssl rand -base64 {KEY_BYTES}"
+            f"A signing key isn't {KEY_BYTES} bytes in base64. Generate one: openssl rand -base64 {KEY_BYTES}"
         )
     return Ed25519PrivateKey.from_private_bytes(seed)
 
@@ -126,7 +128,7 @@ def _public(key: str) -> Ed25519PublicKey:
         return Ed25519PublicKey.from_public_bytes(octets(key))
     except ValueError:
         raise ImproperlyConfigured(
-            f"{key[:60]!r} is no public key: {KEY_BYTES} bytes in base64, as `signing_keys` prints them where the publisher runs."
+            f"{key[:60]!r} is not a public key ({KEY_BYTES} bytes in base64). Copy one from the publisher's machine: signing_keys"
         ) from None
 
 
@@ -135,7 +137,7 @@ def _new() -> str:
 
 
 def _write(file: Path, lines: Sequence[str], *, replace: bool = True) -> None:
-    """Into place in one step, readable by nobody else. Without `replace` whoever came first has made it."""
+    """Write the file in one step, readable by its owner only. Without `replace`, an existing file stays."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(prefix=".", suffix=".new", dir=file.parent)  # mode 0600
     try:

@@ -1,18 +1,18 @@
 # kombu and redis have no types that fit.
 # mypy: disable-error-code="no-untyped-call,misc,assignment,no-any-return,type-arg"
-"""kombu's Redis transport, without the moments in which it loses a message, opens what it shouldn't, or stops for good.
+"""kombu's Redis transport, changed so that it loses no message, opens no unsafe one, and never stops for good.
 
-kombu takes a message with BRPOP and notes it as unacknowledged afterwards; a worker that is killed in between takes the message
-with it, and the kill test in tests/delivery saw it happen. So here the message moves to a list of its own, in one step, and leaves
-that list when it is noted. What stays there longer than the visibility timeout goes back to the queue; a message that comes twice
-is nothing to the inbox.
+kombu takes a message with BRPOP and then records it as unacknowledged. A worker that is killed in between loses the message; the
+kill test in tests/delivery has shown it. Here one step moves the message to a "fetching" list, and the next one records it and
+removes it from that list. A message that stays there longer than the visibility timeout returns to the queue. The inbox ignores a
+message that comes twice.
 
-Each step is a script that first takes something away. Redis at its `maxmemory` refuses whatever may need memory, MULTI among it;
-but in a script only up to the first write (`scriptVerifyOOM` in its source), and to take away needs none. So a full broker is
-drained.
+Each step is a script that begins with a removal. At its `maxmemory` Redis refuses commands that may need memory, including MULTI.
+In a script it checks only before the first write (`scriptVerifyOOM` in its source), and removals are allowed. So workers can still
+empty a full broker.
 
-A queue that isn't a context's has a host's messages, and kombu reads them its own way. Where one worker takes from both kinds, a
-host's come by the same scripts, and kombu still makes the message.
+Queues that aren't a context's hold a host's messages, which kombu reads by itself. A worker that consumes both kinds fetches the
+host's messages by the same scripts, but kombu still parses them.
 """
 
 import binascii
@@ -35,8 +35,8 @@ from messaging.transport import frames
 
 log = logging.getLogger(__name__)
 
-#: From the first of these queues that holds an item to its list of what is being fetched; of a context's that is too large only
-#: the beginning. Arguments: the most bytes, how many to keep, and for each queue whether that counts.
+#: Moves an item from the first non-empty queue to that queue's fetching list. Arguments: the largest size in bytes, how many bytes
+#: to keep of a larger item, and for each queue 1 if that limit applies (a context's).
 TAKE = """
 for number = 1, #KEYS, 2 do
     local item = redis.call('rpop', KEYS[number])
@@ -48,28 +48,28 @@ for number = 1, #KEYS, 2 do
     end
 end
 """
-#: From there to what is unacknowledged.
+#: Moves an item from the fetching list to the unacknowledged messages.
 NOTE = """
 redis.call('lrem', KEYS[1], 1, ARGV[1])
 redis.call('zadd', KEYS[2], ARGV[2], ARGV[3])
 redis.call('hset', KEYS[3], ARGV[3], ARGV[4])
 """
 ACKNOWLEDGE = "redis.call('zrem', KEYS[1], ARGV[1]) redis.call('hdel', KEYS[2], ARGV[1])"
-#: Put back to a queue what is unacknowledged, or is being fetched, unless somebody else just did: one step, so that a crash can't
-#: come between.
+#: Return an unacknowledged (RESTORE) or fetched (GIVE_BACK) message to its queue, unless another process just did. One step, so
+#: that no crash comes in between.
 RESTORE = """
 redis.call('zrem', KEYS[1], ARGV[1])
 if redis.call('hdel', KEYS[2], ARGV[1]) == 1 then redis.call(ARGV[2], KEYS[3], ARGV[3]) end
 """
 GIVE_BACK = "if redis.call('lrem', KEYS[1], 1, ARGV[1]) == 1 then redis.call('rpush', KEYS[2], ARGV[1]) end"
 
-#: A key that nobody writes. To read it waits, on a server that takes nothing too.
+#: A key that is never written. A blocking read of it waits even on a server that takes no writes.
 REST = "contexts.rest"
-#: Milliseconds of such a wait: where several queues are asked, and where the broker is full or refuses.
+#: Milliseconds of such a wait: between looks at several queues, and while the broker is full or refuses.
 BETWEEN_MILLISECONDS, LONGER_MILLISECONDS = 100, 500
-#: Seconds. An answer that says "nothing" earlier than this didn't wait: Redis is full.
+#: An empty answer that comes sooner than after so many seconds didn't wait: Redis is full.
 SOON_SECONDS = 0.1
-#: Lists and entries in a frame. Ours have a few dozen; a list costs a hundred times what it takes in JSON.
+#: Lists, objects and entries of a frame. Ours have a few dozen. A list takes a hundred times more memory than its JSON.
 MOST_PARTS = 10_000
 
 
@@ -78,11 +78,11 @@ def _fetching(queue: str) -> str:
 
 
 def _payload(item: bytes, size: int, queue: str) -> dict[str, Any]:
-    """What kombu makes a message of: all of it from us, but for a body, headers and two names that are as a relay writes them.
+    """The payload that kombu makes a message of. Only body, headers and correlation id come from the sender, and only if they are
+    in a relay's form.
 
-    Anything else becomes a message that is `refused` with a reason, for `ParkingConsumer` to park. kombu would raise, which
-    ends the worker, and the item would meet the next one; or take the sender's word for where a message is from, and how it is
-    opened.
+    Any other item becomes a message with a reason in `refused`, which `ParkingConsumer` parks. kombu would raise instead, which
+    ends one worker after another; or it would trust the sender's routing key and encoding.
     """
     found, refused = _read(item, size)
     kept = {} if refused else found
@@ -105,22 +105,22 @@ def _payload(item: bytes, size: int, queue: str) -> dict[str, Any]:
 
 
 def _read(item: bytes, size: int) -> tuple[dict[str, Any], str]:
-    """A frame, and why it isn't opened."""
+    """Parse a frame. Returns it with the reason not to open it, which is empty for a valid frame."""
     if size > frames.LARGEST_FRAME_BYTES:
         return {}, frames.frame_too_large(size)
     if item.count(b"[") + item.count(b"{") + item.count(b",") > MOST_PARTS:
-        return {}, "Not opened: its frame has more parts than any of ours."
+        return {}, "Not opened: its frame has too many lists, objects or entries."
     try:
         found = loads(bytes_to_str(item))
     except (ValueError, TypeError, KeyError, RecursionError):
-        return {}, "Not opened: it is no frame of kombu's."
+        return {}, "Not opened: it isn't a frame of kombu's."
     if not isinstance(found, dict):
-        return {}, "Not opened: it is no frame of kombu's."
+        return {}, "Not opened: it isn't a frame of kombu's."
     if isinstance(found.get("refused"), str) and isinstance(found.get("body"), str):
-        return found, found["refused"]  # one that couldn't be parked, and comes again
+        return found, found["refused"]  # it couldn't be parked before, and comes again
     properties = found.get("properties")
     if not isinstance(properties, dict):
-        return {}, "Not opened: it is no frame of kombu's."
+        return {}, "Not opened: it isn't a frame of kombu's."
     if properties.get("body_encoding") != "base64":
         return {}, "Not opened: its body isn't in base64."
     reason = frames.objection(found.get("content-type"), found.get("content-encoding"), found.get("headers"))
@@ -134,7 +134,7 @@ def _read(item: bytes, size: int) -> tuple[dict[str, Any], str]:
 
 
 class Message(virtual.Message):
-    """A message that knows why it isn't to be opened."""
+    """A message with the reason, if any, why it must not be opened."""
 
     def __init__(self, payload: dict[str, Any], channel: Any = None, **kwargs: Any) -> None:
         self.refused: str = payload.get("refused", "")
@@ -143,9 +143,12 @@ class Message(virtual.Message):
 
 
 class QoS(redis.QoS):
-    """Where the broker goes between work and acknowledgement, Celery logs it and goes on. But kombu still counts the message as in
-    hand; and where one may be in hand it never asks for another, so it never notices that its connection is dead. Not counted any
-    more, it asks, and connects anew. Where the broker still has the message, it comes again."""
+    """Stops counting a message as fetched when its acknowledgement fails.
+
+    If the broker is lost before the acknowledgement, Celery logs that and continues, but kombu still counts the message. With a
+    prefetch limit of one it then fetches nothing, and never notices that its connection is dead. Here it fetches again, and
+    reconnects. If the broker still has the message, it is delivered again.
+    """
 
     def append(self, message: Any, delivery_tag: Any) -> None:
         if self.channel.fetched is None:
@@ -188,7 +191,7 @@ class QoS(redis.QoS):
             connected.eval(RESTORE, len(keys), *keys, tag, "lpush" if leftmost else "rpush", item)
 
     def restore_visible(self, start: int = 0, num: int | None = 10, interval: int = 10) -> None:
-        """Put back what workers took and never acknowledged. A server that refuses gets asked again, a second later."""
+        """Return messages to their queues that workers fetched and never acknowledged. If the server refuses, try later."""
         try:
             with self.channel.conn_or_acquire() as client:
                 overdue = time() - self.visibility_timeout
@@ -200,7 +203,7 @@ class QoS(redis.QoS):
 
 
 def _noted(noted: bytes | None, queues: Any) -> tuple[Any, str]:
-    """What to put back, and where. Nobody but workers writes there; what they didn't is parked by them."""
+    """The message to return, and its queue. Only workers write these records; anything else is parked."""
     try:
         payload, _, queue = loads(bytes_to_str(noted or b"null"))
         payload["headers"]["redelivered"] = payload["properties"]["delivery_info"]["redelivered"] = True
@@ -210,7 +213,7 @@ def _noted(noted: bytes | None, queues: Any) -> tuple[Any, str]:
 
 
 def _has_exchange(noted: bytes | None) -> bool:
-    """Say if kombu noted a message, as it does from a host's queue: it goes back by the exchange that it came from."""
+    """Return True if kombu recorded the message itself, as for a host's queue. It then returns by its exchange."""
     try:
         return bool(loads(bytes_to_str(noted or b"null"))[1])
     except (ValueError, TypeError, LookupError, RecursionError):
@@ -219,7 +222,7 @@ def _has_exchange(noted: bytes | None) -> bool:
 
 @contextmanager
 def _refusals_as_outage() -> Iterator[None]:
-    """A server that was demoted, or can't write to its disk, is as good as away: Celery knows what to do then."""
+    """Raise refusals as connection errors, which Celery handles: a demoted server, or one that can't write to its disk."""
     try:
         yield
     except ResponseError as error:
@@ -234,7 +237,7 @@ class Channel(redis.Channel):
         self._taking: tuple[str, ...] = ()
         self._resting = False
         self._said = ""
-        #: The item that becomes a message, and its queue.
+        #: The queue and the item that is being made a message.
         self.fetched: tuple[str, bytes] | None = None
         self._seen: dict[tuple[str, bytes], float] = {}
         super().__init__(*args, **kwargs)
@@ -254,8 +257,8 @@ class Channel(redis.Channel):
         keys = [key for taken in self._taking for key in (taken, _fetching(taken))]
         bounded = [int(frames.judged(self._queue(key))) for key in self._taking]
         take = "EVAL", TAKE, len(keys), *keys, frames.LARGEST_FRAME_BYTES, frames.KEPT_BYTES, *bounded
-        # To move an item to where it is waits for one, and its answer, which nobody wants, may be as large as somebody made the
-        # item. A full server refuses it at once, and that isn't heard either: what follows takes from there too.
+        # BLMOVE of an item to its own place waits for one. Its answer would be the item, of any size, so it is skipped. A full
+        # server refuses BLMOVE at once; that answer is skipped too, and the script still takes the item.
         connection.send_packed_command(connection.pack_commands([("CLIENT", "REPLY", "SKIP"), wait, take]))
 
     def _brpop_read(self, **options: Any) -> bool:
@@ -274,11 +277,11 @@ class Channel(redis.Channel):
             self._queue_cycle.rotate(queue)
             self.fetched = key, item
             payload = _payload(item, size, queue) if frames.judged(queue) else loads(bytes_to_str(item))
-            self.connection._deliver(payload, queue)  # notes it as unacknowledged
+            self.connection._deliver(payload, queue)  # records it as unacknowledged
             return True
         except ResponseError as error:
             self.say(error)
-            self.client.connection.disconnect()  # another server may be the one by now
+            self.client.connection.disconnect()  # another server may be the primary by now
             self._resting = True
             raise redis.Empty() from error
         finally:
@@ -286,7 +289,7 @@ class Channel(redis.Channel):
             self._flush_brpop_reauth()
 
     def _keys(self, queue: str) -> list[str]:
-        """The lists of a queue: a host's messages have priorities, each a list of its own."""
+        """The lists of a queue: a host's queue has one list for each priority."""
         return [queue] if frames.judged(queue) else [self._q_for_pri(queue, step) for step in self.priority_steps]
 
     def _queue(self, key: str) -> str:
@@ -299,18 +302,18 @@ class Channel(redis.Channel):
             self.client.connection.disconnect()
             raise
         if self._said:
-            log.info("the broker takes again what is sent to it")
+            log.info("the broker accepts commands again")
             self._said = ""
         return answer
 
     def say(self, error: ResponseError) -> None:
-        """Say why the broker refuses, once until it doesn't."""
+        """Log why the broker refuses, once until it accepts again."""
         if not self._said:
-            log.warning("the broker refuses, asking until it doesn't: %s", error)
+            log.warning("the broker refuses commands, retrying until it accepts them: %s", error)
         self._said = str(error)
 
     def give_back_stale(self) -> None:
-        """Return to its queue what a killed worker fetched and never noted."""
+        """Return messages to their queues that killed workers fetched and never recorded."""
         now, present = monotonic(), {}
         with self.conn_or_acquire() as client:
             for key in [key for queue in self.active_queues for key in self._keys(queue)]:
@@ -325,7 +328,7 @@ class Transport(redis.Transport):
     Channel = Channel
 
     def _deliver(self, message: Any, queue: str) -> None:
-        """With the queue that it was in; a sender writes any routing key."""
+        """Add the queue that the message was in; the sender's routing key may be anything."""
         super()._deliver({**message, "queue": queue}, queue)
 
 

@@ -1,4 +1,4 @@
-"""The way to the broker: one connection, one message at a time, back only when the broker has it."""
+"""Sends messages to the broker, one at a time, and waits for the broker's confirmation."""
 
 from datetime import datetime
 from typing import Any
@@ -12,16 +12,16 @@ from messaging.events.text import plural
 from messaging.transport import signing
 from messaging.transport.queues import DELIVER, HEARTBEAT, other_type, queue
 
-#: Messages in a queue from which on heartbeats stay away: its worker is behind or gone, and only the newest would count.
+#: With so many messages in a queue, no heartbeats are sent to it: its worker is behind or down, and only the newest would matter.
 MOST_WAITING_MESSAGES = 100
 
 
 class Signer(Producer):  # type: ignore[misc]  # kombu has no types
-    """A producer that signs: at the only place where the body's bytes and the headers meet."""
+    """A producer that signs messages. kombu has the body's bytes and the headers together only here."""
 
     publisher = ""
 
-    def _prepare(  # type: ignore[override]  # kombu always gives all of them
+    def _prepare(  # type: ignore[override]  # kombu always passes all of them
         self, body: Any, serializer: Any, content_type: Any, content_encoding: Any, compression: Any, headers: Any
     ) -> Any:
         prepared = super()._prepare(body, serializer, content_type, content_encoding, compression, headers)  # type: ignore[no-untyped-call]
@@ -31,7 +31,7 @@ class Signer(Producer):  # type: ignore[misc]  # kombu has no types
 
 
 class Sender:
-    """Sends a publisher's Celery messages, signed, and returns after the broker's confirmation."""
+    """Sends a publisher's signed Celery messages. Each call returns after the broker's confirmation."""
 
     def __init__(self, app: Celery, publisher: str) -> None:
         self.app, self.publisher = app, publisher
@@ -39,7 +39,7 @@ class Sender:
         self._producer: Any = None
         self._returned: list[str] = []
         probe = app.connection_for_write()
-        #: What may be raised while the broker is away.
+        #: The errors that an unreachable broker may raise.
         self.errors: tuple[type[BaseException], ...] = (
             BrokerError,
             OSError,
@@ -49,11 +49,11 @@ class Sender:
         )
 
     def connect(self) -> None:
-        """Connect where we aren't. Raises one of `errors` where the broker doesn't answer."""
+        """Connect if not connected. Raises one of `errors` if the broker doesn't answer."""
         if self._producer is None:
             self._connection = self.app.connection_for_write()
             self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
-            # Only AMQP hands back what it can't route; kombu's other transports push to the queue itself.
+            # Only AMQP returns unroutable messages; kombu's other transports push to the queue itself.
             amqp = hasattr(self._connection.default_channel, "events")
             on_return = self._on_return if amqp else None
             self._producer = Signer(  # type: ignore[no-untyped-call]
@@ -62,18 +62,18 @@ class Sender:
             self._producer.publisher = self.publisher
 
     def send(self, queue_name: str, consumer: str, events: list[dict[str, Any]]) -> None:
-        """One message with many events for one consumer. The queue is declared with it, so it is there whoever starts first."""
+        """Send one message with many events to one consumer. Declares the queue, in case its worker never started."""
         self._send(queue_name, DELIVER, {"consumer": consumer, "events": events}, plural(len(events), "event"))
 
     def heartbeat(self, queue_name: str, consumer: str, head: int, at: datetime, mark: str = "") -> None:
-        """The publisher's head at a time of its clock, and its round's mark. None is added where nobody takes the older ones."""
+        """Send the publisher's head, the time of its clock and its round's mark; nothing if too many messages wait in the queue."""
         if self._declared(queue_name).message_count < MOST_WAITING_MESSAGES:
             values = {"consumer": consumer, "authority": self.publisher, "head": head, "at": at.isoformat()}
             values |= {"mark": mark} if mark else {}
             self._send(queue_name, HEARTBEAT, values, "a heartbeat")
 
     def declare(self, queue_name: str) -> None:
-        """Make sure that the queue is there."""
+        """Create the queue if it doesn't exist."""
         self._declared(queue_name)
 
     def _declared(self, queue_name: str) -> Any:
@@ -92,20 +92,20 @@ class Sender:
                 kwargs=kwargs,
                 queue=queue(queue_name),
                 producer=self._producer,
-                retry=False,  # the relay tries again itself: it knows what is marked and what isn't
+                retry=False,  # the relay retries itself, and knows which rows it has marked
                 mandatory=True,
-                # Celery would put a print of the arguments into the headers; ours are long, and personal.
+                # Otherwise Celery puts the arguments into the headers; ours are long, and may be personal data.
                 argsrepr="()",
                 kwargsrepr=shown,
             )
         except self.errors as error:
             raise other_type(error, queue_name) or error from None
         if self._returned:
-            # Somebody deleted the queue. With a new connection it is declared anew.
-            raise Unroutable(f"No queue took the message: {self._returned[0]}")
+            # The queue was deleted. A new connection declares it again.
+            raise Unroutable(f"The broker has no queue {self._returned[0]}: it returned the message.")
 
     def close(self) -> None:
-        """Forget the connection. Never raises: it may be broken already."""
+        """Close the connection. Raises nothing, even if the connection is broken."""
         connection, self._connection, self._producer = self._connection, None, None
         if connection is not None:
             connection.collect(socket_timeout=1)

@@ -1,9 +1,9 @@
-"""Which transport a broker's URL gets. Names alone: kombu imports a transport when a connection needs one, and Redis's takes a
-sixth of the time in which a command starts."""
+"""Registers our transports for the URLs of Redis, Redis Sentinel and RabbitMQ. They are given as names, because kombu imports a
+transport when it needs one: Redis's import takes a sixth of a command's start."""
 
 from kombu.transport import TRANSPORT_ALIASES
 
-#: kombu's transports, and what we put in their place.
+#: kombu's transports, and ours in their place.
 OURS = {
     "kombu.transport.redis:Transport": "messaging.transport.redis:Transport",
     "kombu.transport.redis:SentinelTransport": "messaging.transport.redis:SentinelTransport",
@@ -13,5 +13,5 @@ OURS = {
 
 
 def install() -> None:
-    """Make every URL of Redis, Redis Sentinel and RabbitMQ use ours."""
+    """Make kombu use our transports for all their URLs."""
     TRANSPORT_ALIASES.update({alias: OURS[path] for alias, path in TRANSPORT_ALIASES.items() if path in OURS})

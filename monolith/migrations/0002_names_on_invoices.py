@@ -8,7 +8,9 @@ from django.db import migrations, models
 
 FILL = """
 UPDATE monolith_invoice
-SET billed_to = (SELECT name FROM monolith_user WHERE monolith_user.id = monolith_invoice.user_id)
+SET billed_to = (
+    SELECT name FROM monolith_user WHERE monolith_user.id = monolith_invoice.user_id
+)
 """
 
 

@@ -53,22 +53,22 @@ def test_each_row_says_how_it_compares(client: Client, drifted: dict[str, str]) 
 
 def test_comparing_all_counts_what_is_missing_too_and_changes_nothing(client: Client, drifted: dict[str, str]) -> None:
     said = press(client, "compare").replace("\xa0", " ")
-    assert "Compared with users: 1 missing, 1 stale, 1 corrupt, 1 ghost, 1 ahead, 1 erased_here." in said
+    assert "6 rows differ from users: 1 missing, 1 stale, 1 corrupt, 1 ghost, 1 ahead, 1 erased_here." in said
     assert compared(client) == drifted
     assert Subscription.objects.using("billing").get().drift == dict.fromkeys(drift.KINDS, 1)
 
 
 def test_repairing_leaves_what_is_ahead_and_says_who_did_it(client: Client, drifted: dict[str, str]) -> None:
-    said = press(client, "repair")
-    assert "4 rows repaired" in said
+    said = press(client, "repair").replace("\xa0", " ")
+    assert "6 rows differed (1 missing, 1 stale, 1 corrupt, 1 ghost, 1 ahead, 1 erased_here), 4 repaired." in said
     assert "reconcile billing --from users --repair --authority-wins" in said
     assert "erase_again users" in said
     assert sorted(compared(client).values()) == ["ahead", "erased_here", *["in step"] * 4]
     assert Repair.objects.using("billing").get().done_by == "root"
-    assert "Equal to what users has" not in press(client, "compare")
+    assert "The copy of users equals" not in press(client, "compare")
     CachedUser.objects.using("billing").filter(version=9).update(version=1)
     CachedUser.objects.using("billing").filter(status="erased").update(version=1, status="active")
-    assert "Equal to what users has, by fingerprints." in press(client, "compare")
+    assert "The copy of users equals the authority&#x27;s rows, by fingerprints." in press(client, "compare")
 
 
 def test_an_unreachable_authority_is_reported_and_the_list_opens(client: Client, settings) -> None:
@@ -77,8 +77,11 @@ def test_an_unreachable_authority_is_reported_and_the_list_opens(client: Client,
     Subscription.objects.using("billing").create(authority="users")
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: "http://127.0.0.1:9"}
     assert compared(client) == {str(key)[:8]: "not known"}
-    assert "Not compared. users doesn&#x27;t answer" in client.get(reverse("admin:billing_cacheduser_changelist")).content.decode()
-    assert "Nothing can be said. users doesn&#x27;t answer" in press(client, "repair")
+    assert (
+        "The rows aren&#x27;t compared. users doesn&#x27;t answer"
+        in client.get(reverse("admin:billing_cacheduser_changelist")).content.decode()
+    )
+    assert "The copy couldn&#x27;t be compared. users doesn&#x27;t answer" in press(client, "repair")
     assert cached(key).version == 1
 
 

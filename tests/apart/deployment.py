@@ -37,7 +37,8 @@ def in_python(line: str) -> tuple[list[str], dict[str, str]]:
     if words[0] == "env":
         words.pop(0)
         while "=" in words[0]:
-            variables |= [words.pop(0).split("=", 1)]
+            name, _, value = words.pop(0).partition("=")
+            variables[name] = value
     program = words.pop(0)
     return words if program == "python" else ["-m", program, *words], variables
 

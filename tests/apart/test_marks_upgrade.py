@@ -62,7 +62,7 @@ for number in itertools.count():
         user_suspend(user_id=user.pk, reason="written beside the upgrade")
     time.sleep(0.1)
 """
-AMISS = re.compile(r"Traceback|ERROR|CRITICAL|refuses|can't be tended|in doubt|nobody runs it")
+AMISS = re.compile(r"Traceback|ERROR|CRITICAL|refuses|can't be synced|doubtful|is unfinished")
 
 
 class Upgrade:

@@ -94,7 +94,7 @@ def test_a_step_of_the_terminal_is_seen_too_and_is_interrupted_when_its_process_
         tour.kill()
     expect(tab.locator("#bar.interrupted")).to_contain_text("Set the stage again.", timeout=SOON)
     expect(tab.locator("#step-stage .act > .tag")).to_have_text("interrupted", timeout=SOON)
-    expect(tab.locator("#step-stage .notice")).to_contain_text("Set the stage again, and play from there.")
+    expect(tab.locator("#step-stage .notice")).to_contain_text("Set the stage again, then play on.")
     assert_accessible(tab)
     page.keep("interrupted")
     held()

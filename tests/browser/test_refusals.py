@@ -202,7 +202,7 @@ def test_a_server_error_is_one_notice_that_goes_when_it_is_fixed(page: Pages, re
     tab.goto("/")
     with refused(page) as trouble:
         request.getfixturevalue("broken")
-        expect(trouble).to_contain_text("This page can’t be renewed. The server answered 503; its log says why.", timeout=PATIENCE)
+        expect(trouble).to_contain_text("This page can’t be updated. The server answered 503; its log says why.", timeout=PATIENCE)
         press(page)
         expect(trouble).to_contain_text("The server answered 503; its log says why. Reload the page", timeout=PATIENCE)
         expect(trouble).to_have_count(1)

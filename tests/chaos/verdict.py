@@ -214,7 +214,7 @@ def repairs_found_nothing_strange(databases: Databases) -> list[str]:
         if moment(at).timestamp() < first:
             wrong += [f"a {kind} found {found[name]} rows {name}" for name in strange]
     # The second bootstrap sets the copy's record back to the beginning by hand (`commands.ANEW`), which is noticed too.
-    restored = "SELECT summary, opened_at FROM messaging_incident WHERE kind = 'restored' AND summary NOT LIKE 'It has nothing of%'"
+    restored = "SELECT summary, opened_at FROM messaging_incident WHERE kind = 'restored' AND summary NOT LIKE 'It is empty, but%'"
     return wrong + [summary for summary, at in databases.rows("billing", restored) if moment(at).timestamp() < first]
 
 

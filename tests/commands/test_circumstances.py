@@ -101,11 +101,11 @@ CODES = {
 }
 #: Every refusal has one of these words.
 SAYS = {
-    "nothing is migrated": ("manage.py migrate --database", "users at http", "Is it running, and migrated?"),
-    "the web server is stopped": ("Start it (make run), or say where it is",),
+    "nothing is migrated": ("manage.py migrate --database", "users at http", "create its tables: manage.py migrate"),
+    "the web server is stopped": ("Start it (make run), or set its address",),
     "the users' database is away": ("The database of users can't be", "users at http"),
     "billing's database is away": ("The database of billing can't be",),
-    "the databases take no writes": ("It takes no writes now, as a standby.", "The database takes no writes now, as a standby."),
+    "the databases take no writes": ("It is read-only now, like a standby.", "The database is read-only now, like a standby."),
     "the broker is stopped": ("The broker doesn't answer", "then the broker didn't answer"),
 }
 NOWHERE = "redis://127.0.0.1:1/0"

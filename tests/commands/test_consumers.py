@@ -30,7 +30,7 @@ def test_registering_again_changes_the_entry():
     words = ("--types", "users.user.erased.v1", "--fields", "status, status_since, email")
     ended = call("consumers", "register", "billing", "--to", "users", *words)
     assert ended.code == 0
-    assert "billing gets 1 event type of users" in ended.out
+    assert "billing gets 1 event type from users" in ended.out
     consumer = Consumer.objects.using("users").get()
     assert (consumer.types, consumer.fields) == (["users.user.erased.v1"], ["email", "status", "status_since"])
 
@@ -65,12 +65,12 @@ def test_a_consumer_of_this_process_gets_no_less_than_it_reads():
     """Without a field that its reader needs, every copy would be parked, and no page of the feed could be read."""
     ended = call("consumers", "register", "billing", "--to", "users", "--fields", "status,email")
     assert ended.code == 2
-    assert "billing can't read copies without status_since" in ended.err
+    assert "billing can't read events without status_since" in ended.err
     assert not Consumer.objects.using("users").exists()
 
 
 def test_list():
-    assert "Nobody is registered" in call("consumers", "list").out
+    assert "There are no consumers" in call("consumers", "list").out
     call("consumers", "register", "billing", "--to", "users")
     assert "users.user.erased.v1" in call("consumers", "list").out
     for words in (("list", "--json"), ("--json", "list")):
@@ -88,7 +88,7 @@ def test_revoke():
         consumers.by_token("users", token)
     again = call("consumers", "revoke", "billing", "--from", "users")
     assert again.code == 2
-    assert "not registered" in again.err
+    assert "billing isn't registered with users." in again.err
 
 
 def entry(authority="users"):
@@ -104,7 +104,7 @@ def test_the_token_is_printed_once_and_kept_if_the_consumer_runs_here(token_fold
     (token,) = [line.rpartition(" ")[2] for line in ended.out.splitlines() if "shown only now" in line]
     assert consumers.by_token("users", token).name == "billing"
     assert kept(token_folder) == {"billing-at-users": token}
-    assert f"kept for billing in {token_folder / 'billing-at-users'}" in ended.out
+    assert f"saved for billing in {token_folder / 'billing-at-users'}" in ended.out
     for words in (
         ("list",),
         ("list", "--json"),
@@ -126,7 +126,7 @@ def test_a_token_of_a_consumer_elsewhere_is_printed_and_kept_nowhere(token_folde
     assert ended.json["token_file"] is None
     assert kept(token_folder) == {}
     again = call("consumers", "register", "shipping", "--to", "users", *words, "--new-token")
-    assert "set USERS_API_TOKEN where it does" in again.out
+    assert "Set USERS_API_TOKEN where it runs" in again.out
 
 
 def test_a_token_that_can_not_be_kept_is_still_printed(token_folder):
@@ -134,7 +134,7 @@ def test_a_token_that_can_not_be_kept_is_still_printed(token_folder):
     token_folder.write_text("a file where the folder should be")
     ended = call("consumers", "register", "billing", "--to", "users", "--json")
     assert ended.code == 0
-    assert "can't be kept for billing here" in ended.err
+    assert "billing's token can't be saved here" in ended.err
     assert consumers.by_token("users", ended.json["token"]).name == "billing"
 
 
@@ -174,17 +174,17 @@ def test_owners_and_staleness():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("register", "billing", "--to", "users", "--owners", "nobody"), "'nobody' is no e-mail address"),
+        (("register", "billing", "--to", "users", "--owners", "nobody"), "'nobody' is not an e-mail address"),
         (("register", "billing", "--to", "users", "--staleness", "0s"), "from 1s to"),
         (("register", "billing", "--to", "users", "--staleness", "15"), "not a duration"),
-        (("register", "billing", "--to", "users", "--ttl", "0s"), "over at once"),
+        (("register", "billing", "--to", "users", "--ttl", "0s"), "is no time at all"),
         (("register", "billing", "--to", "users", "--ttl", "soon"), "not a duration"),
-        (("register", "billing"), "Nobody here knows billing. Say which authority: --to users|billing"),
-        (("open", "billing"), "Nobody here knows billing"),
+        (("register", "billing"), "billing isn't registered with an authority here. Name the authority: --to users|billing"),
+        (("open", "billing"), "billing isn't registered with an authority here"),
         (("open", "billing", "--to", "users"), "billing is not registered with users"),
         (("close", "billing", "--to", "users"), "billing is not registered with users"),
         (("close", "billing", "--to", "moon"), "'moon' is not a context"),
-        (("revoke", "billing"), "Nobody here knows billing"),
+        (("revoke", "billing"), "billing isn't registered with an authority here"),
     ],
 )
 def test_wrong_words_change_nothing(words, said, token_folder):
@@ -205,7 +205,7 @@ def test_open_and_close():
     assert "may bootstrap from users for 90s" in call("consumers", "open", "billing", "--from", "users", "--ttl", "90s").out
     assert consumers.may_read(entry(), 0) == ""
     ended = call("consumers", "close", "billing")
-    assert "It goes on with what changes behind position 5" in ended.out
+    assert "It may still read changes after position 5" in ended.out
     assert consumers.may_read(entry(), 0) == "bootstrap_closed"
     assert "closed, live from 5" in call("consumers", "list").out
     assert call("consumers", "list", "--json").json["consumers"][0]["bootstrap"] == "closed"
@@ -213,7 +213,7 @@ def test_open_and_close():
 
 def test_closing_before_the_first_success():
     call("consumers", "register", "billing", "--to", "users")
-    assert "never was live, so it reads nothing" in call("consumers", "close", "billing").out
+    assert "It was never live, so it can't read the feed" in call("consumers", "close", "billing").out
 
 
 def test_a_consumer_with_one_name_at_two_authorities_must_be_specified():

@@ -47,7 +47,7 @@ def one(api, monkeypatch):  # noqa: F811
 def test_a_comparison(one):
     rows = CachedUser.objects.using("billing").filter(pk=one)
     words = "reconcile", "billing", "--from", "users"
-    assert "Equal. 1 round trip, " in said(*words)
+    assert "The copy equals the authority. 1 round trip, " in said(*words)
     rows.update(status="suspended")
     assert "1 row differs. " in said(*words)
     assert "1 row differs, 1 repaired. " in said(*words, "--repair")
@@ -67,10 +67,10 @@ def test_a_bootstrap_and_a_catch_up(one):
 def test_events(api):  # noqa: F811
     user = user_register(email="ada@example.org", name="Ada")
     Published.objects.using("users").update(status=2)  # sent
-    assert "1 event would be sent again, in 1 copy: " in said("replay", "users", "--dry-run")
+    assert "1 event would be sent again, in 1 copy. Expected outcomes: " in said("replay", "users", "--dry-run")
     User.objects.using("users").filter(pk=user.pk).update(name="Silent")
     assert "for 1 change of users:" in said("republish", "users", "--dry-run")
-    assert "Recorded 1 event of users for a change that had none:" in said("republish", "users")
+    assert "Recorded 1 event of users for a change without one:" in said("republish", "users")
     assert "gets " in said(
         "consumers", "register", "reader", "--to", "users", "--types", "users.user.created.v1", "--fields", "status"
     )
@@ -104,5 +104,5 @@ def test_parked_messages():
     inbox.receive("billing", [{"not": "an event"}])
     key = str(Parked.objects.using("billing").get().pk)
     assert "after 1 try, arrived " in said("parked", "show", "billing", key)
-    assert "1 of 1 failed again, and stays with" in said("parked", "retry", "billing", "--all")
-    assert "1 message discarded; it stays in the table" in said("parked", "discard", "billing", key, "--note", "a test")
+    assert "1 of 1 message failed again and has its new reason in the list." in said("parked", "retry", "billing", "--all")
+    assert "1 message discarded. The table keeps the note." in said("parked", "discard", "billing", key, "--note", "a test")

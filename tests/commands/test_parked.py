@@ -36,7 +36,7 @@ def state(row):
 
 
 def test_list():
-    assert "Nothing of billing is parked" in call("parked", "list", "billing").out
+    assert "No parked messages found in billing." in call("parked", "list", "billing").out
     row, settled = park(), park(state="applied")
     out = call("parked", "list", "billing").out
     assert "Broken: [was] so" in out
@@ -71,7 +71,7 @@ def test_retry_ends_with_1_where_one_fails_again():
 def test_a_failed_retry_is_reported_once():
     row = park(status="nonsense")
     ended = call("parked", "retry", "billing", str(row.pk))
-    assert (ended.code, (ended.out + ended.err).count("1 of 1 failed again")) == (1, 1)
+    assert (ended.code, (ended.out + ended.err).count("1 of 1 message failed again")) == (1, 1)
     assert "0 applied" not in ended.out
 
 
@@ -79,15 +79,15 @@ def test_an_invalid_event_can_only_be_discarded():
     row = park(envelope=None, raw="no json", reason="The message can't be read: decode error.")
     ended = call("parked", "retry", "billing", str(row.pk))
     assert (ended.code, state(row), row.reason) == (1, "parked", "The message can't be read: decode error.")
-    assert f"{row.pk}: can't be retried, only discarded" in ended.out
-    assert "1 of 1 can't be retried" in ended.err
+    assert f"{row.pk}: not an event, so it can't be retried, only discarded. The message can't be read" in ended.out
+    assert "1 of 1 message can't be retried, only discarded." in ended.err
     assert "failed again" not in ended.out + ended.err
 
 
 def test_discarding_what_is_settled_says_so():
     row = park(state="discarded")
     out = call("parked", "discard", "billing", str(row.pk), "--note", "again").out
-    assert f"None discarded. Settled already, and left as they were: {row.pk}." in out
+    assert f"No message discarded. Already settled, so skipped: {row.pk}." in out
 
 
 def test_discard_wants_a_reason_and_keeps_the_message():
@@ -107,12 +107,12 @@ def test_a_settled_message_is_left_alone():
     row = park(state="discarded")
     ended = call("parked", "retry", "billing", str(row.pk))
     assert (ended.code, state(row)) == (0, "discarded")
-    assert "left alone" in ended.out
+    assert "skipped: settled already, or being retried by a worker" in ended.out
 
 
 @pytest.mark.parametrize("action", [("retry",), ("discard", "--note", "x")])
 @pytest.mark.parametrize(
-    ("words", "said"), [((), "Say which"), (("9999",), "no parked message 9999"), (("1", "--all"), "Say which")]
+    ("words", "said"), [((), "Which messages?"), (("9999",), "billing has no message 9999."), (("1", "--all"), "Which messages?")]
 )
 def test_wrong_usage(action, words, said):
     row = park()

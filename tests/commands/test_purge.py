@@ -70,10 +70,10 @@ def test_the_rest_of_what_stays_is_explained(past):
     sequencer.stamp_pending("users")
     Ledger.objects.using("users").update(changed_at=timezone.now() - timedelta(days=40))
     out = call("purge", "users").out
-    assert "stay because of billing: it is at 3 and hasn't passed that" in out
-    assert "1 outbox row stays, not sent yet: relay users" in out
+    assert "stay because of billing: its checkpoint is 3, which is below" in out
+    assert "1 outbox row stays because it isn't sent. Send: relay users --once." in out
     Consumer.objects.using("users").update(checkpoint=100)
-    assert "1 tombstone stays because no event was recorded: republish users" in call("purge", "users").out
+    assert "1 tombstone stays because no event was recorded. Record it: republish users" in call("purge", "users").out
 
 
 @pytest.mark.parametrize("words", [("shipping",), ("users", "--older-than", "soon"), ("users", "--older-than", "30")])

@@ -42,7 +42,7 @@ def test_equal_copies_end_well(ids):
     assert ended.json["counts"] == dict.fromkeys(drift.KINDS, 0)
     assert (ended.json["repaired"], ended.json["rows"], ended.json["round_trips"]) == (0, [], 1)
     assert 0 < ended.json["bytes"] <= 1024
-    assert "Equal. 1 round trip," in call(*WORDS).out
+    assert "The copy equals the authority. 1 round trip," in call(*WORDS).out
 
 
 def test_drift_is_shown_by_kind_and_row_and_ends_with_1(ids):
@@ -56,7 +56,7 @@ def test_drift_is_shown_by_kind_and_row_and_ends_with_1(ids):
         str(ids[1]): "corrupt",
         str(ids[2]): "ahead",
     }
-    assert ended.err == "3 rows differ. To set them right: reconcile billing --from users --repair"
+    assert ended.err == "3 rows differ. To repair them: reconcile billing --from users --repair"
     table = call(*WORDS).out
     assert all(str(key) in table for key in ids[:3])
     assert "the same version with other content" in table
@@ -69,7 +69,7 @@ def test_pretended_rows_say_what_would_be_done_and_change_nothing(ids):
     assert ended.code == 1
     assert {row["kind"]: row["would"] for row in ended.json["rows"]} == {
         "missing": "add it",
-        "corrupt": "replace it by the authority's",
+        "corrupt": "replace it with the authority's row",
         "ahead": "leave it: the authority lost data (--authority-wins replaces it)",
     }
     assert "add it" in call(*WORDS, "--pretend-rows").out
@@ -104,9 +104,9 @@ def test_an_authority_that_does_not_answer_ends_with_3_and_a_sentence(ids, setti
     ("words", "sentence"),
     [
         (("reconcile", "nobody", "--from", "users"), "'nobody' is not a context of this process"),
-        (("reconcile", "billing", "--from", "shop"), "billing keeps no copy of shop's facts"),
-        ((*WORDS, "--repair", "--pretend-rows"), "choose one"),
-        ((*WORDS, "--authority-wins"), "add --repair"),
+        (("reconcile", "billing", "--from", "shop"), "billing keeps no copy of shop."),
+        ((*WORDS, "--repair", "--pretend-rows"), "exclude each other. Choose one."),
+        ((*WORDS, "--authority-wins"), "works only with --repair or --pretend-rows"),
     ],
 )
 def test_wrong_words_end_with_2(words, sentence):

@@ -65,10 +65,11 @@ def test_a_mail_server_that_fails_is_noted_and_stops_nothing(silent, settings):
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     ended = call("republish", "users", "--json")
     assert (ended.code, ended.json["republished"]) == (0, 3)
-    assert Repair.objects.using("users").get().result.endswith("The owners could not be told: connection refused error.")
+    note = "The mail to the owners could not be sent: connection refused error."
+    assert Repair.objects.using("users").get().result.endswith(note)
 
 
-@pytest.mark.parametrize(("context", "said"), [("shipping", "not a context"), ("billing", "shows no facts")])
+@pytest.mark.parametrize(("context", "said"), [("shipping", "not a context"), ("billing", "billing has no feed")])
 def test_wrong_usage(context, said, settings):
     settings.MESSAGING = {**settings.MESSAGING, "FEEDS": {"users": "users.feed.FEED"}}
     ended = call("republish", context)

@@ -34,7 +34,7 @@ def test_a_key_is_changed_in_three_steps_and_never_printed(folder):
 
 def test_there_must_be_another_key_to_switch_to():
     ended = call("signing_keys", "users", "switch")
-    assert (ended.code, "Make another one first: signing_keys users add" in ended.err) == (2, True)
+    assert (ended.code, "Create another one first: signing_keys users add" in ended.err) == (2, True)
 
 
 def test_keys_of_the_environment_are_changed_there(settings):
@@ -42,7 +42,7 @@ def test_keys_of_the_environment_are_changed_there(settings):
     settings.MESSAGING = {**settings.MESSAGING, "SIGNING_KEYS": lambda context: [seed]}
     assert call("signing_keys", "users", "--json").json["public_keys"] == [keys.public_text(seed)]
     ended = call("signing_keys", "users", "add")
-    assert (ended.code, "change USERS_SIGNING_KEYS" in ended.err) == (3, True)
+    assert (ended.code, "Change USERS_SIGNING_KEYS" in ended.err) == (3, True)
 
 
 def test_another_context_is_no_choice():
@@ -59,7 +59,7 @@ def test_a_disk_that_takes_no_more_leaves_the_keys_as_they_were(folder, action):
         ended = call("signing_keys", "users", action)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert (ended.code, "The keys of users can't be kept" in ended.err) == (3, True)
+    assert (ended.code, "The keys of users can't be saved" in ended.err) == (3, True)
     assert [file.name for file in folder.iterdir()] == ["users"]
     assert (folder / "users").read_text() == before
 

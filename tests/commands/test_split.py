@@ -93,7 +93,7 @@ def test_an_address_of_a_user_that_began_in_the_context_is_not_taken_away():
     people(3)
     ended = call("split", "users")
     assert ended.code == 3
-    assert f"users.user {own.pk} began in users" in ended.err
+    assert f"users.user {own.pk} was created in users" in ended.err
     assert Moved.objects.using("users").get(pk=own.pk).email == "u1@example.org"
     user_change = User.objects.using("monolith").filter(email="u1@example.org").update(email="other@example.org")
     assert user_change == 1

@@ -54,4 +54,4 @@ def test_a_cancel_where_nothing_can_be_cancelled_says_why():
     call("split", "users", "--flip")
     assert "Give them back first: split users --back" in call("split", "users", "--cancel").err
     call("split", "users", "--retire")
-    assert "users is split for good" in call("split", "users", "--cancel").err
+    assert "The split of users is over: monolith was retired." in call("split", "users", "--cancel").err

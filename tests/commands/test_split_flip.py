@@ -146,5 +146,5 @@ def test_after_retire_nobody_follows_and_the_old_table_takes_no_writes():
         User.objects.using("monolith").update(name="Lost")
     assert call("split", "users", "--status", "--json").json["state"] == "retired"
     again = call("split", "users")
-    assert (again.code, "split for good" in again.err) == (3, True)
+    assert (again.code, "The split of users is over: monolith was retired." in again.err) == (3, True)
     assert not Ownership.objects.using("users").exists()

@@ -32,7 +32,7 @@ def test_drift_is_exit_1_and_the_flip_is_refused_without_a_pause():
     finally:
         failpoints.listeners.remove(paused.append)
     assert ended.code == 1
-    assert "monolith stays the owner. What differs: reconcile users --from monolith" in ended.err
+    assert "monolith stays the owner. To see the rows: reconcile users --from monolith" in ended.err
     assert "split.paused" not in paused
     assert call("split", "users", "--json").code == 1
     assert call("split", "users", "--status", "--json").json["verdict"] == "drift"
@@ -80,7 +80,7 @@ def test_a_pause_that_is_too_short_changes_nothing(monkeypatch):
     ended = call("split", "users", "--flip")
     assert ended.code == 3
     assert "Both sides weren't equal in time" in ended.err
-    assert "Nothing has changed" in ended.err
+    assert "monolith stays the owner. Try again, or with a longer --max-pause." in ended.err
     assert User.objects.using("monolith").update(name="Goes on") == 3
     assert call("split", "users", "--status", "--json").json["owner"] == "monolith"
 
@@ -115,7 +115,7 @@ def test_killed_at_any_step_the_next_call_goes_on(monkeypatch, step):
 
 REFUSALS = [
     (["nobody"], 2, "is not a context"),
-    (["monolith"], 2, "Nothing is declared to move into monolith"),
+    (["monolith"], 2, "No split into monolith is declared"),
     (["users", "--flip"], 3, "First: split users"),
     (["users", "--back"], 3, "First: split users"),
     (["users", "--retire"], 3, "First: split users --flip"),

@@ -1,4 +1,4 @@
-"""`status`: how far every consumer is, and what is waiting."""
+"""`status`: the progress of every consumer, and the number of waiting events and messages."""
 
 import uuid
 from datetime import timedelta
@@ -212,7 +212,7 @@ def test_no_database_is_a_sentence(monkeypatch):
     ended = call("status", "--json")
     assert ended.code == 1
     assert ended.err.startswith("The database of users can't be read")
-    assert ended.err.endswith("Is it running, and migrated?")
+    assert ended.err.endswith("Start it, or create its tables: manage.py migrate")
     assert not connections["users"].in_atomic_block
 
 

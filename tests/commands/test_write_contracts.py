@@ -48,7 +48,7 @@ def test_check_names_stale_files_and_writes_nothing(folder):
     orphan.write_text("{}")
     ended = call("write_contracts", "users", "--check")
     assert ended.code == 1
-    assert "A breaking change. users.user.cloned.v1: removed. Nobody publishes it any more." in ended.err
+    assert "This would break consumers. users.user.cloned.v1: removed. The code no longer publishes it." in ended.err
     assert "users.user.suspended.v1" not in ended.err
     orphan.unlink()
     ended = call("write_contracts", "users", "--check")
@@ -70,7 +70,7 @@ def test_it_writes_changed_files_and_keeps_unrelated_ones(folder):
     assert (ended.json["written"], ended.json["orphans"]) == ([changed.name], [orphan.name])
     assert json.loads(changed.read_text())["title"] == "UserCreated"
     assert orphan.exists()
-    assert "Every file is as it was" in call("write_contracts", "users").out
+    assert "All files are up to date" in call("write_contracts", "users").out
 
 
 def test_a_breaking_change_is_refused_with_the_field_and_the_rule_and_nothing_is_written(folder):
@@ -81,7 +81,7 @@ def test_a_breaking_change_is_refused_with_the_field_and_the_rule_and_nothing_is
     ended = call("write_contracts", "users")
     assert ended.code == 3
     assert "users.user.suspended.v1, nickname: removed. Consumers that read it would park every event." in ended.err
-    assert "new version of it beside it" in ended.err
+    assert "publish a new version" in ended.err
     assert (changed.read_text(), other.read_text()) == before
     ended = call("write_contracts", "users", "--check", "--json")
     assert ended.code == 1
@@ -110,7 +110,7 @@ def test_a_file_without_a_schema_is_reported_in_a_sentence(folder, text):
     for words in ([], ["--check"]):
         ended = call("write_contracts", "users", *words)
         assert ended.code == 1
-        assert "users.user.suspended.v1.json is no JSON Schema" in ended.err
+        assert "users.user.suspended.v1.json is not a JSON Schema. Restore it from version control." in ended.err
 
 
 def test_an_unknown_context():

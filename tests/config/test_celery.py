@@ -52,7 +52,7 @@ def test_a_worker_that_could_check_no_sender_does_not_start(tmp_path: Path) -> N
     worker = ["-m", "celery", "--quiet", "-A", "config", "worker", "-Q", "billing", "--pool", "solo"]
     environment = surroundings(tmp_path / "var", CONTEXTS="billing", CELERY_BROKER_URL="memory://")
     done = warm.run(worker, cwd=ROOT, env=environment, timeout=60)
-    assert (done.returncode, "billing knows no public key of users." in done.stderr) == (3, True), done.stderr
+    assert (done.returncode, "billing has no public key of users." in done.stderr) == (3, True), done.stderr
 
 
 PATIENCE = 60.0

@@ -63,7 +63,7 @@ def test_the_last_releases_untyped_queue_goes_on(stack, anew):
 def test_a_queue_of_another_type_is_one_sentence_of_worker_and_relay(stack, anew, there, wanted):
     anew({"x-queue-type": there} if there else {})
     stack.environment["QUEUE_TYPE"] = wanted
-    sentence = f"The queue billing is there and isn't declared as {wanted}."
+    sentence = f"The queue billing exists with another type than {wanted}."
     worker = stack.worker("billing")
     assert worker.wait(timeout=PATIENCE) == 3
     said = stack.log.read_text()

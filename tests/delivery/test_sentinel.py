@@ -68,7 +68,7 @@ def test_what_no_relay_sends_is_not_opened_and_what_is_behind_it_arrives(sentine
                 connection.drain_events(timeout=PATIENCE)
             assert [message.refused[:30] for message in taken] == [
                 "Not opened: it is compressed (",
-                "Not opened: it is no frame of ",
+                "Not opened: it isn't a frame o",
                 frames.frame_too_large(frames.LARGEST_FRAME_BYTES + 1)[:30],
                 "",
             ]

@@ -87,7 +87,7 @@ def holds() -> bool:
     """Return True if a run that accepts a minute, and one without a limit, issue nothing."""
     runs = [invoices_generate(period="2026-11", max_staleness=MINUTE), invoices_generate(period="2026-11")]
     assert Invoice.objects.using("billing").count() == sum(run.issued for run in runs)
-    return all(run.issued == 0 and run.refused and "in doubt" in run.reason for run in runs)
+    return all(run.issued == 0 and run.refused and "is doubtful" in run.reason for run in runs)
 
 
 def assert_doubtful() -> None:
@@ -746,7 +746,7 @@ def test_sync_names_the_command_if_only_erased_rows_differ_and_compares_less_and
     tending.look()
 
     assert not copy().doubt
-    assert "in doubt no more" in caplog.text
+    assert "no longer doubtful" in caplog.text
     assert "erase_again users --from FILE" in caplog.text
     assert "--repair" not in caplog.text
 
@@ -762,4 +762,4 @@ def test_sync_names_the_command_if_only_erased_rows_differ_and_compares_less_and
         tending.look()
         assert copy().doubt
         assert watch.doubt_pause == pause
-    assert "Type: reconcile billing --from users --repair" in caplog.text
+    assert "1 row differs in its copy of users. Repair: reconcile billing --from users --repair" in caplog.text

@@ -23,7 +23,7 @@ def test_a_context_lives_in_the_database_that_is_declared_or_is_called_so(settin
 
 
 def test_a_context_of_another_process_is_named_with_those_of_this_one() -> None:
-    with pytest.raises(ImproperlyConfigured, match="'shipping' is no context of this process.*users, billing, monolith"):
+    with pytest.raises(ImproperlyConfigured, match="has no context 'shipping'.*CONTEXTS.*users, billing, monolith"):
         messaging_settings.context("shipping")
 
 
@@ -33,7 +33,7 @@ def test_a_second_feed_belongs_to_its_context() -> None:
 
 
 def test_a_copy_that_nobody_declares_is_refused() -> None:
-    with pytest.raises(NoCache, match="billing keeps no copy of shipping's facts. Its copies: users, monolith_invoices"):
+    with pytest.raises(NoCache, match="billing keeps no copy of shipping. Its copies: users, monolith_invoices"):
         Replica.of("billing", "shipping")
 
 
@@ -43,5 +43,5 @@ def test_a_client_is_shared_within_a_block_and_closed_by_the_outermost() -> None
         with replica.connected() as same:
             assert same is client
         assert replica.client is client
-    with pytest.raises(RuntimeError, match="outside"):
+    with pytest.raises(RuntimeError, match="There is no connection to users"):
         _ = replica.client

@@ -26,12 +26,12 @@ PLAY = 300
 
 #: Chapter, plant, and the check that must turn red.
 RED = [
-    (3, "event_behind_the_commit", "Killed after the commit: the change, and its event"),
-    (3, "claim_without_a_transaction", "What it had claimed and not sent leaves after its restart"),
-    (4, "upsert_whatever_the_version", "Some were overtaken by a newer event: obsolete, counted, ignored"),
-    (5, "page_without_a_checkpoint", "The checkpoint stands after the last page"),
-    (7, "heartbeat_without_a_head", "A heartbeat brought the head of users: billing knows that it lacks something"),
-    (8, "nothing_is_pulled", "Billing's copy agrees, and the broker is still away"),
+    (3, "event_behind_the_commit", "Killed after the commit: the change and its event exist"),
+    (3, "claim_without_a_transaction", "After its restart it sends the event that it had claimed"),
+    (4, "upsert_whatever_the_version", "Overtaken events are counted as obsolete, and change nothing"),
+    (5, "page_without_a_checkpoint", "The checkpoint is at the end of the last page"),
+    (7, "heartbeat_without_a_head", "A heartbeat brought the head of users, so billing knows that it is behind"),
+    (8, "nothing_is_pulled", "Billing's copy is equal again, and the broker is still away"),
 ]
 
 
@@ -99,7 +99,7 @@ def test_a_type_that_a_chapter_left_in_the_register_keeps_no_worker_from_the_nex
     )
     assert stage.manage("shell", "-v0", "-c", code).returncode == 0
     os.kill(stage.run.pid_of("worker-billing"), signal.SIGKILL)  # supervisord starts it again, and it refuses
-    stage.run.wait_for_line("it lists no handler for")
+    stage.run.wait_for_line("which has no handler for it")
     done = stage.tour("--chapter", "0")
     assert done.returncode == 0, done.stdout[-6000:]
 

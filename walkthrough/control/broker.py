@@ -1,4 +1,4 @@
-"""The broker, as the walkthrough empties and loses it. Only our own queues are touched; an embedded broker is all ours."""
+"""Empty the broker or lose it. Only the project's own queues are touched; an embedded broker belongs to the project."""
 
 import shutil
 import time
@@ -17,19 +17,19 @@ from messaging.transport.queues import depth, queue
 from messaging.transport.sender import Sender
 from walkthrough.control import processes
 
-#: Seconds that a worker may take for what it has in hand.
+#: Seconds that a worker may take for the messages that it holds.
 PATIENCE = 20.0
-#: The time of the heartbeat that only asks whether a worker is through. It confirms nothing.
+#: The time of a heartbeat that only checks if a worker is done. It confirms nothing.
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def embedded() -> bool:
-    """Whether the broker is the project's own process, which may be stopped and wiped."""
+    """Return True if the broker is the project's own process, which may be stopped and wiped."""
     return broker.is_embedded()
 
 
 def empty() -> None:
-    """Throw away every message that waits, and those that a killed worker would give back."""
+    """Delete all queued messages, and those that a killed worker would give back."""
     with current_app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=20, interval_start=0.2, interval_step=0.1, interval_max=0.5, timeout=10)
         channel = connection.default_channel
@@ -43,7 +43,7 @@ def empty() -> None:
 
 
 def lose() -> None:
-    """A broker that comes back with nothing: stopped, wiped and started where it is ours; elsewhere its queues are emptied."""
+    """Stop, wipe and start an embedded broker; empty the queues of any other."""
     if not embedded():
         empty()
         return
@@ -53,7 +53,7 @@ def lose() -> None:
 
 
 def wipe() -> None:
-    """Remove the stopped embedded broker's data."""
+    """Delete the data of the stopped embedded broker."""
     for path in broker.FOLDER.iterdir() if broker.FOLDER.exists() else ():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -62,8 +62,10 @@ def wipe() -> None:
 
 
 def hands_are_empty(consumer: str, authority: str) -> bool:
-    """Whether the consumer's worker is through with what it had: a heartbeat comes by the same queue, one after the other. The
-    queue is looked at too, because a pull from the feed notes the time as a heartbeat does."""
+    """Return True when the consumer's worker has handled all earlier messages: it received a heartbeat sent behind them.
+
+    The queue's depth is checked, too, because a pull from the feed notes the time as a heartbeat does.
+    """
     began, rows = timezone.now(), Subscription.objects.using(consumer).filter(pk=authority)
     sender = Sender(current_app, authority)
     with suppress(*sender.errors):
@@ -79,13 +81,12 @@ def hands_are_empty(consumer: str, authority: str) -> bool:
 
 
 def age(row: Subscription | None) -> timedelta | None:
-    """A copy's age. It has none where it was never confirmed, or only by the question of `hands_are_empty`."""
+    """A copy's age; None if it was never confirmed, or only by the heartbeat of `hands_are_empty`."""
     return None if row is None or row.confirmed_at == LONG_AGO else staleness.age(row)
 
 
 def send(consumer: str, authority: str, events: list[Any]) -> None:
-    """Put envelopes on a consumer's queue, past the outbox: copies that turn up late, twice, or from nowhere. They are signed as
-    the authority's."""
+    """Put envelopes on a consumer's queue without the outbox: late, repeated or unknown ones. The authority's key signs them."""
     sender = Sender(current_app, authority)
     try:
         sender.send(consumer, consumer, events)

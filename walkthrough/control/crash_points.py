@@ -1,8 +1,7 @@
-"""A bomb for one process of the running system: SIGKILL when it reaches a named moment of its work (`messaging/failpoints.py`).
+"""A crash point: one process kills itself with SIGKILL at a named step of its work (`messaging/failpoints.py`).
 
-A crash between two lines can't be aimed at from outside, so the process that crashes does it itself, at the line. Which process and
-which moment is said by a file under `var/`. Whoever takes the file away dies, so one bomb kills one process, once, and what
-supervisord starts in its place lives.
+Nobody can time a crash between two lines from outside, so the process does it itself. A file under `var/` names the process and the
+step. The process that removes the file dies. So one crash point kills one process once, and its successor lives.
 """
 
 import json
@@ -21,7 +20,7 @@ _known: tuple[int, dict[str, Any]] = (0, {})
 
 
 def plant(step: str, *words: str, times: int = 1) -> None:
-    """Kill the process that has all these words in its command line when it reaches the step for the n-th time from now."""
+    """Kill the process with all these words in its command line when it reaches the step for the n-th time from now."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     CRATER.unlink(missing_ok=True)
     draft = FILE.with_suffix(".draft")
@@ -30,13 +29,13 @@ def plant(step: str, *words: str, times: int = 1) -> None:
 
 
 def defuse() -> None:
-    """Take away a bomb that didn't go off, and the trace of one that did."""
+    """Remove the crash point, whether it killed a process or not."""
     FILE.unlink(missing_ok=True)
     CRATER.unlink(missing_ok=True)
 
 
 def went_off() -> int:
-    """The process id that the bomb killed; 0 where it didn't go off yet."""
+    """The id of the process that the crash point killed; 0 while it killed none."""
     try:
         return int(json.loads(CRATER.read_text(encoding="utf-8"))["pid"])
     except (FileNotFoundError, ValueError):
@@ -44,7 +43,7 @@ def went_off() -> int:
 
 
 def listen(step: str) -> None:
-    """Hears of every step that this process reaches."""
+    """Called at every step that this process reaches."""
     global _known
     try:
         changed = os.stat(FILE).st_mtime_ns
@@ -52,12 +51,12 @@ def listen(step: str) -> None:
             _known = changed, json.loads(FILE.read_text(encoding="utf-8"))
             _reached.clear()
     except OSError:
-        return  # there is none
-    bomb = _known[1]
-    if step != bomb["step"] or not set(bomb["words"]) <= set(sys.argv):
+        return  # there is no crash point
+    point = _known[1]
+    if step != point["step"] or not set(point["words"]) <= set(sys.argv):
         return
     _reached[step] += 1
-    if _reached[step] >= bomb["times"]:
+    if _reached[step] >= point["times"]:
         _go_off(step)
 
 
@@ -65,6 +64,6 @@ def _go_off(step: str) -> None:
     try:
         FILE.unlink()
     except FileNotFoundError:
-        return  # another process was faster, and this one lives
+        return  # another process was faster, so this one lives
     CRATER.write_text(json.dumps({"pid": os.getpid(), "step": step}), encoding="utf-8")
     os.kill(os.getpid(), signal.SIGKILL)

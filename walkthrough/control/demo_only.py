@@ -1,5 +1,5 @@
-"""Whether the contexts' databases hold made-up data only. Chapters and lab wipe and falsify what is in them, so they ask here
-first, each time: the databases may be others than they were when the stage was set."""
+"""Refuse databases that hold more than demo data. Chapters and lab delete and change rows, so they check before each act: the
+databases may have changed since the stage was set."""
 
 from django.db.models import Q
 
@@ -9,31 +9,31 @@ from messaging.models import Ledger
 from monolith.models import User as OldUser
 from users.models import User
 
-#: Domains that nobody has: RFC 2606.
+#: Domains that nobody owns: RFC 2606.
 DOMAINS = ("@example.org", "@example.com", "@example.net")
-#: Invoices' users that are looked up; where so many are known, the others are as well.
+#: Invoiced users that are looked up. If these are known, the others are, too.
 MOST = 1000
-ELSEWHERE = "Start it on databases of its own: VAR_DIR=var/walk make run, or other *_DATABASE_URLs."
+ELSEWHERE = "Give it its own databases: VAR_DIR=var/walk make run, or set other *_DATABASE_URL variables."
 
 
 class RealData(Exception):
-    """The databases hold what wasn't made up. The text may be shown."""
+    """The databases hold other data than demo data. The text may be shown."""
 
 
 def check() -> None:
-    """Raises `RealData` for users with other addresses than those of `DOMAINS`, and for invoices to users whom nobody here had."""
+    """Raise `RealData` for users with addresses outside `DOMAINS`, and for invoices to users that no context here ever had."""
     for alias, model in (("users", User), ("monolith", OldUser)):
-        made_up = Q(status="erased", email="")
+        demo = Q(status="erased", email="")
         for domain in DOMAINS:
-            made_up |= Q(email__endswith=domain)
-        if model._base_manager.using(alias).exclude(made_up).exists():
-            raise RealData(f"The database of {alias} holds users with real addresses; the walkthrough touches none. {ELSEWHERE}")
+            demo |= Q(email__endswith=domain)
+        if model._base_manager.using(alias).exclude(demo).exists():
+            raise RealData(f"The database of {alias} holds real e-mail addresses, so the walkthrough doesn't touch it. {ELSEWHERE}")
     invoiced = {str(key) for key in Invoice.objects.using("billing").order_by().values_list("user_id", flat=True).distinct()[:MOST]}
     for alias in ("users", "monolith"):
         known = Ledger.objects.using(alias).filter(aggregate=f"{alias}.user", aggregate_id__in=invoiced)
         invoiced -= set(known.values_list("aggregate_id", flat=True))
     if invoiced:
         raise RealData(
-            f"The database of billing holds invoices to {plural(len(invoiced), 'user')} whom neither users nor the monolith ever "
-            f"had, so they weren't made up here; the walkthrough touches none. {ELSEWHERE}"
+            f"The database of billing holds invoices to {plural(len(invoiced), 'user')} that neither users nor the monolith ever "
+            f"had. They aren't demo data, so the walkthrough doesn't touch them. {ELSEWHERE}"
         )

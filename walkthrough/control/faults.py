@@ -1,8 +1,8 @@
-"""Switches that break things, for the lab and the chapters. They are real faults in the real processes, and off by default.
+"""Switches that break things, for the lab and the chapters: real faults in the real processes, off by default.
 
-What is switched on is a file under `var/`, so that every process of the system sees it at once: the relay, which drops, doubles,
-delays or shuffles what it sends, and whoever calls the services of `users`, whose publisher then forgets its events.
-They are there only where the walkthrough is installed: with DEBUG on and all contexts in one process (`config/settings.py`).
+A file under `var/` names the faults that are on, so every process sees them at once. The relay drops, repeats, delays or reorders
+messages; the services of `users` record no events. The switches exist only where the walkthrough is installed: with DEBUG on and
+all contexts in one process (`config/settings.py`).
 """
 
 import heapq
@@ -21,15 +21,15 @@ from config.env import VAR
 log = logging.getLogger(__name__)
 FOLDER = VAR / "walkthrough"
 FILE = FOLDER / "faults.json"
-#: What a publisher with the bug should have announced, one envelope a line: the originals that turn up late.
+#: The events that the publisher with the bug didn't record, one envelope per line: a chapter sends them late.
 SUPPRESSED = FOLDER / "suppressed.jsonl"
-#: Seconds that a delayed message waits; a reordered one waits a random part of it.
+#: Seconds that a delayed message waits. A reordered one waits a random part of that.
 DELAY = 3.0
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A switch: its name in the file, what it is called, and what it does."""
+    """A switch: its name in the file, its title, and what it does."""
 
     name: str
     title: str
@@ -37,11 +37,11 @@ class Fault:
 
 
 FAULTS = (
-    Fault("drop", "Drop deliveries", "The relay sends nothing and believes that it did."),
+    Fault("drop", "Drop deliveries", "The relay sends nothing, but marks it as sent."),
     Fault("duplicate", "Duplicate deliveries", "Every message is sent three times."),
     Fault("delay", "Delay deliveries", f"Every message leaves {DELAY:.0f} seconds late."),
-    Fault("reorder", "Reorder deliveries", "Every event travels alone and after a random wait, so that later ones overtake it."),
-    Fault("publisher_bug", "Publisher bug", "Users change and no event is recorded."),
+    Fault("reorder", "Reorder deliveries", "Each event waits a random time, so later ones overtake it."),
+    Fault("publisher_bug", "Publisher bug", "Users change, and no event is recorded."),
 )
 NAMES = frozenset(fault.name for fault in FAULTS)
 
@@ -49,7 +49,7 @@ _known: tuple[int, frozenset[str]] = (0, frozenset())
 
 
 def switched_on() -> frozenset[str]:
-    """The faults that are on. The file is read again when it has changed."""
+    """The faults that are on. The file is read again after a change."""
     global _known
     try:
         changed = os.stat(FILE).st_mtime_ns
@@ -65,20 +65,20 @@ def switched_on() -> frozenset[str]:
 
 
 def switch(name: str, on: bool) -> None:
-    """Switch a fault on or off, for every process. `KeyError` for a name that is none."""
+    """Turn a fault on or off, for every process. Raises `KeyError` for an unknown name."""
     if name not in NAMES:
         raise KeyError(name)
     _write(switched_on() | {name} if on else switched_on() - {name})
 
 
 def mend_all() -> None:
-    """Switch everything off."""
+    """Turn all faults off."""
     _write(frozenset())
     SUPPRESSED.unlink(missing_ok=True)
 
 
 def suppressed() -> list[dict[str, Any]]:
-    """The envelopes that the publisher with the bug never recorded."""
+    """The envelopes that the publisher with the bug didn't record."""
     if not SUPPRESSED.exists():
         return []
     return [json.loads(line) for line in SUPPRESSED.read_text(encoding="utf-8").splitlines()]
@@ -92,7 +92,7 @@ def _write(names: frozenset[str]) -> None:
 
 
 def install() -> None:
-    """Hang the faults where they act: between relay and broker, and in front of the publisher."""
+    """Install the faults where they act: between relay and broker, and in front of the publisher."""
     from messaging import failpoints
     from users import services
 
@@ -101,7 +101,7 @@ def install() -> None:
 
 
 class Passage:
-    """Between relay and broker: gets a consumer's message, and returns the messages to send now instead."""
+    """Between relay and broker: takes a consumer's message, and returns the messages to send now instead."""
 
     def __init__(self) -> None:
         self._later = Later()
@@ -124,7 +124,7 @@ class Passage:
 
 
 class Later:
-    """Sends messages after a while, from a thread of its own. What it holds is gone with its process, as on a network."""
+    """Sends messages later, from its own thread. Waiting messages are lost with its process, as on a network."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[float, int, str, str, list[dict[str, Any]]]] = []
@@ -160,7 +160,7 @@ class Later:
 
 
 def forget(user: Any, event: Any) -> bool:
-    """The publisher with the bug: the row changes, the event is not recorded. What it would have been is kept for later."""
+    """The publisher with the bug: the row changes, and the event isn't recorded but kept for later."""
     if "publisher_bug" not in switched_on():
         return False
     _keep(user, event)
@@ -181,7 +181,7 @@ def _keep(user: Any, event: Any) -> None:
         id=str(uuid7()),
         subject=subject,
         version=version,
-        time=clock.now(),  # the services' own: a chapter simulates an hour
+        time=clock.now(),  # the services' own clock: a chapter simulates an hour
         correlation=trace.correlation,
         causation=trace.causation,
     )

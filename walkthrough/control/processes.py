@@ -1,4 +1,4 @@
-"""The running system's processes, as the walkthrough stops, kills and starts them: supervisord's, by its control socket."""
+"""Stop, kill and start the running system's processes, through supervisord's control socket."""
 
 import threading
 import time
@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from config.env import VAR
 from config.runner.supervisor import ENDED, UNREACHABLE, control
 
-#: Seconds that a program may take to be up, or to end.
+#: Seconds that a program may take to start, or to stop.
 PATIENCE = 40.0
 
 
 class SystemNotRunning(Exception):
-    """Nothing is supervised: `make run` isn't there. The text may be shown."""
+    """`make run` isn't running. The text may be shown."""
 
 
 class WouldNot(Exception):
-    """A program didn't do what was asked of it. The text may be shown."""
+    """A program didn't start, stop or end in time. The text may be shown."""
 
 
 def states() -> dict[str, str]:
@@ -30,28 +31,28 @@ def runs(name: str) -> bool:
 
 
 def pid(name: str) -> int:
-    """Its process id; 0 where it has none."""
+    """Its process id; 0 if it doesn't run."""
     return int(_ask("getProcessInfo", name)["pid"])
 
 
 def stop(*names: str) -> None:
-    """Stop them in good order (SIGTERM); returns when they have ended."""
+    """Stop them with SIGTERM; returns when they have ended."""
     for name in names:
         if states().get(name) not in ENDED:
             _ask("stopProcess", name, False)
-    _until(names, lambda state: state in ENDED, "end")
+    _until(names, lambda state: state in ENDED, "stop")
 
 
 def start(*names: str) -> None:
-    """Start those of them that don't run; returns when they do."""
+    """Start those that don't run; returns when all run."""
     for name in names:
         if states().get(name) in ENDED:
             _ask("startProcess", name, False)
-    _until(names, lambda state: state == "RUNNING", "run")
+    _until(names, lambda state: state == "RUNNING", "start")
 
 
 def kill(name: str) -> int:
-    """SIGKILL, as a crash; supervisord starts it again. Returns the process id that it had."""
+    """Kill it with SIGKILL, like a crash; supervisord restarts it. Returns the process id that it had."""
     was = pid(name)
     if was:
         _ask("signalProcess", name, "KILL")
@@ -59,18 +60,18 @@ def kill(name: str) -> int:
 
 
 def freeze(name: str) -> None:
-    """SIGSTOP: it is there, holds its port, and doesn't answer."""
+    """Send SIGSTOP: it exists, holds its port and doesn't answer."""
     _ask("signalProcess", name, "STOP")
 
 
 def thaw(name: str) -> None:
-    """SIGCONT."""
+    """Send SIGCONT."""
     _ask("signalProcess", name, "CONT")
 
 
 @contextmanager
 def throttled(name: str, *, frozen: float = 0.12, moving: float = 0.005) -> Iterator[None]:
-    """Meanwhile it only moves for a part of each moment (seconds), as on a machine that has too much to do."""
+    """Within the block, let it run only in short slices (seconds), as on an overloaded machine."""
     through = threading.Event()
 
     def run() -> None:
@@ -103,7 +104,10 @@ def _until(names: Iterable[str], reached: Callable[[str], bool], what: str) -> N
         if not missing:
             return
         if time.monotonic() > limit:
-            raise WouldNot(f"{missing[0]} didn't {what} within {PATIENCE:.0f} s; it is {found.get(missing[0], 'unknown')}.")
+            raise WouldNot(
+                f"{missing[0]} didn't {what} within {PATIENCE:.0f} s: its state is {found.get(missing[0], 'UNKNOWN')}. "
+                f"Read its log: {missing[0]}.log in {VAR / 'log'}."
+            )
         time.sleep(0.1)
 
 

@@ -1,5 +1,5 @@
-"""Copies of the project with something changed in them: a violation that a check must reject, or tomorrow's version, which runs
-beside the one of today on the same databases and broker."""
+"""Changed copies of the project: one with a violation that a check must reject, or a newer version that runs next to this one, on
+the same databases and broker."""
 
 import os
 import shutil
@@ -16,16 +16,16 @@ from config.runner.broker_server import tethered
 from config.runner.programs import WORKER_OPTIONS
 
 with (ROOT / "pyproject.toml").open("rb") as _file:
-    #: The packages that import-linter checks are all that run.
+    #: The packages that import-linter checks are all that a process needs.
     PARTS = (*tomllib.load(_file)["tool"]["importlinter"]["root_packages"], "manage.py", "pyproject.toml")
-#: Where the copy lies that stays for a while.
+#: The folder of the copy that stays for a while.
 KEPT = VAR / "walkthrough" / "copy"
-#: Seconds that a worker may take to end in good order.
+#: Seconds that a worker may take to end.
 PATIENCE = 15.0
 
 
 def copy_project(folder: Path) -> Path:
-    """The project's own source and tool settings, in a folder where a violation does no harm."""
+    """Copy the project's source and tool settings to a folder where a violation does no harm."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         source = ROOT / part
@@ -38,13 +38,13 @@ def copy_project(folder: Path) -> Path:
 
 @contextmanager
 def copied(name: str = "newer") -> Iterator[Path]:
-    """A copy in a folder by that name, gone afterwards."""
+    """A copy in a folder by that name, deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="walkthrough-") as folder:
         yield copy_project(Path(folder) / name)
 
 
 def fresh_copy() -> Path:
-    """A copy that stays where a person can look at it, until the next one or a reset; without what was planted in the last one."""
+    """Make a new copy that a person can look at. It stays until the next one, or until a reset."""
     remove_copy()
     return copy_project(KEPT)
 
@@ -54,13 +54,13 @@ def remove_copy() -> None:
 
 
 def plant(project: Path, path: str, source: str) -> None:
-    """Add source at the end of a module; the module is made where there is none."""
+    """Add source at the end of a module; create the module if it doesn't exist."""
     with (project / path).open("a", encoding="utf-8") as module:
         module.write(f"\n{source}\n")
 
 
 def restore(project: Path, path: str) -> None:
-    """Take out what was planted: the module is again as it is in the project, or gone."""
+    """Undo `plant`: the module is again as in the project, or deleted."""
     if (ROOT / path).exists():
         shutil.copy(ROOT / path, project / path)
     else:
@@ -68,23 +68,23 @@ def restore(project: Path, path: str) -> None:
 
 
 def edit(project: Path, path: str, old: str, new: str) -> None:
-    """Write `new` for each `old` in a file. Raises `LookupError` where there is none: the project moved on."""
+    """Replace each `old` in a file by `new`. Raises `LookupError` if there is none, because the project has changed."""
     text = (project / path).read_text(encoding="utf-8")
     if old not in text:
-        raise LookupError(f"{path} has no {old!r}.")
+        raise LookupError(f"{path} doesn't contain {old!r}.")
     (project / path).write_text(text.replace(old, new), encoding="utf-8")
 
 
 def environment(project: Path) -> dict[str, str]:
-    """For a process of a copy: its own source, and the databases, the broker and the logs of this one. For the project's own
-    process, what this one has."""
+    """The environment for a process of a copy: the copy's source, with the databases, broker and logs of this project. For the
+    project's own process, the present environment."""
     if project == ROOT:
         return dict(os.environ)
     return {**{name: value for name, value in os.environ.items() if name != "PYTHONPATH"}, "VAR_DIR": str(VAR)}
 
 
 def run(*command: str, project: Path) -> subprocess.CompletedProcess[str]:
-    """Run one of the virtual environment's programs in a copy of the project."""
+    """Run a program of the virtual environment in a copy of the project."""
     program = Path(sys.executable).parent / command[0]
     return subprocess.run(
         [str(program), *command[1:]],
@@ -99,7 +99,7 @@ def run(*command: str, project: Path) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def worker(project: Path, context: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A copy's worker on a context's queue. It ends with the block, and with this process, however that ends."""
+    """Run a copy's worker on a context's queue. It ends with the block, or with this process."""
     name = f"{project.name}-{context}"
     command = [sys.executable, "-m", "celery", "--quiet", "-A", "config", "worker", "-Q", context, "-n", f"{name}@%h"]
     with (VAR / "log" / f"{name}.log").open("wb") as log:

@@ -1,6 +1,6 @@
-"""The starting state of every chapter: everything mended and running, made-up users, and billing with a copy that agrees.
+"""The starting state of every chapter: no fault is on, everything runs, there are demo users, and billing has an equal copy.
 
-It empties the contexts' databases, so it refuses where they hold anything that wasn't made up.
+It empties the contexts' databases, so it refuses if they hold anything but demo data.
 """
 
 import io
@@ -30,20 +30,21 @@ USERS = 24
 
 
 def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True, moved: bool = True) -> None:
-    """Bring the whole system into the starting state. `copied`: whether billing has its copy, or is as new. `moved`: whether users
-    has the users, or only the monolith does.
+    """Bring the whole system into the starting state.
+
+    `copied`: billing has its copy; otherwise it is new. `moved`: users has the users; otherwise only the monolith has them.
 
     Raises `demo_only.RealData`, and what `processes` raises.
     """
     demo_only.check()
-    _mended()
+    _repaired()
     _at_rest()
-    for context in messaging_settings.splits():  # a guard would refuse that a table is emptied by another than its owner
+    for context in messaging_settings.splits():  # a guard lets only a table's owner empty it
         move.forget(move.split_of(context))
     for context in settings.CONTEXT_NAMES:
         _empty(context)
     broker.empty()
-    for command in ("seed", "seed_monolith") if moved else ("seed_monolith",):  # the same people, by the same ids
+    for command in ("seed", "seed_monolith") if moved else ("seed_monolith",):  # the same people, with the same ids
         call_command(command, "--users", str(users), "--suspended", str(suspended), stdout=io.StringIO())
     new_copy()
     if copied:
@@ -51,7 +52,7 @@ def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True, 
 
 
 def new_copy() -> None:
-    """Billing is as new: its copy of users is empty, it has heard of nothing, and may read the feed from the beginning."""
+    """Make billing new: its copy of users is empty, it received nothing, and it may read the feed from the beginning."""
     consumers.open_bootstrap(authority="users", name="billing", ttl=None)
     with transaction.atomic(using="billing"):
         CachedUser.objects.using("billing").all()._raw_delete("billing")
@@ -60,22 +61,22 @@ def new_copy() -> None:
         Subscription.objects.using("billing").create(pk="users")
 
 
-def _mended() -> None:
-    """No fault is on, what must run runs, what was started for a chapter is stopped, and no planted copy lies about."""
+def _repaired() -> None:
+    """Turn faults off, start what must run, stop what a chapter started, and delete changed copies of the project."""
     faults.mend_all()
     crash_points.defuse()
     project_copy.remove_copy()
     known = processes.states()
     for name in ON_DEMAND:
         if known.get(name) == "RUNNING":
-            processes.thaw(name)  # a frozen one wouldn't hear that it is to stop
+            processes.thaw(name)  # a frozen one can't stop
     processes.stop(*(name for name in ON_DEMAND if name in known))
-    _registered()  # before workers start: one that is sent a type that it has no handler for doesn't
+    _registered()  # before workers start: a worker refuses to if it is registered for a type without a handler
     processes.start(*(name for name in known if name not in ON_DEMAND))
 
 
 def _at_rest() -> None:
-    """Nothing is under way from the old state into the new one: no event to send, none queued, none in a worker's hands."""
+    """Let nothing of the old state reach the new one: no event is unsent, queued or held by a worker."""
     for context in settings.DELIVERING:
         Published.objects.using(context).all()._raw_delete(context)
     broker.empty()
@@ -88,16 +89,16 @@ def _at_rest() -> None:
 
 
 def _empty(context: str) -> None:
-    """All rows of a context's database. Its own tables first: their triggers write into the ledger. The register stays, with its
-    tokens; its consumers are new again."""
+    """Delete all rows of a context's database, its own tables first: their triggers write into the ledger. The register keeps its
+    consumers and tokens, but the consumers are new again."""
     with transaction.atomic(using=context):
         for model in (*_tables(context), *_tables("django_outbox_pattern"), *_tables("messaging")):
             if model is not Consumer:
                 model._base_manager.using(context).all()._raw_delete(context)
         for authority, cache in declared_caches(context).items():
             if cache.follows:
-                continue  # nothing is split
-            # Paused, or tending would go ahead with half of what is being made up.
+                continue  # no rows are moving
+            # Paused, or the sync process would start with half of the demo data.
             Subscription.objects.using(context).create(pk=authority, state=Subscription.State.PAUSED)
         Consumer.objects.using(context).update(
             checkpoint=None, reported_at=None, bootstrap_open=True, bootstrap_closes_at=None, bootstrapped_to=0
@@ -105,13 +106,13 @@ def _empty(context: str) -> None:
 
 
 def _tables(label: str) -> Iterable[type[models.Model]]:
-    """An app's models, those that point to others before them."""
+    """An app's models; those with foreign keys come first."""
     found = [model for model in apps.get_app_config(label).get_models() if not model._meta.proxy]
     return sorted(found, key=lambda model: -sum(isinstance(field, models.ForeignKey) for field in model._meta.local_fields))
 
 
 def _registered() -> None:
-    """Both consumers are in the registers as their handlers ask for, and have a token."""
+    """Register both consumers for what their handlers read, each with a token."""
     for consumer, authority in (("billing", "users"), ("users", "billing")):
         call_command("consumers", "register", consumer, "--to", authority, stdout=io.StringIO())
     for _ in provisioning.tokens():

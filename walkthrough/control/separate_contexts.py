@@ -1,4 +1,4 @@
-"""The contexts as web servers of their own, for the chapters that part them: where each is, and whether it answers."""
+"""Contexts as separate web servers, for the chapters that need that: the address of each, and if it answers."""
 
 import urllib.error
 import urllib.request
@@ -12,7 +12,7 @@ from walkthrough.control import processes
 if TYPE_CHECKING:
     from walkthrough.script.stage import Stage
 
-#: Program to the file that says where it is.
+#: Program to the file with its address.
 ADDRESSES: dict[str, Path] = {"users-api": USERS_ADDRESS, "billing-web": BILLING_ADDRESS}
 #: Seconds to wait for an answer, and for the first one.
 PATIENCE, LONGEST_START = 5.0, 60.0
@@ -24,13 +24,13 @@ def address(program: str) -> str:
 
 
 def answers(program: str) -> bool:
-    """Whether it answers with its API's description."""
+    """Return True if it answers with its API's description."""
     return status(f"{address(program)}/api/schema/") == 200
 
 
 def status(url: str) -> int:
-    """The HTTP status of a GET; 0 where nobody answers."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by a proxy of the environment
+    """The HTTP status of a GET; 0 if there is no answer."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy of the environment
     try:
         with direct.open(url, timeout=PATIENCE) as answer:
             return int(answer.status)
@@ -41,8 +41,8 @@ def status(url: str) -> int:
 
 
 def start(stage: "Stage", *names: str) -> None:
-    """Start them, and see that they answer. A web server takes seconds to begin, and more on a machine that is busy."""
+    """Start them, and check that they answer. A web server takes seconds to start, and more on a busy machine."""
     processes.start(*names)
     for name in names:
-        claim = f"{name} answers, as a process of its own"
+        claim = f"{name} answers as its own process"
         stage.eventually(claim, partial(answers, name), partial(address, name), timeout=LONGEST_START)

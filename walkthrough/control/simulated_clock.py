@@ -1,4 +1,4 @@
-"""Simulated time: what the services of `users` do now, at another time of theirs."""
+"""Simulated time for the services of `users`."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,7 +10,7 @@ from users.feed import FEED
 
 
 def happened(moment: datetime, user_id: UUID, change: Callable[[], object]) -> None:
-    """Make a change to a user that happened then: by the row's own time and by the ledger's. The database's own clock goes on."""
+    """Make a change with an earlier time, in the row and in the ledger. The database's own clock isn't changed."""
     with clock.at(moment):
         change()
     Ledger.objects.using("users").filter(aggregate=FEED.label, aggregate_id=str(user_id)).update(changed_at=moment)

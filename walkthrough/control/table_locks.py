@@ -1,4 +1,4 @@
-"""Locks, as one process holds them and another one waits: a migration that takes its time, and how long others put up with it."""
+"""Table locks: a long migration that holds one, and how long others wait for it."""
 
 import time
 from collections.abc import Iterator
@@ -10,8 +10,7 @@ from django.db import connections, transaction
 
 @contextmanager
 def patience(alias: str, seconds: float) -> Iterator[None]:
-    """Within it this thread waits no longer than that for somebody else's lock in a database: `OperationalError`. A web server's
-    time limit does the same to its requests."""
+    """Within the block, a lock that another connection holds for longer raises `OperationalError`: a request's time limit."""
     connection = connections[alias]
     milliseconds = int(seconds * 1000)
     with connection.cursor() as cursor:
@@ -27,8 +26,7 @@ def patience(alias: str, seconds: float) -> Iterator[None]:
 
 @contextmanager
 def altering_users(context: str) -> Iterator[str]:
-    """A context's users' table while a column is added to it, in a transaction that stays open; yields the table's name. It is
-    rolled back in the end."""
+    """Add a column to a context's users table in a transaction that is rolled back at the end; yields the table's name."""
     table = apps.get_model(context, "User")._meta.db_table
     with transaction.atomic(using=context), connections[context].cursor() as cursor:
         cursor.execute(f"ALTER TABLE {connections[context].ops.quote_name(table)} ADD COLUMN nickname varchar(200)")
@@ -37,5 +35,5 @@ def altering_users(context: str) -> Iterator[str]:
 
 
 def hold(seconds: float) -> None:
-    """As long as a migration over many rows would take."""
+    """Wait, like a migration over many rows."""
     time.sleep(seconds)

@@ -1,1 +1,1 @@
-"""The lab: one live page that shows the whole way of a fact, with switches that break it and buttons that mend it."""
+"""The lab: one live page that shows the path of a change, with switches that break it and buttons that repair it."""

@@ -1,4 +1,4 @@
-"""A line over the last minutes as SVG, drawn on the server: nothing to load, readable without JavaScript, in the page's colours."""
+"""A line over the last minutes as SVG, drawn on the server, so it needs no JavaScript and takes the page's colours."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from walkthrough.lab.history import SHOWN, Sample
 
 WIDTH, HEIGHT = 600, 120
-#: Room for the scale's words on the left, and for the time's below.
+#: Room for the scale's words on the left and the time's below.
 LEFT, BELOW, ABOVE = 40, 18, 8
 
 
 @dataclass(frozen=True)
 class Chart:
-    """`line`: the polyline's points; `area` closes it to the ground. `top`: the scale's upper end. `now` and `highest` in words."""
+    """`line`: the polyline's points; `area` closes it at the bottom. `top`: the scale's upper end. `now` and `highest` in words."""
 
     title: str
     line: str
@@ -23,12 +23,12 @@ class Chart:
 
     @property
     def label(self) -> str:
-        """The chart for whom can't see it."""
+        """The chart in words, for screen readers."""
         return f"{self.title}, the last {SHOWN / 60:.0f} minutes: now {self.now}, at most {self.highest}."
 
 
 def chart(title: str, samples: Sequence[Sample], value: Callable[[Sample], float | None], words: Callable[[float], str]) -> Chart:
-    """Draw one; samples without a value are left out."""
+    """Draw one, without the samples that have no value."""
     known = [(sample.at, found) for sample in samples if (found := value(sample)) is not None]
     if not known:
         return Chart(title, "", "", "", "not known", "not known")
@@ -50,7 +50,7 @@ def _y(share: float) -> float:
 
 
 def _round_up(number: float) -> float:
-    """The next 1, 2 or 5 times a power of ten, and 10 at least, so that a quiet line stays low."""
+    """Round up to 1, 2 or 5 times a power of ten, at least 10, so that small values stay low on the chart."""
     top = 10.0
     while top < number:
         for step in (2.0, 2.5, 2.0):

@@ -1,4 +1,4 @@
-"""Damage that is done once, by a button: billing's copy tampered with, a write past every service, a broker that forgets."""
+"""Damage by a button: changed rows in billing's copy, a write without the services, emptied queues."""
 
 import random
 import uuid
@@ -19,7 +19,7 @@ from walkthrough.observe.side_by_side import Row
 
 @dataclass(frozen=True)
 class Damage:
-    """A button: its name, what it says, what it does; `run` returns what was done, in a sentence."""
+    """A button: its name, its title, and what it does; `run` returns what was done, as a sentence."""
 
     name: str
     title: str
@@ -28,19 +28,19 @@ class Damage:
 
 
 class NothingToDamage(Exception):
-    """The table shows no row that this damage could be done to. The text may be shown."""
+    """The table shows no row for this damage. The text may be shown."""
 
 
 def _copy() -> Row:
-    """A row of the table in which billing has its copy, so that the damage is seen; one that is in step, where there is any."""
+    """A row that the page shows and billing has, so that the damage is seen; an equal one if there is any."""
     rows = [row for row in side_by_side.rows() if row.user and row.cache]
     if not rows:
-        raise NothingToDamage("The table shows no row of billing that could be damaged.")
+        raise NothingToDamage("The table shows no row of billing to damage.")
     return random.choice([row for row in rows if not row.drift] or rows)
 
 
 def _tampering(change: Callable[[CachedUser, str], str]) -> Callable[[], str]:
-    """Do it to one of those rows, by the name that the table has for it."""
+    """Do it to one of these rows, and name the user as the table does."""
 
     def run() -> str:
         row = _copy()
@@ -52,7 +52,7 @@ def _tampering(change: Callable[[CachedUser, str], str]) -> Callable[[], str]:
 
 def _missing(row: CachedUser, called: str) -> str:
     row.delete(using="billing")
-    return f"Billing's row of {called} is gone."
+    return f"Billing's row of {called} is deleted."
 
 
 def _stale(row: CachedUser, called: str) -> str:
@@ -62,7 +62,7 @@ def _stale(row: CachedUser, called: str) -> str:
 
 def _corrupt(row: CachedUser, called: str) -> str:
     CachedUser.objects.using("billing").filter(pk=row.pk).update(status=_other(row))
-    return f"Billing takes {called} for {_other(row)}, at the same version."
+    return f"Billing's row of {called} says {_other(row)}, at the same version."
 
 
 def _other(row: CachedUser) -> str:
@@ -71,7 +71,7 @@ def _other(row: CachedUser) -> str:
 
 def _ahead(row: CachedUser, called: str) -> str:
     CachedUser.objects.using("billing").filter(pk=row.pk).update(version=F("version") + 5)
-    return f"Billing's row of {called} is five versions ahead: the authority seems to have lost data."
+    return f"Billing's row of {called} is five versions ahead, as if the authority had lost data."
 
 
 def _ghost() -> str:
@@ -85,7 +85,7 @@ def _ghost() -> str:
         authority_time=now,
         received_at=now,
     )
-    return f"Billing knows a user {str(row.pk)[:8]} that users never had."
+    return f"Billing has a row of a user {str(row.pk)[:8]} that users never had."
 
 
 def _silent() -> str:
@@ -101,20 +101,20 @@ def _silent() -> str:
 
 def _flush() -> str:
     broker.empty()
-    return "Everything that waited in the queues is gone."
+    return "All queued messages are deleted."
 
 
 DAMAGE = (
-    Damage("missing", "Delete a copy", "Billing loses a row.", _tampering(_missing)),
-    Damage("stale", "Set one back", "Billing's row is older than the authority's.", _tampering(_stale)),
-    Damage("corrupt", "Falsify one", "The same version, another status.", _tampering(_corrupt)),
-    Damage("ghost", "Invent one", "A row of a user that there never was.", _ghost),
-    Damage("ahead", "Put one ahead", "A version that the authority hasn't reached.", _tampering(_ahead)),
-    Damage("silent", "Write past the services", "Up to three users change by SQL, without an event.", _silent),
-    Damage("flush", "Flush the queues", "What waits in the broker is lost.", _flush),
+    Damage("missing", "Delete a row", "Billing loses one row.", _tampering(_missing)),
+    Damage("stale", "Make a row stale", "It is older than the authority's row.", _tampering(_stale)),
+    Damage("corrupt", "Corrupt a row", "The same version, another status.", _tampering(_corrupt)),
+    Damage("ghost", "Invent a row", "Of a user that never existed.", _ghost),
+    Damage("ahead", "Put a row ahead", "It is newer than the authority's row.", _tampering(_ahead)),
+    Damage("silent", "Write by SQL", "Up to three users change without an event.", _silent),
+    Damage("flush", "Flush the queues", "All queued messages are lost.", _flush),
 )
 
 
 def do(name: str) -> str:
-    """Do the damage by that name; `KeyError` where there is none."""
+    """Do the damage by that name. Raises `KeyError` for an unknown name."""
     return {damage.name: damage for damage in DAMAGE}[name].run()

@@ -1,4 +1,4 @@
-"""Lag and staleness over the last minutes. Sampled by a thread of the web process while somebody looks at the lab."""
+"""Lag and staleness over the last minutes. A thread of the web process samples them while the lab is open."""
 
 import logging
 import threading
@@ -14,7 +14,7 @@ from messaging.replica import staleness
 from walkthrough.control import broker
 
 log = logging.getLogger(__name__)
-#: Seconds between two samples, seconds that are shown, and seconds without a visitor after which sampling rests.
+#: Seconds between two samples, seconds that are shown, and seconds without a visitor after which sampling stops.
 EVERY, SHOWN, REST = 2.0, 300.0, 60.0
 
 
@@ -37,7 +37,7 @@ class History:
         self._thread: threading.Thread | None = None
 
     def visit(self) -> list[Sample]:
-        """Somebody looks: go on sampling, and give what there is."""
+        """Note a visitor, start or continue sampling, and return the samples."""
         self._visited = time.monotonic()
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
@@ -56,14 +56,14 @@ class History:
     def _take(self) -> None:
         try:
             self.samples.append(sample())
-        except DatabaseError as error:  # a gap in the line
-            log.warning("the lab couldn't look: %s", type(error).__name__)
+        except DatabaseError as error:  # the chart has a gap then
+            log.warning("the lab couldn't take a sample: %s", type(error).__name__)
             for alias in ("users", "billing"):
                 connections[alias].close()
 
 
 def sample() -> Sample:
-    """A look at both databases: four indexed queries."""
+    """Take one sample: four indexed queries on both databases."""
     head = sequencer.head("users") + Ledger.objects.using("users").filter(position__isnull=True).count()
     row = Subscription.objects.using("billing").filter(pk="users").first()
     age = broker.age(row)

@@ -1,4 +1,4 @@
-"""The lab's process switches: the supervised programs that may be stopped, started and killed from the page."""
+"""The lab's process switches: the supervised programs that the page may stop, start and kill."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from walkthrough.control import broker, processes
 
 @dataclass(frozen=True)
 class Process:
-    """A program, what it does, and its state as supervisord says it; `away` where there is no supervisord."""
+    """A program, what it does, and supervisord's state of it; `not supervised` if there is no supervisord."""
 
     name: str
     does: str
@@ -24,25 +24,25 @@ class Process:
 
 SWITCHABLE = {
     "relay-users": "sends users' events to the queues",
-    "worker-billing": "takes them, and moves billing's copy",
-    "tend-billing": "pulls what never arrived, compares now and then",
-    "relay-billing": "sends billing's events",
-    "worker-users": "takes them: an overdue invoice suspends",
-    "broker": "keeps the queues",
+    "worker-billing": "applies users' events to billing's copy",
+    "tend-billing": "pulls missing changes and compares both sides",
+    "relay-billing": "sends billing's events to the queues",
+    "worker-users": "suspends users with overdue invoices",
+    "broker": "holds the queues",
 }
 
 
 def listed() -> list[Process]:
-    """Those of the switchable programs that there are: a broker elsewhere isn't ours to stop."""
+    """The switchable programs that exist here: an external broker can't be stopped."""
     try:
         known = processes.states()
     except processes.SystemNotRunning:
-        return [Process(name, does, "away") for name, does in SWITCHABLE.items() if name != "broker" or broker.embedded()]
+        return [Process(name, does, "not supervised") for name, does in SWITCHABLE.items() if name != "broker" or broker.embedded()]
     return [Process(name, does, known[name]) for name, does in SWITCHABLE.items() if name in known]
 
 
 def act(name: str, what: str) -> str:
-    """stop, start or kill one; returns what was done, in a sentence. `KeyError` for a program or an act that there isn't."""
+    """Stop, start or kill one; returns what was done, as a sentence. Raises `KeyError` for an unknown program or act."""
     if name not in SWITCHABLE:
         raise KeyError(name)
     if what == "stop":
@@ -52,10 +52,10 @@ def act(name: str, what: str) -> str:
         processes.start(name)
         return f"{name} runs again."
     if what == "kill":
-        return f"{name} (process {processes.kill(name)}) is killed. supervisord starts it again."
+        return f"{name} (process {processes.kill(name)}) was killed. supervisord restarts it."
     raise KeyError(what)
 
 
 def start_all() -> None:
-    """Everything that the lab can stop runs again."""
+    """Start everything that the lab can stop."""
     processes.start(*(process.name for process in listed() if not process.runs))

@@ -1,4 +1,4 @@
-"""The lab's repair buttons: what the commands of the same names do."""
+"""The lab's repair buttons. Each does the same as a command."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from walkthrough.lab import processes
 
 
 @dataclass(frozen=True)
-class Mend:
-    """A button: its name, what it says, the command that does the same; `run` returns what was done, in a sentence."""
+class Repair:
+    """A button: its name, its title, and the command that does the same; `run` returns what was done, as a sentence."""
 
     name: str
     title: str
@@ -27,12 +27,12 @@ class Mend:
 
 def _catch_up() -> str:
     done = pull.catch_up(Replica.of("billing", "users"))
-    return f"Changes pulled: {done.rows}, new to billing: {done.applied}. Checkpoint {done.checkpoint} of {done.head}."
+    return f"{plural(done.rows, 'change')} pulled, {done.applied} new to billing. Checkpoint {done.checkpoint}, head {done.head}."
 
 
 def _republish() -> str:
     done = republish.republish("users")
-    return f"Changes that had no event, and have one now: {done.count}."
+    return f"{plural(done.count, 'event')} recorded for changes that had none."
 
 
 def _compare() -> str:
@@ -44,50 +44,50 @@ def _repair() -> str:
         found = compare.compare(replica)
         if found.verdict != "drift":
             return _in_words(found)
-        mended = repair.repair(replica, found, authority_wins=True)
-    return f"{_in_words(found)} {plural(mended, 'row')} repaired; rows that were ahead too."
+        repaired = repair.repair(replica, found, authority_wins=True)
+    return f"{_in_words(found)} {plural(repaired, 'row')} repaired, including rows that were ahead."
 
 
 def _retry() -> str:
-    """In every context: what failed while something was broken may pass now. What was never an event is for a person."""
+    """Retry the parked messages of every context: some failed only while something was broken. A person must review the others."""
     outcomes = []
     for context in settings.DELIVERING:
         waiting = Parked.objects.using(context).filter(state__in=[Parked.State.RETRYING, Parked.State.PARKED])
         tried = [retries.attempt(context, pk, by="lab") for pk in list(waiting.order_by("pk").values_list("pk", flat=True))]
-        outcomes += [row.state for row in tried if row]  # None: a worker has it in hand
+        outcomes += [row.state for row in tried if row]  # None: a worker is retrying it
     applied = outcomes.count(Parked.State.APPLIED)
     if not outcomes:
         return "Nothing is parked."
-    rest = "" if applied == len(outcomes) else "; the rest waits for a person, in the admin"
-    return f"{applied} of {plural(len(outcomes), 'parked message')} applied{rest}."
+    rest = "" if applied == len(outcomes) else " Review the others in the admin."
+    return f"{applied} of {plural(len(outcomes), 'parked message')} applied.{rest}"
 
 
 def _in_words(found: compare.Comparison) -> str:
     if found.error is not None:
-        return f"Nothing can be said: {found.error}"
+        return f"The comparison failed: {found.error}"
     kinds = ", ".join(f"{number} {kind}" for kind, number in found.counts.items() if number)
     trips = f"{plural(found.round_trips, 'round trip')}, {plural(found.bytes, 'byte')}"
     differ = plural(found.differing, "row differs", "rows differ")
-    return f"{differ}: {kinds} ({trips})." if found.differing else f"Equal, by fingerprints ({trips})."
+    return f"{differ}: {kinds} ({trips})." if found.differing else f"Fingerprints are equal ({trips})."
 
 
-def mend_everything() -> str:
-    """Every fault off, every process running, billing's copy what the authority has, and what was parked tried again."""
+def repair_everything() -> str:
+    """Turn all faults off, start all processes, repair billing's copy and retry parked messages."""
     faults.mend_all()
     processes.start_all()
     _catch_up()
-    return f"Every fault is off and every process runs. {_repair()} {_retry()}"
+    return f"All faults are off and all processes run. {_repair()} {_retry()}"
 
 
-MENDS = (
-    Mend("catch-up", "Catch up", "catch_up billing --from users", _catch_up),
-    Mend("republish", "Republish", "republish users", _republish),
-    Mend("compare", "Compare", "reconcile billing --from users", _compare),
-    Mend("retry", "Retry parked", "parked retry billing --all, and users", _retry),
-    Mend("repair", "Repair", "reconcile billing --from users --repair --authority-wins", _repair),
+REPAIRS = (
+    Repair("catch-up", "Catch up", "catch_up billing --from users", _catch_up),
+    Repair("republish", "Republish", "republish users", _republish),
+    Repair("compare", "Compare", "reconcile billing --from users", _compare),
+    Repair("retry", "Retry parked", "parked retry billing --all, and users", _retry),
+    Repair("repair", "Repair", "reconcile billing --from users --repair --authority-wins", _repair),
 )
 
 
 def do(name: str) -> str:
-    """Do the repair by that name; `KeyError` where there is none."""
-    return {mend.name: mend for mend in MENDS}[name].run()
+    """Do the repair by that name. Raises `KeyError` for an unknown name."""
+    return {one.name: one for one in REPAIRS}[name].run()

@@ -1,4 +1,4 @@
-"""The lab's state line: everything that is wrong among what the page shows."""
+"""The lab's state line: everything that is wrong on the page."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,9 +10,9 @@ from walkthrough.observe.side_by_side import Lane, Row
 
 
 def broken(rows: Sequence[Row], lanes: Iterable[Lane], on: frozenset[str], running: Iterable[Process], doubt: str) -> list[str]:
-    """A few words on each: a copy in doubt, faults that are on, processes that don't run, rows that differ, parked messages."""
+    """A few words on each: a doubtful copy, faults that are on, processes that don't run, rows that differ, parked messages."""
     return [
-        *(["Billing's copy is in doubt"] if doubt else []),
+        *(["Billing's copy is doubtful"] if doubt else []),
         *(fault.title for fault in faults.FAULTS if fault.name in on),
         *(f"{process.name} {process.word}" for process in running if not process.runs),
         *_differing([row.drift for row in rows if row.drift]),

@@ -1,4 +1,4 @@
-"""One user's story across both contexts: what was recorded, sent, received and decided, with what caused what."""
+"""One user's story across both contexts: what was recorded, sent, received and decided, and what caused it."""
 
 import uuid
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from messaging.models import Ledger, Parked
 from users.models import User
 from walkthrough.observe.event_trail import words
 
-#: Events of each outbox that are looked through: the timeline is asked for again and again.
+#: Events of each outbox that are searched: an open page asks for the timeline every second.
 NEWEST = 2_000
 #: Lines that are shown.
 MOST = 40
@@ -22,7 +22,7 @@ MOST = 40
 
 @dataclass(frozen=True)
 class Line:
-    """`context`: whose doing. `correlation`: the story it belongs to, shortened; `cause`: the event that led to it, in words."""
+    """`context`: where it happened. `correlation`: the start of its correlation id. `cause`: the event that caused it, in words."""
 
     at: datetime
     context: str
@@ -34,7 +34,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Timeline:
-    """`user` None: only ids are known of whom it is about. `copy`: billing's row; `version`: the ledger's."""
+    """`user`: None if users has no row. `copy`: billing's row. `version`: the ledger's."""
 
     id: uuid.UUID
     user: User | None

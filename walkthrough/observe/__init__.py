@@ -1,1 +1,1 @@
-"""What looks at both contexts and changes nothing."""
+"""Reads from both contexts, and changes nothing."""

@@ -1,4 +1,4 @@
-"""The last events of both contexts, each with its way: recorded, sent, received."""
+"""The last events of both contexts, each with its path: recorded, sent, received."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ CONTEXTS = ("users", "billing")
 
 @dataclass(frozen=True)
 class Step:
-    """One station: what happened there, and whether it is `done`, still to come (`open`) or went wrong (`bad`)."""
+    """One station of the path: what happened there. `state`: `done`, `open` (still to come) or `bad` (it failed)."""
 
     words: str
     state: str
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Event:
-    """A recorded event. `steps`: recorded, sent, then one for each consumer that takes its type."""
+    """A recorded event. `steps`: recorded, sent, then one for each consumer of its type."""
 
     id: str
     context: str
@@ -93,7 +93,7 @@ def _way(
     sent = status == StatusChoice.SUCCEEDED
     takers = [reader for reader in readers if row.destination in reader.types]
     if not takers:
-        yield Step("nobody takes it", "done") if sent else Step("waiting", "open")
+        yield Step("no consumer", "done") if sent else Step("waiting", "open")
         return
     yield Step("sent", "done") if sent else Step("waiting to be sent", "open")
     for reader in takers:
@@ -120,12 +120,12 @@ def _arrived(consumer: str, ids: Iterable[str]) -> dict[str, datetime]:
 def _kept(consumer: str, ids: Iterable[str]) -> dict[str, str]:
     found = Parked.objects.using(consumer).filter(event_id__in=list(ids))
     unsettled = found.filter(state__in=[Parked.State.RETRYING, Parked.State.PARKED])
-    found_words = {Parked.State.RETRYING.value: "trying again", Parked.State.PARKED.value: "parked"}
+    found_words = {Parked.State.RETRYING.value: "retrying", Parked.State.PARKED.value: "parked"}
     return {event_id: found_words[state] for event_id, state in unsettled.values_list("event_id", "state")}
 
 
 def _causes(ids: Iterable[str]) -> dict[str, str]:
-    """Event id to its type in words, for the events that caused others; they are in either outbox."""
+    """Event id to its type in words, for the events that caused others, from both outboxes."""
     wanted = [event_id for event_id in map(_uuid, ids) if event_id]
     if not wanted:
         return {}
@@ -137,13 +137,13 @@ def _causes(ids: Iterable[str]) -> dict[str, str]:
 
 
 def _names(recorded: Iterable[tuple[str, Published]]) -> dict[str, str]:
-    """The users' names. Only the authority has them, so an erased user's events are nameless here too."""
+    """The users' names. Only the authority has them, so events of erased users have no name here."""
     wanted = [user_id for user_id in {_uuid(_about(row)) for _, row in recorded} if user_id]
     return {str(user_id): user.name for user_id, user in users_by_id(ids=wanted).items() if user.name}
 
 
 def _about(row: Published) -> str:
-    """The id of the user that an event is about: an invoice's events name theirs in the data."""
+    """The id of the user that an event is about; an invoice's event has it in its data."""
     data = _of(row, "data")
     return str((data.get("user_id") if isinstance(data, dict) else "") or _of(row, "subject"))
 

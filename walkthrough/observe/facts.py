@@ -1,5 +1,5 @@
-"""What chapters look at: both sides of the demo data, compared row by row. Written for some dozens of users, not for a million;
-`reconcile` is for those."""
+"""Facts for the chapters' checks: both sides of the demo data, compared row by row. Made for dozens of users; use `reconcile` for
+more."""
 
 from collections import Counter
 from typing import Any
@@ -35,7 +35,7 @@ def differing() -> dict[UUID, str]:
 
 
 def agree() -> bool:
-    """Whether every user's copy at billing is what users has."""
+    """Return True if billing's copy of every user equals users' row."""
     return not differing()
 
 
@@ -54,17 +54,17 @@ def active(limit: int) -> list[User]:
 
 
 def user_status(user_id: UUID) -> str:
-    """A user's status at users; empty where there is none."""
+    """A user's status at users; empty if there is no row."""
     return User.objects.using("users").filter(pk=user_id).values_list("status", flat=True).first() or ""
 
 
 def copied_status(user_id: UUID) -> str:
-    """A user's status as billing has it; empty where it has none."""
+    """A user's status in billing's copy; empty if there is no row."""
     return CachedUser.objects.using("billing").filter(pk=user_id).values_list("status", flat=True).first() or ""
 
 
 def side_by_side(ids: list[UUID]) -> list[tuple[str, str, str, str]]:
-    """For a table: name, status and version at users, status and version at billing, how they compare."""
+    """Rows for a table: name, status and version at users, status and version at billing, kind of drift."""
     users = User.objects.using("users").in_bulk(ids)
     copies = CachedUser.objects.using("billing").in_bulk(ids)
     versions = ledger.positions("users", [("users.user", str(user_id)) for user_id in ids])
@@ -77,7 +77,7 @@ def side_by_side(ids: list[UUID]) -> list[tuple[str, str, str, str]]:
                 (user.name if user else "") or str(user_id)[:8],
                 f"{user.status} v{version}" if user else "no row",
                 f"{copy.status} v{copy.version}" if copy else "no row",
-                kinds.get(user_id, "in step"),
+                kinds.get(user_id, "equal"),
             )
         )
     return rows
@@ -87,12 +87,12 @@ SIDES = ("user", "users", "billing", "compared")
 
 
 def unsent(context: str = "users") -> int:
-    """Events in a context's outbox that the relay hasn't sent."""
+    """Count the events in a context's outbox that the relay hasn't sent."""
     return Published.objects.using(context).filter(status=StatusChoice.SCHEDULE).count()
 
 
 def recorded(context: str = "users") -> int:
-    """Events that a context ever recorded."""
+    """Count the events that a context recorded."""
     return Published.objects.using(context).count()
 
 
@@ -102,7 +102,7 @@ def progress(consumer: str = "billing", authority: str = "users") -> Subscriptio
 
 
 def counts(consumer: str = "billing", authority: str = "users") -> dict[str, int]:
-    """What came of the events so far: applied, duplicate, obsolete."""
+    """Count the outcomes so far: applied, duplicate, obsolete."""
     row = progress(consumer, authority)
     return {"applied": row.applied, "duplicate": row.duplicate, "obsolete": row.obsolete}
 
@@ -113,28 +113,28 @@ def parked(consumer: str = "billing") -> QuerySet[Parked]:
 
 
 def incidents(consumer: str = "billing", **filters: Any) -> QuerySet[Incident]:
-    """What somebody should look at."""
+    """Open incidents."""
     return Incident.objects.using(consumer).filter(closed_at=None, **filters)
 
 
 def month(ahead: int = 0) -> str:
-    """A month to invoice, as 2026-11: this one, or one that is so many ahead."""
+    """A month to invoice, as 2026-11: this one, or one so many months ahead."""
     today = timezone.now()
     years, number = divmod(today.month - 1 + ahead, 12)
     return f"{today.year + years}-{number + 1:02}"
 
 
 def copies() -> int:
-    """Users whom billing has a row of."""
+    """Count billing's copies of users."""
     return CachedUser.objects.using("billing").count()
 
 
 def age() -> float:
-    """Seconds since billing's copy was last confirmed to be caught up; 0 where it never was."""
+    """Seconds since billing's copy was last confirmed to be caught up; 0 if it never was."""
     old = staleness.staleness("billing", "users")
     return old.total_seconds() if old else 0.0
 
 
 def flagged(period: str) -> int:
-    """A month's invoices that a person should look at."""
+    """Count a month's invoices that are flagged for review."""
     return Invoice.objects.using("billing").filter(period=period).exclude(review_reason="").count()

@@ -1,7 +1,7 @@
-"""What the first page shows: users and billing's cache side by side, and the way between them.
+"""The first page's data: users and billing's cache side by side, and the path between them.
 
-The walkthrough may look into every context. The page asks once a second, so every query here is bounded, and there are a fixed
-number of them however many users there are.
+The walkthrough may read every context. The page asks once per second, so each query is bounded, and their number doesn't grow with
+the number of users.
 """
 
 import time
@@ -24,19 +24,19 @@ from users.models import User
 from users.selectors import users_by_id, users_newest
 
 ROWS, EVENTS = 12, 10
-#: Counting stops here: "1000+" says as much, and a long backlog doesn't slow the page.
+#: Counting stops here, so that a long backlog doesn't slow the page.
 MOST_COUNTED = 1000
-#: Seconds for which a queue's depth is kept; longer where the broker is away, since asking it takes time then.
+#: Seconds for which a queue's depth is kept; longer while the broker is unreachable, because each request takes time then.
 DEPTH_KEPT, DEPTH_KEPT_AWAY = 0.5, 3.0
 
 DRIFT = {
-    "": "In step: the same version and the same content.",
+    "": "Equal: the same version and the same content.",
     "missing": "Billing has no row for this user yet.",
     "stale": "Billing's row is older than the authority's.",
-    "corrupt": "The same version, but other content.",
-    "ghost": "Billing knows a user that the authority doesn't.",
+    "corrupt": "The version is the same, but the content differs.",
+    "ghost": "Billing has a row of a user that the authority doesn't know.",
     "ahead": "Billing's row is newer than the authority's: the authority lost data.",
-    "erased_here": "Erased at billing, alive again at the authority: a backup revived the user.",
+    "erased_here": "Erased at billing, but alive at the authority: a backup brought the user back.",
 }
 
 
@@ -61,21 +61,21 @@ class Row:
 
     @property
     def called(self) -> str:
-        """What the table calls it, for a sentence."""
+        """The user's name as in the table, for a sentence."""
         if self.user and self.user.name:
             return self.user.name
         return f"the {'erased' if self.user else 'unknown'} user {self.short_id}"
 
     @property
     def actions(self) -> list[tuple[str, str]]:
-        """(what the URL calls it, what the button says), only what the status allows."""
+        """(name in the URL, title of the button) of each action that the status allows."""
         status = self.user.status if self.user else ""
         first = {"active": [("suspend", "Suspend")], "suspended": [("reactivate", "Reactivate")]}.get(status, [])
         return [*first, ("erase", "Erase")] if first else []
 
 
 def drift(user: User | None, version: int | None, cache: CachedUser | None) -> str:
-    """How billing's copy differs from the authority's row: a key of `DRIFT`, empty where it doesn't."""
+    """How billing's copy differs from the authority's row: a key of `DRIFT`, empty if it doesn't."""
     if cache is None:
         return "missing"
     if version is None:
@@ -90,7 +90,7 @@ def drift(user: User | None, version: int | None, cache: CachedUser | None) -> s
 
 
 def rows() -> list[Row]:
-    """The newest users, and what billing received last of users that the authority doesn't have. Five queries."""
+    """The newest users, and billing's newest rows of users that the authority doesn't have. Five queries."""
     users = list(users_newest(limit=ROWS))
     ids = [user.pk for user in users]
     caches = cached_users_by_id(ids=ids)
@@ -118,12 +118,12 @@ def age(moment: datetime, now: datetime) -> str:
     return f"{seconds} s"
 
 
-# --- The way: outbox, queue, inbox ---
+# --- The path: outbox, queue, inbox ---
 
 
 @dataclass(frozen=True)
 class Lane:
-    """One direction between two contexts, with what is at each station. `queued` None: the broker is away."""
+    """One direction between two contexts, with the counts of each station. `queued` is None if the broker is unreachable."""
 
     publisher: str
     consumer: str
@@ -171,13 +171,13 @@ _depths: dict[str, tuple[float, int | None]] = {}
 
 
 def depth(name: str) -> int | None:
-    """Messages in a queue, asked for at most twice a second however many pages are open."""
+    """Messages in a queue, read at most twice per second, however many pages are open."""
     until, known = _depths.get(name, (0.0, None))
     if time.monotonic() < until:
         return known
     try:
         known = queues.depth(app, name)
-    except Exception:  # every transport has its own way to be away, and the page must open without a broker
+    except Exception:  # each transport raises its own errors, and the page must open without a broker
         known = None
     _depths[name] = (time.monotonic() + (DEPTH_KEPT_AWAY if known is None else DEPTH_KEPT), known)
     return known

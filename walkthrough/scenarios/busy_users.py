@@ -1,4 +1,4 @@
-"""Users that don't stand still while something else is shown."""
+"""Users that keep changing while a chapter shows something else."""
 
 import random
 import threading
@@ -25,7 +25,7 @@ class Writing:
 
 @contextmanager
 def busy_users() -> Iterator[Writing]:
-    """Inside, users go on being suspended and reactivated, one at a time, by a thread of its own."""
+    """Within the block, a thread suspends and reactivates one user after the other."""
     writing, stop = Writing(), threading.Event()
 
     def write() -> None:

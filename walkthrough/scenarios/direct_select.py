@@ -1,6 +1,6 @@
-"""Billing's copy by reading the other context's database: one SELECT, and everything that it takes for granted.
+"""Fill billing's copy by reading users' database: one SELECT, and all its assumptions.
 
-Inside billing this wouldn't pass `make check`; it is here to be looked at.
+Inside billing this wouldn't pass `make check`. It is here as a bad example.
 """
 
 import uuid
@@ -21,7 +21,7 @@ QUERY = "SELECT id, status, status_since FROM {table} ORDER BY id"
 
 
 def copy_directly(table: str = TODAY) -> int:
-    """Read users' table, write billing's; returns how many rows. The version isn't in that table, so there is none."""
+    """Read users' table and write billing's; returns the number of rows. That table has no version, so every version is 0."""
     copied, now = 0, timezone.now()
     with connections["users"].cursor() as cursor:
         cursor.execute(QUERY.format(table=table))
@@ -43,13 +43,13 @@ def copy_directly(table: str = TODAY) -> int:
 
 
 def _aware(since: datetime) -> datetime:
-    """SQLite's driver gives a time without a zone, PostgreSQL's one with it: who reads tables has to know."""
+    """SQLite's driver returns a time without a zone, PostgreSQL's one with a zone; a reader of tables must know that."""
     return since if since.tzinfo else since.replace(tzinfo=UTC)
 
 
 @contextmanager
 def year_later() -> Iterator[str]:
-    """Users' table as its team left it a year later, in a schema beside today's: `status` is called `standing`. Yields its name."""
+    """Users' table a year later, in its own schema: its team has renamed `status` to `standing`. Yields its name."""
     connection, file = connections["users"], FOLDER / "year-later.sqlite3"
     sqlite = connection.vendor == "sqlite"
     before = (

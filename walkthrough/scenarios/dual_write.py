@@ -1,6 +1,6 @@
-"""Three ways to suspend a user and to tell billing: two writes in this order, two writes in that order, and the outbox.
+"""Three ways to suspend a user and notify billing: two writes in either order, and the outbox.
 
-`reach` hears where a way has come to; `manage.py dual_write` dies there, so that a crash falls between two lines, not beside them.
+`reach` is called after each step. `manage.py dual_write` kills itself in it, so the crash falls exactly between two lines.
 """
 
 import uuid
@@ -25,7 +25,7 @@ REASON = "chapter 3"
 
 
 def commit_then_send(user_id: uuid.UUID, reach: Reach) -> None:
-    """The change first. Who dies between the two has changed a user and told nobody."""
+    """The change first. A crash between the two leaves a changed user and no message."""
     with transaction.atomic(using="users"):
         event = _suspend(user_id)
     reach("committed")
@@ -34,7 +34,7 @@ def commit_then_send(user_id: uuid.UUID, reach: Reach) -> None:
 
 
 def send_then_commit(user_id: uuid.UUID, reach: Reach) -> None:
-    """The message first. Who dies between the two has told of a change that never was."""
+    """The message first. A crash between the two leaves a message about a change that never happened."""
     with transaction.atomic(using="users"):
         event = _suspend(user_id)
         _send(event)
@@ -43,14 +43,14 @@ def send_then_commit(user_id: uuid.UUID, reach: Reach) -> None:
 
 
 def outbox(user_id: uuid.UUID, reach: Reach) -> None:
-    """One write: the event is a row beside the change. Sending is somebody else's work, and can be done again."""
+    """One transaction: the event is a row next to the change. The relay sends it, and can send it again."""
     with transaction.atomic(using="users"):
-        transaction.on_commit(lambda: reach("committed"), using="users")  # before anything else that waits for the commit
+        transaction.on_commit(lambda: reach("committed"), using="users")  # registered first, so called first
         user_suspend(user_id=user_id, reason=REASON)
         reach("recorded")
 
 
-#: Way to (what it does, where it can die).
+#: Way to (what it does, the steps after which it can die).
 WAYS: dict[str, tuple[Callable[[uuid.UUID, Reach], None], tuple[str, ...]]] = {
     "commit-then-send": (commit_then_send, ("committed", "sent")),
     "send-then-commit": (send_then_commit, ("sent", "committed")),
@@ -59,7 +59,7 @@ WAYS: dict[str, tuple[Callable[[uuid.UUID, Reach], None], tuple[str, ...]]] = {
 
 
 def _suspend(user_id: uuid.UUID) -> dict[str, Any]:
-    """Change the row as any code does that knows no outbox; returns the event that tells of it."""
+    """Change the row as code without an outbox does; returns the event."""
     user = User.objects.using("users").select_for_update().get(pk=user_id)
     user.status, user.status_since, user.suspension_reason = User.Status.SUSPENDED, timezone.now(), REASON
     user.save(using="users")
@@ -77,7 +77,7 @@ def _suspend(user_id: uuid.UUID) -> dict[str, Any]:
 
 
 def _send(event: dict[str, Any]) -> None:
-    """To every consumer's queue, with its own fields. Returns when the broker has it."""
+    """Send it to every consumer's queue, with its own fields. Returns when the broker has it."""
     sender = Sender(current_app, "users")
     try:
         for consumer in consumers.registered("users"):

@@ -1,6 +1,6 @@
-"""A narrow interface for one deploy: users hands over its suspended users, and nothing else, once.
+"""A narrow interface for one deploy: users hands over its suspended users once, and nothing else.
 
-It lives for one release. `manage.py import_suspended` refuses where its work is done, and says that it may be deleted.
+It lives for one release. When its work is done, `manage.py import_suspended` refuses and names the files to delete.
 """
 
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ class Suspended(NamedTuple):
 
 
 class ProvidesSuspendedUsers(Protocol):
-    """All that users promises for this deploy."""
+    """Everything that users promises for this deploy."""
 
     def suspended_users(self) -> Iterator[list[Suspended]]:
         """The suspended users, in batches."""
 
 
 class Users:
-    """Users' side of it."""
+    """The implementation by users."""
 
     def suspended_users(self) -> Iterator[list[Suspended]]:
         rows = User.objects.using("users").filter(status=User.Status.SUSPENDED).order_by("id")
@@ -46,23 +46,23 @@ class Users:
 
 
 class NotNow(Exception):
-    """It is too early or too late for an import. The text may be shown."""
+    """It is too early or too late to import. The text may be shown."""
 
 
 def import_suspended(source: ProvidesSuspendedUsers) -> int:
-    """Take them over into billing's copy; returns how many. Raises `NotNow`.
+    """Import them into billing's copy; returns how many. Raises `NotNow`.
 
-    Billing listens first: who is suspended between this list and the first event would otherwise be in neither.
+    Billing must receive events first. Otherwise a user suspended between this list and the first event would be in neither.
     """
     row = Subscription.objects.using("billing").filter(pk="users").first()
     if row is None or row.state != State.LIVE:
         raise NotNow(
-            "Billing doesn't listen yet, so what changes now would be in no list and no event. First: "
+            "Billing doesn't receive events yet, so a user suspended during the import would be missed. First run: "
             "bootstrap billing --from users --from-now"
         )
     if not row.partial:
         raise NotNow(
-            "Billing has the whole copy. This interface has done its work: delete walkthrough/scenarios/one_time_import.py and "
+            "Billing has the whole copy and doesn't need this interface. Delete walkthrough/scenarios/one_time_import.py and "
             "walkthrough/management/commands/import_suspended.py."
         )
     return sum(len(_take(batch).applied) for batch in source.suspended_users())

@@ -1,7 +1,7 @@
-"""An application that goes on writing users while their rows move from one database to another, as yours would.
+"""An application that keeps writing users while their rows move from one database to another, as yours would.
 
-It writes to where the rows are. While they are handed over it tries again, and when they have moved it goes there. It remembers
-what was acknowledged, so that one can look afterwards whether anything was lost.
+It writes where the rows are. During the hand-over it retries, and after it, it writes to the new place. It remembers every
+acknowledged write, so that a check can find lost ones.
 """
 
 import threading
@@ -22,13 +22,13 @@ from users import services as users
 PLACES = {"monolith": "monolith.user", "users": "users.user"}
 #: Seconds between two writes, and before another try during a hand-over.
 PACE, AGAIN = 0.05, 0.005
-#: Seconds until the application must have got somewhere.
+#: Seconds within which the application must have written somewhere.
 PATIENCE = 30.0
 
 
 class Application:
-    """`wrote`: acknowledged writes by place. `held`: the longest that a write had to wait for a hand-over, in seconds. `expected`:
-    each written user's status, as acknowledged last. `failed`: what ended it, if anything did."""
+    """`wrote`: acknowledged writes by place. `held`: a write's longest wait for a hand-over, in seconds. `expected`: each user's
+    last acknowledged status. `failed`: the error that ended it, if any."""
 
     def __init__(self, place: str) -> None:
         self.place = place
@@ -48,22 +48,26 @@ class Application:
         self._thread.join()
 
     def reaches(self, place: str) -> bool:
-        """Whether it wrote there, waiting for it a while."""
+        """Return True if it writes there within `PATIENCE` seconds."""
         limit = time.monotonic() + PATIENCE
         while not self.wrote[place] and self._thread.is_alive() and time.monotonic() < limit:
             time.sleep(PACE)
         return self.wrote[place] > 0
 
     def lost(self) -> list[str]:
-        """Acknowledged writes that aren't in the table of the rows' owner, a sentence each."""
+        """Acknowledged writes that aren't in the owner's table, one sentence each."""
         rows = apps.get_model(PLACES[self.place])._base_manager.using(self.place).filter(pk__in=self.expected)
         there: dict[UUID, str] = dict(rows.values_list("pk", "status"))
-        return [f"{key}: {status}, and is {there.get(key)}" for key, status in self.expected.items() if there.get(key) != status]
+        return [
+            f"{key}: {status} was acknowledged, and the row says {there.get(key)}"
+            for key, status in self.expected.items()
+            if there.get(key) != status
+        ]
 
     def in_words(self) -> str:
-        """ "120 writes at monolith, 30 at users; none waited longer than 40 ms"."""
-        told = ", ".join(f"{number} at {place}" for place, number in self.wrote.items())
-        return f"{plural(self.wrote.total(), 'write')}: {told}; the longest wait was {self.held * 1000:.0f} ms"
+        """For example "150 writes: 120 at monolith, 30 at users; the longest wait was 40 ms"."""
+        counted = ", ".join(f"{number} at {place}" for place, number in self.wrote.items())
+        return f"{plural(self.wrote.total(), 'write')}: {counted}; the longest wait was {self.held * 1000:.0f} ms"
 
     def _run(self) -> None:
         since = None
@@ -91,7 +95,7 @@ class Application:
                 connections[place].close()
 
     def _write(self) -> tuple[UUID, str]:
-        """A new user, then suspensions and their ends, then the next one."""
+        """Register a user, suspend and reactivate them a few times, then register the next one."""
         known = list(self.expected.items())[-1:]
         if not known or (known[0][1] == "active" and self.wrote.total() % 9 == 0):
             return self._registered(f"walker.{uuid4().hex[:12]}@example.org").pk, "active"

@@ -1,7 +1,7 @@
-"""What a chapter is: one object that the web page, `manage.py tour` and the tests play.
+"""A chapter: one object that the web page, `manage.py tour` and the tests play.
 
-A chapter teaches by a failure: situation, the smallest change, break it, what is still wrong, the trade-offs, and what to do in
-your own monolith. Its steps act on the running system and end in checks whose result the reader sees.
+It teaches by a failure: the situation, the smallest change, break it, what is still wrong, the trade-offs, and what to do in your
+own monolith. Its steps act on the running system and end in checks, and the reader sees their results.
 """
 
 import re
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What a step is for; its button looks like it."""
+    """The purpose of a step; its button looks like it."""
 
     DO = "do"
     BREAK = "break"
@@ -24,11 +24,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One button. `says`: what it does, in a sentence or two, before it is pressed. `run` acts and checks, by the stage's tools."""
+    """One button."""
 
     name: str
     button: str
+    #: What the step does, in a sentence or two; shown before it is played.
     says: str
+    #: Acts and checks, with the stage's tools.
     run: Callable[["Stage"], None]
     kind: Kind = Kind.DO
 
@@ -39,7 +41,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Act:
-    """What a step does, as `steps.py` has it; `chapter.md` says the rest."""
+    """A step's code, in `steps.py`. Its words are in `chapter.md`."""
 
     run: Callable[["Stage"], None]
     kind: Kind = Kind.DO
@@ -47,12 +49,15 @@ class Act:
 
 @dataclass(frozen=True)
 class Listing:
-    """Code that the chapter talks about, shown from its own file: `symbol` is a function, a class, a method (`Class.method`) or a
-    module's constant; the whole file where it is empty."""
+    """Code that the chapter talks about, shown from its own file."""
 
     path: str
+    #: A function, a class, a method (`Class.method`) or a module's constant; the whole file where it is empty.
     symbol: str = ""
     says: str = ""
+    #: Words of the first and of the last line that the page shows; all lines where they are empty.
+    first: str = ""
+    last: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,28 +69,47 @@ class TradeOff:
     costs: str
 
 
+class Place(StrEnum):
+    """Where a command works."""
+
+    ANYWHERE = "anywhere"
+    HERE = "in this repository"
+    #: Where `messaging` was moved into the reader's project.
+    LIFTED = "after lifting"
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Commands that work in the same place."""
+
+    place: Place
+    lines: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Advice:
-    """What to do on Monday: `where` it hurts in a real monolith, `does` what to do about it, and the commands for it."""
+    """What to do about one trouble of a real monolith."""
 
+    #: The trouble.
     where: str
+    #: What to do about it.
     does: str
-    commands: tuple[str, ...] = ()
+    commands: tuple[Commands, ...] = ()
 
 
 @dataclass(frozen=True)
 class Window:
-    """A page of the admin that the chapter talks about: `name` is its URL's name, as `admin:billing_cacheduser_changelist`."""
+    """A page of the admin that the chapter talks about."""
 
     title: str
+    #: Its URL's name, such as `admin:billing_cacheduser_changelist`.
     name: str
     query: str = ""
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """See the module. `starts` brings the system into the chapter's starting state. Texts are Markdown; `ending` is the heading of
-    `still_wrong`."""
+    """All that a chapter shows and plays. Its texts are Markdown."""
 
     number: int
     slug: str
@@ -94,14 +118,16 @@ class Chapter:
     situation: str
     change: str
     still_wrong: str
+    #: Brings the system into the chapter's starting state.
     starts: Callable[["Stage"], None]
     steps: tuple[Step, ...]
     listings: tuple[Listing, ...] = ()
     trade_offs: tuple[TradeOff, ...] = ()
     advice: tuple[Advice, ...] = ()
     windows: tuple[Window, ...] = ()
+    #: The heading of `still_wrong`.
     ending: str = "What is still wrong"
 
     def step(self, name: str) -> Step:
-        """The step by that name; `KeyError` where there is none."""
+        """Return the step with this name. Raises `KeyError` if there is none."""
         return {step.name: step for step in self.steps}[name]

@@ -1,13 +1,15 @@
-"""A chapter from its folder: the prose of its `chapter.md` and the acts of its `steps.py`, as the one object that everybody plays.
+"""Load a chapter from its folder: the prose of `chapter.md` and the acts of `steps.py` as one object.
 
-`chapter.md` is Markdown. It begins with a title and a question as front matter, `key: value` between two lines of dashes. Then come
-the sections of `SECTIONS`, each under a heading of the second level:
+`chapter.md` is Markdown. It begins with a title and a question as front matter, `key: value` between two lines of dashes. The
+sections of `SECTIONS` follow, each under a heading of the second level:
 
-- *The code*: a list of links to files. A link's text in backticks is a name in that file; any other shows the whole file.
+- *The code*: a list of links to files. A link's text in backticks is a name in that file; any other stands for the whole file. Of a
+  long one the page shows a piece, given by words of its first and of its last line: "`name` from `words` to `words`".
 - *Run it, break it*: a heading `### name: Words on the button` for each step, in the order of `STEPS` in `steps.py`.
 - *Look closer in the admin*: a list of links, each to the name of a URL, with a query where one is needed.
 - *Trade-offs*: a table.
-- *In your monolith*: a heading for each advice, below it what to do and, in fences, the commands, one a line.
+- *In your monolith*: a heading for each advice, then the text, then fences with commands, one a line. After the language each fence
+  says where its commands work (`Place`): "sh after lifting".
 
 `{NAME}` in capitals stands for the constant of that name in `steps.py`. A link to another chapter leads to its `chapter.md`.
 """
@@ -23,7 +25,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from config.env import ROOT
-from walkthrough.script.chapter import Advice, Chapter, Listing, Step, TradeOff, Window
+from walkthrough.script.chapter import Advice, Chapter, Commands, Listing, Place, Step, TradeOff, Window
 
 KEYS = ("title", "question")
 STEPS, WRONG = "Run it, break it", "What is still wrong"
@@ -39,15 +41,17 @@ SECTIONS = (
     "Trade-offs",
     "In your monolith",
 )
+#: The text of a link to code: a name or a file, and the piece of it that the page shows.
+PIECE = re.compile(r"(?:`(?P<symbol>[\w.]+)`|(?P<file>[\w.]+))(?: from `(?P<first>[^`]+)`)?(?: to `(?P<last>[^`]+)`)?")
 _markdown = MarkdownIt("commonmark").enable("table")
 
 
 class Unplayable(ValueError):
-    """Prose and code of a chapter don't fit together; it says where, and what to change."""
+    """The prose and the code of a chapter don't fit together; the message says where, and what to change."""
 
 
 def load(folder: Path) -> Chapter:
-    """The chapter in a folder by a name such as `c03_outbox`: its number and its slug. Raises `Unplayable`."""
+    """Load the chapter of a folder such as `c03_outbox`: its number and its slug. Raises `Unplayable`."""
     steps = import_module(f"walkthrough.chapters.{folder.name}.steps")
     try:
         return chapter(folder, (folder / "chapter.md").read_text(encoding="utf-8"), steps)
@@ -56,7 +60,7 @@ def load(folder: Path) -> Chapter:
 
 
 def chapter(folder: Path, text: str, code: ModuleType) -> Chapter:
-    """The same, from the text of `chapter.md` and the module `steps.py`."""
+    """Build the chapter from the text of `chapter.md` and the module `steps.py`."""
     about, text = _front_matter(text)
     found = _sections(_filled(text, code), "h2")
     ending = LAST if LAST in found else WRONG
@@ -106,7 +110,7 @@ def _sections(text: str, level: str) -> dict[str, str]:
     spans = [_span(tokens[at]) for at in heads]
     ends = [*(first for first, _ in spans), len(lines)]
     if above := "\n".join(lines[: ends[0]]).strip():
-        raise Unplayable(f"“{above.splitlines()[0]}” stands above the first heading of its section.")
+        raise Unplayable(f"“{above.splitlines()[0]}” is above the first heading of its section.")
     titles = [tokens[at + 1].content for at in heads]
     if twice := {title for title in titles if titles.count(title) > 1}:
         raise Unplayable(f"it has more than one heading {_listed(sorted(twice))}.")
@@ -118,7 +122,7 @@ def _steps(text: str, code: ModuleType) -> tuple[Step, ...]:
     names = [name for name, _, _, _ in described]
     for name, colon, _, _ in described:
         if not colon:
-            raise Unplayable(f"“### {name}” should be a step's name, a colon and the words on its button.")
+            raise Unplayable(f"“### {name}” should be a step's name, a colon and the text of its button.")
         if name not in code.STEPS:
             raise Unplayable(f"it describes the step “{name}”, which steps.py doesn't have. It has {_listed(code.STEPS)}.")
     for name in code.STEPS:
@@ -130,13 +134,13 @@ def _steps(text: str, code: ModuleType) -> tuple[Step, ...]:
 
 
 def _links(text: str) -> list[tuple[str, str, str]]:
-    """Words, target, and what is said of it, for each item of a list."""
+    """Text, target and description of each item of a list of links."""
     found = []
     for token in _markdown.parse(text):
         if token.type == "inline":
             link = re.fullmatch(r"\[([^\]]+)\]\(([^)\s]+)\)(?:: (.+))?", token.content, re.DOTALL)
             if not link:
-                raise Unplayable(f"“{token.content}” should be a link, alone or with a colon and a text behind it.")
+                raise Unplayable(f"“{token.content}” should be a link, alone or followed by a colon and a text.")
             found.append((link[1], link[2], link[3] or ""))
     return found
 
@@ -145,7 +149,10 @@ def _listing(folder: Path, words: str, target: str, says: str) -> Listing:
     path = (folder / target).resolve()
     if not path.is_relative_to(ROOT):
         raise Unplayable(f"{target} is outside of the project.")
-    return Listing(path.relative_to(ROOT).as_posix(), words.strip("`") if words.startswith("`") else "", says)
+    piece = PIECE.fullmatch(words)
+    if not piece:
+        raise Unplayable(f"“{words}” should be a name in backticks or a file, then “from `…`” and “to `…`” where it is cut.")
+    return Listing(path.relative_to(ROOT).as_posix(), piece["symbol"] or "", says, piece["first"] or "", piece["last"] or "")
 
 
 def _window(title: str, target: str, says: str) -> Window:
@@ -170,12 +177,20 @@ def _advice(where: str, text: str) -> Advice:
     if any(token.type != "fence" for token in fences):
         raise Unplayable(f"“{where}” has text below its commands. They come last.")
     does = lines[: _span(fences[0])[0]] if fences else lines
-    commands = [command for fence in fences for command in fence.content.splitlines()]
-    return Advice(where, "\n".join(does).strip(), tuple(commands))
+    return Advice(where, "\n".join(does).strip(), tuple(_commands(where, fence) for fence in fences))
+
+
+def _commands(where: str, fence: Token) -> Commands:
+    place = fence.info.partition(" ")[2]
+    if place not in list(Place):
+        raise Unplayable(
+            f"“{where}” has commands that work “{place}”. After the language, its fence should say one of {_listed(Place)}."
+        )
+    return Commands(Place(place), tuple(fence.content.splitlines()))
 
 
 def _span(token: Token) -> tuple[int, int]:
-    first, below = token.map or (0, 0)  # a token of a block has its lines always
+    first, below = token.map or (0, 0)  # a block's token always has its lines
     return first, below
 
 

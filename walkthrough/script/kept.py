@@ -1,4 +1,4 @@
-"""What the walkthrough keeps between two steps: JSON files under `var/`, each replaced at once."""
+"""JSON files under `var/` that the walkthrough keeps between two steps. Each is replaced at once."""
 
 import json
 import logging
@@ -13,13 +13,13 @@ FOLDER = VAR / "walkthrough"
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What the file holds; nothing where it isn't there or can't be read."""
+    """Return the file's values; empty if the file is missing or unreadable."""
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError:
-        log.warning("%s can't be read; it counts as empty", path.name)
+        log.warning("%s is not readable JSON, so it counts as empty", path.name)
         return {}
     return found
 

@@ -1,7 +1,7 @@
-"""The step that is being played, or was played last, as every page and every process sees it.
+"""The step that is being played, or was played last, for every page and every process to see.
 
-Its player writes it into a file as it goes on, and holds a lock for as long as it lives. Where the file says that a step runs and
-nobody holds the lock, the player died amid it.
+Its player writes it to a file as it goes on, and holds a lock while it lives. If the file says that a step runs and nobody holds
+the lock, the player died during the step.
 """
 
 import fcntl
@@ -18,13 +18,14 @@ FILE, LOCK = "now.json", "alive.lock"
 
 @dataclass(frozen=True)
 class Now:
-    """`began`, `seen` and `ended` are seconds since the epoch. `seen`: when it last showed something. `ended` is None for one that
-    runs, and for an interrupted one."""
+    """A step that runs, has ended or was interrupted. Times are seconds since the epoch."""
 
     chapter: int
     played: Played
     began: float
+    #: When it last showed something.
     seen: float
+    #: None while it runs, and if it was interrupted.
     ended: float | None = None
     interrupted: bool = False
 
@@ -34,35 +35,35 @@ class Now:
 
     @property
     def over(self) -> float | None:
-        """When it ended. An interrupted one was seen then for the last time, and None is for one that runs."""
+        """When it ended, or was last seen if it was interrupted; None while it runs."""
         return self.seen if self.interrupted else self.ended
 
     @property
     def seconds(self) -> int:
-        """How long it has been running, or did run."""
+        """How long it has been running, or ran."""
         return max(0, round((self.over or time.time()) - self.began))
 
     @property
     def last(self) -> Entry | None:
-        """What it showed last."""
+        """The entry that it showed last."""
         return self.played.entries[-1] if self.played.entries else None
 
     @property
     def stamp(self) -> str:
-        """Another one whenever there is something new to see."""
+        """A text that changes whenever there is something new to see."""
         state = "interrupted" if self.interrupted else "running" if self.running else "ended"
         return f"{self.chapter}-{self.played.step}-{self.began:.3f}-{len(self.played.entries)}-{state}"
 
 
 @contextmanager
 def told(chapter: int, played: Played) -> Iterator[Callable[[], None]]:
-    """Inside, everybody sees that this step runs. Call what is given whenever it has shown something more.
+    """Let everybody see, inside the block, that this step runs. Call the given function whenever it has shown something new.
 
-    A block that ends by an exception leaves an interrupted step behind, as a process that dies does.
+    A block that ends by an exception leaves an interrupted step behind, like a process that dies.
     """
     kept.FOLDER.mkdir(parents=True, exist_ok=True)
     with (kept.FOLDER / LOCK).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # others hold it only for a look
+        fcntl.flock(file, fcntl.LOCK_EX)  # others hold it only for a moment
         began = time.time()
 
         def note(ended: float | None = None) -> None:
@@ -75,11 +76,11 @@ def told(chapter: int, played: Played) -> Iterator[Callable[[], None]]:
 
 
 def look() -> Now | None:
-    """The step that runs, or the last one; None where none was ever played."""
+    """Return the step that runs, or the last one; None if none was ever played."""
     found = _read()
     while found and found.running and not _somebody_plays():
         before, found = found, _read()
-        if found == before:  # nobody has ended it in between
+        if found == before:  # it hasn't ended in between
             return replace(before, interrupted=True)
     return found
 
@@ -88,7 +89,7 @@ def _read() -> Now | None:
     values = kept.read(kept.FOLDER / FILE)
     if not values.get("began"):
         return None
-    seen = values.get("seen", values["began"])  # an older version of the project didn't keep it
+    seen = values.get("seen", values["began"])  # older versions of the project didn't keep it
     return Now(values["chapter"], Played.from_json(values["played"]), values["began"], seen, values["ended"])
 
 

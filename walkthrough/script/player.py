@@ -1,4 +1,4 @@
-"""Playing a chapter: one step after the other, by one player at a time, remembered until the chapter is set up anew."""
+"""Play a chapter: one step after the other, one player at a time. Played steps are kept until the stage is set again."""
 
 import contextvars
 import fcntl
@@ -22,24 +22,26 @@ from walkthrough.script.stage import Stage
 from walkthrough.script.transcript import Entry, Played
 
 log = logging.getLogger(__name__)
-#: The name under which the setting of the stage is remembered.
+#: The name of the step that sets the stage.
 SETTING = "stage"
-INTERRUPTED = "The process that played this step ended before the step did. Set the stage again, and play from there."
+INTERRUPTED = "The process that played this step ended before the step did. Set the stage again, then play on."
 
-#: What says by itself what to do.
+#: Errors whose message says what to do.
 CLEAR = (demo_only.RealData, processes.SystemNotRunning, processes.WouldNot)
 
 
 class CanNotPlay(Exception):
-    """Not now: the text says why, and what to do."""
+    """The step can't be played now; the message says why, and what to do."""
 
 
 @dataclass
 class Progress:
-    """What was played of a chapter, in order; the setting of the stage first. `on_stage`: the system is in this chapter's state."""
+    """The played steps of a chapter."""
 
+    #: In order; the first one set the stage.
     played: list[Played] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+    #: True if the system is in this chapter's state.
     on_stage: bool = False
 
     def of(self, step: str) -> Played | None:
@@ -47,7 +49,7 @@ class Progress:
 
 
 def progress(chapter: Chapter) -> Progress:
-    """How far the chapter is. A step whose player died counts as played, and is red."""
+    """Return how far the chapter was played. A step whose player died counts as played, and is red."""
     values = kept.read(_file(chapter))
     found = Progress([Played.from_json(one) for one in values.get("played", [])], values.get("notes", {}))
     last = now.look()
@@ -58,15 +60,17 @@ def progress(chapter: Chapter) -> Progress:
 
 
 def following(chapter: Chapter, found: Progress) -> str:
-    """The name of the step that is next: the setting of the stage where it isn't set, or where what was played on it was
-    interrupted; empty where all are played."""
+    """Return the name of the next step; empty if all are played.
+
+    It is the setting of the stage if the stage isn't set, or if a step on it was interrupted.
+    """
     if not found.on_stage or not found.played[0].green or found.played[-1].interrupted:
         return SETTING
     return next((step.name for step in chapter.steps if found.of(step.name) is None), "")
 
 
 def begin(chapter: Chapter, name: str) -> None:
-    """Play it in a thread of this process, as `play` does. Returns when everybody sees that it runs; raises what `play` raises."""
+    """Play a step in a thread of this process. Returns when everybody sees that it runs; raises what `play` raises."""
     begun = Future[None]()
 
     def run() -> None:
@@ -79,7 +83,7 @@ def begin(chapter: Chapter, name: str) -> None:
         finally:
             connections.close_all()  # this thread's own
 
-    # In the caller's context: what the step records belongs to the request's story. A server that is told to end doesn't wait.
+    # In the caller's context: the step's events belong to the request's trace. A server that is asked to end doesn't wait.
     threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name=f"{chapter.slug} {name}").start()
     begun.result()
 
@@ -87,10 +91,19 @@ def begin(chapter: Chapter, name: str) -> None:
 def play(
     chapter: Chapter, name: str, follow: Callable[[Entry], None] = lambda entry: None, begun: Callable[[], None] = lambda: None
 ) -> Played:
-    """Set the stage, or play the next step; returns what came of it, which is kept too. `follow` hears each entry at once, `begun`
-    that everybody sees it run.
+    """Set the stage, or play the next step. Keeps the played step, and returns it.
 
-    Raises `CanNotPlay` where another step is being played, and for a step that isn't the next one.
+    Parameters
+    ----------
+    follow
+        Called with each entry at once.
+    begun
+        Called when everybody sees that the step runs.
+
+    Raises
+    ------
+    CanNotPlay
+        Another step is being played, or this step isn't the next one.
     """
     with _alone():
         found = _allowed(chapter, name)
@@ -105,8 +118,7 @@ def play(
 
 
 def _allowed(chapter: Chapter, name: str) -> Progress:
-    """The chapter's progress so far, where this step may be played now. What was played before another setting of the stage is
-    forgotten."""
+    """Return the chapter's progress if this step may be played now. Setting the stage again forgets the played steps."""
     found = progress(chapter)
     if name == SETTING:
         found = Progress()
@@ -129,7 +141,7 @@ def _perform(chapter: Chapter, found: Progress, done: Played, note: Callable[[],
         (chapter.starts if done.step == SETTING else chapter.step(done.step).run)(stage)
     except CLEAR as error:
         done.error = str(error)
-    except Exception as error:  # the page says so; a half-played step is no green one
+    except Exception as error:  # the page says so; a half-played step isn't green
         log.exception("chapter %d, %s", chapter.number, done.step)
         done.error = f"{kind(error)}: {error}"
     done.seconds = round(time.monotonic() - began, 1)
@@ -138,10 +150,10 @@ def _perform(chapter: Chapter, found: Progress, done: Played, note: Callable[[],
 
 def _out_of_order(chapter: Chapter, name: str, expected: str) -> str:
     if expected == SETTING:
-        return "Another chapter is on stage, or none, or a step was interrupted. Set this chapter's stage first."
+        return "This chapter isn't on stage, or one of its steps was interrupted. Set this chapter's stage first."
     if not expected:
-        return "Every step of this chapter is played. Set its stage again to play it once more."
-    return f"“{chapter.step(expected).button}” comes before “{chapter.step(name).button}”."
+        return "All steps of this chapter are played. Set its stage to play it again."
+    return f"Play “{chapter.step(expected).button}” before “{chapter.step(name).button}”."
 
 
 @contextmanager
@@ -151,7 +163,7 @@ def _alone() -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise CanNotPlay("A step is being played, here or in a terminal. Wait until it is through.") from None
+            raise CanNotPlay("Another step is being played, on a page or in a terminal. Wait until it ends.") from None
         yield
 
 

@@ -1,9 +1,9 @@
-"""What a chapter's steps work with: tools that act on the running system, and a record of what was said, run and found.
+"""The tools of a chapter's steps: they act on the running system, and record what the step says, runs and finds.
 
 def stop_users(stage: Stage) -> None:
     stage.processes.stop("users-api")
     ran = stage.manage("generate_invoices", "--period", "2026-11")
-    stage.check("Billing issues nothing while users is away", ran.code == 3, seen=ran.last)
+    stage.check("Billing issues nothing while users is unreachable", ran.code == 3, seen=ran.last)
 """
 
 import json
@@ -22,15 +22,15 @@ from config.env import ROOT
 from walkthrough.control import faults, processes, project_copy
 from walkthrough.script.transcript import Check, Entry, Played, Ran, Rows, Said, shortened
 
-#: Seconds that a claim may take to become true, and a command to end.
+#: Seconds that a claim may take to become true, and that a command may take.
 PATIENCE, LONGEST = 20.0, 180.0
 LOOK = 0.1
-#: Columns for a command's tables: what a page and a terminal show without breaking lines.
+#: Columns for a command's tables, so that a page and a terminal don't break their lines.
 WIDTH = "96"
 
 
 class Stage:
-    """One step's tools. `notes` is what the chapter's earlier steps wrote down (JSON values), and is kept for the later ones."""
+    """One step's tools. `notes` holds JSON values from the chapter's earlier steps, and is kept for the later ones."""
 
     processes = processes
     faults = faults
@@ -39,22 +39,22 @@ class Stage:
         self.played, self.notes, self._follow = played, notes, follow
 
     def say(self, text: str) -> None:
-        """A sentence between the acts."""
+        """Show a sentence."""
         self._add(Said(text))
 
     def rows(self, title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """A small table."""
+        """Show a small table."""
         self._add(Rows(title, tuple(head), tuple(tuple(str(cell) for cell in row) for row in rows)))
 
     def check(self, claim: str, holds: bool, seen: object = "") -> bool:
-        """A claim that the reader sees hold, or not; `seen` is what was found."""
+        """Show a claim, whether it holds, and the value that was found; returns `holds`."""
         self._add(Check(claim, bool(holds), str(seen)))
         return bool(holds)
 
     def eventually(
         self, claim: str, probe: Callable[[], Any], seen: Callable[[], object] = lambda: "", timeout: float = PATIENCE
     ) -> bool:
-        """A claim that may take a while to become true. What is seen is asked once, when it has, or when time is up."""
+        """Check a claim that may take a while to become true. `seen` is called once: when it holds, or when time is up."""
         began = time.monotonic()
         holds = self.wait(probe, timeout)
         took = time.monotonic() - began
@@ -63,7 +63,7 @@ class Stage:
         return self.check(claim, holds, f"{words.removesuffix('.')}, {when}" if words else when)
 
     def wait(self, probe: Callable[[], Any], timeout: float = PATIENCE) -> bool:
-        """Whether the probe says yes before time is up."""
+        """Return True as soon as the probe does, and False when time is up."""
         limit = time.monotonic() + timeout
         while not probe():
             if time.monotonic() > limit:
@@ -74,14 +74,16 @@ class Stage:
     def manage(
         self, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = LONGEST, project: Path = ROOT
     ) -> Ran:
-        """Run a management command as a process of its own, and show it: its line, its exit code, what it printed. `project`: a
-        copy of the project (`project_copy`), where it isn't this one."""
+        """Run a management command as a process of its own, and show it with its exit code and output.
+
+        `project` may be a copy of the project (`project_copy`).
+        """
         return self._ran(self.quietly(*arguments, environment=environment, timeout=timeout, project=project))
 
     def quietly(
         self, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = LONGEST, project: Path = ROOT
     ) -> Ran:
-        """`manage`, without showing it."""
+        """Run a management command as `manage` does, and don't show it."""
         shown = shlex.join(["manage.py", *arguments])
         if environment:
             shown = " ".join([*(f"{name}={value}" for name, value in environment.items()), shown])
@@ -90,14 +92,17 @@ class Stage:
     def command(
         self, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = LONGEST, project: Path = ROOT
     ) -> Ran:
-        """Any other command of the project's virtual environment, as `lint-imports`; shown."""
+        """Run another command of the project's virtual environment, such as `lint-imports`, and show it."""
         program = os.path.join(os.path.dirname(sys.executable), arguments[0])
         return self._ran(self._run([program, *arguments[1:]], shlex.join(arguments), environment, timeout, project))
 
     @contextmanager
     def beside(self, *arguments: str, begun: str, timeout: float = LONGEST) -> Iterator[None]:
-        """Run a management command beside the block, which begins when the command has printed `begun`. When both are through, the
-        command is shown. Where the block fails, the command is ended."""
+        """Run a management command while the block runs.
+
+        The block begins when the command has printed `begun`. The command is shown when both have ended; it is killed if the block
+        fails.
+        """
         shown = shlex.join(["manage.py", *arguments])
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(
@@ -109,7 +114,7 @@ class Stage:
                 stderr=subprocess.STDOUT,
             )
 
-            def printed() -> str:  # the process writes at the file's own offset, so that one is left alone
+            def printed() -> str:  # the process writes at the file's own offset, so this must not move it
                 return os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0).decode(errors="replace")
 
             try:
@@ -152,7 +157,7 @@ class Stage:
 
 
 def _object(output: str) -> Any:
-    """What `--json` printed: the last line that is a JSON object."""
+    """Return the object that `--json` printed: the last line that is a JSON object."""
     for line in reversed(output.splitlines()):
         if line.startswith("{"):
             try:

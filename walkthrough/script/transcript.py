@@ -1,12 +1,15 @@
-"""What a step showed: said, ran, found. It is kept as JSON, so that the page shows it again and the terminal prints the same."""
+"""The entries that a step shows. They are kept as JSON, so that the page can show them again and the terminal prints the same."""
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from messaging.events.text import plural
 
-#: Lines of a command's output that are kept; a longer one loses its middle.
+#: Lines of a command's output that are kept; a longer output loses its middle.
 MOST_LINES = 60
+#: Lines of a command's output that a page shows; a longer output is folded.
+MOST_SHOWN = 15
 
 
 @dataclass(frozen=True)
@@ -17,18 +20,30 @@ class Said:
 
 @dataclass(frozen=True)
 class Ran:
-    """A command: as the reader would type it, its exit code, what it printed, and the object that `--json` printed last."""
+    """A command that a step ran."""
 
+    #: As the reader would type it.
     command: str
+    #: Its exit code.
     code: int
     output: str
+    #: The object that `--json` printed last.
     json: Any = None
     kind: Literal["ran"] = "ran"
 
     @property
     def last(self) -> str:
-        """The last line that it printed: what a command has to say in the end."""
+        """The last line that it printed, where a command sums up."""
         return self.output.splitlines()[-1] if self.output else "nothing"
+
+    @property
+    def folded(self) -> str:
+        """The line that a page shows instead of an output that is long or for scripts; empty if it shows the output."""
+        lines = self.output.splitlines()
+        if self.json is None and len(lines) <= MOST_SHOWN:
+            return ""
+        sentences = [line.strip(" -") for line in lines if re.search(r"\w", line) and line[0] not in "{┃│"]
+        return sentences[-1] if sentences else f"Output, {plural(len(lines), 'line')}"
 
 
 @dataclass(frozen=True)
@@ -41,10 +56,11 @@ class Rows:
 
 @dataclass(frozen=True)
 class Check:
-    """A claim, whether it holds, and what was seen."""
+    """A claim and its result."""
 
     claim: str
     holds: bool
+    #: The value that was found.
     seen: str = ""
     kind: Literal["check"] = "check"
 
@@ -55,13 +71,14 @@ _KINDS: dict[str, type[Entry]] = {"said": Said, "ran": Ran, "rows": Rows, "check
 
 @dataclass
 class Played:
-    """A step that was played: what it showed, how long it took, and what went wrong where it couldn't be played to its end.
-    `interrupted`: its player died amid it."""
+    """A step that was played."""
 
     step: str
     entries: list[Entry] = field(default_factory=list)
     seconds: float = 0.0
+    #: Why the step didn't come to its end; empty if it did.
     error: str = ""
+    #: True if its player died during the step.
     interrupted: bool = False
 
     @property
@@ -70,7 +87,7 @@ class Played:
 
     @property
     def green(self) -> bool:
-        """Whether it came to its end, and every check holds. A step without a check proves nothing."""
+        """True if it came to its end and every check holds. A step without a check proves nothing."""
         return not self.error and bool(self.checks) and all(check.holds for check in self.checks)
 
     def as_json(self) -> dict[str, Any]:
@@ -89,7 +106,7 @@ def _entry(values: dict[str, Any]) -> Entry:
 
 
 def shortened(output: str) -> str:
-    """Its beginning and its end, where it is long."""
+    """Return the output; of a long one only the beginning and the end."""
     lines = output.rstrip().splitlines()
     if len(lines) <= MOST_LINES:
         return "\n".join(lines)

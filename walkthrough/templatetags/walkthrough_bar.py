@@ -1,4 +1,4 @@
-"""What the base template needs: pages of contexts extend it too, and know nothing of chapters or of the bar."""
+"""Tags for the base template. Contexts' pages extend it, too, and know nothing of chapters or of the bar."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ NOTHING = "none"
 
 @register.inclusion_tag("walkthrough/_bar.html", takes_context=True)
 def playing_bar(context: Context) -> dict[str, Any]:
-    """`now`: what the page's steps were made from, where it has any; they are renewed when there is something newer."""
+    """The bar. `now` in the context is the state that the page's steps show, so the page can ask for newer ones."""
     if "now" not in context:
         return shown(now.look(), "")
     return shown(context["now"], stamp(context["now"]), swapped=bool(context.get("swapped")))
@@ -31,5 +31,5 @@ def stamp(state: now.Now | None) -> str:
 
 
 def shown(state: now.Now | None, steps: str, *, swapped: bool = False) -> dict[str, Any]:
-    """What the bar's template needs. `steps`: the stamp of the steps that the page shows; empty where it shows none."""
+    """The bar's template context. `steps`: the stamp of the steps that the page shows; empty if it shows none."""
     return {"bar": bar.bar(state), "every": bar.every(state), "known": steps, "swapped": swapped}

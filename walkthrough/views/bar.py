@@ -1,4 +1,4 @@
-"""The bar that every page has: the step that runs, wherever it was started, and for a while what came of the last one."""
+"""The bar on every page: the step that is running, wherever it was started, and for a while the outcome of the last one."""
 
 import time
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from walkthrough.script.transcript import Check, Entry, Ran, Rows
 
 #: Seconds for which an outcome is shown.
 OUTCOME = 180
-#: Between two looks of a page, while a step runs and while none does.
+#: Time between two requests of a page, while a step runs and while none does.
 BUSY, IDLE = "500ms", "3s"
 
 
 @dataclass(frozen=True)
 class Bar:
-    """`look`: running, green, red or interrupted. `last`: what the running step showed last, in a line."""
+    """`look`: running, green, red or interrupted. `last`: the last line of the running step."""
 
     look: str
     chapter: int
@@ -27,7 +27,7 @@ class Bar:
 
 
 def bar(state: Now | None) -> Bar | None:
-    """What the bar shows; None where there is nothing to show."""
+    """The bar's content; None if there is nothing to show."""
     if state is None or (state.over is not None and time.time() - state.over > OUTCOME):
         return None
     try:
@@ -40,7 +40,7 @@ def bar(state: Now | None) -> Bar | None:
 
 
 def every(state: Now | None) -> str:
-    """The time until a page looks again."""
+    """The time until a page asks again."""
     return BUSY if state and state.running else IDLE
 
 

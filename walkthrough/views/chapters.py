@@ -1,4 +1,4 @@
-"""A chapter's page: its texts, its code, and its steps as buttons with what each of them showed."""
+"""A chapter's page: its texts, its code, and its steps as buttons with their output."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from walkthrough.templatetags.walkthrough_bar import shown, stamp
 SETTING = Step(
     player.SETTING,
     "Set the stage",
-    "Mends every fault, starts what is stopped, wipes the demo data and makes it anew, as this chapter begins.",
+    "Turns off all faults, starts all processes, and replaces the demo data with this chapter's starting state.",
     lambda stage: None,
 )
 
@@ -42,8 +42,8 @@ def chapter(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 def play(request: HttpRequest, number: int, step: str) -> HttpResponse:
-    """Play a step. With htmx it goes on by itself, and the answer is the steps as they are now; else the answer comes when it is
-    through, and is the page with the step in view."""
+    """Play a step. With htmx the answer comes at once: the steps as they are now. Without it the answer comes after the step:
+    the page with this step in view."""
     found = _found(number)
     if step != player.SETTING and step not in {one.name for one in found.steps}:
         raise Http404(f"Chapter {number} has no step {step!r}.")
@@ -70,8 +70,8 @@ def steps(request: HttpRequest, number: int) -> HttpResponse:
 @require_safe
 @never_cache
 def bar(request: HttpRequest) -> HttpResponse:
-    """The bar of every page. `?steps=` is the stamp of the steps that the page shows: where they are older than what there is, the
-    page is told to ask for them."""
+    """The bar of every page. `?steps=` is the stamp of the steps that the page shows. If there are newer ones, the answer makes the
+    page ask for them."""
     known, state = request.GET.get("steps", ""), now.look()
     response = render(request, "walkthrough/_bar.html", shown(state, known))
     if known and known != stamp(state):
@@ -87,7 +87,7 @@ def _found(number: int) -> Chapter:
 
 
 def _steps(chapter: Chapter, refused: str = "") -> dict[str, Any]:
-    state = now.look()  # before the rest, so that the steps are never older than what they are said to be
+    state = now.look()  # first, so that the steps are never older than their stamp
     running = state if state and state.running else None
     found = player.progress(chapter)
     following = player.following(chapter, found)

@@ -1,4 +1,4 @@
-"""The lab's page, its part that moves, and its switches."""
+"""The lab's page, its live part, and its switches."""
 
 import uuid
 from collections.abc import Callable
@@ -25,14 +25,14 @@ from walkthrough.lab import charts, damage, processes, repairs, state, timeline
 from walkthrough.lab.history import HISTORY
 from walkthrough.observe import side_by_side
 
-#: What may be asked of each kind of switch; the URL names both.
+#: Kind of switch to what it does; the URL names both.
 ACTS: dict[str, Callable[[str, str], str]] = {
     "fault": lambda name, what: _switch(name, on=what == "on"),
     "process": processes.act,
     "damage": lambda name, what: damage.do(name),
-    "mend": lambda name, what: repairs.mend_everything() if name == "everything" else repairs.do(name),
+    "mend": lambda name, what: repairs.repair_everything() if name == "everything" else repairs.do(name),
 }
-#: Why something may not be possible just now; each says so in a sentence.
+#: Errors that an act may raise; the page shows each as a sentence.
 EXPECTED = (
     MessagingError,
     demo_only.RealData,
@@ -55,13 +55,13 @@ def lab(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def live(request: HttpRequest) -> HttpResponse:
-    """The part that moves."""
+    """The live part."""
     return render(request, "walkthrough/_lab_live.html", _live(request))
 
 
 @require_POST
 def act(request: HttpRequest, kind: str, name: str, what: str = "do") -> HttpResponse:
-    """Press a switch or a button; with htmx the answer is the part that moves, with what was done."""
+    """Press a switch or a button. With htmx the answer is the live part, with what was done."""
     if kind not in ACTS:
         raise Http404(f"There is no switch {kind!r}.")
     try:
@@ -78,7 +78,7 @@ def act(request: HttpRequest, kind: str, name: str, what: str = "do") -> HttpRes
 
 
 def answer(request: HttpRequest, said: str, *, refused: bool) -> HttpResponse:
-    """The part that moves, with what was just done or refused: for htmx."""
+    """The live part, with what was just done or refused, for htmx."""
     return render(request, "walkthrough/_lab_live.html", {**_live(request), "said": said, "said_refused": refused})
 
 
@@ -100,7 +100,7 @@ def _live(request: HttpRequest) -> dict[str, Any]:
         "faults": [{"fault": fault, "on": fault.name in on} for fault in faults.FAULTS],
         "processes": running,
         "damages": damage.DAMAGE,
-        "mends": repairs.MENDS,
+        "mends": repairs.REPAIRS,
         "broken": state.broken(rows, lanes, on, running, row.doubt if row else ""),
         "charts": [
             charts.chart(
@@ -117,10 +117,10 @@ def _live(request: HttpRequest) -> dict[str, Any]:
 
 
 def _chosen(request: HttpRequest) -> uuid.UUID | None:
-    """The user whose story the page shows; a form's answer knows it by the page that it came from."""
+    """The user whose story the page shows. For a form it is in the address of the page that sent it."""
     page = urlsplit(request.htmx.current_url or "").query if request.htmx else ""  # type: ignore[attr-defined]
     text = request.GET.get("user") or QueryDict(page).get("user", "")
     try:
         return uuid.UUID(text) if text else None
     except ValueError:
-        raise Http404(f"{text[:50]!r} is no user's id.") from None
+        raise Http404(f"{text[:50]!r} is not a user id.") from None

@@ -23,7 +23,7 @@ STATUS: dict[type[UserError], int] = {UnknownUser: 404, InvalidUser: 400, Transi
 
 
 class RegisterForm(forms.Form):
-    """What the form can tell by itself; the rest is for the service to say."""
+    """Checks what the form can check; the service checks the rest."""
 
     email = forms.EmailField(max_length=254)
     name = forms.CharField(max_length=200)
@@ -39,7 +39,7 @@ def page(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def live(request: HttpRequest) -> HttpResponse:
-    """The part of the page that moves."""
+    """The live part of the page."""
     return render(request, "walkthrough/_live.html", _live())
 
 
@@ -54,8 +54,8 @@ def register(request: HttpRequest) -> HttpResponse:
             return _registered(request, form, str(error), STATUS[type(error)])
         except IntegrityError as error:
             if ownership.refusal(error):
-                raise  # the users aren't here to write at the moment; the middleware says so
-            # Somebody else took the address between the look and the write.
+                raise  # users' rows can't be written here now; the middleware answers
+            # Somebody else took the address between the check and the write.
             return _registered(request, form, "Another user has this e-mail address.", 409)
         return _registered(request, RegisterForm(), f"{user.name} is registered.", 200)
     field, errors = next(iter(form.errors.get_json_data().items()))

@@ -1,4 +1,4 @@
-"""The statements that differ between databases. Both engines offer the same functions; `for_alias` picks one."""
+"""The statements that differ between databases. Both engines have the same functions; `for_alias` picks one."""
 
 from types import ModuleType
 
@@ -9,5 +9,5 @@ _ENGINES: dict[str, ModuleType] = {"postgresql": postgresql, "sqlite": sqlite}
 
 
 def for_alias(using: str) -> ModuleType:
-    """The statements for the database behind an alias; `NotImplementedError` for an engine other than these two."""
+    """The engine for the database behind an alias. Raises `NotImplementedError` for other databases."""
     return by_vendor(using, _ENGINES)

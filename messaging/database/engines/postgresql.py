@@ -12,15 +12,13 @@ from messaging.database.outbox_pattern import SENT, WAITING
 from messaging.database.tracked import Tracked, identifier, literal, quoted_table
 
 NOTIFY_CHANNEL = "messaging_outbox"
-
-
-#: How a trigger's function is declared. It runs with the rights of the role that migrated: a writer needs none on the ledger.
-#: Its search path is fixed, so a writer's own path and temporary tables change nothing.
+#: The declaration of a trigger's function. It runs with the rights of the role that migrated, so writers need none on the ledger.
+#: Its search path is fixed, so a writer's own path and temporary tables don't matter.
 DEFINED = "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
 
 
 def qualified(connection: BaseDatabaseWrapper, table: str) -> str:
-    """A table, quoted where that is needed, as SQL with its schema."""
+    """A table's name with its schema, quoted for SQL if necessary."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
@@ -31,15 +29,15 @@ def qualified(connection: BaseDatabaseWrapper, table: str) -> str:
 
 
 def create_function(connection: BaseDatabaseWrapper, function: str, body: str) -> None:
-    """Create or replace a trigger's function. Only its owner may make triggers with it: it has the owner's rights."""
+    """Create or replace a trigger's function. It has its owner's rights, so only the owner may create triggers with it."""
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE OR REPLACE FUNCTION {function}() {DEFINED} AS $body${body}$body$")
         cursor.execute(f"REVOKE ALL ON FUNCTION {function}() FROM PUBLIC")
 
 
 def drop_other_triggers(connection: BaseDatabaseWrapper, table: str, prefix: str, keep: Sequence[str]) -> None:
-    """Drop the triggers on a table that call a function with this prefix, but for those to keep, and functions that none calls
-    then. A renamed table keeps its triggers, and each would count."""
+    """Drop the triggers on a table that call a function with this prefix, except those to keep, and functions that are then unused.
+    A renamed table keeps its old triggers, and each would count the write."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT format('%%I', t.tgname), p.oid, p.oid::regprocedure::text FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
@@ -64,12 +62,12 @@ NOW = "clock_timestamp()"
 
 
 def spelled(tracked: Tracked, row: str) -> str:
-    """A row's key as the ledger spells it."""
+    """The SQL of a row's key as text, as in the ledger."""
     return f'{row}."{tracked.key_column}"::text'
 
 
 def matches(tracked: Tracked, row: str, spelled_key: str) -> str:
-    """The row is the one that the ledger spells so."""
+    """The SQL condition that the row has this key of the ledger."""
     return f"{spelled(tracked, row)} = {spelled_key}"
 
 
@@ -78,7 +76,7 @@ def _trigger_names(tracked: Tracked) -> tuple[str, str]:
 
 
 def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
-    """Create or replace the ledger's triggers; True where one was missing before."""
+    """Create or replace the ledger's triggers. Returns True if one was missing before."""
     table, key = tracked.quoted, tracked.key_column
     fresh = trigger_missing(connection, tracked)
     rows, truncate = _trigger_names(tracked)
@@ -87,13 +85,13 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)", [table])
         partitioned = cursor.fetchone()[0]
-        # A row that changes its partition is deleted in one and inserted in the other, and is there when the triggers run.
+        # A row that moves to another partition is deleted and inserted. It exists when the triggers run, so it wasn't deleted.
         moved = f"""
                 IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM {qualified(connection, table)} t WHERE t."{key}" = OLD."{key}") THEN
                     RETURN NULL;
                 END IF;"""
-        # A changed key is a deletion of the old one. The upsert takes the ledger row's lock, so two writers of one aggregate
-        # queue here (they already queued at the aggregate's own row) and no version is given out twice.
+        # A changed key counts as a deletion of the old one. The upsert locks the ledger's row. So two writers of one aggregate
+        # queue here, as they do at the aggregate's own row, and no version is given out twice.
         create_function(
             connection,
             f'{schema}."{rows}"',
@@ -120,7 +118,7 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
             f'CREATE OR REPLACE TRIGGER "{rows}" AFTER INSERT OR UPDATE OR DELETE ON {table} '
             f'FOR EACH ROW EXECUTE FUNCTION {schema}."{rows}"({literal(tracked.label)})'
         )
-        # TRUNCATE fires no row trigger, and is a write path like any other.
+        # TRUNCATE fires no row trigger, so it needs its own.
         create_function(
             connection,
             f'{schema}."{truncate}"',
@@ -141,7 +139,7 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
 
 
 def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
-    """Whether writes to the model go unnoticed: one of the triggers isn't there, or somebody disabled it."""
+    """Return True if one of the triggers is missing or disabled, so writes to the model aren't counted."""
     names = _trigger_names(tracked)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -152,7 +150,7 @@ def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
 
 
 def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
-    """Enter rows older than the ledger: version 1, and taken as announced, because their history is gone."""
+    """Enter rows older than the ledger, as announced with version 1: their history is gone."""
     erased = tracked.tombstone_sql("t", "false")
     with connection.cursor() as cursor:
         cursor.execute(f"""
@@ -162,7 +160,7 @@ def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
 
 
 def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, bool, bool]]:
-    """Mark the current versions as announced; returns (id, version, whether it is a tombstone, whether it was erased)."""
+    """Mark the current versions as announced. Returns (id, version, is a tombstone, was erased)."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             "UPDATE messaging_ledger SET announced_version = version WHERE aggregate = %s AND aggregate_id = ANY(%s) "
@@ -172,10 +170,10 @@ def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, 
         return list(cursor.fetchall())
 
 
-#: Until the transaction ends, read along indexes only, row by row. The statistics of a table that works as a queue are always of
-#: another moment. Right after a burst the planner believes that nothing waits, and sorts everything that does at each claim
-#: (measured: 30 ms for a claim of 500 instead of 6); analysed amid a burst, that everything waits, and reads all that was sent
-#: ever, to sort or to join it (64 ms for one event among 50,000 sent, instead of 2.5).
+#: Planner options that leave only index scans, row by row, until the transaction ends. A queue table's statistics are never
+#: current. Right after a burst the planner expects no waiting rows, and sorts all of them at each claim (measured: 30 ms for a
+#: claim of 500 instead of 6). After an ANALYZE during a burst it expects only waiting rows, and reads everything that was ever sent
+#: (64 ms for one event among 50,000 sent, instead of 2.5).
 _OFF: tuple[str, ...] = (
     *("enable_sort", "enable_incremental_sort", "enable_hashjoin", "enable_mergejoin"),
     *("enable_bitmapscan", "enable_seqscan", "jit"),
@@ -184,9 +182,9 @@ _ALONG_INDEXES = ", ".join(f"set_config('{setting}', 'off', true)" for setting i
 
 
 def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
-    """Mark the oldest waiting outbox rows as sent: (id, body, position of the change where it is still its aggregate's latest).
+    """Mark the oldest waiting outbox rows as sent. Returns (id, body, position if it is still its aggregate's latest change).
 
-    Several relays share the work: what one holds, the others skip.
+    Several relays share the work: each skips the rows that another one has locked.
     """
     with connections[using].cursor() as cursor:
         cursor.execute(f"SELECT {_ALONG_INDEXES}")
@@ -204,14 +202,14 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
             """,
             [limit],
         )
-        rows = sorted(cursor.fetchall(), key=itemgetter(3, 0))  # here, because sorting is switched off there
+        rows = sorted(cursor.fetchall(), key=itemgetter(3, 0))  # sorted here, because the planner's sorts are off
     return [(row_id, body, position) for row_id, body, position, _ in rows]
 
 
 def install_stamping(connection: BaseDatabaseWrapper, *, marks: bool = True) -> None:
-    """Create or replace the function that `stamp` calls. In one, a round is one trip, and its plans are made once a
-    connection: 0.5 to 1.0 ms for one event instead of 1.1 to 1.7 (`python -m benchmarks.stages`). Each of its statements sees what
-    was committed when it began. `marks`: each round leaves its mark; before migration 0012 there is no table for them."""
+    """Create or replace the function that `stamp` calls. It makes a round one round trip, with plans that the connection caches:
+    0.5 to 1.0 ms for one event instead of 1.1 to 1.7 (`python -m benchmarks.stages`). Each statement in it sees what was committed
+    when the statement began. `marks`: store each round's mark; before migration 0012 there is no table for them."""
     settings = " ".join(f"SET {setting} = off" for setting in _OFF)
     marking = """
                     INSERT INTO messaging_mark ("position", first, mark, previous)
@@ -253,11 +251,11 @@ def remove_stamping(connection: BaseDatabaseWrapper) -> None:
 
 
 def stamp(using: str, limit: int) -> int:
-    """Give the next positions to up to `limit` pending changes, and move the head, in a transaction of its own and under the
-    sequencer's lock. Returns how many.
+    """Give the next positions to up to `limit` pending changes and move the head, in its own transaction and under the sequencer's
+    lock. Returns how many.
 
-    Rows that somebody has locked are skipped, and are stamped in a later round. A writer's come out of it pending again. One that
-    `republish` or `purge` locks may be a change that was committed long ago: whoever needs all of them looks whether any is left.
+    Locked rows are left for a later round. A writer's lock means another change, which is pending again. But `republish` and
+    `purge` lock entries whose changes were committed long ago. A caller that needs all of them must check that none is pending.
     """
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT messaging_stamp(%s)", [limit])
@@ -267,8 +265,8 @@ def stamp(using: str, limit: int) -> int:
 def values_source(
     fields: Sequence["models.Field[Any, Any]"], rows: Sequence[Mapping[str, Any]], connection: BaseDatabaseWrapper
 ) -> tuple[str, list[Any]]:
-    """(SQL, parameters) of a SELECT that yields these columns of the rows: an array for each column, and one document for what is
-    the same in all rows. Where a column holds JSON the rows are one document.
+    """(SQL, parameters) of a SELECT of the rows: an array parameter for each column, and one JSON document for columns with the
+    same value in all rows. If a column holds JSON, the rows are one document instead.
 
     Measured (`python -m benchmarks.rows`, pages of 2,000): 10.2 µs a row for the whole upsert, 12.7 with the rows as one document.
     """
@@ -288,7 +286,7 @@ def values_source(
 
 
 def _array(values: Sequence[Any]) -> str:
-    """PostgreSQL's notation of an array: JSON's, but for its brackets and for what a backslash says there."""
+    """PostgreSQL's array literal: like JSON's, but with other brackets and escapes."""
     text = to_json(values).decode()[1:-1]
     if "\\" in text:
         text = ",".join("NULL" if value is None else _quoted(str(value)) for value in values)
@@ -308,13 +306,13 @@ def _named(field: "models.Field[Any, Any]") -> str:
 
 
 def _kind(field: "models.Field[Any, Any]", connection: BaseDatabaseWrapper) -> str:
-    """The column's type. Texts without their length, so that what is too long is an error and isn't cut."""
+    """The column's type. Text has no length here: with one, the cast would truncate a long text instead of failing."""
     kind = field.cast_db_type(connection) or "text"
     return "text" if kind.startswith("varchar") else kind
 
 
 def positions(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, int | None]]:
-    """(id, version, position) of these aggregates' latest changes."""
+    """The (id, version, position) of each aggregate's latest change."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             "SELECT aggregate_id, version, position FROM messaging_ledger WHERE aggregate = %s AND aggregate_id = ANY(%s)",

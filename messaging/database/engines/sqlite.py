@@ -1,4 +1,4 @@
-"""SQLite 3.35 and newer. Its transactions are immediate here, so a transaction holds the one write lock from its start."""
+"""SQLite 3.35 and newer. Its transactions are immediate here, so each holds the one write lock from its start."""
 
 import json
 import re
@@ -18,7 +18,7 @@ NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 
 def spelled(tracked: Tracked, row: str) -> str:
-    """The key as events spell it. Django keeps a UUID in SQLite as 32 digits without its dashes."""
+    """The SQL of a row's key as text, as in the ledger. Django stores a UUID in SQLite without its dashes."""
     column = f'{row}."{tracked.key_column}"'
     if not isinstance(tracked.key, models.UUIDField):
         return f"CAST({column} AS TEXT)"
@@ -27,13 +27,13 @@ def spelled(tracked: Tracked, row: str) -> str:
 
 
 def matches(tracked: Tracked, row: str, spelled_key: str) -> str:
-    """The row is the one that the ledger spells so; along the key's index."""
+    """The SQL condition that the row has this key of the ledger, in a form that uses the key's index."""
     stored = f"replace({spelled_key}, '-', '')" if isinstance(tracked.key, models.UUIDField) else spelled_key
     return f'{row}."{tracked.key_column}" = {stored}'
 
 
 def _moves(tracked: Tracked, key: str, deleted: str, erased: str) -> str:
-    """The statement that moves an aggregate's version."""
+    """The statement that raises an aggregate's version."""
     return _moved(f"VALUES ({literal(tracked.label)}, {key}, 1, 0, {deleted}, {erased}, {NOW})")
 
 
@@ -54,7 +54,7 @@ def table_exists(connection: BaseDatabaseWrapper, table: str) -> bool:
 
 
 def triggers(connection: BaseDatabaseWrapper, table: str, prefix: str) -> list[tuple[str, str]]:
-    """(name, SQL) of the triggers on a table whose names begin so."""
+    """The (name, SQL) of a table's triggers with this prefix."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s AND substr(name, 1, %s) = %s",
@@ -64,22 +64,22 @@ def triggers(connection: BaseDatabaseWrapper, table: str, prefix: str) -> list[t
 
 
 def drop_triggers(connection: BaseDatabaseWrapper, table: str, prefix: str) -> None:
-    """Drop the triggers on a table whose names begin so. A renamed table keeps those of its old name, and each would count."""
+    """Drop a table's triggers with this prefix. A renamed table keeps its old triggers, and each would count the write."""
     with connection.cursor() as cursor:
         for name, _ in triggers(connection, table, prefix):
             cursor.execute(f'DROP TRIGGER "{name}"')
 
 
 def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
-    """Create or replace the ledger's triggers; True where one was missing before.
+    """Create or replace the ledger's triggers. Returns True if one was missing before.
 
-    Django alters a SQLite table by making it anew, and its triggers go with the old one. That is why this runs after every
-    `migrate` and not in a migration; `KeptTriggers` bridges the time until then.
+    Django alters a SQLite table by creating a new one, and the old one's triggers are dropped with it. So this runs after every
+    `migrate`, not in a migration. `KeptTriggers` restores the triggers during the `migrate`.
     """
     fresh = trigger_missing(connection, tracked)
     drop_triggers(connection, tracked.table, "messaging_ledger_")
     with connection.cursor() as cursor:
-        # What OR REPLACE may be about to remove; empty but during a statement.
+        # The rows that OR REPLACE may remove. It has rows only during a statement.
         cursor.execute("CREATE TABLE IF NOT EXISTS messaging_replaced (aggregate TEXT, aggregate_id TEXT, row_key)")
         for name, (event, condition, body) in _triggers(connection, tracked).items():
             cursor.execute(f'CREATE TRIGGER "{name}" {event} ON {tracked.quoted} {condition} BEGIN {body} END')
@@ -87,13 +87,13 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
 
 
 def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
-    """Whether writes to the model go unnoticed: one of the triggers isn't there."""
+    """Return True if one of the triggers is missing, so writes to the model aren't counted."""
     there = {name for name, _ in triggers(connection, tracked.table, "messaging_ledger_")}
     return not there.issuperset(_triggers(connection, tracked))
 
 
 def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tuple[str, str, str]]:
-    """Name to (event, condition, body)."""
+    """Maps a trigger's name to its (event, condition, body)."""
     key = tracked.key_column
     new, tombstone = spelled(tracked, "NEW"), tracked.tombstone_sql("NEW", "0")
     gone = _moves(tracked, spelled(tracked, "OLD"), "1", "0")
@@ -110,8 +110,8 @@ def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tu
 
 
 def _replacing(tracked: Tracked, unique: list[list[str]]) -> dict[str, tuple[str, str, str]]:
-    """OR REPLACE removes the rows in its way, and SQLite fires no delete trigger for them. They are noted before the write, when
-    nobody can tell yet whether it will replace them, be refused, or update them; after it, those that are gone were removed."""
+    """Triggers that count the rows that OR REPLACE removes; SQLite fires no delete trigger for them. They note all conflicting rows
+    before the write, which may still replace them, fail or update them. Those that are gone after the write were removed."""
     key, label = tracked.key_column, literal(tracked.label)
     in_the_way = " OR ".join("(" + " AND ".join(f't."{column}" = NEW."{column}"' for column in columns) + ")" for columns in unique)
     forget = f"DELETE FROM messaging_replaced WHERE aggregate = {label};"
@@ -133,7 +133,7 @@ def _replacing(tracked: Tracked, unique: list[list[str]]) -> dict[str, tuple[str
 
 
 def _unique(connection: BaseDatabaseWrapper, tracked: Tracked) -> list[list[str]]:
-    """The columns of each unique index by which another row can be in the way. Partial and expression indexes aren't followed."""
+    """The columns of each unique index by which rows can conflict. Partial and expression indexes are left out."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT l.name, i.name FROM pragma_index_list(%s) l JOIN pragma_index_info(l.name) i "
@@ -148,10 +148,9 @@ def _unique(connection: BaseDatabaseWrapper, tracked: Tracked) -> list[list[str]
 
 
 class KeptTriggers:
-    """An execute wrapper for a `migrate`: a table of Django's making anew gets its triggers back at once, so that a data migration
-    behind it is counted. And SQLite drops no column while any trigger names it, nor gives a new table the name of one that was
-    dropped while another table's trigger names that, so triggers step aside for both. Those that no longer fit are left out;
-    `migrate` installs the new ones when it ends."""
+    """An execute wrapper for a `migrate`. A table that Django recreates gets its triggers back at once, so that a later data
+    migration is counted. SQLite refuses to drop a column, or to give a new table a dropped table's name, while another trigger
+    names it. So triggers are dropped for both and created again, except those that no longer fit: `migrate` ends with new ones."""
 
     def __init__(self) -> None:
         self.dropped: dict[str, list[tuple[str, str]]] = {}
@@ -174,7 +173,7 @@ class KeptTriggers:
         return result
 
     def _put_aside(self, connection: BaseDatabaseWrapper) -> list[str]:
-        """Drop all our triggers, also those of other tables: their statements may name the column. Returns their tables."""
+        """Drop our triggers on all tables, since any may name the column. Returns the tables."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT DISTINCT tbl_name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 10) = 'messaging_'"
@@ -196,14 +195,14 @@ class KeptTriggers:
                     cursor.execute(f'DROP TRIGGER "{name}"')
 
 
-#: What Django's schema editor says when it makes a table anew.
+#: The statements by which Django's schema editor recreates a table.
 _DROP = re.compile(r'DROP TABLE "(?P<table>[^"]+)"')
 _DROP_COLUMN = re.compile(r"\s*ALTER\s+TABLE\s+\S+\s+DROP\s+COLUMN\b", re.IGNORECASE)
 _RENAME = re.compile(r'ALTER TABLE "new__(?P<table>[^"]+)" RENAME TO "(?P=table)"')
 
 
 def _each_write(connection: BaseDatabaseWrapper, table: str) -> tuple[str, str, str]:
-    """A statement of each kind, which are for reading only: SQLite reads a trigger's body with the statement that fires it."""
+    """A statement of each kind, for EXPLAIN: SQLite checks a trigger's body with a statement that fires it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT name FROM pragma_table_info(%s) LIMIT 1", [table])
         (column,) = cursor.fetchone()
@@ -211,7 +210,7 @@ def _each_write(connection: BaseDatabaseWrapper, table: str) -> tuple[str, str, 
 
 
 def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
-    """Enter rows older than the ledger: version 1, and taken as announced, because their history is gone."""
+    """Enter rows older than the ledger, as announced with version 1: their history is gone."""
     erased = tracked.tombstone_sql("t", "0")
     with connection.cursor() as cursor:
         cursor.execute(f"""
@@ -221,7 +220,7 @@ def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
 
 
 def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, bool, bool]]:
-    """Mark the current versions as announced; returns (id, version, whether it is a tombstone, whether it was erased)."""
+    """Mark the current versions as announced. Returns (id, version, is a tombstone, was erased)."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             "UPDATE messaging_ledger SET announced_version = version "
@@ -233,9 +232,9 @@ def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, 
 
 
 def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
-    """Mark the oldest waiting outbox rows as sent: (id, body, position of the change where it is still its aggregate's latest).
+    """Mark the oldest waiting outbox rows as sent. Returns (id, body, position if it is still its aggregate's latest change).
 
-    The transaction holds the write lock, so no other relay can claim meanwhile.
+    The transaction has the write lock, so no other relay can claim at the same time.
     """
     with connections[using].cursor() as cursor:
         cursor.execute(
@@ -243,9 +242,9 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
             f"SELECT id FROM published WHERE status = {WAITING} ORDER BY added, id LIMIT %s) RETURNING id, body, added",
             [limit],
         )
-        rows = sorted(cursor.fetchall(), key=itemgetter(2, 0))  # RETURNING knows no order
+        rows = sorted(cursor.fetchall(), key=itemgetter(2, 0))  # RETURNING has no order
         cursor.execute(
-            # Read from each row by itself: what is written by hand may be no object, or nested so deep that no list could hold it.
+            # Read from each row by itself: a body that was written by hand may not be an object, or be nested too deep for a list.
             "SELECT p.id, l.position FROM json_each(%s) AS claimed CROSS JOIN published p ON p.id = claimed.value "
             "CROSS JOIN messaging_ledger l "
             "ON l.aggregate_id = p.body ->> '$.subject' AND l.version = p.body ->> '$.aggregateversion' "
@@ -257,16 +256,16 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
 
 
 def install_stamping(connection: BaseDatabaseWrapper, *, marks: bool = True) -> None:
-    """Nothing: SQLite has no functions, and no trip to save."""
+    """Nothing to do: SQLite has no stored functions, and no round trips to save."""
 
 
 def remove_stamping(connection: BaseDatabaseWrapper) -> None:
-    """Nothing."""
+    """Nothing to do."""
 
 
 def stamp(using: str, limit: int) -> int:
-    """Give the next positions to up to `limit` pending changes, and move the head, in a transaction of its own: the write lock is
-    the sequencer's lock. Returns how many."""
+    """Give the next positions to up to `limit` pending changes and move the head, in its own transaction. The write lock is the
+    sequencer's lock. Returns how many."""
     with transaction.atomic(using=using), connections[using].cursor() as cursor:
         cursor.execute("INSERT INTO messaging_sequence (id, head, floor) VALUES (1, 0, 0) ON CONFLICT DO NOTHING")
         cursor.execute(
@@ -278,7 +277,7 @@ def stamp(using: str, limit: int) -> int:
             """,
             [limit],
         )
-        stamped = int(cursor.rowcount)  # -1 if the statement began with WITH: Python's sqlite3 goes by its first word
+        stamped = int(cursor.rowcount)  # the statement must not begin with WITH, or Python's sqlite3 returns -1
         if stamped:
             cursor.execute("UPDATE messaging_sequence SET head = head + %s WHERE id = 1", [stamped])
             cursor.execute(
@@ -293,7 +292,7 @@ def stamp(using: str, limit: int) -> int:
 def values_source(
     fields: Sequence["models.Field[Any, Any]"], rows: Sequence[Mapping[str, Any]], connection: BaseDatabaseWrapper
 ) -> tuple[str, list[Any]]:
-    """(SQL, parameters) of a SELECT that yields these columns of the rows: one JSON document, so there is one parameter."""
+    """(SQL, parameters) of a SELECT of the rows, from one JSON document as the only parameter."""
     columns = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(fields)))
     document = to_json([[_prepared(field, row[field.name], connection) for field in fields] for row in rows]).decode()
     return f"SELECT {columns} FROM json_each(%s) WHERE true", [document]
@@ -306,7 +305,7 @@ def _prepared(field: "models.Field[Any, Any]", value: Any, connection: BaseDatab
 
 
 def positions(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, int | None]]:
-    """(id, version, position) of these aggregates' latest changes."""
+    """The (id, version, position) of each aggregate's latest change."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             "SELECT aggregate_id, version, position FROM messaging_ledger "

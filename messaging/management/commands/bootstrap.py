@@ -1,4 +1,4 @@
-"""`bootstrap billing --from users`: fill a new copy, beside live events."""
+"""`bootstrap billing --from users`: fill a new copy from the authority's feed."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -15,13 +15,18 @@ from messaging.replica.replica import Replica
 
 
 class Command(BaseCommand):
-    help = "Fill a consumer's copy from the authority's feed, beside live events. Killed, it goes on behind its last page."
+    help = (
+        "Fill a consumer's copy from the authority's feed while live events arrive, then compare both by fingerprints. After an "
+        "interruption, the same command resumes at its last page. Exit code 1 if the copy differs."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         consumer_and_authority(parser)
-        parser.add_argument("--from-now", action="store_true", help="start at the head, empty; lookups fill it on a miss")
-        parser.add_argument("--pause-consumer", action="store_true", help="hold the worker's queue until the copy is live")
-        parser.add_argument("--page-size", type=int, default=pull.PAGE_ROWS, help=f"rows a page, {pull.PAGE_ROWS} by default")
+        parser.add_argument("--from-now", action="store_true", help="start empty at the head; lookups fill the copy on a miss")
+        parser.add_argument("--pause-consumer", action="store_true", help="pause the consumer's queue until the copy is live")
+        parser.add_argument(
+            "--page-size", type=int, default=pull.PAGE_ROWS, metavar="N", help="rows per page (default %(default)s)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         replica = checked_replica(options)
@@ -43,18 +48,18 @@ class Command(BaseCommand):
             )
         self.result(options, done.as_dict(), _text(replica, done))
         if done.verdict == "drift":
-            raise Found(f"The copy differs from the authority's facts. What differs: reconcile {replica}")
+            raise Found(f"The copy differs from the authority. To see the rows: reconcile {replica}")
         if done.verdict == "unreachable":
-            raise Refused(f"{replica.authority} didn't answer the comparison. Again, when it does: bootstrap {replica}")
+            raise Refused(f"{replica.authority} didn't answer the comparison. When it answers again: bootstrap {replica}")
 
 
 def _text(replica: Replica, done: bootstrap.Bootstrapped) -> str:
-    again = " (taken up again)" if done.resumed else ""
-    read = f"{plural(done.rows, 'row')} in {plural(done.pages, 'page')}{again}, {done.rows_per_second} rows/s"
+    again = " (resumed)" if done.resumed else ""
+    read = f"{plural(done.rows, 'row')} in {plural(done.pages, 'page')}{again}, {done.rows_per_second:,} rows/s"
     what = {
         "in_sync": "fingerprints are equal",
         "drift": "fingerprints differ",
-        "from_now": "empty from now on; lookups fill it",
+        "from_now": "it begins empty, and lookups fill it",
         "unreachable": "the comparison got no answer",
     }[done.verdict]
-    return f"{replica.consumer}'s copy of {replica.authority} is {done.state}: {read}; {what}."
+    return f"The copy of {replica.authority} in {replica.consumer} is {done.state}: {read}; {what}."

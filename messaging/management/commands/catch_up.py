@@ -1,4 +1,4 @@
-"""`catch_up billing --from users`: pull what changed since the checkpoint."""
+"""`catch_up billing --from users`: pull the changes after the checkpoint."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -12,11 +12,13 @@ from messaging.replica import pull
 
 
 class Command(BaseCommand):
-    help = "Pull what changed since the checkpoint from the authority's feed. It needs no broker and no relay."
+    help = "Pull the changes after a copy's checkpoint from the authority's feed. It needs no broker and no relay."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         consumer_and_authority(parser)
-        parser.add_argument("--page-size", type=int, default=pull.PAGE_ROWS, help=f"rows a page, {pull.PAGE_ROWS} by default")
+        parser.add_argument(
+            "--page-size", type=int, default=pull.PAGE_ROWS, metavar="N", help="rows per page (default %(default)s)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         replica = checked_replica(options)
@@ -28,11 +30,11 @@ class Command(BaseCommand):
             row_bar(self.stderr, f"{replica.authority} to {replica.consumer}") as bar,
         ):
             if replica.subscription().bootstrap_head is not None:
-                raise Refused(f"A bootstrap was begun and not finished. Go on with it: bootstrap {replica}")
+                raise Refused(f"The bootstrap of this copy isn't finished. Resume it: bootstrap {replica}")
             with replica.connected():
                 done = pull.catch_up(replica, page_size=size, progress=bar.advance)
                 pull.report(replica)
         values = {"applied": done.applied, "checkpoint": done.checkpoint, "head": done.head, "rows": done.rows}
         changes = plural(done.rows, "change")
-        reached = f"{replica.consumer} has everything of {replica.authority} up to {done.checkpoint}"
-        self.result(options, values, f"{reached}: {changes} read, {done.applied} new.")
+        reached = f"{replica.consumer} has everything from {replica.authority} up to position {done.checkpoint}"
+        self.result(options, values, f"{reached}: {changes} read, {done.applied:,} new.")

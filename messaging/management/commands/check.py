@@ -1,5 +1,7 @@
-"""`check --database users`: Django's own command, whose checks end in a traceback where a database doesn't answer, and are silent
-about one without tables."""
+"""`check --database users`: Django's command, which prints a traceback if a database doesn't answer and ignores missing tables.
+
+This one reports both as a sentence.
+"""
 
 from typing import Any
 
@@ -20,8 +22,8 @@ class Command(PlainErrors, CheckCommand):
             empty = [name for name in asked if name in aliases and not _has_tables(name)]
         if empty:
             raise Refused(
-                f"The database of {empty[0]} has no tables yet, so nothing in it could be checked. "
-                f"Bring it up to date: manage.py migrate --database {empty[0]}"
+                f"The database of {empty[0]} has no tables yet, so it can't be checked. "
+                f"Create them: manage.py migrate --database {empty[0]}"
             )
 
 

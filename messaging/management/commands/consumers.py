@@ -21,32 +21,39 @@ TOKEN_TTL, GRANT_TTL = "365d", "1h"
 
 
 class Command(BaseCommand):
-    help = "Who gets copies of an authority's events, with which fields, by which token, and who may bootstrap."
+    help = (
+        "Manage the consumers of an authority: which events and fields each one gets, its token, and if it may bootstrap. "
+        "Each action has its own --help."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="register|open|close|list|revoke")
-        register = actions.add_parser("register", help="enter a consumer and print its token, or change its entry")
-        register.add_argument("name", help="the consumer's context; its queue has the same name")
-        register.add_argument("--fields", help="fields of the data that its copies hold, comma-separated; by default what it reads")
-        register.add_argument("--types", help="event types it gets, comma-separated; by default what it handles")
-        register.add_argument("--owners", help="e-mail addresses that hear of repairs, comma-separated")
-        register.add_argument("--staleness", metavar="TIME", help="how old its copy may be for its decisions, as 15m (the default)")
-        register.add_argument("--ttl", metavar="TIME", help=f"how long its token is valid from now, as 30d (default {TOKEN_TTL})")
-        register.add_argument("--new-token", action="store_true", help="replace the token that it has")
-        opening = actions.add_parser("open", help="let a consumer bootstrap, for a while")
-        opening.add_argument("name")
-        opening.add_argument("--ttl", metavar="TIME", default=GRANT_TTL, help=f"how long, as 90s, 15m or 1h (default {GRANT_TTL})")
-        closing = actions.add_parser("close", help="end a consumer's permission to bootstrap")
-        closing.add_argument("name")
-        listing = actions.add_parser("list", help="show the register of every authority in this process")
-        revoke = actions.add_parser("revoke", help="take a consumer out: no more copies, and its token opens nothing")
-        revoke.add_argument("name")
-        for action in (register, opening, closing, revoke):
-            words = f"one of {', '.join(settings.contexts())}; by default the one that knows the consumer"
-            action.add_argument("--to", "--from", dest="authority", metavar="AUTHORITY", help=words)
-        for action in (register, opening, closing, listing, revoke):
-            # `--json` may stand before the action or behind it; SUPPRESS keeps this parser from resetting the first one's.
-            action.add_argument("--json", action="store_true", default=SUPPRESS, help="print one machine-readable object")
+        added = {
+            name: actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+            for name, text in (
+                ("register", "add a consumer and print its token, or change its entry"),
+                ("open", "let a consumer bootstrap for some time"),
+                ("close", "end a consumer's permission to bootstrap"),
+                ("list", "show the consumers of every authority in this process"),
+                ("revoke", "remove a consumer: it gets no more events, and its token is invalid"),
+            )
+        }
+        register = added["register"]
+        register.add_argument("--fields", metavar="A,B", help="fields of the events' data to send (default: those that it reads)")
+        register.add_argument("--types", metavar="A,B", help="event types to send (default: those that it handles)")
+        register.add_argument("--owners", metavar="A,B", help="e-mail addresses to notify of repairs")
+        register.add_argument("--staleness", metavar="TIME", help="how old its copy may be for its decisions (default 15m)")
+        register.add_argument("--ttl", metavar="TIME", help=f"how long its token is valid from now (default {TOKEN_TTL})")
+        register.add_argument("--new-token", action="store_true", help="replace its token")
+        how_long = "how long, as 90s, 15m or 1h (default %(default)s)"
+        added["open"].add_argument("--ttl", metavar="TIME", default=GRANT_TTL, help=how_long)
+        for name, action in added.items():
+            if name != "list":
+                words = f"one of {', '.join(settings.contexts())} (default: the authority that has this consumer)"
+                action.add_argument("name", help="the consumer's context, which is also the name of its queue")
+                action.add_argument("--to", "--from", dest="authority", metavar="AUTHORITY", help=words)
+            # `--json` may come before or after the action; SUPPRESS keeps this parser from resetting the first one's.
+            action.add_argument("--json", action="store_true", default=SUPPRESS, help="print the result as one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         act = {"register": self._register, "open": self._open, "close": self._close, "list": self._list, "revoke": self._revoke}
@@ -63,8 +70,8 @@ class Command(BaseCommand):
             own = handlers.wanted(name, authority)
             if own is None:
                 raise WrongUsage(
-                    f"{name} doesn't run in this process, so what it reads isn't known here. "
-                    "Say it: --types users.user.created.v1,… --fields status,…"
+                    f"{name} doesn't run in this process, so its event types and fields aren't known here. "
+                    "Name them: --types users.user.created.v1,… --fields status,…"
                 )
             types = own[0] if types is None else types
             fields = own[1] if fields is None else fields
@@ -73,8 +80,8 @@ class Command(BaseCommand):
             lacking = [field for field in consumers.needed(name, authority) if field not in fields]
             if lacking:
                 raise WrongUsage(
-                    f"{name} can't read copies without {', '.join(lacking)}. Add {'it' if len(lacking) == 1 else 'them'} to "
-                    "--fields, or leave --fields out: then it gets what it reads."
+                    f"{name} can't read events without {', '.join(lacking)}. Add {'it' if len(lacking) == 1 else 'them'} to "
+                    "--fields, or omit --fields to send all fields that it reads."
                 )
             consumer = consumers.register_consumer(
                 authority=authority,
@@ -89,28 +96,32 @@ class Command(BaseCommand):
         token, file, said = self._token(authority, consumer, ttl, replace=options["new_token"])
         consumer.refresh_from_db()
         number = plural(len(consumer.types), "event type")
-        text = f"{name} gets {number} of {authority}, with the fields {', '.join(consumer.fields)}.\n{said}"
+        text = f"{name} gets {number} from {authority}, with the fields {', '.join(consumer.fields)}.\n{said}"
         self.result(options, {**_values(authority, consumer), "token": token, "token_file": file}, text)
 
     def _token(
         self, authority: str, consumer: Consumer, ttl: timedelta | None, replace: bool
     ) -> tuple[str | None, str | None, str]:
-        """(a new token, the file that it is kept in, what to say of it); None where there is none."""
+        """Issue a token if it needs one. Returns the new token and the file that keeps it (or None), and a sentence about them."""
         name = consumer.name
         if consumer.token_hash and not replace:
             if ttl is not None:
                 consumers.prolong_token(authority=authority, name=name, ttl=ttl)
-            return None, None, f"It keeps its token{f', valid for {_span(ttl)} from now' if ttl else ''}. For another: --new-token"
+            return (
+                None,
+                None,
+                f"It keeps its token{f', valid for {_span(ttl)} from now' if ttl else ''}. To replace it: --new-token",
+            )
         token = consumers.issue_token(authority=authority, name=name, ttl=ttl or lifetime(TOKEN_TTL))
-        said = f"Its token, valid for {_span(ttl or lifetime(TOKEN_TTL))} and shown only now: {token}"
+        said = f"Its token is valid for {_span(ttl or lifetime(TOKEN_TTL))} and shown only now: {token}"
         try:
             file = consumers.keep_token(consumer=name, authority=authority, token=token)
         except OSError as error:
-            self.stderr.write(f"The token can't be kept for {name} here: {error}. Set {authority.upper()}_API_TOKEN where it runs.")
+            self.stderr.write(f"{name}'s token can't be saved here: {error}. Set {authority.upper()}_API_TOKEN where {name} runs.")
             return token, None, said
         if file is None:
-            return token, None, f"{said}\n{name} doesn't run here: set {authority.upper()}_API_TOKEN where it does."
-        return token, str(file), f"{said}\nIt is kept for {name} in {file}."
+            return token, None, f"{said}\n{name} doesn't run here. Set {authority.upper()}_API_TOKEN where it runs."
+        return token, str(file), f"{said}\nIt is saved for {name} in {file}."
 
     def _open(self, options: dict[str, Any]) -> None:
         authority, name, ttl = _authority(options), options["name"], lifetime(options["ttl"])
@@ -128,11 +139,11 @@ class Command(BaseCommand):
         except NotRegistered as error:
             raise WrongUsage(str(error)) from None
         rest = (
-            f"It goes on with what changes behind position {consumer.bootstrapped_to}"
+            f"It may still read changes after position {consumer.bootstrapped_to}"
             if grants.went_live(consumer)
-            else "It never was live, so it reads nothing"
+            else "It was never live, so it can't read the feed"
         )
-        text = f"{name} may not bootstrap from {authority} any more. {rest}."
+        text = f"{name} can no longer bootstrap from {authority}. {rest}."
         self.result(options, _values(authority, consumer), text)
 
     def _list(self, options: dict[str, Any]) -> None:
@@ -144,7 +155,7 @@ class Command(BaseCommand):
             self.result(options, {"consumers": [_values(*row) for row in rows]}, "")
             return
         if not rows:
-            self.stdout.write("Nobody is registered. To change that: consumers register billing --to users")
+            self.stdout.write("There are no consumers. To add one: consumers register billing --to users")
             return
         table = Table("authority", "consumer", "fields", "event types", "bootstrap", "token until", "checkpoint", "may be stale")
         for authority, consumer in rows:
@@ -158,19 +169,19 @@ class Command(BaseCommand):
                 "never reported" if consumer.checkpoint is None else str(consumer.checkpoint),
                 _span(timedelta(seconds=consumer.staleness_seconds)),
             )
-        show(self.stdout, table)  # type: ignore[arg-type]  # it writes, which is all that is asked of it
+        show(self.stdout, table)  # type: ignore[arg-type]  # only its `write` is used
 
     def _revoke(self, options: dict[str, Any]) -> None:
         authority, name = _authority(options), options["name"]
         if not consumers.revoke_consumer(authority=authority, name=name):
-            raise WrongUsage(f"{name} is not registered with {authority}. Who is: consumers list")
+            raise WrongUsage(f"{name} isn't registered with {authority}. To see who is: consumers list")
         values = {"consumer": name, "authority": authority, "revoked": True}
-        text = f"{name} is out of the register of {authority}: no more copies, and its token opens nothing."
+        text = f"{name} is no longer registered with {authority}: it gets no more events, and its token is invalid."
         self.result(options, values, text)
 
 
 def _authority(options: dict[str, Any]) -> str:
-    """The authority that a call means: the one that it names, else the only one that knows the consumer."""
+    """Return the named authority, or else the only one that has the consumer."""
     if options["authority"]:
         return checked_context(options["authority"]).name
     name = options["name"]
@@ -178,8 +189,8 @@ def _authority(options: dict[str, Any]) -> str:
     known = [context.name for context in here if Consumer.objects.using(context.alias).filter(pk=name).exists()]
     if len(known) == 1:
         return known[0]
-    why = f"{name} is registered with {' and '.join(known)}" if known else f"Nobody here knows {name}"
-    raise WrongUsage(f"{why}. Say which authority: --to {'|'.join(known or settings.contexts())}")
+    why = f"{name} is registered with {' and '.join(known)}" if known else f"{name} isn't registered with an authority here"
+    raise WrongUsage(f"{why}. Name the authority: --to {'|'.join(known or settings.contexts())}")
 
 
 def _words(text: str | None) -> list[str] | None:
@@ -187,7 +198,7 @@ def _words(text: str | None) -> list[str] | None:
 
 
 def _span(time: timedelta) -> str:
-    """A duration in the words that the commands take: 90s, 15m, 1h, 30d."""
+    """Write a duration as the commands take it: 90s, 15m, 1h, 30d."""
     seconds = int(time.total_seconds())
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= size and seconds % size == 0:
@@ -196,7 +207,7 @@ def _span(time: timedelta) -> str:
 
 
 def _values(authority: str, consumer: Consumer) -> dict[str, Any]:
-    """What a script gets of an entry. Never its token: that is printed once, by whoever issued it."""
+    """Return an entry for `--json`, without its token, which is printed only when it is issued."""
     return {
         "consumer": consumer.name,
         "authority": authority,

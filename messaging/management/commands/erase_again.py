@@ -1,4 +1,4 @@
-"""`erase_again users --from erased.json`: erase whom a consumer knows as erased and a restored backup revived."""
+"""`erase_again users --from erased.json`: erase users again that a restored backup revived."""
 
 import json
 import sys
@@ -11,31 +11,31 @@ from messaging.management.base import WrongUsage, checked_context, context_argum
 from messaging.publisher import pages
 from messaging.publisher.feed import declared_feed
 
-#: Ids that are looked up in one statement.
+#: Ids looked up in one statement.
 BATCH_IDS = 500
-HOW = "Write it where the consumer runs: reconcile billing --from users --json > erased.json"
+HOW = "Create it where the consumer runs: reconcile billing --from users --json > erased.json"
 
 
 class Command(BaseCommand):
-    help = "Erase again whom a consumer knows as erased and a backup revived here. Safe to repeat."
+    help = "Erase again what a restored backup revived here: aggregates that are erased in a consumer's copy. Safe to repeat."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        context_argument(parser, "authority", "whose facts")
+        context_argument(parser, "authority", "the context that was restored")
         parser.add_argument(
             "--from",
             dest="file",
             required=True,
             metavar="FILE",
-            help="what `reconcile --json` printed at the consumer; -: standard input",
+            help="the output of `reconcile --json` at the consumer; -: standard input",
         )
-        parser.add_argument("--dry-run", action="store_true", help="list whom it would erase, and change nothing")
+        parser.add_argument("--dry-run", action="store_true", help="list what would be erased, and change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         context = checked_context(options["authority"])
         authority, using = context.name, context.alias
         shown = declared_feed(authority)
         if shown is None or shown.erase is None:
-            raise WrongUsage(f"The feed of {authority} names no function that erases: Feed(erase=…).")
+            raise WrongUsage(f"The feed of {authority} has no function that erases. Set it: Feed(erase=…)")
         ids = _ids(options["file"])
         alive: list[str] = []
         known = 0
@@ -58,11 +58,11 @@ class Command(BaseCommand):
         done = (
             f"{plural(len(alive), 'aggregate')} {'would be' if options['dry_run'] else 'were' if len(alive) != 1 else 'was'} erased"
         )
-        self.result(options, values, f"{done}; {values['already']} already erased, {values['unknown']} not known here.")
+        self.result(options, values, f"{done}; {values['already']:,} already erased, {values['unknown']:,} not known here.")
 
 
 def _ids(name: str) -> list[str]:
-    """The ids that the comparison called `erased_here`."""
+    """Read the ids of rows of the kind `erased_here`."""
     try:
         if name == "-":
             text = sys.stdin.read()
@@ -74,4 +74,4 @@ def _ids(name: str) -> list[str]:
     except OSError as error:
         raise WrongUsage(f"{name} can't be read: {error.strerror}. {HOW}") from None
     except (ValueError, LookupError, TypeError):
-        raise WrongUsage(f"{name} isn't what `reconcile --json` prints. {HOW}") from None
+        raise WrongUsage(f"{name} isn't the output of `reconcile --json`. {HOW}") from None

@@ -1,4 +1,4 @@
-"""`parked list|show|retry|discard billing`: the messages that failed for good, and those that wait for their next try."""
+"""`parked list|show|retry|discard billing`: messages that failed for good, or wait for their next try."""
 
 import getpass
 import json
@@ -21,30 +21,31 @@ UNSETTLED = (Parked.State.PARKED, Parked.State.RETRYING)
 
 
 class Command(BaseCommand):
-    help = "A context's failed messages: list them, try them again, or set them aside. None is ever deleted."
+    help = "List, retry or discard a context's failed messages. None is ever deleted. Each action has its own --help."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|retry|discard")
         for name, text in (
-            ("list", "show what is parked, or waits for its next try; with --all what was settled too"),
-            ("show", "one message in full: reason, traceback, event"),
-            ("retry", "try messages again now"),
-            ("discard", "set messages aside for good; they stay in the table"),
+            ("list", "list messages that are parked or wait for their next try"),
+            ("show", "show messages in full: reason, traceback and event"),
+            ("retry", "retry messages now"),
+            ("discard", "discard messages for good; their rows stay in the table"),
         ):
-            action = actions.add_parser(name, help=text)
-            context_argument(action, "context", "whose messages")
-            action.add_argument("ids", nargs="*", type=int, metavar="ID", help="as `parked list` shows them")
-            action.add_argument("--all", action="store_true", help="every one that isn't settled (list: settled ones too)")
+            action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+            context_argument(action, "context", "the context that received the messages")
+            action.add_argument("ids", nargs="*", type=int, metavar="ID", help="ids, as `parked list` shows them")
+            every = "include settled messages" if name == "list" else "all messages that aren't settled"
+            action.add_argument("--all", action="store_true", help=every)
             if name != "show":
-                action.add_argument("--type", metavar="TYPE", help="those of this event type, as users.user.suspended.v1")
+                action.add_argument("--type", metavar="TYPE", help="messages of this event type, e.g. users.user.suspended.v1")
                 action.add_argument(
-                    "--since", metavar="TIME", help="those that arrived at this time or later, as 2026-11-23T14:00:00Z"
+                    "--since", metavar="TIME", help="messages that arrived at this time or later, e.g. 2026-11-23T14:00:00Z"
                 )
-                action.add_argument("--until", metavar="TIME", help="those that arrived before this time")
+                action.add_argument("--until", metavar="TIME", help="messages that arrived before this time")
             if name == "discard":
-                action.add_argument("--note", default="", metavar="TEXT", help="why; it is kept with the message")
-            # SUPPRESS, so that this parser doesn't reset a `--json` that stood before the action.
-            action.add_argument("--json", action="store_true", default=SUPPRESS, help="print one machine-readable object")
+                action.add_argument("--note", default="", metavar="TEXT", help="the reason; it is stored with the message")
+            # SUPPRESS, so that this parser doesn't reset a `--json` before the action.
+            action.add_argument("--json", action="store_true", default=SUPPRESS, help="print the result as one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         context = checked_context(options["context"])
@@ -64,7 +65,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.result(options, {"parked": values}, "")
         elif not values:
-            self.stdout.write(f"Nothing of {context.name} is parked.")
+            self.stdout.write(f"No parked messages found in {context.name}.")
         else:
             table = Table("id", "state", "type", "subject", "reason", "age")
             for row in values:
@@ -74,7 +75,7 @@ class Command(BaseCommand):
 
     def _show(self, context: Context, options: dict[str, Any]) -> None:
         if not options["ids"]:
-            raise WrongUsage("Say which: an id as `parked list` shows it.")
+            raise WrongUsage(f"Which message? Give an id, as this shows it: parked list {context.name}")
         rows = [Parked.objects.using(context.alias).get(pk=parked_id) for parked_id in _known(context, options["ids"])]
         values = [{**_values(row), "traceback": row.traceback, "envelope": row.envelope, "raw": row.raw} for row in rows]
         text = "\n\n".join(
@@ -102,30 +103,29 @@ class Command(BaseCommand):
         self.result(options, values, f"{plural(applied, 'message')} applied." if applied or not failed else "")
         if failed:
             left = failed - hopeless
-            stay = "stays" if left == 1 else "stay"
-            again = f"{left} of {len(outcomes)} failed again, and {stay} with the new reason." if left else ""
-            never = f"{hopeless} of {len(outcomes)} can't be retried, only discarded." if hopeless else ""
+            have = "has its" if left == 1 else "have their"
+            again = f"{left} of {plural(len(outcomes), 'message')} failed again and {have} new reason in the list." if left else ""
+            never = f"{hopeless} of {plural(len(outcomes), 'message')} can't be retried, only discarded." if hopeless else ""
             raise Found(" ".join(filter(None, (again, never))))
 
     def _discard(self, context: Context, options: dict[str, Any]) -> None:
         note = options["note"].strip()
         if not note or len(note) > 500:
-            raise WrongUsage("A message is discarded for a reason: --note TEXT, of at most 500 characters.")
+            raise WrongUsage("A discarded message needs a reason. Add it: --note TEXT (at most 500 characters)")
         chosen, by = _chosen(context, options), getpass.getuser()
         done = [parked_id for parked_id in chosen if parked.discard(context.alias, parked_id, by=by, note=note)]
         values = {"discarded": done, "untouched": [parked_id for parked_id in chosen if parked_id not in set(done)]}
-        they = "it stays" if len(done) == 1 else "they stay"
-        text = f"{plural(len(done), 'message')} discarded; {they} in the table, with your note." if done else "None discarded."
+        text = f"{plural(len(done), 'message')} discarded. The table keeps the note." if done else "No message discarded."
         if values["untouched"]:
-            text += f" Settled already, and left as they were: {', '.join(map(str, values['untouched']))}."
+            text += f" Already settled, so skipped: {', '.join(map(str, values['untouched']))}."
         self.result(options, values, text)
 
 
 def _chosen(context: Context, options: dict[str, Any]) -> list[int]:
-    """The ids that a call means; `WrongUsage` where it names none, or one that isn't there."""
+    """Return the ids that the arguments select. Raises `WrongUsage` if they select none, or an unknown id."""
     window = _window(options)
     if bool(options["ids"]) == (options["all"] or bool(window)):
-        raise WrongUsage("Say which: ids as `parked list` shows them, --all, or those of a --type or a time (--since, --until).")
+        raise WrongUsage("Which messages? Give either ids, as `parked list` shows them, or --all, --type, --since or --until.")
     if options["ids"]:
         return _known(context, options["ids"])
     rows = Parked.objects.using(context.alias).filter(state__in=UNSETTLED, **window)
@@ -133,7 +133,7 @@ def _chosen(context: Context, options: dict[str, Any]) -> list[int]:
 
 
 def _window(options: dict[str, Any]) -> dict[str, Any]:
-    """The rows of an event type, or of a time."""
+    """Return the filter by event type and time."""
     window: dict[str, Any] = {}
     if options.get("type"):
         window["event_type"] = options["type"]
@@ -149,7 +149,7 @@ def _known(context: Context, ids: Sequence[int]) -> list[int]:
     unknown = [str(wanted) for wanted in ids if wanted not in known]
     if unknown:
         name = context.name
-        raise WrongUsage(f"{name} has no parked message {', '.join(unknown)}. What it has: parked list {name} --all")
+        raise WrongUsage(f"{name} has no message {', '.join(unknown)}. To see its messages: parked list {name} --all")
     return list(dict.fromkeys(ids))
 
 
@@ -171,7 +171,7 @@ def _sentence(state: str, reason: str, retriable: bool) -> str:
         return "applied"
     if not retriable:
         return f"{parked.NEVER_AN_EVENT} {reason}"
-    return f"failed again: {reason}" if state in UNSETTLED else "left alone: it is settled already, or a worker has it in hand"
+    return f"failed again: {reason}" if state in UNSETTLED else "skipped: settled already, or being retried by a worker"
 
 
 def _age(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""`purge users`: remove what every consumer has passed, and say what is held back by whom."""
+"""`purge users`: remove old rows that every consumer has passed, and say which consumers hold back others."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -14,12 +14,17 @@ from messaging.publisher.retention import Purged, count_purgeable, purge
 
 
 class Command(BaseCommand):
-    help = "Remove a context's old outbox rows and tombstones, as far as every registered consumer has passed them."
+    help = (
+        "Remove a context's old outbox rows and tombstones that were sent and that every registered consumer has passed. "
+        "Old rows that stay are counted, with the reason."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        context_argument(parser, "context", "whose outbox and tombstones")
-        parser.add_argument("--older-than", default="30d", metavar="AGE", help="as 90s, 15m, 1h or 30d (default %(default)s)")
-        parser.add_argument("--dry-run", action="store_true", help="remove nothing; only say what would go")
+        context_argument(parser, "context", "the context whose rows to remove")
+        parser.add_argument(
+            "--older-than", default="30d", metavar="AGE", help="the least age, as 90s, 15m, 1h or 30d (default %(default)s)"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="remove nothing, and count what would be removed")
 
     def handle(self, *args: Any, **options: Any) -> None:
         context = checked_context(options["context"])
@@ -48,27 +53,27 @@ class Command(BaseCommand):
 
 
 def _why(authority: str, done: Purged, holders: list[Consumer]) -> list[str]:
-    """What was held back, in sentences that say what to do."""
+    """Say which rows stay, why, and what to do."""
     lines = []
     for one in holders:
         held = f"{plural(done.held[one.name], 'row stays', 'rows stay')} because of {one.name}"
         if one.checkpoint is None:
             lines.append(
-                f"{held}: it never reported a checkpoint, so it may need everything. Start it; or, if it won't come: "
+                f"{held}: it never reported a checkpoint, so it may need everything. Start it. If it isn't used any more: "
                 f"consumers revoke {one.name} --from {authority}"
             )
         else:
-            lines.append(f"{held}: it is at {one.checkpoint} and hasn't passed that. Once it has caught up, purge again.")
+            lines.append(f"{held}: its checkpoint is {one.checkpoint}, which is below. When it has caught up, purge again.")
     if done.unsent:
-        stay = plural(done.unsent, "outbox row stays", "outbox rows stay")
-        lines.append(f"{stay}, not sent yet: relay {authority}, or see what failed in its admin.")
+        stay = plural(done.unsent, "outbox row stays because it isn't", "outbox rows stay because they aren't")
+        lines.append(f"{stay} sent. Send: relay {authority} --once. The admin shows the errors of failed ones.")
     if done.unannounced:
         stay = plural(done.unannounced, "tombstone stays", "tombstones stay")
-        lines.append(f"{stay} because no event was recorded: republish {authority}")
+        lines.append(f"{stay} because no event was recorded. Record it: republish {authority}")
     if done.unclear:
         stay = plural(done.unclear, "tombstone stays", "tombstones stay")
         lines.append(
-            f"{stay} because the row was written to again, or another row refers to it. "
-            "Erase the user again, or delete the rows that refer to it."
+            f"{stay} because the row was written again, or another row refers to it. "
+            "Erase the user again, or delete the rows that refer to them."
         )
     return lines

@@ -1,4 +1,4 @@
-"""`reconcile billing --from users`: whether the copy is what the authority holds, and what differs."""
+"""`reconcile billing --from users`: compare a copy with its authority, and repair it on request."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -15,41 +15,44 @@ from messaging.replica import compare
 from messaging.replica import repair as repairs
 from messaging.replica.compare import Comparison
 
-#: Rows that a person is shown.
+#: Rows printed without `--json`.
 MOST_SHOWN_ROWS = 50
 _WOULD = {
     "missing": "add it",
-    "stale": "move it to the authority's version",
-    "corrupt": "replace it by the authority's",
-    "ghost": "remove it, and keep it with the repair",
+    "stale": "update it to the authority's version",
+    "corrupt": "replace it with the authority's row",
+    "ghost": "remove it, and keep it with the repair's record",
     "ahead": "leave it: the authority lost data (--authority-wins replaces it)",
-    "erased_here": "leave it: the authority has to erase it again",
+    "erased_here": "leave it: the authority must erase it again",
 }
 _MEANS = {
-    "missing": "the authority has it, the copy doesn't",
+    "missing": "the authority has the row, the copy doesn't",
     "stale": "the copy's version is lower",
     "corrupt": "the same version with other content",
-    "ghost": "the authority doesn't know it",
+    "ghost": "the authority doesn't know the row",
     "ahead": "the copy's version is higher: the authority lost data",
     "erased_here": "erased in the copy, alive again at the authority",
 }
 
 
 class Command(BaseCommand):
-    help = "Compare a copy with its authority by fingerprints: drift by kind, each row with both values; --repair mends it."
+    help = (
+        "Compare a copy with its authority by fingerprints, and list the rows that differ with the values of both. "
+        "Exit code 1 if a row differs and wasn't repaired."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         consumer_and_authority(parser)
-        parser.add_argument("--repair", action="store_true", help="set right what differs; the owners hear of it")
-        parser.add_argument("--authority-wins", action="store_true", help="with --repair: overwrite rows that are ahead, too")
-        parser.add_argument("--pretend-rows", action="store_true", help="say for each row what --repair would do; change nothing")
+        parser.add_argument("--repair", action="store_true", help="repair the rows that differ, and notify the owners")
+        parser.add_argument("--authority-wins", action="store_true", help="with --repair: also overwrite rows that are ahead")
+        parser.add_argument("--pretend-rows", action="store_true", help="show what --repair would do to each row; change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         replica = checked_replica(options)
         if options["repair"] and options["pretend_rows"]:
-            raise WrongUsage("--repair repairs and --pretend-rows doesn't: choose one.")
+            raise WrongUsage("--repair and --pretend-rows exclude each other. Choose one.")
         if options["authority_wins"] and not (options["repair"] or options["pretend_rows"]):
-            raise WrongUsage("--authority-wins says how to repair: add --repair.")
+            raise WrongUsage("--authority-wins works only with --repair or --pretend-rows. Add one.")
         with database_errors_as_refusals(replica.alias):
             with progress_bar(self.stderr, f"{replica.consumer} and {replica.authority}", None) as step:
                 found = compare.compare(replica, progress=step)
@@ -80,13 +83,13 @@ class Command(BaseCommand):
             "rows": rows,
         }
         text = {
-            "in_sync": "Equal",
+            "in_sync": "The copy equals the authority",
             "drift": plural(found.differing, "row differs", "rows differ"),
-            "unreachable": "Nothing can be said",
+            "unreachable": "The copy couldn't be compared",
         }[found.verdict]
         if not options["json"]:
             self._tables(found, rows)
-            text += f", {repaired} repaired" if options["repair"] else ""
+            text += f", {repaired:,} repaired" if options["repair"] else ""
             text += f". {plural(found.round_trips, 'round trip')}, {plural(found.bytes, 'byte')}"
         self.result(options, values, f"{text}.")
 
@@ -106,11 +109,13 @@ class Command(BaseCommand):
             table.add_row(*(shown(cell) for cell in cells))
         show(self.stdout, table)
         if found.differing > MOST_SHOWN_ROWS:
-            self.stdout.write(f"… and {found.differing - MOST_SHOWN_ROWS} more (--json has the first {compare.MOST_KEPT_ROWS:,}).")
+            self.stdout.write(
+                f"… and {found.differing - MOST_SHOWN_ROWS:,} more (--json lists the first {compare.MOST_KEPT_ROWS:,})."
+            )
 
 
 def _would(kind: str, authority_wins: bool) -> str:
-    return "replace it by the authority's" if kind == "ahead" and authority_wins else _WOULD[kind]
+    return _WOULD["corrupt"] if kind == "ahead" and authority_wins else _WOULD[kind]
 
 
 def _words(values: dict[str, Any] | None) -> str:
@@ -124,12 +129,13 @@ def _sentence(found: Comparison, left: int, repair: str, options: dict[str, Any]
     if left == found.counts["erased_here"]:
         file = f"reconcile {found.consumer} --from {found.authority} --json > erased.json"
         return (
-            f"{differ}: {they} {are} erased here and alive at {found.authority}, which a backup revived. No repair lifts that. "
-            f"Write them down: {file}. And where {found.authority} runs: erase_again {found.authority} --from erased.json"
+            f"{differ}: {they} {are} erased here, but a backup revived {'it' if left == 1 else 'them'} at {found.authority}. "
+            f"No repair brings an erased row back. Save the list: {file}. "
+            f"Then where {found.authority} runs: erase_again {found.authority} --from erased.json"
         )
     if left == found.counts["ahead"]:
-        why = f"{they} {are} ahead of the authority, which lost data. If it is right all the same"
+        why = f"{they} {are} ahead of the authority, which lost data. If the authority is right"
         return f"{differ}: {why}: {repair} --authority-wins"
     if not options["repair"]:
-        return f"{differ}. To set {'it' if left == 1 else 'them'} right: {repair}"
-    return f"{differ}: {they} changed meanwhile. Compare again: {repair}"
+        return f"{differ}. To repair {'it' if left == 1 else 'them'}: {repair}"
+    return f"{differ}: {they} changed during the repair. Repair again: {repair}"

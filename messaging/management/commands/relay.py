@@ -1,4 +1,4 @@
-"""`relay users`: outbox to queues, until stopped."""
+"""`relay users`: send recorded events from the outbox to the consumers' queues, until stopped."""
 
 import logging
 import signal
@@ -19,9 +19,9 @@ class Command(BaseCommand):
     help = "Send a context's recorded events to its consumers' queues, until stopped (Ctrl-C, SIGTERM)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        context_argument(parser, "context", "whose outbox")
-        parser.add_argument("--once", action="store_true", help="send what is waiting now, then end")
-        parser.add_argument("--batch", type=int, default=BATCH_ROWS, help="rows to a batch (default %(default)s)")
+        context_argument(parser, "context", "the context whose events to send")
+        parser.add_argument("--once", action="store_true", help="send the events that wait now, then end")
+        parser.add_argument("--batch", type=int, default=BATCH_ROWS, metavar="N", help="rows per batch (default %(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if bad := bad_option(current_app):
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         except relay.sender.errors as error:
             raise Found(
                 f"Sent {plural(total.sent, 'event')}, then the broker didn't answer: {said(error)}. "
-                "Nothing is lost; run it again when it is back."
+                f"Nothing is lost. When the broker answers again: relay {relay.context} --once"
             ) from error
         finally:
             relay.sender.close()
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         self.result(
             options,
             values,
-            f"Sent {plural(total.sent, 'event')} in {plural(total.messages, 'message')}; {total.failed} can't be sent.",
+            f"Sent {plural(total.sent, 'event')} in {plural(total.messages, 'message')}; {total.failed:,} can't be sent.",
         )
         if total.failed:
-            raise Found(f"{plural(total.failed, 'row')} can't be sent; each says why in the outbox's admin list.")
+            raise Found(f"{plural(total.failed, 'event')} can't be sent. The outbox's admin list shows the reasons.")

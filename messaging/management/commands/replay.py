@@ -30,21 +30,21 @@ from messaging.publisher import consumers as registered
 from messaging.publisher.replay import Gap, Replayed, Window, count_recorded, gap, known_type, replay
 from messaging.transport.sender import Sender
 
-#: Rows of the table that `--dry-run` shows.
+#: Rows of `--dry-run`'s table.
 SHOWN_ROWS = 50
 
 
 class Command(BaseCommand):
-    help = "Send a context's recorded events again. Whoever has one already skips it."
+    help = "Send a context's recorded events again. A consumer skips events that it already has."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        context_argument(parser, "context", "whose recorded events")
-        parser.add_argument("--since", metavar="TIME", help="recorded then or later; as 2026-11-23T09:00:00Z")
-        parser.add_argument("--until", metavar="TIME", help="recorded before; by default now")
-        parser.add_argument("--type", metavar="TYPE", help="only this type, as users.user.suspended.v1")
+        context_argument(parser, "context", "the context that recorded the events")
+        parser.add_argument("--since", metavar="TIME", help="events recorded at this time or later, e.g. 2026-11-23T09:00:00Z")
+        parser.add_argument("--until", metavar="TIME", help="events recorded before this time (default: now)")
+        parser.add_argument("--type", metavar="TYPE", help="only events of this type, e.g. users.user.suspended.v1")
         parser.add_argument("--subject", metavar="ID", help="only events about this aggregate")
-        parser.add_argument("--to", metavar="CONSUMER", help="only to this consumer; by default to every registered one")
-        parser.add_argument("--dry-run", action="store_true", help="send nothing; say what each event would do")
+        parser.add_argument("--to", metavar="CONSUMER", help="only to this consumer (default: to every registered one)")
+        parser.add_argument("--dry-run", action="store_true", help="send nothing; show what each event would do")
 
     def handle(self, *args: Any, **options: Any) -> None:
         context = checked_context(options["context"])
@@ -56,7 +56,9 @@ class Command(BaseCommand):
                 _must_be_a_type(authority, window.type)
             consumers = _consumers(authority, options["to"])
         if not consumers:
-            raise Found(f"Nobody is registered with {authority}, so nobody gets a copy. To change that: consumers register.")
+            raise Found(
+                f"{authority} has no consumers, so there is nothing to send. To add one: consumers register … --to {authority}"
+            )
         here = [settings.context(consumer.name).alias for consumer in consumers if consumer.name in settings.contexts()]
         sender = None if options["dry_run"] else Sender(current_app, authority)
         foretell = forecast.outcomes_if_known if sender else forecast.outcomes
@@ -74,7 +76,7 @@ class Command(BaseCommand):
                 if sender and (done.copies or not done.broken):
                     _announce(authority, consumers, window, done, began, to=options["to"])
         except BrokerAway as error:
-            raise Refused(f"The broker doesn't answer ({error}). Nothing was sent; start it, and try again.") from error
+            raise Refused(f"The broker doesn't answer ({error}). Nothing was sent. Start the broker, then try again.") from error
         finally:
             if sender:
                 sender.close()
@@ -95,18 +97,16 @@ class Command(BaseCommand):
         outcomes = ", ".join(f"{name} {number}" for name, number in foretold.items())
         copies = plural(done.copies, "copy", "copies")
         if options["dry_run"]:
-            text = f"{plural(done.events, 'event')} would be sent again, in {copies}: {outcomes}."
+            text = f"{plural(done.events, 'event')} would be sent again, in {copies}. Expected outcomes: {outcomes}."
         else:
-            text = f"Sent {plural(done.events, 'event')} again, in {copies}. As far as can be told here: {outcomes}."
+            text = f"Sent {plural(done.events, 'event')} again, in {copies}. Expected outcomes: {outcomes}."
         missing = _missing(unsendable)
-        # Without `--since` everything that is there was asked for; with it, a certain time, and that is incomplete.
+        # Without `--since`, all recorded events were requested. With it, a certain time was, which is incomplete.
         found = missing if window.since else ""
         self.result(options, values, text if found or not missing else f"{text}\n{missing}")
         if done.broken:
-            goes_on = f" --since {done.reached.isoformat()}" if done.reached else ""
-            raise Refused(
-                f"The broker stopped answering ({done.broken}). To go on: the same call with{goes_on or ' the same words'}."
-            )
+            resume = f"with --since {done.reached.isoformat()}" if done.reached else "again"
+            raise Refused(f"The broker stopped answering ({done.broken}). To resume, run the same command {resume}.")
         if found:
             raise Found(found)
 
@@ -115,9 +115,7 @@ def _window(options: dict[str, Any], now: datetime) -> Window:
     since, until = (parsed_time(options[name], f"--{name}") if options[name] else None for name in ("since", "until"))
     window = Window(min(until or now, now), since, options["type"], options["subject"])
     if since and since >= window.until:
-        raise WrongUsage(
-            f"Nothing lies between {since.isoformat()} and {window.until.isoformat()}: --since must be the earlier one."
-        )
+        raise WrongUsage(f"--since {since.isoformat()} isn't before --until {window.until.isoformat()}. Give an earlier --since.")
     return window
 
 
@@ -125,7 +123,7 @@ def _must_be_a_type(authority: str, wire: str) -> None:
     contract.load_contracts(authority)
     published = sorted(name for name, event in contract.DomainEvent.registry.items() if event.source() == authority)
     if wire not in published and not known_type(authority, wire):
-        raise WrongUsage(f"{authority} never recorded a {wire}. Its types: {', '.join(published) or 'none'}.")
+        raise WrongUsage(f"{authority} never recorded an event of type {wire}. Its types: {', '.join(published) or 'none'}.")
 
 
 def _consumers(authority: str, name: str | None) -> list[Consumer]:
@@ -133,7 +131,7 @@ def _consumers(authority: str, name: str | None) -> list[Consumer]:
     chosen = [consumer for consumer in consumers if name in (None, consumer.name)]
     if name and not chosen:
         known = ", ".join(consumer.name for consumer in consumers)
-        raise WrongUsage(f"{name} is not registered with {authority}. Who is: {known or 'nobody'}.")
+        raise WrongUsage(f"{name} isn't registered with {authority}. Its consumers: {known or 'none'}.")
     return chosen
 
 
@@ -158,10 +156,11 @@ def _announce(
 def _missing(unsendable: Gap) -> str:
     if not unsendable.missing:
         return ""
-    kept = f"before {unsendable.oldest.isoformat()}, the oldest event that is kept" if unsendable.oldest else "and no event is kept"
+    number = plural(unsendable.missing, "aggregate")
+    when = f" before the oldest kept event ({unsendable.oldest.isoformat()})" if unsendable.oldest else ""
     return (
-        f"What can't be sent: {plural(unsendable.missing, 'aggregate')} last changed {kept}, with no event here "
-        "(purged, or entered without one). A consumer gets them from the feed: catch_up, or bootstrap."
+        f"{number} last changed{when} without an event that can be sent: it was purged, or never recorded. "
+        "Consumers get such changes from the feed: catch_up or bootstrap"
     )
 
 

@@ -1,4 +1,4 @@
-"""`republish users`: find changes that no event was recorded for, and record them."""
+"""`republish users`: find changes without an event, and record one for each."""
 
 import getpass
 from argparse import ArgumentParser
@@ -16,16 +16,16 @@ from messaging.models import Repair
 from messaging.publisher import consumers
 from messaging.publisher.republish import Republished, count_unannounced, preview, republish
 
-#: Ids that a person is shown; `--json` has them all.
+#: Ids printed without `--json`, which has all of them.
 SHOWN_IDS = 50
 
 
 class Command(BaseCommand):
-    help = "Record an event for each change of a context that never got one, with the state as it is now."
+    help = "Find a context's changes for which no event was recorded, and record one for each, with the current state."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        context_argument(parser, "context", "the authority whose changes are looked through")
-        parser.add_argument("--dry-run", action="store_true", help="only say which they are")
+        context_argument(parser, "context", "the authority whose changes to search")
+        parser.add_argument("--dry-run", action="store_true", help="only list the changes")
 
     def handle(self, *args: Any, **options: Any) -> None:
         context = checked_context(options["context"])
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         if done.refused:
             first, reason = next(iter(done.refused.items()))
             changes = plural(len(done.refused), "change")
-            raise Found(f"{changes} can't be announced, for one {first} ({reason}). Correct the row, then run it again.")
+            raise Found(f"{changes} can't be announced, for example {first} ({reason}). Correct the row, then republish again.")
 
     def _announce(self, authority: str, done: Republished, started: Any) -> None:
         touched = consumers.registered(authority)
@@ -74,9 +74,9 @@ class Command(BaseCommand):
 
 
 def _changes(done: Republished) -> str:
-    return "a change that had none" if done.count == 1 else "changes that had none"
+    return "a change without one" if done.count == 1 else "changes without one"
 
 
 def _listed(ids: list[str]) -> str:
-    more = [f"… and {len(ids) - SHOWN_IDS} more (--json has them all)"] if len(ids) > SHOWN_IDS else []
+    more = [f"… and {len(ids) - SHOWN_IDS:,} more (--json lists all)"] if len(ids) > SHOWN_IDS else []
     return "".join(f"\n  {line}" for line in [*ids[:SHOWN_IDS], *more])

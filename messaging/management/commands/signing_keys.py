@@ -1,4 +1,4 @@
-"""`signing_keys users`: the public keys that consumers elsewhere must know; and a new key in the place of the old one."""
+"""`signing_keys users`: print the public keys that consumers in other processes need, or replace the key."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -11,24 +11,26 @@ from messaging.management.base import Refused, WrongUsage, checked_context, cont
 from messaging.transport import keys
 
 NEXT = {
-    "show": "Consumers elsewhere take what is signed with it where {variable} has it.",
-    "add": "The last one doesn't sign yet. Set {variable} to all of them where consumers run; then: signing_keys {context} switch",
-    "switch": "The first one signs from now on. When nothing signed with an older one waits: signing_keys {context} forget",
-    "forget": "The older ones are gone. {variable} may go without them too.",
+    "show": "Set {variable} to this in other processes whose consumers receive messages from {context}.",
+    "add": "The new key is the last one and doesn't sign yet. Set {variable} to all keys where consumers run. Then: "
+    "signing_keys {context} switch",
+    "switch": "The first key signs from now on. When no message signed with an older one waits: signing_keys {context} forget",
+    "forget": "The older keys are removed. Remove them from {variable} too.",
 }
 
 
 class Command(BaseCommand):
-    help = "Print a publisher's public keys, the one that signs first. Signing keys are never printed."
+    help = "Print a publisher's public keys; the first one belongs to the key that signs. Private keys are never printed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        context_argument(parser, "context", "whose keys")
+        context_argument(parser, "context", "the publisher")
         parser.add_argument(
             "action",
             nargs="?",
             choices=list(NEXT),
             default="show",
-            help="add: make a new key beside the old one; switch: sign with the newest; forget: remove all but the one that signs",
+            help="show (default); add: create a new key in addition to the old one; switch: sign with the newest key; "
+            "forget: remove all keys except the one that signs",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -37,7 +39,7 @@ class Command(BaseCommand):
             self._act(context, options)
         except OSError as error:
             raise Refused(
-                f"The keys of {context} can't be kept in {keys.file_of(context)}: {error.strerror}. They are as they were."
+                f"The keys of {context} can't be saved in {keys.file_of(context)}: {error.strerror}. They are unchanged."
             ) from error
         except ImproperlyConfigured as error:
             raise Refused(str(error)) from error
@@ -47,10 +49,10 @@ class Command(BaseCommand):
         variable = f"{context.upper()}_PUBLIC_KEYS"
         if action != "show" and settings.signing_keys(context):
             raise Refused(
-                f"The keys of {context} come from the environment: change {context.upper()}_SIGNING_KEYS, the first signs."
+                f"The keys of {context} come from the environment. Change {context.upper()}_SIGNING_KEYS; its first key signs."
             )
         if action == "switch" and len(keys.signing_key_texts(context)) == 1:
-            raise WrongUsage(f"{context} has one key. Make another one first: signing_keys {context} add")
+            raise WrongUsage(f"{context} has only one key. Create another one first: signing_keys {context} add")
         if action != "show":
             {"add": keys.add, "switch": keys.switch, "forget": keys.drop_retired}[action](context)
         public = [keys.public_text(key) for key in keys.signing_key_texts(context)]

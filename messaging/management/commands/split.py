@@ -1,4 +1,4 @@
-"""`split users`, `split billing`: move a context's rows out of the monolith, and back if need be."""
+"""`split users`: move a context's rows out of the monolith, and back if necessary."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -33,21 +33,25 @@ LONGEST = "10s"
 
 class Command(BaseCommand):
     help = (
-        "Move a context's rows out of the monolith beside live writes: load and compare (no option), then --flip, --back, "
-        "--retire. "
-        "Exit codes: 0 done; 1 the two sides differ; 2 wrong usage; 3 refused, with what to do."
+        "Move a context's rows out of the monolith while writes go on. Without an option, copy the rows and compare both tables. "
+        "Then --flip makes the context the owner, --back undoes that, and --retire ends the split. "
+        "Exit codes: 0 done; 1 the tables differ; 2 wrong usage; 3 refused, with the next command."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        context_argument(parser, "context", "whose rows")
+        context_argument(parser, "context", "the context whose rows move")
         steps = parser.add_mutually_exclusive_group()
-        steps.add_argument("--flip", action="store_true", help="hold the writers for a moment, and make the context the owner")
-        steps.add_argument("--back", action="store_true", help="the same in the other direction")
-        steps.add_argument("--retire", action="store_true", help="end the split for good; the old table stays, and refuses writes")
-        steps.add_argument("--cancel", action="store_true", help="end a split that wasn't flipped: no guards, nobody follows")
-        steps.add_argument("--status", action="store_true", help="who owns the rows, who follows, and how far behind")
-        parser.add_argument("--max-pause", default=LONGEST, metavar="TIME", help=f"the longest that writers are held ({LONGEST})")
-        parser.add_argument("--page-size", type=int, default=pull.PAGE_ROWS, help=f"rows a page, {pull.PAGE_ROWS} by default")
+        steps.add_argument("--flip", action="store_true", help="pause writers for a moment, and make the context the owner")
+        steps.add_argument("--back", action="store_true", help="pause writers for a moment, and make the monolith the owner again")
+        steps.add_argument("--retire", action="store_true", help="end the split for good; the old table stays and refuses writes")
+        steps.add_argument("--cancel", action="store_true", help="end a split that isn't flipped; the copied rows stay")
+        steps.add_argument("--status", action="store_true", help="show the owner, the follower and its lag")
+        parser.add_argument(
+            "--max-pause", default=LONGEST, metavar="TIME", help="the longest pause of writers (default %(default)s)"
+        )
+        parser.add_argument(
+            "--page-size", type=int, default=pull.PAGE_ROWS, metavar="N", help="rows per page (default %(default)s)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         context = checked_context(options["context"]).name
@@ -63,9 +67,9 @@ class Command(BaseCommand):
                 self.result(options, values, _standing(values))
                 return
             with move.one_mover(split):
-                mended = move.recover(split)
-                if mended and not options["json"]:
-                    self.stdout.write(mended)
+                recovered = move.recover(split)
+                if recovered and not options["json"]:
+                    self.stdout.write(recovered)
                 if options["retire"] or options["cancel"]:
                     self._end(split, options)
                 elif options["flip"] or options["back"]:
@@ -78,30 +82,30 @@ class Command(BaseCommand):
     def _end(self, split: Split, options: dict[str, Any]) -> None:
         if options["retire"]:
             move.retire(split)
-            said = f"{split.new.context} owns its rows for good. {split.old.guard.table} stays as it is, and refuses writes."
+            said = f"{split.new.context} owns its rows for good. The table {split.old.guard.table} stays and refuses writes."
         else:
             move.cancel(split)
-            said = f"There is no split of {split.new.context} any more. What was copied stays in {split.new.guard.table}."
+            said = f"The split of {split.new.context} is cancelled. The copied rows stay in the table {split.new.guard.table}."
         self.result(options, move.standing(split), said)
 
     def _flip(self, split: Split, receiver: Side, options: dict[str, Any], longest: Any, size: int) -> None:
         owning = move.owner(split)
         if owning is None:
-            raise NotReady(f"There is nothing to hand over yet. First: split {split.new.context}")
+            raise NotReady(f"The rows aren't copied yet. First: split {split.new.context}")
         held = None
         if owning is not receiver:
             held = move.flip(split, receiver, current_app, longest=longest, page_size=size)
             if not options["json"]:
-                self.stdout.write(f"{receiver.context} owns the rows. Writers were held for {held} ms.")
+                self.stdout.write(f"{receiver.context} owns the rows. Writers were paused for {held} ms.")
         elif not options["json"]:
-            self.stdout.write(f"{receiver.context} owns the rows already.")
+            self.stdout.write(f"{receiver.context} already owns the rows.")
         try:
             done = self._load(split, size)
         except Exception as error:
             if held is None:
                 raise
-            again = f"Go on: split {split.new.context}"
-            raise Found(f"{receiver.context} owns the rows; but {owning.context} doesn't follow yet: {error} {again}") from error
+            again = f"Continue: split {split.new.context}"
+            raise Found(f"{receiver.context} owns the rows, but {owning.context} doesn't follow yet: {error} {again}") from error
         self._report(split, done, options, pause_ms=held)
 
     def _load(self, split: Split, size: int) -> Loaded:
@@ -112,15 +116,15 @@ class Command(BaseCommand):
         values = {**move.standing(split), "rows": done.rows, "rows_per_second": done.rows_per_second, "resumed": done.resumed}
         self.result(options, {**values, "verdict": done.verdict, **more}, _loaded(done))
         if done.verdict == "unreachable":
-            raise Refused(f"The two sides can't be compared: no answer. Try again: split {split.new.context}")
+            raise Refused(f"The tables can't be compared: no answer. Try again: split {split.new.context}")
         if done.verdict != "in_sync":
             feed = next(side.feed for side in (split.old, split.new) if side.context == done.owner)
-            raise Found(f"The two sides differ. What differs: reconcile {done.follower} --from {feed}")
+            raise Found(f"The tables differ. To see the rows: reconcile {done.follower} --from {feed}")
 
 
 @contextmanager
 def _refusing(split: Split) -> Iterator[None]:
-    """What isn't possible now, as a sentence with its exit code."""
+    """Turn the errors of a step into sentences with exit codes."""
     with authority_errors_as_refusals(split.new.context, split.old.context):
         try:
             yield
@@ -135,31 +139,33 @@ def _refusing(split: Split) -> Iterator[None]:
 
 
 def _waited(split: Split) -> str:
-    said = "A transaction holds the table for longer than we wait. See who it is, and try again."
+    said = "Another transaction has locked the table for too long. Wait for it or end it, then try again."
     if move.standing(split)["state"] != "between":
         return said
-    sides = f"{split.old.context} and {split.new.context}"
-    return f"{said} The rows are between {sides}, and nobody can write them until then: split {split.new.context}"
+    sides = f"{split.old.context} nor {split.new.context}"
+    return f"{said} Until then neither {sides} owns the rows, so nobody can write them. To finish: split {split.new.context}"
 
 
 def _loaded(done: Loaded) -> str:
     what = {"in_sync": "fingerprints are equal", "drift": "fingerprints differ", "unreachable": "the comparison got no answer"}
-    again = " (taken up again)" if done.resumed else ""
-    stay = plural(done.began, f"row that began in {done.follower} stays", f"rows that began in {done.follower} stay")
-    began = f" {stay} beside them." if done.began else ""
-    read = f"{plural(done.rows, 'row')} read{again}, {done.rows_per_second} rows/s"
+    again = " (resumed)" if done.resumed else ""
+    created = plural(
+        done.began, f"row that was created in {done.follower} stays", f"rows that were created in {done.follower} stay"
+    )
+    began = f" {created} too." if done.began else ""
+    read = f"{plural(done.rows, 'row')} read{again}, {done.rows_per_second:,} rows/s"
     return f"{done.follower} follows {done.owner}: {read}; {what[done.verdict]}.{began}"
 
 
 def _standing(values: dict[str, Any]) -> str:
     context, old, owner = values["context"], values["from"], values["owner"]
     if values["state"] == "not begun":
-        return f"{context} wasn't split. To begin: split {context}"
+        return f"The split of {context} hasn't begun. To begin: split {context}"
     if values["state"] == "retired":
         return f"{context} owns its rows for good; {old} was retired."
     if owner is None:
-        return f"The rows are between {old} and {context}: a hand-over was killed. To finish it: split {context}"
+        return f"A flip between {old} and {context} was interrupted, and neither owns the rows. To finish it: split {context}"
     lag = "an unknown number of positions" if values["lag"] is None else plural(values["lag"], "position")
-    verdict = f"; the last comparison said {values['verdict']}" if values["verdict"] else ""
-    held = ", and its writers are held" if values["state"] == "moving" else ""
+    verdict = f"; last comparison: {values['verdict']}" if values["verdict"] else ""
+    held = ", and its writers are paused" if values["state"] == "moving" else ""
     return f"{owner} owns the rows{held}. {values['follower']} follows ({values['following']}), {lag} behind{verdict}."

@@ -1,4 +1,4 @@
-"""`status`: how far every consumer is, and what waits."""
+"""`status`: the progress of every consumer, and the number of waiting events and messages."""
 
 from dataclasses import asdict
 from typing import Any
@@ -19,8 +19,8 @@ from messaging.transport import queues
 
 class Command(BaseCommand):
     help = (
-        "Per consumer: state, checkpoint, head, lag, staleness, parked messages, drift, open incidents, last repair. "
-        "Per context: outbox and queue."
+        "Show each consumer's state, checkpoint, head, lag, staleness, parked messages, drift, open incidents and last repair, and "
+        "each context's outbox and queue."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             consumers = [asdict(state) for state in consumer_states()]
             outbox = [asdict(state) for state in outbox_states()]
         except DatabaseUnreadable as error:
-            raise Found(f"{error}. Is it running, and migrated?") from error
+            raise Found(f"{error}. Start it, or create its tables: manage.py migrate") from error
         depths = [{"queue": name, "depth": queues.depth(current_app, name)} for name in queues.here(current_app)]
         if options["json"]:
             self.result(options, {"consumers": consumers, "outbox": outbox, "queues": depths}, "")
@@ -43,7 +43,7 @@ class Command(BaseCommand):
                 if row["marks"] is False:
                     self.stdout.write(printable(_unmarked(row)))
         if any(row["depth"] is None for row in depths):
-            raise Found("The broker doesn't answer, so nothing is delivered. Nothing is lost: events wait in the outbox.")
+            raise Found("The broker doesn't answer, so no events are delivered. None is lost: they wait in the outbox.")
 
     def _table(self, title: str, rows: list[dict[str, Any]]) -> None:
         if not rows:
@@ -56,11 +56,11 @@ class Command(BaseCommand):
         show(self.stdout, table)
 
 
-# Two tables, for one with all of it doesn't fit a terminal of 80 columns.
+# Two tables, because one with all columns doesn't fit a terminal of 80 columns.
 
 
 def _progress(row: dict[str, Any]) -> dict[str, Any]:
-    """How far a consumer is."""
+    """A consumer's row in the first table."""
     age = row["staleness_seconds"]
     return {
         "consumer": f"{row['consumer']} from {row['authority']}",
@@ -70,7 +70,7 @@ def _progress(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _health(row: dict[str, Any]) -> dict[str, Any]:
-    """What is amiss with a consumer, and what was done about it."""
+    """A consumer's row in the second table."""
     repaired, kinds = row["last_repair_at"], row["drift_by_kind"]
     return {
         "consumer": f"{row['consumer']} from {row['authority']}",
@@ -81,13 +81,13 @@ def _health(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unmarked(row: dict[str, Any]) -> str:
-    """What to say where the other side is of a release without marks."""
+    """Say that the other context runs a release without marks."""
     other, does = (row["consumer"], "shows") if row["state"] == "elsewhere" else (row["authority"], "sends")
     return f"{other} {does} no marks, so it runs an earlier release: a restore of its database may go unnoticed."
 
 
 def _age(seconds: float) -> str:
-    """In its largest unit, so that a column stays narrow."""
+    """Write an age in its largest unit, so that the column stays narrow."""
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

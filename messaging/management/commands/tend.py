@@ -1,4 +1,4 @@
-"""`tend billing`: keep a context's copies whole."""
+"""`tend billing`: keep a context's copies complete."""
 
 import logging
 import signal
@@ -14,13 +14,16 @@ log = logging.getLogger(__name__)
 
 class Command(BaseCommand):
     help = (
-        "Keep a context's copies whole: pull what never arrived, follow the feed where the broker is silent, compare now and then."
+        "Run the sync process of a context's copies until stopped (Ctrl-C, SIGTERM). It pulls changes that never arrived, "
+        "reads the feed while the broker is silent, and compares the copies with their authorities from time to time."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        context_argument(parser, "consumer", "whose copies")
-        parser.add_argument("--no-pull", action="store_true", help="only look and compare; holes stay open")
-        parser.add_argument("--compare-every", default="5m", metavar="TIME", help="between two comparisons, as 5m; 0s: never")
+        context_argument(parser, "consumer", "the context that keeps the copies")
+        parser.add_argument("--no-pull", action="store_true", help="don't pull gaps; only report and compare")
+        parser.add_argument(
+            "--compare-every", default="5m", metavar="TIME", help="time between two comparisons; 0s: never (default %(default)s)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         consumer = checked_context(options["consumer"]).name
@@ -28,6 +31,6 @@ class Command(BaseCommand):
         tending = Tending(consumer, pull=not options["no_pull"], compare_every=every)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *received: tending.stop.set())
-        log.info("%s: tending its copies of %s", consumer, ", ".join(tending.authorities) or "nothing")
+        log.info("%s: syncing its copies of %s", consumer, ", ".join(tending.authorities) or "nothing")
         tending.run()
-        log.info("%s: stopped tending", consumer)
+        log.info("%s: stopped syncing", consumer)

@@ -96,7 +96,7 @@ def test_the_authority_is_asked_for_the_fields_of_both_versions(table: dict[str,
     ("fails", "reason"),
     [
         (lambda old: UserFacts.model_validate({"status": "secret", "status_since": old.status_since}), "status: Input should be"),
-        (lambda old: dict[str, Any]()["secret"], "The event can't be lifted to the newest version: key error."),
+        (lambda old: dict[str, Any]()["secret"], "The event can't be upcast to the newest version: key error."),
     ],
 )
 def test_an_upcaster_that_fails_parks_its_event_alone_and_a_retry_after_its_fix_applies_it(

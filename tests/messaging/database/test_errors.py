@@ -145,7 +145,7 @@ def test_sync_waits_logs_it_once_and_goes_on(api, caplog):
     tending._watches["users"].quiet_until = 0.0
     tending.look()
     assert set(CachedUser.objects.using("billing").values_list("status", flat=True)) == {"suspended"}
-    said = [record.getMessage() for record in caplog.records if "tending its copy of users" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "syncing its copy of users" in record.getMessage()]
     assert [record for record in caplog.records if record.exc_info] == []
     assert len(said) == 2, said
 
@@ -155,7 +155,7 @@ def test_sync_survives_an_unreachable_authority_too(api, settings, caplog):
     Subscription.objects.using("billing").create(authority="users", state="live", checkpoint=1, head=1)
     with read_only("billing"):
         Tending("billing").look()
-    assert "tending its copy of users doesn't work" in caplog.text
+    assert "syncing its copy of users doesn't work" in caplog.text
 
 
 STATES = {

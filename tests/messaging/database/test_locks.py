@@ -134,7 +134,7 @@ def test_a_lease_taken_by_another_process_is_logged_and_not_released(monkeypatch
     monkeypatch.setattr(locks, "RENEWED_SECONDS", 0.01)
     with locks.exclusive("billing", "bootstrap-users"):
         Lease.objects.using("billing").update(owner="another")
-        wait_for(lambda: "somebody else too" in caplog.text, timeout=10, what="the holder to notice")
+        wait_for(lambda: "our lease has ended" in caplog.text, timeout=10, what="the holder to notice")
     assert Lease.objects.using("billing").get().owner == "another"
 
 

@@ -63,7 +63,8 @@ def test_if_listen_does_not_work_the_waiter_polls_and_logs_it_once(pooled_listen
         waiter.wait(0.01)
         connections["users"].close()
     (record,) = caplog.records
-    assert "no commit wakes the relay, because LISTEN doesn't work on this connection: it looks every 1 s." in record.getMessage()
+    said = record.getMessage()
+    assert "commits don't wake the relay, because LISTEN doesn't work on this connection: it looks every 1 s." in said
 
 
 def test_listening_keeps_no_connection_of_djangos_own_pool(postgresql):

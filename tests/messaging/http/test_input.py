@@ -46,15 +46,15 @@ def wrong(answer) -> dict[str, list[str]]:
         (f"since={'9' * 5000}", "since", WHOLE),
         ("since=-1", "since", "Ensure this value is greater than or equal to 0."),
         (f"since={BEYOND}", "since", f"Ensure this value is less than or equal to {BEYOND - 1}."),
-        ("since=0&since=1", "since", "Give it once."),
-        ("since=0&since=0", "since", "Give it once."),
+        ("since=0&since=1", "since", "Give this parameter only once."),
+        ("since=0&since=0", "since", "Give this parameter only once."),
         ("since=0&until=x", "until", WHOLE),
         ("since=0&until=-1", "until", "Ensure this value is greater than or equal to 0."),
         (f"since=0&until={BEYOND}", "until", f"Ensure this value is less than or equal to {BEYOND - 1}."),
         ("since=0&limit=0", "limit", "Ensure this value is greater than or equal to 1."),
         ("since=0&limit=10001", "limit", "Ensure this value is less than or equal to 10000."),
         ("since=0&limit=", "limit", WHOLE),
-        ("since=0&limit=5&limit=6", "limit", "Give it once."),
+        ("since=0&limit=5&limit=6", "limit", "Give this parameter only once."),
         ("since=0&wait=-1", "wait", "Ensure this value is greater than or equal to 0."),
         ("since=0&wait=31", "wait", "Ensure this value is less than or equal to 30."),
         ("since=0&wait=0.5", "wait", WHOLE),
@@ -79,8 +79,8 @@ def test_more_parameters_than_anybody_needs_are_refused(users_api):
 
 TOO_MANY = "Ensure this field has no more than {} elements."
 NO_ID = "Must be a valid UUID."
-NO_BOUND = "An id or the beginning of one, in small letters."
-NO_ORDER = "Two bounds at least, in ascending order."
+NO_BOUND = "Give an id or a prefix of one, in lower case."
+NO_ORDER = "Give at least two bounds, in ascending order."
 NO_OBJECT = "Invalid data. Expected a dictionary, but got {}."
 NO_LIST = 'Expected a list of items but got type "{}".'
 ID = "0190a2f0-0000-7000-8000-000000000000"
@@ -89,8 +89,8 @@ ID = "0190a2f0-0000-7000-8000-000000000000"
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
-        ({}, {"input": ["Ask for ranges, rows or ids."]}),
-        ({"range": [["", ""]]}, {"input": ["Ask for ranges, rows or ids."]}),
+        ({}, {"input": ["Give ranges, rows or ids."]}),
+        ({"range": [["", ""]]}, {"input": ["Give ranges, rows or ids."]}),
         ([], {"input": [NO_OBJECT.format("list")]}),
         ("x", {"input": [NO_OBJECT.format("str")]}),
         (5, {"input": [NO_OBJECT.format("int")]}),
@@ -124,7 +124,7 @@ ID = "0190a2f0-0000-7000-8000-000000000000"
         ({"ranges": [["", "b", "a", ""]]}, {"ranges.0": [NO_ORDER]}),
         ({"ranges": [["", "a", "a", ""]]}, {"ranges.0": [NO_ORDER]}),
         ({"ranges": [["", *(f"{n:04x}" for n in range(2000)), ""]]}, {"ranges.0": [TOO_MANY.format(2000)]}),
-        ({"ranges": [["", ""]] * 1001}, {"ranges": ["At most 2000 bounds in all."]}),
+        ({"ranges": [["", ""]] * 1001}, {"ranges": ["Give at most 2000 bounds in all."]}),
         ({"ranges": [["", ""]] * 2001}, {"ranges": [TOO_MANY.format(2000)]}),
         ({"rows": [["", "8", ""]]}, {"rows.0": [TOO_MANY.format(2)]}),
         ({"rows": [["b", "a"]]}, {"rows.0": [NO_ORDER]}),

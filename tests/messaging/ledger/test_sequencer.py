@@ -31,7 +31,7 @@ def test_positions_are_dense_in_batches_of_any_size():
 
 
 def test_stamping_inside_a_transaction_is_refused():
-    with transaction.atomic(using="users"), pytest.raises(RuntimeError, match="must not run inside a transaction"):
+    with transaction.atomic(using="users"), pytest.raises(RuntimeError, match="must run outside a transaction"):
         sequencer.stamp_pending("users")
 
 

@@ -287,7 +287,10 @@ def test_a_worker_refuses_to_start_without_the_triggers(caplog: pytest.LogCaptur
     with pytest.raises(SystemExit) as refused:
         refuse_to_start(app)
     assert refused.value.code == 3
-    assert "users.user has no ledger trigger. Run `migrate --database users`." in caplog.text
+    assert (
+        "The table of users.user has no ledger trigger, so its changes get no version. Run `migrate --database users`."
+        in caplog.text
+    )
 
 
 @contextmanager

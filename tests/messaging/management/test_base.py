@@ -45,7 +45,7 @@ def test_invalid_durations(text):
 
 def test_a_lifetime_is_more_than_none():
     assert base.lifetime("1s") == timedelta(seconds=1)
-    with pytest.raises(base.WrongUsage, match="over at once"):
+    with pytest.raises(base.WrongUsage, match="is no time at all"):
         base.lifetime("0d")
 
 
@@ -76,7 +76,7 @@ def test_an_unreachable_database_is_named():
         connections["billing"] = real
     assert refused.value.returncode == 3
     assert str(refused.value).startswith("The database of billing can't be used: ")
-    assert str(refused.value).endswith("Start it, and try again.")
+    assert str(refused.value).endswith("Start it, then try again.")
 
 
 @pytest.mark.django_db(transaction=True, databases="__all__")
@@ -94,7 +94,7 @@ def test_a_wrong_statement_stays_a_bug():
     [
         ("tour --chapter 99", 2, "There is no chapter 99. There are: "),
         ("tour --yes", 3, "The system isn't running. Start it: make run, or python manage.py runserver, in another terminal."),
-        ("catch_up nowhere --from users", 2, "'nowhere' is not a context of this process. Here: "),
+        ("catch_up nowhere --from users", 2, "'nowhere' is not a context of this process. Use one of: "),
         ("check --database users", 3, "The database of users has no tables yet, "),
         ("seed --users 1", 3, "The database of users can't be used: "),
     ],

@@ -22,24 +22,29 @@ def test_the_project_can_be_compared():
 
 def test_a_key_that_is_no_uuid_is_an_error(monkeypatch):
     cache = replace(CACHES["users"], model=Ledger, key="id", fields=("aggregate_id",))
-    assert found(monkeypatch, users=cache) == [("messaging.E003", "billing's cache of users: messaging.Ledger.id is no UUID key.")]
+    assert found(monkeypatch, users=cache) == [
+        ("messaging.E003", "The copy in billing of users: messaging.Ledger.id isn't a UUIDField with primary_key=True.")
+    ]
 
 
 def test_a_feed_that_is_keyed_by_numbers_is_an_error(monkeypatch):
     feed: Any = SimpleNamespace(model=Ledger, fields=("version",))
     monkeypatch.setattr(checks, "declared_feed", lambda authority: feed if authority == "users" else None)
-    assert [error.msg for error in checks.feeds_can_be_compared(None)] == ["The feed of users: messaging.Ledger.id is no UUID key."]
+    assert [error.msg for error in checks.feeds_can_be_compared(None)] == [
+        "The feed of users: messaging.Ledger.id isn't a UUIDField with primary_key=True."
+    ]
 
 
 def test_fields_that_are_none_or_cannot_be_compared_are_errors(monkeypatch):
     cache = CACHES["users"]
     assert found(monkeypatch, users=replace(cache, fields=("nickname",))) == [
-        ("messaging.E003", "billing's cache of users: CachedUser has no field named 'nickname'")
+        ("messaging.E003", "The copy in billing of users: CachedUser has no field named 'nickname'")
     ]
     errors = found(monkeypatch, users=replace(cache, model=Subscription, key="authority", fields=("drift",), version="applied"))
     assert [message for _, message in errors] == [
-        "billing's cache of users: messaging.Subscription.authority is no UUID key.",
-        "billing's cache of users: messaging.Subscription.drift is a JSONField: only texts, numbers, times and UUIDs are.",
+        "The copy in billing of users: messaging.Subscription.authority isn't a UUIDField with primary_key=True.",
+        "The copy in billing of users: messaging.Subscription.drift is a JSONField. A copy can only have texts, integers, "
+        "booleans, times and UUIDs: leave the field out.",
     ]
 
 

@@ -108,7 +108,7 @@ def test_the_check_finds_what_is_open_for_long_although_the_consumer_is_live(ttl
     open_for(ttl)
     (warning,) = found()
     assert warning.id == "messaging.W001"
-    assert "billing is live already, and may bootstrap from users again" in warning.msg
+    assert "billing is live, but may bootstrap from users again" in warning.msg
     assert "consumers close billing --to users" in warning.hint
     close()
     assert found() == []
@@ -118,7 +118,7 @@ def test_the_check_finds_expired_grants():
     open_for(HOUR)
     expire()
     (warning,) = found()
-    assert "bootstrap grant of billing at users ran out" in warning.msg
+    assert "The bootstrap grant of billing from users expired" in warning.msg
     assert "consumers close billing --to users" in warning.hint
     assert bootstrap_grants_are_closed(None, databases=None) == []
     assert bootstrap_grants_are_closed(None, databases=["billing"]) == []

@@ -153,7 +153,7 @@ def test_one_row_that_makes_no_event_holds_nobody_up():
     rows(users[2]).update(status="banned")
     done = republish("users")
     assert set(done.ids) == {str(user.pk) for user in users if user is not users[2]}
-    assert done.refused == {str(users[2].pk): "status: not what the event's contract allows"}
+    assert done.refused == {str(users[2].pk): "status: not allowed by the event's contract"}
     assert list(missing("users")) == [str(users[2].pk)]
 
 

@@ -137,5 +137,5 @@ def test_an_authority_that_can_not_answer_now_says_why_and_nobody_is_told_to_sta
     seeded(3)
     with read_only("users"), pytest.raises(Refused) as refused, authority_errors_as_refusals("billing", "users"):
         pull.catch_up(Replica.of("billing", "users"))
-    assert "can't answer now (503): The database takes no writes now, as a standby. Ask again in a moment." in str(refused.value)
+    assert "can't answer now (503): The database is read-only now, like a standby. Try again in a moment." in str(refused.value)
     assert "Start it" not in str(refused.value)

@@ -164,7 +164,7 @@ def test_a_failing_cache_does_not_end_the_sync(live, monkeypatch, caplog):
     with monkeypatch.context() as patch:
         patch.setattr("billing.caches.upsert_newer", broken)
         live.look()
-    assert "can't be tended now" in caplog.text
+    assert "can't be synced now" in caplog.text
     assert subscription().checkpoint == 5
     live._watches["users"].quiet_until = 0.0
     live.look()
@@ -178,7 +178,7 @@ def test_an_authority_that_was_set_back_is_an_incident_until_a_comparison_has_fo
     )
     live.look()
     incident = Incident.objects.using("billing").get(kind="restored", closed_at=None)
-    assert incident.summary == "users was set back: it is at position 5, and this copy has it up to 8."
+    assert incident.summary == "users was set back: it is at position 5, but this copy has positions up to 8."
     assert incident.summary in call("status").out
     watch = live._watches["users"]
     for reported in (0.0, 0.0):  # again, and it is the same one

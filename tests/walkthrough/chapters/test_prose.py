@@ -47,7 +47,8 @@ def ours() -> frozenset[str]:
 
 
 def wrong(text: str, folder: Path) -> Iterator[str]:
-    """What the text names and nobody has."""
+    """What the text names and nobody has. Where a listing begins and ends is left out: it is looked for when it is shown."""
+    text = re.sub(r"(?: (?:from|to) `[^`]+`)+\]\(", "](", text)
     for block in _markdown.parse(text):
         for token in block.children or []:
             if token.type == "code_inline":

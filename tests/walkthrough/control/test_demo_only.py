@@ -48,7 +48,7 @@ REAL = [real_user, real_user_of_the_monolith, a_user_without_an_address, an_invo
 def test_what_was_not_made_up_is_refused_with_what_to_do(plant) -> None:  # type: ignore[no-untyped-def]
     demo_only.check()
     plant()
-    with pytest.raises(demo_only.RealData, match="databases of its own"):
+    with pytest.raises(demo_only.RealData, match="Give it its own databases"):
         demo_only.check()
     with pytest.raises(demo_only.RealData):
         reset.reset()
@@ -71,7 +71,7 @@ def test_no_step_is_played_on_real_data_though_the_stage_was_set_before() -> Non
     staged = Played(player.SETTING, [Check("set", True)])
     kept.write(player._file(chapter), {"played": [staged.as_json()], "notes": {}})
     done = player.play(chapter, chapter.steps[0].name)
-    assert "holds users with real addresses" in done.error
+    assert "holds real e-mail addresses, so the walkthrough doesn't touch it" in done.error
     assert not done.entries
 
 
@@ -80,6 +80,6 @@ def test_the_lab_does_no_damage_to_real_data(client: Client) -> None:
     deliver("users", "billing")
     for act in ("damage/missing", "damage/silent", "fault/drop/on", "mend/everything"):
         html = client.post(f"/lab/{act}/", headers={"HX-Request": "true"}).content.decode()
-        assert "holds users with real addresses" in html
+        assert "holds real e-mail addresses, so the walkthrough doesn&#x27;t touch it" in html
     assert CachedUser.objects.using("billing").count() == 1
     assert User.objects.using("users").get().status == "active"

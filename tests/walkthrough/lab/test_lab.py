@@ -50,7 +50,7 @@ def test_the_page_reads_without_a_running_system(client: Client, user: User) -> 
     html = client.get(f"/lab/?user={user.pk}").content.decode()
     assert "The story of Ada" in html
     assert "relay-users" in html
-    assert "away" in html  # nothing is supervised here, and the page says so
+    assert ">not supervised</span>" in html  # the page says that nothing runs here
     assert "http://" not in html.replace("http://www.w3.org", "")
 
 
@@ -78,10 +78,10 @@ def test_damage_to_a_nameless_row_says_the_short_id_that_the_table_shows(client:
     user_erase(user_id=user.pk)
     deliver("users", "billing")
     html = client.post("/lab/damage/missing/", headers=HTMX).content.decode()
-    assert f"Billing&#x27;s row of the erased user {str(user.pk)[:8]} is gone." in html
+    assert f"Billing&#x27;s row of the erased user {str(user.pk)[:8]} is deleted." in html
     assert f"<i>erased</i><small>{str(user.pk)[:8]}</small>" in html
     ghost = client.post("/lab/damage/ghost/", headers=HTMX).content.decode()
-    found = re.search(r"Billing knows a user (\w{8})", ghost)
+    found = re.search(r"Billing has a row of a user (\w{8}) that users never had\.", ghost)
     assert found
     assert f"<i>unknown</i><small>{found[1]}</small>" in ghost
 
@@ -94,7 +94,7 @@ def test_damage_hits_only_rows_that_the_table_shows(client: Client, user: User) 
     assert "The table shows no active user." in html
     assert User.objects.get(pk=user.pk).status == "active"
     html = client.post("/lab/damage/missing/", headers=HTMX).content.decode()
-    assert "The table shows no row of billing" in html
+    assert "The table shows no row of billing to damage." in html
     assert CachedUser.objects.using("billing").filter(pk=user.pk).exists()
 
 
@@ -131,10 +131,13 @@ def test_the_state_line_is_green_only_where_nothing_is_wrong(client: Client, use
 
 def test_a_copy_in_doubt_stands_in_the_state_line_with_its_reason(client: Client, user: User) -> None:
     Subscription.objects.using("billing").filter(pk="users").update(doubt="users was set back: it is at position 21.")
-    assert "Billing's copy is in doubt" in html_unescape(state(client))
+    assert "Billing's copy is doubtful" in html_unescape(state(client))
     page = html_unescape(client.get("/lab/live/").content.decode())
     assert "Billing's copy: doubtful" in page
-    assert "users was set back: it is at position 21. No decision counts it as fresh" in page
+    assert (
+        "users was set back: it is at position 21. No decision treats it as fresh until a comparison finds both sides equal."
+        in page
+    )
 
 
 def test_a_copy_that_only_the_walkthrough_s_question_confirmed_has_no_age(client: Client, user: User) -> None:
@@ -186,7 +189,7 @@ def test_what_is_parked_is_tried_again_and_what_was_no_event_waits_for_a_person(
     parked.park_failed(Alias("billing"), event, body, OSError("no space left"))
     receive("billing", ["no event"])
     html = client.post("/lab/mend/retry/", headers=HTMX).content.decode()
-    assert "1 of 2 parked messages applied; the rest waits for a person" in html
+    assert "1 of 2 parked messages applied. Review the others in the admin." in html
     assert facts.agree()
     assert [row.reason for row in facts.parked()] == [Parked.objects.using("billing").get(raw="no event").reason]
 
@@ -209,7 +212,7 @@ def test_the_story_tells_cause_and_effect_in_both_contexts(user: User) -> None:
 
 
 def test_nobodys_story_is_empty_and_nonsense_is_404(client: Client) -> None:
-    assert "Nothing is known of this user." in client.get(f"/lab/?user={uuid.uuid4()}").content.decode()
+    assert "Neither context knows this user." in client.get(f"/lab/?user={uuid.uuid4()}").content.decode()
     assert client.get("/lab/?user=nonsense").status_code == 404
 
 

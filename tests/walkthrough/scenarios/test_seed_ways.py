@@ -43,7 +43,10 @@ def test_a_newer_row_stays_whatever_is_taken_over() -> None:
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
-    [({"state": State.NEW}, "doesn't listen yet"), ({"partial": False}, "delete walkthrough/scenarios/one_time_import.py")],
+    [
+        ({"state": State.NEW}, "doesn't receive events yet, so a user suspended during the import would be missed"),
+        ({"partial": False}, "Delete walkthrough/scenarios/one_time_import.py"),
+    ],
 )
 def test_before_billing_listens_and_when_it_has_everything_it_refuses(values: dict[str, object], sentence: str) -> None:
     listens(**values)

@@ -1,4 +1,6 @@
-"""Code as it stands in its file."""
+"""Code as it is in its file."""
+
+import re
 
 import pytest
 
@@ -59,7 +61,47 @@ def test_a_name_is_found_with_all_that_belongs_to_it(source, symbol, line, text)
 
 
 def test_without_a_name_it_is_the_whole_file(source):
-    assert shown(Listing("module.py")).text == SOURCE.rstrip()
+    found = shown(Listing("module.py"))
+    assert found.text == SOURCE.rstrip()
+    assert (found.whole, found.whole_name) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("symbol", "first", "last", "line", "text"),
+    [
+        ("run", "", "Run.", 9, '@first\n@second(\n    1,\n)\ndef run(a, b):\n    """Run."""'),
+        ("run", "return", "", 15, "return a"),
+        ("Outer", "def value", "return", 22, "def value(self):\n    return 1"),
+        ("Outer.Inner", "return 2", "return 2", 27, "return 2"),
+        ("", "TABLE", "}", 4, 'TABLE = {\n    "a": 1,\n}'),
+    ],
+)
+def test_a_piece_is_from_the_only_line_with_its_first_words_to_the_next_with_its_last(source, symbol, first, last, line, text):
+    found = shown(Listing("module.py", symbol, first=first, last=last))
+    assert (found.line, found.text) == (line, text)
+
+
+def test_below_a_piece_is_what_it_was_taken_from_and_below_a_whole_function_its_file(source):
+    piece, function = shown(Listing("module.py", "run", first="return")), shown(Listing("module.py", "run"))
+    assert (piece.whole, piece.whole_name) == (function.text, "run")
+    assert (function.whole, function.whole_name) == (SOURCE.rstrip(), "module.py")
+    assert shown(Listing("module.py", first="TABLE", last="}")).whole_name == "module.py"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "first", "last", "says"),
+    [
+        ("run", "yield", "", "module.py run has `yield` in 0 lines. A listing begins at the only one."),
+        ("run", "LIMIT", "", "module.py run has `LIMIT` in 0 lines"),
+        ("Outer", "return", "", "module.py Outer has `return` in 2 lines"),
+        ("run", "", "yield", "module.py run has no line with `yield` where the listing should end."),
+        ("run", "return", "Run.", "module.py run has no line with `Run.`"),
+        ("", "yield", "", "module.py has `yield` in 0 lines"),
+    ],
+)
+def test_words_that_have_moved_are_an_error(source, symbol, first, last, says):
+    with pytest.raises(LookupError, match=re.escape(says)):
+        shown(Listing("module.py", symbol, first=first, last=last))
 
 
 @pytest.mark.parametrize("symbol", ["nothing", "Outer.nothing", "run.value", "value"])

@@ -62,14 +62,14 @@ def test_the_stage_comes_first_then_each_step_in_its_turn() -> None:
         player.play(chapter, "fine")
     assert player.following(chapter, player.progress(chapter)) == SETTING
     assert player.play(chapter, SETTING).green
-    with pytest.raises(CanNotPlay, match="“Fine” comes before “Red”"):
+    with pytest.raises(CanNotPlay, match="Play “Fine” before “Red”"):
         player.play(chapter, "red")
     assert player.play(chapter, "fine").green
-    with pytest.raises(CanNotPlay, match="“Red” comes before “Fine”"):
+    with pytest.raises(CanNotPlay, match="Play “Red” before “Fine”"):
         player.play(chapter, "fine")
     assert not player.play(chapter, "red").green
     assert player.following(chapter, player.progress(chapter)) == ""
-    with pytest.raises(CanNotPlay, match="Every step of this chapter is played"):
+    with pytest.raises(CanNotPlay, match="All steps of this chapter are played"):
         player.play(chapter, "red")
     assert all_of(chapter) == [SETTING, "fine", "red"]
 
@@ -99,7 +99,7 @@ def test_another_chapter_takes_the_stage() -> None:
     player.play(two, SETTING)
     assert not player.progress(one).on_stage
     assert player.following(one, player.progress(one)) == SETTING
-    with pytest.raises(CanNotPlay, match="Another chapter is on stage"):
+    with pytest.raises(CanNotPlay, match="This chapter isn't on stage"):
         player.play(one, "fine")
     assert player.play(two, "fine").green
 
@@ -137,7 +137,7 @@ def test_while_a_step_is_played_nobody_else_plays_one() -> None:
     chapter = made(1, busy)
     player.play(chapter, SETTING)
     assert player.play(chapter, "busy").green
-    assert all("A step is being played" in reason for reason in refused)
+    assert all("Another step is being played" in reason for reason in refused)
     assert player.progress(chapter).on_stage
     assert player.play(made(2, fine), SETTING).green
 
@@ -157,7 +157,7 @@ def test_a_step_begun_beside_is_seen_by_everybody_until_it_has_ended() -> None:
     running = now.look()
     assert running is not None
     assert (running.chapter, running.played.step, running.running) == (1, "slow", True)
-    with pytest.raises(CanNotPlay, match="A step is being played"):
+    with pytest.raises(CanNotPlay, match="Another step is being played"):
         player.begin(chapter, SETTING)
     wait_for(lambda: looks, timeout=10, what="the step's first entry")
     assert looks[0] is not None

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from walkthrough.script.transcript import MOST_LINES, Check, Entry, Played, Ran, Rows, Said, shortened
+from walkthrough.script.transcript import MOST_LINES, MOST_SHOWN, Check, Entry, Played, Ran, Rows, Said, shortened
 
 ENTRIES: list[Entry] = [
     Said("Five users are suspended."),
@@ -44,6 +44,21 @@ def test_green_is_a_step_that_came_to_its_end_with_checks_that_all_hold(entries:
 def test_the_last_line_is_what_a_command_has_to_say() -> None:
     assert Ran("x", 0, "one\ntwo").last == "two"
     assert Ran("x", 0, "").last == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("output", "json", "folded"),
+    [
+        ("one\ntwo", None, ""),
+        ("\n".join(["x"] * MOST_SHOWN), None, ""),
+        ("\n".join(["x"] * MOST_SHOWN + ["- the last -> one", ""]), None, "the last -> one"),
+        ("\n".join(["┃ id ┃", "│ 7  │"] * MOST_SHOWN + ["1 row differs.", "└────┘"]), None, "1 row differs."),
+        ('{"issued": 0}\nNothing was issued.', {"issued": 0}, "Nothing was issued."),
+        ('{"issued": 1}', {"issued": 1}, "Output, 1 line"),
+    ],
+)
+def test_a_page_folds_a_long_output_and_one_for_scripts(output: str, json: object, folded: str) -> None:
+    assert Ran("x", 0, output, json).folded == folded
 
 
 def test_a_long_output_loses_its_middle() -> None:

@@ -13,7 +13,7 @@ from tests.probes import wait_for
 from walkthrough.chapters import CHAPTERS
 from walkthrough.script import chapter_file, kept, now, player
 from walkthrough.script.transcript import Check, Played, Said
-from walkthrough.templatetags.walkthrough_texts import phrase
+from walkthrough.templatetags.walkthrough_texts import phrase, prose
 from walkthrough.views import bar
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -35,10 +35,11 @@ def test_a_chapter_reads(client: Client, chapter) -> None:  # type: ignore[no-un
     assert 'src="http' not in html
     for title in (*chapter_file.SECTIONS[:5], chapter.ending, *chapter_file.SECTIONS[6:]):
         assert f">{title}</h2>" in html or f'aria-label="{title}"' in html, title
-    advised = [text for advice in chapter.advice for text in (advice.where, *advice.does.split("\n\n"))]
+    for text in (chapter.situation, chapter.change, chapter.still_wrong, *(advice.does for advice in chapter.advice)):
+        assert prose(text) in html, text
     rows = [text for row in chapter.trade_offs for text in (row.choice, row.gains, row.costs)]
-    paragraphs = "\n\n".join((chapter.situation, chapter.change, chapter.still_wrong)).split("\n\n")
-    for text in (*paragraphs, *(step.says for step in chapter.steps), *advised, *rows, *(one.says for one in chapter.listings)):
+    places = [advice.where for advice in chapter.advice]
+    for text in (*places, *(step.says for step in chapter.steps), *rows, *(one.says for one in chapter.listings)):
         assert phrase(text) in html, text
     read = re.sub(r"<(pre|code).*?</\1>", "", html, flags=re.DOTALL)
     assert re.findall(r'\]\(|\*\*|`|\{[A-Z]|href="\.\.', read) == []

@@ -54,8 +54,8 @@ def drifts() -> list[str]:
 
 def test_an_empty_page_says_what_to_do(client: Client) -> None:
     html = client.get("/").content.decode()
-    assert "Nobody is here yet" in html
-    assert "No event was recorded yet" in html
+    assert "There are no users yet. Register the first one above, and watch its row arrive at billing." in html
+    assert "No event is recorded yet. The first change records one." in html
     assert "http://" not in html
     assert "https://" not in html
 
@@ -196,7 +196,7 @@ def test_the_counters(client: Client, user: User, monkeypatch: pytest.MonkeyPatc
     assert lane.queued == 0
     side_by_side._depths.clear()
     monkeypatch.setattr(side_by_side.queues, "depth", lambda app, name: None)
-    assert "broker away" in client.get("/live/").content.decode()
+    assert "broker unreachable" in client.get("/live/").content.decode()
 
 
 def test_a_broker_that_fails_in_its_own_way_doesn_t_break_the_page(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ def test_a_broker_that_fails_in_its_own_way_doesn_t_break_the_page(client: Clien
     monkeypatch.setattr(side_by_side.queues, "depth", fail)
     response = client.get("/")
     assert response.status_code == 200
-    assert "broker away" in response.content.decode()
+    assert "broker unreachable" in response.content.decode()
 
 
 def test_a_poll_costs_the_same_however_many_users_there_are(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""Chapter 0: the monolith. It works, and everything in it hangs together: that is its strength, and its trouble."""
+"""Chapter 0: the monolith. It works, and every table depends on the others."""
 
 import time
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from walkthrough.control.table_locks import patience
 from walkthrough.script.chapter import Act, Kind
 from walkthrough.script.stage import Stage
 
-#: Seconds that the migration takes, and that a page may take.
+#: Seconds that the migration takes, and that a page waits for a lock.
 MIGRATION, PAGE = 4.0, 0.5
-#: What an open migration holds, by the database.
+#: What an open migration locks, by the database's vendor.
 LOCKED = {
-    "sqlite": "SQLite has one writer at a time, so here the whole file is locked. "
-    "PostgreSQL locks the altered table, and then even the report waits.",
-    "postgresql": "PostgreSQL locks the altered table against everybody, readers too: even the report waits.",
+    "sqlite": "SQLite has one writer at a time, so the whole file is locked. "
+    "PostgreSQL locks the altered table: there even the report waits.",
+    "postgresql": "PostgreSQL locks the altered table for readers too: even the report waits.",
 }
 
 
@@ -31,7 +31,7 @@ def starts(stage: Stage) -> None:
     users, invoices = User.objects.count(), Invoice.objects.filter(period=_last()).count()
     active = User.objects.filter(status=User.Status.ACTIVE).count()
     stage.check(
-        f"The monolith is there, and {_last()} is invoiced",
+        f"The monolith has users, and {_last()} is invoiced",
         invoices == active > 0,
         f"{plural(users, 'user')}, {active} active, {plural(invoices, 'invoice')}",
     )
@@ -50,24 +50,22 @@ def bill(stage: Stage) -> None:
         f"{plural(issued, 'invoice')} by {plural(len(statements), 'statement')} in {took * 1000:.0f} ms",
     )
     twice = services.generate_invoices(_this())
-    stage.check("Once more bills nobody twice", twice == 0, plural(twice, "invoice"))
+    stage.check("A second run bills nobody twice", twice == 0, plural(twice, "invoice"))
     statements.clear()
     with connections["monolith"].execute_wrapper(_noting(statements)):
         lines = reports.revenue_by_period_and_status()
-    stage.rows("The report, with each user's status as it is now", ("month", "users", "invoices", "amount"), map(_line, lines))
-    stage.check("One statement answers it", len(statements) == 1 and bool(lines), plural(len(lines), "line"))
+    stage.rows("The report, by the users' current status", ("month", "users", "invoices", "amount"), map(_line, lines))
+    stage.check("One statement makes the report", len(statements) == 1 and bool(lines), plural(len(lines), "line"))
 
 
 def signal(stage: Stage) -> None:
     one, another = User.objects.filter(status=User.Status.ACTIVE).order_by("id")[:2]
     services.suspend(one, "chargeback")
-    stage.say(
-        f"{one.name} is suspended by the service. A signal that nobody sees in it marks the invoices, in the same transaction."
-    )
+    stage.say(f"The service suspends {one.name}. A signal, invisible in its code, marks the invoices in the same transaction.")
     stage.check("The invoices are marked for review", _marked(one) == one.invoices.count() > 0, f"{_marked(one)} marked")
     User.objects.filter(pk=another.pk).update(status=User.Status.SUSPENDED, suspension_reason="chargeback")
-    stage.say(f"{another.name} is suspended by `QuerySet.update()`, as a script in a hurry does it. No signal is sent then.")
-    stage.check("Those invoices are not", _marked(another) == 0 < another.invoices.count(), f"{_marked(another)} marked")
+    stage.say(f"`QuerySet.update()`, as in a quick script, suspends {another.name}. It sends no signal.")
+    stage.check("Those invoices aren't marked", _marked(another) == 0 < another.invoices.count(), f"{_marked(another)} marked")
 
 
 def migrate(stage: Stage) -> None:
@@ -80,17 +78,17 @@ def migrate(stage: Stage) -> None:
     with stage.beside("long_migration", "monolith", "--seconds", f"{MIGRATION:g}", begun="is being altered"):
         until = time.perf_counter() + MIGRATION
         found = [(what, _within(PAGE, attempt)) for what, attempt in attempts]
-        stage.say(f"Somebody's migration adds a column to users, in another process. {LOCKED[connections['monolith'].vendor]}")
-        stage.rows(f"Meanwhile, with {PAGE:g} s of patience", ("somebody wants to", "and"), found)
+        stage.say(f"Another process adds a column to users. {LOCKED[connections['monolith'].vendor]}")
+        stage.rows(f"Meanwhile, with a timeout of {PAGE:g} s", ("attempt", "result"), found)
         stage.check("No invoice can be written", _failed(found[-1][1]), found[-1][1])
         began = time.perf_counter()
         issued = services.generate_invoices(_this())
         took, over = time.perf_counter() - began, time.perf_counter() - until
     normally = stage.notes["normally"]
     stage.check(
-        "A run that waits, waits for the migration to end",
+        "Without the timeout, the run waits until the migration ends",
         issued > 0 and over > -PAGE,
-        f"{plural(issued, 'invoice')} after {took:.1f} s; before, it took {normally * 1000:.0f} ms",
+        f"{plural(issued, 'invoice')} after {took:.1f} s instead of {normally * 1000:.0f} ms",
     )
 
 
@@ -99,10 +97,10 @@ def cascade(stage: Stage) -> None:
     before, theirs = _revenue(_last()), user.invoices.count()
     gone = services.delete(user)
     after = _revenue(_last())
-    stage.say(f"{user.name} asked to be deleted, and was. `on_delete=CASCADE` did the rest.")
-    stage.rows(f"Revenue of {_last()}, a month that is closed", ("before", "after"), [(f"{before:.2f} EUR", f"{after:.2f} EUR")])
-    stage.check("Their invoices went along", gone == theirs > 0, f"{plural(gone, 'invoice')} deleted")
-    stage.check("And a closed month's revenue with them", after < before, f"{before - after:.2f} EUR less")
+    stage.say(f"{user.name} asked to be deleted. `on_delete=CASCADE` did the rest.")
+    stage.rows(f"Revenue of {_last()}, a closed month", ("before", "after"), [(f"{before:.2f} EUR", f"{after:.2f} EUR")])
+    stage.check("Their invoices are deleted too", gone == theirs > 0, f"{plural(gone, 'invoice')} deleted")
+    stage.check("The closed month has lost revenue", after < before, f"{before - after:.2f} EUR less")
 
 
 def _this() -> str:
@@ -131,14 +129,14 @@ def _marked(user: User) -> int:
 
 
 def _within(seconds: float, attempt: Callable[[], Any]) -> str:
-    """What came of it, in words."""
+    """The attempt's result, in words."""
     began = time.perf_counter()
     try:
         with patience("monolith", seconds):
             attempt()
     except OperationalError as error:
         return f"fails after {time.perf_counter() - began:.1f} s: {str(error).splitlines()[0]}"
-    return f"can, in {(time.perf_counter() - began) * 1000:.0f} ms"
+    return f"works in {(time.perf_counter() - began) * 1000:.0f} ms"
 
 
 def _failed(words: str) -> bool:

@@ -1,4 +1,4 @@
-"""Chapter 2: split the database, ask the API. Billing has a database of its own, and asks users about everybody it invoices."""
+"""Chapter 2: split the database, ask the API. Billing has its own database, and asks users about each user that it invoices."""
 
 import io
 from collections.abc import Iterable
@@ -17,24 +17,23 @@ from walkthrough.script.stage import Stage
 from walkthrough.script.transcript import Ran
 
 API = "users-api"
-#: How many users join in the second step, and what a real team has: for the sum that nobody wants to wait for.
+#: How many users join in the second step, and how many a real team has.
 MORE, REAL = 24, 50_000
-COLUMNS = ("users whom billing knows", "calls", "seconds", "ms a call", f"{REAL:,} users would take")
+COLUMNS = ("users known to billing", "calls", "seconds", "ms per call", f"{REAL:,} users would take")
 
 
 def starts(stage: Stage) -> None:
     reset.reset(copied=False)
-    stage.processes.stop("tend-billing")  # or the feed would fill a copy of users, which this chapter doesn't have yet
+    stage.processes.stop("tend-billing")  # it would fill a copy of users, which this chapter doesn't have yet
     _by_the_old_way(-1)
-    stage.say("Billing has last month's invoices, so it knows whose they are. What these users may do now, only users can tell.")
     stage.check(
-        "It has no copy of users",
+        "Billing has no copy of users; it knows only the users on last month's invoices",
         facts.copies() == 0,
-        f"{plural(facts.copies(), 'row')}; {plural(_known(), 'user')} by their invoices",
+        f"{plural(facts.copies(), 'row')}, {plural(_known(), 'user')}",
     )
     separate_contexts.start(stage, API)
     ran = stage.manage("cutover", "billing", "--to", "api")
-    stage.check("Billing reads users from that API", ran.code == 0, ran.last)
+    stage.check("Billing asks that API", ran.code == 0, f"exit code {ran.code}")
 
 
 def run(stage: Stage) -> None:
@@ -43,10 +42,10 @@ def run(stage: Stage) -> None:
     stage.notes["few"], stage.notes["known"] = _measured(known, found), known
     stage.rows("What it cost", COLUMNS, [stage.notes["few"]])
     stage.check(
-        "Everybody active has an invoice", found.code == 0 and found.json["issued"] == _active(), f"{found.json['issued']} issued"
+        "Every active user has an invoice", found.code == 0 and found.json["issued"] == _active(), f"{found.json['issued']} issued"
     )
     stage.check(
-        "It took a call for each user whom billing knows", calls == known, f"{plural(calls, 'call')} for {plural(known, 'user')}"
+        "It took one call for each user that billing knows", calls == known, f"{plural(calls, 'call')} for {plural(known, 'user')}"
     )
 
 
@@ -58,32 +57,31 @@ def more(stage: Stage) -> None:
     found, known = _generate(stage, 1), stage.notes["known"]
     invoiced = Invoice.objects.using("billing").filter(user_id__in=joined).count()
     stage.check(
-        "Who joined isn't asked about: nobody told billing",
+        "The new users get no invoice: billing doesn't know them",
         len(joined) == MORE and found.json["calls"] == known and invoiced == 0,
-        f"{MORE} joined; {plural(found.json['calls'], 'call')} for {plural(known, 'user')} as before, "
-        f"{plural(invoiced, 'invoice')} for the new ones",
+        f"{MORE} joined; {plural(found.json['calls'], 'call')} as before, {plural(invoiced, 'invoice')} for them",
     )
     _by_the_old_way(1)
     call_command("cutover", "billing", "--to", "api", stdout=io.StringIO())
-    stage.say("The monolith has a list of everybody. So somebody lets it invoice the new ones once, and now billing knows them.")
+    stage.say("The monolith has a list of all users. It invoices the new ones once, so now billing knows them.")
     known, found = _known(), _generate(stage, 2)
     stage.notes["calls"], stage.notes["seconds"] = found.json["calls"], found.json["seconds"]
     stage.rows("The next month", COLUMNS, [stage.notes["few"], _measured(known, found)])
     stage.check(
-        "Calls grow with the users whom billing knows",
+        "The calls grow with the users that billing knows",
         found.json["calls"] == known == stage.notes["known"] + MORE,
         f"{plural(found.json['calls'], 'call')} for {plural(known, 'user')}",
     )
 
 
 def slow(stage: Stage) -> None:
-    stage.say("The API is not down. Its machine has too much to do, and gives it a moment now and then.")
+    stage.say("The API is up, but its machine is overloaded and gives it little time.")
     with stage.processes.throttled(API):
         found = _generate(stage, 3)
     before, after = stage.notes["seconds"], found.json["seconds"]
     stage.rows("The same run", COLUMNS, [_measured(stage.notes["calls"], found)])
     stage.check(
-        "What makes one call slow makes the whole run slow, as many times as there are users",
+        "A slow call makes the run slow, once for each user",
         found.code == 0 and after > 1.5 * before,
         f"{after:.1f} s instead of {before:.1f} s",
     )
@@ -94,19 +92,21 @@ def down(stage: Stage) -> None:
     found = _generate(stage, 4)
     stage.check("Billing refuses to invoice", found.code == 3, f"exit code {found.code}")
     stage.check(
-        "Not one invoice is issued",
+        "No invoice is issued",
         found.json["issued"] == 0 and not Invoice.objects.using("billing").filter(period=facts.month(4)).exists(),
         f"{found.json['issued']} issued, {found.json['held']} held",
     )
     kept = Invoice.objects.using("billing").count()
-    stage.check("Billing's own database was there all the time", kept > 0, f"it has {plural(kept, 'invoice')}")
+    stage.check("Billing's own database was up all the time", kept > 0, f"it has {plural(kept, 'invoice')}")
 
 
 def again(stage: Stage) -> None:
     separate_contexts.start(stage, API)
     found = _generate(stage, 4)
     stage.check(
-        "Billing works when users does", found.code == 0 and found.json["issued"] == _active(), f"{found.json['issued']} issued"
+        "Billing works again because users does",
+        found.code == 0 and found.json["issued"] == _active(),
+        f"{found.json['issued']} issued",
     )
 
 
@@ -117,13 +117,13 @@ def _generate(stage: Stage, ahead: int) -> Ran:
 
 
 def _by_the_old_way(ahead: int) -> None:
-    """A month's invoices by the monolith's list; billing reads from there afterwards."""
+    """Issue a month's invoices by the monolith's list; afterwards billing reads from there."""
     call_command("cutover", "billing", "--to", "monolith", stdout=io.StringIO())
     invoices_generate(period=facts.month(ahead))
 
 
 def _known() -> int:
-    """Users whom billing has invoiced. It has heard of nobody else."""
+    """Users that billing has invoiced; it knows no others."""
     return Invoice.objects.using("billing").values("user_id").distinct().count()
 
 

@@ -1,4 +1,4 @@
-"""Chapter 3: users announces its facts, and a crash falls between the change and the message."""
+"""Chapter 3: users announces its facts, and a crash separates the change from the message."""
 
 from uuid import UUID
 
@@ -17,8 +17,8 @@ PERIOD = "2026-11"
 def starts(stage: Stage) -> None:
     reset.reset()
     stage.processes.stop("tend-billing")
-    stage.say("`tend-billing` is stopped: it would make good within seconds what gets lost here. Chapter 7 is about that.")
-    stage.notes.update(zip(("lost", "lie", "undone", "kept"), (str(user.pk) for user in facts.active(4)), strict=True))
+    stage.say("`tend-billing` is stopped: within seconds it would repair what gets lost here, as chapter 7 shows.")
+    stage.notes.update(zip(("lost", "false", "undone", "kept"), (str(user.pk) for user in facts.active(4)), strict=True))
     stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
 
 
@@ -27,22 +27,22 @@ def commit_first(stage: Stage) -> None:
     ran = stage.manage("dual_write", "commit-then-send", str(user_id), "--die-after", "committed")
     stage.check("The process was killed right after its commit", _killed(ran), f"exit code {ran.code}")
     stage.check("The user is suspended", facts.user_status(user_id) == "suspended", facts.user_status(user_id))
-    stage.check("No event is recorded, none is on its way", _nothing_comes(), f"{facts.recorded()} in the outbox")
+    stage.check("No event is recorded, and none is on its way", _nothing_comes(), f"{facts.recorded()} in the outbox")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
-    stage.check("Billing was never told", facts.differing() == {user_id: "stale"}, facts.in_words())
+    stage.check("Billing received nothing: its row is stale", facts.differing() == {user_id: "stale"}, facts.in_words())
     stage.manage("generate_invoices", "--period", PERIOD)
     billed = Invoice.objects.using("billing").filter(user_id=user_id, period=PERIOD).exists()
-    stage.check("So it sends an invoice to a suspended user", billed, plural(Invoice.objects.using("billing").count(), "invoice"))
+    stage.check("So it invoices a suspended user", billed, plural(Invoice.objects.using("billing").count(), "invoice"))
 
 
 def send_first(stage: Stage) -> None:
-    user_id = UUID(stage.notes["lie"])
+    user_id = UUID(stage.notes["false"])
     ran = stage.manage("dual_write", "send-then-commit", str(user_id), "--die-after", "sent")
     stage.check("The process was killed right before its commit", _killed(ran), f"exit code {ran.code}")
-    stage.eventually("Billing was told of a suspension", lambda: facts.copied_status(user_id) == "suspended")
+    stage.eventually("Billing has received a suspension", lambda: facts.copied_status(user_id) == "suspended")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
-    lie = facts.user_status(user_id) == "active" and facts.differing().get(user_id) == "ahead"
-    stage.check("It never was: billing refuses a customer who did nothing", lie, facts.in_words())
+    false = facts.user_status(user_id) == "active" and facts.differing().get(user_id) == "ahead"
+    stage.check("It never happened: billing refuses an active customer", false, facts.in_words())
 
 
 def outbox(stage: Stage) -> None:
@@ -50,18 +50,20 @@ def outbox(stage: Stage) -> None:
     before = facts.recorded()
     ran = stage.manage("dual_write", "outbox", str(undone), "--die-after", "recorded")
     neither = _killed(ran) and facts.user_status(undone) == "active" and facts.recorded() == before
-    stage.check("Killed before the commit: no change, and no event of it", neither, f"{facts.recorded() - before} recorded")
+    stage.check(
+        "Killed before the commit: neither the change nor its event exists", neither, f"{facts.recorded() - before} recorded"
+    )
     ran = stage.manage("dual_write", "outbox", str(kept), "--die-after", "committed")
     both = _killed(ran) and facts.user_status(kept) == "suspended" and facts.recorded() == before + 1
-    stage.check("Killed after the commit: the change, and its event", both, f"{facts.recorded() - before} recorded")
-    stage.eventually("The relay sends it all the same; billing follows", lambda: facts.copied_status(kept) == "suspended")
+    stage.check("Killed after the commit: the change and its event exist", both, f"{facts.recorded() - before} recorded")
+    stage.eventually("The relay sends the event, and billing applies it", lambda: facts.copied_status(kept) == "suspended")
 
 
 def kill_relay(stage: Stage) -> None:
     claimed, sent = (user.pk for user in facts.active(6)[4:])
     _crash_relay(stage, "relay.claimed", claimed)
     stage.eventually(
-        "What it had claimed and not sent leaves after its restart", lambda: facts.copied_status(claimed) == "suspended"
+        "After its restart it sends the event that it had claimed", lambda: facts.copied_status(claimed) == "suspended"
     )
     before = facts.counts()
     _crash_relay(stage, "relay.sent", sent)
@@ -72,38 +74,38 @@ def kill_relay(stage: Stage) -> None:
         return sum(counted.values()) == 2
 
     seen = lambda: ", ".join(f"{value} {name}" for name, value in counted.items())  # noqa: E731
-    stage.eventually("What it had sent and not marked is sent again", both_copies, seen)
+    stage.eventually("It sends the unmarked event again", both_copies, seen)
     once = counted["applied"] == 1 and counted["duplicate"] == 1 and facts.copied_status(sent) == "suspended"
-    stage.check("It took effect once: the second copy is a counted duplicate", once, seen())
+    stage.check("It took effect once: the second copy is a counted duplicate", once)
 
 
 def mend(stage: Stage) -> None:
-    lost, lie = UUID(stage.notes["lost"]), UUID(stage.notes["lie"])
+    lost, false = UUID(stage.notes["lost"]), UUID(stage.notes["false"])
     stage.processes.start("tend-billing")
-    stage.eventually("The change without an event is pulled from the feed", lambda: lost not in facts.differing(), facts.in_words)
+    stage.eventually("Billing pulls the lost change from the feed", lambda: lost not in facts.differing(), facts.in_words)
     late = Invoice.objects.using("billing").get(user_id=lost, period=PERIOD).review_reason
-    stage.check("The invoice that it came too late for is flagged", bool(late), late)
+    stage.check("The invoice that the change came too late for is flagged", bool(late), late)
     ran = stage.manage("reconcile", "billing", "--from", "users", "--json")
     ahead = ran.code == 1 and ran.json["counts"]["ahead"] == 1
-    stage.check("The lie can't be pulled away: billing's row is newer than users' own", ahead, f"exit code {ran.code}")
-    user_suspend(user_id=lie, reason="the same number as the lie")
-    user_reactivate(user_id=lie)
-    stage.say("Users changes that user twice; the second change has a higher version than the lie.")
-    stage.eventually("Now the copy agrees about everybody", facts.agree, facts.in_words)
+    stage.check("Pulling can't repair the other row: billing's version is higher", ahead, f"exit code {ran.code}")
+    user_suspend(user_id=false, reason="the version that billing has")
+    user_reactivate(user_id=false)
+    stage.say("Users changes that user twice. The second change has a higher version than billing's row.")
+    stage.eventually("Now all rows agree", facts.agree, facts.in_words)
 
 
 def _crash_relay(stage: Stage, step: str, user_id: UUID) -> None:
-    """Let the supervised relay die at a step of its work, with an event of this user in hand; returns when its successor runs."""
+    """Kill the supervised relay at a step of its work, while it holds an event of this user. Return when its successor runs."""
     stage.wait(lambda: stage.processes.runs("relay-users"))
     was = stage.processes.pid("relay-users")
     crash_points.plant(step, "relay", "users")
     try:
         user_suspend(user_id=user_id, reason="chapter 3")
-        stage.eventually(f"The relay, process {was}, is killed at {step}", lambda: crash_points.went_off() == was)
+        stage.eventually(f"The relay, process {was}, is killed at `{step}`", lambda: crash_points.went_off() == was)
     finally:
         crash_points.defuse()
     successor = lambda: stage.processes.pid("relay-users") not in (0, was)  # noqa: E731
-    stage.eventually("Another one runs in its place", successor, lambda: f"process {stage.processes.pid('relay-users')}")
+    stage.eventually("Another relay runs in its place", successor, lambda: f"process {stage.processes.pid('relay-users')}")
 
 
 def _killed(ran: Ran) -> bool:
@@ -111,7 +113,7 @@ def _killed(ran: Ran) -> bool:
 
 
 def _nothing_comes() -> bool:
-    """Nothing is recorded, and billing's worker is through with whatever its queue held."""
+    """Nothing is recorded, and billing's worker has emptied its queue."""
     return facts.recorded() == 0 and broker.hands_are_empty("billing", "users")
 
 

@@ -1,4 +1,4 @@
-"""Chapter 4: billing keeps its own copy, and takes what comes: twice, late, shuffled, or no event at all."""
+"""Chapter 4: billing keeps its own copy, whatever arrives: duplicates, late and shuffled events, invalid messages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ def starts(stage: Stage) -> None:
 
 @contextmanager
 def by_events_alone(stage: Stage) -> Iterator[None]:
-    """Nothing but events moves the copy: on a machine that has too much to do, `tend` may pull a change before its event comes."""
+    """Let only events change the copy: on a busy machine, `tend` may pull a change before its event comes."""
     stage.processes.stop("tend-billing")
     try:
         yield
@@ -35,15 +35,15 @@ def by_events_alone(stage: Stage) -> Iterator[None]:
 
 def follow(stage: Stage) -> None:
     chosen = [user.pk for user in facts.active(5)]
-    stage.say("`tend-billing` is stopped meanwhile: whatever moves the copy now is an event.")
+    stage.say("`tend-billing` is stopped for this step, so only events change the copy.")
     with by_events_alone(stage):
         for user_id in chosen:
             user_suspend(user_id=user_id, reason="chapter 4")
-        stage.say("Five users are suspended. Each change commits with its event; the relay sends it, billing's worker applies it.")
-        stage.eventually("Billing's copy follows, by events", facts.agree, facts.in_words)
+        stage.say("Each suspension commits with its event. The relay sends it, and billing's worker applies it.")
+        stage.eventually("Billing's copy follows", facts.agree, facts.in_words)
     stage.rows("Side by side", facts.SIDES, facts.side_by_side(chosen))
     by_event = CachedUser.objects.using("billing").filter(pk__in=chosen, source="event").count()
-    stage.check("Each of the five rows says that an event brought it", by_event == len(chosen), f"{by_event} of {len(chosen)}")
+    stage.check("Each of the five rows came by an event", by_event == len(chosen), f"{by_event} of {len(chosen)}")
 
 
 def storm(stage: Stage) -> None:
@@ -58,9 +58,9 @@ def storm(stage: Stage) -> None:
             for user_id in chosen:
                 user_reactivate(user_id=user_id)
         for user_id in chosen:
-            user_suspend(user_id=user_id, reason="the last word")
+            user_suspend(user_id=user_id, reason="the newest state")
         number = len(chosen) * (2 * TIMES + 1)
-        stage.say(f"{plural(number, 'event')} of three users; each was sent three times, each copy after a random wait of its own.")
+        stage.say(f"{plural(number, 'event')} about three users, each sent three times, each copy after a random wait.")
         stage.wait(lambda: facts.unsent() == 0)
     finally:
         stage.faults.mend_all()
@@ -72,11 +72,11 @@ def storm(stage: Stage) -> None:
 
     seen = lambda: ", ".join(f"{value} {name}" for name, value in counted.items())  # noqa: E731
     stage.eventually(f"All {plural(3 * number, 'copy', 'copies')} arrived", all_arrived, seen)
-    stage.check("Second and third copies are counted, and do nothing", counted["duplicate"] == 2 * number, seen())
-    stage.check("Some were overtaken by a newer event: obsolete, counted, ignored", counted["obsolete"] > 0, seen())
+    stage.check("Second and third copies are counted, and change nothing", counted["duplicate"] == 2 * number)
+    stage.check("Overtaken events are counted as obsolete, and change nothing", counted["obsolete"] > 0)
     stage.rows("Side by side", facts.SIDES, facts.side_by_side(chosen))
     last = set(CachedUser.objects.using("billing").filter(pk__in=chosen).values_list("status", flat=True))
-    stage.check("The last word counts, whatever came last", last == {"suspended"} and facts.agree(), facts.in_words())
+    stage.check("The newest state wins, whatever arrived last", last == {"suspended"} and facts.agree(), facts.in_words())
 
 
 def poison(stage: Stage) -> None:
@@ -87,14 +87,14 @@ def poison(stage: Stage) -> None:
         broker.send("billing", "users", [_archived(poisoned), "this is no event"])
         user_reactivate(user_id=around.pk)
         stage.say(
-            "Two things that billing can't take went into its queue: a user with the status “archived”, which its reader doesn't "
-            "know, and a text that is no event. Real events travel before and after them."
+            "Two invalid messages are in billing's queue: a user with the status “archived”, which billing doesn't know, and a "
+            "text that isn't an event. Valid events come before and after them."
         )
         stage.eventually(
-            "Both are parked, with the reason", lambda: facts.parked().count() == 2, lambda: f"{facts.parked().count()} parked"
+            "Both are parked, with their reasons", lambda: facts.parked().count() == 2, lambda: f"{facts.parked().count()} parked"
         )
         stage.eventually(
-            "What came after them arrived, by events",
+            "The event after them is applied",
             lambda: facts.agree() and brought().source == "event",
             lambda: f"{facts.in_words()}; brought by: {brought().get_source_display()}",
         )
@@ -104,7 +104,7 @@ def poison(stage: Stage) -> None:
 def discard(stage: Stage) -> None:
     for row in facts.parked().order_by("pk"):
         stage.manage("parked", "discard", "billing", str(row.pk), "--note", "planted by chapter 4")
-    stage.check("Nothing waits for a person any more", not facts.parked().exists(), f"{facts.parked().count()} parked")
+    stage.check("No message waits for a person any more", not facts.parked().exists(), f"{facts.parked().count()} parked")
     stage.check("The copy agrees", facts.agree(), facts.in_words())
 
 

@@ -1,4 +1,4 @@
-"""Chapter 6: cut over. The rows move beside live writes, and billing moves to its own copy; each step has a way back."""
+"""Chapter 6: cut over. The rows move during live writes, and billing moves to its own copy. Each step can be reversed."""
 
 import io
 
@@ -25,7 +25,7 @@ def starts(stage: Stage) -> None:
     reset.reset(moved=False)
     call_command("cutover", "billing", "--to", "monolith", stdout=io.StringIO())
     old, new = OldUser.objects.count(), User.objects.using("users").count()
-    stage.check("All users are in the monolith, and none anywhere else", old > new == 0, f"{old} there, {new} in users")
+    stage.check("All users are in the monolith, and none elsewhere", old > new == 0, f"{old} there, {new} in users")
 
 
 def copy(stage: Stage) -> None:
@@ -35,7 +35,7 @@ def copy(stage: Stage) -> None:
     for context, ran in zip(("users", "billing"), moved, strict=True):
         stage.check(f"{context}: fingerprints are equal", ran.code == 0 and ran.json["verdict"] == "in_sync", _found(ran))
         stage.check(f"{context}: the monolith still owns the rows", ran.json["owner"] == "monolith", f"owner: {ran.json['owner']}")
-    stage.eventually("What is written now follows by itself", _followed, lambda: _numbers()[-1])
+    stage.eventually("New writes follow by themselves", _followed)
     stage.rows("Rows", ("", "monolith", "contexts"), _rows())
 
 
@@ -44,11 +44,11 @@ def flip(stage: Stage) -> None:
         users = stage.manage("split", "users", "--flip", "--json")
         arrived = application.reaches("users")
     stage.check("Users owns its rows now", users.code == 0 and users.json["owner"] == "users", _paused(users))
-    stage.check("The application was sent on, and writes there", arrived, application.in_words())
+    stage.check("The application was sent there, and writes on", arrived, application.in_words())
     _nothing_lost(stage, application)
     refused = _written_past_it()
     stage.check(
-        "Old code that still writes to the monolith is refused, and its error says where to write",
+        "Old code that writes to the monolith is refused, and the error says where to write",
         "belongs to users: write there" in refused,
         refused or "it wrote",
     )
@@ -61,27 +61,27 @@ def back(stage: Stage) -> None:
         again = stage.manage("split", "users", "--flip", "--json")
         returned = application.reaches("users")
     stage.check("The monolith owns the users again", there.code == 0 and there.json["owner"] == "monolith", _paused(there))
-    stage.check("And then users does again", again.code == 0 and again.json["owner"] == "users", _paused(again))
-    stage.check("The application went along, both times", arrived and returned, application.in_words())
+    stage.check("Then users does again", again.code == 0 and again.json["owner"] == "users", _paused(again))
+    stage.check("The application followed, both times", arrived and returned)
     _nothing_lost(stage, application)
-    # Only now: the monolith's signal writes into invoices, and would be refused where these have gone and users are back.
+    # Only now: the monolith's signal writes into invoices, so it would be refused with users back and the invoices gone.
     billing = stage.manage("split", "billing", "--flip", "--json")
-    stage.check("Billing owns its invoices, too", billing.code == 0 and billing.json["owner"] == "billing", _paused(billing))
-    stage.eventually("The monolith follows, so what reads its tables still works", _followed, lambda: _numbers()[-1])
+    stage.check("Billing owns its invoices too", billing.code == 0 and billing.json["owner"] == "billing", _paused(billing))
+    stage.eventually("The monolith follows, so readers of its tables still work", _followed, lambda: _numbers()[-1])
 
 
 def shadow(stage: Stage) -> None:
-    stage.eventually("Billing's copy has followed the users, wherever they came from", facts.agree, facts.in_words)
+    stage.eventually("Billing's copy has all these users", facts.agree, facts.in_words)
     stage.manage("cutover", "billing", "--to", "shadow")
     run = invoices_generate(period=facts.month())
     agreed, standing = Cutover.objects.using("billing").get().agreed, _standing().count()
     stage.check(
-        "The monolith decides, and the copy is asked the same", run.source == "shadow" and run.issued > 0, f"{run.issued} issued"
+        "The monolith decides, and the copy is asked too", run.source == "shadow" and run.issued > 0, f"{run.issued} issued"
     )
     stage.check(
-        "Both say the same of everybody",
+        "Both agree on every user",
         standing == 0 < agreed,
-        f"{plural(agreed, 'read agrees', 'reads agree')}, {standing} against",
+        f"{plural(agreed, 'read agrees', 'reads agree')}, {plural(standing, 'mismatch', 'mismatches')}",
     )
 
 
@@ -89,30 +89,30 @@ def tamper(stage: Stage) -> None:
     copies = CachedUser.objects.using("billing").filter(status=CachedUser.Status.ACTIVE).order_by("user_id")
     chosen = copies[0].user_id
     copies.filter(pk=chosen).update(status=CachedUser.Status.SUSPENDED)
-    stage.say("In billing's database, somebody mends something by hand: one active user is suspended now, in the copy alone.")
+    stage.say("In billing's database, somebody suspends an active user by hand, only in the copy.")
     run = invoices_generate(period=facts.month(1))
-    stage.rows("Shadow mismatches", ("user", "the monolith says", "the copy says"), map(_mismatch, _standing()))
+    stage.rows("Shadow mismatches", ("user", "monolith", "copy"), map(_mismatch, _standing()))
     stage.check(
-        "The shadow read sees it",
+        "The shadow read finds it",
         _standing().filter(user_id=chosen).count() == 1,
-        plural(_standing().count(), "mismatch stands", "mismatches stand"),
+        plural(_standing().count(), "mismatch", "mismatches"),
     )
     invoiced = Invoice.objects.using("billing").filter(user_id=chosen, period=facts.month(1)).exists()
     stage.check(
-        "Nobody is harmed: the old source decided",
+        "It does no harm: the old source decided",
         invoiced and run.issued > 0,
-        f"that user was {'' if invoiced else 'not '}invoiced",
+        f"the user was {'' if invoiced else 'not '}invoiced",
     )
     ran = stage.manage("cutover", "billing", "--to", "cache")
     stage.check("The gate refuses", ran.code == 3, f"exit code {ran.code}")
-    stage.check("And says what is missing", "mismatch" in ran.output and str(chosen)[:8] in ran.output, ran.last)
+    stage.check("It says what is missing", "mismatch" in ran.output and str(chosen)[:8] in ran.output)
 
 
 def repair(stage: Stage) -> None:
     ran = stage.manage("reconcile", "billing", "--from", "users", "--repair")
-    stage.check("The authority's row is in the copy again", ran.code == 0 and facts.agree(), facts.in_words())
+    stage.check("The copy has the authority's row again", ran.code == 0 and facts.agree(), facts.in_words())
     ran = stage.manage("cutover", "billing", "--to", "cache")
-    stage.check("The gate lets it through", ran.code == 0 and not _standing().exists(), ran.last)
+    stage.check("The gate opens", ran.code == 0 and not _standing().exists(), f"exit code {ran.code}")
     run = invoices_generate(period=facts.month(2))
     stage.check(
         "Billing decides by its own copy", run.source == "cache" and run.calls == 0, _decided(run.source, run.issued, run.calls)
@@ -122,27 +122,29 @@ def repair(stage: Stage) -> None:
 def roll_back(stage: Stage) -> None:
     ran = stage.manage("cutover", "billing", "--to", "monolith", "--reason", "Monday morning")
     run = invoices_generate(period=facts.month(3))
-    stage.say("The invoices are issued by the process that plays this chapter. It was running before, and nobody restarts it.")
-    stage.check("Back is always allowed", ran.code == 0 and run.source == "monolith", _decided(run.source, run.issued, run.calls))
-    stage.say("Forward begins with watching again: to shadow, a month of invoices there, then the gate.")
+    stage.say("The process that plays this chapter issues the invoices. It ran before the switch, and isn't restarted.")
+    stage.check(
+        "Going back is always allowed", ran.code == 0 and run.source == "monolith", _decided(run.source, run.issued, run.calls)
+    )
+    stage.say("Going forward begins with shadow reads again: a month of invoices, then the gate.")
     call_command("cutover", "billing", "--to", "shadow", stdout=io.StringIO())
     invoices_generate(period=facts.month(4))
     ran = stage.manage("cutover", "billing", "--to", "cache")
     run = invoices_generate(period=facts.month(5))
-    stage.check("The gate lets it through", ran.code == 0 and run.source == "cache", _decided(run.source, run.issued, run.calls))
+    stage.check("The gate opens again", ran.code == 0 and run.source == "cache", _decided(run.source, run.issued, run.calls))
 
 
 def _nothing_lost(stage: Stage, application: Application) -> None:
     lost = application.lost()
     stage.check(
-        "Not one acknowledged write is lost",
+        "No acknowledged write is lost",
         not application.failed and application.wrote.total() > 0 and not lost,
-        f"{application.in_words()}; {len(lost)} lost{f'; it ended: {application.failed}' if application.failed else ''}",
+        f"{len(lost)} of {application.wrote.total()} lost{f'; it ended: {application.failed}' if application.failed else ''}",
     )
 
 
 def _written_past_it() -> str:
-    """What a script hears that writes to the old table, as it always did: the database's error. Nothing where it may."""
+    """The database's error for a script that writes to the old table; empty if the write succeeds."""
     try:
         OldUser.objects.update(status=OldUser.Status.SUSPENDED)
     except IntegrityError as error:
@@ -156,7 +158,7 @@ def _followed() -> bool:
 
 
 def _numbers() -> tuple[bool, str]:
-    """Whether both sides have as many rows, and how many those are."""
+    """True if the monolith and the contexts have equally many rows; and these numbers, in words."""
     rows = _rows()
     return all(old == new for _, old, new in rows), "; ".join(f"{what}: {old} and {new}" for what, old, new in rows)
 
@@ -173,7 +175,7 @@ def _found(ran: Ran) -> str:
 
 
 def _paused(ran: Ran) -> str:
-    return f"writers were held for {ran.json['pause_ms']} ms" if ran.code == 0 else ran.last
+    return f"writers held for {ran.json['pause_ms']} ms" if ran.code == 0 else ran.last
 
 
 def _standing() -> QuerySet[ShadowMismatch]:
@@ -185,7 +187,7 @@ def _mismatch(row: ShadowMismatch) -> tuple[str, str, str]:
 
 
 def _decided(source: str, issued: int, calls: int) -> str:
-    return f"{issued} issued by {source}, questions asked: {calls}"
+    return f"{issued} issued by {source}, {plural(calls, 'question')} asked"
 
 
 STEPS = {

@@ -1,4 +1,4 @@
-"""Chapter 7: a bug in the publisher announces nothing for an hour. Notice it, list it, repair it."""
+"""Chapter 7: the publisher records no events for an hour. Notice it, list the changes, repair them."""
 
 import random
 import re
@@ -23,15 +23,18 @@ from walkthrough.script.chapter import Act, Kind
 from walkthrough.script.stage import Stage
 from walkthrough.script.transcript import Ran
 
+#: Rows that the tables show.
+SHOWN = 3
+
 
 def starts(stage: Stage) -> None:
     reset.reset()
-    stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
+    stage.check("Billing has an equal copy of every user", facts.agree(), facts.in_words())
 
 
 def silence(stage: Stage) -> None:
     stage.processes.stop("tend-billing")
-    stage.say("`tend-billing` is stopped, so that the hour is as silent as it would be without it.")
+    stage.say("`tend-billing` is stopped. It would repair the silence within seconds.")
     before = facts.recorded(), facts.counts()
     began = timezone.now() - timedelta(hours=1)
     stage.faults.switch("publisher_bug", True)
@@ -42,16 +45,15 @@ def silence(stage: Stage) -> None:
     ids = sorted(set(changed))
     stage.notes.update(changed=ids, twice=max(ids, key=changed.count))
     stage.say(
-        f"{plural(len(changed), 'change')} to {plural(len(ids), 'user')}, spread over the last hour by a simulated "
-        "clock. One of them was raw SQL. "
-        "Users' own pages show all of it."
+        f"{plural(len(changed), 'change')} to {plural(len(ids), 'user')} in one simulated hour, one of them by raw SQL. "
+        "Users' own table has them all."
     )
     stage.check("No event was recorded", facts.recorded() == before[0], plural(facts.recorded() - before[0], "event"))
     quiet = broker.hands_are_empty("billing", "users") and facts.counts() == before[1]
-    stage.check("Nothing reached billing's queue, nothing is parked", quiet and not facts.parked().exists(), _counted())
-    stage.rows("Side by side", facts.SIDES, facts.side_by_side([UUID(user_id) for user_id in ids]))
+    stage.check("Nothing reached billing's queue, and nothing is parked", quiet and not facts.parked().exists())
+    stage.rows(f"{SHOWN} of them, side by side", facts.SIDES, facts.side_by_side([UUID(user_id) for user_id in ids[:SHOWN]]))
     wrong = sorted(str(user_id) for user_id in facts.differing())
-    stage.check("Billing is wrong about every one of them", wrong == ids, facts.in_words())
+    stage.check("Billing is wrong about each of them", wrong == ids, facts.in_words())
 
 
 def notice(stage: Stage) -> None:
@@ -62,41 +64,44 @@ def notice(stage: Stage) -> None:
         return row.head - row.checkpoint
 
     stage.eventually(
-        "A heartbeat brought the head of users: billing knows that it lacks something",
+        "A heartbeat brought the head of users, so billing knows that it is behind",
         lambda: lag() >= number,
         lambda: f"checkpoint {facts.progress().checkpoint}, head {facts.progress().head}",
     )
-    ran = stage.manage("status")
-    told = [line for line in ran.output.splitlines() if "billing from users" in line and str(lag()) in line.split()]
-    stage.check("`status` says how far it is behind", bool(told), f"lag {lag()}")
+    consumers = stage.quietly("status", "--json").json["consumers"]
+    shown = {(row["consumer"], row["authority"]): (row["checkpoint"], row["head"], row["lag"]) for row in consumers}[
+        "billing", "users"
+    ]
+    stage.rows("From manage.py status: billing's copy of users", ("checkpoint", "head", "lag"), [shown])
+    stage.check("`status` shows the lag", shown[-1] == lag(), f"lag {lag()}")
 
 
 def listed(stage: Stage) -> None:
     found = _ids(stage.manage("republish", "users", "--dry-run"))
     stage.check("The ledger lists exactly the users that changed", found == stage.notes["changed"], plural(len(found), "user"))
     head = ("user", "version", "announced", "changed at")
-    stage.rows("Changes without an event", head, _unannounced())
+    stage.rows(f"{SHOWN} of these entries", head, _unannounced()[-SHOWN:])
 
 
 def pull(stage: Stage) -> None:
     stage.processes.start("tend-billing")
-    stage.eventually("Billing pulls what it lacks, by itself", facts.agree, facts.in_words)
+    stage.eventually("Billing pulls the missing changes by itself", facts.agree, facts.in_words)
     found = facts.incidents(kind=Incident.Kind.SILENT).first()
     named = found is not None and sorted(found.subjects) == stage.notes["changed"]
-    stage.check("An incident names each of them", named, found.summary if found else "no incident")
+    stage.check("An incident names each of these users", named, found.summary if found else "no incident")
     repaired = CachedUser.objects.using("billing").filter(source="repair").count()
-    stage.check("Their rows say where they came from: a repair", repaired == len(stage.notes["changed"]), plural(repaired, "row"))
+    stage.check("Billing's rows name their source: a repair", repaired == len(stage.notes["changed"]), plural(repaired, "row"))
 
 
 def republish(stage: Stage) -> None:
     number, before = len(stage.notes["changed"]), facts.counts()
-    told = _ids(stage.manage("republish", "users"))
-    each = told == stage.notes["changed"] and facts.recorded() == number
+    republished = _ids(stage.manage("republish", "users"))
+    each = republished == stage.notes["changed"] and facts.recorded() == number
     stage.check("Each of these users gets one event, with the present state", each, plural(facts.recorded(), "event"))
     left = ledger.unannounced("users").count()
-    stage.check("Nothing is unannounced any more", left == 0, f"{left} in the ledger")
+    stage.check("No change is without an event now", left == 0, f"{left} in the ledger")
     stage.eventually(
-        "They reach billing too, which pulled them before: obsolete, counted, ignored",
+        "Billing had pulled these states, so it counts the events as obsolete",
         lambda: facts.counts()["obsolete"] - before["obsolete"] == number,
         _counted,
     )
@@ -108,26 +113,27 @@ def late(stage: Stage) -> None:
     before, rows = facts.counts(), _rows()
     broker.send("billing", "users", originals)
     stage.say(
-        f"The {plural(len(originals), 'original event')} turn up after all, shuffled. Among them: a suspension that was "
-        "taken back since."
+        f"The {plural(len(originals), 'original event')} arrive in random order. One is a suspension that was taken back since."
     )
     stage.eventually(
         "All of them are obsolete",
         lambda: facts.counts()["obsolete"] - before["obsolete"] == len(originals),
         _counted,
     )
-    stage.check("Not one row moved", _rows() == rows and facts.counts()["applied"] == before["applied"], facts.in_words())
+    stage.check("No row changed", _rows() == rows and facts.counts()["applied"] == before["applied"], facts.in_words())
     twice = UUID(stage.notes["twice"])
-    stage.check("Who was suspended and reactivated is active", facts.copied_status(twice) == "active", facts.copied_status(twice))
+    stage.check(
+        "The user who was suspended and reactivated is active", facts.copied_status(twice) == "active", facts.copied_status(twice)
+    )
     ran = stage.manage("reconcile", "billing", "--from", "users")
-    stage.check("Fingerprints prove it", ran.code == 0, ran.last)
+    stage.check("Fingerprints prove that both sides are equal", ran.code == 0, f"exit code {ran.code}")
 
 
 Change = Callable[[datetime], object]
 
 
 def _changes() -> Iterator[tuple[int, UUID, Change]]:
-    """(minute of the hour, user, what happens): by every service, twice to one user, and once past all services."""
+    """(minute of the hour, user, change): with each service, twice for one user, and once by SQL."""
     active = [user.pk for user in facts.active(10)]
     halted = list(User.objects.using("users").filter(status="suspended").order_by("id").values_list("pk", flat=True)[:2])
     for number, user_id in enumerate(active[:6]):
@@ -143,7 +149,7 @@ def _changes() -> Iterator[tuple[int, UUID, Change]]:
 
 
 def _by(service: Callable[..., object], **values: object) -> Change:
-    """A service's call; the time comes by the clock that it reads."""
+    """A service's call; it reads the time from `users.clock`."""
     return lambda moment: service(**values)
 
 
@@ -154,7 +160,7 @@ def _change(began: datetime, minute: int, user_id: UUID, act: Change) -> str:
 
 
 def _by_sql(user_id: UUID, moment: datetime) -> None:
-    """What somebody types into a database shell."""
+    """A change as somebody types it into a database shell."""
     connection, key, since = connections["users"], User._meta.pk, User._meta.get_field("status_since")
     with connection.cursor() as cursor:
         cursor.execute(
@@ -178,16 +184,16 @@ def _unannounced() -> list[tuple[str, int, int, str]]:
 
 
 def _ids(ran: Ran) -> list[str]:
-    """The users that a command lists, one a line."""
+    """The users that a command lists, one per line."""
     return sorted(re.findall(rf"^\s*({'-'.join(f'[0-9a-f]{{{n}}}' for n in (8, 4, 4, 4, 12))})$", ran.output, re.MULTILINE))
 
 
 def _counted() -> str:
-    return ", ".join(f"{number} {what}" for what, number in facts.counts().items())
+    return ", ".join(f"{number} {outcome}" for outcome, number in facts.counts().items())
 
 
 def _copy_for_billing(event: dict[str, Any]) -> dict[str, Any]:
-    """Only the fields that billing is registered for, as the relay sends it."""
+    """The event with only the fields that billing is registered for, as the relay sends it."""
     fields = set(Consumer.objects.using("users").get(pk="billing").fields)
     return {**event, "data": {name: value for name, value in event["data"].items() if name in fields}}
 

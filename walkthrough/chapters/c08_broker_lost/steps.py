@@ -1,4 +1,4 @@
-"""Chapter 8: the broker is lost, with everything in it; and it stays away for a while."""
+"""Chapter 8: the broker loses everything, then stays away for a while."""
 
 from typing import Any
 
@@ -23,13 +23,12 @@ REASONS = "it was in the queue", "without a broker"
 
 def starts(stage: Stage) -> None:
     reset.reset()
-    stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
-    stage.notes["road"] = "broker" if broker.embedded() else "relay-users"
+    stage.check("Billing has an equal copy of every user", facts.agree(), facts.in_words())
+    stage.notes["path"] = "broker" if broker.embedded() else "relay-users"
     if not broker.embedded():
         stage.say(
-            "The broker is one that CELERY_BROKER_URL names, so it isn't ours to stop. Where this chapter loses it, "
-            "the project's queues "
-            "on it are emptied; where it stays away, the relay is stopped, so that nothing passes."
+            "This project doesn't run the broker that CELERY_BROKER_URL names. So this chapter empties the project's queues "
+            "instead of losing the broker, and stops the relay instead of the broker."
         )
 
 
@@ -39,77 +38,67 @@ def lose(stage: Stage) -> None:
     began = timezone.now()
     for user_id in chosen:
         user_suspend(user_id=user_id, reason=REASONS[0])
-    stage.eventually(
-        "The relay has sent them: nothing waits in the outbox", lambda: facts.unsent() == 0, lambda: f"{facts.unsent()} unsent"
-    )
-    stage.check(
-        "They wait in the queue: nobody takes them", waiting() > 0, f"{plural(waiting(), 'message')}, heartbeats among them"
-    )
+    stage.eventually("The relay has sent their events", lambda: facts.unsent() == 0, lambda: f"{facts.unsent()} unsent")
+    stage.check("They wait in the queue", waiting() > 0, f"{plural(waiting(), 'message')}, including heartbeats")
     broker.lose()
     stage.processes.start("worker-billing")
-    stage.say(
-        "The broker is back, with nothing in it, and billing's worker runs again. What feeds a copy without events is still off."
-    )
+    stage.say("The broker is back and empty, and billing's worker runs again. `tend-billing` is still stopped.")
     through = stage.wait(lambda: broker.hands_are_empty("billing", "users"))
-    stage.check("The worker is through with all that the broker has", through)
+    stage.check("The worker has taken all that the broker has", through)
     arrived = received(chosen, began)
-    stage.check("Not one of the events arrived. They are gone for good", arrived == 0, f"{arrived} of {QUEUED} in billing's inbox")
-    stage.check("Billing would invoice them all", len(facts.differing()) == QUEUED, facts.in_words())
-    stage.rows("Side by side", facts.SIDES, facts.side_by_side(chosen))
+    stage.check("None of the events arrived. They are gone", arrived == 0, f"{arrived} of {QUEUED} in billing's inbox")
+    stage.check("Billing would invoice all six", len(facts.differing()) == QUEUED, facts.in_words())
     stage.notes["queued"] = [str(user_id) for user_id in chosen]
 
 
 def work_on(stage: Stage) -> None:
-    stage.processes.stop(stage.notes["road"])
-    stage.say("Now it stays away. People go on using users.")
+    stage.processes.stop(stage.notes["path"])
+    stage.say("The broker is away now. People keep using users.")
     changed = [user.pk for user in facts.active(MEANWHILE - 1)]
     for user_id in changed:
         user_suspend(user_id=user_id, reason=REASONS[1])
     again = User.objects.using("users").filter(status="suspended").exclude(suspension_reason__in=REASONS).order_by("pk")[0]
     changed.append(user_reactivate(user_id=again.pk).pk)
-    stage.check(
-        "Every change is committed: users doesn't need the broker", len(changed) == MEANWHILE, plural(len(changed), "change")
-    )
-    stage.check("Their events are kept in the outbox", facts.unsent() == MEANWHILE, f"{facts.unsent()} unsent")
-    stage.check("Billing knows of none of it", len(facts.differing()) == QUEUED + MEANWHILE, facts.in_words())
+    stage.check("Every change is committed without the broker", len(changed) == MEANWHILE, plural(len(changed), "change"))
+    stage.check("The outbox keeps their events", facts.unsent() == MEANWHILE, f"{facts.unsent()} unsent")
+    stage.check("Billing knows none of these changes", len(facts.differing()) == QUEUED + MEANWHILE, facts.in_words())
     stage.notes["meanwhile"] = [str(user_id) for user_id in changed]
 
 
 def follow(stage: Stage) -> None:
     stage.processes.start("tend-billing")
     stage.say(
-        f"Billing's own process for its copy runs again. It heard nothing for {SILENCE_SECONDS:.0f} seconds, so it stops "
-        "waiting for events and "
-        "asks the feed of users: what changed since my checkpoint?"
+        f"`tend-billing` runs again. After {SILENCE_SECONDS:.0f} seconds without a heartbeat it asks users' feed for every change "
+        "since the checkpoint."
     )
-    stage.eventually("Billing's copy agrees, and the broker is still away", facts.agree, facts.in_words, timeout=30)
+    stage.eventually("Billing's copy is equal again, and the broker is still away", facts.agree, facts.in_words, timeout=30)
     changed = {*stage.notes["queued"], *stage.notes["meanwhile"]}
     rows = CachedUser.objects.using("billing").filter(pk__in=changed)
     pulled = rows.filter(source="repair").count()
-    stage.check("The feed brought every one of them, no event did", pulled == len(changed), f"{pulled} of {len(changed)} pulled")
-    stage.check("The outbox keeps what it couldn't send", facts.unsent() == MEANWHILE, f"{facts.unsent()} unsent")
+    stage.check(
+        "The feed brought each of these changes, no event did", pulled == len(changed), f"{pulled} of {len(changed)} pulled"
+    )
+    stage.check("The outbox still keeps its events", facts.unsent() == MEANWHILE, f"{facts.unsent()} unsent")
     number = facts.incidents().count()
-    stage.check("Nobody is woken up: each change had its event, so this is no incident", number == 0, plural(number, "incident"))
+    stage.check("Nobody is alarmed: every change has its event, so this is no incident", number == 0, plural(number, "incident"))
 
 
 def back(stage: Stage) -> None:
     before = facts.counts()
-    stage.processes.start(stage.notes["road"])
-    stage.eventually("The outbox drains by itself", lambda: facts.unsent() == 0, lambda: f"{facts.unsent()} unsent", timeout=30)
+    stage.processes.start(stage.notes["path"])
+    stage.eventually("The relay sends them by itself", lambda: facts.unsent() == 0, lambda: f"{facts.unsent()} unsent", timeout=30)
     counted = lambda: {name: value - before[name] for name, value in facts.counts().items()}  # noqa: E731
     stage.eventually(
-        "The late events arrive",
+        "They arrive late",
         lambda: sum(counted().values()) >= MEANWHILE,
         lambda: plural(sum(counted().values()), "event"),
     )
-    told = ", ".join(f"{value} {name}" for name, value in counted().items())
-    stage.check(
-        "They do nothing: billing is further already", counted()["obsolete"] == MEANWHILE and counted()["applied"] == 0, told
-    )
+    seen = ", ".join(f"{value} {name}" for name, value in counted().items())
+    stage.check("They change nothing", counted()["obsolete"] == MEANWHILE and counted()["applied"] == 0, seen)
     compared = stage.manage("reconcile", "billing", "--from", "users")
-    stage.check("Fingerprints are equal: nothing is lost", compared.code == 0, f"exit code {compared.code}")
+    stage.check("Fingerprints are equal: no fact is lost", compared.code == 0, f"exit code {compared.code}")
     number = facts.incidents().count()
-    stage.check("And still there is no incident", number == 0, plural(number, "incident"))
+    stage.check("There is still no incident", number == 0, plural(number, "incident"))
 
 
 def waiting() -> int:
@@ -117,7 +106,7 @@ def waiting() -> int:
 
 
 def received(chosen: list[Any], began: Any) -> int:
-    """How many of the events about these users, recorded since then, are in billing's inbox."""
+    """Count the events about these users, recorded since then, that are in billing's inbox."""
     events = Published.objects.using("users").filter(added__gte=began, body__subject__in=[str(user_id) for user_id in chosen])
     keys = [f"billing:{event_id}" for event_id in events.values_list("pk", flat=True)]
     return Received.objects.using("billing").filter(msg_id__in=keys).count()

@@ -13,11 +13,11 @@ from walkthrough.scenarios import direct_select
 
 
 class Command(BaseCommand):
-    help = "Fill billing's copy by SQL on users' own table. Chapter 5 of the walkthrough shows what that costs."
+    help = "Fill billing's copy with SQL on users' own table. Chapter 5 of the walkthrough shows what that costs."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--year-later", action="store_true", help="read a copy of the table as users' team left it a year later"
+            "--year-later", action="store_true", help="read a copy of the table as it is a year later, with a renamed column"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

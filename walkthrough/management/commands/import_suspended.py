@@ -1,4 +1,4 @@
-"""`import_suspended`: the narrow interface of one deploy (`walkthrough/scenarios/one_time_import.py`)."""
+"""`import_suspended`: import suspended users once (`walkthrough/scenarios/one_time_import.py`)."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from walkthrough.scenarios import one_time_import
 
 
 class Command(BaseCommand):
-    help = "Take users' suspended users over into billing's copy, once. To be deleted after the deploy."
+    help = "Import users' suspended users into billing's copy, once. Delete this command after the deploy."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -1,4 +1,4 @@
-"""`long_migration monolith --seconds 5`: what a migration over a big table is to everybody else, for as long as you say."""
+"""`long_migration monolith --seconds 5`: hold the lock of a migration over a big table."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -14,20 +14,20 @@ LONGEST = 60.0
 
 class Command(BaseCommand):
     help = (
-        "Add a column to a context's table of users, in a transaction that stays open as long as a migration over many rows would "
-        "take; then roll it back. Nothing is changed, and meanwhile everybody waits who needs the lock."
+        "Add a column to a context's users table, in a transaction that stays open like a migration over many rows. Then roll it "
+        "back. Nothing changes, but everybody who needs the lock waits."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("context", help=f"whose users: {' or '.join(WITH_USERS)}")
-        parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help=f"how long, {LONGEST:g} at most (5)")
+        parser.add_argument("context", help=f"the context: {' or '.join(WITH_USERS)}")
+        parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help=f"how long, at most {LONGEST:g} (5)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         context, seconds = checked_context(options["context"]).name, options["seconds"]
         if context not in WITH_USERS:
-            raise WrongUsage(f"{context} has no users. These do: {', '.join(WITH_USERS)}.")
+            raise WrongUsage(f"{context} has no users table. Choose {' or '.join(WITH_USERS)}.")
         if not 0 < seconds <= LONGEST:
-            raise WrongUsage(f"--seconds {seconds:g}: more than 0, and {LONGEST:g} at most.")
+            raise WrongUsage(f"--seconds {seconds:g} is out of range. Choose more than 0 and at most {LONGEST:g}.")
         with database_errors_as_refusals(context), altering_users(context) as table:
             self.stderr.write(f"{table} is being altered, for {seconds:g} s.")
             hold(seconds)

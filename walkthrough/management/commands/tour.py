@@ -1,4 +1,4 @@
-"""`tour`: the walkthrough in a terminal. The same chapters, steps and checks as on the page, against the same running system."""
+"""`tour`: the walkthrough in a terminal, with the same chapters, steps and checks as on the page, on the same running system."""
 
 import sys
 from argparse import ArgumentParser
@@ -17,13 +17,13 @@ from walkthrough.script.chapter import Chapter
 
 
 class Command(BaseCommand):
-    help = "Play the walkthrough's chapters in the terminal, beside a running `make run`. Each begins by setting its stage."
+    help = "Play the walkthrough's chapters in the terminal, while `make run` is running. Each chapter begins by setting its stage."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--chapter", type=int, metavar="N", help=f"only this one, {CHAPTERS[0].number} to {CHAPTERS[-1].number}"
         )
-        parser.add_argument("--yes", action="store_true", help="don't wait for a key; exit code 1 where a check fails")
+        parser.add_argument("--yes", action="store_true", help="don't wait for a key; exit code 1 if a check fails")
 
     def handle(self, *args: Any, **options: Any) -> None:
         chosen = [one for one in CHAPTERS if options["chapter"] in (None, one.number)]
@@ -45,10 +45,10 @@ class Command(BaseCommand):
             f"{plural(len(chosen), 'chapter')}, {plural(total, 'step')}: " + (f"{len(red)} failed." if red else "all green."),
         )
         if red:
-            raise Found(f"Not green: {', '.join(red)}.")
+            raise Found(f"These steps failed: {', '.join(red)}.")
 
     def _play(self, chapter: Chapter, console: Console, pause: bool) -> list[str]:
-        """Play one chapter; returns the steps that weren't green. After the first of them the rest would only follow from it."""
+        """Play one chapter up to the first step that fails; returns that step, or nothing."""
         terminal.opening(console, chapter)
         for name in (player.SETTING, *(step.name for step in chapter.steps)):
             terminal.announce(console, chapter, name)

@@ -1,0 +1,60 @@
+"""A chapter is read in a few minutes: its words are counted, and may not grow."""
+
+import pytest
+
+from tests.walkthrough import words
+from walkthrough.chapters import CHAPTERS, FOLDER
+from walkthrough.script.chapter import Advice, Chapter, Commands, Listing, Place, Step, TradeOff, Window
+from walkthrough.script.transcript import Check, Entry, Ran, Rows, Said
+
+#: The most words that each chapter may have on its page, on its buttons and in what its steps say.
+MOST = {0: 735, 1: 759, 2: 717, 3: 823, 4: 613, 5: 904, 6: 1075, 7: 731, 8: 705, 9: 692, 10: 838, 11: 708, 12: 987}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda one: one.slug)
+def test_a_chapter_has_no_more_words_than_it_may(chapter: Chapter) -> None:
+    found = words.written(chapter, FOLDER / f"c{chapter.number:02}_{chapter.slug.replace('-', '_')}")
+    assert found <= MOST[chapter.number], f"Chapter {chapter.number} has {found} words. Say it shorter, or elsewhere."
+
+
+def test_every_text_of_a_page_is_counted() -> None:
+    chapter = Chapter(
+        number=0,
+        slug="slug",
+        title="a",
+        question="b",
+        situation="c",
+        change="d",
+        still_wrong="e",
+        starts=lambda stage: None,
+        steps=(Step("name", "f", "g", lambda stage: None),),
+        listings=(Listing("path", "symbol", "h"),),
+        trade_offs=(TradeOff("i", "j", "k"),),
+        advice=(Advice("l", "m", (Commands(Place.HERE, ("n",)),)),),
+        windows=(Window("o", "admin:index"),),
+    )
+    assert sorted([*words.prose(chapter), *words.buttons(chapter)]) == list("abcdefghijklmno")
+
+
+def test_words_are_counted_as_a_reader_sees_them() -> None:
+    assert words.count(["Two words", "a [link to it](../c05_seed/chapter.md) — and `a.b()`", "| --- |"]) == 8
+
+
+def test_what_a_step_says_is_counted_but_not_what_it_does() -> None:
+    source = """
+stage.manage("split", "users")
+stage.check(f"It has {plural(n, 'row')} now", ok, seen="so many")
+stage.say(A + "and on")
+"""
+    assert sorted(words.spoken(source)) == [" now", "It has ", "and on", "row", "so many"]
+
+
+def test_all_that_a_played_step_shows_is_counted() -> None:
+    entries: list[Entry] = [
+        Said("One two."),
+        Ran("manage.py x", 1, "three\nfour"),
+        Ran("y", 0, '{"a": 1}\nin short', {"a": 1}),
+        Rows("five", ("six",), (("7", "8"),)),
+        Check("9", True, "10"),
+    ]
+    assert words.count(words.outputs(entries)) == 15
