@@ -34,7 +34,7 @@ class CachedUser(models.Model):
         default=False,
         db_default=False,
         editable=False,
-        help_text="The user's row was deleted and not erased: one with this id may come again.",
+        help_text="The user's row was deleted, not erased, so a row with this id may come back.",
     )
 
     class Meta:
@@ -68,14 +68,14 @@ class Invoice(models.Model):
     user_version = models.BigIntegerField(help_text="The version of the user that this invoice was decided on.")
     issued_at = models.DateTimeField(default=timezone.now)
     staleness = models.CharField(
-        max_length=300, blank=True, help_text="What was amiss with the copy's age when this was decided; empty where nothing was."
+        max_length=300, blank=True, help_text="What was wrong with the copy's age at the decision; empty if nothing was."
     )
-    review_reason = models.CharField(max_length=300, blank=True, help_text="Why a person should look at it; empty if nobody need.")
+    review_reason = models.CharField(max_length=300, blank=True, help_text="Why a person should check it; empty otherwise.")
     origin_version = models.BigIntegerField(
         default=0,
         db_default=0,
         editable=False,
-        help_text="The version at the owner that this row was copied from; 0: it began here.",
+        help_text="The owner's version that this row was copied from; 0 if it was created here.",
     )
 
     class Meta:
@@ -102,7 +102,7 @@ class Cutover(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     source = models.CharField(max_length=10, choices=Source.choices, default=Source.CACHE)
     old = models.CharField(
-        max_length=10, choices=Source.choices, blank=True, help_text="The live source before; it answers in shadow."
+        max_length=10, choices=Source.choices, blank=True, help_text="The live source before this one; it answers in shadow."
     )
     since = models.DateTimeField(default=timezone.now)
     agreed = models.PositiveBigIntegerField(default=0, help_text="Shadow reads that agreed since the last change to shadow.")
@@ -121,8 +121,8 @@ class CutoverStep(models.Model):
     after = models.CharField("to", max_length=10, choices=Cutover.Source.choices)
     at = models.DateTimeField(default=timezone.now)
     by = models.CharField(max_length=150)
-    forced = models.BooleanField(default=False, help_text="Past a gate that refused.")
-    reason = models.TextField(blank=True, help_text="Why, in that person's words; and what the gate lacked, where it was forced.")
+    forced = models.BooleanField(default=False, help_text="The gate refused, and the step was forced.")
+    reason = models.TextField(blank=True, help_text="The person's reason; for a forced step also what the gate lacked.")
 
     class Meta:
         verbose_name = "cutover step"
@@ -137,14 +137,14 @@ class ShadowMismatch(models.Model):
 
     user_id = models.UUIDField()
     old_source = models.CharField(max_length=10, choices=Cutover.Source.choices)
-    old_status = models.CharField(max_length=10, blank=True, help_text="Empty where the old source doesn't know the user.")
+    old_status = models.CharField(max_length=10, blank=True, help_text="Empty if the old source doesn't know the user.")
     old_version = models.BigIntegerField(null=True, blank=True)
-    cache_status = models.CharField(max_length=10, blank=True, help_text="Empty where the cache doesn't know the user.")
+    cache_status = models.CharField(max_length=10, blank=True, help_text="Empty if the cache doesn't know the user.")
     cache_version = models.BigIntegerField(null=True, blank=True)
     times = models.PositiveIntegerField(default=0, help_text="How many shadow reads saw it.")
     found_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField(default=timezone.now, help_text="When it was last seen to differ.")
-    settled_at = models.DateTimeField(null=True, blank=True, help_text="When both were seen to agree again.")
+    settled_at = models.DateTimeField(null=True, blank=True, help_text="When a later read agreed.")
 
     class Meta:
         verbose_name = "shadow mismatch"

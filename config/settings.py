@@ -219,7 +219,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"level": "INFO"},  # without Django's own handler, which would print each line twice
-        # They log a line for every task and tick; the inbox logs the outcome of each message.
+        # These log a line for every task and tick; the inbox logs the outcome of each message.
         **{
             name: {"level": "WARNING"}
             for name in ("celery.app.trace", "celery.worker.strategy", "celery.worker.request", "celery.beat")

@@ -34,7 +34,7 @@ class User(models.Model):
         default=0,
         db_default=0,
         editable=False,
-        help_text="The version at the owner that this row was copied from; 0: it began here.",
+        help_text="The owner's version that this row was copied from; 0 if it was created here.",
     )
 
     class Meta:
@@ -61,12 +61,12 @@ class Invoice(models.Model):
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.ISSUED)
     issued_at = models.DateTimeField(default=timezone.now)
-    review_reason = models.CharField(max_length=300, blank=True, help_text="Why a person should look at it; empty if nobody need.")
+    review_reason = models.CharField(max_length=300, blank=True, help_text="Why a person should check it; empty otherwise.")
     origin_version = models.BigIntegerField(
         default=0,
         db_default=0,
         editable=False,
-        help_text="The version at the owner that this row was copied from; 0: it began here.",
+        help_text="The owner's version that this row was copied from; 0 if it was created here.",
     )
     billed_to = models.CharField(max_length=200, blank=True, help_text="The user's name when the invoice was issued.")
 

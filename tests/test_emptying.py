@@ -27,7 +27,7 @@ def write() -> None:
 
 
 @pytest.mark.parametrize("large", [100_000, 1], ids=["little is deleted", "much is truncated"])
-def test_nothing_is_left_not_even_what_the_triggers_enter(monkeypatch: pytest.MonkeyPatch, large: int) -> None:
+def test_nothing_is_left_of_rows_and_trigger_entries(monkeypatch: pytest.MonkeyPatch, large: int) -> None:
     monkeypatch.setattr(emptying, "LARGE", large)
     write()
     assert rows("users") == {"messaging_ledger": 5, "users_user": 5}

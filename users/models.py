@@ -30,7 +30,7 @@ class User(models.Model):
         default=0,
         db_default=0,
         editable=False,
-        help_text="The version at the owner that this row was copied from; 0: it began here.",
+        help_text="The owner's version that this row was copied from; 0 if it was created here.",
     )
 
     class Meta:

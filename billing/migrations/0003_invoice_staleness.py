@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
             name="staleness",
             field=models.CharField(
                 blank=True,
-                help_text="What was amiss with the copy's age when this was decided; empty where nothing was.",
+                help_text="What was wrong with the copy's age at the decision; empty if nothing was.",
                 max_length=300,
             ),
         ),

@@ -42,12 +42,10 @@ class Migration(migrations.Migration):
                 ),
                 ("at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("by", models.CharField(max_length=150)),
-                ("forced", models.BooleanField(default=False, help_text="Past a gate that refused.")),
+                ("forced", models.BooleanField(default=False, help_text="The gate refused, and the step was forced.")),
                 (
                     "reason",
-                    models.TextField(
-                        blank=True, help_text="Why, in that person's words; and what the gate lacked, where it was forced."
-                    ),
+                    models.TextField(blank=True, help_text="The person's reason; for a forced step also what the gate lacked."),
                 ),
             ],
             options={
@@ -82,7 +80,7 @@ class Migration(migrations.Migration):
                             ("shadow", "the old source, compared with the cache"),
                             ("cache", "its own cache"),
                         ],
-                        help_text="The live source before; it answers in shadow.",
+                        help_text="The live source before this one; it answers in shadow.",
                         max_length=10,
                     ),
                 ),
@@ -117,18 +115,18 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "old_status",
-                    models.CharField(blank=True, help_text="Empty where the old source doesn't know the user.", max_length=10),
+                    models.CharField(blank=True, help_text="Empty if the old source doesn't know the user.", max_length=10),
                 ),
                 ("old_version", models.BigIntegerField(blank=True, null=True)),
                 (
                     "cache_status",
-                    models.CharField(blank=True, help_text="Empty where the cache doesn't know the user.", max_length=10),
+                    models.CharField(blank=True, help_text="Empty if the cache doesn't know the user.", max_length=10),
                 ),
                 ("cache_version", models.BigIntegerField(blank=True, null=True)),
                 ("times", models.PositiveIntegerField(default=0, help_text="How many shadow reads saw it.")),
                 ("found_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("seen_at", models.DateTimeField(default=django.utils.timezone.now, help_text="When it was last seen to differ.")),
-                ("settled_at", models.DateTimeField(blank=True, help_text="When both were seen to agree again.", null=True)),
+                ("settled_at", models.DateTimeField(blank=True, help_text="When a later read agreed.", null=True)),
             ],
             options={
                 "verbose_name": "shadow mismatch",

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                 db_default=False,
                 default=False,
                 editable=False,
-                help_text="The user's row was deleted and not erased: one with this id may come again.",
+                help_text="The user's row was deleted, not erased, so a row with this id may come back.",
             ),
         ),
     ]

@@ -1,6 +1,6 @@
 """Django's database backends without the statement log that `DEBUG` enables.
 
-That log keeps the last 9,000 statements of each connection. Ours have a thousand rows each and a relay runs for days, so it would
+That log keeps the last 9,000 statements of each connection. Ours have a thousand rows each, and a relay runs for days, so it would
 take gigabytes. `assertNumQueries` and `CaptureQueriesContext` enable the log themselves and still work.
 """
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.db import models
 from django.db.models import Q
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
 from messaging.events.text import brief
@@ -67,6 +67,10 @@ class ContextAdmin(BaseAdmin):
 class ReadOnlyAdmin(ContextAdmin):
     """Pages without adding, changing and deleting."""
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        title = str(self.opts.verbose_name_plural).capitalize()  # Django's own says "Select … to view"
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return False
 
@@ -98,5 +102,4 @@ def verbatim(text: str) -> str:
 
 
 def pretty(value: Any) -> str:
-    """Show indented JSON."""
     return verbatim(json.dumps(value, indent=2, ensure_ascii=False)) if value else "-"

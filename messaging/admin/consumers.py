@@ -27,7 +27,7 @@ def since(moment: datetime | None, never: str) -> str:
     if moment is None:
         return never
     seconds = max(0, int((timezone.now() - moment).total_seconds()))
-    return plural(seconds, "second") if seconds < 60 else timesince(moment, depth=1)
+    return plural(seconds, "second").replace(" ", "\xa0") if seconds < 60 else timesince(moment, depth=1)
 
 
 def ago(moment: datetime | None) -> str:

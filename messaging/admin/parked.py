@@ -113,7 +113,7 @@ class ParkedAdmin(ReadOnlyAdmin):
         self._say(request, messages.SUCCESS, applied, "applied.")
         self._say(request, messages.WARNING, settled, "skipped: settled already, or being retried by a worker.")
         self._say(request, messages.ERROR, failed, "failed again. The list shows the new reason.")
-        self._say(request, messages.ERROR, never, parked.NEVER_AN_EVENT)
+        self._say(request, messages.ERROR, never, "can't be retried, only discarded.")
 
     @admin.action(description="Discard", permissions=["settle"])
     def discard(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:

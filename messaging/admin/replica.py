@@ -112,7 +112,8 @@ class CacheAdmin(ReadOnlyAdmin):
             self.message_user(request, f"The repair stopped before its end. {error}", messages.ERROR)
             return
         differed = plural(found.differing, "row differed", "rows differed")
-        self.message_user(request, f"{differed} ({counted(found.counts)}), {repaired:,} repaired.", messages.SUCCESS)
+        level = messages.SUCCESS if repaired else messages.WARNING
+        self.message_user(request, f"{differed} ({counted(found.counts)}), {repaired:,} repaired.", level)
         if left := found.differing - repaired:
             said = [plural(left, "row still differs.", "rows still differ.")]
             if found.counts["ahead"]:

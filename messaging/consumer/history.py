@@ -60,8 +60,8 @@ class Answer:
 
 def pairs_to_show(row: Subscription) -> list[Pair]:
     """Return the (position, mark) pairs to show at a contact: the ends of the line and of each run."""
-    line, beside = _runs(_entries(row))
-    return [(run[-1].position, run[-1].mark) for run in ([line, *beside] if line else beside)]
+    line, runs = _runs(_entries(row))
+    return [(run[-1].position, run[-1].mark) for run in ([line, *runs] if line else runs)]
 
 
 def unverified(row: Subscription) -> bool:
@@ -163,16 +163,16 @@ def end_doubt(using: Alias, authority: str, since: datetime, head: int, mark: st
 def _runs(entries: Sequence[Entry]) -> tuple[list[Entry], list[list[Entry]]]:
     """Return the line and the runs outside it. If no round is verified yet, the lowest begins the line."""
     line = [entry for entry in entries if entry.verified] or list(entries[:1])
-    beside: list[list[Entry]] = []
+    runs: list[list[Entry]] = []
     for entry in entries:
         if entry.verified or entry is line[0]:
             continue
-        run = next((run for run in [line, *beside] if run[-1].mark == entry.previous), None)
+        run = next((run for run in [line, *runs] if run[-1].mark == entry.previous), None)
         if run is None:
-            beside.append([entry])
+            runs.append([entry])
         else:
             run.append(entry)
-    return line, beside
+    return line, runs
 
 
 def _entries(row: Subscription) -> list[Entry]:
@@ -201,8 +201,8 @@ def _keep(row: Subscription, found: Iterable[Entry]) -> None:
 def _fewer(entries: list[Entry]) -> list[Entry]:
     """Drop the lowest rounds beyond `KEPT_ROUNDS`, but keep the end of each run and the highest verified round."""
     left = {entry.mark: entry for entry in entries}
-    line, beside = _runs(entries)
-    spare = [pair for run in [line, *beside] for pair in pairwise(run) if pair[1].verified or not pair[0].verified]
+    line, runs = _runs(entries)
+    spare = [pair for run in [line, *runs] for pair in pairwise(run) if pair[1].verified or not pair[0].verified]
     spare.sort(key=lambda pair: pair[0].position)
     for lower, upper in spare[: max(0, len(entries) - KEPT_ROUNDS)]:
         previous = left.pop(lower.mark).previous

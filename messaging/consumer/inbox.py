@@ -38,17 +38,8 @@ def receive(consumer: str, raw_events: Sequence[Any], *, publishers: Collection[
 
     If a handler fails, the batch is halved until the failing event is alone. That one is kept for a retry; the others are applied.
 
-    Parameters
-    ----------
-    publishers
-        The contexts whose events the message may hold, by its signature. None allows any.
-
-    Raises
-    ------
-    DatabaseAway
-        The consumer's database takes no writes, so nothing could be kept.
-    Paused
-        A bootstrap holds the queue.
+    `publishers`: the contexts whose events the message may hold, by its signature; None allows any. Raises `DatabaseAway` if the
+    consumer's database takes no writes, and `Paused` while a bootstrap holds the queue.
     """
     arrivals = [arrival(consumer, raw, publishers) for raw in raw_events]
     return _halving(context(consumer), arrivals) if arrivals else Outcome()

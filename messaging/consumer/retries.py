@@ -27,18 +27,9 @@ def due(consumer: str, now: datetime | None = None) -> list[int]:
 def attempt(consumer: str, parked_id: int, *, by: str = "") -> Parked | None:
     """Try a kept event again, in one transaction with what its handler writes.
 
-    A row that isn't an event (`parked.retriable`) stays parked with its reason. While the database takes no writes, its error is
-    raised and no try is counted.
-
-    Parameters
-    ----------
-    by
-        The person who retries. If their try fails, the event is parked without further retries.
-
-    Returns
-    -------
-    Parked | None
-        The row after the try: applied, waiting for its next try, or parked. None if another worker holds it or it is settled.
+    Returns the row after the try: applied, waiting for its next try, or parked. None if another worker holds it or it is settled.
+    `by`: the person who retries; if their try fails, the event is parked. A row that isn't an event (`parked.retriable`) stays
+    parked with its reason. While the database takes no writes, its error is raised and no try is counted.
     """
     here = context(consumer)
     using = here.alias

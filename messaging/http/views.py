@@ -48,7 +48,6 @@ class ConsumerView(APIView):
 
     @property
     def context(self) -> Context:
-        """The context whose facts the feed holds."""
         return settings.context(settings.authority(self.authority))
 
     @property
@@ -83,8 +82,6 @@ def _let_go(answer: Response) -> None:
 
 
 class ChangesView(ConsumerView):
-    """`GET changes/`: a page of the feed."""
-
     operation = "changes"
 
     @openapi.changes
@@ -149,8 +146,6 @@ class ChangesView(ConsumerView):
 
 
 class FingerprintsView(ConsumerView):
-    """`POST fingerprints/`: compare ranges of ids."""
-
     operation = "fingerprints"
 
     @openapi.fingerprints
@@ -174,8 +169,6 @@ class FingerprintsView(ConsumerView):
 
 
 class RecordView(ConsumerView):
-    """`GET <id>/`: one aggregate."""
-
     operation = "record"
 
     @openapi.record
@@ -191,8 +184,6 @@ class RecordView(ConsumerView):
 
 
 class RegistrationView(ConsumerView):
-    """`GET registration/`: the consumer's own entry."""
-
     operation = "registration"
 
     @openapi.registration

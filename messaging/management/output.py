@@ -28,21 +28,12 @@ def shown(value: Any) -> Text:
 
 @contextmanager
 def progress_bar(stream: Any, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on a command's `self.stderr`, if that is a terminal.
+    """Show a progress bar on a command's `self.stderr`, if that is a terminal. Yields a function to call with the steps done.
 
     Parameters
     ----------
-    stream
-        The command's `self.stderr`.
-    label
-        The text before the bar.
     total
         The number of steps; None if it isn't known.
-
-    Yields
-    ------
-    Callable
-        Call it with the number of steps done.
     """
     if not stream.isatty():
         yield lambda done: None

@@ -150,7 +150,6 @@ def feeds_can_be_compared(app_configs: Any, **kwargs: Any) -> Sequence[CheckMess
 
 
 def _wrong(what: str, model: type[models.Model], key: str, fields: Sequence[str]) -> list[CheckMessage]:
-    """Check a model's key and fields."""
     found: list[CheckMessage] = []
     try:
         field = column(model, key)

@@ -82,9 +82,9 @@ def consumer_states() -> list[ConsumerState]:
         using = context.alias
         with reading(context):
             subscriptions = {row.authority: row for row in Subscription.objects.using(using)}
-            heard = {wire.partition(".")[0] for wire in handlers.table(consumer)} | set(subscriptions)
-            parked, incidents, restored = _parked(using, heard), _incidents(using), _restored(using)
-        for authority in sorted(heard - _resting(context)):
+            authorities = {wire.partition(".")[0] for wire in handlers.table(consumer)} | set(subscriptions)
+            parked, incidents, restored = _parked(using, authorities), _incidents(using), _restored(using)
+        for authority in sorted(authorities - _resting(context)):
             row, publisher = subscriptions.get(authority), settings.authority(authority)
             states.append(
                 ConsumerState(
@@ -178,7 +178,6 @@ def _parked(using: Alias, authorities: set[str]) -> dict[str, int]:
 
 
 def _incidents(using: Alias) -> dict[str, int]:
-    """Count open incidents by authority."""
     found = Incident.objects.using(using).filter(closed_at=None).order_by().values_list("authority")
     return dict(found.annotate(number=Count("pk")))
 

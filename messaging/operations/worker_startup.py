@@ -17,7 +17,6 @@ log = logging.getLogger(__name__)
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def worker_starts(sender: Any, **kwargs: Any) -> None:
-    """Check a worker of Celery that is about to start."""
     refuse_to_start(sender.app)
 
 

@@ -52,10 +52,6 @@ class AuthorityClient:
 
     Parameters
     ----------
-    name
-        The authority.
-    consumer
-        The consumer whose token is sent.
     patience
         Seconds until an answer must begin, in addition to the wait of a long poll. The whole answer may take twice as long. A
         slower answer, or one larger than `answers.LARGEST_ANSWER_BYTES`, raises `Unreachable`.
@@ -87,10 +83,8 @@ class AuthorityClient:
 
         Parameters
         ----------
-        since, until
-            The page begins after `since` and ends at `until`, or at the head.
         limit
-            Rows of the page, at most. The page has fewer if they would be too many bytes.
+            The most rows. The page has fewer if they would be too many bytes.
         wait
             Seconds for which the authority may wait for a change.
         read

@@ -57,12 +57,8 @@ def compare(replica: Replica, *, progress: Callable[[int], None] = lambda trips:
     """Compare a copy with its authority. Changes on their way don't count as differences.
 
     If both are equal, an incident of drift is closed. If they are equal except for rows that are erased here, a doubtful copy is
-    no longer doubtful. An authority that doesn't answer or refuses gives the verdict "unreachable".
-
-    Parameters
-    ----------
-    progress
-        Called after each round trip.
+    no longer doubtful. An authority that doesn't answer or refuses gives the verdict "unreachable". `progress` is called after each
+    round trip.
     """
     found = Comparison(replica.consumer, replica.authority)
     with replica.connected() as client:
@@ -102,13 +98,9 @@ def _look(replica: Replica, found: Comparison, progress: Callable[[int], None]) 
 def watch(replica: Replica, *, pull: bool = False) -> Comparison:
     """Compare without repairing. Drift opens an incident or updates it; an unreachable authority changes nothing.
 
-    A copy that began without the past isn't compared.
-
-    Parameters
-    ----------
-    pull
-        Pull after finding drift, and count only rows that still differ in the same way. Late events, as after crashes of the relay
-        or the worker, are lag and not drift. Raises the errors of `pull.catch_up`.
+    A copy that began without the past isn't compared. With `pull`, it pulls after finding drift, and counts only rows that still
+    differ in the same way: late events, as after crashes of the relay or the worker, are lag, not drift. It then raises the errors
+    of `pull.catch_up`.
     """
     if replica.subscription().partial:
         return Comparison()  # nearly every row would be missing

@@ -55,12 +55,8 @@ def find(
 
     Parameters
     ----------
-    aggregate_id
-        The aggregate's id, of the type of the copy's primary key or as text.
-    client
-        An open client to use. Without it a new one is opened and closed.
     max_negative_age
-        How long "the authority doesn't know it" counts without a new request.
+        How long the answer "unknown" counts without a new request.
 
     Returns
     -------
@@ -115,9 +111,7 @@ def refresh(replica: Replica, ids: Sequence[Any]) -> Refreshed:
 class BatchLookup:
     """Lookups of a long run, batch by batch, right before it decides on each batch; and how they went."""
 
-    #: The consumer that decides.
     consumer: str
-    #: The authority that is asked.
     authority: str
     #: Ids that were looked up.
     asked: int = 0

@@ -61,12 +61,7 @@ class Replica:
     def go_live(self, *, only_from: str = "", **values: Any) -> None:
         """Make this copy live: after a bootstrap whose comparison found no drift, or after `sync` caught up with the head.
 
-        Parameters
-        ----------
-        only_from
-            Change nothing unless the record is still in this state.
-        values
-            Other fields of the record to change with it.
+        Only if the record is still in the state `only_from`, if given. `values`: fields of the record to change with it.
         """
         if only_from != Subscription.State.UNREACHABLE:
             # Read before the copy is live, so that its report that it is live can't end a grant that is opened later.

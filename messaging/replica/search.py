@@ -100,8 +100,8 @@ class Search:
         if not bounds:
             return
         # Both sides scan at the same time. Their order doesn't matter: rows that differ are read again.
-        with ThreadPoolExecutor(1) as beside:
-            asked = beside.submit(self.client.fingerprints, bounds)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(self.client.fingerprints, bounds)
             ours = fingerprints.measured_of_cache(self.using, self.cache, bounds)
             theirs = asked.result()
         self.progress(1)

@@ -217,7 +217,7 @@ class Tending:
         if stuck or _gap_is_overdue(row, overdue):
             self._fill_gaps(watch, row, overdue)
         elif row.heartbeat_at is None or _far(row.heartbeat_at, now, SILENCE_SECONDS):
-            # Without heartbeats the broker brings no events either. The pull sets `heartbeat_at`.
+            # Without heartbeats the broker brings no events. The pull sets `heartbeat_at`.
             pulled = pulls.catch_up(watch.replica)
             if pulled.applied:
                 log.warning(

@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
                 ("issued_at", models.DateTimeField(default=django.utils.timezone.now)),
                 (
                     "review_reason",
-                    models.CharField(blank=True, help_text="Why a person should look at it; empty if nobody need.", max_length=300),
+                    models.CharField(blank=True, help_text="Why a person should check it; empty otherwise.", max_length=300),
                 ),
                 (
                     "user",

@@ -125,7 +125,7 @@ def test_the_pattern_s_own_pages_are_gone() -> None:
 
 
 @pytest.mark.parametrize(("context", "model"), [pair for pair in MODELS if pair != ("users", "user")])
-def test_what_is_there_to_look_at_can_t_be_written(client: Client, everything: None, context: str, model: str) -> None:
+def test_read_only_pages_can_not_be_written(client: Client, everything: None, context: str, model: str) -> None:
     url = reverse(f"admin:{context}_{model}_changelist")
     assert client.get(f"{url}add/").status_code == 403
     row = re.findall(rf'href="(/admin/{context}/{model}/[^/"]+/)change/', client.get(url).content.decode())[0]
@@ -179,7 +179,7 @@ def test_adding_a_user_records_its_event(client: Client) -> None:
     assert User.objects.count() == 1
 
 
-def test_what_only_the_service_refuses_is_a_sentence(client: Client, user: User) -> None:
+def test_an_error_of_the_service_alone_is_a_sentence(client: Client, user: User) -> None:
     response = client.post(reverse("admin:users_user_add"), {"email": "x@example.org", "name": "a" * 201}, follow=True)
     assert response.status_code == 200
     # Another person erases the user while the form is open.
@@ -308,7 +308,7 @@ def test_the_outbox_tells_versions_and_one_word_for_each_state(client: Client, u
 
 
 @pytest.mark.parametrize("model", ["users_outbox", "billing_inbox", "users_ledgerentry", "billing_cacheduser", "billing_invoice"])
-def test_what_a_list_shows_of_an_id_finds_the_row(client: Client, everything: None, user: User, model: str) -> None:
+def test_the_short_id_of_a_list_finds_the_row(client: Client, everything: None, user: User, model: str) -> None:
     url = reverse(f"admin:{model}_changelist")
     assert client.get(url, {"q": str(user.pk)[:8]}).context["cl"].result_list
     assert not client.get(url, {"q": "00000000"}).context["cl"].result_list
@@ -339,7 +339,7 @@ def test_times_have_seconds(client: Client, user: User) -> None:
     assert f"{user.created_at:%Y-%m-%d %H:%M:%S}" in html
 
 
-def test_who_may_only_look_gets_no_actions(user: User) -> None:
+def test_a_viewer_gets_no_actions(user: User) -> None:
     from django.contrib.auth.models import Permission
 
     login = Login.objects.create_user("clerk", password="secret", is_staff=True)

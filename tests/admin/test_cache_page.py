@@ -71,7 +71,7 @@ def test_repairing_leaves_what_is_ahead_and_says_who_did_it(client: Client, drif
     assert "The copy of users equals the authority&#x27;s rows, by fingerprints." in press(client, "compare")
 
 
-def test_an_authority_that_is_away_is_said_and_the_list_opens(client: Client, settings) -> None:
+def test_an_unreachable_authority_is_reported_and_the_list_opens(client: Client, settings) -> None:
     (key,) = authority_has(1)
     cache_has({key: (1, "active")})
     Subscription.objects.using("billing").create(authority="users")
@@ -85,7 +85,7 @@ def test_an_authority_that_is_away_is_said_and_the_list_opens(client: Client, se
     assert cached(key).version == 1
 
 
-def test_who_may_only_look_may_not_repair(drifted: dict[str, str]) -> None:
+def test_a_viewer_may_not_repair(drifted: dict[str, str]) -> None:
     login = Login.objects.create_user("clerk", password="secret", is_staff=True)
     login.user_permissions.set(Permission.objects.filter(codename="view_cacheduser"))
     client = Client()

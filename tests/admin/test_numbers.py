@@ -25,7 +25,7 @@ def test_there_are_lists_of_every_context() -> None:
 
 @pytest.mark.parametrize("number", [1, 3])
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
-def test_a_list_says_how_many_rows_of_what_it_has(client: Client, model: type[models.Model], number: int) -> None:
+def test_a_list_counts_its_rows_with_their_noun(client: Client, model: type[models.Model], number: int) -> None:
     alias = admin.site._registry[model].using  # type: ignore[attr-defined]
     for _ in range(number):
         model._base_manager.using(alias).create(**filled(model, alias))

@@ -83,7 +83,7 @@ def test_incidents_are_found_by_state_kind_and_id(client: Client) -> None:
     assert listed(client, "users_incident") == []
 
 
-def test_repairs_say_who_did_what(client: Client) -> None:
+def test_repairs_name_the_person_and_the_result(client: Client) -> None:
     rows = Repair.objects.using("users")
     now = timezone.now()
     rows.create(

@@ -110,7 +110,7 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(monkeypatch):
 
 
 @pytest.mark.parametrize("period", ["2026-13", "2026-00", "11-2026", "", "2026-11-01", "2026-1"])
-def test_what_is_not_a_month_is_refused(period):
+def test_a_text_that_is_not_a_month_is_refused(period):
     with pytest.raises(InvalidPeriod, match="not a month"):
         invoices_generate(period=period)
 

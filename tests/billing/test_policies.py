@@ -94,7 +94,7 @@ def test_a_copy_that_was_never_measured_is_decided_by_and_the_reason_says_so():
 
 
 @pytest.mark.parametrize("said", [{"policy": Policy.HOLD}, {"max_staleness": timedelta(days=365)}])
-def test_who_says_a_bound_or_a_policy_does_not_accept_an_unknown_age(said):
+def test_with_a_bound_or_a_policy_an_unknown_age_is_not_accepted(said):
     cache()
     run = generate(**said)
     assert (run.issued, run.held, run.refused) == (0, 1, True)
@@ -168,7 +168,7 @@ def test_ask_decides_by_what_the_authority_says_now(users):
     }
 
 
-def test_ask_asks_once_a_batch_and_only_about_whom_it_has_to_decide(users, monkeypatch):
+def test_ask_calls_once_a_batch_and_only_about_users_to_decide(users, monkeypatch):
     monkeypatch.setattr("billing.services.BATCH", 4)
     asked = []
 
@@ -197,7 +197,7 @@ def test_ask_holds_those_it_is_refused_about(users, settings):
     assert "users refuses (401)" in run.reason
 
 
-def test_ask_holds_whom_the_authority_does_not_know(users):
+def test_ask_holds_users_that_the_authority_does_not_know(users):
     (ghost,) = cache()
     run = generate(Policy.ASK)
     assert (run.issued, run.held, run.refused) == (10, 1, True)

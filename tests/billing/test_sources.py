@@ -63,7 +63,7 @@ def users(api):
     return list(User.objects.using("users").order_by("id"))
 
 
-def test_where_nobody_chose_the_cache_answers():
+def test_the_cache_answers_by_default():
     (user,) = cache()
     run = generate()
     assert (run.source, run.issued, run.calls, run.seconds) == ("cache", 1, 0, 0.0)
@@ -147,7 +147,7 @@ def test_the_api_is_asked_about_each_user(users, monkeypatch):
     assert (generate().already, generate().calls) == (9, 10)
 
 
-def test_the_api_is_asked_about_those_whom_billing_knows_by_itself(users):
+def test_the_api_is_asked_only_about_users_that_billing_knows(users):
     CachedUser.objects.using("billing").filter(pk=users[0].pk).delete()
     ghost = uuid.UUID(int=1)  # before all others; an unknown user at a page's end is requested again with the next page
     copied(ghost)
@@ -177,7 +177,7 @@ def test_billing_is_down_when_users_is_down(users, settings):
     assert DEAD in run.reason
 
 
-def test_a_token_that_opens_nothing_is_told(users, settings):
+def test_an_invalid_token_is_reported(users, settings):
     to("api")
     settings.MESSAGING = {**settings.MESSAGING, "API_TOKEN": lambda consumer, authority: "nonsense"}
     run = generate()
@@ -243,7 +243,7 @@ def test_a_mismatch_is_one_row_until_both_agree():
     assert (mismatches().count(), mismatches(settled_at=None).count()) == (2, 1)
 
 
-def test_who_is_only_in_the_copy_is_compared_too():
+def test_users_that_are_only_in_the_copy_are_compared_too():
     (ghost,) = cache()
     cache("erased")  # the monolith deletes a row where `users` keeps a tombstone
     to("shadow")

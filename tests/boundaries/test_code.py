@@ -78,7 +78,7 @@ def test_a_planted_crossing_is_found(billing: Path, planted: str) -> None:
         "using(alias)",
     ],
 )
-def test_what_a_context_may_write(billing: Path, allowed: str) -> None:
+def test_allowed_code_of_a_context(billing: Path, allowed: str) -> None:
     assert scan(billing, allowed) == []
 
 

@@ -89,7 +89,7 @@ def test_a_many_to_many_through_another_contexts_model() -> None:
 
 
 @pytest.mark.parametrize("target", [Login, ContentType, Ledger])
-def test_a_foreign_key_to_what_is_not_the_contexts_own(target: type[models.Model]) -> None:
+def test_a_foreign_key_to_another_contexts_model(target: type[models.Model]) -> None:
     class Planted(models.Model):
         other = models.ForeignKey(target, models.DO_NOTHING, related_name="+")
 
@@ -126,7 +126,7 @@ def test_a_proxy_of_another_contexts_model() -> None:
     assert_rejected("users.User")
 
 
-def test_what_is_allowed_at_home() -> None:
+def test_allowed_relations() -> None:
     class Item(models.Model):
         parent = models.ForeignKey("Item", models.CASCADE)
         siblings = models.ManyToManyField("self")

@@ -80,7 +80,7 @@ def test_a_user_who_was_changed_or_is_gone_meanwhile_keeps_the_page(page: Pages)
         expect(trouble).to_be_hidden()
 
 
-def test_a_look_that_is_under_way_takes_no_button_s_answer_away(page: Pages) -> None:
+def test_a_running_refresh_keeps_a_buttons_answer(page: Pages) -> None:
     tab, held = page.page, list[Route]()
     tab.goto("/")
     with tab.expect_request("**/live/"):
@@ -97,7 +97,7 @@ def test_a_look_that_is_under_way_takes_no_button_s_answer_away(page: Pages) -> 
     expect(tab.locator("#notice")).to_contain_text("is suspended")
 
 
-def test_a_look_amid_a_press_does_not_take_the_button_away(page: Pages) -> None:
+def test_a_refresh_during_a_press_keeps_the_button(page: Pages) -> None:
     tab = page.page
     tab.goto("/")
     button = tab.locator("button.suspend").first
@@ -121,9 +121,7 @@ def test_a_look_amid_a_press_does_not_take_the_button_away(page: Pages) -> None:
     ],
     ids=["right", "another window", "another tab", "a menu"],
 )
-def test_a_press_whose_release_the_page_never_hears_of_does_not_stop_its_looks(
-    page: Pages, button: Literal["left", "right"], then: str
-) -> None:
+def test_a_press_without_a_release_does_not_stop_the_refreshes(page: Pages, button: Literal["left", "right"], then: str) -> None:
     tab = page.page
     tab.goto("/")
     tab.locator("h1").hover()
@@ -172,7 +170,7 @@ def test_a_form_without_any_valid_token_is_a_notice_and_without_javascript_one_c
     context.close()
 
 
-def test_a_whole_page_that_answers_a_button_is_told_and_never_put_into_the_page(page: Pages) -> None:
+def test_a_whole_page_as_a_buttons_answer_is_reported_and_not_inserted(page: Pages) -> None:
     tab = page.page
     tab.goto("/lab/")
     for path, status in (("/nowhere/", "404"), ("/lab/live/", "405")):
@@ -199,7 +197,7 @@ def broken(page: Pages) -> Iterator[None]:
     rename("billing_away", "billing_cacheduser")
 
 
-def test_a_failure_of_the_server_is_one_notice_that_goes_when_it_is_mended(page: Pages, request: pytest.FixtureRequest) -> None:
+def test_a_server_error_is_one_notice_that_goes_when_it_is_fixed(page: Pages, request: pytest.FixtureRequest) -> None:
     tab = page.page
     tab.goto("/")
     with refused(page) as trouble:
@@ -213,7 +211,7 @@ def test_a_failure_of_the_server_is_one_notice_that_goes_when_it_is_mended(page:
         trouble.get_by_role("button").click()
 
 
-def test_a_server_that_is_away_is_a_notice_that_goes_when_it_answers_again(page: Pages) -> None:
+def test_an_unreachable_server_is_a_notice_that_goes_when_it_answers_again(page: Pages) -> None:
     tab = page.page
     tab.goto("/lab/")
     with refused(page) as trouble:

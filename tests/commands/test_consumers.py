@@ -35,7 +35,7 @@ def test_registering_again_changes_the_entry():
     assert (consumer.types, consumer.fields) == (["users.user.erased.v1"], ["email", "status", "status_since"])
 
 
-def test_a_consumer_elsewhere_says_what_it_wants():
+def test_a_remote_consumer_names_its_types_and_fields():
     ended = call("consumers", "register", "shipping", "--to", "users", "--fields", "status")
     assert ended.code == 2
     assert "shipping doesn't run in this process" in ended.err
@@ -99,7 +99,7 @@ def kept(folder):
     return {file.name: file.read_text().strip() for file in folder.iterdir()} if folder.exists() else {}
 
 
-def test_the_token_is_printed_once_and_kept_where_the_consumer_runs(token_folder):
+def test_the_token_is_printed_once_and_kept_if_the_consumer_runs_here(token_folder):
     ended = call("consumers", "register", "billing", "--to", "users")
     (token,) = [line.rpartition(" ")[2] for line in ended.out.splitlines() if "shown only now" in line]
     assert consumers.by_token("users", token).name == "billing"
@@ -216,7 +216,7 @@ def test_closing_before_the_first_success():
     assert "It was never live, so it can't read the feed" in call("consumers", "close", "billing").out
 
 
-def test_who_is_known_in_two_places_has_to_be_told_apart():
+def test_a_consumer_with_one_name_at_two_authorities_must_be_specified():
     for authority, kind, field in (
         ("users", "users.user.created.v1", "status"),
         ("billing", "billing.invoice.issued.v1", "user_id"),

@@ -149,7 +149,7 @@ def test_reads_that_agreed_are_counted_since_the_last_change_to_shadow(shadow):
     assert cutover("--to", "cache", "--shadow-reads", "24").code == 0
 
 
-def test_without_a_shadow_there_is_no_cache(split):
+def test_the_gate_to_the_cache_needs_shadow(split):
     cutover("--to", "monolith")
     ended = cutover("--to", "cache")
     assert ended.code == 3
@@ -174,7 +174,7 @@ def test_a_copy_that_is_not_whole_refuses(shadow, values, sentence):
     assert sentence in ended.err
 
 
-def test_what_can_not_be_compared_refuses(shadow, settings):
+def test_the_gate_refuses_if_fingerprints_can_not_be_compared(shadow, settings):
     generate()
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: DEAD}
     ended = cutover("--to", "cache")
@@ -182,7 +182,7 @@ def test_what_can_not_be_compared_refuses(shadow, settings):
     assert f"Fingerprints can't be compared: users doesn't answer at {DEAD}" in ended.err
 
 
-def test_a_mismatch_that_can_not_be_looked_at_again_stands(split, settings):
+def test_a_mismatch_that_can_not_be_read_again_stays_open(split, settings):
     cutover("--to", "api")
     cutover("--to", "shadow")
     tamper()
@@ -211,7 +211,7 @@ def test_force_where_nothing_is_missing_forces_nothing(shadow):
     assert CutoverStep.objects.all()[0].forced is False
 
 
-def test_to_where_it_is_already_is_no_step(shadow):
+def test_moving_to_the_present_source_is_no_step(shadow):
     generate()
     ended = cutover("--to", "shadow", "--json")
     assert (ended.code, ended.json["moved"], ended.json["agreed"]) == (0, False, 24)
@@ -230,7 +230,7 @@ def test_two_at_once_the_second_is_refused(shadow, monkeypatch):
     assert len(steps()) == 2
 
 
-def test_it_shows_where_billing_stands(split):
+def test_without_to_it_shows_the_present_source(split):
     ended = cutover("--json")
     assert (ended.code, ended.json["source"], ended.json["since"], ended.json["lacks"]) == (0, "cache", None, [])
     assert "Billing reads users from its own cache (the default)." in cutover().out
@@ -323,7 +323,7 @@ def test_billing_is_down_because_users_is_down(split, settings):
     assert not Invoice.objects.using("billing").exists()
 
 
-def test_what_the_asking_cost_is_told(split):
+def test_the_cost_of_the_calls_is_reported(split):
     cutover("--to", "api")
     ended = generate()
     assert (ended.json["issued"], ended.json["calls"]) == (22, 24)

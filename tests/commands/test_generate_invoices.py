@@ -102,7 +102,7 @@ def test_proceeds_where_told_to_and_says_how_old_the_copy_was():
     assert ended.out.startswith("1 invoice issued for 2026-11; 0 users skipped, 0 invoiced before. The copy of users was last")
 
 
-def test_asks_where_told_to_and_holds_without_an_answer(settings):
+def test_policy_ask_holds_without_an_answer(settings):
     cached("active")
     confirm(hours=1)
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: "http://127.0.0.1:9"}

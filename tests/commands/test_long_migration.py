@@ -39,7 +39,7 @@ def columns():
 
 
 @pytest.mark.usefixtures("altering")
-def test_who_writes_users_meanwhile_waits_and_gives_up():
+def test_writers_of_users_wait_meanwhile_and_give_up():
     with pytest.raises(OperationalError), patience("monolith", 0.1):
         register(email="ada@example.org", name="Ada")
 
@@ -70,5 +70,5 @@ def test_patience_is_for_its_block_alone():
 
 
 @pytest.mark.parametrize("words", [("billing",), ("nobody",), ("monolith", "--seconds", "0"), ("users", "--seconds", "61")])
-def test_what_is_no_migration_is_wrong_usage(words):
+def test_an_unknown_migration_is_wrong_usage(words):
     assert call("long_migration", *words).code == 2

@@ -68,14 +68,14 @@ def test_retry_ends_with_1_where_one_fails_again():
     assert bad.reason != "Broken: [was] so"
 
 
-def test_a_failed_retry_is_told_once():
+def test_a_failed_retry_is_reported_once():
     row = park(status="nonsense")
     ended = call("parked", "retry", "billing", str(row.pk))
     assert (ended.code, (ended.out + ended.err).count("1 of 1 message failed again")) == (1, 1)
     assert "0 applied" not in ended.out
 
 
-def test_what_was_never_an_event_can_only_be_discarded():
+def test_an_invalid_event_can_only_be_discarded():
     row = park(envelope=None, raw="no json", reason="The message can't be read: decode error.")
     ended = call("parked", "retry", "billing", str(row.pk))
     assert (ended.code, state(row), row.reason) == (1, "parked", "The message can't be read: decode error.")

@@ -145,7 +145,7 @@ def test_nobody_is_registered():
     assert "users has no consumers" in ended.err
 
 
-def test_what_is_gone_is_said_and_the_rest_is_sent(waiting):
+def test_deleted_events_are_reported_and_the_rest_is_sent(waiting):
     began = timezone.now() - timedelta(seconds=5)
     told(3)
     waiting()
@@ -160,7 +160,7 @@ def test_what_is_gone_is_said_and_the_rest_is_sent(waiting):
     assert "1 aggregate last changed before the oldest kept event" in everything.out
 
 
-def test_a_broker_that_is_away(waiting, monkeypatch, mailoutbox):
+def test_an_unreachable_broker(waiting, monkeypatch, mailoutbox):
     told(1)
     away = Celery(set_as_current=False)
     away.conf.broker_write_url = "redis://127.0.0.1:1/0"

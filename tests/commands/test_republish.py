@@ -42,16 +42,16 @@ def test_it_records_them_and_tells_the_owners(silent, mailoutbox):
     assert repair.done_by in mail.body
 
 
-def test_with_nothing_missing_nobody_is_told(silent, mailoutbox):
+def test_with_nothing_missing_no_mail_is_sent(silent, mailoutbox):
     call("republish", "users")
     ended = call("republish", "users", "--json")
     assert (ended.code, ended.json) == (0, {"missing": [], "republished": 0, "refused": {}})
     assert len(mailoutbox) == 1
     assert Repair.objects.using("users").count() == 1
-    assert "Recorded 0 events of users" in call("republish", "users").out
+    assert "Every change of users has an event." in call("republish", "users").out
 
 
-def test_what_makes_no_event_is_named(silent):
+def test_a_row_that_makes_no_event_is_named(silent):
     wrong = User.objects.using("users").get(pk=min(silent))
     User.objects.using("users").filter(pk=wrong.pk).update(status="banned")
     ended = call("republish", "users", "--json")

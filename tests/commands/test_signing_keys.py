@@ -65,6 +65,6 @@ def test_a_disk_that_takes_no_more_leaves_the_keys_as_they_were(folder, action):
 
 
 @pytest.mark.parametrize("content", ["", "not a key"])
-def test_a_file_without_a_key_is_told(folder, content):
+def test_a_file_without_a_key_is_reported(folder, content):
     (folder / "users").write_text(content)
     assert call("signing_keys", "users").code == 3

@@ -111,7 +111,7 @@ def test_status_shows_who_is_followed_and_only_that():
     assert ("monolith", "users") in pairs()
 
 
-def test_where_nothing_is_split_tending_asks_nobody(monkeypatch, caplog):
+def test_without_a_split_sync_calls_nobody(monkeypatch, caplog):
     asked = []
     monkeypatch.setattr("messaging.replica.client.AuthorityClient._ask", lambda self, *words, **more: asked.append(words))
     for context in ("users", "monolith"):

@@ -35,7 +35,7 @@ def test_an_erased_and_a_deleted_user_are_tombstones_on_both_sides():
 
 
 @pytest.mark.parametrize("how", ["deleted", "erased"])
-def test_who_was_deleted_comes_again_through_the_follower_and_who_was_erased_does_not(how):
+def test_a_deleted_user_comes_back_through_the_follower_and_an_erased_one_does_not(how):
     """`users` follows the monolith, and its own ledger reports to its consumers what happened there."""
     (user,) = people(1)
     call("split", "users")

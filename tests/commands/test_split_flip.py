@@ -130,7 +130,7 @@ def test_billing_decides_by_no_table_that_nobody_keeps_fresh():
     assert not BillingInvoice.objects.using("billing").exists()
 
 
-def test_retired_nobody_follows_and_the_old_table_takes_no_writes():
+def test_after_retire_nobody_follows_and_the_old_table_takes_no_writes():
     people(3)
     call("split", "users")
     assert call("split", "users", "--cancel").code == 0

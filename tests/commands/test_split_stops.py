@@ -131,7 +131,7 @@ def test_what_is_refused(words, code, sentence):
     assert not Ownership.objects.using("monolith").exists()
 
 
-def test_a_server_that_is_away_is_refused_and_guards_stay(settings):
+def test_an_unreachable_server_is_refused_and_guards_stay(settings):
     people(2)
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: "http://127.0.0.1:9"}
     ended = call("split", "users")

@@ -64,7 +64,7 @@ def test_staleness_counts_from_the_last_confirmation():
     assert billing_of(call("status", "--json"))["staleness_seconds"] == 0
 
 
-def test_an_authority_elsewhere_is_as_far_as_was_heard(settings):
+def test_a_remote_authoritys_head_is_the_last_one_received(settings):
     settings.MESSAGING = {**settings.MESSAGING, "CONTEXTS": ["billing"]}
     row = billing_of(call("status", "--json"))
     assert (row["state"], row["registered"], row["checkpoint"], row["head"], row["lag"]) == ("new", None, 0, None, None)
@@ -73,7 +73,7 @@ def test_an_authority_elsewhere_is_as_far_as_was_heard(settings):
     assert (row["state"], row["checkpoint"], row["head"], row["lag"]) == ("unreachable", 4, 9, 5)
 
 
-def test_an_empty_feed_is_known_to_be_empty_once_it_was_heard_of(settings):
+def test_an_empty_feed_is_known_after_its_first_contact(settings):
     settings.MESSAGING = {**settings.MESSAGING, "CONTEXTS": ["billing"]}
     Subscription.objects.using("billing").create(authority="users", heartbeat_at=timezone.now())
     row = billing_of(call("status", "--json"))
@@ -145,7 +145,7 @@ def test_a_consumer_in_another_process():
     assert (row["state"], row["checkpoint"], row["lag"], row["parked"]) == ("elsewhere", None, None, None)
 
 
-def test_an_authority_without_marks_is_told():
+def test_an_authority_without_marks_is_reported():
     row = Subscription.objects.using("billing").create(authority="users")
     assert billing_of(call("status", "--json"))["marks"] is None  # it isn't known yet
     row.state = "live"
@@ -158,7 +158,7 @@ def test_an_authority_without_marks_is_told():
     assert "no marks" not in call("status").out
 
 
-def test_a_consumer_elsewhere_without_marks_is_told():
+def test_a_remote_consumer_without_marks_is_reported():
     words = ("--fields", "status", "--types", "users.user.created.v1")
     call("consumers", "register", "shipping", "--to", "users", *words)
     entry = Consumer.objects.using("users").filter(pk="shipping")
@@ -182,7 +182,7 @@ def test_queues():
             queue.purge()
 
 
-def test_who_looks_at_queues_makes_none():
+def test_reading_queue_depths_makes_no_queues():
     with current_app.connection_for_write() as connection:
         there = connection.default_channel.queues  # of kombu's transport in memory: all of them, by name
         there.clear()
@@ -216,7 +216,7 @@ def test_no_database_is_a_sentence(monkeypatch):
     assert not connections["users"].in_atomic_block
 
 
-def test_what_others_wrote_into_the_registers_steers_no_terminal():
+def test_texts_in_the_registers_do_not_control_a_terminal():
     steering = "\x1b[2J[bold]x"
     Consumer.objects.using("users").create(
         name=steering, queue="q", types=[steering], fields=[steering], staleness_seconds=1, bootstrap_open=False

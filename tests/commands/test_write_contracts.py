@@ -21,7 +21,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("context", ["users", "billing"])
-def test_the_committed_files_are_what_the_code_says(context):
+def test_the_committed_files_equal_the_code(context):
     ended = call("write_contracts", context, "--check", "--json")
     assert (ended.code, ended.json) == (0, {"stale": [], "changes": []})
     committed = {path.stem for path in (Path(apps.get_app_config(context).path) / "contracts").glob("*.json")}
@@ -61,7 +61,7 @@ def test_check_names_stale_files_and_writes_nothing(folder):
     assert not missing.exists()
 
 
-def test_writes_what_differs_and_leaves_what_no_event_has(folder):
+def test_it_writes_changed_files_and_keeps_unrelated_ones(folder):
     changed, orphan = folder / "users.user.created.v1.json", folder / "users.user.cloned.v1.json"
     change(changed, status={"description": "Other words."})
     orphan.write_text("{}")
@@ -105,7 +105,7 @@ def test_breaking_writes_it_on_demand(folder):
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[]"])
-def test_a_file_that_is_no_schema_is_a_sentence(folder, text):
+def test_a_file_without_a_schema_is_reported_in_a_sentence(folder, text):
     (folder / "users.user.suspended.v1.json").write_text(text)
     for words in ([], ["--check"]):
         ended = call("write_contracts", "users", *words)

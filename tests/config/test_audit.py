@@ -72,7 +72,7 @@ def advisory(package: str, fixed: str) -> dict[str, Any]:
     }
 
 
-def test_what_is_known_of_an_installed_package_is_a_failure() -> None:
+def test_a_known_vulnerability_of_an_installed_package_is_a_failure() -> None:
     with osv({"django": advisory("django", "99.1")}) as (url, questions):
         done = audit(AUDIT_OSV_URL=url, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     assert done.returncode == 1, done.stdout + done.stderr
@@ -83,7 +83,7 @@ def test_what_is_known_of_an_installed_package_is_a_failure() -> None:
     assert {name: asked.get(name) for name in runtime} == {name: version(name) for name in runtime}
 
 
-def test_where_nothing_is_known_it_passes() -> None:
+def test_without_a_known_vulnerability_it_passes() -> None:
     with osv({}) as (url, questions):
         done = audit(AUDIT_OSV_URL=url, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1", REQUIRE_AUDIT="1")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -96,7 +96,7 @@ def test_without_a_vulnerability_database_it_says_so_and_passes() -> None:
     assert "No vulnerability database can be asked, so nothing was audited: " in done.stdout
 
 
-def test_where_it_is_required_that_is_a_failure() -> None:
+def test_a_required_audit_without_an_answer_fails() -> None:
     done = unanswered(REQUIRE_AUDIT="1")
     assert done.returncode == 1
     assert "REQUIRE_AUDIT is set, so that is a failure." in done.stdout

@@ -23,7 +23,7 @@ from tests.probes import wait_for
 from tests.running import surroundings
 
 
-def test_a_scheduler_that_is_told_to_stop_while_it_starts_says_no_error(tmp_path: Path) -> None:
+def test_a_scheduler_stopped_during_its_start_logs_no_error(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "celery", "--quiet", "-A", "tests.config.runner.stopping", "beat", "--loglevel", "INFO"],
         cwd=ROOT,
@@ -119,7 +119,7 @@ def said(lines: list[str], words: str) -> int:
     return sum(words in line for line in lines)
 
 
-def test_a_scheduler_says_once_that_its_broker_is_away_and_once_that_it_is_back(tmp_path: Path) -> None:
+def test_a_scheduler_logs_an_unreachable_broker_once_and_its_return_once(tmp_path: Path) -> None:
     broker = tmp_path / "broker"
     process, url = start_broker(broker)
     try:
@@ -154,7 +154,7 @@ def test_a_scheduler_that_starts_before_its_broker_says_so_once(tmp_path: Path) 
     assert (said(lines[:2], AWAY), said(lines[:2], BACK), said(lines, "Traceback")) == (1, 1, 0), "".join(lines)
 
 
-def test_a_tick_that_fails_by_a_fault_of_ours_is_no_outage(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_tick_that_fails_by_a_bug_is_no_outage(caplog: pytest.LogCaptureFixture) -> None:
     schedule = scheduling.Scheduler(app, lazy=True)
     schedule.apply_entry(schedule.Entry(name="a wrong one", task="messaging.retry_due", schedule=1.0, args=[object()], app=app))
     assert not schedule.away

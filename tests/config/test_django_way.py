@@ -78,7 +78,7 @@ def test_migrate_is_for_the_databases_of_this_process(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "Migrated 2 databases: default, billing."
 
 
-def test_migrate_says_in_a_sentence_which_database_is_away(tmp_path: Path) -> None:
+def test_migrate_names_an_unreachable_database_in_a_sentence(tmp_path: Path) -> None:
     url = f"postgres://me:very-secret@127.0.0.1:{free_port()}/users"
     done = manage(tmp_path, "migrate", USERS_DATABASE_URL=url)
 
@@ -232,7 +232,7 @@ def test_test_hands_over_to_pytest(tmp_path: Path) -> None:
     assert "tests/test_contracts.py::" in done.stdout
 
 
-def test_test_says_which_command_runs_the_suite_where_pytest_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_test_names_the_command_if_pytest_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(test_command, "find_spec", lambda name: None)
     with pytest.raises(WrongUsage, match="make test"):
         test_command.Command().handle()
@@ -269,7 +269,7 @@ def test_with_a_context_named_the_packages_relay_runs_on_its_tables(tmp_path: Pa
         end(run)
 
 
-def test_nobody_else_of_the_machine_reads_what_is_in_var(tmp_path: Path) -> None:
+def test_other_users_of_the_machine_can_not_read_var(tmp_path: Path) -> None:
     """Its databases have names and addresses. An older release left them open to all; the next start closes them."""
     folder = tmp_path / "var"
     assert manage(folder, "migrate").returncode == 0

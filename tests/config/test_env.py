@@ -31,7 +31,7 @@ def test_several_hosts_are_tried_for_the_one_that_takes_writes(monkeypatch, plac
     assert found["OPTIONS"] == {"connect_timeout": 3, "target_session_attrs": "read-write"}
 
 
-def test_what_the_url_says_of_the_session_counts(monkeypatch):
+def test_the_urls_session_options_count(monkeypatch):
     found = of(monkeypatch, "postgres://who@one:1,two:2/name?target_session_attrs=any")
     assert found["OPTIONS"]["target_session_attrs"] == "any"
     assert "target_session_attrs" not in of(monkeypatch, "postgres://who@one/name")["OPTIONS"]
@@ -44,11 +44,11 @@ def test_hosts_that_cannot_be_read_are_one_sentence_without_the_password(monkeyp
     assert "secret" not in str(caught.value)
 
 
-def test_a_pooler_can_be_told_by_the_url(monkeypatch):
+def test_the_url_can_name_a_pooler(monkeypatch):
     assert of(monkeypatch, "postgres://who@one/name?disable_server_side_cursors=true")["DISABLE_SERVER_SIDE_CURSORS"] is True
 
 
-def test_the_second_host_answers_where_the_first_is_away(monkeypatch):
+def test_the_second_host_answers_if_the_first_does_not(monkeypatch):
     real = urlsplit(os.environ["DATABASE_URL"])
     if real.scheme == "sqlite":
         pytest.skip("SQLite has no hosts")

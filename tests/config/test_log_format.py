@@ -27,7 +27,7 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
         return caught
 
 
-def test_an_error_is_told_by_its_first_line_and_where_it_came_from() -> None:
+def test_an_error_is_logged_with_its_first_line_and_its_place() -> None:
     said = line("it failed", error=raised(ValueError(MORE)))
     assert said.startswith("ERROR test: it failed\nTraceback (most recent call last):\n")
     assert "in raised" in said
@@ -40,7 +40,7 @@ def test_so_are_its_causes() -> None:
     assert "ada" not in said.lower()
 
 
-def test_what_is_raised_while_another_is_handled_names_it_unless_it_says_not_to() -> None:
+def test_an_error_raised_while_another_is_handled_names_it_unless_suppressed() -> None:
     def failing(quiet: bool) -> None:
         try:
             raise ValueError(FIRST)
@@ -66,7 +66,7 @@ def test_a_message_that_has_an_error_in_it_is_cut_too(message: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True, databases="__all__")
-def test_a_real_refusal_of_the_database_is_told_without_the_row() -> None:
+def test_a_real_database_error_is_reported_without_the_row() -> None:
     columns = "id, email, name, status, status_since, suspension_reason, created_at, updated_at"
     address = "ada@example.org"
     values = [uuid.uuid4().hex, address, "Ada", "active", None, "", None, None]

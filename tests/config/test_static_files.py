@@ -82,7 +82,7 @@ def test_a_file_that_is_served_is_replaced_in_one_step(collected: Path) -> None:
     assert style.read_bytes() == before
 
 
-def test_what_was_not_collected_costs_the_style_and_is_said_once(tmp_path: Path) -> None:
+def test_an_uncollected_file_costs_the_style_and_is_logged_once(tmp_path: Path) -> None:
     answers, log = asked(tmp_path)
     assert [(page, style, file) for page, style, file, *_ in answers] == [(200, "/static/admin/css/base.css", 404)] * 2
     assert log.count("Static files were not collected (admin/css/base.css is missing), so pages have no styles.") == 1

@@ -102,7 +102,7 @@ def test_a_copy_is_filled_followed_compared_and_repaired(live: list[User]) -> No
     assert Repair.objects.using(BILLING).get().kind == "reconcile"
 
 
-def test_a_copy_in_doubt_is_settled_by_a_look(live: list[User]) -> None:
+def test_a_doubtful_copy_is_settled_by_one_look(live: list[User]) -> None:
     Subscription.objects.using(BILLING).update(checkpoint=90, head=90)  # as if the authority had been set back
     tending = Tending("billing")
     tending.look()
@@ -179,7 +179,7 @@ def test_the_authority_s_commands(live: list[User], tmp_path: Path) -> None:
     did("consumers", "revoke", "billing")
 
 
-def test_what_an_operator_reads(live: list[User], client: Client) -> None:
+def test_the_output_for_an_operator(live: list[User], client: Client) -> None:
     told = call("status", "--json").json["consumers"]
     assert [(row["lag"], row["state"]) for row in told if row["authority"] == "users"] == [(0, "live")]
     assert client.get("/readyz").json()["ready"]

@@ -89,7 +89,7 @@ def waiting(broker: str, queue: str) -> list[dict[str, Any]]:
     return [event for _, values, _ in bodies for event in values.get("events", [])]
 
 
-def test_it_joins_late_by_bootstrap_beside_live_traffic_and_billing_does_not_notice(
+def test_it_joins_late_by_bootstrap_during_live_traffic_and_billing_does_not_notice(
     living: Stack, notifications: Notifications, broker: str
 ) -> None:
     before = everything_of_billing()

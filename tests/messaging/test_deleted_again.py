@@ -113,7 +113,7 @@ def test_an_erased_user_stays_erased_though_the_id_is_inserted_again(user, back,
     assert (copied(user.pk)[0], entry(user.pk)) == ("erased", (4, True, True))
 
 
-def test_who_is_erased_after_a_deletion_stays_erased(user):
+def test_a_user_erased_after_a_deletion_stays_erased(user):
     by_event()
     for _ in range(2):
         delete(user.pk)

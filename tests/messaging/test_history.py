@@ -282,7 +282,7 @@ def test_both_sides_restored_to_different_moments_are_noticed(tending):
     assert_doubtful()
 
 
-def test_tending_compares_a_doubtful_copy_at_once_and_goes_on_where_both_are_equal(tending):
+def test_sync_compares_a_doubtful_copy_at_once_and_continues_if_both_are_equal(tending):
     backup = Backup("users")
     user = users()[0]
     user_change_email(user_id=user.pk, email="no@example.org")  # a field that billing doesn't keep
@@ -479,7 +479,7 @@ def test_many_rounds_in_a_row_wait_for_no_contact(tending):
     assert len(row.marks or []) == history.KEPT_ROUNDS
 
 
-def test_what_somebody_wrote_into_an_outbox_row_is_no_mark(tending):
+def test_a_hand_written_outbox_row_has_no_mark(tending):
     change(1)
     with transaction.atomic(using="users"):
         ((row_id, body, _),) = engines.for_alias("users").claim("users", 1)
@@ -491,7 +491,7 @@ def test_what_somebody_wrote_into_an_outbox_row_is_no_mark(tending):
         Envelope.model_validate(forged)
 
 
-def test_a_copy_in_doubt_reports_no_checkpoint(tending):
+def test_a_doubtful_copy_reports_no_checkpoint(tending):
     row = copy()
     history.begin_doubt(row, "It was set back.")
     row.save()
@@ -677,7 +677,7 @@ def test_a_tombstone_that_a_restored_authority_does_not_know_was_not_purged(tend
     assert (found.counts["erased_here"], [row["id"] for row in found.rows]) == (1, [str(lost.pk)])
 
 
-def test_a_copy_that_differs_only_in_who_is_erased_here_is_in_doubt_no_more(tending):
+def test_a_copy_that_differs_only_in_erased_users_is_no_longer_doubtful(tending):
     revived(users()[0])
     pull.report(Replica.of("billing", "users"))
     assert copy().doubt
@@ -687,7 +687,7 @@ def test_a_copy_that_differs_only_in_who_is_erased_here_is_in_doubt_no_more(tend
     assert not Invoice.objects.using("billing").filter(user_id=users()[0].pk).exists()
 
 
-def test_erase_again_erases_whom_a_consumer_knows_as_erased(tending, tmp_path):
+def test_erase_again_erases_users_that_a_consumer_knows_as_erased(tending, tmp_path):
     user = users()[0]
     revived(user)
     listed = call("reconcile", "billing", "--from", "users", "--json")
@@ -716,7 +716,7 @@ def test_erase_again_says_what_it_reads(tending, tmp_path, content):
     assert "reconcile billing --from users --json" in done.err
 
 
-def test_tending_brings_a_new_copy_that_heard_of_everything_to_live(api):
+def test_sync_makes_a_new_copy_with_all_changes_live(api):
     """Its events were lost in between, so it would stay new for ever."""
     save(demo_users(3), with_events=True)
     deliver()
@@ -733,7 +733,7 @@ def test_tending_brings_a_new_copy_that_heard_of_everything_to_live(api):
     assert (copy().state, copy().checkpoint) == ("live", 6)
 
 
-def test_tending_says_what_to_type_where_only_erased_rows_differ_and_compares_less_and_less_often(tending, caplog):
+def test_sync_names_the_command_if_only_erased_rows_differ_and_compares_less_and_less_often(tending, caplog):
     caplog.set_level("INFO", "messaging.replica.sync")
     backup = Backup("users")
     user = users()[0]

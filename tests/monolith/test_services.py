@@ -64,7 +64,7 @@ def test_two_runs_at_once_issue_each_invoice_once():
 
 
 @pytest.mark.parametrize("period", ["2026-13", "November", "", "2026-11\n"])
-def test_what_is_no_month_is_refused(period):
+def test_an_invalid_month_is_refused(period):
     with pytest.raises(ValidationError, match="not a month"):
         services.generate_invoices(period)
 
@@ -90,7 +90,7 @@ def test_a_suspension_and_what_it_writes_commit_together(monkeypatch):
     assert User.objects.get(pk=ada.pk).status == "active"
 
 
-def test_what_goes_round_save_goes_round_the_signal():
+def test_writes_without_save_bypass_the_signal():
     ada = register("Ada")
     services.generate_invoices("2026-11")
     User.objects.filter(pk=ada.pk).update(status="suspended")
@@ -121,7 +121,7 @@ def test_reactivation_and_another_address():
 @pytest.mark.parametrize(
     ("email", "name"), [("no address", "Eve"), ("", "Eve"), ("eve@example.org", " "), ("ada@example.org", "Eve")]
 )
-def test_what_no_user_can_have_is_refused(email, name):
+def test_invalid_values_of_a_user_are_refused(email, name):
     register("Ada")
     with pytest.raises(ValidationError):
         services.register(email=email, name=name)

@@ -66,7 +66,7 @@ def test_a_position_before_the_commit_breaks_the_order(system: System) -> None:
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_what_no_story_reaches_a_test_of_its_own_sees(name: str) -> None:
+def test_bugs_that_no_story_reaches_are_found_by_a_test(name: str) -> None:
     module, _, test = PLANTS[name].seen_by.partition(":")
     with PLANTS[name].planted(), pytest.raises(AssertionError):
         getattr(import_module(module), test)()

@@ -26,7 +26,7 @@ def types():
     return list(Published.objects.using("users").order_by("added").values_list("destination", flat=True))
 
 
-def test_a_users_life_is_told_in_events(user):
+def test_every_change_of_a_user_is_an_event(user):
     user_suspend(user_id=user.pk, reason="test")
     user_reactivate(user_id=user.pk)
     user_change_email(user_id=user.pk, email="other@example.org")
@@ -35,7 +35,7 @@ def test_a_users_life_is_told_in_events(user):
     assert types() == [f"users.user.{word}.v1" for word in told]
 
 
-def test_what_the_failpoint_withholds_is_changed_and_not_announced(user, monkeypatch):
+def test_a_withheld_event_leaves_a_change_without_an_event(user, monkeypatch):
     monkeypatch.setattr(services, "withholding", [lambda user, event: isinstance(event, events.UserSuspended)])
     user_suspend(user_id=user.pk, reason="test")
     user_reactivate(user_id=user.pk)
@@ -61,7 +61,7 @@ def test_erasing_leaves_a_tombstone_without_personal_data(user):
     assert (row.status, row.email, row.name, row.suspension_reason) == ("erased", "", "", "")
 
 
-def test_erasing_empties_what_was_told_of_the_person_before_sent_or_not(user):
+def test_erasing_empties_earlier_events_sent_or_not(user):
     other = user_register(email="bob@example.org", name="Bob")
     user_suspend(user_id=user.pk, reason="Ada owes")
     Published.objects.using("users").filter(body__subject=str(user.pk)).update(status=2)

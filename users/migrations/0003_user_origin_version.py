@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                 db_default=0,
                 default=0,
                 editable=False,
-                help_text="The version at the owner that this row was copied from; 0: it began here.",
+                help_text="The owner's version that this row was copied from; 0 if it was created here.",
             ),
         ),
     ]

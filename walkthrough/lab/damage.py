@@ -108,7 +108,7 @@ DAMAGE = (
     Damage("missing", "Delete a row", "Billing loses one row.", _tampering(_missing)),
     Damage("stale", "Make a row stale", "It is older than the authority's row.", _tampering(_stale)),
     Damage("corrupt", "Corrupt a row", "The same version, another status.", _tampering(_corrupt)),
-    Damage("ghost", "Invent a row", "Of a user that never existed.", _ghost),
+    Damage("ghost", "Invent a row", "Its user never existed.", _ghost),
     Damage("ahead", "Put a row ahead", "It is newer than the authority's row.", _tampering(_ahead)),
     Damage("silent", "Write by SQL", "Up to three users change without an event.", _silent),
     Damage("flush", "Flush the queues", "All queued messages are lost.", _flush),

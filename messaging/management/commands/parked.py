@@ -103,8 +103,8 @@ class Command(BaseCommand):
         self.result(options, values, f"{plural(applied, 'message')} applied." if applied or not failed else "")
         if failed:
             left = failed - hopeless
-            have = "has its" if left == 1 else "have their"
-            again = f"{left} of {plural(len(outcomes), 'message')} failed again and {have} new reason in the list." if left else ""
+            why = f"To see why: parked list {context.name}."
+            again = f"{left} of {plural(len(outcomes), 'message')} failed again. {why}" if left else ""
             never = f"{hopeless} of {plural(len(outcomes), 'message')} can't be retried, only discarded." if hopeless else ""
             raise Found(" ".join(filter(None, (again, never))))
 

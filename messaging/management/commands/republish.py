@@ -40,8 +40,8 @@ class Command(BaseCommand):
 
     def _list(self, authority: str, options: dict[str, Any]) -> None:
         ids = preview(authority)
-        text = f"No event was recorded for {plural(len(ids), 'change')} of {authority}{':' if ids else '.'}{_listed(ids)}"
-        self.result(options, {"missing": ids, "republished": 0}, text)
+        text = f"No event was recorded for {plural(len(ids), 'change')} of {authority}:{_listed(ids)}"
+        self.result(options, {"missing": ids, "republished": 0}, text if ids else f"Every change of {authority} has an event.")
 
     def _record(self, authority: str, options: dict[str, Any]) -> None:
         started = timezone.now()
@@ -50,9 +50,9 @@ class Command(BaseCommand):
         if done.count:
             self._announce(authority, done, started)
         values = {"missing": [*done.ids, *done.refused], "republished": done.count, "refused": done.refused}
-        recorded = f"Recorded {plural(done.count, 'event')} of {authority} for {_changes(done)}"
-        text = f"{recorded}{':' if done.ids else '.'}{_listed(done.ids)}"
-        self.result(options, values, text)
+        text = f"Recorded {plural(done.count, 'event')} of {authority} for {_changes(done)}:{_listed(done.ids)}"
+        none = "No event was recorded." if done.refused else f"Every change of {authority} has an event."
+        self.result(options, values, text if done.ids else none)
         if done.refused:
             first, reason = next(iter(done.refused.items()))
             changes = plural(len(done.refused), "change")

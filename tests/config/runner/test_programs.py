@@ -70,7 +70,7 @@ def test_one_context_alone_runs_nothing_of_the_others() -> None:
     assert not [word for word in words if "users" in word]
 
 
-def test_the_broker_is_started_first_and_only_where_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_broker_is_started_first_and_only_without_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CELERY_BROKER_URL", "redis://localhost:6379/0")
     assert "broker" not in [program.name for program in programs.programs(["users"], 8000)]
 

@@ -113,7 +113,7 @@ def test_a_command_that_ignores_sigterm_is_killed() -> None:
         wait_for(lambda: not alive(command), timeout=PATIENCE, what="the stubborn command to end")
 
 
-def test_what_the_command_started_ends_with_it() -> None:
+def test_the_commands_children_end_with_it() -> None:
     family = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {SLEEP!r}]).pid, flush=True); {SLEEP}"
     with started(*tethered(sys.executable, "-c", family)) as process:
         child = int(first_line(process))

@@ -173,7 +173,7 @@ def test_nothing_is_read_before_its_signature_is_checked(monkeypatch):
     assert Parked.objects.using("billing").get().reason.startswith("bad signature: ")
 
 
-def test_a_delivery_that_fails_in_a_way_that_nobody_foresaw_is_parked_and_said(monkeypatch):
+def test_a_delivery_with_an_unforeseen_error_is_parked_and_logged(monkeypatch):
     message = travelled(DELIVER, consumer="billing", events=[envelope(uuid.uuid4(), 1)])
     monkeypatch.setattr(inbox, "receive", lambda *arguments, **named: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -181,7 +181,7 @@ def test_a_delivery_that_fails_in_a_way_that_nobody_foresaw_is_parked_and_said(m
     assert Parked.objects.using("billing").get().reason == "The message can't be delivered: ZeroDivisionError: division by zero"
 
 
-def test_what_can_not_be_parked_either_goes_back(monkeypatch):
+def test_a_message_that_can_not_be_parked_goes_back(monkeypatch):
     monkeypatch.setattr(parked_events, "PAUSE_SECONDS", (0.0, 0.0))
     message = {"context": "billing", "headers": {}, "body": b"[]"}
     with read_only("billing"), pytest.raises(Reject) as rejected:
@@ -192,7 +192,7 @@ def test_what_can_not_be_parked_either_goes_back(monkeypatch):
 
 
 @pytest.mark.parametrize("raw", [b"no json", '[[], {"events": [{}]}, {}]', None, 7, []])
-def test_what_is_no_event_keeps_its_reason_when_it_is_retried(raw):
+def test_an_invalid_event_keeps_its_reason_when_it_is_retried(raw):
     parked = parked_events.park_unreadable(Alias("billing"), raw, "The message can't be read: decode error.")
     again = retries.attempt("billing", parked.pk, by="somebody")
     assert again is not None

@@ -81,14 +81,14 @@ def test_both_versions_arrive_in_one_message_and_the_newest_counts(table: dict[s
     assert [(cached(user).status, cached(user).version) for user in (one, two)] == [("suspended", 2), ("suspended", 2)]
 
 
-def test_one_change_told_in_both_versions_counts_once(table: dict[str, Handler]) -> None:
+def test_one_change_sent_in_both_versions_counts_once(table: dict[str, Handler]) -> None:
     user = uuid.uuid4()
     message = [envelope(user, V1, 3, "suspended"), envelope(user, V2, 3, "suspended")]
     assert inbox.receive("billing", message) == Outcome(applied=1, obsolete=1)
     assert cached(user).version == 3
 
 
-def test_what_is_asked_of_the_authority_is_what_either_version_reads(table: dict[str, Handler]) -> None:
+def test_the_authority_is_asked_for_the_fields_of_both_versions(table: dict[str, Handler]) -> None:
     assert handlers.wanted("billing", "users") == ([V1, V2], ["standing", "status", "status_since"])
 
 
@@ -116,7 +116,7 @@ def test_an_upcaster_that_fails_parks_its_event_alone_and_a_retry_after_its_fix_
     assert cached(bad).status == "suspended"
 
 
-def test_a_cache_lifts_what_the_feed_still_calls_by_the_old_names(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_upcasts_pages_with_the_old_names(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Renamed(BaseModel):
         state: str
         since: datetime

@@ -73,7 +73,7 @@ def test_the_task_gives_it_back(monkeypatch):
     assert rejected.value.requeue
 
 
-def test_what_cannot_be_read_is_given_back_too_and_is_one_line(caplog, monkeypatch):
+def test_an_unreadable_message_is_returned_and_logged_in_one_line(caplog, monkeypatch):
     monkeypatch.setattr(parked_events, "PAUSE_SECONDS", (0.0, 0.0))
     with read_only("billing"):
         assert not parked_events.keep("billing", b"no task", "unreadable")
@@ -131,7 +131,7 @@ def test_a_relay_waits_and_goes_on(caplog):
     assert len([record for record in caplog.records if record.name == "messaging.publisher.relay"]) == 2
 
 
-def test_tending_waits_says_it_once_and_goes_on(api, caplog):
+def test_sync_waits_logs_it_once_and_goes_on(api, caplog):
     caplog.set_level(logging.INFO, "messaging.replica.sync")
     save(demo_users(5), with_events=False)
     pull.catch_up(Replica.of("billing", "users"))
@@ -150,7 +150,7 @@ def test_tending_waits_says_it_once_and_goes_on(api, caplog):
     assert len(said) == 2, said
 
 
-def test_tending_survives_an_authority_that_is_away_too(api, settings, caplog):
+def test_sync_survives_an_unreachable_authority_too(api, settings, caplog):
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: "http://127.0.0.1:1"}
     Subscription.objects.using("billing").create(authority="users", state="live", checkpoint=1, head=1)
     with read_only("billing"):
@@ -174,7 +174,7 @@ def test_postgresqls_codes(state, away):
     assert errors.takes_nothing(error) is away
 
 
-def test_what_a_database_really_says():
+def test_real_database_errors():
     with read_only("users"), pytest.raises(DatabaseError) as caught:
         User.objects.using("users").create(email="a@example.org", name="A")
     assert errors.takes_nothing(caught.value)
@@ -188,7 +188,7 @@ def test_what_a_database_really_says():
 
 
 @pytest.mark.parametrize("quoted", ["no such table", "no such column", "syntax error", "database is locked"])
-def test_what_a_statement_quotes_does_not_count(quoted):
+def test_quoted_values_of_a_statement_do_not_count(quoted):
     """Both databases quote what they can't parse."""
     with pytest.raises(DatabaseError) as wrong, connections["users"].cursor() as cursor:
         cursor.execute(f"""SELECT 1 FROM users_user WHERE "{quoted}"('a', 'b')""")
@@ -203,7 +203,7 @@ def test_a_guards_words_alone_are_no_refusal():
     assert ownership.refusal(wrong.value) is None
 
 
-def test_what_could_not_be_stamped_is_stamped_later():
+def test_changes_that_could_not_be_stamped_are_stamped_later():
     save(demo_users(3), with_events=False)
     with read_only("users"), pytest.raises(DatabaseError):
         sequencer.stamp_pending("users")

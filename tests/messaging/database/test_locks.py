@@ -130,7 +130,7 @@ def test_a_lease_that_is_held_is_renewed(monkeypatch):
         wait_for(lambda: ends() > first, timeout=10, what="the lease to be renewed")
 
 
-def test_a_lease_that_somebody_else_took_is_told_and_not_given_back(monkeypatch, caplog):
+def test_a_lease_taken_by_another_process_is_logged_and_not_released(monkeypatch, caplog):
     monkeypatch.setattr(locks, "RENEWED_SECONDS", 0.01)
     with locks.exclusive("billing", "bootstrap-users"):
         Lease.objects.using("billing").update(owner="another")
@@ -146,7 +146,7 @@ def test_a_database_that_went_read_only_meanwhile_hides_no_other_error():
     assert Lease.objects.using("billing").exists()  # it ends by itself
 
 
-def test_where_no_file_can_be_written_the_row_alone_counts(tmp_path, settings):
+def test_without_a_writable_file_only_the_row_counts(tmp_path, settings):
     (tmp_path / "file").touch()
     settings.MESSAGING = {**settings.MESSAGING, "WAKE_FOLDER": tmp_path / "file" / "wake"}
     with locks.exclusive("billing", "bootstrap-users"):
@@ -154,7 +154,7 @@ def test_where_no_file_can_be_written_the_row_alone_counts(tmp_path, settings):
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
-def test_where_files_cant_be_locked_the_row_alone_counts(monkeypatch, number):
+def test_without_file_locks_only_the_row_counts(monkeypatch, number):
     """As on some network file systems; the test has none."""
 
     def refuse(*arguments):

@@ -44,7 +44,7 @@ def test_any_text_arrives_as_it_is(names, reason):
 
 
 @pytest.mark.parametrize("number", [1, 2, 50])
-def test_what_is_the_same_in_all_rows_arrives_in_each(number):
+def test_values_shared_by_all_rows_arrive_in_each(number):
     rows = [row("same", "the\\same") for _ in range(number)]
     assert written(rows) == rows
 
@@ -75,7 +75,7 @@ def test_an_update_takes_the_newer_one():
 
 
 @pytest.mark.parametrize("together", [False, True])
-def test_what_is_final_keeps_all_that_it_says(together):
+def test_a_final_row_keeps_all_its_values(together):
     """A user that a backup revived appears with name and address again; a tombstone takes only the version of that."""
     alive = {**row("Ada", "back"), "origin_version": 8}
     gone = {**alive, "email": "", "name": "", "status": "erased", "origin_version": 7}

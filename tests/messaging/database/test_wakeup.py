@@ -55,7 +55,7 @@ def test_a_commit_wakes_a_waiter(postgresql, caplog):
     assert not caplog.records
 
 
-def test_where_listening_is_in_vain_it_is_said_once_and_the_waiter_looks(pooled_listen, caplog, monkeypatch):
+def test_if_listen_does_not_work_the_waiter_polls_and_logs_it_once(pooled_listen, caplog, monkeypatch):
     monkeypatch.setattr(wakeup, "HEARD_SECONDS", 0.1)
     waiter = Waiter("users")
     for _ in range(2):

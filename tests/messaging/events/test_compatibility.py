@@ -121,7 +121,7 @@ def test_a_type_that_comes_or_goes() -> None:
     assert gone.sentence.startswith(f"{WIRE}: removed. ")
 
 
-def test_types_that_change_alike_are_told_in_one_sentence() -> None:
+def test_types_that_change_alike_share_one_sentence() -> None:
     both = [
         change
         for wire in (WIRE, "users.user.erased.v1")

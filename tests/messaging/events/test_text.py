@@ -46,7 +46,7 @@ def test_a_number_and_its_noun(number: int, words: tuple[str, ...], told: str) -
         (TimeoutError("\n"), "timeout error"),
     ],
 )
-def test_an_error_is_told_without_its_class(error: Exception, told: str) -> None:
+def test_an_error_is_reported_without_its_class(error: Exception, told: str) -> None:
     assert said(error) == told
 
 
@@ -54,7 +54,7 @@ def test_the_sort_of_an_error_has_nothing_of_its_text() -> None:
     assert kind(KeyError("ada@example.org")) == "key error"
 
 
-def test_no_text_has_a_number_beside_a_noun_that_never_changes() -> None:
+def test_no_text_has_a_number_with_a_noun_that_never_changes() -> None:
     listed = subprocess.run(["git", "ls-files", *CODE], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     found = [
         f"{name}:{line}: {text}" for name in listed if name.endswith(".py") for line, text in unbending((ROOT / name).read_text())

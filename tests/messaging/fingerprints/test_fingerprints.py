@@ -106,7 +106,7 @@ def test_the_hash_of_a_row_in_python_is_that_of_the_database():
             assert fingerprints.hash_of(CACHE, key, {"version": version, **data}) == text
 
 
-def test_a_hash_is_what_it_always_was():
+def test_a_hash_never_changes():
     """Consumers of another version, or on another engine, compare with it."""
     row = {"version": 7, "status": "actïve", "status_since": datetime(2026, 11, 23, 12, 30, 0, 5, tzinfo=UTC)}
     assert fingerprints.hash_of(CACHE, "0b6f4c5e-6a57-4f5e-9e0c-0a3f5b1c2d3e", row) == PINNED

@@ -56,7 +56,7 @@ def refused(answer) -> tuple[int, str]:
 
 @rolled_back
 @pytest.mark.parametrize("what", ASKED)
-def test_without_a_token_nothing_is_told(users_api, what):
+def test_without_a_token_there_is_no_data(users_api, what):
     answer = ask(users_api.as_(""), what)
     assert refused(answer) == (401, "no_token")
     assert answer["WWW-Authenticate"] == "Bearer"
@@ -163,7 +163,7 @@ def test_a_grant_ends_with_its_time(users_api, users):
     assert refused(users_api.get("changes/?since=0")) == (403, "bootstrap_closed")
 
 
-def test_below_the_floor_there_is_no_going_on(users_api, users):
+def test_a_copy_below_the_floor_must_begin_again(users_api, users):
     users_api.changes(0)
     Head.objects.using("users").update(floor=7)
     answer = users_api.get("changes/?since=6")
@@ -173,7 +173,7 @@ def test_below_the_floor_there_is_no_going_on(users_api, users):
     assert len(users_api.changes(0)["results"]) == 12
 
 
-def test_who_began_when_the_floor_was_there_already_may_go_on_below_it(users_api, users):
+def test_a_bootstrap_that_began_with_the_floor_may_continue_below_it(users_api, users):
     users_api.changes(0)
     Head.objects.using("users").update(floor=7)
     begun = users_api.changes(0, limit=2, floor=0)

@@ -83,7 +83,7 @@ def test_no_header_changes_what_is_answered(users_api, users, headers):
 # --- one record
 
 
-def test_a_record_is_told_as_in_the_feed_however_its_id_is_spelled(users_api, users):
+def test_a_record_is_sent_as_in_the_feed_for_any_spelling_of_its_id(users_api, users):
     told = {item["id"]: item for item in users_api.changes(0)["results"]}
     key = str(users[3].pk)
     assert users_api.get(f"{key}/").json() == users_api.get(f"{key.upper()}/").json() == told[key]
@@ -207,7 +207,7 @@ def test_a_long_poll_without_a_change_answers_with_nothing(users_api, users, loo
     assert not any(looked)
 
 
-def test_a_long_poll_does_not_look_where_there_is_something(users_api, users, looked):
+def test_a_long_poll_answers_at_once_if_there_are_changes(users_api, users, looked):
     assert len(users_api.changes(0, wait=30)["results"]) == 20
     assert looked == [True]
 

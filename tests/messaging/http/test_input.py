@@ -64,7 +64,7 @@ def wrong(answer) -> dict[str, list[str]]:
         ("since=0&live=", "live", "Must be a valid boolean."),
     ],
 )
-def test_a_wrong_query_is_told_its_field_and_the_rule(users_api, query, field, rule):
+def test_a_wrong_query_gets_its_field_and_the_rule(users_api, query, field, rule):
     assert wrong(users_api.get(f"changes/?{query}")) == {field: [rule]}
 
 
@@ -132,7 +132,7 @@ ID = "0190a2f0-0000-7000-8000-000000000000"
     ],
     ids=lambda value: str(value)[:60],
 )  # fmt: skip
-def test_a_wrong_body_is_told_its_field_and_the_rule(users_api, body, fields):
+def test_a_wrong_body_gets_its_field_and_the_rule(users_api, body, fields):
     assert wrong(users_api.post(body)) == fields
 
 
@@ -150,7 +150,7 @@ def test_an_answer_is_never_many_times_as_long_as_the_question(users_api):
     ],
     ids=lambda body: ascii(body[:24]),
 )  # fmt: skip
-def test_what_is_not_json_is_refused(users_api, body):
+def test_a_body_that_is_not_json_is_refused(users_api, body):
     answer = users_api.post(body)
     assert answer.status_code == 400
     said = answer.json()
@@ -183,7 +183,7 @@ def test_a_body_of_another_type_is_refused(users_api, content_type):
 @pytest.mark.parametrize(
     "key", ["x", "%00", "%0a", "%ED%A0%80", "%FF", "1", f"{ID}x", f"{ID}%00", f"{ID}%0a", f"%7B{ID}%7D", "a" * 3000]
 )
-def test_a_wrong_id_is_told_the_rule(users_api, key):
+def test_a_wrong_id_gets_the_rule(users_api, key):
     assert wrong(users_api.get(f"{key}/")) == {"aggregate_id": [NO_ID]}
 
 

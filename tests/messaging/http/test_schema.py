@@ -95,7 +95,7 @@ def test_every_operation_names_its_refusals():
     }
 
 
-def test_the_pages_of_the_schema_need_nobody_elses_server(client):
+def test_the_pages_of_the_schema_need_no_other_server(client):
     page = client.get("/api/docs/").content.decode()
     sources = re.findall(r'(?:src|href)="([^"]+)"', page)
     script = "/api/docs/?script="

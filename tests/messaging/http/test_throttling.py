@@ -59,7 +59,7 @@ def test_the_same_name_at_another_authority_counts_for_itself(users_api: Api, sl
     assert Client().get("/api/billing/registration/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_without_a_token_nobody_uses_up_another_s_requests(users_api: Api, slow: None) -> None:
+def test_requests_without_a_token_use_up_no_consumers_rate(users_api: Api, slow: None) -> None:
     for _ in range(3 * IN_A_SPAN):
         assert users_api.as_("").get("registration/").status_code == 401
         assert users_api.as_("guessed").get("registration/").status_code == 401
@@ -122,7 +122,7 @@ def test_the_client_comes_again_when_it_may(authority: Any) -> None:
 @pytest.mark.parametrize(
     "headers", [{"Retry-After": "3600"}, {"Retry-After": "soon"}, {}, {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}]
 )
-def test_who_says_no_time_or_a_late_one_counts_as_one_that_does_not_answer(authority: Any, headers: dict[str, str]) -> None:
+def test_an_answer_without_a_time_or_with_a_late_one_counts_as_none(authority: Any, headers: dict[str, str]) -> None:
     authority.answers.append((429, headers, b"{}"))
     with pytest.raises(Unreachable, match="too many requests"):
         authority.registration()

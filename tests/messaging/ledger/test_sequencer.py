@@ -132,7 +132,7 @@ def test_a_reader_by_id_is_seen_to_miss_rows():
     assert set(got) < set(written)
 
 
-def test_a_row_that_somebody_holds_is_passed_by_and_gets_its_position_later():
+def test_a_locked_row_is_skipped_and_gets_its_position_later():
     if connections["users"].vendor != "postgresql":
         return  # SQLite has no row locks
     User.objects.using("users").bulk_create([User(email=f"h{n}@example.org", name="H") for n in range(3)])

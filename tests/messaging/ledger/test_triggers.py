@@ -85,7 +85,7 @@ def test_every_name_of_a_table_has_a_ledger(table: str) -> None:
         assert entries() == [("1", 3, True)]
 
 
-def test_two_long_names_that_begin_alike_are_told_apart() -> None:
+def test_two_long_names_with_the_same_beginning_are_kept_apart() -> None:
     with tracked_table("e" * 60 + "_1") as first, tracked_table("e" * 60 + "_2") as second:
         for number, tracked in enumerate((first, second)):
             tracked.model(id=number, status="new").save(using="users")
@@ -212,7 +212,7 @@ def test_rows_that_go_with_their_partition_are_found_by_comparing(statement: str
         assert entries() == [("1", 1, False), ("2", 3, False)]
 
 
-def test_what_an_older_release_installed_is_replaced() -> None:
+def test_an_older_releases_triggers_are_replaced() -> None:
     """For a table name of 38 to 46 characters, the row trigger had its name, and the one for TRUNCATE a shortened name."""
     postgresql_only()
     with tracked_table("f" * 45) as tracked:
@@ -308,7 +308,7 @@ def sqlite_only() -> None:
 UNIQUE = "CREATE TABLE uniques (id integer PRIMARY KEY, status varchar(10) NOT NULL UNIQUE, pair integer, UNIQUE (pair, status))"
 
 
-def test_what_insert_or_replace_removes_is_a_deletion() -> None:
+def test_rows_removed_by_insert_or_replace_are_deletions() -> None:
     sqlite_only()
     with tracked_table("uniques", create=UNIQUE):
         raw("INSERT INTO uniques VALUES (1, 'a', 1), (2, 'b', 1)")
@@ -321,7 +321,7 @@ def test_what_insert_or_replace_removes_is_a_deletion() -> None:
         assert entries() == [("1", 2, True), ("2", 2, True), ("3", 3, False), ("4", 2, True)]
 
 
-def test_what_is_not_replaced_is_no_deletion() -> None:
+def test_rows_that_are_not_replaced_are_no_deletions() -> None:
     """The statement is refused, does nothing, or updates the conflicting row."""
     sqlite_only()
     with tracked_table("uniques", create=UNIQUE):

@@ -37,7 +37,7 @@ def test_durations(text, value):
 
 
 @pytest.mark.parametrize("text", ["", "15", "m", "-1h", "1.5h", "1 h", "1w", "1h30m", "36501d", "999999999d", "9" * 50 + "s"])
-def test_what_is_no_duration(text):
+def test_invalid_durations(text):
     with pytest.raises(base.WrongUsage) as refused:
         base.duration(text)
     assert refused.value.returncode == 2
@@ -60,7 +60,7 @@ def test_a_database_without_its_tables_is_refused_in_a_sentence(statement):
 
 
 @pytest.mark.django_db(transaction=True, databases="__all__")
-def test_a_database_that_is_away_is_named():
+def test_an_unreachable_database_is_named():
     away = dict(connections["billing"].settings_dict)
     if connections["billing"].vendor == "postgresql":
         away |= {"HOST": "127.0.0.1", "PORT": "1"}
@@ -119,7 +119,7 @@ def test_a_call_from_code_raises():
     assert refused.value.returncode == 2
 
 
-def test_what_is_refused_inside_of_another_command_is_said_by_the_outer_one(capsys):
+def test_a_refusal_inside_another_command_is_reported_by_the_outer_one(capsys):
     class Outer(base.Command):
         def handle(self, *args, **options):
             call_command("tour", chapter=99)

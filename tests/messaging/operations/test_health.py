@@ -78,7 +78,7 @@ def test_a_process_in_good_order_is_ready_and_says_how_far_it_is() -> None:
 
 @pytest.mark.parametrize("seen_before", [False, True])
 @pytest.mark.parametrize("alias", ["billing", "default"])
-def test_a_database_that_is_away_is_named_and_the_process_lives_on(
+def test_an_unreachable_database_is_named_and_the_process_lives_on(
     alias: str, seen_before: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if seen_before:
@@ -117,7 +117,7 @@ def test_a_database_that_lost_its_tables_is_not_ready(monkeypatch: pytest.Monkey
     assert told["reason"].startswith("The database of users can't be read")
 
 
-def test_a_broker_that_is_away_is_told_and_is_no_reason_to_take_the_process_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_broker_is_reported_and_the_process_stays_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(current_app.conf, "broker_read_url", "redis://127.0.0.1:1/0")
     told = ready(200)
     assert (told["broker"], told["queues"]) == ("away", {"users": None, "billing": None})
@@ -157,7 +157,7 @@ def test_metrics_say_what_waits_how_far_each_copy_is_and_what_came_of_what_arriv
     assert not [key for key in seen if "shipping" in key]
 
 
-def test_what_is_not_known_is_left_out_of_the_metrics() -> None:
+def test_unknown_values_are_left_out_of_the_metrics() -> None:
     seen, who = samples(), ("users", "billing")
     assert seen["messaging_outbox_oldest_seconds", "users"] == 0
     assert ("messaging_staleness_seconds", *who) not in seen  # never confirmed: an alert can test its absence

@@ -95,7 +95,7 @@ def test_without_a_split_nothing_is_guarded(unguarded):
     assert not ownership.follows("users", "users.user")
 
 
-def test_in_a_pause_writers_are_told_to_try_again(split):
+def test_during_a_pause_writers_are_asked_to_try_again(split):
     user = ada()
     ownership.pause(split.old.guard, LONG)
     with pytest.raises(Moving, match="try again in a moment"), ownership.writing("monolith", LABEL):
@@ -122,7 +122,7 @@ def test_a_pause_ends_by_itself_though_nobody_lifts_it(split):
     assert ownership.owns("monolith", LABEL)
 
 
-def test_between_taking_and_giving_nobody_writes(split):
+def test_nobody_writes_during_the_hand_over(split):
     user = ada()
     ownership.pause(split.old.guard, LONG)
     assert ownership.take(split.old.guard)

@@ -79,7 +79,7 @@ def test_an_entry_that_changes_keeps_what_was_not_said():
         {"types": []},
     ],
 )
-def test_what_can_not_be_registered_enters_nothing(wrong):
+def test_a_refused_registration_writes_nothing(wrong):
     with pytest.raises(InvalidConsumer):
         register(**wrong)
     assert not consumers.registered("users")
@@ -115,7 +115,7 @@ def test_a_token_opens_only_where_it_was_issued_and_as_long_as_it_lives():
     assert consumers.by_token("users", other).name == "shipping"
 
 
-def test_without_a_token_nobody_is_the_consumer_without_one():
+def test_an_empty_token_belongs_to_no_consumer():
     register()
     assert rejection("") == "unknown_token"
 

@@ -92,7 +92,7 @@ def found():
     return bootstrap_grants_are_closed(None, databases=["users", "billing"])
 
 
-def test_the_check_is_silent_where_grants_are_as_they_should_be():
+def test_the_check_is_silent_if_all_grants_are_right():
     assert found() == [], "registered, and not live yet"
     open_for(HOUR)
     assert found() == []
@@ -114,7 +114,7 @@ def test_the_check_finds_what_is_open_for_long_although_the_consumer_is_live(ttl
     assert found() == []
 
 
-def test_the_check_finds_what_ran_out():
+def test_the_check_finds_expired_grants():
     open_for(HOUR)
     expire()
     (warning,) = found()

@@ -41,7 +41,7 @@ def test_after_a_burst_the_pauses_are_short_again():
     assert found[-1] == SPACING_SECONDS
 
 
-def test_what_comes_after_a_quiet_moment_is_not_taken_for_dense():
+def test_an_event_after_a_quiet_moment_does_not_count_as_dense():
     pace = Pace()
     pace.begin(0.0)
     pace.begin(10.0)

@@ -38,7 +38,7 @@ def moments(values: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.django_db(transaction=True, databases="__all__")
 @pytest.mark.parametrize("fields", [FEED.fields, ("status_since", "status"), ()], ids=len)
-def test_every_kind_of_row_is_told_as_the_feed_has_it(fields):
+def test_every_kind_of_row_is_sent_as_in_the_feed(fields):
     kinds_of_users()
     page = pages.page(Alias("users"), FEED, since=0, until=None, limit=100, fields=fields)
     told = [from_json(text) for text in page.results]
@@ -60,7 +60,7 @@ def test_every_kind_of_row_is_told_as_the_feed_has_it(fields):
 
 
 @pytest.mark.django_db(databases="__all__")
-def test_what_is_not_stamped_has_no_position():
+def test_an_unstamped_change_has_no_position():
     User(email="a@example.org").save(using="users")
     (key,) = Ledger.objects.using("users").values_list("aggregate_id", flat=True)
     (text,) = pages.records(Alias("users"), FEED, ids=[key, str(uuid.uuid4())], fields=["status"])

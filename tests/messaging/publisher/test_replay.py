@@ -161,7 +161,7 @@ def test_batches_pass_by_nothing_and_keep_the_order_even_among_equal_times(queue
     assert [event["id"] for event in events(queues("billing"))] == ids
 
 
-def test_what_is_recorded_meanwhile_is_not_part_of_it(queues, sender, monkeypatch):
+def test_events_recorded_meanwhile_are_not_part_of_it(queues, sender, monkeypatch):
     monkeypatch.setattr("messaging.publisher.replay.BATCH_ROWS", 2)
     users(4)
     send_out()
@@ -189,7 +189,7 @@ def test_positions_are_those_of_now(queues, sender):
     assert ("position" in created, suspended["position"]) == (False, 2)
 
 
-def test_a_broker_that_is_away_is_said_at_once(queues):
+def test_an_unreachable_broker_is_reported_at_once(queues):
     users(1)
     send_out()
     before = statuses()
@@ -200,7 +200,7 @@ def test_a_broker_that_is_away_is_said_at_once(queues):
     assert statuses() == before
 
 
-def test_a_broker_that_goes_away_ends_it_where_it_is(queues, sender, monkeypatch):
+def test_a_broker_error_ends_a_replay_where_it_is(queues, sender, monkeypatch):
     monkeypatch.setattr("messaging.publisher.replay.BATCH_ROWS", 2)
     users(6)
     send_out()
@@ -222,7 +222,7 @@ def test_a_broker_that_goes_away_ends_it_where_it_is(queues, sender, monkeypatch
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_is_foretold_is_what_happens(queues, sender, monkeypatch, seed):
+def test_the_forecast_is_right(queues, sender, monkeypatch, seed):
     """A random story in which billing lost some messages: the dry run forecasts what the inbox then does."""
     rng = random.Random(seed)
     monkeypatch.setattr("messaging.publisher.payloads.LARGEST_MESSAGE_BYTES", 1500)
@@ -273,14 +273,14 @@ def test_an_erased_user_stays_erased(queues, sender):
     assert (row.status, row.version) == ("erased", 3)
 
 
-def test_who_runs_elsewhere_is_not_foretold(queues):
+def test_no_forecast_for_a_remote_consumer(queues):
     users(2)
     send_out()
     done = replay("users", consumers("mail"), now(), sender=None, foretell=outcomes)
     assert done.outcomes == Counter({"unknown": 2})
 
 
-def test_what_can_no_longer_be_sent_is_counted(queues):
+def test_events_that_can_no_longer_be_sent_are_counted(queues):
     began = timezone.now() - timedelta(seconds=5)
     everyone = users(6)
     assert gap("users", consumers("billing"), now(since=began)).missing == 0

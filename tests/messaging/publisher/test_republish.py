@@ -125,7 +125,7 @@ def test_it_goes_on_in_batches(monkeypatch):
     assert [size for size in sizes if size] == [4, 4, 3]
 
 
-def test_broken_off_it_goes_on_where_it_was(monkeypatch):
+def test_an_interrupted_republish_resumes(monkeypatch):
     monkeypatch.setattr("messaging.publisher.republish.BATCH_ROWS", 4)
     User.objects.using("users").bulk_create([User(email=f"n{n}@example.org", name="N") for n in range(11)])
     locked = []
@@ -175,7 +175,7 @@ def test_a_context_that_shows_nothing_has_nothing_to_publish(settings):
         republish("billing")
 
 
-def test_a_row_that_a_writer_has_in_hand_is_waited_for_and_told_as_it_was_committed():
+def test_a_row_locked_by_a_writer_is_awaited_and_sent_as_committed():
     if connections["users"].vendor != "postgresql":
         pytest.skip("SQLite lets one writer in at a time.")
     held, free = registered(1), registered(2)

@@ -159,7 +159,7 @@ def test_a_tombstone_whose_row_is_gone_already_goes():
     assert not Ledger.objects.using("users").exists()
 
 
-def test_a_tombstone_that_still_has_to_be_told_stays():
+def test_a_tombstone_that_was_not_sent_yet_stays():
     untold, unsent = registered(1), registered(2)
     User.objects.using("users").filter(pk=untold.pk).delete()
     user_erase(user_id=unsent.pk)
@@ -326,7 +326,7 @@ def test_an_invoice_that_comes_in_between_keeps_its_user(monkeypatch):
     assert Invoice.objects.using("monolith").get().user_id == user.pk
 
 
-def test_what_only_follows_another_owner_is_not_purged():
+def test_a_followers_rows_are_not_purged():
     user = MonolithUser.objects.using("monolith").create(status="erased")
     Ledger.objects.using("monolith").update(announced_version=F("version"))
     Ownership.objects.using("monolith").create(aggregate="monolith.user", owner="users")

@@ -137,7 +137,7 @@ def test_an_answer_that_comes_byte_by_byte_is_waited_for_no_longer_than_said(aut
 
 
 @pytest.mark.parametrize("following", [-1, 0, 2**62])
-def test_pages_go_on_or_the_authority_counts_as_away(authority, client, following):
+def test_pages_advance_or_the_authority_counts_as_unreachable(authority, client, following):
     """A page that doesn't advance would be requested for ever; one that goes past the head would hide later changes."""
     User.objects.using("users").update(status="suspended")
     authority.bend = lambda path, raw: body(json.dumps({**json.loads(raw), "next": 5 + following}).encode())
@@ -148,7 +148,7 @@ def test_pages_go_on_or_the_authority_counts_as_away(authority, client, followin
     assert len(authority.asked) == 1
 
 
-def test_rows_that_are_told_again_end_a_comparison(authority, client):
+def test_repeated_rows_end_a_comparison(authority, client):
     first = str(uuid.UUID(int=1))
     authority.bend = lambda path, raw: body(json.dumps({"rows": [[[first, 1, "x"]] * 500]}).encode())
     with pytest.raises(Unreachable, match="for other ranges than requested"):
@@ -211,7 +211,7 @@ NEED = {"changes/": ["catch_up"], "registration/": ["bootstrap"], "fingerprints/
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
-def test_a_broken_answer_is_an_authority_that_is_away(authority, client, broken):
+def test_a_broken_answer_makes_the_authority_unreachable(authority, client, broken):
     somebody = User.objects.using("users").latest("id")
     CachedUser.objects.using("billing").filter(pk=somebody.pk).delete()
     for where in ("changes/", "registration/", "fingerprints/", f"{somebody.pk}/"):
@@ -329,7 +329,7 @@ def test_a_key_that_is_not_known_is_passed_over_in_every_answer(authority, clien
 # What steers a terminal
 
 
-def test_what_an_authority_says_does_not_steer_a_terminal(authority):
+def test_an_authoritys_texts_do_not_control_a_terminal(authority):
     said = json.dumps({"reason": "no\x1b[2Jway", "detail": "red \x1b[31m\r\n\x07\u202e\x9b2J text"}).encode()
     authority.bend = lambda path, raw: body(said, status=403)
     refused = call("catch_up", "billing", "--from", "users").err
@@ -338,7 +338,7 @@ def test_what_an_authority_says_does_not_steer_a_terminal(authority):
 
 
 @pytest.mark.parametrize("value", ["\x1b[2J\x9b31m", "[/bold] [red]"])
-def test_what_a_table_shows_of_an_authority_does_not_steer_a_terminal_either(authority, value):
+def test_an_authoritys_texts_in_a_table_do_not_control_a_terminal(authority, value):
     row = CachedUser.objects.using("billing").latest("user_id")
     CachedUser.objects.using("billing").filter(pk=row.pk).update(status=value[:10])
     ended = call("reconcile", "billing", "--from", "users")

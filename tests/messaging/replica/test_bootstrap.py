@@ -257,7 +257,7 @@ def test_after_a_purge_a_new_copy_of_many_pages_is_begun_and_taken_up_again(api,
     assert equal()
 
 
-def test_a_purge_beside_a_bootstrap_makes_it_begin_again(api):
+def test_a_purge_during_a_bootstrap_makes_it_begin_again(api):
     """It may have read as a live row what is purged after its first page."""
     seed(12)
     run(page_size=3)
@@ -268,7 +268,7 @@ def test_a_purge_beside_a_bootstrap_makes_it_begin_again(api):
     assert Subscription.objects.using("billing").get().floor == 9
 
 
-def test_what_is_under_way_while_it_compares_is_no_drift(api, monkeypatch):
+def test_changes_on_their_way_during_a_comparison_are_no_drift(api, monkeypatch):
     users = seed(12)
     monkeypatch.setattr(search, "SETTLE_SECONDS", 0.01)
     real, turns = comparison.compare, iter(users)
@@ -313,7 +313,7 @@ def test_a_row_that_changes_again_while_a_pull_ends_comes_by_the_next(api, monke
     assert equal()
 
 
-def test_what_no_pull_can_mend_is_drift(api, monkeypatch):
+def test_rows_that_no_pull_can_repair_are_drift(api, monkeypatch):
     users = seed(12)
     monkeypatch.setattr(search, "SETTLE_SECONDS", 0.01)
 

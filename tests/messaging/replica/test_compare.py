@@ -113,7 +113,7 @@ def test_repair_mends_four_kinds_and_leaves_what_is_ahead_or_erased_here(api):
     assert row.drift == {**dict.fromkeys(drift.KINDS, 0), "ahead": 1, "erased_here": 1}
 
 
-def test_the_authority_wins_over_what_is_ahead_only_when_told(api):
+def test_the_authority_wins_over_newer_rows_only_on_request(api):
     plant(both(60))
     comparison, _ = found()
     assert repair.repair(Replica.of("billing", "users"), comparison, authority_wins=True) == 5
@@ -192,7 +192,7 @@ def test_a_copy_that_never_moves_is_stale_however_busy_its_user_is(api, monkeypa
     [([5, 6, 7, 8], set()), ([5, 5, 5, 5], {"stale", "missing"}), ([5, 22, 22, 22], {"stale", "missing"})],
     ids=["it goes on and hasn't got that far", "it stands still", "it has passed them"],
 )
-def test_what_a_slow_worker_has_not_come_to_is_no_drift(api, monkeypatch, reached, kinds):
+def test_changes_that_a_slow_worker_has_not_reached_are_no_drift(api, monkeypatch, reached, kinds):
     """20 rows, then two more changes, at the positions 21 and 22; `reached` is the consumer's position at each check."""
     ids = both(20)
     sequencer.stamp_pending("users")
@@ -222,7 +222,7 @@ def test_what_a_slow_worker_has_not_come_to_is_no_drift(api, monkeypatch, reache
 
 
 @pytest.mark.parametrize("number", [0, 3, 1500])
-def test_a_copy_that_is_all_missing_or_all_ghosts_is_told_whole(api, number):
+def test_a_copy_of_only_missing_rows_or_ghosts_is_reported_completely(api, number):
     Ledger.objects.using("users").all().delete()
     ids = authority_has(number)
     assert found()[0].counts["missing"] == number
@@ -318,7 +318,7 @@ def expected(authority, cache):
     return kinds
 
 
-def test_what_differs_among_many_rows_is_found_by_a_finer_cut(api, monkeypatch):
+def test_differences_among_many_rows_are_found_by_smaller_ranges(api, monkeypatch):
     ids = sorted(both(700))
     monkeypatch.setattr(search, "PARTS", 4)
     monkeypatch.setattr(search, "FINER_PARTS", 32)

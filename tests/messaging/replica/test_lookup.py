@@ -74,7 +74,7 @@ def test_a_miss_below_the_checkpoint_costs_one_question(client, user):
     assert client.round_trips == 1
 
 
-def test_what_the_cache_has_is_not_asked(client, user):
+def test_cached_users_are_not_requested(client, user):
     find(user.pk, client=client)
     user_suspend(user_id=user.pk, reason="test")
     asked = client.round_trips
@@ -100,7 +100,7 @@ def test_a_negative_answer_is_remembered_until_it_is_too_old(client):
     assert unknown().count() == 1
 
 
-def test_who_registers_later_is_found_when_the_negative_answer_is_too_old(client):
+def test_a_user_who_registers_later_is_found_when_the_negative_answer_expires(client):
     later = uuid.uuid4()
     assert find(later, client=client) is None
     row = User(id=later, email="bob@example.org", name="Bob")
@@ -141,14 +141,14 @@ def test_a_refusal_is_raised_and_not_remembered(api, settings, user):
 
 
 @pytest.mark.parametrize("key", ["changes", "../../admin", "", "registration/", "42", None])
-def test_what_can_not_be_an_id_never_becomes_a_url(client, key):
+def test_an_invalid_id_never_becomes_a_url(client, key):
     with pytest.raises(ValueError, match="not a valid UUID|not an id"):
         find(key, client=client)
     assert client.round_trips == 0
 
 
 def test_only_copies_can_miss():
-    with pytest.raises(NoCache, match="users keeps no copy of billing's facts"):
+    with pytest.raises(NoCache, match="users keeps no copy of billing. Its copies: monolith"):
         lookup.find("users", "billing", uuid.uuid4())
 
 
@@ -175,7 +175,7 @@ def test_an_event_that_overtakes_the_answer_stays(client, user):
     assert (row.version, row.source) == (5, "event")
 
 
-def test_refresh_applies_what_is_newer_and_tells_what_is_unknown(client):
+def test_refresh_applies_newer_rows_and_returns_unknown_ids(client):
     save(demo_users(5), with_events=False)
     pull.catch_up(Replica.of("billing", "users", client=client))
     first, second, *_ = users = list(User.objects.using("users").order_by("id"))

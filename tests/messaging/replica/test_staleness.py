@@ -22,7 +22,7 @@ def age(now=NOW):
     return staleness.staleness("billing", "users", now)
 
 
-def test_what_was_never_confirmed_has_no_age():
+def test_a_copy_that_was_never_confirmed_has_no_age():
     assert (age(), staleness.lag("billing", "users"), staleness.measured("billing", "users")) == (None, None, False)
     subscribe()
     assert (age(), staleness.lag("billing", "users"), staleness.measured("billing", "users")) == (None, None, False)

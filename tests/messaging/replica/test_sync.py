@@ -99,7 +99,7 @@ def test_a_time_that_a_wrong_clock_noted_is_not_waited_for(live, name):
     assert subscription().checkpoint == 10
 
 
-def test_what_is_new_waits_for_its_bootstrap(live):
+def test_a_new_copy_waits_for_its_bootstrap(live):
     CachedUser.objects.using("billing").all().delete()
     Subscription.objects.using("billing").update(state="new", checkpoint=0, heartbeat_at=None)
     live.look()
@@ -128,7 +128,7 @@ def test_a_copy_that_events_filled_from_the_first_on_is_live(live):
     assert grants.grant(Consumer.objects.using("users").get(pk="billing")) == "closed"
 
 
-def test_that_it_is_live_is_told_once_and_a_grant_opened_since_stays_open(live):
+def test_going_live_is_reported_once_and_a_later_grant_stays_open(live):
     def consumer():
         return Consumer.objects.using("users").get(pk="billing")
 
@@ -154,7 +154,7 @@ def test_that_it_is_live_is_told_once_and_a_grant_opened_since_stays_open(live):
     assert grants.grant(consumer()) == "closed"  # the next bootstrap is reported again
 
 
-def test_a_cache_that_cannot_take_what_comes_does_not_end_the_tending(live, monkeypatch, caplog):
+def test_a_failing_cache_does_not_end_the_sync(live, monkeypatch, caplog):
     User.objects.using("users").all().update(status="suspended")
     Subscription.objects.using("billing").update(heartbeat_at=None)
 
@@ -193,7 +193,7 @@ def test_an_authority_that_was_set_back_is_an_incident_until_a_comparison_has_fo
     assert subscription().checkpoint == 5
 
 
-def test_an_authority_that_only_lags_in_its_heartbeats_is_none(live):
+def test_an_authority_with_late_heartbeats_was_not_set_back(live):
     """They come by the broker, so an old one may come late."""
     checkpoints.record_heartbeat("billing", "users", 2, timezone.now())
     live.look()
@@ -213,7 +213,7 @@ def compare_at_once(tending):
     tending.look()
 
 
-def test_what_is_only_late_is_pulled_and_no_drift(live):
+def test_late_changes_are_pulled_and_no_drift(live):
     late, tampered = late_and_tampered()
     compare_at_once(live)
     assert CachedUser.objects.using("billing").get(pk=late).status == "suspended"
@@ -222,7 +222,7 @@ def test_what_is_only_late_is_pulled_and_no_drift(live):
     assert (subscription().drift["corrupt"], subscription().drift["stale"]) == (1, 0)
 
 
-def test_where_nothing_is_pulled_what_is_late_is_drift(live):
+def test_without_a_pull_late_changes_are_drift(live):
     late, tampered = late_and_tampered()
     compare_at_once(Tending("billing", pull=False))
     incident = Incident.objects.using("billing").get()

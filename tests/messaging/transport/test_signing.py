@@ -47,7 +47,7 @@ def elsewhere(settings, *publics, unsigned=()):
     )
 
 
-def test_what_a_publisher_signed_is_its_own():
+def test_a_signed_message_is_its_publishers():
     headers = signing.signed("users", DELIVER, BODY)
     assert signing.check(headers, DELIVER, BODY) == "users"
     assert signing.check(headers, DELIVER, BODY.decode()) == "users"
@@ -99,7 +99,7 @@ def test_no_byte_of_body_or_signature_may_differ():
             signing.check({**headers, "signature": keys.text(flipped)}, DELIVER, BODY)
 
 
-def test_a_consumer_elsewhere_knows_the_public_key_and_no_other(settings, folder):
+def test_a_remote_consumer_knows_only_the_public_key(settings, folder):
     headers, (public,) = signing.signed("users", DELIVER, BODY), keys.public_key_texts("users")
     (private,) = (folder / "users").read_text().split()
     configured(settings, KEY_FOLDER=folder / "of-billing")
@@ -159,14 +159,14 @@ def test_a_key_of_the_environment_counts_and_none_is_made(settings, folder):
 
 
 @pytest.mark.parametrize("wrong", ["short", keys.text(b"s" * 31), "no base64!"])
-def test_a_wrong_key_is_named_without_being_told(settings, wrong):
+def test_a_wrong_key_is_named_without_its_value(settings, wrong):
     configured(settings, SIGNING_KEYS=lambda context: [wrong])
     with pytest.raises(ImproperlyConfigured) as refused:
         signing.signed("users", DELIVER, BODY)
     assert wrong not in str(refused.value)
 
 
-def test_unsigned_is_taken_of_whom_it_may_be_and_of_nobody_else(settings):
+def test_unsigned_messages_are_taken_only_from_the_listed_publishers(settings):
     elsewhere(settings, unsigned=["users"])
     assert signing.check({}, DELIVER, BODY) is None
     assert signing.publishers(None) == ["users"]
@@ -174,7 +174,7 @@ def test_unsigned_is_taken_of_whom_it_may_be_and_of_nobody_else(settings):
         signing.check(altered(publisher="mallory"), DELIVER, BODY)
 
 
-def test_what_a_sender_sends_can_be_checked_as_it_lies_in_the_queue():
+def test_a_sent_message_can_be_checked_in_the_queue():
     sender = Sender(current_app, "users")
     sender.send("billing", "billing", [{"id": "é\u2028\U0001f600"}])
     sender.close()

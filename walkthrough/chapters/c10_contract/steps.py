@@ -152,7 +152,7 @@ def starts(stage: Stage) -> None:
 def new_field(stage: Stage) -> None:
     with version(stage, "newer-users", *NEW_FIELD) as newer:
         asked = stage.manage("write_contracts", "users", "--check", project=newer)
-        compatible = "Compatible: users.user.suspended.v1, until: new, with a default." in " ".join(asked.output.split())
+        compatible = "Compatible changes: users.user.suspended.v1, until: new, with a default." in " ".join(asked.output.split())
         stage.check("The check finds the change and calls it compatible", asked.code == 1 and compatible, f"exit code {asked.code}")
         written = stage.quietly("write_contracts", "users", project=newer)
         stage.check("So you may write and commit the new schema", written.code == 0, f"exit code {written.code}")
