@@ -35,7 +35,7 @@ class Adapter(Protocol):
         """Return the next (id, status, version) by id, of any status; empty at the end."""
 
     def one(self, user_id: UUID) -> tuple[UUID, str, int] | None:
-        """One user; None if unknown."""
+        """Return one user; None if unknown."""
 
     def close(self) -> None:
         """Release connections."""
