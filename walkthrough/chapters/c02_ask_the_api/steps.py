@@ -75,7 +75,6 @@ def more(stage: Stage) -> None:
 
 
 def slow(stage: Stage) -> None:
-    stage.say("The API is up, but its machine is overloaded and gives it little time.")
     with stage.processes.throttled(API):
         found = _generate(stage, 3)
     before, after = stage.notes["seconds"], found.json["seconds"]
