@@ -69,7 +69,7 @@ class CacheAdmin(ReadOnlyAdmin):
     def compared_now(self, row: Any) -> str:
         if row.drift is None:
             return "not known"
-        return format_html('<b class="drift">{}</b>', row.drift) if row.drift else "in step"
+        return format_html('<b class="drift">{}</b>', row.drift) if row.drift else "equal"
 
     # --- The whole copy ---
 

@@ -94,7 +94,7 @@ class Watch:
 
 
 @dataclass
-class Tending:
+class SyncProcess:
     """Sync one context's copies: `look` checks each of them once, `run` repeats it until `stop` is set."""
 
     consumer: str
@@ -141,7 +141,7 @@ class Tending:
             if watch.replica.cache.follows:
                 self._follow(watch)
             else:
-                self._tend(watch)
+                self._sync(watch)
         except (NotFollowing, NotYet):
             pass  # the rows were just handed over, or a row of another feed has to come first
         except (Unreachable, Denied, BelowFloor) as error:
@@ -155,7 +155,7 @@ class Tending:
         connections[self.using].close()
         watch.quiet_until = time.monotonic() + watch.pause
 
-    def _tend(self, watch: Watch) -> None:
+    def _sync(self, watch: Watch) -> None:
         row = watch.replica.subscription()
         if row.bootstrap_head is not None or row.state in (State.NEW, State.PAUSED):
             watch.reported_live = False

@@ -1,7 +1,7 @@
 """Shared by the tests of `split`: people and invoices in the monolith, and a check that both sides are equal."""
 
 from billing.models import Invoice as BillingInvoice
-from messaging.replica.sync import Tending
+from messaging.replica.sync import SyncProcess
 from monolith.models import Invoice, User
 from users.models import User as Moved
 
@@ -31,8 +31,8 @@ def equal_invoices() -> bool:
 
 def follow(context: str) -> None:
     """Take one step of the sync process (`tend`), which takes one every second."""
-    tending = Tending(context)
-    tending.look()
+    sync = SyncProcess(context)
+    sync.look()
 
 
 class Killed(BaseException):

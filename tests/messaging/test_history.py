@@ -24,7 +24,7 @@ from messaging.publisher import payloads
 from messaging.replica import bootstrap, compare, lookup, pull, repair, staleness
 from messaging.replica.client import AuthorityClient
 from messaging.replica.replica import Replica
-from messaging.replica.sync import Tending
+from messaging.replica.sync import SyncProcess
 from tests.commands.calling import call
 from tests.messaging.backups import Backup
 from users.models import User
@@ -36,10 +36,10 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def tending(api):
+def sync(api):
     """A live copy of five users that is caught up."""
     save(demo_users(5), with_events=True)
-    found = Tending("billing", compare_every=0)
+    found = SyncProcess("billing", compare_every=0)
     found.look()
     deliver()
     pull.report(Replica.of("billing", "users"))
@@ -105,11 +105,11 @@ def repaired() -> None:
     assert compare.compare(Replica.of("billing", "users")).verdict == "in_sync"
 
 
-def assert_well(tending: Tending) -> None:
+def assert_well(sync: SyncProcess) -> None:
     """Check that it is confirmed again, and that a change without an event is noticed at once."""
     assert not copy().doubt
     assert not Incident.objects.using("billing").filter(kind="restored", closed_at=None).exists()
-    tending.look()
+    sync.look()
     heartbeat()
     assert staleness.doubt("billing", "users", MINUTE) == ""
     User.objects.using("users").filter(pk=users()[3].pk).update(status="suspended")
@@ -119,7 +119,7 @@ def assert_well(tending: Tending) -> None:
     assert CachedUser.objects.using("billing").get(pk=users()[3].pk).status == "suspended"
 
 
-def test_an_authority_that_was_restored_is_noticed_at_the_next_contact(tending):
+def test_an_authority_that_was_restored_is_noticed_at_the_next_contact(sync):
     backup = Backup("users")
     change(3)
     deliver()
@@ -135,10 +135,10 @@ def test_an_authority_that_was_restored_is_noticed_at_the_next_contact(tending):
     assert copy().confirmed_at == before
     assert_doubtful()
     repaired()
-    assert_well(tending)
+    assert_well(sync)
 
 
-def test_an_authority_that_was_restored_and_has_passed_its_old_head_is_noticed(tending):
+def test_an_authority_that_was_restored_and_has_passed_its_old_head_is_noticed(sync):
     """Its positions show nothing any more: the events come in order, and none is missing."""
     backup = Backup("users")
     change(2)
@@ -154,10 +154,10 @@ def test_an_authority_that_was_restored_and_has_passed_its_old_head_is_noticed(t
 
     assert_doubtful()
     repaired()
-    assert_well(tending)
+    assert_well(sync)
 
 
-def test_a_failover_that_lost_the_last_commit_is_noticed_though_its_position_was_given_out_again(tending):
+def test_a_failover_that_lost_the_last_commit_is_noticed_though_its_position_was_given_out_again(sync):
     backup = Backup("users")
     change(1)
     deliver()
@@ -168,10 +168,10 @@ def test_a_failover_that_lost_the_last_commit_is_noticed_though_its_position_was
 
     assert_doubtful()
     repaired()
-    assert_well(tending)
+    assert_well(sync)
 
 
-def test_a_restored_authority_is_noticed_by_a_pull_too(tending):
+def test_a_restored_authority_is_noticed_by_a_pull_too(sync):
     backup = Backup("users")
     change(3)
     deliver()
@@ -182,7 +182,7 @@ def test_a_restored_authority_is_noticed_by_a_pull_too(tending):
     assert_doubtful()
 
 
-def test_a_copy_that_was_restored_is_noticed_and_settled_by_the_comparison(tending):
+def test_a_copy_that_was_restored_is_noticed_and_settled_by_the_comparison(sync):
     backup = Backup("billing")
     change(3)
     deliver()
@@ -191,10 +191,10 @@ def test_a_copy_that_was_restored_is_noticed_and_settled_by_the_comparison(tendi
 
     pull.report(Replica.of("billing", "users"))
     assert_doubtful()
-    tending.look()  # pulls what it lacks
+    sync.look()  # pulls what it lacks
     pull.catch_up(Replica.of("billing", "users"))
     assert compare.compare(Replica.of("billing", "users")).verdict == "in_sync"
-    assert_well(tending)
+    assert_well(sync)
 
 
 def test_a_copy_that_was_set_back_to_before_its_bootstrap_is_no_unmeasured_one(api):
@@ -205,13 +205,13 @@ def test_a_copy_that_was_set_back_to_before_its_bootstrap_is_no_unmeasured_one(a
 
     assert bootstrap.bootstrap(Replica.of("billing", "users"), app).state == "live"
     backup.restore()
-    Tending("billing", compare_every=0).look()
+    SyncProcess("billing", compare_every=0).look()
 
     assert copy().state == "new"
     assert_doubtful()
 
 
-def test_an_authority_that_was_set_back_to_before_a_repair_is_noticed(tending):
+def test_an_authority_that_was_set_back_to_before_a_repair_is_noticed(sync):
     """The repaired rows are beyond the copy's checkpoint, so its positions don't show them."""
     backup = Backup("users")
     user_change_email(user_id=users()[0].pk, email="beyond@example.org")
@@ -223,7 +223,7 @@ def test_an_authority_that_was_set_back_to_before_a_repair_is_noticed(tending):
     assert_doubtful()
 
 
-def test_an_authority_that_was_set_back_to_before_it_was_asked_is_noticed(tending):
+def test_an_authority_that_was_set_back_to_before_it_was_asked_is_noticed(sync):
     backup = Backup("users")
     user_suspend(user_id=users()[0].pk, reason="asked")
     invoices_generate(period="2026-10", policy=staleness.Policy.ASK, max_staleness=timedelta(0))
@@ -235,7 +235,7 @@ def test_an_authority_that_was_set_back_to_before_it_was_asked_is_noticed(tendin
     assert_doubtful()
 
 
-def test_an_authority_that_was_set_back_to_before_a_miss_was_looked_up_is_noticed(tending):
+def test_an_authority_that_was_set_back_to_before_a_miss_was_looked_up_is_noticed(sync):
     """A user who registered after the copy's checkpoint was found on a miss: no event and no page brought them."""
     backup = Backup("users")
     lost = user_register(email="lost@example.org", name="Lost")
@@ -246,7 +246,7 @@ def test_an_authority_that_was_set_back_to_before_a_miss_was_looked_up_is_notice
     assert_doubtful()
 
 
-def test_an_event_that_is_applied_at_its_retry_is_of_the_history_that_it_came_from(tending, monkeypatch):
+def test_an_event_that_is_applied_at_its_retry_is_of_the_history_that_it_came_from(sync, monkeypatch):
     from billing import handlers
 
     backup = Backup("users")
@@ -265,7 +265,7 @@ def test_an_event_that_is_applied_at_its_retry_is_of_the_history_that_it_came_fr
     assert_doubtful()
 
 
-def test_both_sides_restored_to_different_moments_are_noticed(tending):
+def test_both_sides_restored_to_different_moments_are_noticed(sync):
     of_users = Backup("users")
     change(2)
     deliver()
@@ -282,23 +282,23 @@ def test_both_sides_restored_to_different_moments_are_noticed(tending):
     assert_doubtful()
 
 
-def test_sync_compares_a_doubtful_copy_at_once_and_continues_if_both_are_equal(tending):
+def test_sync_compares_a_doubtful_copy_at_once_and_continues_if_both_are_equal(sync):
     backup = Backup("users")
     user = users()[0]
     user_change_email(user_id=user.pk, email="no@example.org")  # a field that billing doesn't keep
     deliver()
     backup.restore()
     User.objects.using("users").filter(pk=user.pk).update(email="no@example.org")
-    tending.look()
+    sync.look()
     pull.report(Replica.of("billing", "users"))
     assert copy().doubt
 
-    tending.look()
+    sync.look()
 
-    assert_well(tending)
+    assert_well(sync)
 
 
-def test_an_answer_that_is_lost_and_programs_that_work_at_a_time_cause_no_doubt(tending):
+def test_an_answer_that_is_lost_and_programs_that_work_at_a_time_cause_no_doubt(sync):
     change(2)
     client = AuthorityClient("users", "billing")
     replica = Replica.of("billing", "users", client=client)
@@ -318,7 +318,7 @@ def test_an_answer_that_is_lost_and_programs_that_work_at_a_time_cause_no_doubt(
     assert staleness.doubt("billing", "users", MINUTE) == ""
 
 
-def test_events_out_of_order_wait_for_the_next_contact_to_be_confirmed(tending):
+def test_events_out_of_order_wait_for_the_next_contact_to_be_confirmed(sync):
     change(3)
     heartbeat()
     Consumer.objects.using("users").filter(pk="billing").update(types=["users.user.suspended.v1"])
@@ -327,7 +327,7 @@ def test_events_out_of_order_wait_for_the_next_contact_to_be_confirmed(tending):
     before = copy().confirmed_at
     heartbeat()
     assert copy().confirmed_at == before
-    tending.look()
+    sync.look()
     pull.catch_up(Replica.of("billing", "users"))
     assert not copy().doubt
     heartbeat()
@@ -337,7 +337,7 @@ def test_events_out_of_order_wait_for_the_next_contact_to_be_confirmed(tending):
     assert after > before
 
 
-def test_an_authority_of_the_last_release_shows_no_marks_and_causes_no_doubt(tending, monkeypatch):
+def test_an_authority_of_the_last_release_shows_no_marks_and_causes_no_doubt(sync, monkeypatch):
     changes = AuthorityClient.changes
 
     def of_the_last_release(self, since, **asked):
@@ -388,14 +388,14 @@ def assert_fresh() -> None:
     assert staleness.doubt("billing", "users", MINUTE) == ""
 
 
-def test_rounds_out_of_order_and_pruned_cause_no_doubt(tending):
+def test_rounds_out_of_order_and_pruned_cause_no_doubt(sync):
     change(4)
     arrive(3, 1, 0, 2)
     reported()
     assert_fresh()
 
 
-def test_a_message_that_comes_again_long_after_its_round_was_pruned_causes_no_doubt(tending):
+def test_a_message_that_comes_again_long_after_its_round_was_pruned_causes_no_doubt(sync):
     change(1)
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
@@ -412,7 +412,7 @@ def test_a_message_that_comes_again_long_after_its_round_was_pruned_causes_no_do
     assert_fresh()
 
 
-def test_what_the_feed_brought_before_the_broker_did_causes_no_doubt(tending):
+def test_what_the_feed_brought_before_the_broker_did_causes_no_doubt(sync):
     """While a worker was stopped, the pull brought everything, and the authority pruned. Then the worker takes old events."""
     change(5)
     pull.catch_up(Replica.of("billing", "users"))
@@ -430,7 +430,7 @@ def test_what_the_feed_brought_before_the_broker_did_causes_no_doubt(tending):
     assert_fresh()
 
 
-def test_an_answer_that_was_lost_lets_no_mark_go_that_is_still_to_be_shown(tending, monkeypatch):
+def test_an_answer_that_was_lost_lets_no_mark_go_that_is_still_to_be_shown(sync, monkeypatch):
     change(4)
     arrive(3, 1)
     with monkeypatch.context() as broken:
@@ -443,7 +443,7 @@ def test_an_answer_that_was_lost_lets_no_mark_go_that_is_still_to_be_shown(tendi
     assert_fresh()
 
 
-def test_a_heartbeat_of_a_restored_authority_confirms_nothing(tending):
+def test_a_heartbeat_of_a_restored_authority_confirms_nothing(sync):
     """Its last round is one that the copy has. Only a heartbeat that was overtaken just now is of an earlier moment."""
     backup = Backup("users")
     change(3)
@@ -457,7 +457,7 @@ def test_a_heartbeat_of_a_restored_authority_confirms_nothing(tending):
     assert staleness.doubt("billing", "users", MINUTE)
 
 
-def test_what_was_applied_during_a_contact_is_shown_at_the_next_one(tending):
+def test_what_was_applied_during_a_contact_is_shown_at_the_next_one(sync):
     """Rounds of a lost history and of the new one arrive while a page that ends at the new one is on its way."""
     row = copy()
     last = history.Entry(*(row.marks or [])[-1])
@@ -467,7 +467,7 @@ def test_what_was_applied_during_a_contact_is_shown_at_the_next_one(tending):
     assert (last.position + 1, "aa") in history.pairs_to_show(row)
 
 
-def test_many_rounds_in_a_row_wait_for_no_contact(tending):
+def test_many_rounds_in_a_row_wait_for_no_contact(sync):
     row = copy()
     last = history.Entry(*(row.marks or [])[-1])
     names = [last.mark, *(f"{number:04x}" for number in range(300))]
@@ -479,7 +479,7 @@ def test_many_rounds_in_a_row_wait_for_no_contact(tending):
     assert len(row.marks or []) == history.KEPT_ROUNDS
 
 
-def test_a_hand_written_outbox_row_has_no_mark(tending):
+def test_a_hand_written_outbox_row_has_no_mark(sync):
     change(1)
     with transaction.atomic(using="users"):
         ((row_id, body, _),) = engines.for_alias("users").claim("users", 1)
@@ -491,7 +491,7 @@ def test_a_hand_written_outbox_row_has_no_mark(tending):
         Envelope.model_validate(forged)
 
 
-def test_a_doubtful_copy_reports_no_checkpoint(tending):
+def test_a_doubtful_copy_reports_no_checkpoint(sync):
     row = copy()
     history.begin_doubt(row, "It was set back.")
     row.save()
@@ -512,7 +512,7 @@ def test_a_consumer_of_the_last_release_gets_heartbeats_that_it_understands(api)
     assert Consumer.objects.using("users").get(pk="billing").marks
 
 
-def test_a_consumer_that_went_back_to_the_last_release_is_sent_none(tending):
+def test_a_consumer_that_went_back_to_the_last_release_is_sent_none(sync):
     client = AuthorityClient("users", "billing")
     client.changes(copy().checkpoint, limit=1, checkpoint=copy().checkpoint)
     client.close()
@@ -521,7 +521,7 @@ def test_a_consumer_that_went_back_to_the_last_release_is_sent_none(tending):
     assert Consumer.objects.using("users").get(pk="billing").marks
 
 
-def test_a_consumer_that_has_shown_no_marks_is_sent_none(tending):
+def test_a_consumer_that_has_shown_no_marks_is_sent_none(sync):
     """Its new worker starts next to an old one, and its `tend` is an old one for a while: the authority keeps no marks for it."""
     Consumer.objects.using("users").update(marks=False)
     Subscription.objects.using("billing").update(marks=None)
@@ -536,7 +536,7 @@ def test_a_consumer_that_has_shown_no_marks_is_sent_none(tending):
     assert_fresh()
 
 
-def test_an_answer_that_was_lost_after_events_without_marks_lets_no_mark_go_that_is_still_to_be_shown(tending, monkeypatch):
+def test_an_answer_that_was_lost_after_events_without_marks_lets_no_mark_go_that_is_still_to_be_shown(sync, monkeypatch):
     Consumer.objects.using("users").update(marks=False)  # what follows was sent before its first contact
     change(2)
     deliver()
@@ -550,7 +550,7 @@ def test_an_answer_that_was_lost_after_events_without_marks_lets_no_mark_go_that
     assert_fresh()
 
 
-def test_rounds_of_a_program_that_leaves_no_marks_cause_no_doubt(tending):
+def test_rounds_of_a_program_that_leaves_no_marks_cause_no_doubt(sync):
     """On SQLite a program of the last release stamps without them until it is restarted."""
     before = sequencer.head("users")
     change(2)
@@ -565,7 +565,7 @@ def test_rounds_of_a_program_that_leaves_no_marks_cause_no_doubt(tending):
     assert_fresh()
 
 
-def test_each_round_leaves_a_mark_that_names_the_one_before(tending):
+def test_each_round_leaves_a_mark_that_names_the_one_before(sync):
     Mark.objects.using("users").all().delete()
     for _ in range(3):
         change(1)
@@ -579,7 +579,7 @@ def test_each_round_leaves_a_mark_that_names_the_one_before(tending):
     ]
 
 
-def test_marks_below_every_reported_checkpoint_are_pruned(tending):
+def test_marks_below_every_reported_checkpoint_are_pruned(sync):
     change(3)
     deliver()
     pull.report(Replica.of("billing", "users"))
@@ -592,7 +592,7 @@ def test_marks_below_every_reported_checkpoint_are_pruned(tending):
     assert marks.prune("users") == 0
 
 
-def test_positions_far_apart_are_looked_up_without_the_rounds_between_them(tending, django_assert_num_queries):
+def test_positions_far_apart_are_looked_up_without_the_rounds_between_them(sync, django_assert_num_queries):
     Mark.objects.using("users").all().delete()
     Mark.objects.using("users").bulk_create(
         Mark(position=position, first=position, mark=f"{position:x}", previous=f"{position - 1:x}") for position in range(1, 301)
@@ -603,7 +603,7 @@ def test_positions_far_apart_are_looked_up_without_the_rounds_between_them(tendi
     assert [one.mark if (one := found.of(position)) else None for position in (1, 2, 3, 300, 301)] == ["1", "2", None, "12c", None]
 
 
-def test_a_decision_that_asks_takes_no_row_of_a_history_that_is_gone(tending):
+def test_a_decision_that_asks_takes_no_row_of_a_history_that_is_gone(sync):
     """The answer has the same version as the copy's row, so the upsert doesn't change the row."""
     backup = Backup("users")
     user = users()[0]
@@ -634,7 +634,7 @@ def revived(user: User) -> None:
 
 
 @pytest.mark.parametrize("authority_wins", [False, True])
-def test_no_repair_lifts_a_tombstone(tending, authority_wins):
+def test_no_repair_lifts_a_tombstone(sync, authority_wins):
     user = users()[0]
     revived(user)
 
@@ -652,7 +652,7 @@ def test_no_repair_lifts_a_tombstone(tending, authority_wins):
 
 
 @pytest.mark.parametrize("noticed", [False, True])
-def test_a_tombstone_that_a_restored_authority_does_not_know_was_not_purged(tending, noticed):
+def test_a_tombstone_that_a_restored_authority_does_not_know_was_not_purged(sync, noticed):
     """The user registered after the backup, and was erased. A later backup has the user alive."""
     before = Backup("users")
     lost = user_register(email="lost@example.org", name="Lost")
@@ -666,7 +666,7 @@ def test_a_tombstone_that_a_restored_authority_does_not_know_was_not_purged(tend
     compare.watch(Replica.of("billing", "users"))
     assert CachedUser.objects.using("billing").get(pk=lost.pk).status == "erased"
     assert bool(copy().doubt) != noticed  # it was noticed, or the doubtful rows were compared
-    tending.look()
+    sync.look()
     assert not copy().doubt
     repair.repair(Replica.of("billing", "users"), compare.watch(Replica.of("billing", "users")))
     assert CachedUser.objects.using("billing").get(pk=lost.pk).status == "erased"
@@ -677,17 +677,17 @@ def test_a_tombstone_that_a_restored_authority_does_not_know_was_not_purged(tend
     assert (found.counts["erased_here"], [row["id"] for row in found.rows]) == (1, [str(lost.pk)])
 
 
-def test_a_copy_that_differs_only_in_erased_users_is_no_longer_doubtful(tending):
+def test_a_copy_that_differs_only_in_erased_users_is_no_longer_doubtful(sync):
     revived(users()[0])
     pull.report(Replica.of("billing", "users"))
     assert copy().doubt
-    tending.look()
+    sync.look()
     assert not copy().doubt
     invoices_generate(period="2026-11")
     assert not Invoice.objects.using("billing").filter(user_id=users()[0].pk).exists()
 
 
-def test_erase_again_erases_users_that_a_consumer_knows_as_erased(tending, tmp_path):
+def test_erase_again_erases_users_that_a_consumer_knows_as_erased(sync, tmp_path):
     user = users()[0]
     revived(user)
     listed = call("reconcile", "billing", "--from", "users", "--json")
@@ -708,7 +708,7 @@ def test_erase_again_erases_users_that_a_consumer_knows_as_erased(tending, tmp_p
 
 
 @pytest.mark.parametrize("content", ["", "no JSON", "[]", '{"rows": 5}', '{"rows": [{"id": "x"}]}'])
-def test_erase_again_says_what_it_reads(tending, tmp_path, content):
+def test_erase_again_says_what_it_reads(sync, tmp_path, content):
     file = tmp_path / "erased.json"
     file.write_text(content)
     done = call("erase_again", "users", "--from", str(file))
@@ -725,7 +725,7 @@ def test_sync_makes_a_new_copy_with_all_changes_live(api):
     heartbeat()
     row = copy()
     assert (row.state, row.checkpoint, row.head) == ("new", 3, 6)
-    found = Tending("billing", compare_every=0)
+    found = SyncProcess("billing", compare_every=0)
     Subscription.objects.using("billing").update(behind_since=timezone.now() - MINUTE)
     found.look()
     found.look()
@@ -733,7 +733,7 @@ def test_sync_makes_a_new_copy_with_all_changes_live(api):
     assert (copy().state, copy().checkpoint) == ("live", 6)
 
 
-def test_sync_names_the_command_if_only_erased_rows_differ_and_compares_less_and_less_often(tending, caplog):
+def test_sync_names_the_command_if_only_erased_rows_differ_and_compares_less_and_less_often(sync, caplog):
     caplog.set_level("INFO", "messaging.replica.sync")
     backup = Backup("users")
     user = users()[0]
@@ -743,7 +743,7 @@ def test_sync_names_the_command_if_only_erased_rows_differ_and_compares_less_and
     pull.report(Replica.of("billing", "users"))
     assert copy().doubt
 
-    tending.look()
+    sync.look()
 
     assert not copy().doubt
     assert "no longer doubtful" in caplog.text
@@ -755,11 +755,11 @@ def test_sync_names_the_command_if_only_erased_rows_differ_and_compares_less_and
     row = copy()
     history.begin_doubt(row, "It was set back.")
     row.save()
-    watch = tending._watches["users"]
-    tending.compare_every = 300.0
+    watch = sync._watches["users"]
+    sync.compare_every = 300.0
     for pause in (60.0, 120.0):
         watch.doubted, watch.compared = 0.0, math.inf
-        tending.look()
+        sync.look()
         assert copy().doubt
         assert watch.doubt_pause == pause
     assert "1 row differs in its copy of users. Repair: reconcile billing --from users --repair" in caplog.text

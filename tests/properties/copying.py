@@ -12,7 +12,7 @@ from messaging.publisher import grants
 from messaging.replica import bootstrap, compare, pull
 from messaging.replica import repair as repairs
 from messaging.replica.replica import Replica
-from messaging.replica.sync import Tending
+from messaging.replica.sync import SyncProcess
 from tests.properties import looking
 from tests.properties.model import EQUAL, KEPT, Broken, Copy, holds
 from tests.properties.story import NAMES, TURN, WHICH, Story
@@ -98,8 +98,8 @@ class Copying(Story):
     def tend(self, name: str) -> None:
         """Take one step of the sync process (`tend`)."""
         if self.copies[name].live and self.copies[name].registered:
-            tending = Tending(name, compare_every=1e-9)
-            tending.look()
+            sync = SyncProcess(name, compare_every=1e-9)
+            sync.look()
             self._settle(self.copies[name])
 
     @rule(name=NAMES)

@@ -7,7 +7,7 @@ from typing import Any
 
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import checked_context, context_argument, duration
-from messaging.replica.sync import Tending
+from messaging.replica.sync import SyncProcess
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +28,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         consumer = checked_context(options["consumer"]).name
         every = duration(options["compare_every"]).total_seconds()
-        tending = Tending(consumer, pull=not options["no_pull"], compare_every=every)
+        sync = SyncProcess(consumer, pull=not options["no_pull"], compare_every=every)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *received: tending.stop.set())
-        log.info("%s: syncing its copies of %s", consumer, ", ".join(tending.authorities) or "nothing")
-        tending.run()
+            signal.signal(number, lambda *received: sync.stop.set())
+        log.info("%s: syncing its copies of %s", consumer, ", ".join(sync.authorities) or "nothing")
+        sync.run()
         log.info("%s: stopped syncing", consumer)

@@ -28,7 +28,7 @@ from messaging.ownership import ownership
 from messaging.publisher.relay import Relay
 from messaging.replica import pull
 from messaging.replica.replica import Replica
-from messaging.replica.sync import Tending
+from messaging.replica.sync import SyncProcess
 from messaging.settings import Alias
 from messaging.transport.queues import DELIVER, HEARTBEAT
 from tests.messaging.consumer.test_inbox import envelope
@@ -137,13 +137,13 @@ def test_sync_waits_logs_it_once_and_goes_on(api, caplog):
     pull.catch_up(Replica.of("billing", "users"))
     Subscription.objects.using("billing").update(state="live", heartbeat_at=None)
     User.objects.using("users").all().update(status="suspended")
-    tending = Tending("billing")
+    sync = SyncProcess("billing")
     with read_only("billing"):
         for _ in range(3):
-            tending._watches["users"].quiet_until = 0.0
-            tending.look()
-    tending._watches["users"].quiet_until = 0.0
-    tending.look()
+            sync._watches["users"].quiet_until = 0.0
+            sync.look()
+    sync._watches["users"].quiet_until = 0.0
+    sync.look()
     assert set(CachedUser.objects.using("billing").values_list("status", flat=True)) == {"suspended"}
     said = [record.getMessage() for record in caplog.records if "syncing its copy of users" in record.getMessage()]
     assert [record for record in caplog.records if record.exc_info] == []
@@ -154,7 +154,7 @@ def test_sync_survives_an_unreachable_authority_too(api, settings, caplog):
     settings.MESSAGING = {**settings.MESSAGING, "API_URL": lambda authority: "http://127.0.0.1:1"}
     Subscription.objects.using("billing").create(authority="users", state="live", checkpoint=1, head=1)
     with read_only("billing"):
-        Tending("billing").look()
+        SyncProcess("billing").look()
     assert "syncing its copy of users doesn't work" in caplog.text
 
 

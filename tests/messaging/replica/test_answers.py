@@ -17,7 +17,7 @@ from messaging.models import Subscription
 from messaging.replica import answers, compare, lookup, pull, repair, search
 from messaging.replica.client import AuthorityClient
 from messaging.replica.replica import Replica
-from messaging.replica.sync import Tending
+from messaging.replica.sync import SyncProcess
 from tests.commands.calling import call
 from tests.messaging.replica.answering import Answer, bent, body, packed
 from users.models import User
@@ -226,7 +226,7 @@ def test_a_broken_answer_makes_the_authority_unreachable(authority, client, brok
                 "fingerprints/": lambda: client.records([str(somebody.pk)]),
             }.get(where, lambda: lookup.find("billing", "users", somebody.pk, client=client))()
     authority.where = "changes/"
-    Tending("billing").look()
+    SyncProcess("billing").look()
     assert state() == "unreachable"
 
 
@@ -277,7 +277,7 @@ def test_a_page_with_values_that_can_not_be_is_refused_whole(authority, values):
     assert Subscription.objects.using("billing").get(pk="users").checkpoint == 5
     assert not CachedUser.objects.using("billing").filter(pk=SEVEN).exists()
     Subscription.objects.using("billing").update(heartbeat_at=None)  # so that the next look pulls
-    Tending("billing").look()
+    SyncProcess("billing").look()
     assert state() == "unreachable"
 
 
@@ -314,7 +314,7 @@ def test_a_key_that_is_not_known_is_passed_over_in_every_answer(authority, clien
     """An authority of a later release may send more."""
     User.objects.using("users").update(status="suspended")
     authority.bend = lambda path, raw: body(json.dumps(added(json.loads(raw))).encode())
-    Tending("billing").look()
+    SyncProcess("billing").look()
     assert call("bootstrap", "billing", "--from", "users").code == 0
     assert call("catch_up", "billing", "--from", "users").code == 0
     CachedUser.objects.using("billing").filter(pk=CachedUser.objects.using("billing").latest("user_id").pk).delete()

@@ -22,7 +22,7 @@ from messaging.replica import bootstrap, pull, repair, search
 from messaging.replica import compare as comparison
 from messaging.replica.client import AuthorityClient
 from messaging.replica.replica import Replica
-from messaging.replica.sync import Tending
+from messaging.replica.sync import SyncProcess
 from messaging.settings import Alias
 from users.models import User
 from users.seeding import demo_users, save
@@ -177,7 +177,7 @@ def test_a_grant_that_was_opened_for_the_next_one_outlives_a_tending_that_starts
     seed(6)
     run(from_now=True)
     grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
-    Tending("billing").look()  # it hasn't reported yet that the copy is live
+    SyncProcess("billing").look()  # it hasn't reported yet that the copy is live
     consumer = Consumer.objects.using("users").get(pk="billing")
     assert (consumer.reported_at is not None, grants.grant(consumer)) == (True, "open")
     assert run().verdict == "in_sync"

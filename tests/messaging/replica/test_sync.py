@@ -15,7 +15,7 @@ from messaging.publisher import grants
 from messaging.replica import pull, sync
 from messaging.replica.client import AuthorityClient
 from messaging.replica.replica import Replica
-from messaging.replica.sync import Tending
+from messaging.replica.sync import SyncProcess
 from tests.commands.calling import call
 from users.models import User
 from users.seeding import demo_users, save
@@ -29,7 +29,7 @@ def live(api):
     save(demo_users(5), with_events=False)
     pull.catch_up(Replica.of("billing", "users"))
     Subscription.objects.using("billing").update(state="live", heartbeat_at=timezone.now())
-    return Tending("billing")
+    return SyncProcess("billing")
 
 
 def subscription():
@@ -208,9 +208,9 @@ def late_and_tampered():
     return str(late.pk), str(tampered.pk)
 
 
-def compare_at_once(tending):
-    next(iter(tending._watches.values())).compared = float("-inf")
-    tending.look()
+def compare_at_once(sync):
+    next(iter(sync._watches.values())).compared = float("-inf")
+    sync.look()
 
 
 def test_late_changes_are_pulled_and_no_drift(live):
@@ -224,6 +224,6 @@ def test_late_changes_are_pulled_and_no_drift(live):
 
 def test_without_a_pull_late_changes_are_drift(live):
     late, tampered = late_and_tampered()
-    compare_at_once(Tending("billing", pull=False))
+    compare_at_once(SyncProcess("billing", pull=False))
     incident = Incident.objects.using("billing").get()
     assert (incident.kind, set(incident.subjects)) == ("drift", {late, tampered})

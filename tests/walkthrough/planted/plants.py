@@ -84,15 +84,15 @@ def heartbeat_without_a_head(tasks: ModuleType) -> None:
 
 
 def nothing_is_pulled(sync: ModuleType) -> None:
-    """`Tending._tend`: without its `_fill`, what no event brought is waited for."""
-    real = sync.Tending._fill
+    """`SyncProcess._sync`: without its `_fill`, what no event brought is waited for."""
+    real = sync.SyncProcess._fill
 
     @wraps(real)
     def fill(*arguments: Any) -> None:
         if not on("nothing_is_pulled"):
             real(*arguments)
 
-    sync.Tending._fill = fill
+    sync.SyncProcess._fill = fill
 
 
 #: Module to what is planted in it.
