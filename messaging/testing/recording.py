@@ -46,4 +46,4 @@ def assert_recorded(event: type[DomainEvent], /, *, subject: uuid.UUID | int | s
 
 
 def _said(data: dict[str, Any]) -> list[str]:
-    return [f"{name}={value!r}" for name, value in data.items()]
+    return [f"{name}={value!r}" for name, value in sorted(data.items())]

@@ -154,15 +154,15 @@ class TestThatCommits(Deliveries):
 
 
 class TestOfAHost(TestCase):
-    databases = "__all__"
+    databases = {"users", "billing"}
 
     @classmethod
     def setUpTestData(cls) -> None:
-        with delivered():
+        with delivered("users"):
             cls.user = registered()
 
     def test_set_up_once_for_the_class(self) -> None:
-        with delivered() as found:
+        with delivered("users") as found:
             user_suspend(user_id=self.user.pk, reason="test")
         assert [one.outcome for one in found] == ["applied"]
         assert cached(self.user).status == "suspended"

@@ -31,7 +31,7 @@ def test_a_failure_lists_what_was_recorded(user, wanted):
     ((name, _),) = wanted.items()
     assert asked.startswith(f"users didn't record users.user.suspended.v1, {name}=")
     assert asked.endswith("another. It recorded:" if name == "subject" else "'another'. It recorded:")
-    assert created.startswith(f"users.user.created.v1, subject={user.pk}, status='active', status_since=")
+    assert created.startswith(f"users.user.created.v1, subject={user.pk}, created_at=")
     assert "suspension_reason='late'" in suspended
 
 
