@@ -17,7 +17,7 @@ from messaging.publisher.payloads import Sendable
 from messaging.publisher.relay import BATCH_ROWS, claim_events
 from messaging.settings import Context, context, contexts
 
-#: Handlers may record events, which are delivered too. After so many rounds they never end.
+#: Handlers may record events, which are delivered too. With more rounds they would never end.
 MOST_ROUNDS = 100
 
 
@@ -35,7 +35,7 @@ class Delivery:
 
 @contextmanager
 def delivered(*publishers: str, may_park: bool = False) -> Iterator[list[Delivery]]:
-    """Deliver what was recorded when the block ends. Yields the list that `deliver` then fills; the parameters are the same."""
+    """Deliver what was recorded when the block ends. Yields a list that then has the deliveries. See `deliver`."""
     found: list[Delivery] = []
     yield found
     found += deliver(*publishers, may_park=may_park)
@@ -58,7 +58,7 @@ def deliver(*publishers: str, may_park: bool = False) -> list[Delivery]:
     Raises
     ------
     AssertionError
-        An event was parked or can't be sent, or handlers record events for ever.
+        An event was parked or can't be sent, or handlers keep recording new events.
     """
     known = [context(name) for name in publishers or contexts()]
     found: list[Delivery] = []
@@ -69,7 +69,7 @@ def deliver(*publishers: str, may_park: bool = False) -> list[Delivery]:
         for publisher in waiting:
             found += _round(publisher)
     else:
-        raise AssertionError(f"Events still wait after {MOST_ROUNDS} rounds. Do handlers record events about each other's?")
+        raise AssertionError(f"Events still wait after {MOST_ROUNDS} rounds: handlers keep recording new ones.")
     parked = [one for one in found if one.outcome == "parked"]
     if parked and not may_park:
         raise AssertionError(
@@ -84,7 +84,7 @@ def _round(publisher: Context) -> list[Delivery]:
         good, bad = claim_events(publisher.alias, BATCH_ROWS)
     if bad:
         raise AssertionError(f"{publisher.name} can't send event {bad[0][0]}. {bad[0][1]}")
-    # One event after the other goes to all its consumers, as fast consumers would get them.
+    # One event in a message, so that each has an outcome of its own.
     return [found for event in good for consumer in _consumers(publisher) for found in _receive(publisher, consumer, event)]
 
 

@@ -27,6 +27,7 @@ from messaging.replica import bootstrap, compare, lookup, pull, repair, stalenes
 from messaging.replica.client import AuthorityClient
 from messaging.replica.replica import Replica
 from messaging.replica.sync import SyncProcess
+from messaging.settings import Alias
 from messaging.testing import deliver
 from tests.commands.calling import call
 from tests.messaging.backups import Backup
@@ -355,7 +356,7 @@ def messages() -> list[list[dict[str, Any]]]:
     """Claim what waits for billing, as a message for each event, by position."""
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
-        good, _ = claim_events("users", 1000)
+        good, _ = claim_events(Alias("users"), 1000)
     consumer = Consumer.objects.using("users").get(pk="billing")
     return sorted(payloads.messages(good, consumer, largest=1), key=lambda message: message[0]["position"])
 

@@ -16,6 +16,7 @@ from messaging.database.outbox_pattern import WAITING
 from messaging.ledger import sequencer
 from messaging.models import Parked, Subscription
 from messaging.publisher import consumers
+from messaging.replica.staleness import Policy
 from messaging.testing import Delivery, assert_recorded, deliver, delivered
 from users.events import UserSuspended
 from users.models import User
@@ -74,7 +75,7 @@ class Deliveries:
     def test_events_that_handlers_record_are_delivered_too(self) -> None:
         user = registered()
         deliver()
-        invoices_generate(period="2026-11", policy="proceed")
+        invoices_generate(period="2026-11", policy=Policy.PROCEED)
         with delivered() as found:
             invoice_mark_overdue(invoice_id=Invoice.objects.using("billing").get(user_id=user.pk).pk)
         assert ("users", "billing.invoice.overdue.v1", "applied") in outcomes(found)
@@ -155,6 +156,7 @@ class TestThatCommits(Deliveries):
 
 class TestOfAHost(TestCase):
     databases = {"users", "billing"}
+    user: User
 
     @classmethod
     def setUpTestData(cls) -> None:
