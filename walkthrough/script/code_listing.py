@@ -5,6 +5,7 @@ import textwrap
 from dataclasses import dataclass
 
 from config.env import ROOT
+from messaging.events.text import plural
 from walkthrough.script.chapter import Listing
 
 
@@ -59,7 +60,9 @@ def _piece(lines: list[str], begin: int, end: int, listing: Listing) -> tuple[in
     if listing.first:
         found = [at for at in range(begin, end) if listing.first in lines[at]]
         if len(found) != 1:
-            raise LookupError(f"{_named(listing)} has `{listing.first}` in {len(found)} lines. A listing begins at the only one.")
+            raise LookupError(
+                f"{_named(listing)} has `{listing.first}` in {plural(len(found), 'line')}. A listing begins at the only one."
+            )
         first = found[0]
     if not listing.last:
         return first, end

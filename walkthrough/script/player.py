@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.db import connections
 
@@ -24,6 +24,8 @@ from walkthrough.script.transcript import Entry, Played
 log = logging.getLogger(__name__)
 #: The name of the step that sets the stage.
 SETTING = "stage"
+#: A player that has ended its step, as everybody sees, gets this long to let go of the lock.
+LETTING_GO_SECONDS = 5.0
 INTERRUPTED = "The process that played this step ended before the step did. Set the stage again, then play on."
 
 #: Errors whose message says what to do.
@@ -160,11 +162,21 @@ def _out_of_order(chapter: Chapter, name: str, expected: str) -> str:
 def _alone() -> Iterator[None]:
     kept.FOLDER.mkdir(parents=True, exist_ok=True)
     with (kept.FOLDER / "playing.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CanNotPlay("Another step is being played, on a page or in a terminal. Wait until it ends.") from None
+        limit = time.monotonic() + LETTING_GO_SECONDS
+        while not _locked(file):
+            last = now.look()
+            if (last and last.running) or time.monotonic() > limit:
+                raise CanNotPlay("Another step is being played, on a page or in a terminal. Wait until it ends.")
+            time.sleep(0.02)
         yield
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _on_stage() -> int | None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,24 @@ def test_a_step_begun_beside_is_seen_by_everybody_until_it_has_ended() -> None:
     ended = through()
     assert ended.played.green
     assert ended.played == player.progress(chapter).of("slow")
+
+
+def test_the_next_step_may_begin_as_soon_as_the_last_one_is_seen_to_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        """A database that takes its time to close its connections."""
+
+        def all(self, initialized_only: bool) -> list[object]:
+            time.sleep(0.3)
+            return []
+
+        def close_all(self) -> None:
+            pass
+
+    monkeypatch.setattr(player, "connections", Slow())
+    chapter = made(1, fine)
+    for name in (SETTING, "fine"):
+        player.begin(chapter, name)
+        assert through().played.green
 
 
 def through() -> Now:
