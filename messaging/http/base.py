@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from messaging.database.non_atomic import without_transactions
@@ -26,7 +27,7 @@ class OwnView(APIView):
     content_negotiation_class = parsing.OnlyWhatThereIs
     authentication_classes = ()
     permission_classes = ()
-    throttle_classes = ()
+    throttle_classes: tuple[type[BaseThrottle], ...] = ()
     versioning_class = None
     metadata_class = None  # no answer to OPTIONS: the schema has more
     schema = openapi.Schema()

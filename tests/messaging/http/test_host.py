@@ -58,7 +58,7 @@ UNSTEADY = ("/readyz", "/metrics")
 
 
 def request(path: str, method: str = "GET", body: str = "", **more: Any) -> dict[str, Any]:
-    known = {"type": "application/json" if body else "", "headers": {}, "rate": 0, "away": False}
+    known: dict[str, Any] = {"type": "application/json" if body else "", "headers": {}, "rate": 0, "away": False}
     return {"method": method, "path": path, "body": body, **known, **more}
 
 

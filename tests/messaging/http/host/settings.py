@@ -1,9 +1,10 @@
 """A host with settings of its own. `HOST` names its `REST_FRAMEWORK`: a hostile one, none, or the one copied from release 0.1.0."""
 
 import os
+from typing import Any
 
 from config.settings import *  # noqa: F403
-from config.settings import DATABASES, INSTALLED_APPS, MIDDLEWARE
+from config.settings import DATABASES, INSTALLED_APPS, MIDDLEWARE, REST_FRAMEWORK
 
 ROOT_URLCONF = "tests.messaging.http.host.urls"
 APPEND_SLASH = False
@@ -20,7 +21,7 @@ MIDDLEWARE = [
 ]
 DATABASES = {alias: {**database, "ATOMIC_REQUESTS": True} for alias, database in DATABASES.items()}
 
-REST_FRAMEWORK = {
+ITS: dict[str, dict[str, Any]] = {
     "hostile": {
         "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
         "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -53,7 +54,9 @@ REST_FRAMEWORK = {
         "EXCEPTION_HANDLER": "messaging.http.errors.answer",
         "UNAUTHENTICATED_USER": None,
     },
-}.get(os.environ["HOST"])
-if REST_FRAMEWORK is None:
+}
+if os.environ["HOST"] in ITS:
+    REST_FRAMEWORK = ITS[os.environ["HOST"]]
+else:
     del REST_FRAMEWORK
     INSTALLED_APPS = [name for name in INSTALLED_APPS if not name.startswith(("rest_framework", "drf_spectacular"))]
