@@ -45,7 +45,7 @@ class OwnView(APIView):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         answer = super().finalize_response(request, response, *args, **kwargs)
-        answer.headers["Cache-Control"] = "private, no-store"  # a host's cache middleware would answer without looking at the token
+        answer.headers["Cache-Control"] = "private, no-store"  # a host's cache would answer with old pages
         answer.add_post_render_callback(_let_go)
         return compressed(answer, request)
 

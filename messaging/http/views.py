@@ -174,7 +174,7 @@ class ContractsView(OwnView):
     @openapi.contracts
     def get(self, request: Request) -> Response:
         """Return the JSON Schemas of the events that the context publishes, by type. No token is needed: they hold no data."""
-        return Response(schemas(self.authority))
+        return Response(dict(schemas(self.authority)))
 
 
 @extend_schema(exclude=True)
