@@ -82,7 +82,7 @@ def respond(error: Exception, context: Mapping[str, Any]) -> Response | None:
         error = Unavailable(error)
     if not isinstance(error, APIException):
         return None
-    headers = {"WWW-Authenticate": getattr(error, "auth_header", None), "Retry-After": getattr(error, "wait", None)}
+    headers = {"WWW-Authenticate": getattr(error, "auth_header", None), "Retry-After": int(getattr(error, "wait", None) or 0)}
     return Response(_body(error), error.status_code, headers={name: str(value) for name, value in headers.items() if value})
 
 
@@ -99,7 +99,8 @@ def _body(error: APIException) -> Any:
         return _wrong_fields(error.detail)
     if isinstance(error.detail, dict) and "reason" in error.detail:
         return error.detail
-    detail = str(error.detail) if isinstance(error.detail, str) else "The request failed."
+    known: Any = {"detail": error.detail} if isinstance(error.detail, str) else error.detail
+    detail = str(known.get("detail", "The request failed.")) if isinstance(known, dict) else "The request failed."
     return {"reason": _REASONS.get(error.status_code, "error"), "detail": detail}
 
 
