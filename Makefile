@@ -41,9 +41,10 @@ run: .venv/.run
 # alone run on PostgreSQL, which has both brokers. Tests without a database run once, on SQLite. So do those of a second consumer: its
 # own database is a SQLite file on either engine. The output of the other four is printed after SQLite's.
 BROKERS := $(addprefix tests/delivery/,test_frames.py test_messages.py test_outage.py test_queue_types.py)
-WALKED := tests/browser tests/benchmarks tests/docs tests/walkthrough/test_planted.py
+WALKED := tests/browser tests/docs tests/walkthrough/test_planted.py
 ALONE := tests/apart tests/chaos tests/config
-ONCE := $(WALKED) $(ALONE)
+MEASURED := tests/benchmarks
+ONCE := $(WALKED) $(ALONE) $(MEASURED)
 APART := tests/contexts tests/delivery
 test: .venv/.dev
 	@folder=$$(mktemp -d); beside=; bad=; \
@@ -51,7 +52,7 @@ test: .venv/.dev
 	start() { name=$$1; shift; (tests "$$@") >$$folder/$$name 2>&1 & beside="$$beside $$name:$$!"; }; \
 	trap 'for one in $$beside; do kill $${one#*:} 2>/dev/null; done; wait; rm -rf $$folder; exit 130' INT TERM; \
 	start postgresql --engine postgresql $(ONCE:%=--ignore %) $(if $(ARGS),,$(APART:%=--ignore %) --only-databases) $(ARGS); \
-	$(if $(ARGS),,start delivery --engine postgresql --only-databases tests/delivery; \
+	$(if $(ARGS),,start delivery --engine postgresql tests/delivery $(MEASURED); \
 	start walked --engine sqlite $(WALKED); start alone --engine sqlite $(ALONE);) \
 	echo "In the background:$$(for one in $$beside; do printf ' %s' $${one%:*}; done). Their output comes when SQLite is through."; \
 	(tests --engine sqlite $(if $(ARGS),,$(patsubst %,--ignore %,$(ONCE) $(BROKERS))) $(ARGS)) || bad="$$bad sqlite"; \

@@ -3,6 +3,7 @@
 =============  ====================================================================================
 admin          admin pages for the plumbing's tables                                       (public)
 management     commands, and the code that they share                                      (public)
+testing        deliver and check events in your tests                                      (public)
 operations     status, metrics, health, system checks
 split          move a table's live rows to another owner, and back
 http           the authority's API                                                         (public)

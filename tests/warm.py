@@ -155,6 +155,7 @@ def start(
     with open(os.devnull, "r+b") as nothing:
         streams: list[int] = []
         for number, stream in enumerate((stdin, stdout, stderr)):
+            assert stream != subprocess.PIPE, "The caller makes pipes."
             if stream == subprocess.STDOUT:
                 streams.append(streams[1])
             elif stream == subprocess.DEVNULL:

@@ -86,7 +86,8 @@ def _persistently(consumer: Context, arrivals: Sequence[Arrival]) -> Outcome:
 
 
 def _answers(using: Alias) -> bool:
-    connections[using].close()  # the old connection may be the broken part
+    if not connections[using].in_atomic_block:  # else the transaction of a parked message's retry, or of a test, would be lost
+        connections[using].close()  # the old connection may be the broken part
     try:
         with connections[using].cursor() as cursor:
             cursor.execute("SELECT 1")

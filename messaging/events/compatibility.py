@@ -45,7 +45,7 @@ def changes(wire: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | N
         if old is None and new is not None:
             return [SchemaChange(wire, "", "new type", breaking=False)]
         return [SchemaChange(wire, "", "removed", breaking=True, why=GONE)] if old is not None else []
-    found = list(_of_object(wire, "", _inlined(old, old), _inlined(new, new)))
+    found = list(_of_object(wire, "", inlined(old, old), inlined(new, new)))
     if not found and old != new:
         found = [SchemaChange(wire, "", "described in other words", breaking=False)]
     return found
@@ -95,11 +95,13 @@ def _of_field(wire: str, place: str, old: Mapping[str, Any], new: Mapping[str, A
     if "properties" in old and "properties" in new:
         yield from _of_object(wire, f"{place}.", old, new)
         return
-    if _shape(old, {"enum", "const"}) != _shape(new, {"enum", "const"}) or bool(_values(old)) != bool(_values(new)):
+    if _shape(old, {"enum", "const"}) != _shape(new, {"enum", "const"}) or bool(listed_values(old)) != bool(listed_values(new)):
         rule = f"{_kind(old)} became {_kind(new)}" if _kind(old) != _kind(new) else "of another kind"
         yield SchemaChange(wire, place, rule, breaking=True, why=MISSED)
         return
-    more, less = [sorted(map(str, a - b)) for a, b in ((_values(new), _values(old)), (_values(old), _values(new)))]
+    more, less = [
+        sorted(map(str, a - b)) for a, b in ((listed_values(new), listed_values(old)), (listed_values(old), listed_values(new)))
+    ]
     if more:
         why = "Consumers that know the old values would park it."
         yield SchemaChange(wire, place, f"may be {' or '.join(more)} now", breaking=True, why=why)
@@ -108,7 +110,7 @@ def _of_field(wire: str, place: str, old: Mapping[str, Any], new: Mapping[str, A
         yield SchemaChange(wire, place, f"can no longer be {' or '.join(less)}", breaking=True, why=why)
 
 
-def _values(schema: Mapping[str, Any]) -> set[Any]:
+def listed_values(schema: Mapping[str, Any]) -> set[Any]:
     """The values of a closed list. Pydantic writes a list of one value as `const`."""
     return set(schema["enum"]) if "enum" in schema else {schema["const"]} if "const" in schema else set()
 
@@ -122,7 +124,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
     words += [
         f"{name} {schema[name]}" for name in sorted(schema) if name not in known and not isinstance(schema[name], dict | list)
     ]
-    return " ".join([*words, "of a list of values"] if _values(schema) else words)
+    return " ".join([*words, "of a list of values"] if listed_values(schema) else words)
 
 
 def _shape(schema: Any, without: frozenset[str] | set[str] = frozenset()) -> Any:
@@ -137,14 +139,14 @@ def _shape(schema: Any, without: frozenset[str] | set[str] = frozenset()) -> Any
     return {name: _shape(part) for name, part in schema.items() if name not in WORDS and name not in without}
 
 
-def _inlined(schema: Any, root: Mapping[str, Any], inside: tuple[str, ...] = ()) -> Any:
+def inlined(schema: Any, root: Mapping[str, Any], inside: tuple[str, ...] = ()) -> Any:
     """The schema with its references resolved, except those that are recursive."""
     if isinstance(schema, list):
-        return [_inlined(part, root, inside) for part in schema]
+        return [inlined(part, root, inside) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
     name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
     if name and name not in inside:
         beside = {key: value for key, value in schema.items() if key != "$ref"}
-        return {**_inlined(root.get("$defs", {}).get(name, {}), root, (*inside, name)), **beside}
-    return {key: _inlined(part, root, inside) for key, part in schema.items() if key != "$defs"}
+        return {**inlined(root.get("$defs", {}).get(name, {}), root, (*inside, name)), **beside}
+    return {key: inlined(part, root, inside) for key, part in schema.items() if key != "$defs"}

@@ -64,8 +64,13 @@ def keep_no_longer(using: str) -> None:
 
 
 def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> None:
-    """After `migrate`: install the triggers of this app's tracked models on this database, if both tables exist."""
+    """After `migrate`: install the triggers of this app's tracked models on this database, if both tables exist.
+
+    A test database without migrations also gets the sequencer's function here.
+    """
     keep_no_longer(using)
+    if app_config.label == "messaging" and _has_ledger(using):
+        engines.for_alias(using).install_stamping(connections[using])
     for tracked in TRACKED.values():
         ours = app_config.label in {tracked.model._meta.app_label, "messaging"}
         if not ours or not router.allow_migrate_model(using, tracked.model):

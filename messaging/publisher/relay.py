@@ -29,6 +29,8 @@ from messaging.events.limits import LARGEST_MESSAGE_BYTES
 from messaging.ledger import marks, sequencer
 from messaging.models import Consumer
 from messaging.publisher import payloads
+from messaging.publisher.payloads import Sendable
+from messaging.settings import Alias
 from messaging.transport.sender import Sender
 
 log = logging.getLogger(__name__)
@@ -154,12 +156,9 @@ class Relay:
         failpoints.reach("relay.stamped")
         self.sender.connect()  # before the claim: it has SQLite's write lock, and an unreachable broker takes time
         with transaction.atomic(using=self.using):
-            rows = engines.for_alias(self.using).claim(self.using, self.batch)
-            if not rows:
+            good, bad = claim_events(self.using, self.batch)
+            if not good and not bad:
                 return Round()
-            positions = (position for _, _, position in rows if position is not None)
-            known = marks.rounds(self.using, positions)
-            good, bad = payloads.partition_sendable(rows, known)
             failpoints.reach("relay.claimed")
             done = Round(sent=len(good), failed=len(bad))
             for consumer in Consumer.objects.using(self.using):
@@ -178,6 +177,14 @@ class Relay:
             log.error("%s: event %s can't be sent: %s", self.context, event_id, reason)
             row = Published.objects.using(self.using).filter(id=event_id)
             row.update(status=FAILED, retry=F("retry") + 1, headers={"error": reason})
+
+
+def claim_events(using: Alias, limit: int) -> tuple[list[Sendable], list[tuple[Any, str]]]:
+    """Claim the oldest waiting events, in the caller's transaction. Returns (events with their positions and marks, rows that can't
+    be sent with the reason)."""
+    rows = engines.for_alias(using).claim(using, limit)
+    known = marks.rounds(using, (position for _, _, position in rows if position is not None))
+    return payloads.partition_sendable(rows, known)
 
 
 def _brief(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from django_outbox_pattern.models import Published, Received
 from billing.models import CachedUser, CutoverStep, Invoice, ShadowMismatch
 from messaging.consumer.inbox import receive
 from messaging.models import Consumer, Incident, Ledger, Ownership, Parked, Repair
+from messaging.testing import recorded
 from users.models import User
 from users.services import user_erase, user_register
 
@@ -82,7 +83,7 @@ def act(client: Client, model: str, action: str, pks: list[Any], **more: str) ->
 
 
 def types(context: str) -> list[str]:
-    return list(Published.objects.using(context).order_by("added").values_list("destination", flat=True))
+    return [event["type"] for event in recorded(context)]
 
 
 @pytest.mark.parametrize(("context", "model"), MODELS)

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from config.env import ROOT
 from tests import warm
@@ -30,8 +30,8 @@ def programs(procfile: str) -> dict[str, str]:
     return {match[1]: match[2] for match in found if match}
 
 
-def in_python(line: str) -> tuple[list[str], dict[str, str]]:
-    """What Python is to run for a Procfile's line, and the variables that the line sets."""
+def in_python(line: str) -> tuple[list[str], dict[str, str]] | None:
+    """What Python is to run for a Procfile's line, and the variables that the line sets. None: it starts another program."""
     words = shlex.split(line)
     variables: dict[str, str] = {}
     if words[0] == "env":
@@ -40,6 +40,8 @@ def in_python(line: str) -> tuple[list[str], dict[str, str]]:
             name, _, value = words.pop(0).partition("=")
             variables[name] = value
     program = words.pop(0)
+    if program not in {"python", "celery", "gunicorn"}:
+        return None
     return words if program == "python" else ["-m", program, *words], variables
 
 
@@ -62,11 +64,18 @@ class Deployment:
         """Start programs, all of them where none is named; back when the web server answers, if it is among them."""
         with self.log.open("ab") as log:
             for name in names or self.programs:
-                arguments, variables = in_python(self.programs[name])
-                environment = {**self.environment, **variables}
-                self.running[name] = warm.start(arguments, cwd=self.project, env=environment, stdout=log, stderr=log)
+                self.running[name] = self._started(self.programs[name], log)
         if "web" in (names or self.programs):
             wait_for(lambda: self.get("/healthz")[0] == 200, timeout=PATIENCE, what=f"{self.url} to answer", seen=self.tail)
+
+    def _started(self, line: str, log: IO[bytes]) -> warm.Process:
+        if found := in_python(line):
+            arguments, variables = found
+            return warm.start(arguments, cwd=self.project, env={**self.environment, **variables}, stdout=log, stderr=log)
+        command, nothing = ["sh", "-c", f"exec {line}"], subprocess.DEVNULL
+        return subprocess.Popen(
+            command, cwd=self.project, env=self.environment, stdin=nothing, stdout=log, stderr=log, start_new_session=True
+        )
 
     def end(self, *names: str) -> None:
         """Ask programs to end, and see that they do, with all of their processes."""

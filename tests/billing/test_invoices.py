@@ -7,13 +7,14 @@ from datetime import timedelta
 import pytest
 from django.db import connections
 from django.utils import timezone
-from django_outbox_pattern.models import Published
 
 from billing.errors import InvalidPeriod, TransitionNotAllowed
+from billing.events import InvoiceFlagged
 from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue, invoices_generate
 from messaging.consumer import inbox
 from messaging.models import Ledger
+from messaging.testing import assert_recorded, recorded
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -68,10 +69,10 @@ def test_only_active_users_are_invoiced_and_only_once():
 def test_every_invoice_is_announced_in_its_own_transaction():
     cache(number=3)
     invoices_generate(period="2026-11")
-    issued = Published.objects.using("billing").filter(destination="billing.invoice.issued.v1")
-    assert {row.body["subject"] for row in issued} == {str(key) for key in invoices().values_list("pk", flat=True)}
+    issued = [event["subject"] for event in recorded("billing")]
+    assert set(issued) == {str(key) for key in invoices().values_list("pk", flat=True)}
     entries = Ledger.objects.using("billing").filter(aggregate="billing.invoice", deleted=False)
-    announced = entries.filter(aggregate_id__in=[row.body["subject"] for row in issued]).values_list("version", "announced_version")
+    announced = entries.filter(aggregate_id__in=issued).values_list("version", "announced_version")
     assert list(announced) == [(1, 1)] * 3
 
 
@@ -93,7 +94,7 @@ def test_two_runs_at_once_issue_each_invoice_once(monkeypatch):
         thread.join(timeout=60)
     assert sum(issued) == 40
     assert invoices().count() == 40
-    assert Published.objects.using("billing").filter(destination="billing.invoice.issued.v1").count() == 40
+    assert len(recorded("billing")) == 40
 
 
 def test_a_run_that_is_interrupted_goes_on_where_it_was(monkeypatch):
@@ -124,8 +125,8 @@ def test_a_suspension_that_arrives_late_flags_the_invoice_and_says_why():
     invoice = invoices().get()
     assert "suspended" in invoice.review_reason
     assert "Billing received the change later" in invoice.review_reason
-    flagged = Published.objects.using("billing").get(destination="billing.invoice.flagged.v1")
-    assert (flagged.body["causationid"], flagged.body["correlationid"]) == (event["id"], "story")
+    flagged = assert_recorded(InvoiceFlagged, subject=invoice.pk)
+    assert (flagged["causationid"], flagged["correlationid"]) == (event["id"], "story")
 
 
 def test_a_suspension_after_the_invoice_flags_nothing():

@@ -45,6 +45,8 @@ def test_the_project_keeps_every_contract(project: Path) -> None:
         ("messaging/boundaries/planted.py", "from messaging import models", ALONE),
         ("users/planted.py", "from messaging.publisher import outbox", DOORS),
         ("billing/planted.py", "from messaging.consumer.inbox import receive", DOORS),
+        ("billing/planted.py", "from messaging.testing.delivery import deliver", DOORS),
+        ("messaging/operations/planted.py", "from messaging import testing", FLOORS),
     ],
 )
 def test_a_planted_import_is_rejected(project: Path, path: str, planted: str, contract: str) -> None:

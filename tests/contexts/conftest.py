@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,10 @@ import pytest
 from kombu import Connection
 
 from messaging.transport import keys
+from tests import warm
 from tests.commands.calling import call
 from tests.delivery.conftest import living, pytest_runtest_makereport, registered, stack, valkey  # noqa: F401
-from tests.delivery.stack import Stack, worker_command
+from tests.delivery.stack import ROOT, Stack, worker_command
 
 
 @pytest.fixture
@@ -39,10 +39,10 @@ class Notifications:
 
     def manage(self, *arguments: str, code: int = 0) -> Any:
         """Run a command, check its exit code, and return the JSON of its last line."""
-        process = self.stack.run("command", "manage.py", *arguments, stdout=subprocess.PIPE, **self.environment)
-        said = process.communicate(timeout=120)[0].decode()
-        assert process.returncode == code, f"{arguments} ended with {process.returncode}:\n{said}{self.stack.tail()}"
-        last = (said.strip().splitlines() or [""])[-1]
+        environment = {**self.stack.environment, **self.environment}
+        done = warm.run(["manage.py", *arguments], cwd=ROOT, env=environment, timeout=120)
+        assert done.returncode == code, f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}{self.stack.tail()}"
+        last = (done.stdout.strip().splitlines() or [""])[-1]
         return json.loads(last) if last.startswith("{") else last
 
     def start(self) -> None:

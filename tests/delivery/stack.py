@@ -85,15 +85,15 @@ class Stack:
         """A process that writes users or invoices wherever they belong, until told to stop (`tests/delivery/writer.py`)."""
         return self._start(f"writer-{name}", "-m", "tests.delivery.writer", kind, name, str(folder), kill_at="")
 
-    def run(self, name, *arguments, project=ROOT, stdout=None, log=None, **environment):
+    def run(self, name, *arguments, project=ROOT, log=None, **environment):
         """Any program, of this project or of a copy of it, on the same broker; in an environment that differs in these. `log`: a
         file of its own."""
-        return self._start(name, *arguments, kill_at="", project=project, stdout=stdout, log=log, **environment)
+        return self._start(name, *arguments, kill_at="", project=project, log=log, **environment)
 
-    def _start(self, name, *arguments, kill_at, project=ROOT, stdout=None, log=None, **environment):
+    def _start(self, name, *arguments, kill_at, project=ROOT, log=None, **environment):
         environment = {**self.environment, "TEST_KILL_AT": kill_at, **environment}
         with (log or self.log).open("ab") as log:
-            process = warm.start(arguments, cwd=project, env=environment, stdout=stdout or log, stderr=log)
+            process = warm.start(arguments, cwd=project, env=environment, stdout=log, stderr=log)
         self.processes[name] = process
         return process
 

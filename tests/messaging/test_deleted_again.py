@@ -16,8 +16,8 @@ from messaging.replica import bootstrap, compare, lookup, pull, repair, search
 from messaging.replica.client import AuthorityClient
 from messaging.replica.replica import Replica
 from messaging.settings import Alias
+from messaging.testing import deliver
 from tests.messaging.publisher.test_unseen import unseen
-from tests.messaging.test_history import deliver
 from users.feed import FEED
 from users.models import User
 from users.services import user_erase, user_register

@@ -5,6 +5,7 @@ import json
 import math
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -21,10 +22,13 @@ from messaging.ledger import marks, sequencer
 from messaging.models import Consumer, Incident, Mark, Subscription
 from messaging.operations.status import consumer_states
 from messaging.publisher import payloads
+from messaging.publisher.relay import claim_events
 from messaging.replica import bootstrap, compare, lookup, pull, repair, staleness
 from messaging.replica.client import AuthorityClient
 from messaging.replica.replica import Replica
 from messaging.replica.sync import SyncProcess
+from messaging.settings import Alias
+from messaging.testing import deliver
 from tests.commands.calling import call
 from tests.messaging.backups import Backup
 from users.models import User
@@ -48,18 +52,6 @@ def sync(api):
     Consumer.objects.using("users").update(bootstrap_open=False)
     assert staleness.doubt("billing", "users", MINUTE) == ""
     return found
-
-
-def deliver() -> None:
-    """Do the work of relay, broker and worker: stamp, claim, and deliver with the marks."""
-    sequencer.stamp_pending("users")
-    with transaction.atomic(using="users"):
-        rows = engines.for_alias("users").claim("users", 1000)
-    known = marks.rounds("users", (position for _, _, position in rows if position is not None))
-    good, bad = payloads.partition_sendable(rows, known)
-    assert not bad
-    for message in payloads.messages(good, Consumer.objects.using("users").get(pk="billing")):
-        inbox.receive("billing", message)
 
 
 def heartbeat() -> None:
@@ -253,7 +245,7 @@ def test_an_event_that_is_applied_at_its_retry_is_of_the_history_that_it_came_fr
     user_suspend(user_id=users()[0].pk, reason="not now")
     with monkeypatch.context() as patch:
         patch.setattr(handlers.HANDLERS["users.user.suspended.v1"].apply, "__code__", (lambda events: 1 / 0).__code__)
-        deliver()
+        deliver(may_park=True)
     backup.restore()
     pull.report(Replica.of("billing", "users"))
     assert not copy().doubt
@@ -355,14 +347,18 @@ def test_an_authority_of_the_last_release_shows_no_marks_and_causes_no_doubt(syn
 
 def arrive(*numbers: int) -> None:
     """Deliver messages that bring one round each, in this order."""
+    waiting = messages()
+    for number in numbers:
+        inbox.receive("billing", waiting[number])
+
+
+def messages() -> list[list[dict[str, Any]]]:
+    """Claim what waits for billing, as a message for each event, by position."""
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
-        rows = sorted(engines.for_alias("users").claim("users", 1000), key=lambda row: row[2])
-    good, _ = payloads.partition_sendable(rows, marks.rounds("users", [position for _, _, position in rows]))
+        good, _ = claim_events(Alias("users"), 1000)
     consumer = Consumer.objects.using("users").get(pk="billing")
-    for number in numbers:
-        for message in payloads.messages([good[number]], consumer):
-            inbox.receive("billing", message)
+    return sorted(payloads.messages(good, consumer, largest=1), key=lambda message: message[0]["position"])
 
 
 def reported(rounds: int = 3) -> None:
@@ -397,11 +393,7 @@ def test_rounds_out_of_order_and_pruned_cause_no_doubt(sync):
 
 def test_a_message_that_comes_again_long_after_its_round_was_pruned_causes_no_doubt(sync):
     change(1)
-    sequencer.stamp_pending("users")
-    with transaction.atomic(using="users"):
-        rows = engines.for_alias("users").claim("users", 1000)
-    good, _ = payloads.partition_sendable(rows, marks.rounds("users", [position for _, _, position in rows]))
-    (first,) = payloads.messages(good, Consumer.objects.using("users").get(pk="billing"))
+    (first,) = messages()
     inbox.receive("billing", first)
     for _ in range(5):
         change(4)
@@ -417,12 +409,7 @@ def test_what_the_feed_brought_before_the_broker_did_causes_no_doubt(sync):
     change(5)
     pull.catch_up(Replica.of("billing", "users"))
     heartbeat()
-    sequencer.stamp_pending("users")
-    with transaction.atomic(using="users"):
-        rows = sorted(engines.for_alias("users").claim("users", 1000), key=lambda row: row[2])
-    good, _ = payloads.partition_sendable(rows, marks.rounds("users", [position for _, _, position in rows]))
-    consumer = Consumer.objects.using("users").get(pk="billing")
-    waiting = [message for row in good[::2] for message in payloads.messages([row], consumer)]
+    waiting = messages()[::2]
     reported()
     for message in waiting:
         inbox.receive("billing", message)

@@ -6,6 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
+from messaging.database import engines
 from messaging.ledger.sequencer import stamp_pending
 from messaging.models import Ledger, Mark
 from users.models import User
@@ -44,6 +45,13 @@ def test_a_database_that_went_back_stamps_and_leaves_marks_when_it_is_forward_ag
     first, second = Mark.objects.using("users").order_by("position")
     assert (first.position, first.first, first.previous) == (1, 1, "")
     assert (second.position, second.first, second.previous) == (2, 2, first.mark)
+
+
+def test_a_database_that_was_made_without_migrations_can_stamp() -> None:
+    engines.for_alias("users").remove_stamping(connections["users"])
+    call_command("migrate", run_syncdb=True, database="users", verbosity=0)
+    user_register(email="one@example.org", name="One")
+    assert stamp_pending("users") == 1
 
 
 def test_sqlite_makes_the_ledger_anew_though_the_last_release_s_triggers_name_it() -> None:

@@ -9,6 +9,7 @@ from django.db import transaction
 from django_outbox_pattern.models import Published
 
 from messaging.consumer import inbox
+from messaging.testing import assert_recorded, recorded
 from users import clock, events, services
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser
 from users.models import User
@@ -23,7 +24,7 @@ def user():
 
 
 def types():
-    return list(Published.objects.using("users").order_by("added").values_list("destination", flat=True))
+    return [event["type"] for event in recorded("users")]
 
 
 def test_every_change_of_a_user_is_an_event(user):
@@ -66,24 +67,22 @@ def test_erasing_empties_earlier_events_sent_or_not(user):
     user_suspend(user_id=user.pk, reason="Ada owes")
     Published.objects.using("users").filter(body__subject=str(user.pk)).update(status=2)
     user_change_email(user_id=user.pk, email="countess@example.org")
-    kept = Published.objects.using("users").get(body__subject=str(other.pk)).body
-    before = {row.pk: row.body for row in Published.objects.using("users").filter(body__subject=str(user.pk))}
+    before = recorded("users")
     user_erase(user_id=user.pk)
-    after = {row.pk: row.body for row in Published.objects.using("users").filter(body__subject=str(user.pk))}
-    assert len(after) == len(before) + 1 == 4
-    for body in after.values():
-        assert (body["data"]["email"], body["data"]["name"], body["data"]["suspension_reason"]) == ("", "", "")
-    for key, body in before.items():  # the rest of each is unchanged
-        emptied = {**body["data"], "email": "", "name": "", "suspension_reason": ""}
-        assert after[key] == {**body, "data": emptied}
-    assert Published.objects.using("users").get(body__subject=str(other.pk)).body == kept
+    *after, erasure = recorded("users")
+    emptied = {"email": "", "name": "", "suspension_reason": ""}
+    assert len(after) == len(before) == 4
+    for was, body in zip(before, after, strict=True):  # the rest of each is unchanged, and so is another user's
+        assert body == (was if was["subject"] == str(other.pk) else {**was, "data": {**was["data"], **emptied}})
+    assert emptied.items() <= erasure["data"].items()
 
 
 def test_an_erasure_that_is_rolled_back_empties_nothing(user):
     with pytest.raises(RuntimeError), transaction.atomic(using="users"):
         user_erase(user_id=user.pk)
         raise RuntimeError
-    assert Published.objects.using("users").get().body["data"]["email"] == "ada@example.org"
+    assert_recorded(events.UserCreated, email="ada@example.org")
+    assert types() == ["users.user.created.v1"]
 
 
 def test_erasing_twice_and_keeping_the_address_are_no_changes(user):
@@ -138,8 +137,8 @@ def test_an_overdue_invoice_suspends_and_names_its_cause(user):
     assert inbox.receive("users", [event, {**event, "id": "overdue-2"}]).applied == 2
     row = User.objects.using("users").get(pk=user.pk)
     assert (row.status, row.suspension_reason) == ("suspended", "overdue")
-    told = Published.objects.using("users").filter(destination="users.user.suspended.v1")
-    assert [(one.body["causationid"], one.body["correlationid"]) for one in told] == [("overdue-1", "story")]
+    told = [event for event in recorded("users") if event["type"] == "users.user.suspended.v1"]
+    assert [(event["causationid"], event["correlationid"]) for event in told] == [("overdue-1", "story")]
 
 
 @pytest.mark.parametrize("text", ["Ada\x00", "\x00", "Ada \ud800", "\udfff"])

@@ -5,13 +5,13 @@ import uuid
 
 import pytest
 from django.db import connections, transaction
-from django_outbox_pattern.models import Published
 
 from messaging import failpoints
 from messaging.errors import NoFeed
 from messaging.ledger import ledger
 from messaging.models import Ledger
 from messaging.publisher.republish import missing, republish
+from messaging.testing import recorded
 from tests.probes import wait_for
 from users.models import User
 from users.services import user_erase, user_register, user_suspend, users_announce_created
@@ -37,12 +37,8 @@ def stored(user):
     return User._meta.pk.get_db_prep_value(user.pk, connections["users"])
 
 
-def recorded():
-    return [row.body for row in Published.objects.using("users").order_by("added", "id")]
-
-
 def repaired():
-    return {body["subject"]: body for body in recorded() if body.get("repair")}
+    return {body["subject"]: body for body in recorded("users") if body.get("repair")}
 
 
 def test_it_finds_exactly_the_changed_set_whatever_way_each_was_written():
@@ -68,10 +64,10 @@ def test_it_finds_exactly_the_changed_set_whatever_way_each_was_written():
 
     expected = {str(user.pk) for user in [*users[:6], *created]}
     assert set(missing("users")) == expected
-    before = len(recorded())
+    before = len(recorded("users"))
     done = republish("users")
     assert (set(done.ids), done.count, done.refused) == (expected, len(expected), {})
-    assert len(recorded()) == before + len(expected)
+    assert len(recorded("users")) == before + len(expected)
     repairs = repaired()
     assert set(repairs) == expected
     kinds = {str(user.pk): "reactivated" for user in users[:6]}  # active, and known before
@@ -89,10 +85,10 @@ def test_twice_gives_nothing():
     user = registered()
     rows(user).update(name="Changed")
     assert republish("users").count == 1
-    before = len(recorded())
+    before = len(recorded("users"))
     assert list(missing("users")) == []
     assert republish("users").ids == []
-    assert len(recorded()) == before
+    assert len(recorded("users")) == before
 
 
 def test_an_erased_users_event_is_the_erasure_even_where_somebody_wrote_to_the_tombstone():
@@ -142,9 +138,9 @@ def test_an_interrupted_republish_resumes(monkeypatch):
     monkeypatch.setattr(failpoints, "listeners", [kill])
     with pytest.raises(Killed):
         republish("users")
-    assert len(recorded()) == 4
+    assert len(recorded("users")) == 4
     assert republish("users").count == 7
-    assert len(recorded()) == len(repaired()) == 11
+    assert len(recorded("users")) == len(repaired()) == 11
 
 
 def test_one_row_that_makes_no_event_holds_nobody_up():
@@ -231,7 +227,7 @@ def test_two_at_once_record_each_change_once():
     for thread in threads:
         thread.join(120)
     assert sum(one.count for one in done) == 200
-    assert len(recorded()) == 200
+    assert len(recorded("users")) == 200
 
 
 def test_the_query_reads_only_what_is_missing():

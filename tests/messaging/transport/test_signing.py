@@ -10,9 +10,12 @@ import uuid
 import pytest
 from celery import current_app
 from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
 
+from billing.caches import UserFacts
+from billing.handlers import HANDLERS
 from billing.models import CachedUser
-from messaging.consumer import inbox, retries
+from messaging.consumer import Handler, inbox, retries
 from messaging.consumer import parked as parked_events
 from messaging.consumer.outcome import Outcome
 from messaging.errors import MessageRejected
@@ -220,6 +223,22 @@ def test_a_refused_message_is_kept_whole_and_taken_when_its_key_is_known(setting
     again = retries.attempt("billing", parked.pk, by="somebody")
     assert again is not None
     assert (again.state, CachedUser.objects.using("billing").count()) == ("applied", 300)
+
+
+@django_db
+def test_a_handler_that_fails_at_the_retry_parks_its_event_alone(monkeypatch):
+    """The inbox tries an `OperationalError` again. It must not close the connection, which is inside the retry's transaction."""
+
+    def fails(events):
+        raise OperationalError("no such table: billing_other")
+
+    monkeypatch.setitem(HANDLERS, "users.user.suspended.v1", Handler(reads=UserFacts, apply=fails))
+    parked = refused({}, [envelope(uuid.uuid4(), 1), envelope(uuid.uuid4(), 1, "suspended")])
+    again = retries.attempt("billing", parked.pk, by="somebody")
+    assert again is not None
+    assert (again.state, CachedUser.objects.using("billing").count()) == ("applied", 1)
+    (waiting,) = Parked.objects.using("billing").filter(state="retrying")
+    assert waiting.reason == "OperationalError: no such table: billing_other"
 
 
 @django_db
