@@ -27,9 +27,9 @@ PLAY = 300
 #: Chapter, plant, and the check that must turn red.
 RED = [
     (3, "event_behind_the_commit", "Killed after the commit: the change and its event exist"),
-    (3, "claim_without_a_transaction", "After its restart it sends the event that it had claimed"),
+    (3, "claim_without_a_transaction", "The new relay sends the event that the killed one had claimed"),
     (4, "upsert_whatever_the_version", "Overtaken events are counted as obsolete, and change nothing"),
-    (5, "page_without_a_checkpoint", "The checkpoint is at the end of the last page"),
+    (5, "page_without_a_checkpoint", "The checkpoint is at the end of page 12"),
     (7, "heartbeat_without_a_head", "A heartbeat brought the head of users, so billing knows that it is behind"),
     (8, "nothing_is_pulled", "Billing's copy is equal again, and the broker is still away"),
 ]

@@ -83,7 +83,7 @@ def side_by_side(ids: list[UUID]) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-SIDES = ("user", "users", "billing", "compared")
+SIDES = ("name", "users", "billing", "compared")
 
 
 def unsent(context: str = "users") -> int:

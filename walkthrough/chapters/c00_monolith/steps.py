@@ -61,11 +61,13 @@ def bill(stage: Stage) -> None:
 def signal(stage: Stage) -> None:
     one, another = User.objects.filter(status=User.Status.ACTIVE).order_by("id")[:2]
     services.suspend(one, "chargeback")
-    stage.say(f"The service suspends {one.name}. A signal, invisible in its code, marks the invoices in the same transaction.")
-    stage.check("The invoices are marked for review", _marked(one) == one.invoices.count() > 0, f"{_marked(one)} marked")
+    stage.say(f"The service suspends {one.name}. A signal acts in the same transaction; the service's code doesn't show it.")
+    flagged = _flagged(one)
+    stage.check(f"{one.name}'s invoices are flagged for review", flagged == one.invoices.count() > 0, f"{flagged} flagged")
     User.objects.filter(pk=another.pk).update(status=User.Status.SUSPENDED, suspension_reason="chargeback")
     stage.say(f"`QuerySet.update()`, as in a quick script, suspends {another.name}. It sends no signal.")
-    stage.check("Those invoices aren't marked", _marked(another) == 0 < another.invoices.count(), f"{_marked(another)} marked")
+    flagged = _flagged(another)
+    stage.check(f"{another.name}'s invoices aren't flagged", flagged == 0 < another.invoices.count(), f"{flagged} flagged")
 
 
 def migrate(stage: Stage) -> None:
@@ -80,13 +82,13 @@ def migrate(stage: Stage) -> None:
         found = [(what, _within(PAGE, attempt)) for what, attempt in attempts]
         stage.say(LOCKED[connections["monolith"].vendor])
         stage.rows(f"Meanwhile, with a timeout of {PAGE:g} s", ("attempt", "result"), found)
-        stage.check("No invoice can be written", _failed(found[-1][1]), found[-1][1])
+        stage.check("No invoice can be written", _failed(found[-1][1]))
         began = time.perf_counter()
         issued = services.generate_invoices(_this())
         took, over = time.perf_counter() - began, time.perf_counter() - until
     normally = stage.notes["normally"]
     stage.check(
-        "Without the timeout, the run waits until the migration ends",
+        "Without the timeout, invoicing waits until the migration ends",
         issued > 0 and over > -PAGE,
         f"{plural(issued, 'invoice')} after {took:.1f} s instead of {normally * 1000:.0f} ms",
     )
@@ -97,9 +99,9 @@ def cascade(stage: Stage) -> None:
     before, theirs = _revenue(_last()), user.invoices.count()
     gone = services.delete(user)
     after = _revenue(_last())
-    stage.say(f"{user.name} asked to be deleted. `on_delete=CASCADE` did the rest.")
+    stage.say(f"{user.name} asked to be deleted.")
     stage.rows(f"Revenue of {_last()}, a closed month", ("before", "after"), [(f"{before:.2f} EUR", f"{after:.2f} EUR")])
-    stage.check("Their invoices are deleted too", gone == theirs > 0, f"{plural(gone, 'invoice')} deleted")
+    stage.check("`on_delete=CASCADE` deletes their invoices too", gone == theirs > 0, f"{plural(gone, 'invoice')} deleted")
     stage.check("The closed month has lost revenue", after < before, f"{before - after:.2f} EUR less")
 
 
@@ -124,7 +126,7 @@ def _line(line: reports.Revenue) -> tuple[str, str, int, str]:
     return line.period, line.user_status, line.invoices, line.amount
 
 
-def _marked(user: User) -> int:
+def _flagged(user: User) -> int:
     return user.invoices.exclude(review_reason="").count()
 
 

@@ -19,7 +19,7 @@ SQL = ("billing/selectors.py", "def active_emails():\n    return \"SELECT email 
 def starts(stage: Stage) -> None:
     reset.reset()
     project_copy.fresh_copy()
-    stage.say(f"This chapter plants its violations in a copy of the project, {readiness.shown(project_copy.KEPT)}.")
+    stage.say(f"This chapter adds its violations to a copy of the project, {readiness.shown(project_copy.KEPT)}.")
     _no_import_crosses(stage)
 
 
@@ -48,7 +48,7 @@ def plant_import(stage: Stage) -> None:
     ran = stage.command(*LINT, project=project_copy.KEPT)
     stage.check("import-linter rejects it", ran.code == 1)
     stage.check(
-        "It names the rule, the module and the line",
+        "It names the rule, the module and the line number",
         all(word in ran.output for word in ("do not know each other BROKEN", "billing.planted -> users.models")),
     )
 
@@ -71,7 +71,7 @@ def plant_sql(stage: Stage) -> None:
         else _line_with(imports, "billing.planted ->"),
     )
     ran = stage.manage("check", project=project_copy.KEPT)
-    stage.check("The check that reads the source for table names finds it", "boundaries.E002" in ran.output)
+    stage.check("The check that reads strings finds it", "boundaries.E002" in ran.output)
 
 
 def take_out(stage: Stage) -> None:
@@ -79,7 +79,7 @@ def take_out(stage: Stage) -> None:
         project_copy.restore(project_copy.KEPT, path)
     _no_import_crosses(stage)
     ran = stage.manage("check", project=project_copy.KEPT)
-    stage.check("No relation and no string crosses it either", ran.code == 0)
+    stage.check("No relation and no string crosses the line either", ran.code == 0)
 
 
 def _no_import_crosses(stage: Stage) -> None:
@@ -90,7 +90,7 @@ def _no_import_crosses(stage: Stage) -> None:
 def _plant(stage: Stage, path: str, source: str) -> None:
     project_copy.restore(project_copy.KEPT, path)  # or a second play would plant it twice
     project_copy.plant(project_copy.KEPT, path, source)
-    stage.rows("Planted", ("file", "code"), [(path, source.replace("\n    ", " "))])
+    stage.rows("Added", ("file", "code"), [(path, source.replace("\n    ", " "))])
 
 
 def _ties(label: str) -> dict[str, str]:

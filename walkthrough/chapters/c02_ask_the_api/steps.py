@@ -33,7 +33,7 @@ def starts(stage: Stage) -> None:
     )
     separate_contexts.start(stage, API)
     ran = stage.manage("cutover", "billing", "--to", "api")
-    stage.check("Billing asks that API", ran.code == 0)
+    stage.check("Billing asks this API", ran.code == 0)
 
 
 def run(stage: Stage) -> None:
@@ -63,7 +63,7 @@ def more(stage: Stage) -> None:
     )
     _by_the_old_way(1)
     call_command("cutover", "billing", "--to", "api", stdout=io.StringIO())
-    stage.say("The monolith has a list of all users. It invoices the new ones once, so now billing knows them.")
+    stage.say("Billing reads the monolith's list of all users once and invoices them, so now it knows the new ones.")
     known, found = _known(), _generate(stage, 2)
     stage.notes["calls"], stage.notes["seconds"] = found.json["calls"], found.json["seconds"]
     stage.rows("The next month", COLUMNS, [stage.notes["few"], _measured(known, found)])
@@ -80,7 +80,7 @@ def slow(stage: Stage) -> None:
     before, after = stage.notes["seconds"], found.json["seconds"]
     stage.rows("The same run", COLUMNS, [_measured(stage.notes["calls"], found)])
     stage.check(
-        "A slow call makes the run slow, once for each user",
+        "Every call is slow, so the run is slow",
         found.code == 0 and after > 1.5 * before,
         f"{after:.1f} s instead of {before:.1f} s",
     )
@@ -103,7 +103,7 @@ def again(stage: Stage) -> None:
     separate_contexts.start(stage, API)
     found = _generate(stage, 4)
     stage.check(
-        "Billing works again because users does",
+        "Billing works again because the users context does",
         found.code == 0 and found.json["issued"] == _active(),
         f"{found.json['issued']} issued",
     )

@@ -16,9 +16,11 @@ PERIOD = "2026-11"
 def starts(stage: Stage) -> None:
     reset.reset()
     stage.processes.stop("tend-billing")
-    stage.say("`tend-billing` is stopped: within seconds it would repair what gets lost here, as chapter 7 shows.")
+    stage.say(
+        "Billing's sync process (`tend-billing`) is stopped: it would pull the lost change within seconds, as chapter 7 shows."
+    )
     stage.notes.update(zip(("lost", "false", "undone", "kept"), (str(user.pk) for user in facts.active(4)), strict=True))
-    stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
+    stage.check("Billing has an equal copy of every user", facts.agree(), facts.in_words())
 
 
 def commit_first(stage: Stage) -> None:
@@ -41,7 +43,7 @@ def send_first(stage: Stage) -> None:
     stage.eventually("Billing has received a suspension", lambda: facts.copied_status(user_id) == "suspended")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
     false = facts.user_status(user_id) == "active" and facts.differing().get(user_id) == "ahead"
-    stage.check("It never happened: billing refuses an active customer", false, facts.in_words())
+    stage.check("It was never committed: billing refuses an active user", false, facts.in_words())
 
 
 def outbox(stage: Stage) -> None:
@@ -62,20 +64,20 @@ def kill_relay(stage: Stage) -> None:
     claimed, sent = (user.pk for user in facts.active(6)[4:])
     _crash_relay(stage, "relay.claimed", claimed)
     stage.eventually(
-        "After its restart it sends the event that it had claimed", lambda: facts.copied_status(claimed) == "suspended"
+        "The new relay sends the event that the killed one had claimed", lambda: facts.copied_status(claimed) == "suspended"
     )
     before = facts.counts()
     _crash_relay(stage, "relay.sent", sent)
     counted: dict[str, int] = {}
 
-    def both_copies() -> bool:
+    def both_deliveries() -> bool:
         counted.update({name: value - before[name] for name, value in facts.counts().items()})
         return sum(counted.values()) == 2
 
     seen = lambda: ", ".join(f"{value} {name}" for name, value in counted.items())  # noqa: E731
-    stage.eventually("It sends the unmarked event again", both_copies, seen)
+    stage.eventually("The new relay sends the unmarked event again", both_deliveries, seen)
     once = counted["applied"] == 1 and counted["duplicate"] == 1 and facts.copied_status(sent) == "suspended"
-    stage.check("It took effect once: the second copy is a counted duplicate", once)
+    stage.check("It was applied once: its second delivery is a counted duplicate", once)
 
 
 def mend(stage: Stage) -> None:
@@ -83,14 +85,14 @@ def mend(stage: Stage) -> None:
     stage.processes.start("tend-billing")
     stage.eventually("Billing pulls the lost change from the feed", lambda: lost not in facts.differing(), facts.in_words)
     late = Invoice.objects.using("billing").get(user_id=lost, period=PERIOD).review_reason
-    stage.check("The invoice that the change came too late for is flagged", bool(late), late)
+    stage.check("The invoice is flagged", bool(late), late)
     ran = stage.manage("reconcile", "billing", "--from", "users", "--json")
     ahead = ran.code == 1 and ran.json["counts"]["ahead"] == 1
     stage.check("Pulling can't repair the other row: billing's version is higher", ahead)
     user_suspend(user_id=false, reason="the version that billing has")
     user_reactivate(user_id=false)
-    stage.say("Users changes that user twice. The second change has a higher version than billing's row.")
-    stage.eventually("Now all rows agree", facts.agree, facts.in_words)
+    stage.say("The users context changes that user twice, so its version is higher than billing's.")
+    stage.eventually("Now all rows are equal", facts.agree, facts.in_words)
 
 
 def _crash_relay(stage: Stage, step: str, user_id: UUID) -> None:
@@ -104,7 +106,7 @@ def _crash_relay(stage: Stage, step: str, user_id: UUID) -> None:
     finally:
         crash_points.defuse()
     successor = lambda: stage.processes.pid("relay-users") not in (0, was)  # noqa: E731
-    stage.eventually("Another relay runs in its place", successor, lambda: f"process {stage.processes.pid('relay-users')}")
+    stage.eventually("A new relay runs", successor, lambda: f"process {stage.processes.pid('relay-users')}")
 
 
 def _killed(ran: Ran) -> bool:

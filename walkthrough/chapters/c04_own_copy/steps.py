@@ -20,7 +20,7 @@ TIMES = 6
 
 def starts(stage: Stage) -> None:
     reset.reset()
-    stage.check("Billing has a copy of every user, and it agrees", facts.agree(), facts.in_words())
+    stage.check("Billing has an equal copy of every user", facts.agree(), facts.in_words())
 
 
 @contextmanager
@@ -34,16 +34,15 @@ def by_events_alone(stage: Stage) -> Iterator[None]:
 
 
 def follow(stage: Stage) -> None:
-    chosen = [user.pk for user in facts.active(5)]
-    stage.say("`tend-billing` is stopped for this step, so only events change the copy.")
+    chosen = [user.pk for user in facts.active(3)]
+    stage.say("Billing's sync process (`tend-billing`) is stopped, so only events change the copy.")
     with by_events_alone(stage):
         for user_id in chosen:
             user_suspend(user_id=user_id, reason="chapter 4")
-        stage.say("Each suspension commits with its event. The relay sends it, and billing's worker applies it.")
         stage.eventually("Billing's copy follows", facts.agree, facts.in_words)
     stage.rows("Side by side", facts.SIDES, facts.side_by_side(chosen))
     by_event = CachedUser.objects.using("billing").filter(pk__in=chosen, source="event").count()
-    stage.check("Each of the five rows came by an event", by_event == len(chosen), f"{by_event} of {len(chosen)}")
+    stage.check("An event brought each of these rows", by_event == len(chosen), f"{by_event} of {len(chosen)}")
 
 
 def storm(stage: Stage) -> None:
@@ -60,7 +59,7 @@ def storm(stage: Stage) -> None:
         for user_id in chosen:
             user_suspend(user_id=user_id, reason="the newest state")
         number = len(chosen) * (2 * TIMES + 1)
-        stage.say(f"{plural(number, 'event')} about three users, each sent three times, each copy after a random wait.")
+        stage.say(f"The users context recorded {plural(number, 'event')} about three users.")
         stage.wait(lambda: facts.unsent() == 0)
     finally:
         stage.faults.mend_all()
@@ -71,12 +70,12 @@ def storm(stage: Stage) -> None:
         return sum(counted.values()) >= 3 * number
 
     seen = lambda: ", ".join(f"{value} {name}" for name, value in counted.items())  # noqa: E731
-    stage.eventually(f"All {plural(3 * number, 'copy', 'copies')} arrived", all_arrived, seen)
-    stage.check("Second and third copies are counted, and change nothing", counted["duplicate"] == 2 * number)
+    stage.eventually(f"All {plural(3 * number, 'delivery', 'deliveries')} arrived", all_arrived, seen)
+    stage.check("Repeats are counted as duplicates, and change nothing", counted["duplicate"] == 2 * number)
     stage.check("Overtaken events are counted as obsolete, and change nothing", counted["obsolete"] > 0)
     stage.rows("Side by side", facts.SIDES, facts.side_by_side(chosen))
     last = set(CachedUser.objects.using("billing").filter(pk__in=chosen).values_list("status", flat=True))
-    stage.check("The newest state wins, whatever arrived last", last == {"suspended"} and facts.agree(), facts.in_words())
+    stage.check("The newest state wins", last == {"suspended"} and facts.agree(), facts.in_words())
 
 
 def poison(stage: Stage) -> None:
@@ -86,10 +85,7 @@ def poison(stage: Stage) -> None:
         user_suspend(user_id=around.pk, reason="before the poison")
         broker.send("billing", "users", [_archived(poisoned), "this is no event"])
         user_reactivate(user_id=around.pk)
-        stage.say(
-            "Two invalid messages are in billing's queue: a user with the status “archived”, which billing doesn't know, and a "
-            "text that isn't an event. Valid events come before and after them."
-        )
+        stage.say("One has the status “archived”, which billing doesn't know. The other is a text and no event.")
         stage.eventually(
             "Both are parked, with their reasons", lambda: facts.parked().count() == 2, lambda: f"{facts.parked().count()} parked"
         )
@@ -102,10 +98,10 @@ def poison(stage: Stage) -> None:
 
 
 def discard(stage: Stage) -> None:
-    for row in facts.parked().order_by("pk"):
-        stage.manage("parked", "discard", "billing", str(row.pk), "--note", "planted by chapter 4")
-    stage.check("No message waits for a person any more", not facts.parked().exists(), f"{facts.parked().count()} parked")
-    stage.check("The copy agrees", facts.agree(), facts.in_words())
+    ids = [str(row.pk) for row in facts.parked().order_by("pk")]
+    stage.manage("parked", "discard", "billing", *ids, "--note", "sent by chapter 4")
+    stage.check("No message is parked any more", not facts.parked().exists(), f"{facts.parked().count()} parked")
+    stage.check("The copy is equal", facts.agree(), facts.in_words())
 
 
 def _archived(user: User) -> dict[str, object]:

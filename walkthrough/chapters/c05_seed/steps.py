@@ -26,10 +26,10 @@ BOOTSTRAP = ("bootstrap", "billing", "--from", "users")
 
 def starts(stage: Stage) -> None:
     reset.reset(users=USERS, copied=False)
-    stage.check("Users has users, and no events of their past", facts.recorded() == 0, f"{plural(_users(), 'user')}, 0 events")
+    stage.check("The users context has users, but no old events", facts.recorded() == 0, f"{plural(_users(), 'user')}, 0 events")
     row = facts.progress()
     new = row.state == Subscription.State.NEW and _copied() == 0
-    stage.check("Billing is new: it has no copy of any user", new, f"state {row.state}, {plural(_copied(), 'row')}")
+    stage.check("Billing has no copy yet", new, f"state {row.state}, {plural(_copied(), 'row')}")
 
 
 def kill(stage: Stage) -> None:
@@ -40,12 +40,12 @@ def kill(stage: Stage) -> None:
     finally:
         crash_points.defuse()
     stage.notes["changes"] = writing.changes
-    stage.say(f"Meanwhile users made {plural(writing.changes, 'change')}, each with its event.")
+    stage.say(f"Meanwhile the users context recorded {plural(writing.changes, 'change')}, each with its event.")
     stage.check(f"The process was killed after page {DIES_AT} of {USERS // PAGE}", ran.code == -9)
     row, enough = facts.progress(), DIES_AT * PAGE
-    stage.check("The checkpoint is at the end of the last page", row.checkpoint >= enough, f"checkpoint {row.checkpoint}")
-    half = enough <= _copied() < USERS and row.state == Subscription.State.BOOTSTRAPPING
-    stage.check("Billing has half a copy, which isn't live", half, f"state {row.state}, {plural(_copied(), 'row')}")
+    stage.check(f"The checkpoint is at the end of page {DIES_AT}", row.checkpoint >= enough, f"checkpoint {row.checkpoint}")
+    part = enough <= _copied() < USERS and row.state == Subscription.State.BOOTSTRAPPING
+    stage.check("The copy is incomplete, and not live", part, f"state {row.state}, {plural(_copied(), 'row')}")
     stage.notes["checkpoint"] = row.checkpoint
 
 
@@ -53,23 +53,21 @@ def resume(stage: Stage) -> None:
     with busy_users() as writing:
         ran, took = _timed(stage, *BOOTSTRAP, "--page-size", str(PAGE), "--json")
     changes = stage.notes["changes"] + writing.changes
-    stage.say(f"Meanwhile users made {plural(writing.changes, 'more change')}.")
+    stage.say(f"Meanwhile it recorded {plural(writing.changes, 'more change')}.")
     done = ran.json or {}
     left = USERS - stage.notes["checkpoint"] + changes
     again = bool(done.get("resumed")) and done["rows"] <= left
     stage.check(
-        "It resumed after its last page: it read only the rest and what had changed",
+        f"It resumed after page {DIES_AT}: it read only the remaining and the changed rows",
         again,
         f"{plural(done.get('rows', 0), 'row')} in {plural(done.get('pages', 0), 'page')}",
     )
     live = done.get("state") == "live" and done.get("verdict") == "in_sync"
     stage.check("Fingerprints are equal, so the copy is live", live, f"{done.get('state')}, {done.get('verdict')}")
-    found = _compared(stage, "API, second half", took)
-    stage.check(
-        "The changes made meanwhile are in it too", found.verdict == "in_sync", f"{plural(_copied(), 'row')}, {found.verdict}"
-    )
+    found = _compared(stage, "API, after the kill", took)
+    stage.check("The copy has these changes too", found.verdict == "in_sync", f"{plural(_copied(), 'row')}, {found.verdict}")
     closed = _refusal()
-    stage.check("The beginning of the feed has closed by itself: 403", "403" in closed, closed)
+    stage.check("The grant has closed: billing may not read from the beginning", "403" in closed, closed)
 
 
 def narrow(stage: Stage) -> None:
@@ -81,7 +79,7 @@ def narrow(stage: Stage) -> None:
     stage.check(
         "Billing has every suspended user", ran.json == {"imported": suspended}, f"{_copied()} of {plural(_users(), 'user')}"
     )
-    _compared(stage, "Narrow: suspended only", took)
+    _compared(stage, "Narrow: suspended users", took)
     ran = stage.manage("generate_invoices", "--period", PERIOD, "--json")
     stage.check(
         "The active users are missing: billing has nobody to bill",
@@ -96,7 +94,7 @@ def direct(stage: Stage) -> None:
     stage.check("Billing has every row", ran.json == {"copied": _users()}, plural(_copied(), "row"))
     found = _compared(stage, "Reading the other database", took)
     unproved = found.counts["stale"] == _users()
-    stage.check("But no row has a version, so none can be proved right", unproved, _differing(found))
+    stage.check("But no row has a version, so none can be proved equal", unproved, _differing(found))
     row = facts.progress()
     stage.check("And without a checkpoint, changes can't be pulled", row.checkpoint == 0, f"checkpoint {row.checkpoint}")
 
@@ -105,7 +103,7 @@ def year_later(stage: Stage) -> None:
     before = _copied()
     ran = stage.manage("copy_directly", "--year-later")
     stage.check("Billing's script breaks", ran.code == 1)
-    stage.check("Its old copy stays, and grows older", _copied() == before, plural(_copied(), "row"))
+    stage.check("Its old copy stays, and gets older", _copied() == before, plural(_copied(), "row"))
 
 
 def from_now(stage: Stage) -> None:
@@ -116,7 +114,7 @@ def from_now(stage: Stage) -> None:
     )
     chosen = [user.pk for user in facts.active(6)]
     user_suspend(user_id=chosen[5], reason="from now on")
-    stage.eventually("A user who changes now comes by event", lambda: facts.copied_status(chosen[5]) == "suspended")
+    stage.eventually("A later change arrives as an event", lambda: facts.copied_status(chosen[5]) == "suspended")
     client = AuthorityClient("users", "billing")
     began = time.monotonic()
     found = [lookup.find("billing", "users", user_id, client=client) is not None for user_id in chosen[:5]]
@@ -124,14 +122,14 @@ def from_now(stage: Stage) -> None:
     stage.check("Unknown users are looked up", all(found) and client.round_trips == 5, f"5 requests, {each:.0f} ms each")
     for user_id in chosen[:5]:
         lookup.find("billing", "users", user_id, client=client)
-    stage.check("The second time billing has them", client.round_trips == 5, f"{plural(client.round_trips, 'request')} in all")
+    stage.check("The second time, billing has them", client.round_trips == 5, f"still {plural(client.round_trips, 'request')}")
     client.close()
     _compared(stage, "From now on, with lookups", took)
 
 
 def keep(stage: Stage) -> None:
     closed = _refusal()
-    stage.check("Without a new grant, the past stays closed", "403" in closed, "403" if "403" in closed else closed)
+    stage.check("Without a new grant, reading from the beginning is refused", "403" in closed, "403" if "403" in closed else closed)
     stage.manage("consumers", "open", "billing", "--to", "users", "--ttl", "1h")
     ran, took = _timed(stage, *BOOTSTRAP, "--json")
     done = ran.json or {}
@@ -141,14 +139,14 @@ def keep(stage: Stage) -> None:
         whole,
         f"{plural(_copied(), 'row')}, {done.get('rows_per_second')} rows/s",
     )
-    _compared(stage, "API, in one go", took)
+    _compared(stage, "API, without interruption", took)
     closed_again = _refusal()
     stage.check("The grant closes before the hour is over", "403" in closed_again, "403" if "403" in closed_again else closed_again)
     ran = stage.manage("import_suspended")
     sentence = "Delete walkthrough/scenarios/one_time_import.py and walkthrough/management/commands/import_suspended.py."
     told = sentence in " ".join(ran.output.split())
     stage.check("The narrow interface refuses now, and names the files to delete", ran.code == 3 and told)
-    stage.rows("All ways compared", ("way", "rows", "seconds, with its process", "fingerprints"), stage.notes["ways"])
+    stage.rows("All ways compared", ("way", "rows", "seconds, process start included", "fingerprints"), stage.notes["ways"])
 
 
 def _timed(stage: Stage, *arguments: str) -> tuple[Ran, float]:
@@ -163,7 +161,7 @@ def _compared(stage: Stage, way: str, took: float) -> Comparison:
     found = compare.compare(Replica.of("billing", "users"))
     told = "equal" if found.verdict == "in_sync" else _differing(found)
     if facts.progress().partial:
-        told += ", of its rows"
+        told += " (incomplete)"
     stage.notes.setdefault("ways", []).append([way, f"{_copied()} of {_users()}", f"{took:.1f}", told])
     return found
 
