@@ -30,7 +30,7 @@ def test_a_chapter_is_its_prose_and_its_steps():
     assert found.listings[1] == Listing(
         "users/services.py",
         "user_suspend",
-        "One write: the row and its event, in one transaction.",
+        "Writes the row and its event in one transaction.",
         first="with transaction",
         last="return user",
     )
@@ -72,7 +72,7 @@ def test_a_fence_says_where_its_commands_work():
             "describes the step “kill-relais”, which steps.py doesn't have. It has “commit-first”, “send",
         ),
         (
-            "### mend: Repair what the two writes did\n",
+            "### mend: Repair the lost change and the false one\n",
             "",
             "steps.py has the step “mend”, and nothing here describes it. Add “### mend: …”",
         ),

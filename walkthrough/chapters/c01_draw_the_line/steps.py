@@ -8,7 +8,6 @@ from messaging.events.text import plural
 from walkthrough.control import project_copy, reset
 from walkthrough.script.chapter import Act, Kind
 from walkthrough.script.stage import Stage
-from walkthrough.script.transcript import Ran
 
 LINT = ("lint-imports", "--no-logo", "--no-cache")
 IMPORT = ("billing/planted.py", "from users.models import User")
@@ -19,7 +18,7 @@ SQL = ("billing/selectors.py", "def active_emails():\n    return \"SELECT email 
 def starts(stage: Stage) -> None:
     reset.reset()
     project_copy.fresh_copy()
-    stage.say(f"This chapter adds its violations to a copy of the project, {readiness.shown(project_copy.KEPT)}.")
+    stage.say(f"This chapter adds its violations, one at a time, to a copy of the project, {readiness.shown(project_copy.KEPT)}.")
     _no_import_crosses(stage)
 
 
@@ -63,20 +62,13 @@ def plant_key(stage: Stage) -> None:
 def plant_sql(stage: Stage) -> None:
     _plant(stage, *SQL)
     imports = stage.command(*LINT, project=project_copy.KEPT)
-    stage.check(
-        "import-linter doesn't see a string: its report is the same as before",
-        "billing.selectors" not in imports.output,
-        _line_with(imports, "billing.selectors")
-        if "billing.selectors" in imports.output
-        else _line_with(imports, "billing.planted ->"),
-    )
+    stage.check("import-linter doesn't see a string", imports.code == 0)
     ran = stage.manage("check", project=project_copy.KEPT)
     stage.check("The check that reads strings finds it", "boundaries.E002" in ran.output)
 
 
 def take_out(stage: Stage) -> None:
-    for path, _ in (IMPORT, KEY, SQL):
-        project_copy.restore(project_copy.KEPT, path)
+    _restore()
     _no_import_crosses(stage)
     ran = stage.manage("check", project=project_copy.KEPT)
     stage.check("No relation and no string crosses the line either", ran.code == 0)
@@ -84,13 +76,18 @@ def take_out(stage: Stage) -> None:
 
 def _no_import_crosses(stage: Stage) -> None:
     ran = stage.command(*LINT, project=project_copy.KEPT)
-    stage.check("No import crosses the line", ran.code == 0 and "0 broken" in ran.output, _line_with(ran, "broken"))
+    stage.check("No import crosses the line", ran.code == 0 and "0 broken" in ran.output)
 
 
 def _plant(stage: Stage, path: str, source: str) -> None:
-    project_copy.restore(project_copy.KEPT, path)  # or a second play would plant it twice
+    _restore()
     project_copy.plant(project_copy.KEPT, path, source)
     stage.rows("Added", ("file", "code"), [(path, source.replace("\n    ", " "))])
+
+
+def _restore() -> None:
+    for path, _ in (IMPORT, KEY, SQL):
+        project_copy.restore(project_copy.KEPT, path)
 
 
 def _ties(label: str) -> dict[str, str]:
@@ -100,10 +97,6 @@ def _ties(label: str) -> dict[str, str]:
     with connection.cursor() as cursor:
         found = connection.introspection.get_relations(cursor, model._meta.db_table)
     return {column: relation[1] for column, relation in found.items()}
-
-
-def _line_with(ran: Ran, word: str) -> str:
-    return next((line.strip(" -") for line in ran.output.splitlines() if word in line), ran.last)
 
 
 STEPS = {

@@ -44,9 +44,7 @@ def run(stage: Stage) -> None:
     stage.check(
         "Every active user has an invoice", found.code == 0 and found.json["issued"] == _active(), f"{found.json['issued']} issued"
     )
-    stage.check(
-        "It took one call for each user that billing knows", calls == known, f"{plural(calls, 'call')} for {plural(known, 'user')}"
-    )
+    stage.check("It took one call for each user that billing knows", calls == known)
 
 
 def more(stage: Stage) -> None:
@@ -70,7 +68,6 @@ def more(stage: Stage) -> None:
     stage.check(
         "The calls grow with the users that billing knows",
         found.json["calls"] == known == stage.notes["known"] + MORE,
-        f"{plural(found.json['calls'], 'call')} for {plural(known, 'user')}",
     )
 
 
@@ -78,11 +75,10 @@ def slow(stage: Stage) -> None:
     with stage.processes.throttled(API):
         found = _generate(stage, 3)
     before, after = stage.notes["seconds"], found.json["seconds"]
-    stage.rows("The same run", COLUMNS, [_measured(stage.notes["calls"], found)])
     stage.check(
         "Every call is slow, so the run is slow",
         found.code == 0 and after > 1.5 * before,
-        f"{after:.1f} s instead of {before:.1f} s",
+        f"{after:.1f} s instead of {before:.1f} s; {COLUMNS[-1]} {_measured(stage.notes['calls'], found)[-1]}",
     )
 
 

@@ -92,7 +92,7 @@ def poison(stage: Stage) -> None:
         stage.eventually(
             "The event after them is applied",
             lambda: facts.agree() and brought().source == "event",
-            lambda: f"{facts.in_words()}; brought by: {brought().get_source_display()}",
+            lambda: f"brought by: {brought().get_source_display()}",
         )
     stage.manage("parked", "list", "billing")
 

@@ -188,7 +188,7 @@ def _mismatch(row: ShadowMismatch) -> tuple[str, str, str]:
 
 
 def _decided(source: str, issued: int, calls: int) -> str:
-    return f"{issued} issued from the {source}, {plural(calls, 'call')}"
+    return f"source {source}: {issued} issued, {plural(calls, 'call')}"
 
 
 STEPS = {
