@@ -48,6 +48,6 @@ class RegisteredConsumer(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if request.auth is None:  # raised here, because DRF's own error has no reason
-            detail = "Send a consumer's token. To get one: consumers register <name> --to <authority>"
+            detail = "Send a consumer's token. To get one: manage.py consumers register <name> --to <authority>"
             raise NotAuthenticated({"reason": "no_token", "detail": detail})
         return True

@@ -97,7 +97,7 @@ class ChangesView(ConsumerView):
         refused = grants.may_read(consumer, since)
         if refused:
             raise errors.Forbidden(
-                refused, f"The bootstrap of {consumer.name} is closed. Open it: consumers open {consumer.name} --ttl 1h"
+                refused, f"The bootstrap of {consumer.name} is closed. Open it: manage.py consumers open {consumer.name} --ttl 1h"
             )
         deadline = time.monotonic() + asked["wait"]
         while time.monotonic() < deadline and not pages.waits(self.alias, since):

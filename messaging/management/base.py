@@ -95,7 +95,7 @@ def spare_imports_from_collection() -> None:
 
 def context_argument(parser: ArgumentParser, name: str, help_text: str) -> None:
     """Add a positional argument that names a context of this process."""
-    parser.add_argument(name, help=f"{help_text}; here: {', '.join(settings.contexts())}")
+    parser.add_argument(name, help=f"{help_text}; in this process: {', '.join(settings.contexts())}")
 
 
 def checked_context(name: str) -> Context:

@@ -87,8 +87,8 @@ def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | Non
                 why = f"{consumer.name} is live, but may bootstrap from {name} again {until}."
             else:
                 continue
-            again = f"consumers open {consumer.name} --to {name} --ttl 1h"
-            hint = f"Type `consumers close {consumer.name} --to {name}`. If it still has to bootstrap: `{again}`."
+            again = f"manage.py consumers open {consumer.name} --to {name} --ttl 1h"
+            hint = f"Type `manage.py consumers close {consumer.name} --to {name}`. If it still has to bootstrap: `{again}`."
             found.append(Warning(why, hint=hint, id="messaging.W001"))
     return found
 
@@ -105,7 +105,8 @@ def registered_types_have_handlers(
         for consumer in Consumer.objects.using(context.alias).filter(name__in=list(settings.contexts())):
             unknown = sorted(set(consumer.types) - set(table(consumer.name)))
             if unknown:
-                hint = f"Write a handler, or register without the type: consumers register {consumer.name} --to {name} --types …"
+                register = f"manage.py consumers register {consumer.name} --to {name} --types …"
+                hint = f"Write a handler, or register without the type: {register}"
                 why = f"{name} sends {unknown[0]} to {consumer.name}, which has no handler for it."
                 found.append(Error(why, hint=hint, id="messaging.E004"))
     return found
@@ -120,7 +121,7 @@ def publishers_are_known(app_configs: Any, databases: Sequence[str] | None = Non
             own = publisher in settings.contexts() and not settings.public_keys(publisher)  # this process has or makes its key
             if not own and publisher not in settings.unsigned() and not keys.public(publisher):
                 variable = f"{publisher.upper()}_PUBLIC_KEYS"
-                hint = f"Set {variable} here. Where {publisher} runs, this prints it: signing_keys {publisher}"
+                hint = f"Set {variable} here. Where {publisher} runs, this prints it: manage.py signing_keys {publisher}"
                 found.append(Warning(f"{name} has no public key of {publisher}.", hint=hint, id="messaging.W002"))
     return found
 
