@@ -13,7 +13,7 @@ SECRET_KEY = os.environ.get("SECRET_KEY", "")
 if not SECRET_KEY:
     if not DEBUG:
         raise ImproperlyConfigured(
-            "SECRET_KEY is not set, and DEBUG=0 needs it. Set it to a long random string and keep that. To make one: "
+            "SECRET_KEY is not set, and DEBUG=0 needs it. Set it to a long random string, the same at every start. To make one: "
             "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
         )
     SECRET_KEY = "for-development-only-and-known-to-everybody-who-reads-this-file"  # noqa: S105

@@ -33,13 +33,13 @@ def manage(folder, *words):
     ],
 )
 def test_durations(text, value):
-    assert base.duration(text) == value
+    assert base.duration(text, "--ttl") == value
 
 
 @pytest.mark.parametrize("text", ["", "15", "m", "-1h", "1.5h", "1 h", "1w", "1h30m", "36501d", "999999999d", "9" * 50 + "s"])
 def test_invalid_durations(text):
     with pytest.raises(base.WrongUsage) as refused:
-        base.duration(text)
+        base.duration(text, "--ttl")
     assert refused.value.returncode == 2
 
 
