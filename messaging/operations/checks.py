@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from celery import current_app
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, models
@@ -19,7 +20,7 @@ from messaging.ledger import ledger
 from messaging.models import Consumer
 from messaging.publisher import grants
 from messaging.publisher.feed import declared_feed
-from messaging.transport import keys
+from messaging.transport import keys, queues
 
 #: A live consumer rarely bootstraps again, so a grant that stays open longer than this was probably forgotten.
 LONGEST_GRANT = timedelta(days=1)
@@ -45,6 +46,18 @@ def handlers_are_wired(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage
                 for name in wrong
             ]
     return found
+
+
+@register("messaging")
+def broker_is_set(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.W004: Celery has no broker, so events would go to its default, RabbitMQ on localhost.
+
+    It is a warning, because a context that only pulls needs no broker. Relays, workers and other senders refuse to start.
+    """
+    missing = queues.no_broker(current_app.conf.broker_read_url and current_app.conf.broker_write_url)
+    if not missing or not settings.contexts():
+        return []
+    return [Warning(missing, hint=f"{queues.SET_BROKER} Until then relays and workers refuse to start.", id="messaging.W004")]
 
 
 @register(Tags.database)
