@@ -69,7 +69,8 @@ docs: .venv/.dev
 check: .venv/.dev
 	@failed=0; \
 	step() { echo "--- $$*"; "$$@" || { failed=1; bad="$$bad [$$*]"; }; }; \
-	deploy() ( export DEBUG=0 USERS_API_URL=https://here BILLING_API_URL=https://here MONOLITH_API_URL=https://here; \
+	deploy() ( export DEBUG=0 EMAIL_BACKEND=django.core.mail.backends.smtp.EmailBackend; \
+		export USERS_API_URL=https://here BILLING_API_URL=https://here MONOLITH_API_URL=https://here; \
 		export SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))'); \
 		$(BIN)/python manage.py collectstatic --noinput && $(BIN)/python manage.py check --deploy --fail-level WARNING ); \
 	step $(BIN)/ruff format --check .; \
