@@ -29,7 +29,7 @@ help:
 	@echo "make docs   build the pages of docs/ as a site in var/docs"
 	@echo "make chaos  run everything under random faults, then check the recovery (SECONDS=180 SEED=… ENGINE=sqlite)"
 	@echo "make bench  compare with the alternatives, about 15 minutes, into var/benchmarks (ARGS=--full: an hour)"
-	@echo "make matrix test with every Python and Django that the project supports, an hour (ARGS=--help says what it runs)"
+	@echo "make matrix test with every Python and Django that the project supports, 40 minutes (ARGS=--help says what it runs)"
 	@echo "make clean  remove the virtual environment and all caches; keeps the data in var/"
 	@echo
 	@echo "To choose the Python for .venv (3.11 or newer): make run PYTHON=/path/to/python"
