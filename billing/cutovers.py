@@ -120,7 +120,7 @@ def _old(before: Cutover, to: str) -> str:
 
 def _bootstrapped() -> str:
     row = Subscription.objects.using(DATABASE).filter(pk=AUTHORITY).first()
-    how = f"Run: bootstrap {CONTEXT} --from {AUTHORITY}."
+    how = f"Run: manage.py bootstrap {CONTEXT} --from {AUTHORITY}."
     if row is not None and row.partial:
         return f"The bootstrap left out earlier users (--from-now), so the copy is incomplete. {how}"
     if row is not None and row.state == Subscription.State.UNREACHABLE:
@@ -136,16 +136,17 @@ def _equal() -> str:
         return f"Fingerprints can't be compared: {str(found.error).rstrip('.')}."
     if found.differing:
         kinds = ", ".join(f"{number} {kind}" for kind, number in found.counts.items() if number)
-        return f"Fingerprints differ: {kinds}. Run: reconcile {CONTEXT} --from {AUTHORITY} --repair."
+        return f"Fingerprints differ: {kinds}. Run: manage.py reconcile {CONTEXT} --from {AUTHORITY} --repair."
     return ""
 
 
 def _watched(cutover: Cutover, wanted: int) -> str:
     if cutover.source != Where.SHADOW:
-        return f"Billing isn't in shadow, so the cache isn't compared with the old source. Run: cutover {CONTEXT} --to shadow."
+        why = "Shadow reads are off, so the copy isn't compared with the old source"
+        return f"{why}. Run: manage.py cutover {CONTEXT} --to shadow."
     if cutover.agreed < wanted:
         agreed = f"{cutover.agreed} of {plural(wanted, 'shadow read')} agreed so far"
-        return f"{agreed}. Run: generate_invoices, which reads every user."
+        return f"{agreed}. Run: manage.py generate_invoices, which reads every user."
     return ""
 
 
@@ -160,7 +161,7 @@ def _agreeing() -> str:
     number = max(len(rows), reads.standing().count())
     named = "; ".join(str(row) for row in rows[:MOST_NAMED])
     more = f"; and {number - MOST_NAMED} more" if number > MOST_NAMED else ""
-    return f"{_counted(number)} ({named}{more}). Run: reconcile {CONTEXT} --from {AUTHORITY} --repair."
+    return f"{_counted(number)} ({named}{more}). Run: manage.py reconcile {CONTEXT} --from {AUTHORITY} --repair."
 
 
 def _counted(number: int) -> str:

@@ -63,7 +63,9 @@ def database(variable: str, file_name: str) -> dict[str, Any]:
         # The test database must be a file, because worker processes open it too.
         settings["TEST"] = {"NAME": str(Path(settings["NAME"]).with_suffix(".test.sqlite3"))}
     elif engine != "django.db.backends.postgresql":
-        raise ImproperlyConfigured(f"{variable}: {engine} is not supported. Use a postgres:// or a sqlite:// URL.")
+        raise ImproperlyConfigured(
+            f"{variable}: {url.partition(':')[0]}:// is not supported. Use a postgres:// or a sqlite:// URL."
+        )
     else:  # opening a connection costs more than most requests
         settings |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
         options = settings.setdefault("OPTIONS", {})

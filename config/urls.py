@@ -22,6 +22,7 @@ FEEDS = messaging_settings.feeds()
 urlpatterns = [
     *health.urls(),
     path("admin/", admin.site.urls),
+    # These two pages need `drf_spectacular` in INSTALLED_APPS, and its sidecar. The API doesn't.
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", with_styles(SpectacularSwaggerSplitView.as_view()), name="api-docs"),
     *(path(f"api/{context.name}/", include(context.urls)) for context in settings.CHOSEN),

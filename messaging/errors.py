@@ -32,6 +32,10 @@ class BrokerAway(MessagingError):
     """The broker doesn't answer, and nothing was sent. Raised by `replay` and by `bootstrap`."""
 
 
+class NoBroker(MessagingError):
+    """No broker is set, so nothing is sent. Raised by `transport.sender.Sender`."""
+
+
 class OtherType(MessagingError):
     """A queue exists with another type than this project declares. Made by `queues.other_type`, raised by senders."""
 

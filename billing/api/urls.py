@@ -2,7 +2,6 @@
 
 from django.urls import include, path
 
-from billing.api.contracts import ContractsView
-from messaging.http import urls
+from messaging.http import contracts_url, urls
 
-urlpatterns = [path("contracts/", ContractsView.as_view(), name="billing-contracts"), path("", include(urls("billing")))]
+urlpatterns = [contracts_url("billing"), path("", include(urls("billing")))]

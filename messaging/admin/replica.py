@@ -117,10 +117,12 @@ class CacheAdmin(ReadOnlyAdmin):
         if left := found.differing - repaired:
             said = [plural(left, "row still differs.", "rows still differ.")]
             if found.counts["ahead"]:
-                command = f"reconcile {self.context} --from {self.authority} --repair --authority-wins"
+                command = f"manage.py reconcile {self.context} --from {self.authority} --repair --authority-wins"
                 said.append(f"A row that is ahead means that {self.authority} lost data. To overwrite it: {command}.")
             if found.counts["erased_here"]:
-                said.append(f"A row that is erased here stays. To erase it at {self.authority} too: erase_again {self.authority}.")
+                said.append(
+                    f"A row that is erased here stays. To erase it at {self.authority} too: manage.py erase_again {self.authority}."
+                )
             self.message_user(request, " ".join(said), messages.WARNING)
 
 

@@ -48,7 +48,7 @@ def restored(context: Context, authority: str, *, head: int, checkpoint: int) ->
         context.alias,
         authority,
         f"{authority} was set back: it is at position {head}, but this copy has positions up to {checkpoint}. Until it has passed "
-        f"{checkpoint} again, only a comparison finds lost events: reconcile {context.name} --from {authority}",
+        f"{checkpoint} again, only a comparison finds lost events: manage.py reconcile {context.name} --from {authority}",
     )
 
 

@@ -51,7 +51,7 @@ def changes(wire: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | N
     return found
 
 
-GONE = "The code no longer publishes it. Keep it while a consumer is registered for it. To see who is: consumers list."
+GONE = "The code no longer publishes it. Keep it while a consumer is registered for it. To see who is: manage.py consumers list."
 MISSED = "Consumers that read it would park every event."
 LACKING = "Events that were recorded before lack it. Give it a default."
 

@@ -1,15 +1,12 @@
 """The authority's API: the feed, fingerprints, single records, and a consumer's own entry in the register.
 
-Django REST Framework imports classes of this package, named in `REST_FRAMEWORK`, during its own import. So the views, which need a
-complete REST framework, are imported only when `urls` is called.
+The views take nothing from the host's `REST_FRAMEWORK`. They are imported only when `urls` is called, because a project that copied
+this setting from release 0.1.0 names classes of this package there. Django REST Framework imports those during its own import.
 """
-
-from collections.abc import Callable
-from typing import Any
 
 from django.urls import URLPattern
 
-__all__ = ["contracts_schema", "urls"]
+__all__ = ["contracts_url", "urls"]
 
 
 def urls(authority: str) -> list[URLPattern]:
@@ -25,9 +22,14 @@ def urls(authority: str) -> list[URLPattern]:
     return views.urls(authority)
 
 
-def contracts_schema(context: str) -> Callable[[Any], Any]:
-    """Return a decorator that describes the view of a context's `contracts/` in the OpenAPI schema."""
-    from messaging.http import openapi
+def contracts_url(context: str) -> URLPattern:
+    """Return the endpoint `contracts/`, with the JSON Schemas of a context's events. Include it before `urls`.
 
-    decorate: Callable[[Any], Any] = openapi.contracts(context)
-    return decorate
+    Parameters
+    ----------
+    context
+        The context that publishes the events.
+    """
+    from messaging.http import views
+
+    return views.contracts_url(context)

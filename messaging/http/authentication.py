@@ -5,9 +5,7 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from messaging import settings
 from messaging.errors import TokenRejected
@@ -23,10 +21,11 @@ class ConsumerToken(BaseAuthentication):
     def __init__(self, authority: str) -> None:
         self.authority = authority
 
-    def authenticate(self, request: Request) -> tuple[AnonymousUser, Any] | None:
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, Any]:
         parts = get_authorization_header(request).split()
-        if not parts:
-            return None
+        if not parts:  # refused here, because of None DRF makes what the host's `UNAUTHENTICATED_TOKEN` returns
+            detail = "Send a consumer's token. To get one: manage.py consumers register <name> --to <authority>"
+            raise NotAuthenticated({"reason": "no_token", "detail": detail})
         if parts[0].lower() != b"bearer" or len(parts) != 2:
             raise AuthenticationFailed({"reason": "bad_header", "detail": "Send the header as: Authorization: Bearer <token>."})
         try:
@@ -41,13 +40,3 @@ class ConsumerToken(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
-
-
-class RegisteredConsumer(BasePermission):
-    """Allow only requests with a valid token."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        if request.auth is None:  # raised here, because DRF's own error has no reason
-            detail = "Send a consumer's token. To get one: consumers register <name> --to <authority>"
-            raise NotAuthenticated({"reason": "no_token", "detail": detail})
-        return True

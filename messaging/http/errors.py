@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import SuspiciousOperation
-from rest_framework.exceptions import APIException, ParseError, ValidationError
+from django.http import Http404
+from rest_framework.exceptions import APIException, NotFound, ParseError, PermissionDenied, ValidationError
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
-from rest_framework.views import exception_handler
+from rest_framework.views import set_rollback
 
 from messaging.database import errors as database_errors
 from messaging.events.text import said
@@ -63,24 +65,43 @@ class Unavailable(APIException):
         super().__init__({"reason": "database_unavailable", "detail": f"The database {what}. Try again in a moment."})
 
 
-def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """Answer an error: `REST_FRAMEWORK["EXCEPTION_HANDLER"]`. None for a bug, which Django logs and answers with 500."""
+def respond(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """Answer an error, or return None for a bug, which Django logs and answers with 500.
+
+    DRF's own handler also rolls back the transactions of `ATOMIC_REQUESTS`. These views run in none: it would be a test's.
+    """
     if isinstance(error, SuspiciousOperation):  # Django raises it for too many parameters, for example
         error = ParseError("The request is malformed, or has too many parameters.")
+    if isinstance(error, Http404):
+        error = NotFound(*error.args)
+    if isinstance(error, DjangoPermissionDenied):
+        error = PermissionDenied(*error.args)
     if database_errors.takes_nothing(error) or database_errors.collided(error):
         log.warning("a request can't be answered now: %s", said(error))
         database_errors.let_go()
         error = Unavailable(error)
-    response = exception_handler(error, context)
-    if response is None:
+    if not isinstance(error, APIException):
         return None
-    if isinstance(error, ValidationError):
-        response.data = _wrong_fields(response.data)
-    elif not (isinstance(response.data, dict) and "reason" in response.data):
-        known = response.data if isinstance(response.data, dict) else {}
-        reason = _REASONS.get(response.status_code, "error")
-        response.data = {"reason": reason, "detail": str(known.get("detail", "The request failed."))}
+    headers = {"WWW-Authenticate": getattr(error, "auth_header", None), "Retry-After": int(getattr(error, "wait", None) or 0)}
+    return Response(_body(error), error.status_code, headers={name: str(value) for name, value in headers.items() if value})
+
+
+def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """Answer an error of another view: `REST_FRAMEWORK["EXCEPTION_HANDLER"]` of projects that copied it from release 0.1.0."""
+    response = respond(error, context)
+    if response is not None:
+        set_rollback()
     return response
+
+
+def _body(error: APIException) -> Any:
+    if isinstance(error, ValidationError):
+        return _wrong_fields(error.detail)
+    if isinstance(error.detail, dict) and "reason" in error.detail:
+        return error.detail
+    known: Any = {"detail": error.detail} if isinstance(error.detail, str) else error.detail
+    detail = str(known.get("detail", "The request failed.")) if isinstance(known, dict) else "The request failed."
+    return {"reason": _REASONS.get(error.status_code, "error"), "detail": detail}
 
 
 def _wrong_fields(errors: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 A method that a path doesn't have always gets 405 with `Allow`, so the schema doesn't repeat it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -34,6 +35,16 @@ class Schema(AutoSchema):
         return f"{authority}_{operation}" if authority and operation else str(super().get_operation_id())
 
 
+def _described(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return `extend_schema` on top of `Schema`; by itself it extends the host's `DEFAULT_SCHEMA_CLASS`."""
+
+    def decorate(method: Any) -> Any:
+        method.kwargs = {"schema": Schema}
+        return extend_schema(**options)(method)
+
+    return decorate
+
+
 _UNKNOWN = {
     401: OpenApiResponse(serializers.Reason, "`no_token`, `bad_header`, `unknown_token` (also if revoked) or `expired_token`.")
 }
@@ -47,7 +58,7 @@ _RETRY_AFTER = OpenApiParameter(
 _OFTEN = {429: OpenApiResponse(serializers.Reason, "`throttled`: too many requests from this consumer. Retry after `Retry-After`.")}
 _WRONG = {400: OpenApiResponse(serializers.BadRequest, "`bad_request`: `fields` says which field breaks which rule.")}
 
-changes = extend_schema(
+changes = _described(
     parameters=[serializers.ChangesQuery, _RETRY_AFTER],
     responses={
         200: OpenApiResponse(serializers.Changes, "The changes, by position."),
@@ -60,7 +71,7 @@ changes = extend_schema(
         ),
     },
 )
-fingerprints = extend_schema(
+fingerprints = _described(
     request=serializers.FingerprintsQuery,
     parameters=[_RETRY_AFTER],
     responses={
@@ -72,7 +83,7 @@ fingerprints = extend_schema(
         415: OpenApiResponse(serializers.Reason, "`unsupported_media_type`: the body's `Content-Type` must be JSON."),
     },
 )
-record = extend_schema(
+record = _described(
     parameters=[OpenApiParameter("aggregate_id", OpenApiTypes.UUID, OpenApiParameter.PATH), _RETRY_AFTER],
     responses={
         **_OFTEN,
@@ -82,21 +93,13 @@ record = extend_schema(
         404: OpenApiResponse(serializers.Reason, "`unknown_id`: the authority has no aggregate with this id."),
     },
 )
-registration = extend_schema(
+registration = _described(
     parameters=[_RETRY_AFTER],
     responses={200: OpenApiResponse(serializers.RegistrationSerializer, "The entry."), **_UNKNOWN, **_OFTEN},
 )
-
-
-def contracts(context: str) -> Any:
-    """Describe a context's `contracts/`: an object that maps each event type to its JSON Schema."""
-    schemas = {
-        "type": "object",
-        "propertyNames": {"pattern": f"^{WIRE_TYPE.pattern}$"},
-        "additionalProperties": {"type": "object", "description": "A JSON Schema (2020-12) of the event's `data`."},
-    }
-    return extend_schema(
-        operation_id=f"{context}_contracts",
-        description=f"The JSON Schemas of the events that {context} publishes. No token is needed.",
-        responses={200: OpenApiResponse(schemas, "The schemas by event type, as in `users.user.suspended.v1`.")},
-    )
+_SCHEMAS = {
+    "type": "object",
+    "propertyNames": {"pattern": f"^{WIRE_TYPE.pattern}$"},
+    "additionalProperties": {"type": "object", "description": "A JSON Schema (2020-12) of the event's `data`."},
+}
+contracts = _described(responses={200: OpenApiResponse(_SCHEMAS, "The schemas by event type, as in `users.user.suspended.v1`.")})

@@ -1,10 +1,11 @@
 """The requests and answers of an authority's API."""
 
 import re
+from datetime import UTC
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
-from rest_framework import serializers
+from rest_framework import ISO_8601, serializers
 
 from messaging.fingerprints.fingerprints import MOST_LISTED
 
@@ -33,6 +34,13 @@ class Number(serializers.IntegerField):
 class Position(Number):
     def __init__(self, **options: Any) -> None:
         super().__init__(min_value=0, max_value=LAST_POSITION, **options)
+
+
+class Time(serializers.DateTimeField):
+    """A time in UTC. By default DRF writes it in the host's `DATETIME_FORMAT` and `TIME_ZONE`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(format=ISO_8601, default_timezone=UTC, **options)
 
 
 class Id(serializers.UUIDField):
@@ -252,9 +260,9 @@ class RegistrationSerializer(serializers.Serializer[Any]):
     )
     owners = serializers.ListField(child=serializers.EmailField(), help_text="E-mail addresses that are notified of repairs.")
     staleness_seconds = serializers.IntegerField(min_value=0, help_text="The age that its decisions accept of its copy.")
-    token_expires_at = serializers.DateTimeField()
+    token_expires_at = Time()
     bootstrap_open = serializers.BooleanField(help_text="It may read the feed from the beginning.")
-    bootstrap_closes_at = serializers.DateTimeField(
+    bootstrap_closes_at = Time(
         allow_null=True,
         help_text="When the open bootstrap ends; null: when the copy is live. If closed, null means that the copy went live.",
     )

@@ -47,7 +47,8 @@ def authority_errors_as_refusals(consumer: str, authority: str) -> Iterator[None
         todo = _todo(error.reason, consumer, authority)
         raise Refused(f"{str(error).removesuffix('.')}. {todo}" if todo else str(error)) from None
     except BelowFloor as error:
-        todo = f"Open its bootstrap: consumers open {consumer} --ttl 1h. Then: bootstrap {consumer} --from {authority}"
+        todo = f"Open its bootstrap: manage.py consumers open {consumer} --ttl 1h. "
+        todo += f"Then: manage.py bootstrap {consumer} --from {authority}"
         raise Refused(f"{error} {todo}") from None
     except (AlreadyRunning, BrokerAway) as error:
         raise Refused(f"{error}") from None

@@ -18,7 +18,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError
 
 from messaging import settings
 from messaging.database import errors
-from messaging.errors import DatabaseAway, InTheWay, NotFollowing, NotYet
+from messaging.errors import DatabaseAway, InTheWay, NoBroker, NotFollowing, NotYet
 from messaging.events.text import said
 from messaging.ownership import ownership
 from messaging.settings import Context
@@ -95,7 +95,7 @@ def spare_imports_from_collection() -> None:
 
 def context_argument(parser: ArgumentParser, name: str, help_text: str) -> None:
     """Add a positional argument that names a context of this process."""
-    parser.add_argument(name, help=f"{help_text}; here: {', '.join(settings.contexts())}")
+    parser.add_argument(name, help=f"{help_text}; in this process: {', '.join(settings.contexts())}")
 
 
 def checked_context(name: str) -> Context:
@@ -174,7 +174,7 @@ def _guarded() -> Iterator[None]:
         if refused is None:
             raise
         raise Refused(str(refused)) from error
-    except (NotFollowing, NotYet, InTheWay) as error:
+    except (NoBroker, NotFollowing, NotYet, InTheWay) as error:
         raise Refused(str(error)) from error
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from celery import current_app
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, models
@@ -19,7 +20,7 @@ from messaging.ledger import ledger
 from messaging.models import Consumer
 from messaging.publisher import grants
 from messaging.publisher.feed import declared_feed
-from messaging.transport import keys
+from messaging.transport import keys, queues
 
 #: A live consumer rarely bootstraps again, so a grant that stays open longer than this was probably forgotten.
 LONGEST_GRANT = timedelta(days=1)
@@ -45,6 +46,18 @@ def handlers_are_wired(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage
                 for name in wrong
             ]
     return found
+
+
+@register("messaging")
+def broker_is_set(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.W004: Celery has no broker, so events would go to its default, RabbitMQ on localhost.
+
+    It is a warning, because a context that only pulls needs no broker. Relays, workers and other senders refuse to start.
+    """
+    missing = queues.no_broker(current_app.conf.broker_read_url and current_app.conf.broker_write_url)
+    if not missing or not settings.contexts():
+        return []
+    return [Warning(missing, hint=f"{queues.SET_BROKER} Until then relays and workers refuse to start.", id="messaging.W004")]
 
 
 @register(Tags.database)
@@ -87,8 +100,8 @@ def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | Non
                 why = f"{consumer.name} is live, but may bootstrap from {name} again {until}."
             else:
                 continue
-            again = f"consumers open {consumer.name} --to {name} --ttl 1h"
-            hint = f"Type `consumers close {consumer.name} --to {name}`. If it still has to bootstrap: `{again}`."
+            again = f"manage.py consumers open {consumer.name} --to {name} --ttl 1h"
+            hint = f"Type `manage.py consumers close {consumer.name} --to {name}`. If it still has to bootstrap: `{again}`."
             found.append(Warning(why, hint=hint, id="messaging.W001"))
     return found
 
@@ -105,7 +118,8 @@ def registered_types_have_handlers(
         for consumer in Consumer.objects.using(context.alias).filter(name__in=list(settings.contexts())):
             unknown = sorted(set(consumer.types) - set(table(consumer.name)))
             if unknown:
-                hint = f"Write a handler, or register without the type: consumers register {consumer.name} --to {name} --types …"
+                register = f"manage.py consumers register {consumer.name} --to {name} --types …"
+                hint = f"Write a handler, or register without the type: {register}"
                 why = f"{name} sends {unknown[0]} to {consumer.name}, which has no handler for it."
                 found.append(Error(why, hint=hint, id="messaging.E004"))
     return found
@@ -120,7 +134,7 @@ def publishers_are_known(app_configs: Any, databases: Sequence[str] | None = Non
             own = publisher in settings.contexts() and not settings.public_keys(publisher)  # this process has or makes its key
             if not own and publisher not in settings.unsigned() and not keys.public(publisher):
                 variable = f"{publisher.upper()}_PUBLIC_KEYS"
-                hint = f"Set {variable} here. Where {publisher} runs, this prints it: signing_keys {publisher}"
+                hint = f"Set {variable} here. Where {publisher} runs, this prints it: manage.py signing_keys {publisher}"
                 found.append(Warning(f"{name} has no public key of {publisher}.", hint=hint, id="messaging.W002"))
     return found
 

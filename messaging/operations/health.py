@@ -6,6 +6,7 @@ They show no personal data and need no login. Keep them inside your network, lik
 from typing import Any
 
 from celery import current_app
+from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, InterfaceError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -14,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from messaging.database.non_atomic import without_transactions
 from messaging.errors import DatabaseUnreadable
 from messaging.operations.metrics import exposition
 from messaging.operations.status import consumer_states, outbox_states
@@ -93,7 +95,6 @@ def _progress() -> dict[str, Any]:
 def urls() -> list[URLPattern]:
     """Return the URLs `healthz`, `readyz` and `metrics`, to include at a project's root."""
     return [
-        path("healthz", alive, name="healthz"),
-        path("readyz", ready, name="readyz"),
-        path("metrics", metrics, name="metrics"),
+        path(name, login_not_required(without_transactions(view)), name=name)
+        for name, view in {"healthz": alive, "readyz": ready, "metrics": metrics}.items()
     ]

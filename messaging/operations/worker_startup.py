@@ -23,10 +23,12 @@ def worker_starts(sender: Any, **kwargs: Any) -> None:
 def refuse_to_start(app: Celery) -> None:
     """Exit with code 3 if messages would be parked or changes missed.
 
-    That is: an event type has no handler, a publisher's key is unknown, a queue has another type, or a ledger trigger is missing.
+    That is: no broker is set, an event type has no handler, a publisher's key is unknown, a queue has another type, or a ledger
+    trigger is missing.
     """
     names = [name for name in app.amqp.queues.consume_from if name in settings.contexts()]
-    bad = queues.bad_option(app)
+    missing = queues.no_broker(app.conf.broker_read_url) if names else ""
+    bad = f"{missing} {queues.SET_BROKER}" if missing else queues.bad_option(app)
     if wrong := [bad] if bad else queues.check_types(app, names):
         for sentence in wrong:
             log.error("%s", sentence)

@@ -151,5 +151,5 @@ def must_be_published(authority: str, types: Sequence[str], fields: Sequence[str
     known = {name for wire in types for name in published[wire].model_fields}
     strange = [name for name in fields if name not in known]
     if strange or not fields:
-        what = f"These events have no field {strange[0]!r}" if strange else "A consumer needs at least one field"
+        what = f"The chosen events have no field {strange[0]!r}" if strange else "A consumer needs at least one field"
         raise InvalidConsumer(f"{what}. Their fields: {', '.join(sorted(known))}.")

@@ -18,5 +18,5 @@ def change(authority: str, name: str, **values: Any) -> Consumer:
     """Set columns of an entry to values or expressions. Returns the entry. Raises `NotRegistered`."""
     rows = of(authority).filter(pk=name)
     if not rows.update(**values):
-        raise NotRegistered(f"{name} is not registered with {authority}. To see who is: consumers list")
+        raise NotRegistered(f"{name} is not registered with {authority}. To see who is: manage.py consumers list")
     return rows.get()

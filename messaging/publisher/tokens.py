@@ -39,11 +39,12 @@ def by_token(authority: str, token: str) -> Consumer:
         raise TokenRejected(
             "unknown_token",
             f"{authority} doesn't know this token: it was never issued, or was replaced or revoked. "
-            "To get a new one: consumers register … --new-token",
+            "To get a new one: manage.py consumers register … --new-token",
         )
     if consumer.token_expires_at is None or consumer.token_expires_at <= timezone.now():
         raise TokenRejected(
-            "expired_token", f"The token of {consumer.name} has expired. To get a new one: consumers register … --new-token"
+            "expired_token",
+            f"The token of {consumer.name} has expired. To get a new one: manage.py consumers register … --new-token",
         )
     return consumer
 

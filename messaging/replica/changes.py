@@ -83,7 +83,7 @@ def _wrong(authority: str, cache: Cache, error: ValidationError) -> Unreachable:
     if any("data" in problem["loc"] for problem in problems):
         return Unreachable(
             f"The records of {authority} lack fields that this copy reads ({', '.join(cache.fields)}). "
-            "Is the consumer registered with these fields? See: consumers list"
+            "Is the consumer registered with these fields? See: manage.py consumers list"
         )
     return misread(authority, error)
 

@@ -101,7 +101,8 @@ def values_of(cache: Cache, record: Mapping[str, Any]) -> dict[str, Any]:
         given, kept = ", ".join(sorted(data)), ", ".join(sorted(cache.fields))
         raise Denied(
             "other_fields",
-            f"The consumer is registered for the fields {given}, but its copy keeps {kept}. Register these: consumers register",
+            f"The consumer is registered for the fields {given}, but its copy keeps {kept}. "
+            "Register these: manage.py consumers register",
         )
     values = {"version": record["version"], **{name: data[name] for name in cache.fields}}
     try:

@@ -168,7 +168,8 @@ def _never_began(replica: Replica) -> None:
             history.begin_doubt(
                 row,
                 f"It is empty, but {authority} has closed its bootstrap: it was set back, or a person closed the bootstrap. Type "
-                f"where {authority} runs: consumers open {consumer} --ttl 1h. Then here: bootstrap {consumer} --from {authority}.",
+                f"where {authority} runs: manage.py consumers open {consumer} --ttl 1h. "
+                f"Then here: manage.py bootstrap {consumer} --from {authority}.",
             )
             row.save(using=replica.alias, update_fields=["doubt", "doubtful_since"])
 

@@ -88,7 +88,7 @@ def described(consumer: str, authority: str) -> str:
     if row is not None and row.doubt:
         return (
             f"The copy of {authority} is doubtful: {consumer} can't prove that it is current. {row.doubt} "
-            f"Compare them: reconcile {consumer} --from {authority}."
+            f"Compare them: manage.py reconcile {consumer} --from {authority}."
         )
     old, missing = age(row), behind(row)
     lagging = f", and is {plural(missing, 'position')} behind" if missing else ""

@@ -183,7 +183,7 @@ class SyncProcess:
             return
         watch.warned_unfinished = True
         log.warning(
-            "%s: a bootstrap from %s is unfinished and isn't running. Resume it: bootstrap %s --from %s",
+            "%s: a bootstrap from %s is unfinished and isn't running. Resume it: manage.py bootstrap %s --from %s",
             *(self.consumer, watch.authority, self.consumer, watch.authority),
         )
 
@@ -260,7 +260,7 @@ class SyncProcess:
         if erased:
             log.warning(
                 "%s: %s erased here but not at %s. Type here: reconcile %s --from %s --json > FILE. "
-                "Then where the authority runs: erase_again %s --from FILE",
+                "Then where the authority runs: manage.py erase_again %s --from FILE",
                 *(self.consumer, plural(erased, "row is", "rows are"), authority, self.consumer, authority, authority),
             )
         if found.differing > erased:
@@ -287,7 +287,7 @@ class SyncProcess:
         if row.state == State.NEW and not watch.warned_new and row.checkpoint == 0:
             watch.warned_new = True
             log.warning(
-                "%s: its copy of %s is new and lacks the earlier rows. Fill it: bootstrap %s --from %s",
+                "%s: its copy of %s is new and lacks the earlier rows. Fill it: manage.py bootstrap %s --from %s",
                 *(self.consumer, watch.authority, self.consumer, watch.authority),
             )
         return row

@@ -116,5 +116,5 @@ def _rest(receiver: Side, giver: Side) -> None:
 
 
 def differs(follower: Side, owning: Side) -> str:
-    what = f"reconcile {follower.context} --from {owning.feed}"
+    what = f"manage.py reconcile {follower.context} --from {owning.feed}"
     return f"{follower.context} and {owning.context} differ, so {owning.context} stays the owner. To see the rows: {what}"

@@ -125,7 +125,7 @@ def load(
     """
     owning = owner(split)
     if owning is None:
-        raise NotReady(f"The split of {split.new.context} hasn't begun. First: split {split.new.context}")
+        raise NotReady(f"The split of {split.new.context} hasn't begun. First: manage.py split {split.new.context}")
     follower = split.other(owning)
     owning.cache.owned()
     register_with_owner(owning, follower)
@@ -219,7 +219,7 @@ def cancel(split: Split) -> None:
     if retired(split):
         raise NotReady(f"The split of {split.new.context} is over: {split.old.context} was retired.")
     if any(found.owner != split.old.context for found in there):
-        raise NotReady(f"{split.new.context} owns the rows. Give them back first: split {split.new.context} --back")
+        raise NotReady(f"{split.new.context} owns the rows. Give them back first: manage.py split {split.new.context} --back")
     forget(split)
 
 
@@ -227,7 +227,7 @@ def retire(split: Split) -> None:
     """End a split for good: the new context owns the rows without a guard, and the old one no longer follows. The old table stays
     as it is, with its guard, because writes to it would be lost. Raises `NotReady`."""
     if owner(split) is not split.new:
-        raise NotReady(f"{split.old.context} owns the rows. First: split {split.new.context} --flip")
+        raise NotReady(f"{split.old.context} owns the rows. First: manage.py split {split.new.context} --flip")
     consumers.revoke_consumer(authority=split.new.context, name=split.old.context)
     consumers.revoke_consumer(authority=split.old.context, name=split.new.context)
     for side in (split.old, split.new):

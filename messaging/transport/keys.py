@@ -107,7 +107,7 @@ def _read(file: Path, changed: int) -> list[str]:
     found = file.read_text(encoding="ascii", errors="replace").split()
     if not found:
         raise ImproperlyConfigured(
-            f"{file} has no key. Remove it, then give other machines the new public key: signing_keys {file.name}"
+            f"{file} has no key. Remove it, then give other machines the new public key: manage.py signing_keys {file.name}"
         )
     return found
 

@@ -36,6 +36,18 @@ def queue(name: str, kind: str | None = None) -> Queue:
     return Queue(name, exchange=Exchange("", type="direct"), routing_key=name, durable=True, queue_arguments=arguments)
 
 
+#: What to do if no broker is set.
+SET_BROKER = (
+    'Set it, for example CELERY_BROKER_URL = "redis://localhost:6379/0" in a project whose Celery app reads CELERY_… settings, and '
+    "import that app in the project's __init__.py."
+)
+
+
+def no_broker(url: str | None) -> str:
+    """A sentence if no broker's URL is set, because Celery would use its own default; else empty."""
+    return "" if url else "Celery has no broker: broker_url isn't set, and Celery would use RabbitMQ on localhost."
+
+
 def bad_option(app: Celery) -> str:
     """A sentence about a transport option that would lose messages; empty if there is none."""
     if (app.conf.broker_transport_options or {}).get("global_keyprefix"):
@@ -64,10 +76,12 @@ def here(app: Celery) -> list[str]:
 
 
 def depth(app: Celery, name: str) -> int | None:
-    """The number of messages in a queue, without those that workers have fetched; None if the broker doesn't answer.
+    """The number of messages in a queue, without those that workers have fetched; None if no broker is set or it doesn't answer.
 
     It doesn't create the queue: a missing one counts as empty.
     """
+    if no_broker(app.conf.broker_read_url):
+        return None
     connection = app.connection_for_read()
     away = (BrokerError, OSError, *connection.connection_errors, *connection.channel_errors)
     try:

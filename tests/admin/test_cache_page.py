@@ -61,8 +61,8 @@ def test_comparing_all_counts_what_is_missing_too_and_changes_nothing(client: Cl
 def test_repairing_leaves_what_is_ahead_and_says_who_did_it(client: Client, drifted: dict[str, str]) -> None:
     said = press(client, "repair").replace("\xa0", " ")
     assert "6 rows differed (1 missing, 1 stale, 1 corrupt, 1 ghost, 1 ahead, 1 erased_here), 4 repaired." in said
-    assert "reconcile billing --from users --repair --authority-wins" in said
-    assert "erase_again users" in said
+    assert "manage.py reconcile billing --from users --repair --authority-wins" in said
+    assert "manage.py erase_again users" in said
     assert sorted(compared(client).values()) == ["ahead", *["equal"] * 4, "erased_here"]
     assert Repair.objects.using("billing").get().done_by == "root"
     assert "The copy of users equals" not in press(client, "compare")

@@ -101,7 +101,7 @@ def kept(folder):
 
 def test_the_token_is_printed_once_and_kept_if_the_consumer_runs_here(token_folder):
     ended = call("consumers", "register", "billing", "--to", "users")
-    (token,) = [line.rpartition(" ")[2] for line in ended.out.splitlines() if "shown only now" in line]
+    (token,) = [line.rpartition(" ")[2] for line in ended.out.splitlines() if line.startswith("Its token, valid for ")]
     assert consumers.by_token("users", token).name == "billing"
     assert kept(token_folder) == {"billing-at-users": token}
     assert f"saved for billing in {token_folder / 'billing-at-users'}" in ended.out

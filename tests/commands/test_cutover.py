@@ -139,7 +139,7 @@ def test_many_mismatches_are_counted_and_some_are_named(shadow):
 def test_reads_that_agreed_are_counted_since_the_last_change_to_shadow(shadow):
     ended = cutover("--to", "cache", "--json")
     assert ended.code == 3
-    assert ended.json["lacks"] == ["0 of 20 shadow reads agreed so far. Run: generate_invoices, which reads every user."]
+    assert ended.json["lacks"] == ["0 of 20 shadow reads agreed so far. Run: manage.py generate_invoices, which reads every user."]
     generate()
     assert cutover("--to", "cache", "--shadow-reads", "25").code == 3
     cutover("--to", "monolith")
@@ -154,14 +154,18 @@ def test_the_gate_to_the_cache_needs_shadow(split):
     ended = cutover("--to", "cache")
     assert ended.code == 3
     assert (
-        "Billing isn't in shadow, so the cache isn't compared with the old source. Run: cutover billing --to shadow." in ended.err
+        "Shadow reads are off, so the copy isn't compared with the old source. Run: manage.py cutover billing --to shadow."
+        in ended.err
     )
 
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"state": "bootstrapping"}, "The bootstrap isn't finished: the copy of users is bootstrapping. Run: bootstrap billing"),
+        (
+            {"state": "bootstrapping"},
+            "The bootstrap isn't finished: the copy of users is bootstrapping. Run: manage.py bootstrap billing",
+        ),
         ({"state": "unreachable"}, "users doesn't answer, so the copy may be incomplete. Check with: status."),
         ({"partial": True}, "The bootstrap left out earlier users (--from-now), so the copy is incomplete."),
     ],
@@ -244,7 +248,7 @@ def test_without_to_it_shows_the_present_source(split):
     assert "Open shadow mismatches: 1." in text
     assert "Missing before the cache may answer:\n- Fingerprints differ: 1 corrupt." in text
     repair()
-    assert "The cache may answer: cutover billing --to cache" in cutover().out
+    assert "The cache may answer: manage.py cutover billing --to cache" in cutover().out
 
 
 @pytest.mark.parametrize(

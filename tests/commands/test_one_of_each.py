@@ -104,5 +104,5 @@ def test_parked_messages():
     inbox.receive("billing", [{"not": "an event"}])
     key = str(Parked.objects.using("billing").get().pk)
     assert "after 1 try, arrived " in said("parked", "show", "billing", key)
-    assert "1 of 1 message failed again. To see why: parked list billing." in said("parked", "retry", "billing", "--all")
+    assert "1 of 1 message failed again. To see why: manage.py parked list billing." in said("parked", "retry", "billing", "--all")
     assert "1 message discarded. The table keeps the note." in said("parked", "discard", "billing", key, "--note", "a test")

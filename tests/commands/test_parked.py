@@ -112,7 +112,8 @@ def test_a_settled_message_is_left_alone():
 
 @pytest.mark.parametrize("action", [("retry",), ("discard", "--note", "x")])
 @pytest.mark.parametrize(
-    ("words", "said"), [((), "Which messages?"), (("9999",), "billing has no message 9999."), (("1", "--all"), "Which messages?")]
+    ("words", "said"),
+    [((), "Which messages?"), (("9999",), "billing has no failed message 9999."), (("1", "--all"), "Which messages?")],
 )
 def test_wrong_usage(action, words, said):
     row = park()

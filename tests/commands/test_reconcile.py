@@ -56,7 +56,7 @@ def test_drift_is_shown_by_kind_and_row_and_ends_with_1(ids):
         str(ids[1]): "corrupt",
         str(ids[2]): "ahead",
     }
-    assert ended.err == "3 rows differ. To repair them: reconcile billing --from users --repair"
+    assert ended.err == "3 rows differ. To repair them: manage.py reconcile billing --from users --repair"
     table = call(*WORDS).out
     assert all(str(key) in table for key in ids[:3])
     assert "the same version with other content" in table

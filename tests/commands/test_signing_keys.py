@@ -34,7 +34,7 @@ def test_a_key_is_changed_in_three_steps_and_never_printed(folder):
 
 def test_there_must_be_another_key_to_switch_to():
     ended = call("signing_keys", "users", "switch")
-    assert (ended.code, "Create another one first: signing_keys users add" in ended.err) == (2, True)
+    assert (ended.code, "Create another one first: manage.py signing_keys users add" in ended.err) == (2, True)
 
 
 def test_keys_of_the_environment_are_changed_there(settings):

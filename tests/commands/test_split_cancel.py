@@ -52,6 +52,6 @@ def test_a_cancel_where_nothing_can_be_cancelled_says_why():
     people(1)
     call("split", "users")
     call("split", "users", "--flip")
-    assert "Give them back first: split users --back" in call("split", "users", "--cancel").err
+    assert "Give them back first: manage.py split users --back" in call("split", "users", "--cancel").err
     call("split", "users", "--retire")
     assert "The split of users is over: monolith was retired." in call("split", "users", "--cancel").err

@@ -196,7 +196,10 @@ def test_rows_that_are_between_are_said_to_be(monkeypatch):
     with beside("users", holding):
         ended = call("split", "users", "--flip")
     assert ended.code == 3
-    assert "Until then neither monolith nor users owns the rows, so nobody can write them. To finish: split users" in ended.err
+    assert (
+        "Until then neither monolith nor users owns the rows, so nobody can write them. To finish: manage.py split users"
+        in ended.err
+    )
     assert call("split", "users", "--flip", "--json").json["owner"] == "users"
 
 

@@ -32,7 +32,7 @@ def test_drift_is_exit_1_and_the_flip_is_refused_without_a_pause():
     finally:
         failpoints.listeners.remove(paused.append)
     assert ended.code == 1
-    assert "monolith stays the owner. To see the rows: reconcile users --from monolith" in ended.err
+    assert "monolith stays the owner. To see the rows: manage.py reconcile users --from monolith" in ended.err
     assert "split.paused" not in paused
     assert call("split", "users", "--json").code == 1
     assert call("split", "users", "--status", "--json").json["verdict"] == "drift"
@@ -116,9 +116,9 @@ def test_killed_at_any_step_the_next_call_goes_on(monkeypatch, step):
 REFUSALS = [
     (["nobody"], 2, "is not a context"),
     (["monolith"], 2, "No split into monolith is declared"),
-    (["users", "--flip"], 3, "First: split users"),
-    (["users", "--back"], 3, "First: split users"),
-    (["users", "--retire"], 3, "First: split users --flip"),
+    (["users", "--flip"], 3, "First: manage.py split users"),
+    (["users", "--back"], 3, "First: manage.py split users"),
+    (["users", "--retire"], 3, "First: manage.py split users --flip"),
     (["users", "--max-pause", "soon"], 2, "is not a duration"),
     (["users", "--page-size", "0"], 2, "--page-size"),
 ]

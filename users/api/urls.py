@@ -2,7 +2,6 @@
 
 from django.urls import include, path
 
-from messaging.http import urls
-from users.api.contracts import ContractsView
+from messaging.http import contracts_url, urls
 
-urlpatterns = [path("contracts/", ContractsView.as_view(), name="users-contracts"), path("", include(urls("users")))]
+urlpatterns = [contracts_url("users"), path("", include(urls("users")))]

@@ -74,7 +74,9 @@ def _lines(state: State, wanted: int) -> list[str]:
         lines.append(f"The answers come from {old}. {plural(cutover.agreed, 'shadow read')} agreed; the cache needs {wanted}.")
     lines.append(f"Open shadow mismatches: {state.mismatches}.")
     if cutover.source != Cutover.Source.CACHE:
-        lines.append("Missing before the cache may answer:" if state.lacks else "The cache may answer: cutover billing --to cache")
+        lines.append(
+            "Missing before the cache may answer:" if state.lacks else "The cache may answer: manage.py cutover billing --to cache"
+        )
         lines += [f"- {lack}" for lack in state.lacks]
     return lines
 

@@ -58,7 +58,9 @@ def _todo(run: Run, policy: Policy | None) -> str:
         return f"{_again(who)} Or read from the copy: cutover {CONTEXT} --to cache."
     if policy is Policy.ASK:
         return _again(AUTHORITY)
-    return f"Run: catch_up {CONTEXT} --from {AUTHORITY}, then this command again. Or use --policy ask or --policy proceed."
+    return (
+        f"Run: manage.py catch_up {CONTEXT} --from {AUTHORITY}, then this command again. Or use --policy ask or --policy proceed."
+    )
 
 
 def _again(who: str) -> str:

@@ -16,13 +16,15 @@ from messaging.replica.replica import Replica
 
 class Command(BaseCommand):
     help = (
-        "Fill a consumer's copy from the authority's feed while live events arrive, then compare both by fingerprints. After an "
-        "interruption, the same command resumes at its last page. Exit code 1 if the copy differs."
+        "Fill a consumer's copy from the authority's feed while live events arrive, then compare the copy and the authority by "
+        "fingerprints. If it is interrupted, the same command resumes after its last page. Exit code 1 if the copy differs."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         consumer_and_authority(parser)
-        parser.add_argument("--from-now", action="store_true", help="start empty at the head; lookups fill the copy on a miss")
+        parser.add_argument(
+            "--from-now", action="store_true", help="leave the copy empty and start at the head; lookups and later events fill it"
+        )
         parser.add_argument("--pause-consumer", action="store_true", help="pause the consumer's queue until the copy is live")
         parser.add_argument(
             "--page-size", type=int, default=pull.PAGE_ROWS, metavar="N", help="rows per page (default %(default)s)"
@@ -48,9 +50,9 @@ class Command(BaseCommand):
             )
         self.result(options, done.as_dict(), _text(replica, done))
         if done.verdict == "drift":
-            raise Found(f"The copy differs from the authority. To see the rows: reconcile {replica}")
+            raise Found(f"The copy differs from the authority. To see the rows: manage.py reconcile {replica}")
         if done.verdict == "unreachable":
-            raise Refused(f"{replica.authority} didn't answer the comparison. When it answers again: bootstrap {replica}")
+            raise Refused(f"{replica.authority} didn't answer the comparison. When it answers again: manage.py bootstrap {replica}")
 
 
 def _text(replica: Replica, done: bootstrap.Bootstrapped) -> str:

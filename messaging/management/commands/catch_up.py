@@ -30,7 +30,7 @@ class Command(BaseCommand):
             row_bar(self.stderr, f"{replica.authority} to {replica.consumer}") as bar,
         ):
             if replica.subscription().bootstrap_head is not None:
-                raise Refused(f"The bootstrap of this copy isn't finished. Resume it: bootstrap {replica}")
+                raise Refused(f"The bootstrap of this copy isn't finished. Resume it: manage.py bootstrap {replica}")
             with replica.connected():
                 done = pull.catch_up(replica, page_size=size, progress=bar.advance)
                 pull.report(replica)

@@ -22,7 +22,7 @@ TOKEN_TTL, GRANT_TTL = "365d", "1h"
 
 class Command(BaseCommand):
     help = (
-        "Manage the consumers of an authority: which events and fields each one gets, its token, and if it may bootstrap. "
+        "Manage the consumers of an authority: which events and fields each one gets, its token, and whether it may bootstrap. "
         "Each action has its own --help."
     )
 
@@ -32,8 +32,8 @@ class Command(BaseCommand):
             name: actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
             for name, text in (
                 ("register", "add a consumer and print its token, or change its entry"),
-                ("open", "let a consumer bootstrap for some time"),
-                ("close", "end a consumer's permission to bootstrap"),
+                ("open", "give a consumer a grant: it may bootstrap for a limited time"),
+                ("close", "end a consumer's grant to bootstrap"),
                 ("list", "show the consumers of every authority in this process"),
                 ("revoke", "remove a consumer: it gets no more events, and its token is invalid"),
             )
@@ -113,7 +113,7 @@ class Command(BaseCommand):
                 f"It keeps its token{f', valid for {_span(ttl)} from now' if ttl else ''}. To replace it: --new-token",
             )
         token = consumers.issue_token(authority=authority, name=name, ttl=ttl or lifetime(TOKEN_TTL))
-        said = f"Its token is valid for {_span(ttl or lifetime(TOKEN_TTL))} and shown only now: {token}"
+        said = f"Its token, valid for {_span(ttl or lifetime(TOKEN_TTL))}: {token}\nIt isn't printed again."
         try:
             file = consumers.keep_token(consumer=name, authority=authority, token=token)
         except OSError as error:
@@ -129,7 +129,7 @@ class Command(BaseCommand):
             consumer = consumers.open_bootstrap(authority=authority, name=name, ttl=ttl)
         except NotRegistered as error:
             raise WrongUsage(str(error)) from None
-        text = f"{name} may bootstrap from {authority} for {_span(ttl)}. Next: bootstrap {name} --from {authority}"
+        text = f"{name} may bootstrap from {authority} for {_span(ttl)}. Next: manage.py bootstrap {name} --from {authority}"
         self.result(options, _values(authority, consumer), text)
 
     def _close(self, options: dict[str, Any]) -> None:
@@ -155,7 +155,7 @@ class Command(BaseCommand):
             self.result(options, {"consumers": [_values(*row) for row in rows]}, "")
             return
         if not rows:
-            self.stdout.write("There are no consumers. To add one: consumers register billing --to users")
+            self.stdout.write("There are no consumers. To add one: manage.py consumers register billing --to users")
             return
         table = Table("authority", "consumer", "fields", "event types", "bootstrap", "token until", "checkpoint", "may be stale")
         for authority, consumer in rows:
@@ -174,7 +174,7 @@ class Command(BaseCommand):
     def _revoke(self, options: dict[str, Any]) -> None:
         authority, name = _authority(options), options["name"]
         if not consumers.revoke_consumer(authority=authority, name=name):
-            raise WrongUsage(f"{name} isn't registered with {authority}. To see who is: consumers list")
+            raise WrongUsage(f"{name} isn't registered with {authority}. To see who is: manage.py consumers list")
         values = {"consumer": name, "authority": authority, "revoked": True}
         text = f"{name} is no longer registered with {authority}: it gets no more events, and its token is invalid."
         self.result(options, values, text)

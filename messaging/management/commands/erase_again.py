@@ -13,7 +13,7 @@ from messaging.publisher.feed import declared_feed
 
 #: Ids looked up in one statement.
 BATCH_IDS = 500
-HOW = "Create it where the consumer runs: reconcile billing --from users --json > erased.json"
+HOW = "Create it where the consumer runs: manage.py reconcile billing --from users --json > erased.json"
 
 
 class Command(BaseCommand):

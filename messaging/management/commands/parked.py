@@ -21,7 +21,7 @@ UNSETTLED = (Parked.State.PARKED, Parked.State.RETRYING)
 
 
 class Command(BaseCommand):
-    help = "List, retry or discard a context's failed messages. None is ever deleted. Each action has its own --help."
+    help = "List, show, retry or discard a context's failed messages. The rows are never deleted. Each action has its own --help."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|retry|discard")
@@ -75,7 +75,7 @@ class Command(BaseCommand):
 
     def _show(self, context: Context, options: dict[str, Any]) -> None:
         if not options["ids"]:
-            raise WrongUsage(f"Which message? Give an id, as this shows it: parked list {context.name}")
+            raise WrongUsage(f"Which message? Give an id, as this shows it: manage.py parked list {context.name}")
         rows = [Parked.objects.using(context.alias).get(pk=parked_id) for parked_id in _known(context, options["ids"])]
         values = [{**_values(row), "traceback": row.traceback, "envelope": row.envelope, "raw": row.raw} for row in rows]
         text = "\n\n".join(
@@ -103,7 +103,7 @@ class Command(BaseCommand):
         self.result(options, values, f"{plural(applied, 'message')} applied." if applied or not failed else "")
         if failed:
             left = failed - hopeless
-            why = f"To see why: parked list {context.name}."
+            why = f"To see why: manage.py parked list {context.name}."
             again = f"{left} of {plural(len(outcomes), 'message')} failed again. {why}" if left else ""
             never = f"{hopeless} of {plural(len(outcomes), 'message')} can't be retried, only discarded." if hopeless else ""
             raise Found(" ".join(filter(None, (again, never))))
@@ -149,7 +149,7 @@ def _known(context: Context, ids: Sequence[int]) -> list[int]:
     unknown = [str(wanted) for wanted in ids if wanted not in known]
     if unknown:
         name = context.name
-        raise WrongUsage(f"{name} has no message {', '.join(unknown)}. To see its messages: parked list {name} --all")
+        raise WrongUsage(f"{name} has no failed message {', '.join(unknown)}. To list them: manage.py parked list {name} --all")
     return list(dict.fromkeys(ids))
 
 

@@ -60,7 +60,7 @@ def _why(authority: str, done: Purged, holders: list[Consumer]) -> list[str]:
         if one.checkpoint is None:
             lines.append(
                 f"{held}: it never reported a checkpoint, so it may need everything. Start it. If it isn't used any more: "
-                f"consumers revoke {one.name} --from {authority}"
+                f"manage.py consumers revoke {one.name} --from {authority}"
             )
         else:
             lines.append(f"{held}: its checkpoint is {one.checkpoint}, which is below. When it has caught up, purge again.")
@@ -69,7 +69,7 @@ def _why(authority: str, done: Purged, holders: list[Consumer]) -> list[str]:
         lines.append(f"{stay} sent. Send: relay {authority} --once. The admin shows the errors of failed ones.")
     if done.unannounced:
         stay = plural(done.unannounced, "tombstone stays", "tombstones stay")
-        lines.append(f"{stay} because no event was recorded. Record it: republish {authority}")
+        lines.append(f"{stay} because no event was recorded. Record it: manage.py republish {authority}")
     if done.unclear:
         stay = plural(done.unclear, "tombstone stays", "tombstones stay")
         lines.append(

@@ -37,15 +37,15 @@ _MEANS = {
 
 class Command(BaseCommand):
     help = (
-        "Compare a copy with its authority by fingerprints, and list the rows that differ with the values of both. "
+        "Compare a copy with its authority by fingerprints, and list the rows that differ, with both values. "
         "Exit code 1 if a row differs and wasn't repaired."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         consumer_and_authority(parser)
-        parser.add_argument("--repair", action="store_true", help="repair the rows that differ, and notify the owners")
+        parser.add_argument("--repair", action="store_true", help="repair the rows that differ, and mail the consumer's owners")
         parser.add_argument("--authority-wins", action="store_true", help="with --repair: also overwrite rows that are ahead")
-        parser.add_argument("--pretend-rows", action="store_true", help="show what --repair would do to each row; change nothing")
+        parser.add_argument("--pretend-rows", action="store_true", help="dry run: show what --repair would do to each row")
 
     def handle(self, *args: Any, **options: Any) -> None:
         replica = checked_replica(options)
@@ -68,7 +68,7 @@ class Command(BaseCommand):
                 raise error
         left = found.differing - repaired
         if left > 0:
-            raise Found(_sentence(found, left, f"reconcile {replica} --repair", options))
+            raise Found(_sentence(found, left, f"manage.py reconcile {replica} --repair", options))
 
     def _print(self, found: Comparison, repaired: int, options: dict[str, Any]) -> None:
         rows = found.rows
@@ -85,9 +85,9 @@ class Command(BaseCommand):
         text = {
             "in_sync": "The copy equals the authority",
             "drift": plural(found.differing, "row differs", "rows differ"),
-            "unreachable": "The copy couldn't be compared",
+            "unreachable": f"{found.consumer}'s copy of {found.authority} couldn't be compared",
         }[found.verdict]
-        if not options["json"]:
+        if not options["json"] and found.verdict != "unreachable":
             self._tables(found, rows)
             text += f", {repaired:,} repaired" if options["repair"] else ""
             text += f". {plural(found.round_trips, 'round trip')}, {plural(found.bytes, 'byte')}"
@@ -127,11 +127,11 @@ def _sentence(found: Comparison, left: int, repair: str, options: dict[str, Any]
     differ = plural(left, f"row{still} differs", f"rows{still} differ")
     they, are = ("it", "is") if left == 1 else ("they", "are")
     if left == found.counts["erased_here"]:
-        file = f"reconcile {found.consumer} --from {found.authority} --json > erased.json"
+        file = f"manage.py reconcile {found.consumer} --from {found.authority} --json > erased.json"
         return (
             f"{differ}: {they} {are} erased here, but a backup revived {'it' if left == 1 else 'them'} at {found.authority}. "
             f"No repair brings an erased row back. Save the list: {file}. "
-            f"Then where {found.authority} runs: erase_again {found.authority} --from erased.json"
+            f"Then where {found.authority} runs: manage.py erase_again {found.authority} --from erased.json"
         )
     if left == found.counts["ahead"]:
         why = f"{they} {are} ahead of the authority, which lost data. If the authority is right"

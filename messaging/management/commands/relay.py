@@ -50,7 +50,7 @@ class Command(BaseCommand):
         except relay.sender.errors as error:
             raise Found(
                 f"Sent {plural(total.sent, 'event')}, then the broker didn't answer: {said(error)}. "
-                f"Nothing is lost. When the broker answers again: relay {relay.context} --once"
+                f"Nothing is lost. When the broker answers again: manage.py relay {relay.context} --once"
             ) from error
         finally:
             relay.sender.close()

@@ -57,7 +57,8 @@ class Command(BaseCommand):
             consumers = _consumers(authority, options["to"])
         if not consumers:
             raise Found(
-                f"{authority} has no consumers, so there is nothing to send. To add one: consumers register … --to {authority}"
+                f"{authority} has no consumers, so there is nothing to send. "
+                f"To add one: manage.py consumers register … --to {authority}"
             )
         here = [settings.context(consumer.name).alias for consumer in consumers if consumer.name in settings.contexts()]
         sender = None if options["dry_run"] else Sender(current_app, authority)

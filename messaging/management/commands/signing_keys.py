@@ -14,7 +14,8 @@ NEXT = {
     "show": "Set {variable} to this in other processes whose consumers receive messages from {context}.",
     "add": "The new key is the last one and doesn't sign yet. Set {variable} to all keys where consumers run. Then: "
     "signing_keys {context} switch",
-    "switch": "The first key signs from now on. When no message signed with an older one waits: signing_keys {context} forget",
+    "switch": "The first key signs from now on. When no message signed with an older one waits: "
+    "manage.py signing_keys {context} forget",
     "forget": "The older keys are removed. Remove them from {variable} too.",
 }
 
@@ -52,7 +53,7 @@ class Command(BaseCommand):
                 f"The keys of {context} come from the environment. Change {context.upper()}_SIGNING_KEYS; its first key signs."
             )
         if action == "switch" and len(keys.signing_key_texts(context)) == 1:
-            raise WrongUsage(f"{context} has only one key. Create another one first: signing_keys {context} add")
+            raise WrongUsage(f"{context} has only one key. Create another one first: manage.py signing_keys {context} add")
         if action != "show":
             {"add": keys.add, "switch": keys.switch, "forget": keys.drop_retired}[action](context)
         public = [keys.public_text(key) for key in keys.signing_key_texts(context)]

@@ -91,7 +91,7 @@ class Command(BaseCommand):
     def _flip(self, split: Split, receiver: Side, options: dict[str, Any], longest: Any, size: int) -> None:
         owning = move.owner(split)
         if owning is None:
-            raise NotReady(f"The rows aren't copied yet. First: split {split.new.context}")
+            raise NotReady(f"The rows of {split.new.context} aren't copied yet. First: manage.py split {split.new.context}")
         held = None
         if owning is not receiver:
             held = move.flip(split, receiver, current_app, longest=longest, page_size=size)
@@ -104,7 +104,7 @@ class Command(BaseCommand):
         except Exception as error:
             if held is None:
                 raise
-            again = f"Continue: split {split.new.context}"
+            again = f"Continue: manage.py split {split.new.context}"
             raise Found(f"{receiver.context} owns the rows, but {owning.context} doesn't follow yet: {error} {again}") from error
         self._report(split, done, options, pause_ms=held)
 
@@ -116,10 +116,10 @@ class Command(BaseCommand):
         values = {**move.standing(split), "rows": done.rows, "rows_per_second": done.rows_per_second, "resumed": done.resumed}
         self.result(options, {**values, "verdict": done.verdict, **more}, _loaded(done))
         if done.verdict == "unreachable":
-            raise Refused(f"The tables can't be compared: no answer. Try again: split {split.new.context}")
+            raise Refused(f"The tables can't be compared: no answer. Try again: manage.py split {split.new.context}")
         if done.verdict != "in_sync":
             feed = next(side.feed for side in (split.old, split.new) if side.context == done.owner)
-            raise Found(f"The tables differ. To see the rows: reconcile {done.follower} --from {feed}")
+            raise Found(f"The tables differ. To see the rows: manage.py reconcile {done.follower} --from {feed}")
 
 
 @contextmanager
@@ -143,7 +143,9 @@ def _waited(split: Split) -> str:
     if move.standing(split)["state"] != "between":
         return said
     sides = f"{split.old.context} nor {split.new.context}"
-    return f"{said} Until then neither {sides} owns the rows, so nobody can write them. To finish: split {split.new.context}"
+    return (
+        f"{said} Until then neither {sides} owns the rows, so nobody can write them. To finish: manage.py split {split.new.context}"
+    )
 
 
 def _loaded(done: Loaded) -> str:
@@ -160,11 +162,12 @@ def _loaded(done: Loaded) -> str:
 def _standing(values: dict[str, Any]) -> str:
     context, old, owner = values["context"], values["from"], values["owner"]
     if values["state"] == "not begun":
-        return f"The split of {context} hasn't begun. To begin: split {context}"
+        return f"The split of {context} hasn't begun. To begin: manage.py split {context}"
     if values["state"] == "retired":
         return f"{context} owns its rows for good; {old} was retired."
     if owner is None:
-        return f"A flip between {old} and {context} was interrupted, and neither owns the rows. To finish it: split {context}"
+        why = f"A flip between {old} and {context} was interrupted, and neither owns the rows"
+        return f"{why}. To finish it: manage.py split {context}"
     lag = "an unknown number of positions" if values["lag"] is None else plural(values["lag"], "position")
     verdict = f"; last comparison: {values['verdict']}" if values["verdict"] else ""
     held = ", and its writers are paused" if values["state"] == "moving" else ""

@@ -14,8 +14,9 @@ log = logging.getLogger(__name__)
 
 class Command(BaseCommand):
     help = (
-        "Run the sync process of a context's copies until stopped (Ctrl-C, SIGTERM). It pulls changes that never arrived, "
-        "reads the feed while the broker is silent, and compares the copies with their authorities from time to time."
+        "Run the sync process of a context's copies until stopped (Ctrl-C, SIGTERM). It pulls changes that didn't arrive, "
+        "reads the feed while the broker is silent, and compares the copies with their authorities every 5 minutes "
+        "(--compare-every)."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -34,3 +35,5 @@ class Command(BaseCommand):
         log.info("%s: syncing its copies of %s", consumer, ", ".join(sync.authorities) or "nothing")
         sync.run()
         log.info("%s: stopped syncing", consumer)
+        if options["json"]:
+            self.result(options, {"consumer": consumer, "authorities": list(sync.authorities)}, "")

@@ -107,7 +107,7 @@ def test_a_wrong_statement_stays_a_bug():
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ("tour --chapter 99", 2, "There is no chapter 99. There are: "),
+        ("tour --chapter 99", 2, "There is no chapter 99. Choose one of: "),
         ("tour --yes", 3, "The system isn't running. Start it: make run, or python manage.py runserver, in another terminal."),
         ("catch_up nowhere --from users", 2, "'nowhere' is not a context of this process. Use one of: "),
         ("check --database users", 3, "The database of users has no tables yet, "),

@@ -6,6 +6,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+from celery import Celery
+
 from billing.caches import CACHES
 from messaging.models import Ledger, Subscription
 from messaging.operations import checks
@@ -18,6 +20,20 @@ def found(monkeypatch, **caches):
 
 def test_the_project_can_be_compared():
     assert checks.feeds_can_be_compared(None) == []
+
+
+def test_a_missing_broker_is_a_warning(monkeypatch):
+    assert checks.broker_is_set(None) == []
+    monkeypatch.delenv("CELERY_BROKER_URL")
+    monkeypatch.setattr(checks, "current_app", Celery("bare", set_as_current=False))
+    assert [(warning.id, warning.msg, warning.hint) for warning in checks.broker_is_set(None)] == [
+        (
+            "messaging.W004",
+            "Celery has no broker: broker_url isn't set, and Celery would use RabbitMQ on localhost.",
+            'Set it, for example CELERY_BROKER_URL = "redis://localhost:6379/0" in a project whose Celery app reads CELERY_… '
+            "settings, and import that app in the project's __init__.py. Until then relays and workers refuse to start.",
+        )
+    ]
 
 
 def test_a_key_that_is_no_uuid_is_an_error(monkeypatch):

@@ -29,7 +29,7 @@ class Command(BaseCommand):
         chosen = [one for one in CHAPTERS if options["chapter"] in (None, one.number)]
         if not chosen:
             numbers = ", ".join(str(one.number) for one in CHAPTERS)
-            raise WrongUsage(f"There is no chapter {options['chapter']}. There are: {numbers}.")
+            raise WrongUsage(f"There is no chapter {options['chapter']}. Choose one of: {numbers}.")
         try:
             processes.states()
         except processes.SystemNotRunning as error:
