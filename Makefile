@@ -20,7 +20,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs bench chaos clean broken
+.PHONY: help run test check docs bench chaos matrix clean broken
 
 help:
 	@echo "make run    install, migrate, make demo users, start everything; Ctrl-C stops it"
@@ -29,6 +29,7 @@ help:
 	@echo "make docs   build the pages of docs/ as a site in var/docs"
 	@echo "make chaos  run everything under random faults, then check the recovery (SECONDS=180 SEED=… ENGINE=sqlite)"
 	@echo "make bench  compare with the alternatives, about 15 minutes, into var/benchmarks (ARGS=--full: an hour)"
+	@echo "make matrix test with every Python and Django that the project supports, 40 minutes (ARGS=--help says what it runs)"
 	@echo "make clean  remove the virtual environment and all caches; keeps the data in var/"
 	@echo
 	@echo "To choose the Python for .venv (3.11 or newer): make run PYTHON=/path/to/python"
@@ -69,7 +70,8 @@ docs: .venv/.dev
 check: .venv/.dev
 	@failed=0; \
 	step() { echo "--- $$*"; "$$@" || { failed=1; bad="$$bad [$$*]"; }; }; \
-	deploy() ( export DEBUG=0 USERS_API_URL=https://here BILLING_API_URL=https://here MONOLITH_API_URL=https://here; \
+	deploy() ( export DEBUG=0 EMAIL_BACKEND=django.core.mail.backends.smtp.EmailBackend; \
+		export USERS_API_URL=https://here BILLING_API_URL=https://here MONOLITH_API_URL=https://here; \
 		export SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))'); \
 		$(BIN)/python manage.py collectstatic --noinput && $(BIN)/python manage.py check --deploy --fail-level WARNING ); \
 	step $(BIN)/ruff format --check .; \
@@ -95,6 +97,10 @@ chaos: .venv/.dev
 # Uses BENCH_POSTGRES_URL and BENCH_BROKER_URL if they are set, else starts its own servers.
 bench: .venv/.dev
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+# Makes its own environments in var/matrix.
+matrix: .venv/.made
+	@exec $(BIN)/python -m tests.matrix $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -70,9 +70,9 @@ def move(*, to: str, by: str, wanted: int = SHADOW_READS, force: bool = False, r
         Cutover.objects.using(DATABASE).get_or_create(pk=1)
         row = Cutover.objects.using(DATABASE).select_for_update().get(pk=1)
         if row.source != before.source:
-            raise CutoverRefused(f"Another process has just moved billing to {row.source}. Check with: cutover {CONTEXT}")
+            raise CutoverRefused(f"Another process has just moved billing to {row.source}. Check with: manage.py cutover {CONTEXT}")
         if to == Where.CACHE and not force and reads.standing().exists():
-            raise CutoverRefused(f"A shadow read has just found another mismatch. Check with: cutover {CONTEXT}")
+            raise CutoverRefused(f"A shadow read has just found another mismatch. Check with: manage.py cutover {CONTEXT}")
         row.source, row.old, row.since = to, old, timezone.now()
         row.agreed = 0 if to == Where.SHADOW else row.agreed
         row.save(using=DATABASE)
@@ -113,7 +113,8 @@ def _old(before: Cutover, to: str) -> str:
     old = to if to in live else before.old or next(name for name in (Where.MONOLITH, Where.API) if choice.wired(name)).value
     if to != Where.CACHE and not choice.wired(old):
         raise CutoverRefused(
-            f"This process can't read {Where(old).label}. Add its context to CONTEXTS and restart, or: cutover {CONTEXT} --to api"
+            f"This process can't read {Where(old).label}. Add its context to CONTEXTS and restart, or read from the API: "
+            f"manage.py cutover {CONTEXT} --to api"
         )
     return old
 
@@ -124,7 +125,7 @@ def _bootstrapped() -> str:
     if row is not None and row.partial:
         return f"The bootstrap left out earlier users (--from-now), so the copy is incomplete. {how}"
     if row is not None and row.state == Subscription.State.UNREACHABLE:
-        return f"{AUTHORITY} doesn't answer, so the copy may be incomplete. Check with: status."
+        return f"{AUTHORITY} doesn't answer, so the copy may be incomplete. Check with: manage.py status."
     if row is None or row.state != Subscription.State.LIVE:
         return f"The bootstrap isn't finished: the copy of {AUTHORITY} is {row.state if row else 'not begun'}. {how}"
     return ""

@@ -40,7 +40,7 @@ def number(name: str, default: int) -> int:
     if not text:
         return default
     if not (text.isascii() and text.isdigit()):
-        raise ImproperlyConfigured(f"{name}={text!r} is not a whole number of 0 or more. Use digits only.")
+        raise ImproperlyConfigured(f"{name}={text!r} is not a whole number. Use 0 or a positive whole number, for example 100.")
     return int(text)
 
 

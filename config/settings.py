@@ -3,6 +3,7 @@
 import os
 from importlib.util import find_spec
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 
 from config import api_locations, broker, contexts, signing_keys
@@ -13,7 +14,7 @@ SECRET_KEY = os.environ.get("SECRET_KEY", "")
 if not SECRET_KEY:
     if not DEBUG:
         raise ImproperlyConfigured(
-            "SECRET_KEY is not set, and DEBUG=0 needs it. Set it to a long random string and keep that. To make one: "
+            "SECRET_KEY is not set, and DEBUG=0 needs it. Set it to a long random string, the same at every start. To make one: "
             "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
         )
     SECRET_KEY = "for-development-only-and-known-to-everybody-who-reads-this-file"  # noqa: S105
@@ -167,9 +168,14 @@ BILLING = {
 }
 
 # Mails about repairs to the consumers' owners, by default on the console. The environment chooses another backend and server.
-EMAIL_BACKEND = os.environ.get("EMAIL_BACKEND", "").strip() or "django.core.mail.backends.console.EmailBackend"
-EMAIL_HOST = os.environ.get("EMAIL_HOST", "").strip() or "localhost"
-EMAIL_TIMEOUT = 10
+_BACKEND = os.environ.get("EMAIL_BACKEND", "").strip() or "django.core.mail.backends.console.EmailBackend"
+_HOST = os.environ.get("EMAIL_HOST", "").strip() or "localhost"
+_TIMEOUT_SECONDS = 10
+if django.VERSION >= (6, 1):  # the EMAIL_… settings are deprecated, and a backend refuses options that it doesn't know
+    _OPTIONS = {"host": _HOST, "timeout": _TIMEOUT_SECONDS} if _BACKEND == "django.core.mail.backends.smtp.EmailBackend" else {}
+    MAILERS = {"default": {"BACKEND": _BACKEND, "OPTIONS": _OPTIONS}}
+else:
+    EMAIL_BACKEND, EMAIL_HOST, EMAIL_TIMEOUT = _BACKEND, _HOST, _TIMEOUT_SECONDS
 DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "").strip() or "contexts@localhost"
 
 CELERY_BROKER_URL = broker.url()

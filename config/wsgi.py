@@ -4,7 +4,7 @@ import os
 import sys
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import BadRequest, ImproperlyConfigured
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.servers.basehttp import WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
@@ -18,7 +18,7 @@ class Request(WSGIRequest):
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
         try:
             super()._set_content_type_params(meta)  # type: ignore[misc]
-        except (ValueError, LookupError):
+        except (ValueError, LookupError, BadRequest):  # the last from Django 6.1 on
             meta["CONTENT_TYPE"] = "application/octet-stream"
             super()._set_content_type_params(meta)  # type: ignore[misc]
 

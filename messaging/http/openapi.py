@@ -23,7 +23,7 @@ class ConsumerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-un
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "A consumer's token, from `consumers register <name> --to <authority>`. It is valid only there.",
+            "description": "A consumer's token, from `manage.py consumers register <name> --to <authority>`. Valid only there.",
         }
 
 

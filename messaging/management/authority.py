@@ -14,7 +14,7 @@ def consumer_and_authority(parser: ArgumentParser) -> None:
     """Add the arguments of `billing --from users`."""
     context_argument(parser, "consumer", "the context that keeps the copy")
     parser.add_argument(
-        "--from", required=True, dest="authority", metavar="AUTHORITY", help="the context that is copied, e.g. users"
+        "--from", required=True, dest="authority", metavar="AUTHORITY", help="the context whose facts are copied, e.g. users"
     )
 
 
@@ -56,5 +56,6 @@ def authority_errors_as_refusals(consumer: str, authority: str) -> Iterator[None
 
 def _todo(reason: str, consumer: str, authority: str) -> str:
     if reason in {"no_token", "unknown_token", "expired_token"}:
-        return f"Get a token (consumers register {consumer} --to {authority} --new-token) and set {authority.upper()}_API_TOKEN."
+        register = f"manage.py consumers register {consumer} --to {authority} --new-token"
+        return f"Get a token where {authority} runs: {register}. Then set {authority.upper()}_API_TOKEN here."
     return ""

@@ -95,7 +95,7 @@ def spare_imports_from_collection() -> None:
 
 def context_argument(parser: ArgumentParser, name: str, help_text: str) -> None:
     """Add a positional argument that names a context of this process."""
-    parser.add_argument(name, help=f"{help_text}; in this process: {', '.join(settings.contexts())}")
+    parser.add_argument(name, help=f"{help_text}; one of: {', '.join(settings.contexts())}")
 
 
 def checked_context(name: str) -> Context:
@@ -106,22 +106,23 @@ def checked_context(name: str) -> Context:
     return known[name]
 
 
-def duration(text: str) -> timedelta:
-    """Read 90s, 15m, 1h or 30d. Raises `WrongUsage`; as argparse's `type` that would print a traceback, so call it in `handle`."""
+def duration(text: str, option: str) -> timedelta:
+    """Read 90s, 15m, 1h or 30d. Raises `WrongUsage`, which names `option`; as argparse's `type` it would print a traceback, so call
+    it in `handle`."""
     found = re.fullmatch(r"(\d{1,9})([smhd])", text.strip(), re.ASCII)
     if not found:
-        raise WrongUsage(f"{text!r} is not a duration. Write a number and a unit, for example 90s, 15m, 1h or 30d.")
+        raise WrongUsage(f"{option} {text!r} is not a duration. Write a number and a unit, for example 90s, 15m, 1h or 30d.")
     value = timedelta(**{UNITS[found[2]]: int(found[1])})
     if value > LONGEST:
-        raise WrongUsage(f"{text} is too long. The longest duration is {LONGEST.days}d.")
+        raise WrongUsage(f"{option} {text} is too long. The longest duration is {LONGEST.days}d.")
     return value
 
 
-def lifetime(text: str) -> timedelta:
+def lifetime(text: str, option: str = "--ttl") -> timedelta:
     """Read a duration of more than zero. Raises `WrongUsage`."""
-    value = duration(text)
+    value = duration(text, option)
     if not value:
-        raise WrongUsage(f"{text} is no time at all. Write a longer duration, for example 15m, 1h or 30d.")
+        raise WrongUsage(f"{option} {text} is no time at all. Write a longer duration, for example 15m, 1h or 30d.")
     return value
 
 

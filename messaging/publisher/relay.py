@@ -56,6 +56,9 @@ class Round:
     failed: int = 0  #: events that can't be sent
     messages: int = 0  #: messages sent, of all consumers
 
+    def add(self, other: "Round") -> None:
+        self.sent, self.failed, self.messages = self.sent + other.sent, self.failed + other.failed, self.messages + other.messages
+
 
 @dataclass
 class Pace:
@@ -95,6 +98,7 @@ class Relay:
         self.using = settings.context(self.context).alias
         self.sender = Sender(self.app, self.context)
         self.pace = Pace()
+        self.total = Round()  # of all rounds of `run`
         self.next_heartbeat = self.next_prune = 0.0
 
     def run(self) -> None:
@@ -105,6 +109,7 @@ class Relay:
             while not self.stop.is_set():
                 try:
                     done = self.run_once()
+                    self.total.add(done)
                     self._heartbeat()
                     if done.sent + done.failed < self.batch:
                         self.stop.wait(self.pace.pause(done.sent + done.failed, time.monotonic()))

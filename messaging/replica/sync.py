@@ -103,6 +103,10 @@ class SyncProcess:
     #: Seconds between two comparisons; 0: never.
     compare_every: float = 300.0
     stop: threading.Event = field(default_factory=threading.Event)
+    #: Changes pulled since the start: gaps, changes during silence and changes of an owner. Not those that a comparison pulls.
+    pulled: int = 0
+    #: Comparisons since the start.
+    comparisons: int = 0
 
     def __post_init__(self) -> None:
         self.authorities = list(declared_caches(self.consumer))
@@ -175,6 +179,7 @@ class SyncProcess:
             self._settle(watch, row)
         if self.compare_every and now - watch.compared >= self.compare_every:
             watch.compared = now
+            self.comparisons += 1
             compare.watch(watch.replica, pull=pull)
 
     def _warn_unfinished(self, watch: Watch) -> None:
@@ -202,12 +207,13 @@ class SyncProcess:
         row = Subscription.objects.using(self.using).filter(pk=watch.authority).first()
         if not token or row is None or row.bootstrap_head is not None or row.state in (State.NEW, State.PAUSED):
             return  # the split is still loading, or was cancelled
-        pulls.catch_up(watch.replica, source="follow")
+        self.pulled += pulls.catch_up(watch.replica, source="follow").applied
         now = time.monotonic()
         if now - watch.reported >= REPORT_SECONDS or row.state == State.UNREACHABLE:
             self._report(watch)
         if self.compare_every and now - watch.compared >= self.compare_every:
             watch.compared = now
+            self.comparisons += 1
             compare.watch(watch.replica)
 
     def _fill(self, watch: Watch, row: Subscription) -> None:
@@ -219,6 +225,7 @@ class SyncProcess:
         elif row.heartbeat_at is None or _far(row.heartbeat_at, now, SILENCE_SECONDS):
             # Without heartbeats the broker brings no events. The pull sets `heartbeat_at`.
             pulled = pulls.catch_up(watch.replica)
+            self.pulled += pulled.applied
             if pulled.applied:
                 log.warning(
                     "%s: no messages from the broker; pulled %s of %s from the feed",
@@ -238,6 +245,7 @@ class SyncProcess:
                 if row.checkpoint <= before or not _gap_is_overdue(row, overdue) or self.stop.is_set():
                     return
         finally:
+            self.pulled += applied
             if applied:
                 log.warning("%s: pulled %s of %s that hadn't arrived", self.consumer, plural(applied, "change"), watch.authority)
 
@@ -248,6 +256,7 @@ class SyncProcess:
         """
         authority = watch.authority
         log.warning("%s: its copy of %s is doubtful: %s", self.consumer, authority, row.doubt)
+        self.comparisons += 1
         found = compare.compare(watch.replica)
         watch.doubt_pause = min(2 * watch.doubt_pause, max(DOUBTED_SECONDS, self.compare_every))
         if not watch.replica.subscription().doubt:
@@ -259,13 +268,13 @@ class SyncProcess:
         erased = found.counts["erased_here"]
         if erased:
             log.warning(
-                "%s: %s erased here but not at %s. Type here: reconcile %s --from %s --json > FILE. "
+                "%s: %s erased here but not at %s. Type here: manage.py reconcile %s --from %s --json > FILE. "
                 "Then where the authority runs: manage.py erase_again %s --from FILE",
                 *(self.consumer, plural(erased, "row is", "rows are"), authority, self.consumer, authority, authority),
             )
         if found.differing > erased:
             log.warning(
-                "%s: %s in its copy of %s. Repair: reconcile %s --from %s --repair",
+                "%s: %s in its copy of %s. Repair: manage.py reconcile %s --from %s --repair",
                 *(
                     self.consumer,
                     plural(found.differing - erased, "row differs", "rows differ"),

@@ -166,7 +166,7 @@ def test_the_gate_to_the_cache_needs_shadow(split):
             {"state": "bootstrapping"},
             "The bootstrap isn't finished: the copy of users is bootstrapping. Run: manage.py bootstrap billing",
         ),
-        ({"state": "unreachable"}, "users doesn't answer, so the copy may be incomplete. Check with: status."),
+        ({"state": "unreachable"}, "users doesn't answer, so the copy may be incomplete. Check with: manage.py status."),
         ({"partial": True}, "The bootstrap left out earlier users (--from-now), so the copy is incomplete."),
     ],
 )
@@ -230,7 +230,7 @@ def test_two_at_once_the_second_is_refused(shadow, monkeypatch):
     monkeypatch.setattr(cutovers, "gate", meanwhile)
     ended = cutover("--to", "cache")
     assert ended.code == 3
-    assert "Another process has just moved billing to api. Check with: cutover billing" in ended.err
+    assert "Another process has just moved billing to api. Check with: manage.py cutover billing" in ended.err
     assert len(steps()) == 2
 
 

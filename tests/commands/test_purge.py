@@ -71,7 +71,7 @@ def test_the_rest_of_what_stays_is_explained(past):
     Ledger.objects.using("users").update(changed_at=timezone.now() - timedelta(days=40))
     out = call("purge", "users").out
     assert "stay because of billing: its checkpoint is 3, which is below" in out
-    assert "1 outbox row stays because it isn't sent. Send: relay users --once." in out
+    assert "1 outbox row stays because it isn't sent. Send: manage.py relay users --once." in out
     Consumer.objects.using("users").update(checkpoint=100)
     assert "1 tombstone stays because no event was recorded. Record it: manage.py republish users" in call("purge", "users").out
 

@@ -1,5 +1,7 @@
 """What stops a relay, and a worker, before it begins."""
 
+import signal
+
 import pytest
 from celery import Celery
 from kombu import Connection
@@ -8,6 +10,7 @@ from config.celery import app
 from messaging.errors import NoBroker
 from messaging.models import Consumer
 from messaging.operations.worker_startup import refuse_to_start
+from messaging.publisher.relay import Relay, Round
 from messaging.replica import bootstrap
 from messaging.replica.client import AuthorityClient
 from messaging.replica.replica import Replica
@@ -29,6 +32,13 @@ def test_a_key_prefix_of_kombus_is_refused_by_relay_and_worker(
         refuse_to_start(app)
     assert ended.value.code == 3
     assert "global_keyprefix isn't supported" in caplog.text
+
+
+def test_told_to_stop_it_prints_what_it_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *words: None)
+    monkeypatch.setattr(Relay, "_heartbeat", lambda relay: relay.stop.set())
+    monkeypatch.setattr(Relay, "run_once", lambda relay: Round(sent=2, messages=3))
+    assert call("relay", "users", "--json").json == {"sent": 2, "failed": 0, "messages": 3}
 
 
 NO_BROKER = (

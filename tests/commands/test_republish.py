@@ -1,5 +1,6 @@
 """`republish`: the changes without an event, and the events recorded for them."""
 
+import django
 import pytest
 from django_outbox_pattern.models import Published
 
@@ -61,8 +62,11 @@ def test_a_row_that_makes_no_event_is_named(silent):
 
 
 def test_a_mail_server_that_fails_is_noted_and_stops_nothing(silent, settings):
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    smtp = "django.core.mail.backends.smtp.EmailBackend"
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"BACKEND": smtp, "OPTIONS": {"host": "127.0.0.1", "port": 1}}}
+    else:
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = smtp, "127.0.0.1", 1
     ended = call("republish", "users", "--json")
     assert (ended.code, ended.json["republished"]) == (0, 3)
     note = "The mail to the owners could not be sent: connection refused error."

@@ -20,6 +20,7 @@ OURS = {
 LONG_KEY = "a-key-for-this-test-only-" + "0123456789abcdefghijklmnopqrstuvwxyz"
 PRODUCTION = {
     "DEBUG": "0",
+    "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",  # Django 6.1 checks that it isn't the console
     "SECRET_KEY": LONG_KEY,
     **{f"{name}_API_URL": "https://contexts.test" for name in ("USERS", "BILLING", "MONOLITH")},
 }
@@ -200,6 +201,43 @@ def test_a_bad_database_url_is_refused_without_its_password(url: str) -> None:
     assert done.returncode != 0
     assert "USERS_DATABASE_URL" in done.stderr.strip().splitlines()[-1]
     assert "open-sesame" not in done.stdout + done.stderr
+
+
+def test_no_setting_is_deprecated() -> None:
+    """Django says so when the settings are loaded, so no other test of the suite would see it."""
+    done = python("manage.py", "check", PYTHONWARNINGS="error::DeprecationWarning,error::PendingDeprecationWarning")
+    assert done.returncode == 0, done.stderr
+
+
+#: Django 6.1 has mailers, and `get_connection` before it.
+DESCRIBE_MAIL = """
+import django
+django.setup()
+from django.core import mail
+found = mail.mailers.default if hasattr(mail, "mailers") else mail.get_connection()
+print(type(found).__module__, getattr(found, "host", None), getattr(found, "timeout", None))
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "described"),
+    [
+        ({}, "django.core.mail.backends.console None None"),
+        ({"EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend"}, "django.core.mail.backends.smtp localhost 10"),
+        (
+            {"EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend", "EMAIL_HOST": "mail.example.org"},
+            "django.core.mail.backends.smtp mail.example.org 10",
+        ),
+    ],
+)
+def test_the_environment_chooses_how_mail_is_sent(environment: dict[str, str], described: str) -> None:
+    done = python("-c", DESCRIBE_MAIL, **environment)
+    assert (done.stdout.strip(), done.stderr) == (described, "")
+
+
+def test_checks_open_no_database(tmp_path: Path) -> None:
+    assert python("manage.py", "check", VAR_DIR=str(tmp_path)).returncode == 0
+    assert list(tmp_path.rglob("*.sqlite3")) == []
 
 
 def test_importing_the_settings_reads_no_settings_and_writes_nothing(tmp_path: Path) -> None:

@@ -734,7 +734,7 @@ def test_sync_names_the_command_if_only_erased_rows_differ_and_compares_less_and
 
     assert not copy().doubt
     assert "no longer doubtful" in caplog.text
-    assert "erase_again users --from FILE" in caplog.text
+    assert "manage.py erase_again users --from FILE" in caplog.text
     assert "--repair" not in caplog.text
 
     backup.restore()
@@ -749,4 +749,4 @@ def test_sync_names_the_command_if_only_erased_rows_differ_and_compares_less_and
         sync.look()
         assert copy().doubt
         assert watch.doubt_pause == pause
-    assert "1 row differs in its copy of users. Repair: reconcile billing --from users --repair" in caplog.text
+    assert "1 row differs in its copy of users. Repair: manage.py reconcile billing --from users --repair" in caplog.text

@@ -58,7 +58,7 @@ def import_suspended(source: ProvidesSuspendedUsers) -> int:
     if row is None or row.state != State.LIVE:
         raise NotNow(
             "Billing doesn't receive events yet, so a user suspended during the import would be missed. First run: "
-            "bootstrap billing --from users --from-now"
+            "manage.py bootstrap billing --from users --from-now"
         )
     if not row.partial:
         raise NotNow(

@@ -31,7 +31,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        bound = duration(options["max_staleness"]) if options["max_staleness"] is not None else None
+        bound = duration(options["max_staleness"], "--max-staleness") if options["max_staleness"] is not None else None
         policy = Policy(options["policy"]) if options["policy"] else None
         try:
             with database_errors_as_refusals(DATABASE), progress_bar(self.stderr, "users", _expected()) as progress:
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         except InvalidPeriod as error:
             raise WrongUsage(str(error)) from None
         except SourceAway as error:
-            raise Refused(f"{error} To read from another source: cutover {CONTEXT} --to api, or --to cache.") from None
+            raise Refused(f"{error} To read from another source: manage.py cutover {CONTEXT} --to api, or --to cache.") from None
         names = "issued", "skipped", "held", "reason", "already", "source", "calls"
         values = {name: getattr(run, name) for name in names} | {"seconds": round(run.seconds, 3)}
         self.result(options, values, _in_words(run, options["period"]))
@@ -55,7 +55,7 @@ def _expected() -> int | None:
 def _todo(run: Run, policy: Policy | None) -> str:
     if run.away:
         who = "the monolith" if run.source == Cutover.Source.MONOLITH else AUTHORITY
-        return f"{_again(who)} Or read from the copy: cutover {CONTEXT} --to cache."
+        return f"{_again(who)} Or read from the copy: manage.py cutover {CONTEXT} --to cache."
     if policy is Policy.ASK:
         return _again(AUTHORITY)
     return (

@@ -5,7 +5,7 @@ from config.management.replaced import Replaced
 
 class Command(Replaced):
     name = "publish"
-    help = "Refused: the relay of django-outbox-pattern. Use `relay users` or `relay billing` instead."
+    help = "Refused: the relay of django-outbox-pattern. Use `manage.py relay users` or `manage.py relay billing` instead."
     reason = (
         "`publish` sends the outbox of the `default` database over STOMP. Here every context has an outbox in its own database, "
         "and its relay sends that to Celery's queues. Run: manage.py relay users."

@@ -89,7 +89,7 @@ class Command(BaseCommand):
                 types=types,
                 fields=fields,
                 owners=_words(options["owners"]),
-                staleness=duration(options["staleness"]) if options["staleness"] else None,
+                staleness=duration(options["staleness"], "--staleness") if options["staleness"] else None,
             )
         except InvalidConsumer as error:
             raise WrongUsage(str(error)) from None

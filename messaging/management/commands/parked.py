@@ -1,4 +1,4 @@
-"""`parked list|show|retry|discard billing`: messages that failed for good, or wait for their next try."""
+"""`parked list|show|retry|discard billing`: messages that failed for good, or wait for a retry."""
 
 import getpass
 import json
@@ -26,10 +26,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|retry|discard")
         for name, text in (
-            ("list", "list messages that are parked or wait for their next try"),
+            ("list", "list messages that are parked or wait for a retry"),
             ("show", "show messages in full: reason, traceback and event"),
             ("retry", "retry messages now"),
-            ("discard", "discard messages for good; their rows stay in the table"),
+            ("discard", "mark messages as discarded: they can't be retried any more, and their rows stay in the table"),
         ):
             action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
             context_argument(action, "context", "the context that received the messages")
@@ -125,7 +125,10 @@ def _chosen(context: Context, options: dict[str, Any]) -> list[int]:
     """Return the ids that the arguments select. Raises `WrongUsage` if they select none, or an unknown id."""
     window = _window(options)
     if bool(options["ids"]) == (options["all"] or bool(window)):
-        raise WrongUsage("Which messages? Give either ids, as `parked list` shows them, or --all, --type, --since or --until.")
+        raise WrongUsage(
+            "Which messages? Give --all, --type, --since or --until, or else ids, as this shows them: "
+            f"manage.py parked list {context.name}"
+        )
     if options["ids"]:
         return _known(context, options["ids"])
     rows = Parked.objects.using(context.alias).filter(state__in=UNSETTLED, **window)

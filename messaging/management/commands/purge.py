@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         context = checked_context(options["context"])
         authority = context.name
-        age, dry = duration(options["older_than"]), options["dry_run"]
+        age, dry = duration(options["older_than"], "--older-than"), options["dry_run"]
         with database_errors_as_refusals(context.alias):
             with progress_bar(self.stderr, "looking", count_purgeable(authority, older_than=age)) as progress:
                 done = purge(authority, older_than=age, dry_run=dry, progress=progress)
@@ -66,7 +66,7 @@ def _why(authority: str, done: Purged, holders: list[Consumer]) -> list[str]:
             lines.append(f"{held}: its checkpoint is {one.checkpoint}, which is below. When it has caught up, purge again.")
     if done.unsent:
         stay = plural(done.unsent, "outbox row stays because it isn't", "outbox rows stay because they aren't")
-        lines.append(f"{stay} sent. Send: relay {authority} --once. The admin shows the errors of failed ones.")
+        lines.append(f"{stay} sent. Send: manage.py relay {authority} --once. The admin shows the errors of failed ones.")
     if done.unannounced:
         stay = plural(done.unannounced, "tombstone stays", "tombstones stay")
         lines.append(f"{stay} because no event was recorded. Record it: manage.py republish {authority}")

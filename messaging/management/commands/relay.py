@@ -3,6 +3,7 @@
 import logging
 import signal
 from argparse import ArgumentParser
+from dataclasses import asdict
 from typing import Any
 
 from celery import current_app
@@ -34,6 +35,8 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: relay.stop.set())
         logging.getLogger("messaging.publisher.relay").info("%s: relay started", relay.context)
         relay.run()
+        if options["json"]:
+            self.result(options, asdict(relay.total), "")
 
     def _once(self, relay: Relay, options: dict[str, Any]) -> None:
         total = Round()
@@ -43,8 +46,7 @@ class Command(BaseCommand):
                     done = relay.run_once()
                     if not done.sent and not done.failed:
                         break
-                    total.sent, total.failed = total.sent + done.sent, total.failed + done.failed
-                    total.messages += done.messages
+                    total.add(done)
         except OtherType as error:
             raise Refused(f"{error} Nothing is lost; {plural(total.sent, 'event was', 'events were')} sent.") from None
         except relay.sender.errors as error:
@@ -54,10 +56,9 @@ class Command(BaseCommand):
             ) from error
         finally:
             relay.sender.close()
-        values = {"sent": total.sent, "failed": total.failed, "messages": total.messages}
         self.result(
             options,
-            values,
+            asdict(total),
             f"Sent {plural(total.sent, 'event')} in {plural(total.messages, 'message')}; {total.failed:,} can't be sent.",
         )
         if total.failed:

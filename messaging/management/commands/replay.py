@@ -161,7 +161,7 @@ def _missing(unsendable: Gap) -> str:
     when = f" before the oldest kept event ({unsendable.oldest.isoformat()})" if unsendable.oldest else ""
     return (
         f"{number} last changed{when} without an event that can be sent: it was purged, or never recorded. "
-        "Consumers get such changes from the feed: catch_up or bootstrap"
+        "Consumers get such changes from the feed, by manage.py catch_up or manage.py bootstrap."
     )
 
 

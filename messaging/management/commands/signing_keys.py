@@ -13,7 +13,7 @@ from messaging.transport import keys
 NEXT = {
     "show": "Set {variable} to this in other processes whose consumers receive messages from {context}.",
     "add": "The new key is the last one and doesn't sign yet. Set {variable} to all keys where consumers run. Then: "
-    "signing_keys {context} switch",
+    "manage.py signing_keys {context} switch",
     "switch": "The first key signs from now on. When no message signed with an older one waits: "
     "manage.py signing_keys {context} forget",
     "forget": "The older keys are removed. Remove them from {variable} too.",

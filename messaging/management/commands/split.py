@@ -55,7 +55,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         context = checked_context(options["context"]).name
-        size, longest = checked_page_size(options["page_size"]), lifetime(options["max_pause"])
+        size, longest = checked_page_size(options["page_size"]), lifetime(options["max_pause"], "--max-pause")
         try:
             split = move.split_of(context)
         except move.NoSplit as error:

@@ -14,21 +14,21 @@ log = logging.getLogger(__name__)
 
 class Command(BaseCommand):
     help = (
-        "Run the sync process of a context's copies until stopped (Ctrl-C, SIGTERM). It pulls changes that didn't arrive, "
-        "reads the feed while the broker is silent, and compares the copies with their authorities every 5 minutes "
+        "Run the sync process, which keeps a context's copies complete, until stopped (Ctrl-C, SIGTERM). It pulls changes that "
+        "never arrived, reads the feed while the broker is silent, and compares the copies with their authorities every 5 minutes "
         "(--compare-every)."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         context_argument(parser, "consumer", "the context that keeps the copies")
-        parser.add_argument("--no-pull", action="store_true", help="don't pull gaps; only report and compare")
+        parser.add_argument("--no-pull", action="store_true", help="don't pull missing changes; only report and compare")
         parser.add_argument(
             "--compare-every", default="5m", metavar="TIME", help="time between two comparisons; 0s: never (default %(default)s)"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         consumer = checked_context(options["consumer"]).name
-        every = duration(options["compare_every"]).total_seconds()
+        every = duration(options["compare_every"], "--compare-every").total_seconds()
         sync = SyncProcess(consumer, pull=not options["no_pull"], compare_every=every)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *received: sync.stop.set())
@@ -36,4 +36,5 @@ class Command(BaseCommand):
         sync.run()
         log.info("%s: stopped syncing", consumer)
         if options["json"]:
-            self.result(options, {"consumer": consumer, "authorities": list(sync.authorities)}, "")
+            values = {"consumer": consumer, "authorities": sync.authorities, "pulled": sync.pulled, "comparisons": sync.comparisons}
+            self.result(options, values, "")

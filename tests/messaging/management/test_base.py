@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
-from django.db import DatabaseError, connections
+from django.core.management.commands.check import Command as DjangosCheck
+from django.db import DatabaseError, OperationalError, connections
 from django.db.utils import ConnectionHandler
 
 from config.env import ROOT
+from messaging.database import errors
 from messaging.management import base
 from tests import warm
 from tests.running import surroundings
@@ -33,13 +35,13 @@ def manage(folder, *words):
     ],
 )
 def test_durations(text, value):
-    assert base.duration(text) == value
+    assert base.duration(text, "--ttl") == value
 
 
 @pytest.mark.parametrize("text", ["", "15", "m", "-1h", "1.5h", "1 h", "1w", "1h30m", "36501d", "999999999d", "9" * 50 + "s"])
 def test_invalid_durations(text):
     with pytest.raises(base.WrongUsage) as refused:
-        base.duration(text)
+        base.duration(text, "--ttl")
     assert refused.value.returncode == 2
 
 
@@ -47,6 +49,19 @@ def test_a_lifetime_is_more_than_none():
     assert base.lifetime("1s") == timedelta(seconds=1)
     with pytest.raises(base.WrongUsage, match="is no time at all"):
         base.lifetime("0d")
+
+
+def test_a_check_of_all_databases_names_the_one_that_is_unreachable(monkeypatch):
+    """From Django 6.1 on, `check` without `--database` may open any of them."""
+
+    def fails(*_, **__):
+        raise OperationalError("unable to open database file")
+
+    monkeypatch.setattr(DjangosCheck, "handle", fails)
+    monkeypatch.setattr(errors, "takes_writes", lambda alias: alias != "users")
+    with pytest.raises(base.Refused) as refused:
+        call_command("check")
+    assert str(refused.value) == "The database of users can't be used: unable to open database file. Start it, then try again."
 
 
 @pytest.mark.django_db(transaction=True, databases="__all__")

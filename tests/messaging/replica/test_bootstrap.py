@@ -332,7 +332,7 @@ def test_a_comparison_without_an_answer_is_exit_code_3(api, monkeypatch):
     with pytest.raises(CommandError) as refused:
         call_command("bootstrap", "billing", "--from", "users")
     assert refused.value.returncode == 3
-    assert "bootstrap billing --from users" in str(refused.value)
+    assert "manage.py bootstrap billing --from users" in str(refused.value)
     assert Replica.of("billing", "users").subscription().state == "bootstrapping"
     monkeypatch.undo()
     call_command("bootstrap", "billing", "--from", "users")

@@ -1,5 +1,6 @@
 """The sync process (`tend`): one look at a context's copies."""
 
+import signal
 from collections import deque
 from datetime import timedelta
 
@@ -109,7 +110,7 @@ def test_a_new_copy_waits_for_its_bootstrap(live):
 
 def test_a_bootstrap_that_nobody_runs_any_more_is_told_once(live, caplog):
     """It was killed; or billing was set back to a backup from during the bootstrap."""
-    said = "bootstrap billing --from users"
+    said = "manage.py bootstrap billing --from users"
     Subscription.objects.using("billing").update(state="bootstrapping", bootstrap_head=5)
     with locks.exclusive("billing", "bootstrap-users"):
         live.look()
@@ -227,3 +228,27 @@ def test_without_a_pull_late_changes_are_drift(live):
     compare_at_once(SyncProcess("billing", pull=False))
     incident = Incident.objects.using("billing").get()
     assert (incident.kind, set(incident.subjects)) == ("drift", {late, tampered})
+
+
+def test_told_to_stop_it_reports_what_it_pulled_and_compared(live, monkeypatch):
+    User.objects.using("users").all().update(status="suspended")
+    Subscription.objects.using("billing").update(heartbeat_at=timezone.now() - timedelta(seconds=sync.SILENCE_SECONDS + 1))
+    look = SyncProcess.look
+
+    def once(process):
+        look(process)
+        process.stop.set()
+
+    monkeypatch.setattr(SyncProcess, "look", once)
+    monkeypatch.setattr(signal, "signal", lambda *words: None)
+    ended = call("tend", "billing", "--compare-every", "0s", "--json")
+    assert (ended.code, ended.json) == (0, {"consumer": "billing", "authorities": live.authorities, "pulled": 5, "comparisons": 0})
+
+
+def test_comparisons_are_counted(live):
+    live.compare_every = 1
+    for watch in live._watches.values():
+        watch.compared -= 2
+    live.look()
+    live.look()
+    assert live.comparisons == 1
