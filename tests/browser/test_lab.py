@@ -44,7 +44,7 @@ def test_what_is_damaged_is_named_as_the_table_names_it_and_stands_in_the_state_
     expect(tab.locator(".broken")).to_contain_text("tend-billing stopped", timeout=PATIENCE)
     for kind, words in (
         ("missing", r"Billing's row of (.+) is deleted"),
-        ("ghost", r"Billing has a row of a user (.+) that users never had"),
+        ("ghost", r"Billing has a row of a user (.+) that the users context never had"),
     ):
         tab.click(f"#damage-{kind}")
         expect(tab.locator("#said")).to_have_text(re.compile(words), timeout=PATIENCE)

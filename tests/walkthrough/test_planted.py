@@ -30,8 +30,8 @@ RED = [
     (3, "claim_without_a_transaction", "The new relay sends the event that the killed one had claimed"),
     (4, "upsert_whatever_the_version", "Overtaken events are counted as obsolete, and change nothing"),
     (5, "page_without_a_checkpoint", "The checkpoint is at the end of page 12"),
-    (7, "heartbeat_without_a_head", "A heartbeat brought the head of users, so billing knows that it is behind"),
-    (8, "nothing_is_pulled", "Billing's copy is equal again, and the broker is still away"),
+    (7, "heartbeat_without_a_head", "A heartbeat brought the head of users' feed, so billing knows that its copy is behind"),
+    (8, "nothing_is_pulled", "Billing's copy is equal again, and the broker is still stopped"),
 ]
 
 

@@ -37,11 +37,11 @@ class Fault:
 
 
 FAULTS = (
-    Fault("drop", "Drop deliveries", "The relay sends nothing, but marks it as sent."),
+    Fault("drop", "Drop deliveries", "The relay marks events as sent, but doesn't send them."),
     Fault("duplicate", "Duplicate deliveries", "Every message is sent three times."),
-    Fault("delay", "Delay deliveries", f"Every message leaves {DELAY:.0f} seconds late."),
-    Fault("reorder", "Reorder deliveries", "Each event waits a random time, so later ones overtake it."),
-    Fault("publisher_bug", "Publisher bug", "Users change, and no event is recorded."),
+    Fault("delay", "Delay deliveries", f"Every message is sent {DELAY:.0f} seconds late."),
+    Fault("reorder", "Reorder deliveries", "Each event waits for a random time, so a later one may arrive first."),
+    Fault("publisher_bug", "Publisher bug", "Users change, but no event is recorded."),
 )
 NAMES = frozenset(fault.name for fault in FAULTS)
 

@@ -62,7 +62,7 @@ def _stale(row: CachedUser, called: str) -> str:
 
 def _corrupt(row: CachedUser, called: str) -> str:
     CachedUser.objects.using("billing").filter(pk=row.pk).update(status=_other(row))
-    return f"Billing's row of {called} says {_other(row)}, at the same version."
+    return f"Billing's row of {called} has the status {_other(row)} now, and the same version."
 
 
 def _other(row: CachedUser) -> str:
@@ -85,7 +85,7 @@ def _ghost() -> str:
         authority_time=now,
         received_at=now,
     )
-    return f"Billing has a row of a user {str(row.pk)[:8]} that users never had."
+    return f"Billing has a row of a user {str(row.pk)[:8]} that the users context never had."
 
 
 def _silent() -> str:
@@ -96,7 +96,7 @@ def _silent() -> str:
     ids = [row.id for row in chosen]
     User.objects.using("users").filter(pk__in=ids).update(status="suspended", status_since=timezone.now())
     were = "was" if len(chosen) == 1 else "were"
-    return f"{get_text_list([row.called for row in chosen], 'and')} {were} suspended by an UPDATE: no service, no event."
+    return f"{get_text_list([row.called for row in chosen], 'and')} {were} suspended by an SQL UPDATE, without an event."
 
 
 def _flush() -> str:
@@ -106,10 +106,10 @@ def _flush() -> str:
 
 DAMAGE = (
     Damage("missing", "Delete a row", "Billing loses one row.", _tampering(_missing)),
-    Damage("stale", "Make a row stale", "It is older than the authority's row.", _tampering(_stale)),
-    Damage("corrupt", "Corrupt a row", "The same version, another status.", _tampering(_corrupt)),
-    Damage("ghost", "Invent a row", "Its user never existed.", _ghost),
-    Damage("ahead", "Put a row ahead", "It is newer than the authority's row.", _tampering(_ahead)),
+    Damage("stale", "Make a row stale", "Billing's row becomes older than the authority's.", _tampering(_stale)),
+    Damage("corrupt", "Corrupt a row", "Billing's row gets another status, but keeps its version.", _tampering(_corrupt)),
+    Damage("ghost", "Invent a row", "Billing gets a row of a user who never existed.", _ghost),
+    Damage("ahead", "Put a row ahead", "Billing's row becomes newer than the authority's.", _tampering(_ahead)),
     Damage("silent", "Write by SQL", "Up to three users change without an event.", _silent),
     Damage("flush", "Flush the queues", "All queued messages are lost.", _flush),
 )

@@ -23,10 +23,10 @@ class Process:
 
 
 SWITCHABLE = {
-    "relay-users": "sends users' events to the queues",
-    "worker-billing": "applies users' events to billing's copy",
-    "tend-billing": "pulls missing changes and compares both sides",
-    "relay-billing": "sends billing's events to the queues",
+    "relay-users": "sends the events of the users context",
+    "worker-billing": "applies these events to billing's copy",
+    "tend-billing": "pulls missing changes, and compares the copy with its authority",
+    "relay-billing": "sends billing's events",
     "worker-users": "suspends users with overdue invoices",
     "broker": "holds the queues",
 }

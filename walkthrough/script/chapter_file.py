@@ -30,7 +30,7 @@ from walkthrough.script.chapter import Advice, Chapter, Commands, Listing, Place
 KEYS = ("title", "question")
 STEPS, WRONG = "Run it, break it", "What is still wrong"
 #: What the last chapter calls that section.
-LAST = "In the end"
+LAST = "What it costs, and what you get"
 SECTIONS = (
     "Situation",
     "The smallest change",

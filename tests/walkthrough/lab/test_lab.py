@@ -81,7 +81,7 @@ def test_damage_to_a_nameless_row_says_the_short_id_that_the_table_shows(client:
     assert f"Billing&#x27;s row of the erased user {str(user.pk)[:8]} is deleted." in html
     assert f"<i>erased</i><small>{str(user.pk)[:8]}</small>" in html
     ghost = client.post("/lab/damage/ghost/", headers=HTMX).content.decode()
-    found = re.search(r"Billing has a row of a user (\w{8}) that users never had\.", ghost)
+    found = re.search(r"Billing has a row of a user (\w{8}) that the users context never had\.", ghost)
     assert found
     assert f"<i>unknown</i><small>{found[1]}</small>" in ghost
 
@@ -135,7 +135,7 @@ def test_a_copy_in_doubt_stands_in_the_state_line_with_its_reason(client: Client
     page = html_unescape(client.get("/lab/live/").content.decode())
     assert "Billing's copy: doubtful" in page
     assert (
-        "users was set back: it is at position 21. No decision treats it as fresh until a comparison finds both sides equal."
+        "users was set back: it is at position 21. No decision treats the copy as fresh until a comparison finds that it is equal."
         in page
     )
 
@@ -150,7 +150,7 @@ def test_a_copy_that_only_the_walkthrough_s_question_confirmed_has_no_age(client
 
 def test_a_write_past_the_services_has_no_event(client: Client, user: User) -> None:
     before = facts.recorded()
-    assert "no service, no event" in client.post("/lab/damage/silent/", headers=HTMX).content.decode()
+    assert "suspended by an SQL UPDATE, without an event." in client.post("/lab/damage/silent/", headers=HTMX).content.decode()
     assert list(facts.differing().values()) == ["stale"]
     assert facts.recorded() == before
     assert "no event was recorded" in [line.detail for line in timeline(user.pk).lines]

@@ -36,7 +36,7 @@ def test_a_chapter_is_its_prose_and_its_steps():
     )
     assert found.advice[0].commands == (Commands(Place.ANYWHERE, ("grep -rn 'post_save\\|post_delete' --include='*.py' .",)),)
     assert found.ending == "What is still wrong"
-    assert chapter(12).ending == "In the end"
+    assert chapter(12).ending == "What it costs, and what you get"
 
 
 def test_a_window_may_have_a_query_and_a_listing_may_be_a_whole_file():

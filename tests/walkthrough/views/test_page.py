@@ -54,7 +54,7 @@ def drifts() -> list[str]:
 
 def test_an_empty_page_says_what_to_do(client: Client) -> None:
     html = client.get("/").content.decode()
-    assert "There are no users yet. Register the first one above, and watch its row arrive at billing." in html
+    assert "There are no users yet. Register the first one above, and watch the row arrive at billing." in html
     assert "No event is recorded yet. The first change records one." in html
     assert "http://" not in html
     assert "https://" not in html

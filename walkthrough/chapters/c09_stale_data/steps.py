@@ -33,7 +33,7 @@ def unbound(stage: Stage) -> None:
     stage.say(f"Neither events nor the feed reach billing now. {late.name} is suspended.")
     stage.check("In billing's copy the user is still active", status(late.pk) == "active", status(late.pk))
     ran = stage.manage("generate_invoices", "--period", "2026-09", "--max-staleness", "3650d")
-    stage.check("With a bound of ten years, the run succeeds", ran.code == 0, f"exit code {ran.code}")
+    stage.check("With a bound of ten years, the run succeeds", ran.code == 0)
     wrong = invoices("2026-09").filter(user_id=late.pk)
     stage.check(f"{late.name} is suspended and got an invoice", wrong.count() == 1, plural(wrong.count(), "invoice"))
     stage.notes["first"], stage.notes["name"] = str(late.pk), late.name
@@ -42,9 +42,8 @@ def unbound(stage: Stage) -> None:
 def hold(stage: Stage) -> None:
     _grow_old(stage)
     ran = stage.manage("generate_invoices", "--period", "2026-10", "--max-staleness", BOUND)
-    stage.check("The run refuses", ran.code == 3, f"exit code {ran.code}")
     said = all(words in ran.output for words in ("was last confirmed", "The accepted age is 2 seconds."))
-    stage.check("It names the copy's age and the accepted age", said)
+    stage.check("The run refuses, and names the copy's age and the accepted age", ran.code == 3 and said)
     number = invoices("2026-10").count()
     stage.check("Nobody is invoiced", number == 0, plural(number, "invoice"))
 
@@ -53,10 +52,12 @@ def ask(stage: Stage) -> None:
     words = "generate_invoices", "--period", "2026-10", "--max-staleness", BOUND, "--policy", "ask"
     away = stage.quietly(*words, environment={"USERS_API_URL": NOWHERE})
     number = invoices("2026-10").count()
-    stage.check("While users doesn't answer, nobody is invoiced", away.code == 3 and number == 0, f"exit code {away.code}")
+    stage.check(
+        "While the users context doesn't answer, nobody is invoiced", away.code == 3 and number == 0, f"exit code {away.code}"
+    )
     ran = stage.manage(*words)
     first, active = UUID(stage.notes["first"]), facts.active(1000)
-    stage.check("When users answers, billing looks up each user right before deciding", ran.code == 0, f"exit code {ran.code}")
+    stage.check("When it answers, billing looks up each user right before deciding", ran.code == 0)
     number = invoices("2026-10").count()
     stage.check(
         "Every user who is active now is invoiced",
@@ -64,7 +65,7 @@ def ask(stage: Stage) -> None:
         f"{plural(number, 'invoice')}, {plural(len(active), 'active user')}",
     )
     mine = invoices("2026-10").filter(user_id=first).count()
-    stage.check(f"{stage.notes['name']} isn't", mine == 0 and status(first) == "suspended", status(first))
+    stage.check(f"{stage.notes['name']} isn't invoiced", mine == 0 and status(first) == "suspended", status(first))
     flagged = invoices("2026-09").filter(user_id=first).exclude(review_reason="").count()
     stage.check("The answer also flags the wrong invoice of September", flagged == 1, f"{flagged} flagged")
 
@@ -72,18 +73,16 @@ def ask(stage: Stage) -> None:
 def proceed(stage: Stage) -> None:
     second = facts.active(1)[0]
     user_suspend(user_id=second.pk, reason="chargeback")
-    stage.say(f"{second.name} is suspended, and billing doesn't know. This run can't wait.")
+    stage.say(f"{second.name} is suspended, and billing doesn't know that.")
     _grow_old(stage)
     ran = stage.manage("generate_invoices", "--period", "2026-11", "--max-staleness", BOUND, "--policy", "proceed")
-    stage.check(
-        "It decides, and names the copy's age", ran.code == 0 and "was last confirmed" in ran.output, f"exit code {ran.code}"
-    )
+    stage.check("It decides, and names the copy's age", ran.code == 0 and "was last confirmed" in ran.output)
     issued = invoices("2026-11")
     marked = issued.exclude(staleness="").count()
-    stage.check("Every invoice carries the copy's age", marked == issued.count() > 0, f"{marked} of {issued.count()} marked")
+    stage.check("Every invoice carries the copy's age", marked == issued.count() > 0, f"{marked} of {issued.count()}")
     wrong = issued.filter(user_id=second.pk)
     stage.check(f"{second.name}'s invoice is wrong", wrong.count() == 1, plural(wrong.count(), "invoice"))
-    stage.check("Nobody knows it yet: the invoice isn't flagged", not wrong.exclude(review_reason="").exists())
+    stage.check("The invoice isn't flagged yet", not wrong.exclude(review_reason="").exists())
     stage.notes["second"] = str(second.pk)
 
 
@@ -98,13 +97,16 @@ def arrives(stage: Stage) -> None:
     stage.eventually("The copy is equal again", facts.agree, facts.in_words)
     young = lambda: staleness.staleness("billing", "users")  # noqa: E731
     stage.eventually(
-        "And it is fresh", lambda: (young() or OLD * 2) < OLD * 2, lambda: f"{staleness.span_in_words(young() or OLD)} old"
+        "The copy is fresh again", lambda: (young() or OLD * 2) < OLD * 2, lambda: f"{staleness.span_in_words(young() or OLD)} old"
     )
     rows = invoices().exclude(review_reason="").order_by("period")
     stage.rows(
         "Invoices to review",
         ("month", "user", "why"),
-        [(row.period.replace("-", "\N{NON-BREAKING HYPHEN}"), str(row.user_id)[:8], row.review_reason) for row in rows],
+        [
+            (row.period.replace("-", "\N{NON-BREAKING HYPHEN}"), str(row.user_id)[:8], row.review_reason.partition(". ")[0])
+            for row in rows
+        ],
     )
 
 
