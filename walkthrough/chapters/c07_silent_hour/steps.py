@@ -44,7 +44,7 @@ def silence(stage: Stage) -> None:
         stage.faults.switch("publisher_bug", False)
     ids = sorted(set(changed))
     stage.notes.update(changed=ids, twice=max(ids, key=changed.count))
-    stage.say(f"{plural(len(changed), 'change')} to {plural(len(ids), 'user')}. The users table has them all.")
+    stage.say(f"{plural(len(changed), 'change')} to {plural(len(ids), 'user')}. The users table has every change.")
     stage.check("No event was recorded", facts.recorded() == before[0], plural(facts.recorded() - before[0], "event"))
     quiet = broker.hands_are_empty("billing", "users") and facts.counts() == before[1]
     stage.check("Nothing reached billing's queue, and nothing is parked", quiet and not facts.parked().exists())
