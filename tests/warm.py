@@ -196,17 +196,18 @@ def serve(requests: socket.socket) -> list[str]:
                 os._exit(0)
             pid = os.fork()
             if not pid:
+                os.setsid()
+                # Said by the fork itself: its group exists now, so that it can be killed from here on.
+                requests.send(json.dumps(["started", os.getpid(), 0]).encode())
                 arguments, folder, environment = json.loads(request)
                 _become(folder, environment, streams)
                 return list(arguments)
             for stream in streams:
                 os.close(stream)
             running[os.pidfd_open(pid)] = pid
-            requests.send(json.dumps(["started", pid, 0]).encode())
 
 
 def _become(folder: str, environment: dict[str, str], streams: list[int]) -> None:
-    os.setsid()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     for name in os.listdir("/proc/self/fd"):

@@ -129,9 +129,13 @@ def _contact(replica: Replica, row: Subscription, *, tell: bool, live: bool) -> 
     try:
         page = replica.client.changes(at, limit=1, until=at, floor=row.floor, marks=marks_parameter(pairs), **reported)
     except Denied as error:
-        if at == 0 and error.reason == "bootstrap_closed":
-            _never_began(replica)
-        raise
+        if at > 0 or error.reason != "bootstrap_closed":
+            raise
+        # Another program may have read the first change, and have closed the bootstrap by its report, before this request was sent.
+        again = _unless_it_never_began(replica)
+        if again is None:
+            raise
+        return _contact(replica, again, tell=tell, live=live)
     if page.mark is None:
         # The checkpoint was read before the request, so a head below it isn't just a late answer.
         incidents.restored(replica.context, replica.authority, head=page.head, checkpoint=at)
@@ -159,8 +163,12 @@ def note_head_mark(replica: Replica) -> None:
         row.save(using=replica.alias, update_fields=["marks", "doubt", "doubtful_since"])
 
 
-def _never_began(replica: Replica) -> None:
-    """Make an empty copy doubtful whose authority has closed its bootstrap: it was live before, so it was probably set back."""
+def _unless_it_never_began(replica: Replica) -> Subscription | None:
+    """Return the row of a copy whose checkpoint has moved on meanwhile.
+
+    Otherwise make it doubtful: it is empty, and its authority has closed its bootstrap. It was live before, so it was probably set
+    back.
+    """
     consumer, authority = replica.consumer, replica.authority
     with transaction.atomic(using=replica.alias):
         row = replica.locked()
@@ -172,6 +180,8 @@ def _never_began(replica: Replica) -> None:
                 f"Then here: manage.py bootstrap {consumer} --from {authority}.",
             )
             row.save(using=replica.alias, update_fields=["doubt", "doubtful_since"])
+            return None
+    return row
 
 
 def answer_of_page(page: Page) -> history.Answer:

@@ -186,6 +186,9 @@ class SyncProcess:
         """Warn of an unfinished bootstrap that no process runs: it was killed, or this database was set back to a moment in it."""
         if watch.warned_unfinished or locks.held(self.using, f"bootstrap-{watch.authority}"):
             return
+        row = watch.replica.subscription()
+        if row.bootstrap_head is None and row.state != State.PAUSED:
+            return  # it ended after the row was read, so it let go of its lock
         watch.warned_unfinished = True
         log.warning(
             "%s: a bootstrap from %s is unfinished and isn't running. Resume it: manage.py bootstrap %s --from %s",

@@ -198,6 +198,26 @@ def test_a_grant_that_is_opened_while_it_goes_live_stays_open(api, monkeypatch):
     assert grants.grant(Consumer.objects.using("users").get(pk="billing")) == "closed"
 
 
+def test_an_empty_authority_that_is_first_written_while_its_copy_goes_live_is_no_refusal(api, monkeypatch):
+    """Between the bootstrap's last look at its checkpoint and its report, the sync process reads the first change and reports."""
+    changes, overtaken = AuthorityClient.changes, []
+
+    def late(client, since, **options):
+        if options.get("live") and not overtaken:
+            overtaken.append(since)
+            seed(1)
+            SyncProcess("billing").look()
+            pull.catch_up(Replica.of("billing", "users"))
+            pull.report(Replica.of("billing", "users"))
+        return changes(client, since, **options)
+
+    monkeypatch.setattr(AuthorityClient, "changes", late)
+    assert run().verdict == "in_sync"
+    assert overtaken == [0]
+    assert equal()
+    assert not Subscription.objects.using("billing").get().doubt
+
+
 def test_a_copy_that_was_begun_from_now_gets_its_past_when_it_is_opened_again(api):
     seed(6)
     run(from_now=True)

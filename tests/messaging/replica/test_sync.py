@@ -121,6 +121,21 @@ def test_a_bootstrap_that_nobody_runs_any_more_is_told_once(live, caplog):
     assert subscription().state == "bootstrapping"
 
 
+def test_a_bootstrap_that_ends_during_the_look_is_not_called_unfinished(live, caplog, monkeypatch):
+    """The row was read while it ran, the lock when it had ended."""
+
+    def ended(using, purpose):
+        Subscription.objects.using("billing").update(state="live", bootstrap_head=None)
+        return held(using, purpose)
+
+    held = locks.held
+    monkeypatch.setattr(locks, "held", ended)
+    Subscription.objects.using("billing").update(state="bootstrapping", bootstrap_head=5)
+    live.look()
+    assert subscription().state == "live"
+    assert "is unfinished" not in caplog.text
+
+
 def test_a_copy_that_events_filled_from_the_first_on_is_live(live):
     grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
     Subscription.objects.using("billing").update(state="new")
