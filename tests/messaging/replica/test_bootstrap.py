@@ -200,7 +200,8 @@ def test_a_grant_that_is_opened_while_it_goes_live_stays_open(api, monkeypatch):
 
 def test_an_empty_authority_that_is_first_written_while_its_copy_goes_live_is_no_refusal(api, monkeypatch):
     """Between the bootstrap's last look at its checkpoint and its report, the sync process reads the first change and reports."""
-    changes, overtaken = AuthorityClient.changes, []
+    changes = AuthorityClient.changes
+    overtaken: list[int] = []
 
     def late(client, since, **options):
         if options.get("live") and not overtaken:
