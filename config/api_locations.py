@@ -1,4 +1,4 @@
-"""URLs and tokens of the contexts' APIs, from the environment or from this machine's `make run`."""
+"""URLs of the contexts' APIs, from the environment or from this machine's `make run`."""
 
 import os
 
@@ -16,12 +16,3 @@ def url(authority: str) -> str:
     if "PORT" not in os.environ and ADDRESS.exists():
         return ADDRESS.read_text().strip()
     return f"http://127.0.0.1:{os.environ.get('PORT', '').strip() or 8000}"
-
-
-def token(consumer: str, authority: str) -> str:
-    """Return `USERS_API_TOKEN`, or the token that `consumers register` stored on this machine."""
-    named = os.environ.get(f"{authority.upper()}_API_TOKEN", "").strip()
-    if named:
-        return named
-    kept = VAR / "tokens" / f"{consumer}-at-{authority}"
-    return kept.read_text().strip() if kept.exists() else ""

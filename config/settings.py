@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import django
 from django.core.exceptions import ImproperlyConfigured
 
-from config import api_locations, broker, contexts, signing_keys
+from config import api_locations, broker, contexts
 from config.env import VAR, database, flag, number
 
 DEBUG = flag("DEBUG", default=True)
@@ -122,40 +122,23 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},  # the validator is on another company's server
 }
 
-# The settings of `messaging`. Another project that uses it needs this dictionary too.
+# The settings of `messaging`. Only "CONTEXTS" has no default; `messaging/settings.py` describes each entry.
 MESSAGING = {
     # Each context of this process, with the alias of its database in `DATABASES`.
     "CONTEXTS": {context.name: {"database": context.alias} for context in CHOSEN},
-    # Each context's handlers: a dictionary from event type to handler.
-    "HANDLERS": {name: f"{name}.handlers.HANDLERS" for name in CONTEXT_NAMES},
-    # The facts that an authority publishes, and a consumer's copies of them.
-    "FEEDS": {
-        "users": "users.feed.FEED",
-        "billing": "billing.feed.FEED",
-        "monolith": "monolith.feed.USERS",
-        # The monolith's second feed: one authority, two models.
-        "monolith_invoices": ("monolith", "monolith.feed.INVOICES"),
-    },
-    "CACHES": {name: f"{name}.caches.CACHES" for name in CONTEXT_NAMES},
+    # The monolith has two feeds: one authority, two models. The feeds of `users` and `billing` are where convention puts them.
+    "FEEDS": {"monolith": "monolith.feed.USERS", "monolith_invoices": ("monolith", "monolith.feed.INVOICES")},
     # The moves of `split`: a context, and the feed that fills it until the flip. Its own feed leads back.
     "SPLITS": {"users": "monolith", "billing": "monolith_invoices"},
     "API_URL": api_locations.url,
     # Requests per second that a consumer may make, on average over ten seconds. 0: no limit.
     "API_RATE": number("API_RATE", default=500),
-    "API_TOKEN": api_locations.token,
-    "TOKEN_FOLDER": VAR / "tokens",
-    # Publishers sign their messages. A context without keys in the environment makes them in the folder.
-    "SIGNING_KEYS": signing_keys.signing,
-    "PUBLIC_KEYS": signing_keys.public,
-    "KEY_FOLDER": VAR / "keys",
+    # Tokens and signing keys that aren't in the environment, and the relays' wake-ups on SQLite.
+    "FOLDER": VAR,
     # Publishers whose unsigned messages are accepted, during an upgrade.
-    "ACCEPT_UNSIGNED": signing_keys.unsigned(),
-    # Relays wait here for a wake-up if their database can't notify (SQLite).
-    "WAKE_FOLDER": VAR / "wake",
+    "ACCEPT_UNSIGNED": [name.strip() for name in os.environ.get("ACCEPT_UNSIGNED", "").split(",") if name.strip()],
     # The queue type on RabbitMQ: classic, or quorum, which is replicated in a cluster.
     "QUEUE_TYPE": broker.queue_type(),
-    # Seconds before each retry of a failed handler, with jitter. After the last retry the event is parked.
-    "RETRY_DELAYS": [1, 4, 16],
 }
 
 # The sources that billing may read users from. The monolith's tables need its context in this process.

@@ -1,21 +1,54 @@
-"""The setting `MESSAGING`, the only one that `messaging` reads: one function for each entry."""
+"""The setting `MESSAGING`, the only one that `messaging` reads: one function for each entry.
 
+Only `CONTEXTS` has no default. URLs, tokens and keys are different on each machine, so by default the environment has them.
+"""
+
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NewType
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+#: The default of `API_RATE`.
+API_REQUESTS_PER_SECOND = 500
+#: The default of `RETRY_DELAYS`.
+RETRY_DELAYS_SECONDS = (1, 4, 16)
 
-def _setting(name: str) -> Any:
-    try:
-        return settings.MESSAGING[name]
-    except (AttributeError, KeyError):
-        raise ImproperlyConfigured(
-            f"MESSAGING[{name!r}] is not set. Add it to your settings; messaging/settings.py describes each entry."
-        ) from None
+
+def _setting(name: str, default: Any) -> Any:
+    return getattr(settings, "MESSAGING", {}).get(name, default)
+
+
+@cache
+def _found(module: str) -> bool:
+    """Return True if there is such a module."""
+    package = module.rpartition(".")[0]
+    return find_spec(package) is not None and find_spec(module) is not None
+
+
+def _conventional(context: str, module: str, name: str) -> str:
+    """Return the dotted path of a declaration that stands where convention puts it, as `users.feed.FEED`; empty if it doesn't."""
+    return f"{context}.{module}.{name}" if _found(f"{context}.{module}") else ""
+
+
+def _environment(name: str, variable: str) -> str:
+    """Return a variable of the environment that belongs to a context, as `USERS_API_URL`."""
+    return os.environ.get(f"{name.upper()}_{variable}", "").strip()
+
+
+def words(text: str) -> list[str]:
+    """Split a list in a variable of the environment at its commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _folder(name: str, purpose: str) -> Path:
+    """Return an entry's folder; by default a folder in `FOLDER`."""
+    return Path(_setting(name, folder() / purpose))
 
 
 #: A database's name in `DATABASES`. It may differ from the name of the context that uses the database.
@@ -37,13 +70,18 @@ class Context:
     @property
     def publishes(self) -> list[str]:
         """The feeds that show its facts. The main one has the context's name."""
-        return [feed for feed in _setting("FEEDS") if authority(feed) == self.name]
+        return [feed for feed in _feeds() if authority(feed) == self.name]
 
 
 def contexts() -> Mapping[str, Context]:
     """`CONTEXTS`: the contexts of this process, by name. Either a list of names, or a dict that names a database for each:
     {"billing": {"database": "default"}}. By default the alias is the context's name."""
-    declared = _setting("CONTEXTS")
+    declared = _setting("CONTEXTS", None)
+    if declared is None:
+        raise ImproperlyConfigured(
+            'MESSAGING["CONTEXTS"] is not set. Name your contexts and their databases: '
+            'MESSAGING = {"CONTEXTS": {"billing": {"database": "default"}}}'
+        )
     databases = {name: declared[name].get("database", name) if isinstance(declared, Mapping) else name for name in declared}
     return {name: Context(name, Alias(alias)) for name, alias in databases.items()}
 
@@ -57,14 +95,21 @@ def context(name: str) -> Context:
 
 
 def handlers_path(consumer: str) -> str:
-    """`HANDLERS`: the dotted path of a context's table of handlers."""
-    return str(_setting("HANDLERS")[consumer])
+    """`HANDLERS`: the dotted path of a context's handlers, by default `<context>.handlers.HANDLERS`; empty if it has none."""
+    return str(_setting("HANDLERS", {}).get(consumer, _conventional(consumer, "handlers", "HANDLERS")))
+
+
+def _feeds() -> Mapping[str, Any]:
+    """`FEEDS`: the dotted path of each feed, or (context, path) of a context's further feeds. By default each context of this
+    process has one, `<context>.feed.FEED`."""
+    found = {name: path for name in contexts() if (path := _conventional(name, "feed", "FEED"))}
+    return {**found, **_setting("FEEDS", {})}
 
 
 def feed_path(feed: str) -> str | None:
-    """`FEEDS`: the dotted path of a feed's declaration; None if this process has no such feed."""
-    declared = _setting("FEEDS").get(feed)
-    return declared[1] if isinstance(declared, tuple) else declared  # type: ignore[no-any-return]
+    """The dotted path of a feed's declaration; None if this process has no such feed."""
+    declared = _feeds().get(feed)
+    return declared[1] if isinstance(declared, tuple) else declared
 
 
 def feeds() -> list[str]:
@@ -75,70 +120,95 @@ def feeds() -> list[str]:
 def authority(feed: str) -> str:
     """The context whose facts a feed shows: `monolith` for `monolith_invoices`, which `FEEDS` declares as ("monolith", path).
     Consumers name only the feed. The register and the tokens belong to the context."""
-    declared = _setting("FEEDS").get(feed)
+    declared = _setting("FEEDS", {}).get(feed)
     return str(declared[0]) if isinstance(declared, tuple) else feed
 
 
-def splits() -> "Mapping[str, str]":
+def splits() -> Mapping[str, str]:
     """`SPLITS`: maps each context that takes over another one's rows to the feed that fills it (`messaging.split.move`)."""
-    return dict(_setting("SPLITS")) if "SPLITS" in settings.MESSAGING else {}
+    return dict(_setting("SPLITS", {}))
 
 
-def caches_path(consumer: str) -> str | None:
-    """`CACHES`: the dotted path of a consumer's declared copies; None if it keeps none."""
-    return _setting("CACHES").get(consumer)  # type: ignore[no-any-return]
+def caches_path(consumer: str) -> str:
+    """`CACHES`: the dotted path of a consumer's declared copies, by default `<context>.caches.CACHES`; empty if it keeps none."""
+    return str(_setting("CACHES", {}).get(consumer, _conventional(consumer, "caches", "CACHES")))
 
 
 def api_url(feed: str) -> str:
-    """`API_URL`, a function of a context: the URL of an authority's API, without a slash at the end, as http://127.0.0.1:8000."""
-    return str(_setting("API_URL")(authority(feed))).rstrip("/")
+    """`API_URL`, a function of a context: the URL of an authority's API, without a slash at the end, as http://127.0.0.1:8000.
+
+    By default it is in the environment, as `USERS_API_URL`; empty if that isn't set.
+    """
+    given = _setting("API_URL", lambda context: _environment(context, "API_URL"))
+    return str(given(authority(feed))).rstrip("/")
 
 
 def api_rate() -> float:
     """`API_RATE`: requests per second that a consumer may make, averaged over a time span; 0: no limit."""
-    return float(_setting("API_RATE"))
+    return float(_setting("API_RATE", API_REQUESTS_PER_SECOND))
 
 
 def api_token(consumer: str, feed: str) -> str:
-    """`API_TOKEN`, a function of consumer and authority: the consumer's token for that API; empty if it has none."""
-    return str(_setting("API_TOKEN")(consumer, authority(feed)))
+    """`API_TOKEN`, a function of consumer and authority: the consumer's token for that API; empty if it has none.
+
+    By default it is in the environment, as `USERS_API_TOKEN`, or where `consumers register` stored it on this machine.
+    """
+    given = _setting("API_TOKEN", _token)
+    return str(given(consumer, authority(feed)))
 
 
-def token_folder() -> Path:
-    """`TOKEN_FOLDER`: the folder of the tokens of consumers that run on the authority's machine."""
-    return Path(_setting("TOKEN_FOLDER"))
+def _token(consumer: str, authority: str) -> str:
+    kept = token_file(consumer, authority)
+    return _environment(authority, "API_TOKEN") or (kept.read_text().strip() if kept.exists() else "")
+
+
+def token_file(consumer: str, authority: str) -> Path:
+    """The file in `TOKEN_FOLDER` with the token of a consumer that runs on the authority's machine."""
+    return _folder("TOKEN_FOLDER", "tokens") / f"{consumer}-at-{authority}"
+
+
+def folder() -> Path:
+    """`FOLDER`: where this machine's tokens, signing keys and wake-ups are kept, by default `var/messaging` in `BASE_DIR`. Don't
+    commit it."""
+    return Path(_setting("FOLDER", Path(getattr(settings, "BASE_DIR", ".")) / "var" / "messaging"))
 
 
 def signing_keys(publisher: str) -> list[str]:
-    """`SIGNING_KEYS`, a function of a context: its private keys. The first one signs. Empty: its file in `KEY_FOLDER` has them."""
-    return list(_setting("SIGNING_KEYS")(publisher))
+    """`SIGNING_KEYS`, a function of a context: its private keys. The first one signs. Empty: its file in `KEY_FOLDER` has them.
+
+    By default they are in the environment, as `USERS_SIGNING_KEYS`, separated by commas.
+    """
+    return list(_setting("SIGNING_KEYS", lambda name: words(_environment(name, "SIGNING_KEYS")))(publisher))
 
 
 def public_keys(publisher: str) -> list[str]:
-    """`PUBLIC_KEYS`, a function of a publisher: the keys that its signatures are checked with. Empty: the keys of this machine."""
-    return list(_setting("PUBLIC_KEYS")(publisher))
+    """`PUBLIC_KEYS`, a function of a publisher: the keys that its signatures are checked with. Empty: the keys of this machine.
+
+    By default they are in the environment, as `USERS_PUBLIC_KEYS`, separated by commas.
+    """
+    return list(_setting("PUBLIC_KEYS", lambda name: words(_environment(name, "PUBLIC_KEYS")))(publisher))
 
 
 def unsigned() -> list[str]:
-    """`ACCEPT_UNSIGNED`: publishers that may send without a signature, until all their processes sign."""
-    return list(_setting("ACCEPT_UNSIGNED"))
+    """`ACCEPT_UNSIGNED`: publishers that may send without a signature, until all their processes sign; by default nobody."""
+    return list(_setting("ACCEPT_UNSIGNED", []))
 
 
 def key_folder() -> Path:
-    """`KEY_FOLDER`: the folder of the signing keys."""
-    return Path(_setting("KEY_FOLDER"))
+    """`KEY_FOLDER`: the folder of the signing keys, by default `keys` in `FOLDER`."""
+    return _folder("KEY_FOLDER", "keys")
 
 
 def wake_folder() -> Path:
-    """`WAKE_FOLDER`: the folder of the lock files, and of the pipes that wake the relays on SQLite."""
-    return Path(_setting("WAKE_FOLDER"))
+    """`WAKE_FOLDER`: the folder of lock files, and of the pipes that wake relays on SQLite; by default `wake` in `FOLDER`."""
+    return _folder("WAKE_FOLDER", "wake")
 
 
 def queue_type() -> str:
     """`QUEUE_TYPE`: the type of queues on RabbitMQ, "classic" (the default) or "quorum"."""
-    return str(settings.MESSAGING.get("QUEUE_TYPE", "classic"))
+    return str(_setting("QUEUE_TYPE", "classic"))
 
 
 def retry_delays() -> list[float]:
     """`RETRY_DELAYS`: seconds before each retry of a handler that failed."""
-    return [float(delay) for delay in _setting("RETRY_DELAYS")]
+    return [float(delay) for delay in _setting("RETRY_DELAYS", RETRY_DELAYS_SECONDS)]

@@ -86,7 +86,8 @@ class Handler:
 @cache
 def table(context: str) -> Mapping[str, Handler]:
     """Return a context's handlers, by event type."""
-    handlers: Mapping[str, Handler] = import_string(settings.handlers_path(context))
+    path = settings.handlers_path(context)
+    handlers: Mapping[str, Handler] = import_string(path) if path else {}
     return handlers
 
 

@@ -22,7 +22,7 @@ from messaging.events import contract
 from messaging.models import Consumer
 from messaging.publisher import entries
 from messaging.publisher.grants import close_bootstrap, may_read, open_bootstrap
-from messaging.publisher.tokens import by_token, ensure_token, issue_token, keep_token, prolong_token, token_file
+from messaging.publisher.tokens import by_token, ensure_token, issue_token, keep_token, prolong_token
 
 __all__ = [
     "by_token",
@@ -40,7 +40,6 @@ __all__ = [
     "registered",
     "report_checkpoint",
     "revoke_consumer",
-    "token_file",
 ]
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")

@@ -5,9 +5,7 @@ lookup by hash reveals nothing useful, because part of a hash doesn't lead to a 
 """
 
 import hashlib
-import os
 import secrets
-import tempfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from messaging import settings
 from messaging.errors import TokenRejected
 from messaging.models import Consumer
 from messaging.publisher import entries
+from messaging.transport import private_files
 
 
 def issue_token(*, authority: str, name: str, ttl: timedelta) -> str:
@@ -49,29 +48,15 @@ def by_token(authority: str, token: str) -> Consumer:
     return consumer
 
 
-def token_file(consumer: str, authority: str) -> Path:
-    """The token's file for a consumer that runs on the authority's machine."""
-    return settings.token_folder() / f"{consumer}-at-{authority}"
-
-
 def keep_token(*, consumer: str, authority: str, token: str) -> Path | None:
-    """Store a token where the consumer finds it, if its context is in this process. The file is written in one step, and only its
-    owner can read it.
+    """Store a token where the consumer finds it, if its context is in this process.
 
     Returns the file, or None if the consumer runs elsewhere. Raises `OSError`.
     """
     if consumer not in settings.contexts():
         return None
-    file = token_file(consumer, authority)
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=f"{file.name}.", suffix=".new", dir=file.parent)  # mode 0600
-    try:
-        with os.fdopen(handle, "w") as opened:
-            opened.write(f"{token}\n")
-        os.replace(draft, file)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    file = settings.token_file(consumer, authority)
+    private_files.write(file, f"{token}\n")
     return file
 
 
@@ -80,7 +65,7 @@ def ensure_token(*, consumer: str, authority: str, ttl: timedelta) -> bool:
 
     A token from elsewhere (an environment variable) stays: issuing another would end it.
     """
-    given, file = settings.api_token(consumer, authority), token_file(consumer, authority)
+    given, file = settings.api_token(consumer, authority), settings.token_file(consumer, authority)
     kept = file.read_text().strip() if file.exists() else ""
     if given and given != kept:
         return False

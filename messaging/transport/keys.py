@@ -7,10 +7,7 @@ publish it to the other machines, make it the first, and remove the old one when
 
 import base64
 import binascii
-import os
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from django.core.exceptions import ImproperlyConfigured
 
 from messaging import settings
+from messaging.transport import private_files
 
 #: The length of a private or public key.
 KEY_BYTES = 32
@@ -137,16 +135,4 @@ def _new() -> str:
 
 
 def _write(file: Path, lines: Sequence[str], *, replace: bool = True) -> None:
-    """Write the file in one step, readable by its owner only. Without `replace`, an existing file stays."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=".", suffix=".new", dir=file.parent)  # mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as opened:
-            opened.write("".join(f"{line}\n" for line in lines))
-        if replace:
-            os.replace(draft, file)
-            return
-        with suppress(FileExistsError):
-            os.link(draft, file)
-    finally:
-        Path(draft).unlink(missing_ok=True)
+    private_files.write(file, "".join(f"{line}\n" for line in lines), replace=replace)

@@ -8,12 +8,7 @@ import pytest
 @pytest.fixture(autouse=True)
 def token_folder(tmp_path: Path, settings) -> Path:
     folder = tmp_path / "tokens"
-
-    def kept(consumer: str, authority: str) -> str:
-        file = folder / f"{consumer}-at-{authority}"
-        return file.read_text().strip() if file.exists() else ""
-
-    settings.MESSAGING = {**settings.MESSAGING, "TOKEN_FOLDER": folder, "API_TOKEN": kept}
+    settings.MESSAGING = {**settings.MESSAGING, "TOKEN_FOLDER": folder}
     return folder
 
 

@@ -96,7 +96,7 @@ def entry(authority="users"):
 
 
 def kept(folder):
-    return {file.name: file.read_text().strip() for file in folder.iterdir()} if folder.exists() else {}
+    return {file.name: file.read_text().strip() for file in folder.glob("[!.]*")} if folder.exists() else {}
 
 
 def test_the_token_is_printed_once_and_kept_if_the_consumer_runs_here(token_folder):

@@ -13,11 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, settings) -> Path:
-    def kept(consumer: str, authority: str) -> str:
-        file = consumers.token_file(consumer, authority)
-        return file.read_text().strip() if file.exists() else ""
-
-    settings.MESSAGING = {**settings.MESSAGING, "TOKEN_FOLDER": tmp_path / "tokens", "API_TOKEN": kept}
+    settings.MESSAGING = {**settings.MESSAGING, "TOKEN_FOLDER": tmp_path / "tokens"}
     return tmp_path / "tokens"
 
 

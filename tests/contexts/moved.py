@@ -53,15 +53,9 @@ def equal() -> bool:
 @pytest.fixture
 def web(live_server: Any, settings: Any, tmp_path: Path) -> str:
     """Serve the contexts' feeds, with their tokens in a folder."""
-
-    def kept(consumer: str, authority: str) -> str:
-        file = tmp_path / f"{consumer}-at-{authority}"
-        return file.read_text().strip() if file.exists() else ""
-
     settings.MESSAGING = {
         **settings.MESSAGING,
         "TOKEN_FOLDER": tmp_path,
-        "API_TOKEN": kept,
         "API_URL": lambda authority: live_server.url,
     }
     return str(live_server.url)

@@ -21,6 +21,6 @@ from config.settings import MESSAGING as _MESSAGING  # noqa: E402
 OURS = cast("dict[str, Any]", _MESSAGING)
 MESSAGING = {
     **OURS,
-    "HANDLERS": {**OURS["HANDLERS"], "notifications": "tests.contexts.notifications.handlers.HANDLERS"},
-    "CACHES": {**OURS["CACHES"], "notifications": "tests.contexts.notifications.caches.CACHES"},
+    "HANDLERS": {"notifications": "tests.contexts.notifications.handlers.HANDLERS"},
+    "CACHES": {"notifications": "tests.contexts.notifications.caches.CACHES"},
 }

@@ -309,8 +309,8 @@ def _messaging(system: System) -> dict[str, Any]:
     ours: dict[str, Any] = settings.MESSAGING
     return {
         **ours,
-        "HANDLERS": {**ours["HANDLERS"], second.NAME: "tests.properties.second.HANDLERS"},
-        "CACHES": {**ours["CACHES"], second.NAME: "tests.properties.second.CACHES"},
+        "HANDLERS": {second.NAME: "tests.properties.second.HANDLERS"},
+        "CACHES": {second.NAME: "tests.properties.second.CACHES"},
         "API_RATE": 0.0,
         "API_URL": lambda authority: "http://127.0.0.1",
         "API_TOKEN": lambda consumer, authority: system.tokens.get(consumer, ""),

@@ -8,6 +8,7 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
+from messaging import settings as messaging_settings
 from messaging.errors import InvalidConsumer, NotRegistered, TokenRejected
 from messaging.models import Consumer
 from messaging.publisher import consumers
@@ -24,7 +25,7 @@ def kept(tmp_path, settings):
     given: dict[str, str] = {}
 
     def token(consumer, authority):
-        file = consumers.token_file(consumer, authority)
+        file = messaging_settings.token_file(consumer, authority)
         return given.get("token") or (file.read_text().strip() if file.exists() else "")
 
     settings.MESSAGING = {**settings.MESSAGING, "TOKEN_FOLDER": tmp_path / "tokens", "API_TOKEN": token}
@@ -162,12 +163,12 @@ def test_reports_that_race_end_at_the_highest():
 def test_a_token_is_kept_for_a_consumer_that_runs_here(kept):
     register()
     file = consumers.keep_token(consumer="billing", authority="users", token="one")
-    assert file == consumers.token_file("billing", "users")
+    assert file == messaging_settings.token_file("billing", "users")
     assert consumers.keep_token(consumer="billing", authority="users", token="two") == file
     assert file.read_text() == "two\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    assert [found.name for found in file.parent.iterdir()] == ["billing-at-users"]
+    assert [found.name for found in file.parent.glob("[!.]*")] == ["billing-at-users"]
     assert consumers.keep_token(consumer="shipping", authority="users", token="three") is None
 
 
@@ -177,7 +178,7 @@ def test_a_token_that_is_missing_or_worthless_is_made_anew(kept):
     def ensured():
         return consumers.ensure_token(consumer="billing", authority="users", ttl=HOUR)
 
-    file = consumers.token_file("billing", "users")
+    file = messaging_settings.token_file("billing", "users")
     assert ensured() is True
     token = file.read_text().strip()
     assert consumers.by_token("users", token).name == "billing"
@@ -195,4 +196,4 @@ def test_a_token_from_the_environment_is_left_alone(kept):
     kept["token"] = issue()
     assert consumers.ensure_token(consumer="billing", authority="users", ttl=HOUR) is False
     assert consumers.by_token("users", kept["token"]).name == "billing"
-    assert not consumers.token_file("billing", "users").exists()
+    assert not messaging_settings.token_file("billing", "users").exists()

@@ -148,7 +148,7 @@ def test_a_key_is_made_once_and_for_its_owner_only(folder):
     for thread in threads:
         thread.join()
     assert len(signatures) == 1  # the signature of a key and a message is always the same
-    assert os.listdir(folder) == ["users"]
+    assert sorted(os.listdir(folder)) == [".gitignore", "users"]
     assert stat.S_IMODE((folder / "users").stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
