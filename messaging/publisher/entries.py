@@ -14,9 +14,21 @@ def of(authority: str) -> "QuerySet[Consumer]":
     return Consumer.objects.using(context(authority).alias)
 
 
+def get(authority: str, name: str) -> Consumer:
+    """A consumer's entry. Raises `NotRegistered`."""
+    entry = of(authority).filter(pk=name).first()
+    if entry is None:
+        raise _not_registered(authority, name)
+    return entry
+
+
 def change(authority: str, name: str, **values: Any) -> Consumer:
     """Set columns of an entry to values or expressions. Returns the entry. Raises `NotRegistered`."""
     rows = of(authority).filter(pk=name)
     if not rows.update(**values):
-        raise NotRegistered(f"{name} is not registered with {authority}. To see who is: manage.py consumers list")
+        raise _not_registered(authority, name)
     return rows.get()
+
+
+def _not_registered(authority: str, name: str) -> NotRegistered:
+    return NotRegistered(f"{name} is not registered with {authority}. To see who is: manage.py consumers list")

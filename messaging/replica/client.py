@@ -1,9 +1,13 @@
-"""A consumer's client for an authority's API: one connection, kept open, with the consumer's token."""
+"""A consumer's client for an authority's API: one connection, kept open, with the consumer's token.
+
+An authority without an address in this process needs neither: its views are called (`in_process`).
+"""
 
 import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -15,7 +19,7 @@ from pydantic_core import from_json
 from messaging import settings
 from messaging.errors import AnswerTooLarge, BelowFloor, BodyTooLarge, Denied, NotNow, Unreachable
 from messaging.events.text import kind, printable
-from messaging.replica import answers
+from messaging.replica import answers, in_process
 
 #: Seconds to connect, and until an answer begins (in addition to the wait of a long poll).
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
@@ -59,7 +63,9 @@ class AuthorityClient:
 
     def __init__(self, name: str, consumer: str, *, patience: float = ANSWER_SECONDS) -> None:
         self.name, self.consumer, self.patience = name, consumer, patience
-        self.url, token = settings.api_url(name), settings.api_token(consumer, name)
+        self._here = in_process.runs_here(name)
+        self.where = "in this process" if self._here else f"at {settings.api_url(name) or 'an unknown address'}"
+        self.url, token = settings.api_url(name), "" if self._here else settings.api_token(consumer, name)
         self.bytes = self.round_trips = 0
         self._most: int | None = None  # rows per page, after a page exceeded the limit of bytes
         self._pool = urllib3.PoolManager(
@@ -165,6 +171,10 @@ class AuthorityClient:
         """Return the consumer's own entry in the register."""
         return dict(self._ask("GET", "registration/", {}, read=answers.REGISTRATION.validate_json))
 
+    def ahead(self) -> ThreadPoolExecutor | in_process.AtOnce:
+        """Return an executor for a request that is sent while the caller works on."""
+        return in_process.AtOnce() if self._here else ThreadPoolExecutor(1)
+
     def close(self) -> None:
         self._pool.clear()
 
@@ -188,8 +198,16 @@ class AuthorityClient:
             time.sleep(pause + random.uniform(0.0, 0.5))  # jitter, so that clients don't return all at once
 
     def _answer(self, method: str, path: str, asked: Mapping[str, Any], wait: int) -> tuple[int, Mapping[str, str], bytes]:
-        url = f"{self.url}/api/{self.name}/{path}"
         body = json.dumps(asked, separators=(",", ":")).encode() if method == "POST" else None
+        if self._here:
+            self.round_trips += 1
+            status, headers, raw = in_process.answer(self.name, self.consumer, method, path, asked, body or b"")
+            self.bytes += len(raw) + len(body or b"")
+            return status, headers, raw
+        if not self.url:
+            variable = f"{settings.authority(self.name).upper()}_API_URL"
+            raise Unreachable(f"The address of {self.name} isn't set. Set {variable}, or MESSAGING['API_URL']")
+        url = f"{self.url}/api/{self.name}/{path}"
         began = time.monotonic()
         try:
             answer = self._pool.request(
@@ -209,13 +227,13 @@ class AuthorityClient:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             late = time.monotonic() - began >= 2 * (self.patience + wait)
             why = f"its answer took longer than {2 * (self.patience + wait):g} s" if late else _brief(error)
-            raise Unreachable(f"{self.name} doesn't answer at {self.url}: {why}") from None
+            raise Unreachable(f"{self.name} doesn't answer {self.where}: {why}") from None
         self.round_trips += 1
         self.bytes += len(raw) + len(body or b"")
         return answer.status, answer.headers, raw
 
     def _too_large(self, error: BodyTooLarge) -> AnswerTooLarge:
-        return AnswerTooLarge(f"{self.name} at {self.url} answered with {error}.")
+        return AnswerTooLarge(f"{self.name} {self.where} answered with {error}.")
 
     def _content(self, status: int, headers: Mapping[str, str], raw: bytes, read: Callable[[bytes], Any], largest: int) -> Any:
         encoding = headers.get("Content-Encoding", "")
@@ -227,11 +245,11 @@ class AuthorityClient:
         except BodyTooLarge as error:
             if status == 200:
                 raise self._too_large(error) from None
-            raise Unreachable(f"{self.name} at {self.url} answered {status} with {error}.") from None
+            raise Unreachable(f"{self.name} {self.where} answered {status} with {error}.") from None
         except ValidationError as error:
             raise misread(self.name, error) from None
         except ValueError:
-            raise Unreachable(f"{self.name} at {self.url} answered {status} with something that isn't JSON.") from None
+            raise Unreachable(f"{self.name} {self.where} answered {status} with something that isn't JSON.") from None
         known = content if isinstance(content, dict) else {}
         detail = printable(str(known.get("detail") or content)[:300])
         if status == 410:
@@ -239,8 +257,8 @@ class AuthorityClient:
         if status in (400, 401, 403, 404):
             raise Denied(printable(str(known.get("reason", "bad_request"))[:50]), f"{self.name} refuses ({status}): {detail}")
         if status == 503 and "detail" in known:
-            raise NotNow(f"{self.name} at {self.url} can't answer now ({status}): {detail}")
-        raise Unreachable(f"{self.name} at {self.url} answered {status}{' (too many requests)' if status == 429 else ''}.")
+            raise NotNow(f"{self.name} {self.where} can't answer now ({status}): {detail}")
+        raise Unreachable(f"{self.name} {self.where} answered {status}{' (too many requests)' if status == 429 else ''}.")
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

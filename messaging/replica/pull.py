@@ -6,7 +6,6 @@ come in any order, and a repeated page changes nothing.
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -84,7 +83,7 @@ def pages(
         return client.changes(behind, limit=page_size, until=until, read=read, floor=known, marks=marks_parameter(pairs))
 
     since, known, pairs = row.checkpoint, row.floor, history.pairs_to_show(row)
-    with ThreadPoolExecutor(1) as ahead:
+    with client.ahead() as ahead:
         coming = ahead.submit(ask, since, pairs)
         while True:
             page = coming.result()

@@ -10,7 +10,6 @@ way. So it is read again a little later, by value.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -100,7 +99,7 @@ class Search:
         if not bounds:
             return
         # Both sides scan at the same time. Their order doesn't matter: rows that differ are read again.
-        with ThreadPoolExecutor(1) as pool:
+        with self.client.ahead() as pool:
             asked = pool.submit(self.client.fingerprints, bounds)
             ours = fingerprints.measured_of_cache(self.using, self.cache, bounds)
             theirs = asked.result()
