@@ -175,7 +175,7 @@ def _unless_it_never_began(replica: Replica) -> Subscription | None:
         if row.checkpoint == 0:
             history.begin_doubt(
                 row,
-                f"It is empty, but {authority} has closed its bootstrap: it was set back, or a person closed the bootstrap. Type "
+                f"It is empty, but {authority} has closed its grant: it was set back, or a person closed the grant. Type "
                 f"where {authority} runs: manage.py consumers open {consumer} --ttl 1h. "
                 f"Then here: manage.py bootstrap {consumer} --from {authority}.",
             )
