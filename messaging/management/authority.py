@@ -41,7 +41,8 @@ def authority_errors_as_refusals(consumer: str, authority: str) -> Iterator[None
     except (AlreadyRunning, BrokerAway, Denied, NotNow) as error:
         raise Refused(str(error)) from None
     except Unreachable as error:
-        raise Refused(f"{str(error).rstrip('.')}. Check that it runs, and its address (MESSAGING['API_URL']).") from None
+        check = f"Check that {settings.authority(authority)} runs, and its address (MESSAGING['API_URL'])"
+        raise Refused(f"{str(error).rstrip('.')}. {check}.") from None
     except BelowFloor as error:
         owner = settings.authority(authority)
         todo = f"Where {owner} runs, open a grant: manage.py consumers open {consumer} --to {owner} --ttl 1h. "

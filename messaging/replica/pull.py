@@ -52,7 +52,7 @@ def catch_up(
     page_size: int = PAGE_ROWS,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Pulled:
-    """Pull from the checkpoint to the head (or to `until`), and record changes that came without an event.
+    """Pull from the checkpoint to the head (or to `until`), and record the rows that changed without an event.
 
     `source` is stored in the rows: by default "repair", or "follow" if another context owns the facts
     (`messaging.ownership.follower`). Raises `Unreachable`, `Denied`, `BelowFloor`; pages before the error stay applied.

@@ -98,7 +98,7 @@ def test_an_authority_that_does_not_answer_ends_with_3_and_a_sentence(ids, setti
     assert ended.code == 3
     assert ended.json["verdict"] == "unreachable"
     said = {
-        "stopped": "Check that it runs, and its address (MESSAGING['API_URL']).",
+        "stopped": "Check that users runs, and its address (MESSAGING['API_URL']).",
         "no token": "users refuses (401): users doesn't know this token: it was never issued, or was replaced or revoked. "
         "Where users runs, issue a token: manage.py consumers register billing --to users --new-token. "
         "Then store it for MESSAGING['API_TOKEN'] where billing runs.",
