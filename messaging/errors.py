@@ -12,7 +12,7 @@ class MessagingError(Exception):
 
 
 class OutsideTransaction(MessagingError):
-    """An event was recorded outside a transaction, so it could be lost or announce a change that was rolled back. Raised by
+    """An event can't be recorded outside a transaction: it could be lost, or announce a change that was rolled back. Raised by
     `outbox.record_many`."""
 
 
@@ -199,3 +199,7 @@ class Held(MessagingError):
 
 class DatabaseUnreadable(MessagingError):
     """A context's database doesn't answer, or lacks its tables. Raised by `status.reading`."""
+
+    def __init__(self, message: str, alias: str) -> None:
+        super().__init__(message)
+        self.alias = alias  #: the database's name in `DATABASES`

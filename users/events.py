@@ -1,5 +1,5 @@
-"""The events that `users` publishes. Each carries the whole public state of the user after the change, so the next event corrects
-a consumer that missed one (event-carried state transfer, https://martinfowler.com/articles/201701-event-driven.html).
+"""The events that `users` publishes. Each carries all facts about the user after the change, so the next event corrects a consumer
+that missed one (event-carried state transfer, https://martinfowler.com/articles/201701-event-driven.html).
 
 These classes are the contract: `manage.py write_contracts users` writes their JSON Schemas to `users/contracts/`. It also says if a
 change is compatible, such as a new field with a default. A breaking change needs a new version of the type next to the old one.

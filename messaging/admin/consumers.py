@@ -82,7 +82,7 @@ class ConsumerAdmin(ReadOnlyAdmin):
     def addresses(self, row: Consumer) -> str:
         return lines(row.owners)
 
-    @admin.display(ordering="bootstrap_open")
+    @admin.display(description="grant", ordering="bootstrap_open")
     def bootstrap(self, row: Consumer) -> str:
         return unbroken(grants.grant_in_words(row))
 

@@ -118,7 +118,7 @@ class CacheAdmin(ReadOnlyAdmin):
             said = [plural(left, "row still differs.", "rows still differ.")]
             if found.counts["ahead"]:
                 command = f"manage.py reconcile {self.context} --from {self.authority} --repair --authority-wins"
-                said.append(f"A row that is ahead means that {self.authority} lost data. To overwrite it: {command}.")
+                said.append(f"A row that is ahead has a higher version here. If {self.authority} is right, replace it: {command}.")
             if found.counts["erased_here"]:
                 said.append(
                     f"A row that is erased here stays. To erase it at {self.authority} too: manage.py erase_again {self.authority}."

@@ -17,10 +17,10 @@ OVER = timedelta(hours=1)
 
 
 def silent(using: Alias, authority: str, subjects: Sequence[str]) -> Incident | None:
-    """Note changes that came by a pull: no event was recorded for them."""
+    """Note aggregates whose change came by a pull: no event was recorded for it."""
     if not subjects:
         return None
-    return _grow(using, Incident.Kind.SILENT, authority, subjects, ("change", "changes"), f"of {authority} came without an event.")
+    return _grow(using, Incident.Kind.SILENT, authority, subjects, ("row", "rows"), f"of {authority} changed without an event.")
 
 
 def drift(using: Alias, authority: str, subjects: Sequence[str]) -> Incident | None:

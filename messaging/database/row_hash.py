@@ -36,7 +36,7 @@ def kind_of_field(field: "models.Field[Any, Any]") -> str:
             return name
     raise Unhashable(
         f"{field.model._meta.label}.{field.name} is a {type(field).__name__}. A copy can only have texts, integers, booleans, "
-        "times and UUIDs: leave the field out."
+        "datetimes and UUIDs: leave the field out."
     )
 
 

@@ -43,8 +43,7 @@ class ConsumerToken(BaseAuthentication):
     def _by_token(self, request: Request) -> Consumer:
         parts = get_authorization_header(request).split()
         if not parts:  # refused here, because of None DRF makes what the host's `UNAUTHENTICATED_TOKEN` returns
-            detail = "Send a consumer's token. To get one: manage.py consumers register <name> --to <authority>"
-            raise NotAuthenticated({"reason": "no_token", "detail": detail})
+            raise NotAuthenticated({"reason": "no_token", "detail": "Send a consumer's token, as: Authorization: Bearer <token>."})
         if parts[0].lower() != b"bearer" or len(parts) != 2:
             raise AuthenticationFailed({"reason": "bad_header", "detail": "Send the header as: Authorization: Bearer <token>."})
         try:

@@ -65,7 +65,7 @@ changes = _described(
         **_WRONG,
         **_UNKNOWN,
         **_OFTEN,
-        403: OpenApiResponse(serializers.Reason, "`bootstrap_closed`: reading from `since` needs an open bootstrap grant."),
+        403: OpenApiResponse(serializers.Reason, "`bootstrap_closed`: reading from `since` needs an open grant."),
         410: OpenApiResponse(
             serializers.BelowFloorSerializer, "`below_floor`: tombstones after `since` are purged. Bootstrap again from `since=0`."
         ),

@@ -72,14 +72,14 @@ class ChangesQuery(serializers.Serializer[Any]):
         required=False, help_text="The consumer has everything up to this position. It is recorded, but never above the head."
     )
     live = serializers.BooleanField(
-        default=False, help_text="With `checkpoint`: the consumer is live from there, which ends its bootstrap."
+        default=False, help_text="With `checkpoint`: the consumer is live from there, which ends its grant."
     )
     grant = serializers.RegexField(
         r"^[0-9a-f]{0,16}$",
         required=False,
         allow_blank=True,
-        help_text="With `live`: the registration's `grant`, read before the consumer went live. A bootstrap that was opened later "
-        "then stays open. Without `grant`, any open bootstrap ends.",
+        help_text="With `live`: the registration's `grant`, read before the consumer went live. A grant that was opened later "
+        "then stays open. Without `grant`, any open grant ends.",
     )
     floor = Position(
         required=False,
@@ -105,7 +105,7 @@ class ChangeSerializer(serializers.Serializer[Any]):
     position = serializers.IntegerField(min_value=1, max_value=LAST_POSITION, allow_null=True, help_text="null: no position yet.")
     deleted = serializers.BooleanField(help_text="A tombstone: the aggregate was erased or deleted.")
     erased = serializers.BooleanField(
-        help_text="The aggregate was erased for ever. One that was only deleted may return with a higher version."
+        help_text="The aggregate was erased, not only deleted. One that was only deleted may return with a higher version."
     )
     time = serializers.DateTimeField(help_text="The time of the last change, by the authority's clock.")
     announced = serializers.BooleanField(help_text="An event was recorded for this version.")
@@ -264,10 +264,10 @@ class RegistrationSerializer(serializers.Serializer[Any]):
     bootstrap_open = serializers.BooleanField(help_text="It may read the feed from the beginning.")
     bootstrap_closes_at = Time(
         allow_null=True,
-        help_text="When the open bootstrap ends; null: when the copy is live. If closed, null means that the copy went live.",
+        help_text="When the open grant ends; null: when the copy is live. If closed, null means that the copy went live.",
     )
     grant = serializers.CharField(
-        allow_blank=True, help_text="Identifies the last opening of its bootstrap, to send with `live`; empty: the registration."
+        allow_blank=True, help_text="Identifies its latest grant, to send with `live`; empty: the registration."
     )
     bootstrapped_to = serializers.IntegerField(
         min_value=0, max_value=LAST_POSITION, help_text="The position at which it last went live."

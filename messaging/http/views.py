@@ -72,7 +72,9 @@ class ChangesView(ConsumerView):
         refused = grants.may_read(consumer, since)
         if refused:
             raise errors.Forbidden(
-                refused, f"The bootstrap of {consumer.name} is closed. Open it: manage.py consumers open {consumer.name} --ttl 1h"
+                refused,
+                f"{consumer.name} has no open grant to read from the beginning. Where {self.context.name} runs, open one: "
+                f"manage.py consumers open {consumer.name} --to {self.context.name} --ttl 1h",
             )
         deadline = time.monotonic() + asked["wait"]
         while time.monotonic() < deadline and not pages.waits(self.alias, since):

@@ -1,4 +1,4 @@
-"""The change ledger: every write to a tracked model raises the row's version, however the write was made.
+"""The ledger: every write to a tracked model raises the row's version, however the write was made.
 
 A database trigger does it, so `save()`, `update()`, `bulk_create()`, `delete()`, raw SQL and other programs are all covered. A
 query then finds every change without an event: `version > announced_version`.
@@ -28,7 +28,7 @@ def track(*, tombstone: tuple[str, str] | None = None) -> Callable[[type[M]], ty
     Parameters
     ----------
     tombstone
-        The (field, value) of an erased aggregate, as ("status", "erased"). An erased aggregate stays a tombstone for ever.
+        The (field, value) of an erased aggregate, as ("status", "erased"). An erased aggregate stays a tombstone.
     """
 
     def decorate(model: type[M]) -> type[M]:
@@ -109,8 +109,8 @@ def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, A
     if unknown:
         more = f" (and {len(unknown) - 1} more)" if unknown[1:] else ""
         raise NothingToAnnounce(
-            f"{aggregate} {unknown[0]}{more} is not in the ledger of {using!r}. Write the row before its event, in the same "
-            "transaction, and decorate its model with @track."
+            f"{aggregate} {unknown[0]}{more} is not in the ledger of {using!r}. Decorate its model with @track, run "
+            f"`migrate --database {using}`, and write the row before its event, in the same transaction."
         )
     return found
 

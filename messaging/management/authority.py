@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from messaging import settings
 from messaging.errors import AlreadyRunning, BelowFloor, BrokerAway, Denied, NoCache, NotNow, Unreachable
 from messaging.management.base import Refused, WrongUsage, checked_context, context_argument
 from messaging.replica.replica import Replica
@@ -37,25 +38,13 @@ def authority_errors_as_refusals(consumer: str, authority: str) -> Iterator[None
     """Raise `Refused` with the next command if the authority refuses or doesn't answer."""
     try:
         yield
-    except NotNow as error:
+    except (AlreadyRunning, BrokerAway, Denied, NotNow) as error:
         raise Refused(str(error)) from None
     except Unreachable as error:
-        raise Refused(
-            f"{str(error).rstrip('.')}. Start it (make run), or set its address: {authority.upper()}_API_URL=http://…"
-        ) from None
-    except Denied as error:
-        todo = _todo(error.reason, consumer, authority)
-        raise Refused(f"{str(error).removesuffix('.')}. {todo}" if todo else str(error)) from None
+        check = f"Check that {settings.authority(authority)} runs, and its address (MESSAGING['API_URL'])"
+        raise Refused(f"{str(error).rstrip('.')}. {check}.") from None
     except BelowFloor as error:
-        todo = f"Open its bootstrap: manage.py consumers open {consumer} --ttl 1h. "
-        todo += f"Then: manage.py bootstrap {consumer} --from {authority}"
+        owner = settings.authority(authority)
+        todo = f"Where {owner} runs, open a grant: manage.py consumers open {consumer} --to {owner} --ttl 1h. "
+        todo += f"Then here: manage.py bootstrap {consumer} --from {authority}"
         raise Refused(f"{error} {todo}") from None
-    except (AlreadyRunning, BrokerAway) as error:
-        raise Refused(f"{error}") from None
-
-
-def _todo(reason: str, consumer: str, authority: str) -> str:
-    if reason in {"no_token", "unknown_token", "expired_token"}:
-        register = f"manage.py consumers register {consumer} --to {authority} --new-token"
-        return f"Get a token where {authority} runs: {register}. Then set {authority.upper()}_API_TOKEN here."
-    return ""

@@ -122,7 +122,7 @@ def lifetime(text: str, option: str = "--ttl") -> timedelta:
     """Read a duration of more than zero. Raises `WrongUsage`."""
     value = duration(text, option)
     if not value:
-        raise WrongUsage(f"{option} {text} is no time at all. Write a longer duration, for example 15m, 1h or 30d.")
+        raise WrongUsage(f"{option} {text} is zero. Write a longer duration, for example 15m, 1h or 30d.")
     return value
 
 

@@ -94,7 +94,7 @@ def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | Non
         for consumer in Consumer.objects.using(context.alias).filter(bootstrap_open=True):
             ends = consumer.bootstrap_closes_at
             if grants.grant(consumer, now) == "expired":
-                why = f"The bootstrap grant of {consumer.name} from {name} expired at {ends:%Y-%m-%d %H:%M} UTC before it was live."
+                why = f"The grant of {consumer.name} from {name} expired at {ends:%Y-%m-%d %H:%M} UTC before its copy was live."
             elif grants.went_live(consumer) and (ends is None or ends > now + LONGEST_GRANT):
                 until = f"until {ends:%Y-%m-%d %H:%M} UTC" if ends else "without an end"
                 why = f"{consumer.name} is live, but may bootstrap from {name} again {until}."
@@ -179,6 +179,6 @@ def _wrong(what: str, model: type[models.Model], key: str, fields: Sequence[str]
         try:
             row_hash.kind_of_field(column(model, name))
         except (FieldDoesNotExist, TypeError) as error:
-            hint = "Use fields with text, whole numbers, times or UUIDs. Others have no common spelling in all databases."
+            hint = "Use fields with text, integers, booleans, datetimes or UUIDs. Others have no common spelling in all databases."
             found.append(Error(f"{what}: {error}", hint=hint, id="messaging.E003"))
     return found

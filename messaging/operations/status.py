@@ -200,4 +200,4 @@ def reading(context: Context) -> Iterator[None]:
     try:
         yield
     except (DatabaseError, InterfaceError) as error:
-        raise DatabaseUnreadable(f"The database of {context.name} can't be read: {said(error)}") from error
+        raise DatabaseUnreadable(f"The database of {context.name} can't be read: {said(error)}", context.alias) from error

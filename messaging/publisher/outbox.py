@@ -69,7 +69,7 @@ def record_many(records: Sequence[Record], *, using: str, repair: bool = False) 
     connection = connections[using]
     if not connection.in_atomic_block:
         raise OutsideTransaction(
-            f"An event was recorded outside a transaction on {using!r}. "
+            f"An event can't be recorded outside a transaction on {using!r}. "
             f"Wrap the write and the event in `with transaction.atomic(using={using!r})`."
         )
     if not records:
@@ -124,8 +124,14 @@ def _values(row: Published, added: datetime) -> dict[str, Any]:
 
 
 def _must_belong(aggregate: str, using: str) -> None:
-    known = contexts().get(aggregate.partition(".")[0])
-    if known is None or known.alias != using:
+    name = aggregate.partition(".")[0]
+    known = contexts().get(name)
+    if known is None:
+        raise ValueError(
+            f"Events of {aggregate} can't be recorded: MESSAGING['CONTEXTS'] has no context {name!r}. "
+            f"It has: {', '.join(contexts())}. Add {name!r}, or begin the event's wire type with a context's name."
+        )
+    if known.alias != using:
         raise ValueError(f"Events of {aggregate} can't be recorded in {using!r}: record them in the database of their own context.")
 
 

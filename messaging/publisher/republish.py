@@ -1,6 +1,6 @@
-"""Republish: record an event for each change that never got one.
+"""Republish: record an event for each aggregate whose last change never got one.
 
-An indexed query on the ledger finds these changes: `version > announced_version`. Each aggregate gets one event with its present
+An indexed query on the ledger finds these aggregates: `version > announced_version`. Each aggregate gets one event with its present
 state, marked `repair`. The steps in between are lost, but consumers keep states, not histories.
 """
 
@@ -55,7 +55,7 @@ def count_unannounced(authority: str) -> int:
 
 def republish(authority: str, *, progress: Callable[[int], None] = lambda done: None) -> Republished:
     """Record the missing events, a batch per transaction. `progress` is called with the size of each batch. Safe to repeat, to
-    stop, and to run twice at once: each change gets one event. Raises `NoFeed`.
+    stop, and to run twice at once: each aggregate gets one event. Raises `NoFeed`.
 
     It first records unlocked entries in batches, then waits for the locked ones, each in its own transaction. Writers lock rows in
     another order, so waiting with several locks could deadlock, and the database might end the writer's transaction. With one lock
@@ -127,5 +127,5 @@ def _unannounced(using: Alias, feed: Feed) -> QuerySet[Ledger]:
 def _feed(authority: str) -> Feed:
     feed = declared_feed(authority)
     if feed is None:
-        raise NoFeed(f"{authority} has no feed, so there is nothing to publish. Declare one in MESSAGING['FEEDS'].")
+        raise NoFeed(f"{authority} has no feed, so the current state of its rows can't be read. Declare one in MESSAGING['FEEDS'].")
     return feed

@@ -37,14 +37,10 @@ def by_token(authority: str, token: str) -> Consumer:
     if consumer is None or not secrets.compare_digest(consumer.token_hash, hashed):
         raise TokenRejected(
             "unknown_token",
-            f"{authority} doesn't know this token: it was never issued, or was replaced or revoked. "
-            "To get a new one: manage.py consumers register … --new-token",
+            f"{authority} doesn't know this token: it was never issued, or was replaced or revoked.",
         )
     if consumer.token_expires_at is None or consumer.token_expires_at <= timezone.now():
-        raise TokenRejected(
-            "expired_token",
-            f"The token of {consumer.name} has expired. To get a new one: manage.py consumers register … --new-token",
-        )
+        raise TokenRejected("expired_token", f"The token of {consumer.name} has expired.")
     return consumer
 
 

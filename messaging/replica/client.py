@@ -27,6 +27,8 @@ CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 FINGERPRINT_BYTES = 100
 #: Seconds for which a request is retried after 429. Then the authority counts as unreachable.
 PATIENCE_SECONDS = 60.0
+#: Reasons of a refusal that a new token ends.
+NEED_A_TOKEN = {"no_token", "unknown_token", "expired_token"}
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,14 @@ class AuthorityClient:
         self.bytes += len(raw) + len(body or b"")
         return answer.status, answer.headers, raw
 
+    def _get_token(self) -> str:
+        """Say how to get a token. A feed may have a name of its own, but its context issues the tokens."""
+        owner = settings.authority(self.name)
+        register = f"manage.py consumers register {self.consumer} --to {owner} --new-token"
+        return (
+            f"Where {owner} runs, issue a token: {register}. Then store it for MESSAGING['API_TOKEN'] where {self.consumer} runs."
+        )
+
     def _too_large(self, error: BodyTooLarge) -> AnswerTooLarge:
         return AnswerTooLarge(f"{self.name} {self.where} answered with {error}.")
 
@@ -255,7 +265,9 @@ class AuthorityClient:
         if status == 410:
             raise BelowFloor(detail)
         if status in (400, 401, 403, 404):
-            raise Denied(printable(str(known.get("reason", "bad_request"))[:50]), f"{self.name} refuses ({status}): {detail}")
+            reason = printable(str(known.get("reason", "bad_request"))[:50])
+            todo = f" {self._get_token()}" if reason in NEED_A_TOKEN else ""
+            raise Denied(reason, f"{self.name} refuses ({status}): {detail}{todo}")
         if status == 503 and "detail" in known:
             raise NotNow(f"{self.name} {self.where} can't answer now ({status}): {detail}")
         raise Unreachable(f"{self.name} {self.where} answered {status}{' (too many requests)' if status == 429 else ''}.")

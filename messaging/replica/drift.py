@@ -98,11 +98,11 @@ def values_of(cache: Cache, record: Mapping[str, Any]) -> dict[str, Any]:
     """
     data = record["data"]
     if set(data) != set(cache.fields):
-        given, kept = ", ".join(sorted(data)), ", ".join(sorted(cache.fields))
+        given, kept = ", ".join(sorted(data)) or "none", sorted(cache.fields)
         raise Denied(
             "other_fields",
-            f"The consumer is registered for the fields {given}, but its copy keeps {kept}. "
-            "Register these: manage.py consumers register",
+            f"The copy keeps the fields {', '.join(kept)}, but its consumer is registered for {given}. Where the authority runs: "
+            f"manage.py consumers register CONSUMER --to AUTHORITY --fields {','.join(kept)}",
         )
     values = {"version": record["version"], **{name: data[name] for name in cache.fields}}
     try:

@@ -51,7 +51,7 @@ def catch_up(
     page_size: int = PAGE_ROWS,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Pulled:
-    """Pull from the checkpoint to the head (or to `until`), and record changes that came without an event.
+    """Pull from the checkpoint to the head (or to `until`), and record the rows that changed without an event.
 
     `source` is stored in the rows: by default "repair", or "follow" if another context owns the facts
     (`messaging.ownership.follower`). Raises `Unreachable`, `Denied`, `BelowFloor`; pages before the error stay applied.
@@ -174,7 +174,7 @@ def _unless_it_never_began(replica: Replica) -> Subscription | None:
         if row.checkpoint == 0:
             history.begin_doubt(
                 row,
-                f"It is empty, but {authority} has closed its bootstrap: it was set back, or a person closed the bootstrap. Type "
+                f"It is empty, but {authority} has closed its grant: it was set back, or a person closed the grant. Type "
                 f"where {authority} runs: manage.py consumers open {consumer} --ttl 1h. "
                 f"Then here: manage.py bootstrap {consumer} --from {authority}.",
             )

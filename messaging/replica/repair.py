@@ -46,9 +46,9 @@ def repair(
     """Repair the rows of a comparison. Returns how many no longer differ.
 
     A corrupt row (same version, other content) is removed first, in the same transaction, because the upsert wouldn't replace it.
-    A ghost is removed and kept with the repair's record. A row that is ahead means that the authority lost data; it stays unless
-    `authority_wins`. A tombstone always stays: if its user is alive at the authority, a backup revived them, and the authority must
-    erase them again (`erase_again`).
+    A ghost is removed and kept with the repair's record. A row that is ahead stays unless `authority_wins`, because
+    a person has to say which side is right. A tombstone always stays: if its user is alive at the authority, a backup revived them,
+    and the authority must erase them again (`erase_again`).
 
     The owners are notified of the repair, which is recorded as done by `by`, or by this process's user. Raises `Unreachable`,
     `Denied`; rows repaired before the error stay repaired, and are recorded.

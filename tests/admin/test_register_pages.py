@@ -66,17 +66,17 @@ def test_a_subscription_s_place_age_and_drift(client: Client) -> None:
 def test_incidents_are_found_by_state_kind_and_id(client: Client) -> None:
     ids = [str(uuid.uuid4()) for _ in range(3)]
     rows = Incident.objects.using("billing")
-    rows.create(kind="silent", authority="users", count=3, subjects=ids, summary="3 changes came without an event")
+    rows.create(kind="silent", authority="users", count=3, subjects=ids, summary="3 rows changed without an event")
     rows.create(kind="drift", authority="users", count=1, subjects=[], summary="1 row differs", closed_at=timezone.now())
 
     def summaries(**query: str) -> list[str]:
         return [row["summary"] for row in listed(client, "billing_incident", **query)]
 
     assert len(summaries()) == 2
-    assert summaries(open="yes") == summaries(kind__exact="silent") == ["3 changes came without an event"]
+    assert summaries(open="yes") == summaries(kind__exact="silent") == ["3 rows changed without an event"]
     assert summaries(open="no") == ["1 row differs"]
     assert [row["state"] for row in listed(client, "billing_incident")] == ["closed", "open"]
-    assert summaries(q=ids[2]) == summaries(q=ids[1][:13]) == ["3 changes came without an event"]
+    assert summaries(q=ids[2]) == summaries(q=ids[1][:13]) == ["3 rows changed without an event"]
     assert summaries(q=str(uuid.uuid4())) == []
     html = page(client, "billing_incident", rows.get(kind="silent").pk)
     assert all(one in html for one in ids)

@@ -138,7 +138,7 @@ class Commands:
         """Bootstrap once. A late report that billing is live, sent before its copy was reset, closes the grant; and a backup of
         billing may be from before the bootstrap's end. Then do what the refusal says."""
         done = self.once("bootstrap", *LINES["bootstrap"])
-        if done.code and "Open it: manage.py consumers open billing" in done.said:
+        if done.code and "open one: manage.py consumers open billing" in done.said:
             self._open()
         return done.code == 0
 

@@ -102,7 +102,7 @@ CODES = {
 #: Every refusal has one of these words.
 SAYS = {
     "nothing is migrated": ("manage.py migrate --database", "users at http", "create its tables: manage.py migrate"),
-    "the web server is stopped": ("Start it (make run), or set its address",),
+    "the web server is stopped": ("Check that users runs, and its address (MESSAGING['API_URL']).",),
     "the users' database is away": ("The database of users can't be", "users at http"),
     "billing's database is away": ("The database of billing can't be",),
     "the databases take no writes": ("It is read-only now, like a standby.", "The database is read-only now, like a standby."),

@@ -126,7 +126,7 @@ def test_a_token_of_a_consumer_elsewhere_is_printed_and_kept_nowhere(token_folde
     assert ended.json["token_file"] is None
     assert kept(token_folder) == {}
     again = call("consumers", "register", "shipping", "--to", "users", *words, "--new-token")
-    assert "Set USERS_API_TOKEN where it runs" in again.out
+    assert "Store the token for MESSAGING['API_TOKEN'] where it runs." in again.out
 
 
 def test_a_token_that_can_not_be_kept_is_still_printed(token_folder):
@@ -177,14 +177,14 @@ def test_owners_and_staleness():
         (("register", "billing", "--to", "users", "--owners", "nobody"), "'nobody' is not an e-mail address"),
         (("register", "billing", "--to", "users", "--staleness", "0s"), "from 1s to"),
         (("register", "billing", "--to", "users", "--staleness", "15"), "not a duration"),
-        (("register", "billing", "--to", "users", "--ttl", "0s"), "is no time at all"),
+        (("register", "billing", "--to", "users", "--ttl", "0s"), "--ttl 0s is zero."),
         (("register", "billing", "--to", "users", "--ttl", "soon"), "not a duration"),
-        (("register", "billing"), "billing isn't registered with an authority here. Name the authority: --to users|billing"),
-        (("open", "billing"), "billing isn't registered with an authority here"),
+        (("register", "billing"), "No authority in this process knows billing. Name one: --to users"),
+        (("open", "billing"), "No authority in this process knows billing"),
         (("open", "billing", "--to", "users"), "billing is not registered with users"),
         (("close", "billing", "--to", "users"), "billing is not registered with users"),
         (("close", "billing", "--to", "moon"), "'moon' is not a context"),
-        (("revoke", "billing"), "billing isn't registered with an authority here"),
+        (("revoke", "billing"), "No authority in this process knows billing"),
     ],
 )
 def test_wrong_words_change_nothing(words, said, token_folder):

@@ -69,8 +69,8 @@ def test_events(api):  # noqa: F811
     Published.objects.using("users").update(status=2)  # sent
     assert "1 event would be sent again, in 1 copy. Expected outcomes: " in said("replay", "users", "--dry-run")
     User.objects.using("users").filter(pk=user.pk).update(name="Silent")
-    assert "for 1 change of users:" in said("republish", "users", "--dry-run")
-    assert "Recorded 1 event of users for a change without one:" in said("republish", "users")
+    assert "1 row of users changed without an event:" in said("republish", "users", "--dry-run")
+    assert "Recorded 1 event of users for a row that changed without one:" in said("republish", "users")
     assert "gets " in said(
         "consumers", "register", "reader", "--to", "users", "--types", "users.user.created.v1", "--fields", "status"
     )

@@ -70,7 +70,7 @@ def test_pretended_rows_say_what_would_be_done_and_change_nothing(ids):
     assert {row["kind"]: row["would"] for row in ended.json["rows"]} == {
         "missing": "add it",
         "corrupt": "replace it with the authority's row",
-        "ahead": "leave it: the authority lost data (--authority-wins replaces it)",
+        "ahead": "leave it (--authority-wins replaces it)",
     }
     assert "add it" in call(*WORDS, "--pretend-rows").out
     assert list(CachedUser.objects.using("billing").values()) == before
@@ -81,7 +81,7 @@ def test_repair_leaves_what_is_ahead_and_says_so(ids):
     spoil(ids)
     ended = call(*WORDS, "--repair", "--json")
     assert (ended.code, ended.json["repaired"]) == (1, 2)
-    assert "1 row still differs: it is ahead of the authority, which lost data." in ended.err
+    assert "1 row still differs: it is ahead of the authority. If the authority is right: manage.py reconcile" in ended.err
     ended = call(*WORDS, "--repair", "--authority-wins", "--json")
     assert (ended.code, ended.json["repaired"]) == (0, 1)
     assert call(*WORDS).code == 0
@@ -97,7 +97,13 @@ def test_an_authority_that_does_not_answer_ends_with_3_and_a_sentence(ids, setti
     ended = call(*WORDS, "--repair", "--json")
     assert ended.code == 3
     assert ended.json["verdict"] == "unreachable"
-    assert "USERS_API_URL" in ended.err if how == "stopped" else "consumers register billing" in ended.err
+    said = {
+        "stopped": "Check that users runs, and its address (MESSAGING['API_URL']).",
+        "no token": "users refuses (401): users doesn't know this token: it was never issued, or was replaced or revoked. "
+        "Where users runs, issue a token: manage.py consumers register billing --to users --new-token. "
+        "Then store it for MESSAGING['API_TOKEN'] where billing runs.",
+    }
+    assert ended.err.endswith(said[how])
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,9 @@ def silent():
 def test_a_dry_run_lists_exactly_the_changed_ones_and_records_nothing(silent, mailoutbox):
     ended = call("republish", "users", "--dry-run", "--json")
     assert (ended.code, set(ended.json["missing"]), ended.json["republished"]) == (0, silent, 0)
-    assert all(subject in call("republish", "users", "--dry-run").out for subject in silent)
+    text = call("republish", "users", "--dry-run").out
+    assert "3 rows of users changed without an event:" in text
+    assert all(subject in text for subject in silent)
     assert Published.objects.using("users").count() == 5
     assert not mailoutbox
     assert not Repair.objects.using("users").exists()
@@ -49,7 +51,7 @@ def test_with_nothing_missing_no_mail_is_sent(silent, mailoutbox):
     assert (ended.code, ended.json) == (0, {"missing": [], "republished": 0, "refused": {}})
     assert len(mailoutbox) == 1
     assert Repair.objects.using("users").count() == 1
-    assert "Every change of users has an event." in call("republish", "users").out
+    assert "Every row of users has an event for its last change." in call("republish", "users").out
 
 
 def test_a_row_that_makes_no_event_is_named(silent):
@@ -73,7 +75,10 @@ def test_a_mail_server_that_fails_is_noted_and_stops_nothing(silent, settings):
     assert Repair.objects.using("users").get().result.endswith(note)
 
 
-@pytest.mark.parametrize(("context", "said"), [("shipping", "not a context"), ("billing", "billing has no feed")])
+@pytest.mark.parametrize(
+    ("context", "said"),
+    [("shipping", "not a context"), ("billing", "billing has no feed, so the current state of its rows can't be read")],
+)
 def test_wrong_usage(context, said, settings):
     settings.MESSAGING = {**settings.MESSAGING, "FEEDS": {"users": "users.feed.FEED"}}
     ended = call("republish", context)

@@ -202,7 +202,7 @@ def test_no_broker_is_a_sentence(monkeypatch):
     monkeypatch.setattr(current_app.conf, "broker_read_url", "redis://127.0.0.1:1/0")
     ended = call("status", "--json")
     assert ended.code == 1
-    assert "The broker doesn't answer" in ended.err
+    assert "The broker doesn't answer, so no events are delivered. Unsent events wait in the outbox." in ended.err
     assert ended.json["queues"][0]["depth"] is None
 
 
@@ -212,7 +212,7 @@ def test_no_database_is_a_sentence(monkeypatch):
     ended = call("status", "--json")
     assert ended.code == 1
     assert ended.err.startswith("The database of users can't be read")
-    assert ended.err.endswith("Start it, or create its tables: manage.py migrate")
+    assert ended.err.endswith("Start it, or create its tables: manage.py migrate --database users")
     assert not connections["users"].in_atomic_block
 
 

@@ -27,7 +27,7 @@ PLAY = 300
 #: Chapter, plant, and the check that must turn red.
 RED = [
     (3, "event_behind_the_commit", "Killed after the commit: the change and its event exist"),
-    (3, "claim_without_a_transaction", "The new relay sends the event that the killed one had claimed"),
+    (3, "claim_without_a_transaction", "The new relay sends the event whose row the killed one had locked"),
     (4, "upsert_whatever_the_version", "Overtaken events are counted as obsolete, and change nothing"),
     (5, "page_without_a_checkpoint", "The checkpoint is at the end of page 12"),
     (7, "heartbeat_without_a_head", "A heartbeat brought the head of users' feed, so billing knows that its copy is behind"),

@@ -109,7 +109,7 @@ DAMAGE = (
     Damage("stale", "Make a row stale", "Billing's row becomes older than the authority's.", _tampering(_stale)),
     Damage("corrupt", "Corrupt a row", "Billing's row gets another status, but keeps its version.", _tampering(_corrupt)),
     Damage("ghost", "Invent a row", "Billing gets a row of a user who never existed.", _ghost),
-    Damage("ahead", "Put a row ahead", "Billing's row becomes newer than the authority's.", _tampering(_ahead)),
+    Damage("ahead", "Put a row ahead", "Billing's version becomes higher than the authority's.", _tampering(_ahead)),
     Damage("silent", "Write by SQL", "Up to three users change without an event.", _silent),
     Damage("flush", "Flush the queues", "All queued messages are lost.", _flush),
 )

@@ -35,7 +35,7 @@ DRIFT = {
     "stale": "Billing's row is older than the authority's.",
     "corrupt": "The version is the same, but the content differs.",
     "ghost": "Billing has a row of a user that the authority doesn't know.",
-    "ahead": "Billing's row is newer than the authority's: the authority lost data.",
+    "ahead": "Billing's version is higher than the authority's.",
     "erased_here": "Erased at billing, but alive at the authority: a backup brought the user back.",
 }
 

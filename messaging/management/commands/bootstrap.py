@@ -23,7 +23,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         consumer_and_authority(parser)
         parser.add_argument(
-            "--from-now", action="store_true", help="leave the copy empty and start at the head; lookups and later events fill it"
+            "--from-now", action="store_true", help="start at the head with an empty copy; lookups and later events fill it"
         )
         parser.add_argument("--pause-consumer", action="store_true", help="pause the consumer's queue until the copy is live")
         parser.add_argument(

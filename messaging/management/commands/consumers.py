@@ -117,10 +117,12 @@ class Command(BaseCommand):
         try:
             file = consumers.keep_token(consumer=name, authority=authority, token=token)
         except OSError as error:
-            self.stderr.write(f"{name}'s token can't be saved here: {error}. Set {authority.upper()}_API_TOKEN where {name} runs.")
+            self.stderr.write(
+                f"{name}'s token can't be saved here: {error}. Store it for MESSAGING['API_TOKEN'] where {name} runs."
+            )
             return token, None, said
         if file is None:
-            return token, None, f"{said}\n{name} doesn't run here. Set {authority.upper()}_API_TOKEN where it runs."
+            return token, None, f"{said}\n{name} doesn't run here. Store the token for MESSAGING['API_TOKEN'] where it runs."
         return token, str(file), f"{said}\nIt is saved for {name} in {file}."
 
     def _open(self, options: dict[str, Any]) -> None:
@@ -157,7 +159,7 @@ class Command(BaseCommand):
         if not rows:
             self.stdout.write("There are no consumers. To add one: manage.py consumers register billing --to users")
             return
-        table = Table("authority", "consumer", "fields", "event types", "bootstrap", "token until", "checkpoint", "may be stale")
+        table = Table("authority", "consumer", "fields", "event types", "grant", "token until", "checkpoint", "may be stale")
         for authority, consumer in rows:
             table.add_row(
                 authority,
@@ -189,8 +191,9 @@ def _authority(options: dict[str, Any]) -> str:
     known = [context.name for context in here if Consumer.objects.using(context.alias).filter(pk=name).exists()]
     if len(known) == 1:
         return known[0]
-    why = f"{name} is registered with {' and '.join(known)}" if known else f"{name} isn't registered with an authority here"
-    raise WrongUsage(f"{why}. Name the authority: --to {'|'.join(known or settings.contexts())}")
+    why = f"{name} is registered with {' and '.join(known)}" if known else f"No authority in this process knows {name}"
+    others = [context for context in settings.contexts() if context != name]
+    raise WrongUsage(f"{why}. Name one: --to {'|'.join(known or others)}")
 
 
 def _words(text: str | None) -> list[str] | None:

@@ -22,7 +22,7 @@ _WOULD = {
     "stale": "update it to the authority's version",
     "corrupt": "replace it with the authority's row",
     "ghost": "remove it, and keep it with the repair's record",
-    "ahead": "leave it: the authority lost data (--authority-wins replaces it)",
+    "ahead": "leave it (--authority-wins replaces it)",
     "erased_here": "leave it: the authority must erase it again",
 }
 _MEANS = {
@@ -30,7 +30,7 @@ _MEANS = {
     "stale": "the copy's version is lower",
     "corrupt": "the same version with other content",
     "ghost": "the authority doesn't know the row",
-    "ahead": "the copy's version is higher: the authority lost data",
+    "ahead": "the copy's version is higher than the authority's",
     "erased_here": "erased in the copy, alive again at the authority",
 }
 
@@ -43,8 +43,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         consumer_and_authority(parser)
-        parser.add_argument("--repair", action="store_true", help="repair the rows that differ, and mail the consumer's owners")
-        parser.add_argument("--authority-wins", action="store_true", help="with --repair: also overwrite rows that are ahead")
+        parser.add_argument(
+            "--repair",
+            action="store_true",
+            help="repair the rows that differ, except rows that are ahead or erased here, and mail the consumer's owners",
+        )
+        parser.add_argument(
+            "--authority-wins", action="store_true", help="with --repair or --pretend-rows: also replace rows that are ahead"
+        )
         parser.add_argument("--pretend-rows", action="store_true", help="dry run: show what --repair would do to each row")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -134,7 +140,7 @@ def _sentence(found: Comparison, left: int, repair: str, options: dict[str, Any]
             f"Then where {found.authority} runs: manage.py erase_again {found.authority} --from erased.json"
         )
     if left == found.counts["ahead"]:
-        why = f"{they} {are} ahead of the authority, which lost data. If the authority is right"
+        why = f"{they} {are} ahead of the authority. If the authority is right"
         return f"{differ}: {why}: {repair} --authority-wins"
     if not options["repair"]:
         return f"{differ}. To repair {'it' if left == 1 else 'them'}: {repair}"

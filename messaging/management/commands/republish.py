@@ -1,4 +1,4 @@
-"""`republish users`: find changes without an event, and record one for each."""
+"""`republish users`: find rows that changed without an event, and record one event for each."""
 
 import getpass
 from argparse import ArgumentParser
@@ -21,11 +21,11 @@ SHOWN_IDS = 50
 
 
 class Command(BaseCommand):
-    help = "Find a context's changes for which no event was recorded, and record one for each, with the current state."
+    help = "Find a context's rows whose last change has no event, and record one event for each, with the current state."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        context_argument(parser, "context", "the authority whose changes to search")
-        parser.add_argument("--dry-run", action="store_true", help="only list the changes")
+        context_argument(parser, "context", "the authority whose rows to search")
+        parser.add_argument("--dry-run", action="store_true", help="only list these rows; exit code 0 however many there are")
 
     def handle(self, *args: Any, **options: Any) -> None:
         context = checked_context(options["context"])
@@ -40,8 +40,8 @@ class Command(BaseCommand):
 
     def _list(self, authority: str, options: dict[str, Any]) -> None:
         ids = preview(authority)
-        text = f"No event was recorded for {plural(len(ids), 'change')} of {authority}:{_listed(ids)}"
-        self.result(options, {"missing": ids, "republished": 0}, text if ids else f"Every change of {authority} has an event.")
+        text = f"{plural(len(ids), 'row')} of {authority} changed without an event:{_listed(ids)}"
+        self.result(options, {"missing": ids, "republished": 0}, text if ids else _nothing_missing(authority))
 
     def _record(self, authority: str, options: dict[str, Any]) -> None:
         started = timezone.now()
@@ -50,13 +50,13 @@ class Command(BaseCommand):
         if done.count:
             self._announce(authority, done, started)
         values = {"missing": [*done.ids, *done.refused], "republished": done.count, "refused": done.refused}
-        text = f"Recorded {plural(done.count, 'event')} of {authority} for {_changes(done)}:{_listed(done.ids)}"
-        none = "No event was recorded." if done.refused else f"Every change of {authority} has an event."
+        text = f"Recorded {plural(done.count, 'event')} of {authority} for {_rows(done)}:{_listed(done.ids)}"
+        none = "No event was recorded." if done.refused else _nothing_missing(authority)
         self.result(options, values, text if done.ids else none)
         if done.refused:
             first, reason = next(iter(done.refused.items()))
-            changes = plural(len(done.refused), "change")
-            raise Found(f"{changes} can't be announced, for example {first} ({reason}). Correct the row, then republish again.")
+            rows = plural(len(done.refused), "row")
+            raise Found(f"{rows} can't be announced, for example {first} ({reason}). Correct the row, then republish again.")
 
     def _announce(self, authority: str, done: Republished, started: Any) -> None:
         touched = consumers.registered(authority)
@@ -67,14 +67,18 @@ class Command(BaseCommand):
             consumers=[consumer.name for consumer in touched],
             owners=[owner for consumer in touched for owner in consumer.owners],
             counts={"republished": done.count, "refused": len(done.refused)},
-            result=f"Recorded {plural(done.count, 'event')} for {_changes(done)}.",
+            result=f"Recorded {plural(done.count, 'event')} for {_rows(done)}.",
             started_at=started,
             by=getpass.getuser(),
         )
 
 
-def _changes(done: Republished) -> str:
-    return "a change without one" if done.count == 1 else "changes without one"
+def _rows(done: Republished) -> str:
+    return "a row that changed without one" if done.count == 1 else "rows that changed without one"
+
+
+def _nothing_missing(authority: str) -> str:
+    return f"Every row of {authority} has an event for its last change."
 
 
 def _listed(ids: list[str]) -> str:

@@ -28,7 +28,7 @@ class Command(BaseCommand):
             consumers = [asdict(state) for state in consumer_states()]
             outbox = [asdict(state) for state in outbox_states()]
         except DatabaseUnreadable as error:
-            raise Found(f"{error}. Start it, or create its tables: manage.py migrate") from error
+            raise Found(f"{error}. Start it, or create its tables: manage.py migrate --database {error.alias}") from error
         depths = [{"queue": name, "depth": queues.depth(current_app, name)} for name in queues.here(current_app)]
         if options["json"]:
             self.result(options, {"consumers": consumers, "outbox": outbox, "queues": depths}, "")
@@ -43,7 +43,7 @@ class Command(BaseCommand):
                 if row["marks"] is False:
                     self.stdout.write(printable(_unmarked(row)))
         if any(row["depth"] is None for row in depths):
-            raise Found("The broker doesn't answer, so no events are delivered. None is lost: they wait in the outbox.")
+            raise Found("The broker doesn't answer, so no events are delivered. Unsent events wait in the outbox.")
 
     def _table(self, title: str, rows: list[dict[str, Any]]) -> None:
         if not rows:

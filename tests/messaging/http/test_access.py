@@ -133,7 +133,7 @@ def test_a_closed_grant_refuses_the_beginning_and_says_how_to_open_it(users_api,
     users_api.changes(12, checkpoint=12, live="true")
     answer = users_api.get("changes/?since=0")
     assert refused(answer) == (403, "bootstrap_closed")
-    assert "manage.py consumers open billing --ttl 1h" in answer.json()["detail"]
+    assert "Where users runs, open one: manage.py consumers open billing --to users --ttl 1h" in answer.json()["detail"]
     assert refused(users_api.get("changes/?since=11")) == (403, "bootstrap_closed")
     assert users_api.changes(12)["results"] == []
     grants.open_bootstrap(authority="users", name="billing", ttl=HOUR)

@@ -137,6 +137,13 @@ def test_the_client_s_patience_ends(authority: Any, monkeypatch: pytest.MonkeyPa
     assert 1 <= len(authority.asked) <= 3
 
 
+def test_a_refused_token_names_the_context_that_issues_tokens_and_not_its_feed(authority: Any) -> None:
+    authority.name = "monolith_invoices"
+    authority.answers.append((401, {}, b'{"reason": "unknown_token", "detail": "No."}'))
+    with pytest.raises(Denied, match="Where monolith runs.* --to monolith --new-token"):
+        authority.registration()
+
+
 def test_another_refusal_is_none_that_passes(authority: Any) -> None:
     authority.answers.append((403, {"Retry-After": "1"}, b'{"reason": "bootstrap_closed", "detail": "No."}'))
     with pytest.raises(Denied):

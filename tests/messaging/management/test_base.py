@@ -47,7 +47,7 @@ def test_invalid_durations(text):
 
 def test_a_lifetime_is_more_than_none():
     assert base.lifetime("1s") == timedelta(seconds=1)
-    with pytest.raises(base.WrongUsage, match="is no time at all"):
+    with pytest.raises(base.WrongUsage, match="is zero"):
         base.lifetime("0d")
 
 

@@ -60,7 +60,7 @@ def test_fields_that_are_none_or_cannot_be_compared_are_errors(monkeypatch):
     assert [message for _, message in errors] == [
         "The copy in billing of users: messaging.Subscription.authority isn't a UUIDField with primary_key=True.",
         "The copy in billing of users: messaging.Subscription.drift is a JSONField. A copy can only have texts, integers, "
-        "booleans, times and UUIDs: leave the field out.",
+        "booleans, datetimes and UUIDs: leave the field out.",
     ]
 
 

@@ -118,7 +118,7 @@ def test_the_check_finds_expired_grants():
     open_for(HOUR)
     expire()
     (warning,) = found()
-    assert "The bootstrap grant of billing from users expired" in warning.msg
+    assert "The grant of billing from users expired" in warning.msg
     assert "consumers close billing --to users" in warning.hint
     assert bootstrap_grants_are_closed(None, databases=None) == []
     assert bootstrap_grants_are_closed(None, databases=["billing"]) == []

@@ -30,7 +30,7 @@ def recorded():
 
 
 def test_an_event_outside_a_transaction_is_refused():
-    with pytest.raises(OutsideTransaction, match="transaction.atomic"):
+    with pytest.raises(OutsideTransaction, match="An event can't be recorded outside a transaction on 'users'.*transaction.atomic"):
         outbox.record(facts(), subject="x", using="users")
     assert recorded() == []
 
@@ -42,6 +42,15 @@ def test_a_transaction_on_another_database_does_not_count():
 
 def test_an_event_of_another_context_is_refused():
     with transaction.atomic(using="billing"), pytest.raises(ValueError, match="the database of their own context"):
+        outbox.record(facts(), subject="x", using="billing")
+
+
+def test_an_event_whose_type_begins_with_no_context_is_refused(settings):
+    settings.MESSAGING = {**settings.MESSAGING, "CONTEXTS": ["billing"]}
+    with (
+        transaction.atomic(using="billing"),
+        pytest.raises(ValueError, match="has no context 'users'. It has: billing. Add 'users'"),
+    ):
         outbox.record(facts(), subject="x", using="billing")
 
 

@@ -262,7 +262,9 @@ def test_other_fields_than_the_cache_keeps_are_refused_in_a_sentence(api):
     Consumer.objects.using("users").update(fields=["status"])
     comparison = compare.compare(Replica.of("billing", "users"))
     assert comparison.verdict == "unreachable"
-    assert "registered for the fields status, but its copy keeps status, status_since" in str(comparison.error)
+    said = "The copy keeps the fields status, status_since, but its consumer is registered for status. Where the authority runs: "
+    command = "manage.py consumers register CONSUMER --to AUTHORITY --fields status,status_since"
+    assert str(comparison.error) == said + command
 
 
 def test_the_watch_opens_an_incident_and_closes_it(api):

@@ -80,7 +80,7 @@ def test_changes_without_an_event_are_an_incident_with_their_list(api):
     incident = Incident.objects.using("billing").get()
     assert incident.kind == "silent"
     assert set(incident.subjects) == {str(users[1].pk), str(users[4].pk)}
-    assert incident.summary == "2 changes of users came without an event."
+    assert incident.summary == "2 rows of users changed without an event."
     User.objects.using("users").filter(pk=users[5].pk).update(status="suspended")
     pull.catch_up(Replica.of("billing", "users"))
     incident.refresh_from_db()

@@ -20,7 +20,7 @@ from walkthrough.script.stage import Stage
 MIGRATION, PAGE = 4.0, 0.5
 #: What an open migration locks, by the database's vendor.
 LOCKED = {
-    "sqlite": "SQLite has one writer at a time, so the whole file is locked. "
+    "sqlite": "SQLite has one writer at a time, so nobody else can write to the file. "
     "PostgreSQL locks the altered table: there even the report waits.",
     "postgresql": "PostgreSQL locks the altered table for readers too: even the report waits.",
 }

@@ -43,7 +43,7 @@ def send_first(stage: Stage) -> None:
     stage.eventually("Billing has received a suspension", lambda: facts.copied_status(user_id) == "suspended")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
     false = facts.user_status(user_id) == "active" and facts.differing().get(user_id) == "ahead"
-    stage.check("The suspension was never committed: billing refuses an active user", false)
+    stage.check("The suspension was never committed: billing calls an active user suspended", false)
 
 
 def outbox(stage: Stage) -> None:
@@ -64,7 +64,7 @@ def kill_relay(stage: Stage) -> None:
     claimed, sent = (user.pk for user in facts.active(6)[4:])
     _crash_relay(stage, "relay.claimed", claimed)
     stage.eventually(
-        "The new relay sends the event that the killed one had claimed", lambda: facts.copied_status(claimed) == "suspended"
+        "The new relay sends the event whose row the killed one had locked", lambda: facts.copied_status(claimed) == "suspended"
     )
     before = facts.counts()
     _crash_relay(stage, "relay.sent", sent)
@@ -83,7 +83,7 @@ def kill_relay(stage: Stage) -> None:
 def mend(stage: Stage) -> None:
     lost, false = UUID(stage.notes["lost"]), UUID(stage.notes["false"])
     stage.processes.start("tend-billing")
-    stage.eventually("Billing pulls the lost change from the feed", lambda: lost not in facts.differing(), facts.in_words)
+    stage.eventually("Billing pulls the lost change from `users`", lambda: lost not in facts.differing(), facts.in_words)
     late = Invoice.objects.using("billing").get(user_id=lost, period=PERIOD).review_reason
     stage.check("The invoice is flagged", bool(late), late)
     ran = stage.manage("reconcile", "billing", "--from", "users", "--json")

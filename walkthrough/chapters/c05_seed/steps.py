@@ -63,8 +63,8 @@ def resume(stage: Stage) -> None:
         f"{plural(done.get('rows', 0), 'row')} in {plural(done.get('pages', 0), 'page')}",
     )
     live = done.get("state") == "live" and done.get("verdict") == "in_sync"
-    stage.check("Fingerprints are equal, so the copy is live", live, f"{done.get('state')}, {done.get('verdict')}")
-    found = _compared(stage, "API, after the kill", took)
+    stage.check("Digests (fingerprints) are equal, so the copy is live", live, f"{done.get('state')}, {done.get('verdict')}")
+    found = _compared(stage, "Feed, after the kill", took)
     stage.check("The copy has these changes too", found.verdict == "in_sync", f"{plural(_copied(), 'row')}, {found.verdict}")
     _refused(stage, "The grant has closed: billing may not read from the beginning")
 
@@ -102,7 +102,7 @@ def year_later(stage: Stage) -> None:
     before = _copied()
     ran = stage.manage("copy_directly", "--year-later")
     stage.check("Billing's script breaks", ran.code == 1)
-    stage.check("Its old copy stays, and gets older", _copied() == before, plural(_copied(), "row"))
+    stage.check("Billing's old copy stays, and gets older", _copied() == before, plural(_copied(), "row"))
 
 
 def from_now(stage: Stage) -> None:
@@ -137,7 +137,7 @@ def keep(stage: Stage) -> None:
         whole,
         f"{plural(_copied(), 'row')}, {done.get('rows_per_second')} rows/s",
     )
-    _compared(stage, "API, without interruption", took)
+    _compared(stage, "Feed, without interruption", took)
     _refused(stage, "The grant closes before the hour is over")
     ran = stage.manage("import_suspended")
     sentence = "Delete walkthrough/scenarios/one_time_import.py and walkthrough/management/commands/import_suspended.py."

@@ -66,8 +66,10 @@ def migrate(stage: Stage) -> None:
         began = time.perf_counter()
         ran = _billing(stage, "generate_invoices", "--period", facts.month(1), "--json", shown=False)
         took = time.perf_counter() - began
-    locked = "the whole file" if connections["users"].vendor == "sqlite" else "the altered table"
-    stage.say(f"The migration locked {locked} in the users database.")
+    locked = (
+        "the users database for other writers" if connections["users"].vendor == "sqlite" else "its table in the users database"
+    )
+    stage.say(f"The migration locked {locked}.")
     stage.check(
         "A long migration on users doesn't stop billing",
         ran.code == 0 and ran.json["issued"] == _active() and took < MIGRATION - 1,

@@ -1,4 +1,4 @@
-"""Chapter 12: the four questions from the beginning, each answered by the running system."""
+"""Chapter 12: the four questions, each answered by the running system."""
 
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,7 @@ ROUTE = (
     ("Keep a copy that no decision uses", "4, 5", "revoke the consumer, then delete the copy"),
     ("Compare: fingerprints, shadow reads", "6", "turn shadow reads off"),
     ("Decide from the copy", "6", "cutover billing --to monolith"),
-    ("Move the authority's own rows", "6", "split users --back, until --retire"),
+    ("Move the authority's own rows", "6", "before --retire: split users --back"),
     ("Move out", "11", "run both in one process again"),
 )
 
@@ -111,9 +111,9 @@ def without_row(stage: Stage) -> None:
     events = Published.objects.using("users").filter(body__subject=str(lost_id)).count()
     stage.check(f"{name}'s row was deleted without an event", events == 0, plural(events, "event"))
     stage.eventually(
-        "Billing's copy has a tombstone, marked as deleted",
+        "Billing's copy keeps only the id (a tombstone)",
         lambda: tombstone(lost_id) == ("erased", True),
-        lambda: "status {}, deleted: {}".format(*tombstone(lost_id)),
+        lambda: f"deleted: {tombstone(lost_id)[1]}",
     )
     personal = {"name", "email"} & {field.name for field in CachedUser._meta.get_fields()}
     stage.check(
