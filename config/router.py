@@ -8,7 +8,7 @@ from messaging.settings import contexts
 
 #: Django's own tables: sessions, logins, permissions, the admin's log.
 DJANGO_APPS = {"admin", "auth", "contenttypes", "sessions"}
-#: Tables that every context has in its own database.
+#: Tables that are in each database with a context. Contexts that share a database share them, and each row belongs to one.
 SHARED_APPS = {"messaging", "django_outbox_pattern"}
 
 
@@ -17,7 +17,7 @@ class UnplacedModel(LookupError):
 
 
 class ContextRouter:
-    """Places a context's models in its own database, and messaging's models in every context's database."""
+    """Places a context's models in the context's database, and messaging's models in every context's database."""
 
     def _place(self, model: type[models.Model], hints: dict[str, Any]) -> str:
         label = model._meta.app_label
@@ -45,8 +45,13 @@ class ContextRouter:
         return self._place(model, hints)
 
     def allow_relation(self, first: models.Model, second: models.Model, **hints: Any) -> bool:
-        """Allow relations only within one database. Across contexts, keep an id instead of a foreign key."""
-        return self._alias_of(first) == self._alias_of(second)
+        """Allow relations only within one owner, even if two share a database. Across contexts, keep an id instead of a foreign
+        key: the context can then move to another database."""
+        return self._owner(first) == self._owner(second) and self._alias_of(first) == self._alias_of(second)
+
+    def _owner(self, instance: models.Model) -> str:
+        label = instance._meta.app_label
+        return "Django" if label in DJANGO_APPS else label
 
     def _alias_of(self, instance: models.Model) -> str:
         return instance._state.db or self._place(type(instance), {"instance": instance})
@@ -62,4 +67,4 @@ class ContextRouter:
 
 
 def _aliases() -> list[str]:
-    return [context.alias for context in contexts().values()]
+    return list(dict.fromkeys(context.alias for context in contexts().values()))

@@ -135,6 +135,9 @@ class InboxAdmin(ReadOnlyAdmin):
     fields = ("msg_id", "type", "subject", "version", "added", "details")
     readonly_fields = ("type", "subject", "version", "details")
 
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).filter(msg_id__startswith=f"{self.context}:")
+
     def type(self, row: Received) -> str:
         return str(_of(row.headers, "destination"))
 

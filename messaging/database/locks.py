@@ -67,7 +67,7 @@ def held(using: str, purpose: str) -> bool:
 
 
 def _name(using: str, purpose: str) -> str:
-    return f"{using}: {purpose}"
+    return f"{settings.owner(using)}: {purpose}"
 
 
 @functools.cache
@@ -142,7 +142,7 @@ def _file(using: str, purpose: str) -> Iterator[str]:
 def _opened(using: str, purpose: str) -> TextIO:
     folder = settings.wake_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / f"{using}-{purpose}.lock").open("a+")
+    file = (folder / f"{settings.owner(using)}-{purpose}.lock").open("a+")
     file.seek(0)
     return file
 

@@ -91,7 +91,7 @@ def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | Non
     for name, context in settings.contexts().items():
         if context.alias not in (databases or []) or not _has_grants(connections[context.alias]):
             continue
-        for consumer in Consumer.objects.using(context.alias).filter(bootstrap_open=True):
+        for consumer in Consumer.objects.of(context.alias).filter(bootstrap_open=True):
             ends = consumer.bootstrap_closes_at
             if grants.grant(consumer, now) == "expired":
                 why = f"The bootstrap grant of {consumer.name} from {name} expired at {ends:%Y-%m-%d %H:%M} UTC before it was live."
@@ -115,7 +115,7 @@ def registered_types_have_handlers(
     for name, context in settings.contexts().items():
         if context.alias not in (databases or []) or not _has_grants(connections[context.alias]):
             continue
-        for consumer in Consumer.objects.using(context.alias).filter(name__in=list(settings.contexts())):
+        for consumer in Consumer.objects.of(context.alias).filter(name__in=list(settings.contexts())):
             unknown = sorted(set(consumer.types) - set(table(consumer.name)))
             if unknown:
                 register = f"manage.py consumers register {consumer.name} --to {name} --types …"

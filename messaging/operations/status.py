@@ -81,7 +81,7 @@ def consumer_states() -> list[ConsumerState]:
     for consumer, context in settings.contexts().items():
         using = context.alias
         with reading(context):
-            subscriptions = {row.authority: row for row in Subscription.objects.using(using)}
+            subscriptions = {row.authority: row for row in Subscription.objects.of(using)}
             authorities = {wire.partition(".")[0] for wire in handlers.table(consumer)} | set(subscriptions)
             parked, incidents, restored = _parked(using, authorities), _incidents(using), _restored(using)
         for authority in sorted(authorities - _resting(context)):
@@ -151,7 +151,7 @@ def _heads() -> dict[str, int]:
     for authority, context in settings.contexts().items():
         with reading(context):
             # In this order, a change that gets its position in between counts twice for a moment instead of not at all.
-            pending = Ledger.objects.using(context.alias).filter(position__isnull=True).count()
+            pending = Ledger.objects.of(context.alias).filter(position__isnull=True).count()
             heads[authority] = pending + sequencer.head(context.alias)
     return heads
 
@@ -161,14 +161,14 @@ def _registers() -> dict[str, dict[str, bool | None]]:
     registers: dict[str, dict[str, bool | None]] = {}
     for authority, context in settings.contexts().items():
         with reading(context):
-            found = Consumer.objects.using(context.alias).values_list("name", "marks", "checkpoint")
+            found = Consumer.objects.of(context.alias).values_list("name", "marks", "checkpoint")
             registers[authority] = {name: None if checkpoint is None else marks for name, marks, checkpoint in found}
     return registers
 
 
 def _parked(using: Alias, authorities: set[str]) -> dict[str, int]:
     """Count unsettled messages by authority. An unreadable message counts for each."""
-    unsettled = Parked.objects.using(using).filter(state__in=[Parked.State.PARKED, Parked.State.RETRYING])
+    unsettled = Parked.objects.of(using).filter(state__in=[Parked.State.PARKED, Parked.State.RETRYING])
     counts = dict.fromkeys(authorities, 0)
     for wire, number in unsettled.order_by().values_list("event_type").annotate(number=Count("pk")):
         source = wire.partition(".")[0]
@@ -178,12 +178,12 @@ def _parked(using: Alias, authorities: set[str]) -> dict[str, int]:
 
 
 def _incidents(using: Alias) -> dict[str, int]:
-    found = Incident.objects.using(using).filter(closed_at=None).order_by().values_list("authority")
+    found = Incident.objects.of(using).filter(closed_at=None).order_by().values_list("authority")
     return dict(found.annotate(number=Count("pk")))
 
 
 def _restored(using: Alias) -> dict[str, str]:
-    found = Incident.objects.using(using).filter(closed_at=None, kind=Incident.Kind.RESTORED)
+    found = Incident.objects.of(using).filter(closed_at=None, kind=Incident.Kind.RESTORED)
     return dict(found.values_list("authority", "summary"))
 
 

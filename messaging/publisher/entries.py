@@ -11,12 +11,12 @@ from messaging.settings import context
 
 def of(authority: str) -> "QuerySet[Consumer]":
     """The authority's whole register."""
-    return Consumer.objects.using(context(authority).alias)
+    return Consumer.objects.of(context(authority).alias)
 
 
 def change(authority: str, name: str, **values: Any) -> Consumer:
     """Set columns of an entry to values or expressions. Returns the entry. Raises `NotRegistered`."""
-    rows = of(authority).filter(pk=name)
+    rows = of(authority).filter(name=name)
     if not rows.update(**values):
         raise NotRegistered(f"{name} is not registered with {authority}. To see who is: manage.py consumers list")
     return rows.get()

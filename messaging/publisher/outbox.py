@@ -94,7 +94,8 @@ def record_many(records: Sequence[Record], *, using: str, repair: bool = False) 
     # are sent in the order in which they were recorded.
     values = [_values(row, now + timedelta(microseconds=number)) for number, row in enumerate(rows)]
     insert_new(Published, values, key="id", using=using)
-    wakeup.wake(using)
+    for context in sorted({aggregate.partition(".")[0] for aggregate, _ in announced}):
+        wakeup.wake(contexts()[context].alias)
     return rows
 
 

@@ -145,7 +145,7 @@ class Relay:
         sequencer.stamp_pending(self.using)
         head = sequencer.head(self.using)
         round_ = marks.at(self.using, head)
-        for consumer in Consumer.objects.using(self.using).exclude(queue=""):
+        for consumer in Consumer.objects.of(self.using).exclude(queue=""):
             # Workers of a release without marks accept no mark. A consumer that sends marks has a newer release.
             mark = round_.mark if round_ and consumer.marks else ""
             self.sender.heartbeat(consumer.queue, consumer.name, head, now, mark)
@@ -166,7 +166,7 @@ class Relay:
                 return Round()
             failpoints.reach("relay.claimed")
             done = Round(sent=len(good), failed=len(bad))
-            for consumer in Consumer.objects.using(self.using):
+            for consumer in Consumer.objects.of(self.using):
                 for message in payloads.messages(good, consumer, LARGEST_MESSAGE_BYTES):
                     for passed in failpoints.outgoing(consumer, message):
                         self.sender.send(consumer.queue, consumer.name, passed)

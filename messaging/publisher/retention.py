@@ -81,7 +81,7 @@ def _behind(position: int | None, checkpoints: dict[str, int]) -> list[str]:
 
 def _checkpoints(using: Alias) -> dict[str, int]:
     """The consumers' checkpoints. Each transaction reads them again, because consumers may be registered meanwhile."""
-    return {name: checkpoint or 0 for name, checkpoint in Consumer.objects.using(using).values_list("name", "checkpoint")}
+    return {name: checkpoint or 0 for name, checkpoint in Consumer.objects.of(using).values_list("name", "checkpoint")}
 
 
 def _sent(using: Alias, before: datetime) -> QuerySet[Published]:
@@ -187,5 +187,5 @@ def _removed(using: Alias, tracked: Tracked, entries: list[Ledger]) -> list[Ledg
     rows.filter(pk__in=[tracked.key.to_python(one.aggregate_id) for one in same]).delete()
     Ledger.objects.using(using).filter(pk__in=gone).delete()  # last, because the rows' trigger has just updated them
     highest = max((one.position or 0 for one in same), default=0)
-    Head.objects.using(using).filter(floor__lt=highest).update(floor=highest)
+    Head.objects.of(using).filter(floor__lt=highest).update(floor=highest)
     return same

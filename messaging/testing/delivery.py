@@ -108,5 +108,5 @@ def _receive(publisher: Context, consumer: Consumer, event: Sendable) -> Iterato
 def _failure(consumer: str, event: Sendable, outcome: str) -> dict[str, Any]:
     if outcome != "parked":
         return {}
-    row = Parked.objects.using(context(consumer).alias).filter(event_id=event.event["id"]).latest("id")
+    row = Parked.objects.of(context(consumer).alias).filter(event_id=event.event["id"]).latest("id")
     return {"error": row.reason, "traceback": row.traceback}

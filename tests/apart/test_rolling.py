@@ -89,7 +89,7 @@ class Rolling:
         self.manage(
             "consumers", "register", "billing", "--to", "users", project=self.tomorrow if V2 in types else project_copy.ROOT
         )
-        assert {wire for wire in Consumer.objects.using("users").get(pk="billing").types if "suspended" in wire} == set(types)
+        assert {wire for wire in Consumer.objects.using("users").get(name="billing").types if "suspended" in wire} == set(types)
 
     def all_sent(self) -> None:
         unsent = Published.objects.using("users").filter(status=1)
@@ -108,7 +108,9 @@ class Rolling:
 
 
 def told() -> dict[str, int]:
-    counted = Subscription.objects.using("billing").filter(pk="users").aggregate(applied=Sum("applied"), obsolete=Sum("obsolete"))
+    counted = (
+        Subscription.objects.using("billing").filter(authority="users").aggregate(applied=Sum("applied"), obsolete=Sum("obsolete"))
+    )
     return {name: value or 0 for name, value in counted.items()}
 
 

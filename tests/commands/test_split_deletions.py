@@ -101,7 +101,7 @@ def test_a_late_page_brings_no_deleted_invoice_back():
     call("split", "billing")
     Invoice.objects.using("monolith").update(status="overdue")
     client = AuthorityClient("monolith_invoices", "billing")
-    since = Subscription.objects.using("billing").get(pk="monolith_invoices").checkpoint
+    since = Subscription.objects.using("billing").get(authority="monolith_invoices").checkpoint
     late = client.changes(since)
     assert [row["id"] for row in late.results] == [str(invoice.pk)]
     invoice.delete(using="monolith")

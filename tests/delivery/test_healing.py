@@ -41,7 +41,7 @@ def difference():
     wrong = sum(ours.get(user.pk) != user.status for user in users())
     row = (
         Subscription.objects.using("billing")
-        .filter(pk="users")
+        .filter(authority="users")
         .values("checkpoint", "ahead", "head", "state", "behind_since")
         .first()
     )
@@ -71,7 +71,10 @@ def test_silent_changes_are_noticed_and_healed_within_seconds(living):
     )
     assert compare.compare(Replica.of("billing", "users")).verdict == "in_sync"
     wait_for(
-        lambda: not Subscription.objects.using("billing").get(pk="users").ahead, timeout=NOTICED, what="no hole", seen=difference
+        lambda: not Subscription.objects.using("billing").get(authority="users").ahead,
+        timeout=NOTICED,
+        what="no hole",
+        seen=difference,
     )
 
 
@@ -128,7 +131,7 @@ def test_an_authority_that_is_away_is_a_state_of_its_own(living):
     living.kill("relay-users")
     living.kill("web")
     living.tend("billing")
-    state = lambda: Subscription.objects.using("billing").get(pk="users").state  # noqa: E731
+    state = lambda: Subscription.objects.using("billing").get(authority="users").state  # noqa: E731
     wait_for(lambda: state() == "unreachable", timeout=NOTICED, what="the copy to count as cut off", seen=state)
     assert compare.compare(Replica.of("billing", "users")).verdict == "unreachable"
 
@@ -137,7 +140,7 @@ def test_a_bootstrap_killed_five_times_beside_live_changes_ends_live(living):
     save(demo_users(400, seed=7), with_events=False)
     CachedUser.objects.using("billing").all().delete()
     Subscription.objects.using("billing").all().delete()
-    Consumer.objects.using("users").filter(pk="billing").update(bootstrap_open=True, bootstrapped_to=0)
+    Consumer.objects.using("users").filter(name="billing").update(bootstrap_open=True, bootstrapped_to=0)
     command = ("bootstrap", "billing", "--from", "users", "--page-size", "40")
     changing = iter(users())
     for number, step in enumerate(["pull.applied", "pull.before_commit", "pull.committed", "bootstrap.read", "bootstrap.live"]):

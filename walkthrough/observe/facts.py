@@ -98,7 +98,7 @@ def recorded(context: str = "users") -> int:
 
 def progress(consumer: str = "billing", authority: str = "users") -> Subscription:
     """The consumer's own record: checkpoint, counts, state."""
-    return Subscription.objects.using(consumer).get(pk=authority)
+    return Subscription.objects.using(consumer).get(authority=authority)
 
 
 def counts(consumer: str = "billing", authority: str = "users") -> dict[str, int]:

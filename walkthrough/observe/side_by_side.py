@@ -146,7 +146,7 @@ def lanes() -> list[Lane]:
 def _lane(publisher: str, consumer: str) -> Lane:
     outbox = Published.objects.using(publisher)
     parked = Parked.objects.using(consumer)
-    progress = Subscription.objects.using(consumer).filter(pk=publisher).first() or Subscription()
+    progress = Subscription.objects.using(consumer).filter(authority=publisher).first() or Subscription()
     return Lane(
         publisher=publisher,
         consumer=consumer,

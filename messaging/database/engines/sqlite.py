@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from messaging.database.outbox_pattern import SENT, WAITING
 from messaging.database.tracked import Tracked, identifier, literal
+from messaging.settings import owner
 
 #: The time of a change.
 NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
@@ -255,7 +256,7 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
     return [(row_id, body, positions.get(row_id)) for row_id, body, _ in rows]
 
 
-def install_stamping(connection: BaseDatabaseWrapper, *, marks: bool = True) -> None:
+def install_stamping(connection: BaseDatabaseWrapper) -> None:
     """Nothing to do: SQLite has no stored functions, and no round trips to save."""
 
 
@@ -264,27 +265,35 @@ def remove_stamping(connection: BaseDatabaseWrapper) -> None:
 
 
 def stamp(using: str, limit: int) -> int:
-    """Give the next positions to up to `limit` pending changes and move the head, in its own transaction. The write lock is the
-    sequencer's lock. Returns how many."""
+    """Give the next positions to up to `limit` pending changes of a context and move its head, in its own transaction. The write
+    lock is the sequencer's lock. Returns how many."""
+    ours = owner(using)
     with transaction.atomic(using=using), connections[using].cursor() as cursor:
-        cursor.execute("INSERT INTO messaging_sequence (id, head, floor) VALUES (1, 0, 0) ON CONFLICT DO NOTHING")
+        cursor.execute(
+            # The first context has the id 1, where programs of the last release look for it.
+            "INSERT INTO messaging_sequence (id, context, head, floor) SELECT coalesce(max(id), 0) + 1, %s, 0, 0 "
+            "FROM messaging_sequence WHERE true ON CONFLICT (context) DO NOTHING",
+            [ours],
+        )
         cursor.execute(
             """
             UPDATE messaging_ledger SET position = numbered.position FROM (
-                SELECT id, row_number() OVER (ORDER BY changed_at, id) + (SELECT head FROM messaging_sequence) AS position
-                FROM (SELECT id, changed_at FROM messaging_ledger WHERE position IS NULL ORDER BY changed_at, id LIMIT %s)
+                SELECT id, row_number() OVER (ORDER BY changed_at, id) + head AS position
+                FROM (SELECT id, changed_at FROM messaging_ledger
+                    WHERE position IS NULL AND substr(aggregate, 1, instr(aggregate, '.') - 1) = %s
+                    ORDER BY changed_at, id LIMIT %s), (SELECT head FROM messaging_sequence WHERE context = %s)
             ) AS numbered WHERE messaging_ledger.id = numbered.id
             """,
-            [limit],
+            [ours, limit, ours],
         )
         stamped = int(cursor.rowcount)  # the statement must not begin with WITH, or Python's sqlite3 returns -1
         if stamped:
-            cursor.execute("UPDATE messaging_sequence SET head = head + %s WHERE id = 1", [stamped])
+            cursor.execute("UPDATE messaging_sequence SET head = head + %s WHERE context = %s", [stamped, ours])
             cursor.execute(
-                "INSERT OR REPLACE INTO messaging_mark (position, first, mark, previous) "
-                "SELECT head, head - %s + 1, lower(hex(randomblob(8))), "
-                "coalesce((SELECT mark FROM messaging_mark ORDER BY position DESC LIMIT 1), '') FROM messaging_sequence",
-                [stamped],
+                "INSERT OR REPLACE INTO messaging_mark (context, position, first, mark, previous) "
+                "SELECT context, head, head - %s + 1, lower(hex(randomblob(8))), coalesce((SELECT m.mark FROM messaging_mark m "
+                "WHERE m.context = s.context ORDER BY m.position DESC LIMIT 1), '') FROM messaging_sequence s WHERE context = %s",
+                [stamped, ours],
             )
         return stamped
 

@@ -105,7 +105,7 @@ def test_one_that_never_reported_a_checkpoint_is_infinitely_behind():
     done = purge("users", older_than=AGE)
     assert (done.outbox, done.tombstones, done.held) == (0, 0, {"mail": 4})
     assert (len(outbox()), len(tombstones()), pages.floor(Alias("users"))) == (3, 1, 0)
-    Consumer.objects.using("users").get(pk="mail").delete()
+    Consumer.objects.using("users").get(name="mail").delete()
     done = purge("users", older_than=AGE)
     assert (done.outbox, done.tombstones) == (3, 1)
 

@@ -52,7 +52,7 @@ def test_it_ends_live_and_equal_and_its_grant_is_closed(api):
     assert done.rows >= 30
     assert done.pages == 5
     assert equal()
-    consumer = Consumer.objects.using("users").get(pk="billing")
+    consumer = Consumer.objects.using("users").get(name="billing")
     assert grants.grant(consumer) == "closed"
     assert consumer.checkpoint == consumer.bootstrapped_to == 30
     assert {row.source for row in CachedUser.objects.using("billing")} == {"bootstrap"}
@@ -178,7 +178,7 @@ def test_a_grant_that_was_opened_for_the_next_one_outlives_a_tending_that_starts
     run(from_now=True)
     grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
     SyncProcess("billing").look()  # it hasn't reported yet that the copy is live
-    consumer = Consumer.objects.using("users").get(pk="billing")
+    consumer = Consumer.objects.using("users").get(name="billing")
     assert (consumer.reported_at is not None, grants.grant(consumer)) == (True, "open")
     assert run().verdict == "in_sync"
     assert equal()
@@ -193,9 +193,9 @@ def test_a_grant_that_is_opened_while_it_goes_live_stays_open(api, monkeypatch):
     with monkeypatch.context() as opening:
         opening.setattr(failpoints, "listeners", [opens])
         run()
-    assert grants.grant(Consumer.objects.using("users").get(pk="billing")) == "open"
+    assert grants.grant(Consumer.objects.using("users").get(name="billing")) == "open"
     run()  # it went live after that
-    assert grants.grant(Consumer.objects.using("users").get(pk="billing")) == "closed"
+    assert grants.grant(Consumer.objects.using("users").get(name="billing")) == "closed"
 
 
 def test_an_empty_authority_that_is_first_written_while_its_copy_goes_live_is_no_refusal(api, monkeypatch):
