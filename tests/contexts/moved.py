@@ -1,5 +1,6 @@
 """Every context works in a database whose alias isn't its name. `test_aliases.py` runs this with `moved_settings`."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,23 @@ from celery import current_app
 from django.contrib import admin
 from django.contrib.auth.models import User as Login
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, router
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from django_outbox_pattern.models import Published
+from django_outbox_pattern import settings as outbox_pattern_settings
+from django_outbox_pattern.choices import StatusChoice
+from django_outbox_pattern.factories import factory_consumer, factory_producer
+from django_outbox_pattern.models import Published, Received
+from django_outbox_pattern.payloads import Payload
+from django_outbox_pattern.producers import Producer
 
+from benchmarks.alternatives.stomp import stomp_broker
 from billing.models import CachedUser, Invoice
+from config.management.replaced import Only
 from messaging import settings as messaging_settings
 from messaging.consumer import checkpoints, inbox, incoming, parked, retries
+from messaging.database.outbox_pattern import SENT
 from messaging.events.ids import uuid7
 from messaging.models import Incident, Parked, Repair, Subscription
 from messaging.operations.checks import bootstrap_grants_are_closed, ledger_triggers_are_there, registered_types_have_handlers
@@ -29,6 +38,7 @@ from messaging.split import move
 from messaging.tasks import retry_due
 from monolith.models import User as MonolithUser
 from tests.commands.calling import Ended, call
+from tests.probes import wait_for
 from users.models import User
 from users.seeding import demo_users, save
 from users.services import user_erase, user_register, user_suspend
@@ -202,6 +212,43 @@ def test_the_admin_s_pages(live: list[User], client: Client) -> None:
     CachedUser.objects.using(BILLING).filter(pk=live[0].pk).delete()
     client.post(reverse("admin:billing_cacheduser_reconcile"), {"repair": "1"})
     assert equal()
+
+
+@pytest.fixture
+def hosts_relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[Producer]:
+    """django-outbox-pattern's relay and its consumer on a STOMP broker. A host's router sends its queries to `default`."""
+    monkeypatch.setattr(router, "routers", [Only(USERS)])
+    monkeypatch.setattr(outbox_pattern_settings, "DEFAULT_PRODUCER_WAITING_TIME", 0)
+    topic = f"host-{uuid7().hex[-8:]}"
+    with stomp_broker(topic) as (_, port):
+        monkeypatch.setattr(outbox_pattern_settings, "DEFAULT_STOMP_HOST_AND_PORTS", [("127.0.0.1", port)])
+        consumer = factory_consumer()
+        consumer.start(Payload.save, f"/topic/{topic}", topic)
+        producer = factory_producer()
+        producer.topic = f"/topic/{topic}"
+        yield producer
+        consumer.stop()
+
+
+def test_a_hosts_own_relay_and_ours_send_side_by_side_from_one_table(live: list[User], hosts_relay: Producer) -> None:
+    ours, theirs = Relay("users", current_app), hosts_relay
+    recorded = 0
+    for number in range(3):
+        user_register(email=f"{number}@example.org", name="New")
+        order = Published.objects.create(destination=hosts_relay.topic, body={"order": number})
+        first, second = (ours.run_once, theirs.publish_message_from_database)[:: 1 if number % 2 else -1]
+        done = [first(), second()]
+        recorded += sum(result.sent for result in done if result)
+        assert not any(result.failed for result in done if result)
+        order.refresh_from_db()
+        assert order.status == StatusChoice.SUCCEEDED
+    assert recorded == 3
+    waiting = Published.objects.exclude(status__in=[SENT, StatusChoice.SUCCEEDED])
+    assert not waiting.exists()
+    got = Received.objects.count
+    wait_for(lambda: got() == 3, timeout=30, what="the host's consumer to get its three", seen=got)
+    assert sorted(row.body["order"] for row in Received.objects.all()) == [0, 1, 2]
+    ours.sender.close()
 
 
 def test_rows_move_to_another_owner_and_back(web: str) -> None:
