@@ -20,14 +20,14 @@ RECEIVED = StatusChoice.SUCCEEDED.value
 
 
 def may_be_former(never: str) -> str:
-    """The SQL condition that a program of release 0.1 may have written the row: the package's state, and no expiry. It has an index,
-    so it has only what SQLite can prove. `never`: `NEVER` in the database's SQL."""
+    """The SQL condition that a program of release 0.1 may have written the row: the package's state, and no expiry. An index has
+    it, so it has only what SQLite can prove. `never`: `NEVER` in the database's SQL."""
     return f"status IN ({', '.join(map(str, sorted(FORMER)))}) AND expires_at = {never}"
 
 
 def is_envelope(context: str, same_id: str) -> str:
-    """The SQL condition that the body is our envelope of just this row. The arguments are SQL: the destination's first word, and the
-    condition that the body has the row's id."""
+    """The SQL condition that the body is our envelope of just this row. The arguments are SQL: the destination's first word, and
+    the condition that the body has the row's id."""
     return (
         f"{same_id} AND body ->> 'specversion' = '1.0' AND body ->> 'type' = destination AND body ->> 'source' = {context} "
         "AND body ->> 'aggregateversion' IS NOT NULL"

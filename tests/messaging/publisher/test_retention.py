@@ -266,7 +266,7 @@ def test_whatever_the_story_nothing_goes_that_a_consumer_has_not_passed(monkeypa
     done = purge("users", older_than=AGE)
 
     removed = [row for pk, row in rows.items() if pk not in {row.pk for row in outbox()}]
-    must_go = [row for row in rows.values() if row.status == 2 and at[row.body["subject"]] <= passed]
+    must_go = [row for row in rows.values() if row.status == SENT and at[row.body["subject"]] <= passed]
     assert {row.pk for row in removed} == {row.pk for row in must_go}
     left = set(Ledger.objects.using("users").values_list("aggregate_id", flat=True))
     gone = [entry for subject, entry in entries.items() if subject not in left]
