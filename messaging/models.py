@@ -34,7 +34,7 @@ class OwnRows(models.QuerySet[M]):
 class ContextField(CharField):
     """The context that a row belongs to. A row without one gets the database's only context.
 
-    Programs of the last release write none. There the column's own default in the database holds the name (migration 0018).
+    Programs of the last release write none. There the column's own default in the database holds the name (migration 0019).
     """
 
     def __init__(self, **options: Any) -> None:

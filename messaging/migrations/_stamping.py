@@ -1,6 +1,6 @@
-"""The sequencer's function on PostgreSQL as it was before migration 0018, when a database had one context.
+"""The sequencer's function on PostgreSQL as it was before migration 0019, when a database had one context.
 
-Migrations before it make this one, and 0018 makes it again when it is undone.
+Migrations before it make this one, and 0019 makes it again when it is undone.
 """
 
 _OFF = (

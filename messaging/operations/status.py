@@ -9,7 +9,6 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Count, Min
 from django.utils import timezone
-from django_outbox_pattern.models import Published
 
 from messaging import settings
 from messaging.consumer import handlers
@@ -20,6 +19,7 @@ from messaging.events.text import said
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Incident, Ledger, Parked, Subscription
 from messaging.ownership import ownership
+from messaging.publisher import outbox
 from messaging.replica import staleness
 from messaging.replica.drift import KINDS
 from messaging.settings import Alias, Context
@@ -136,12 +136,11 @@ def outbox_states() -> list[OutboxState]:
     states, now = [], timezone.now()
     for name, context in settings.contexts().items():
         with reading(context):
-            unsent = Published.objects.using(context.alias).filter(status__in=[WAITING, FAILED])
-            found = unsent.order_by().values_list("status").annotate(number=Count("pk"), oldest=Min("added"))
-            by_status = {status: (number, oldest) for status, number, oldest in found}
-        pending, oldest = by_status.get(WAITING, (0, None))
+            found = outbox.rows(context.alias, name, WAITING).aggregate(number=Count("pk"), oldest=Min("added"))
+            failed = outbox.rows(context.alias, name, FAILED).count()
+        pending, oldest = found["number"], found["oldest"]
         seconds = round(max(0.0, (now - oldest).total_seconds()), 1) if oldest else None
-        states.append(OutboxState(name, pending, by_status.get(FAILED, (0, None))[0], seconds))
+        states.append(OutboxState(name, pending, failed, seconds))
     return states
 
 

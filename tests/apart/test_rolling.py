@@ -15,6 +15,7 @@ from django_outbox_pattern.models import Published
 from kombu import Connection
 
 from billing.models import CachedUser
+from messaging.database.outbox_pattern import WAITING
 from messaging.models import Consumer, Parked, Subscription
 from tests.delivery.stack import worker_command
 from tests.delivery.test_delivery import held, wait_until_in_step
@@ -92,7 +93,7 @@ class Rolling:
         assert {wire for wire in Consumer.objects.using("users").get(name="billing").types if "suspended" in wire} == set(types)
 
     def all_sent(self) -> None:
-        unsent = Published.objects.using("users").filter(status=1)
+        unsent = Published.objects.using("users").filter(status=WAITING)
         wait_for(lambda: not unsent.exists(), timeout=PATIENCE, what="the relay to send everything", seen=unsent.count)
 
     def nothing_is_lost(self, twice: int) -> None:

@@ -7,9 +7,9 @@ import pytest
 from celery import current_app
 from django.db import connections
 from django.utils import timezone
-from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
+from messaging.database.outbox_pattern import FAILED
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Incident, Parked, Subscription
 from messaging.transport import queues
@@ -125,7 +125,7 @@ def test_outbox():
     for name in "abc":
         user_register(email=f"{name}@example.org", name=name)
     failed = Published.objects.using("users").first()
-    Published.objects.using("users").filter(pk=failed.pk).update(status=StatusChoice.FAILED)
+    Published.objects.using("users").filter(pk=failed.pk).update(status=FAILED)
     row = outbox_of(call("status", "--json"), "users")
     assert (row["pending"], row["failed"]) == (2, 1)
     assert 0 <= row["oldest_seconds"] < 60

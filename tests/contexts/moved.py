@@ -3,6 +3,8 @@
 `test_aliases.py` runs this with `moved_settings` and with `shared_settings`.
 """
 
+import json
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,22 @@ from celery import current_app
 from django.contrib import admin
 from django.contrib.auth.models import User as Login
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, router
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django_outbox_pattern import settings as outbox_pattern_settings
+from django_outbox_pattern.choices import StatusChoice
+from django_outbox_pattern.factories import factory_connection, factory_producer
 from django_outbox_pattern.models import Published
+from stomp.listener import ConnectionListener
 
+from benchmarks.alternatives.stomp import stomp_broker
 from billing.models import CachedUser, Invoice
+from config.management.replaced import Only
 from messaging import settings as messaging_settings
 from messaging.consumer import checkpoints, inbox, incoming, parked, retries
+from messaging.database.outbox_pattern import SENT
 from messaging.events.ids import uuid7
 from messaging.models import Incident, Parked, Repair, Subscription
 from messaging.operations.checks import bootstrap_grants_are_closed, ledger_triggers_are_there, registered_types_have_handlers
@@ -32,6 +41,7 @@ from messaging.split import move
 from messaging.tasks import retry_due
 from monolith.models import User as MonolithUser
 from tests.commands.calling import Ended, call
+from tests.probes import wait_for
 from users.models import User
 from users.seeding import demo_users, save
 from users.services import user_erase, user_register, user_suspend
@@ -205,6 +215,52 @@ def test_the_admin_s_pages(live: list[User], client: Client) -> None:
     CachedUser.objects.using(BILLING).filter(pk=live[0].pk).delete()
     client.post(reverse("admin:billing_cacheduser_reconcile"), {"repair": "1"})
     assert equal()
+
+
+class Host(ConnectionListener):  # type: ignore[misc]
+    """A host's use of django-outbox-pattern: the package's relay, and a subscriber that keeps what it sends."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic, self.got = f"/topic/{topic}", list[Any]()
+        self.subscriber = factory_connection(use_heartbeats=False)
+        self.subscriber.set_listener("kept", self)
+        self.subscriber.connect("guest", "guest", wait=True)
+        self.subscriber.subscribe(self.topic, "1", ack="auto")
+
+    def on_message(self, frame: Any) -> None:
+        self.got.append(json.loads(frame.body))
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    """Its router sends the package's queries, which name no database, to `default`."""
+    monkeypatch.setattr(router, "routers", [Only(USERS)])
+    monkeypatch.setattr(outbox_pattern_settings, "DEFAULT_PRODUCER_WAITING_TIME", 0)
+    topic = f"host-{uuid7().hex[-8:]}"
+    with stomp_broker(topic) as (_, port):
+        monkeypatch.setattr(outbox_pattern_settings, "DEFAULT_STOMP_HOST_AND_PORTS", [("127.0.0.1", port)])
+        host = Host(topic)
+        yield host
+        host.subscriber.disconnect()
+
+
+def test_a_hosts_own_relay_and_ours_send_side_by_side_from_one_table(live: list[User], host: Host) -> None:
+    ours = Relay("users", current_app)
+    sent = 0
+    for number in range(4):
+        user_register(email=f"{number}@example.org", name="New")
+        Published.objects.create(destination=host.topic, body={"order": number})
+        if number % 2:
+            factory_producer().publish_message_from_database()  # as the package's `publish` does
+        done = ours.run_once()
+        assert done.failed == 0
+        sent += done.sent
+    assert sent == 4
+    assert [order.status for order in Published.objects.filter(destination=host.topic)] == [StatusChoice.SUCCEEDED] * 4
+    assert Published.objects.filter(destination="users.user.created.v1", status=SENT).count() == 4
+    wait_for(lambda: len(host.got) >= 4, timeout=30, what="the host's subscriber to get its four", seen=lambda: host.got)
+    assert sorted(body["order"] for body in host.got) == [0, 1, 2, 3]
+    ours.sender.close()
 
 
 def test_rows_move_to_another_owner_and_back(web: str) -> None:

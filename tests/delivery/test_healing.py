@@ -6,6 +6,7 @@ from django_outbox_pattern.models import Published
 from kombu import Connection
 
 from billing.models import CachedUser
+from messaging.database.outbox_pattern import WAITING
 from messaging.models import Consumer, Incident, Subscription
 from messaging.publisher import republish
 from messaging.replica import compare
@@ -67,7 +68,9 @@ def test_silent_changes_are_noticed_and_healed_within_seconds(living):
     assert set(republish.missing("users")) == {str(user.pk) for user in silent}
     republish.republish("users")
     wait_for(
-        lambda: not Published.objects.using("users").filter(status=1).exists(), timeout=NOTICED, what="the late events to leave"
+        lambda: not Published.objects.using("users").filter(status=WAITING).exists(),
+        timeout=NOTICED,
+        what="the late events to leave",
     )
     assert compare.compare(Replica.of("billing", "users")).verdict == "in_sync"
     wait_for(
@@ -96,7 +99,7 @@ def test_a_broker_that_lost_its_data_loses_nothing_for_good(living, broker):
     living.kill("worker-billing")
     for user in users()[:20]:
         user_suspend(user_id=user.pk, reason="on its way when the broker lost it")
-    wait_for(lambda: not Published.objects.using("users").filter(status=1).exists(), timeout=30, what="the relay to send")
+    wait_for(lambda: not Published.objects.using("users").filter(status=WAITING).exists(), timeout=30, what="the relay to send")
     with Connection(broker) as connection:
         connection.default_channel.client.flushdb()
     living.worker("billing")
@@ -109,7 +112,7 @@ def test_outbox_rows_that_are_lost_are_pulled(living):
     living.kill("relay-users")
     for user in users()[20:30]:
         user_erase(user_id=user.pk)
-    Published.objects.using("users").filter(status=1).delete()
+    Published.objects.using("users").filter(status=WAITING).delete()
     living.relay("users")
     living.tend("billing")
     wait_for(equal, timeout=NOTICED, what="billing to pull what no relay can send", seen=difference)

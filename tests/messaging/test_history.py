@@ -356,7 +356,7 @@ def messages() -> list[list[dict[str, Any]]]:
     """Claim what waits for billing, as a message for each event, by position."""
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
-        good, _ = claim_events(Alias("users"), 1000)
+        good, _ = claim_events(Alias("users"), "users", 1000)
     consumer = Consumer.objects.using("users").get(name="billing")
     return sorted(payloads.messages(good, consumer, largest=1), key=lambda message: message[0]["position"])
 
@@ -469,7 +469,7 @@ def test_many_rounds_in_a_row_wait_for_no_contact(sync):
 def test_a_hand_written_outbox_row_has_no_mark(sync):
     change(1)
     with transaction.atomic(using="users"):
-        ((row_id, body, _),) = engines.for_alias("users").claim("users", 1)
+        ((row_id, body, _),) = engines.for_alias("users").claim("users", "users", 1)
     forged = {**json.loads(body), "position": 3, "mark": "zz!", "markbefore": "zz!"}
     good, bad = payloads.partition_sendable([(row_id, json.dumps(forged), None)])
     assert not bad

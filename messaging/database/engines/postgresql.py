@@ -8,7 +8,7 @@ from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
-from messaging.database.outbox_pattern import SENT, WAITING
+from messaging.database.outbox_pattern import SENT, WAITING, is_envelope, may_be_former
 from messaging.database.tracked import Tracked, identifier, literal, quoted_table
 from messaging.settings import names_in, owner
 
@@ -60,6 +60,11 @@ def table_exists(connection: BaseDatabaseWrapper, table: str) -> bool:
 
 #: The time of a change.
 NOW = "clock_timestamp()"
+#: The context of an outbox row: the first word of its wire type. The claim's index begins with it.
+CONTEXT = "split_part(destination, '.', 1)"
+#: The condition that release 0.1 may have written an outbox row, which has an index, and that it did.
+MAY_BE_FORMER = may_be_former("'9999-12-31 00:00:00+00'")
+FORMER_ENVELOPE = MAY_BE_FORMER + " AND " + is_envelope(CONTEXT, "body ->> 'id' = id::text")
 
 
 def spelled(tracked: Tracked, row: str) -> str:
@@ -182,8 +187,8 @@ _OFF: tuple[str, ...] = (
 _ALONG_INDEXES = ", ".join(f"set_config('{setting}', 'off', true)" for setting in _OFF)
 
 
-def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
-    """Mark the oldest waiting outbox rows as sent. Returns (id, body, position if it is still its aggregate's latest change).
+def claim(using: str, context: str, limit: int) -> list[tuple[Any, str, int | None]]:
+    """Mark a context's oldest waiting outbox rows as sent. Returns (id, body, position if it is its aggregate's latest change).
 
     Several relays share the work: each skips the rows that another one has locked.
     """
@@ -193,7 +198,8 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
             f"""
             WITH claimed AS (
                 UPDATE published SET status = {SENT} WHERE id IN (
-                    SELECT id FROM published WHERE status = {WAITING} ORDER BY added, id LIMIT %s FOR UPDATE SKIP LOCKED
+                    SELECT id FROM published WHERE status = {WAITING} AND {CONTEXT} = %s
+                    ORDER BY added, id LIMIT %s FOR UPDATE SKIP LOCKED
                 ) RETURNING id, body, added
             )
             SELECT c.id, c.body::text, l.position, extract(epoch FROM c.added)::float8 FROM claimed c LEFT JOIN messaging_ledger l
@@ -201,7 +207,7 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
                 AND l.aggregate = split_part(c.body->>'type', '.', 1) || '.' || split_part(c.body->>'type', '.', 2)
                 AND l.version::text = c.body->>'aggregateversion'
             """,
-            [limit],
+            [context, limit],
         )
         rows = sorted(cursor.fetchall(), key=itemgetter(3, 0))  # sorted here, because the planner's sorts are off
     return [(row_id, body, position) for row_id, body, position, _ in rows]

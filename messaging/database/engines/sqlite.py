@@ -10,12 +10,17 @@ from django.db import OperationalError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
-from messaging.database.outbox_pattern import SENT, WAITING
+from messaging.database.outbox_pattern import SENT, WAITING, is_envelope, may_be_former
 from messaging.database.tracked import Tracked, identifier, literal
 from messaging.settings import owner
 
 #: The time of a change.
 NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+#: The context of an outbox row: the first word of its wire type. The claim's index begins with it.
+CONTEXT = "substr(destination, 1, instr(destination, '.') - 1)"
+#: The condition that release 0.1 may have written an outbox row, which has an index, and that it did.
+MAY_BE_FORMER = may_be_former("'9999-12-31 00:00:00'")
+FORMER_ENVELOPE = MAY_BE_FORMER + " AND " + is_envelope(CONTEXT, "replace(body ->> 'id', '-', '') = id")
 
 
 def spelled(tracked: Tracked, row: str) -> str:
@@ -232,16 +237,17 @@ def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, 
         return list(cursor.fetchall())
 
 
-def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
-    """Mark the oldest waiting outbox rows as sent. Returns (id, body, position if it is still its aggregate's latest change).
+def claim(using: str, context: str, limit: int) -> list[tuple[Any, str, int | None]]:
+    """Mark a context's oldest waiting outbox rows as sent. Returns (id, body, position if it is its aggregate's latest change).
 
     The transaction has the write lock, so no other relay can claim at the same time.
     """
     with connections[using].cursor() as cursor:
         cursor.execute(
             f"UPDATE published SET status = {SENT} WHERE id IN ("
-            f"SELECT id FROM published WHERE status = {WAITING} ORDER BY added, id LIMIT %s) RETURNING id, body, added",
-            [limit],
+            f"SELECT id FROM published WHERE status = {WAITING} AND {CONTEXT} = %s ORDER BY added, id LIMIT %s) "
+            "RETURNING id, body, added",
+            [context, limit],
         )
         rows = sorted(cursor.fetchall(), key=itemgetter(2, 0))  # RETURNING has no order
         cursor.execute(

@@ -13,6 +13,7 @@ from django_outbox_pattern.models import Published
 from billing.models import CachedUser
 from messaging import failpoints
 from messaging.database import locks
+from messaging.database.outbox_pattern import SENT
 from messaging.errors import AlreadyRunning, BelowFloor, Denied, Unreachable
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Ledger, Sequence, Subscription
@@ -257,7 +258,7 @@ def test_after_a_purge_a_new_copy_of_many_pages_is_begun_and_taken_up_again(api,
     user_erase(user_id=users[0].pk)
     pull.catch_up(Replica.of("billing", "users"))
     pull.report(Replica.of("billing", "users"))
-    Published.objects.using("users").update(status=2)
+    Published.objects.using("users").update(status=SENT)
     assert retention.purge("users", older_than=timedelta(0)).tombstones == 1
     assert feed_pages.floor(Alias("users")) == 13  # nearly all rows are below it
     CachedUser.objects.using("billing").all().delete()

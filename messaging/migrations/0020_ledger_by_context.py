@@ -46,7 +46,7 @@ class AlterField(migrations.AlterField):
 class Migration(migrations.Migration):
     atomic = False
     dependencies = [
-        ("messaging", "0018_contexts"),
+        ("messaging", "0019_contexts"),
     ]
 
     operations = [

@@ -128,7 +128,7 @@ def restore_stamping(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("messaging", "0017_words"),
+        ("messaging", "0018_own_states"),
     ]
 
     operations = [
