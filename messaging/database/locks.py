@@ -47,7 +47,7 @@ def exclusive(using: str, purpose: str) -> Iterator[None]:
     inside must be safe even if two processes do it at once; the lease only saves doing it twice.
     """
     name, owner = _name(using, purpose), secrets.token_hex(8)
-    with _file(using, purpose) as machine:
+    with on_this_machine(using, purpose) as machine:
         if not _taken(using, name, owner, machine):
             raise Held(name)
         done = threading.Event()
@@ -117,8 +117,8 @@ def _release(using: str, name: str, owner: str) -> None:
 
 
 @contextmanager
-def _file(using: str, purpose: str) -> Iterator[str]:
-    """Lock this machine's file for the lease, and yield the value that identifies the machine in the row. Raises `Held`.
+def on_this_machine(using: str, purpose: str) -> Iterator[str]:
+    """Lock this machine's file for a purpose, and yield the value that identifies the machine in the row. Raises `Held`.
 
     The value is a hash of a random word in the file and of the machine's ids, because files get copied. Without a file that can be
     written and locked it is a new random value, and a killed holder's lease has to end by itself.

@@ -66,6 +66,24 @@ def broker_is_set(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     return [Warning(missing, hint=f"{queues.SET_BROKER} Until then relays and workers refuse to start.", id="messaging.W004")]
 
 
+@register("messaging")
+def sqlite_writers_wait_for_each_other(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.W006: on SQLite a transaction that reads first may fail at its first write, instead of waiting for another writer."""
+    hint = (
+        'Set its OPTIONS: {"transaction_mode": "IMMEDIATE", "timeout": 30, '
+        '"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}.'
+    )
+    aliases = dict.fromkeys(str(context.alias) for context in settings.contexts().values())
+    return [
+        Warning(
+            f"SQLite transactions of the database {alias!r} aren't immediate, so they may collide.", hint=hint, id="messaging.W006"
+        )
+        for alias in aliases
+        if connections[alias].vendor == "sqlite"
+        and str(connections[alias].settings_dict["OPTIONS"].get("transaction_mode", "")).upper() not in ("IMMEDIATE", "EXCLUSIVE")
+    ]
+
+
 @register(Tags.database)
 def ledger_triggers_are_there(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """messaging.W003: writes to a tracked model go unnoticed, because a trigger is missing or disabled.

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from celery import Celery
-from django.db import connections, transaction
+from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 
 from messaging import failpoints, settings
 from messaging.database import engines, errors
-from messaging.database.outbox_pattern import FAILED, SENT
+from messaging.database.outbox_pattern import FAILED, SENT, WAITING
 from messaging.database.wakeup import Waiter
 from messaging.errors import OtherType
 from messaging.events.limits import LARGEST_MESSAGE_BYTES
@@ -159,9 +159,9 @@ class Relay:
         sequencer.stamp_pending(self.using)
         failpoints.reach("relay.stamped")
         self._adopt()
-        self.sender.connect()  # before the claim: it has SQLite's write lock, and an unreachable broker takes time
-        with transaction.atomic(using=self.using):
-            good, bad = claim_events(self.using, self.context, self.batch)
+        self.sender.connect()  # before the claim, because an unreachable broker takes time
+        with engines.for_alias(self.using).claimed(self.using, self.context, self.batch) as rows:
+            good, bad = sendable(self.using, rows)
             if not good and not bad:
                 return Round()
             failpoints.reach("relay.claimed")
@@ -185,14 +185,18 @@ class Relay:
     def _refuse(self, bad: Sequence[tuple[Any, str]]) -> None:
         for event_id, reason in bad:
             log.error("%s: event %s can't be sent: %s", self.context, event_id, reason)
-            row = outbox.rows(self.using, self.context, SENT).filter(id=event_id)
+            row = outbox.rows(self.using, self.context, SENT, WAITING).filter(id=event_id)
             row.update(status=FAILED, retry=F("retry") + 1, headers={"error": reason})
 
 
 def claim_events(using: Alias, context: str, limit: int) -> tuple[list[Sendable], list[tuple[Any, str]]]:
     """Claim a context's oldest waiting events, in the caller's transaction. Returns (events with their positions and marks, rows
     that can't be sent with the reason)."""
-    rows = engines.for_alias(using).claim(using, context, limit)
+    return sendable(using, engines.for_alias(using).claim(using, context, limit))
+
+
+def sendable(using: Alias, rows: Sequence[tuple[Any, str, int | None]]) -> tuple[list[Sendable], list[tuple[Any, str]]]:
+    """Split claimed rows as `claim_events` returns them."""
     known = marks.rounds(using, (position for _, _, position in rows if position is not None))
     return payloads.partition_sendable(rows, known)
 

@@ -1,10 +1,11 @@
 """PostgreSQL 14 and newer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any
 
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
@@ -185,6 +186,13 @@ _OFF: tuple[str, ...] = (
     *("enable_bitmapscan", "enable_seqscan", "jit"),
 )
 _ALONG_INDEXES = ", ".join(f"set_config('{setting}', 'off', true)" for setting in _OFF)
+
+
+@contextmanager
+def claimed(using: str, context: str, limit: int) -> Iterator[list[tuple[Any, str, int | None]]]:
+    """Yield what `claim` returns, in a transaction that ends with the block. Nobody but another relay waits for it."""
+    with transaction.atomic(using=using):
+        yield claim(using, context, limit)
 
 
 def claim(using: str, context: str, limit: int) -> list[tuple[Any, str, int | None]]:

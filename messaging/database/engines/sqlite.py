@@ -2,16 +2,18 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.db import OperationalError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
+from messaging.database import locks
 from messaging.database.outbox_pattern import SENT, WAITING, is_envelope, may_be_former
 from messaging.database.tracked import Tracked, identifier, literal
+from messaging.errors import Held
 from messaging.settings import owner
 
 #: The time of a change.
@@ -237,29 +239,59 @@ def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, 
         return list(cursor.fetchall())
 
 
-def claim(using: str, context: str, limit: int) -> list[tuple[Any, str, int | None]]:
-    """Mark a context's oldest waiting outbox rows as sent. Returns (id, body, position if it is its aggregate's latest change).
+@contextmanager
+def claimed(using: str, context: str, limit: int) -> Iterator[list[tuple[Any, str, int | None]]]:
+    """Yield what `claim` returns. The rows are marked as sent when the block ends, so they are sent again if it doesn't.
 
-    The transaction has the write lock, so no other relay can claim at the same time.
+    No transaction is open meanwhile. It would have the database's only write lock, so every writer would wait for the broker. The
+    relays of a context take turns by a lock of a file, which the system unlocks when a process ends. Without their turn, or if
+    nothing waits, there are no rows.
     """
+    with ExitStack() as turn:
+        try:
+            turn.enter_context(locks.on_this_machine(using, "relay"))
+        except Held:
+            rows = []
+        else:
+            rows = _waiting(using, context, limit)
+        yield rows
+        if rows:
+            with transaction.atomic(using=using):
+                _mark_sent(using, [row_id for row_id, _, _ in rows])
+
+
+def claim(using: str, context: str, limit: int) -> list[tuple[Any, str, int | None]]:
+    """Mark a context's oldest waiting outbox rows as sent. Returns (id, body, position if it is its aggregate's latest change)."""
+    rows = _waiting(using, context, limit)
+    _mark_sent(using, [row_id for row_id, _, _ in rows])
+    return rows
+
+
+def _waiting(using: str, context: str, limit: int) -> list[tuple[Any, str, int | None]]:
     with connections[using].cursor() as cursor:
         cursor.execute(
-            f"UPDATE published SET status = {SENT} WHERE id IN ("
-            f"SELECT id FROM published WHERE status = {WAITING} AND {CONTEXT} = %s ORDER BY added, id LIMIT %s) "
-            "RETURNING id, body, added",
+            f"SELECT id, body FROM published WHERE status = {WAITING} AND {CONTEXT} = %s ORDER BY added, id LIMIT %s",
             [context, limit],
         )
-        rows = sorted(cursor.fetchall(), key=itemgetter(2, 0))  # RETURNING has no order
+        rows = cursor.fetchall()
         cursor.execute(
             # Read from each row by itself: a body that was written by hand may not be an object, or be nested too deep for a list.
             "SELECT p.id, l.position FROM json_each(%s) AS claimed CROSS JOIN published p ON p.id = claimed.value "
             "CROSS JOIN messaging_ledger l "
             "ON l.aggregate_id = p.body ->> '$.subject' AND l.version = p.body ->> '$.aggregateversion' "
             "AND p.body ->> '$.type' LIKE l.aggregate || '.%%'",
-            [json.dumps([row_id for row_id, _, _ in rows])],
+            [json.dumps([row_id for row_id, _ in rows])],
         )
         positions = dict(cursor.fetchall())
-    return [(row_id, body, positions.get(row_id)) for row_id, body, _ in rows]
+    return [(row_id, body, positions.get(row_id)) for row_id, body in rows]
+
+
+def _mark_sent(using: str, ids: Sequence[Any]) -> None:
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            f"UPDATE published SET status = {SENT} WHERE status = {WAITING} AND id IN (SELECT value FROM json_each(%s))",
+            [json.dumps(list(ids))],
+        )
 
 
 def install_stamping(connection: BaseDatabaseWrapper) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from django.core.cache import cache
-from django.db import router
+from django.db import connections, router
 from django.db.models import Model
 from django.utils import timezone
 from django_outbox_pattern import settings as outbox_pattern_settings
@@ -45,6 +45,20 @@ def test_a_missing_broker_is_a_warning(monkeypatch):
             "settings, and import that app in the project's __init__.py. Until then relays and workers refuse to start.",
         )
     ]
+
+
+def test_sqlite_without_immediate_transactions_is_a_warning(monkeypatch):
+    assert checks.sqlite_writers_wait_for_each_other(None) == []
+    database = connections["users"]
+    monkeypatch.setattr(database, "vendor", "sqlite")
+    monkeypatch.setitem(database.settings_dict, "OPTIONS", {"timeout": 30})  # as startproject makes it, or with other options
+    (found,) = checks.sqlite_writers_wait_for_each_other(None)
+    assert (found.id, found.msg) == (
+        "messaging.W006",
+        "SQLite transactions of the database 'users' aren't immediate, so they may collide.",
+    )
+    monkeypatch.setitem(database.settings_dict, "OPTIONS", {"transaction_mode": "immediate"})
+    assert checks.sqlite_writers_wait_for_each_other(None) == []
 
 
 def test_a_key_that_is_no_uuid_is_an_error(monkeypatch):

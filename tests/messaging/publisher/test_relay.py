@@ -10,6 +10,7 @@ from django.db import DataError, connections
 from django_outbox_pattern.models import Published
 from kombu.exceptions import OperationalError as BrokerError
 
+from messaging import failpoints
 from messaging import settings as messaging_settings
 from messaging.database import wakeup
 from messaging.database.outbox_pattern import FAILED, WAITING
@@ -181,6 +182,50 @@ def test_what_the_broker_did_not_take_stays_in_the_outbox(relay, inboxes, monkey
             relay.run_once()
     assert waiting() == 1
     assert relay.run_once().sent == 1
+
+
+def while_sending(monkeypatch, work):
+    """Do something once, in a thread of its own, when the relay has sent the first message and not the second."""
+    done: list[threading.Thread] = []
+
+    def sent(step):
+        if step == "relay.sent" and not done:
+            done.append(threading.Thread(target=in_a_thread, args=(work,), daemon=True))
+            done[0].start()
+            done[0].join(timeout=10)
+            assert not done[0].is_alive(), "It waits until the relay has sent everything."
+
+    monkeypatch.setattr(failpoints, "listeners", [sent])
+    return done
+
+
+def in_a_thread(work):
+    try:
+        work()
+    finally:
+        connections["users"].close()
+
+
+def test_a_sign_up_does_not_wait_for_the_broker(relay, inboxes, monkeypatch):
+    """SQLite has one writer at a time, and a broker may take its time."""
+    user_register(email="ada@example.org", name="Ada")
+    done = while_sending(monkeypatch, lambda: user_register(email="bob@example.org", name="Bob"))
+    assert relay.run_once().sent == 1
+    assert done
+    assert waiting() == 1
+    assert relay.run_once().sent == 1
+    assert [len(body["events"]) for body in inboxes("mail")] == [1, 1]
+
+
+def test_two_relays_of_a_context_do_not_send_the_same_event(relay, inboxes, monkeypatch):
+    found = []
+    second = Relay("users", current_app)
+    user_register(email="ada@example.org", name="Ada")
+    while_sending(monkeypatch, lambda: found.append(second.run_once().sent))
+    assert relay.run_once().sent == 1
+    second.sender.close()
+    assert found == [0]
+    assert len(inboxes("mail")) == 1
 
 
 def test_a_batch_too_long_for_one_message_becomes_several(relay, inboxes, monkeypatch):
