@@ -68,7 +68,7 @@ def broker_is_set(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
 
 @register("messaging")
 def sqlite_writers_wait_for_each_other(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
-    """messaging.W006: on SQLite a transaction that reads first may fail at its first write, instead of waiting for another writer."""
+    """messaging.W006: on SQLite a transaction that reads first may fail at its first write, instead of waiting for it."""
     hint = (
         'Set its OPTIONS: {"transaction_mode": "IMMEDIATE", "timeout": 30, '
         '"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}.'

@@ -159,7 +159,7 @@ class Relay:
         sequencer.stamp_pending(self.using)
         failpoints.reach("relay.stamped")
         self._adopt()
-        self.sender.connect()  # before the claim, because an unreachable broker takes time
+        self.sender.connect()  # before the claim: an unreachable broker takes time, and other relays would wait
         with engines.for_alias(self.using).claimed(self.using, self.context, self.batch) as rows:
             good, bad = sendable(self.using, rows)
             if not good and not bad:

@@ -166,7 +166,7 @@ def test_a_claim_searches_the_index_of_its_context(relay):
     user_register(email="ada@example.org", name="Ada")
     with CaptureQueriesContext(connections["users"]) as seen:
         relay.run_once()
-    for part, index in (("RETURNING id, body", "messaging_outbox_waiting"), ("9999-12-31", "messaging_outbox_former")):
+    for part, index in (("SELECT id, body", "messaging_outbox_waiting"), ("9999-12-31", "messaging_outbox_former")):
         statement = next(query["sql"] for query in seen if part in query["sql"] and query["sql"].startswith(("UPDATE", "SELECT")))
         with connections["users"].cursor() as cursor:
             cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
