@@ -10,7 +10,7 @@ from django.db import OperationalError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
-from messaging.database import locks
+from messaging.database import file_lock
 from messaging.database.outbox_pattern import SENT, WAITING, is_envelope, may_be_former
 from messaging.database.tracked import Tracked, identifier, literal
 from messaging.errors import Held
@@ -249,7 +249,7 @@ def claimed(using: str, context: str, limit: int) -> Iterator[list[tuple[Any, st
     """
     with ExitStack() as turn:
         try:
-            turn.enter_context(locks.on_this_machine(using, "relay"))
+            turn.enter_context(file_lock.exclusive(using, "relay"))
         except Held:
             rows = []
         else:
