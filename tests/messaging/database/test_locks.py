@@ -174,6 +174,6 @@ def test_on_a_full_disk_the_row_alone_counts(monkeypatch):
         def read(self, *arguments):
             return ""  # that file is full of NUL
 
-    monkeypatch.setattr(locks, "_opened", lambda using, purpose: Empty(full.open("r+b")))
+    monkeypatch.setattr(file_lock, "_opened", lambda using, purpose: Empty(full.open("r+b")))
     with locks.exclusive("billing", "bootstrap-users"):
         assert held("billing", "bootstrap-users")
