@@ -66,6 +66,30 @@ def broker_is_set(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     return [Warning(missing, hint=f"{queues.SET_BROKER} Until then relays and workers refuse to start.", id="messaging.W004")]
 
 
+@register("messaging")
+def a_database_has_one_alias(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.W006: another alias leads to a context's database, so a transaction there doesn't cover the context's rows."""
+    found: list[CheckMessage] = []
+    aliases = dict.fromkeys(str(context.alias) for context in settings.contexts().values())
+    for alias in aliases:
+        for other in connections:
+            first = other not in aliases or alias < other  # of two contexts' aliases one is named
+            if other != alias and first and _place(other) == _place(alias) is not None:
+                hint = f"Use {alias!r} for both: contexts may share an alias, and share it with your own tables."
+                why = f"The aliases {alias!r} and {other!r} lead to one database. A transaction on one doesn't cover the other."
+                found.append(Warning(why, hint=hint, id="messaging.W006"))
+    return found
+
+
+def _place(alias: str) -> tuple[str, ...] | None:
+    """Return what identifies the database behind an alias; None for one that only this alias can lead to."""
+    given = connections[alias].settings_dict
+    if given["NAME"] == ":memory:" or given["TEST"]["MIRROR"]:
+        return None
+    service = given["OPTIONS"].get("service", "")
+    return tuple(str(part) for part in (given["ENGINE"], given["NAME"], given["HOST"], given["PORT"], service))
+
+
 @register(Tags.database)
 def ledger_triggers_are_there(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """messaging.W003: writes to a tracked model go unnoticed, because a trigger is missing or disabled.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from django.core.cache import cache
-from django.db import router
+from django.db import connections, router
 from django.db.models import Model
 from django.utils import timezone
 from django_outbox_pattern import settings as outbox_pattern_settings
@@ -45,6 +45,22 @@ def test_a_missing_broker_is_a_warning(monkeypatch):
             "settings, and import that app in the project's __init__.py. Until then relays and workers refuse to start.",
         )
     ]
+
+
+def test_a_second_alias_for_a_context_s_database_is_a_warning(monkeypatch):
+    assert checks.a_database_has_one_alias(None) == []
+    for other in ("default", "billing"):
+        with monkeypatch.context() as patch:
+            for key in ("NAME", "HOST", "PORT"):
+                patch.setitem(connections[other].settings_dict, key, connections["users"].settings_dict[key])
+            (warning,) = checks.a_database_has_one_alias(None)
+            one, two = sorted(["users", other]) if other == "billing" else ["users", other]
+            assert warning.msg == (
+                f"The aliases {one!r} and {two!r} lead to one database. A transaction on one doesn't cover the other."
+            )
+            assert warning.id == "messaging.W006"
+            patch.setitem(connections[other].settings_dict, "NAME", ":memory:")
+            assert checks.a_database_has_one_alias(None) == []
 
 
 def test_a_key_that_is_no_uuid_is_an_error(monkeypatch):
