@@ -271,7 +271,7 @@ def test_whatever_the_story_nothing_goes_that_a_consumer_has_not_passed(monkeypa
     left = set(Ledger.objects.using("users").values_list("aggregate_id", flat=True))
     gone = [entry for subject, entry in entries.items() if subject not in left]
     assert all(entry.deleted and at[entry.aggregate_id] <= passed and entry.version == entry.announced_version for entry in gone)
-    assert not {entry.aggregate_id for entry in gone} & {row.body["subject"] for row in rows.values() if row.status != 2}
+    assert not {entry.aggregate_id for entry in gone} & {row.body["subject"] for row in rows.values() if row.status != SENT}
     assert (done.outbox, done.tombstones) == (len(removed), len(gone))
     assert pages.floor(Alias("users")) == max((at[entry.aggregate_id] for entry in gone), default=0)
     assert {str(pk) for pk in User.objects.using("users").values_list("pk", flat=True)} == left
