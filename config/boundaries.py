@@ -13,8 +13,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from config.contexts import CONTEXTS
-from config.router import DJANGO_APPS, SHARED_APPS
+from config.router import DJANGO_APPS
 from messaging.boundaries import rules
+from messaging.database.router import SHARED_APPS
 
 
 @register(Tags.models, "boundaries")

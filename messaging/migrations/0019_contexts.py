@@ -18,14 +18,20 @@ OWNED = ("sequence", "mark", "consumer", "subscription", "incident", "repair", "
 
 
 def rows_are_of_one_context(apps, schema_editor):
-    """Refuse a database with rows if the settings place several contexts in it: nothing says whose the rows are."""
-    connection = schema_editor.connection
-    here = names_in(connection.alias)
-    full = [name for name in OWNED if apps.get_model("messaging", name).objects.using(connection.alias).exists()]
-    if len(here) > 1 and full:
+    """Refuse a database with rows if the settings don't say whose they are: they place several contexts in it, or another one."""
+    alias = schema_editor.connection.alias
+    here = names_in(alias)
+    last = "Run this `migrate` with the setting of the last release, then change it."
+    if len(here) > 1 and any(apps.get_model("messaging", name).objects.using(alias).exists() for name in OWNED):
         raise ImproperlyConfigured(
-            f"The database {connection.alias!r} has rows of one context, but MESSAGING['CONTEXTS'] places {', '.join(here)} in it, so "
-            "nothing says whose they are. Run this `migrate` with the setting of the last release, then add the other contexts to it."
+            f"The database {alias!r} has rows of one context, but MESSAGING['CONTEXTS'] places {', '.join(here)} in it, so nothing says "
+            f"whose they are. {last}"
+        )
+    changes = apps.get_model("messaging", "Ledger").objects.using(alias)
+    other = changes.values_list("aggregate", flat=True).first()
+    if len(here) == 1 and other and not changes.filter(aggregate__startswith=f"{here[0]}.").exists():
+        raise ImproperlyConfigured(
+            f"The database {alias!r} has changes of {other}, but MESSAGING['CONTEXTS'] places only {here[0]} in it. {last}"
         )
 
 

@@ -1,6 +1,7 @@
 """The migration that lets contexts share a database keeps every row, and programs of the last release go on beside new ones."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -59,10 +60,16 @@ def migrate(*target: str) -> None:
     call_command("migrate", "messaging", *target, database="users", verbosity=0)
 
 
-def share(settings: Any) -> None:
-    """Place billing in the database of users too."""
-    contexts = {**settings.MESSAGING["CONTEXTS"], "billing": {"database": "users"}}
-    settings.MESSAGING = {**settings.MESSAGING, "CONTEXTS": contexts}
+@contextmanager
+def placed(settings: Any, **databases: str) -> Iterator[None]:
+    """Place these contexts in other databases during the block."""
+    alone = settings.MESSAGING
+    contexts = {**alone["CONTEXTS"], **{name: {"database": alias} for name, alias in databases.items()}}
+    settings.MESSAGING = {**alone, "CONTEXTS": contexts}
+    try:
+        yield
+    finally:
+        settings.MESSAGING = alone
 
 
 def old_round() -> None:
@@ -156,8 +163,16 @@ def test_the_migration_goes_back_with_its_rows(last_release: Callable[[], None])
 
 def test_rows_that_may_be_of_either_of_two_contexts_are_refused(last_release: Callable[[], None], settings: Any) -> None:
     insert(Parked)
-    share(settings)
-    with pytest.raises(ImproperlyConfigured, match="places users, billing in it, so nothing says whose they are"):
+    with placed(settings, billing="users"), pytest.raises(ImproperlyConfigured, match="places users, billing in it, so nothing"):
+        last_release()
+
+
+def test_rows_of_a_context_that_the_settings_do_not_name_are_refused(last_release: Callable[[], None], settings: Any) -> None:
+    User.objects.using("users").create(email="one@example.org", name="One")
+    with (
+        placed(settings, users="default", billing="users"),
+        pytest.raises(ImproperlyConfigured, match=r"has changes of users\.user, .* only billing"),
+    ):
         last_release()
 
 
@@ -170,13 +185,10 @@ def test_what_the_last_release_needs_goes_when_a_second_context_comes(settings: 
 
     migrate()
     assert kept() == set(LEGACY)
-    alone = settings.MESSAGING
-    share(settings)
-    migrate()
-    try:
-        assert kept() == set()
-    finally:
-        settings.MESSAGING = alone
-        migrate("0017")
+    with placed(settings, billing="users"):
         migrate()
+        left = kept()
+    migrate("0017")
+    migrate()
+    assert left == set()
     assert kept() == set(LEGACY)

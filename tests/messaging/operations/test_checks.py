@@ -54,11 +54,27 @@ def test_sqlite_without_immediate_transactions_is_a_warning(monkeypatch):
     monkeypatch.setitem(database.settings_dict, "OPTIONS", {"timeout": 30})  # as startproject makes it, or with other options
     (found,) = checks.sqlite_writers_wait_for_each_other(None)
     assert (found.id, found.msg) == (
-        "messaging.W006",
+        "messaging.W007",
         "SQLite transactions of the database 'users' aren't immediate, so they may collide.",
     )
     monkeypatch.setitem(database.settings_dict, "OPTIONS", {"transaction_mode": "immediate"})
     assert checks.sqlite_writers_wait_for_each_other(None) == []
+
+
+def test_a_second_alias_for_a_context_s_database_is_a_warning(monkeypatch):
+    assert checks.a_database_has_one_alias(None) == []
+    for other in ("default", "billing"):
+        with monkeypatch.context() as patch:
+            for key in ("NAME", "HOST", "PORT"):
+                patch.setitem(connections[other].settings_dict, key, connections["users"].settings_dict[key])
+            (warning,) = checks.a_database_has_one_alias(None)
+            one, two = sorted(["users", other]) if other == "billing" else ["users", other]
+            assert warning.msg == (
+                f"The aliases {one!r} and {two!r} lead to one database. A transaction on one doesn't cover the other."
+            )
+            assert warning.id == "messaging.W006"
+            patch.setitem(connections[other].settings_dict, "NAME", ":memory:")
+            assert checks.a_database_has_one_alias(None) == []
 
 
 def test_a_key_that_is_no_uuid_is_an_error(monkeypatch):

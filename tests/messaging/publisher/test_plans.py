@@ -1,13 +1,17 @@
 """A round of sequencer and relay reads only waiting rows, also right after a burst, when the planner's statistics say that all rows
 are waiting."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connections, transaction
+from django.utils import timezone
 from django_outbox_pattern.models import Published
 
 from messaging.database import engines
 from messaging.database.outbox_pattern import WAITING
 from messaging.ledger import sequencer
+from messaging.models import Ledger
 from messaging.publisher import outbox, relay
 from users.models import User
 from users.seeding import demo_users, save
@@ -47,11 +51,13 @@ def rows_read():
 
 @pytest.fixture
 def another_contexts_backlog(after_a_burst):
-    """As many events of another context wait in the same database, and all of a host wait, too."""
+    """As many events and changes of another context wait in the same database, and all of a host wait, too."""
     for values in ({"destination": "billing.invoice.issued.v1", "status": WAITING}, {"destination": "users.host", "status": 1}):
         Published.objects.using("users").bulk_create(Published(body={}, **values) for _ in range(MANY))
+    change = {"aggregate": "billing.invoice", "version": 1, "changed_at": timezone.now() - timedelta(days=1)}
+    Ledger.objects.using("users").bulk_create(Ledger(aggregate_id=str(number), **change) for number in range(MANY))
     with connections["users"].cursor() as cursor:
-        cursor.execute("ANALYZE published")
+        cursor.execute("ANALYZE published, messaging_ledger")
 
 
 @pytest.mark.usefixtures("another_contexts_backlog")
