@@ -145,8 +145,10 @@ def note_only_deleted(using: str, aggregate: str, subjects: Iterable[str]) -> No
 
 def unannounced(using: str, aggregate: str | None = None) -> models.QuerySet[Ledger]:
     """Ledger entries whose last change has no event. The query has an index of its own, so its cost doesn't grow with the table."""
-    entries = Ledger.objects.using(using).filter(aggregate=aggregate) if aggregate else Ledger.objects.of(using)
-    return entries.filter(version__gt=models.F("announced_version"))
+    missing = models.Q(version__gt=models.F("announced_version"))
+    if aggregate:
+        return Ledger.objects.using(using).filter(missing, aggregate=aggregate)
+    return Ledger.objects.of(using).filter(missing)
 
 
 def positions(using: str, aggregates: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int | None]]:
