@@ -44,7 +44,7 @@ def _burst(events: int) -> None:
     claimed = True
     while claimed:
         with transaction.atomic(using="users"):
-            claimed = bool(engines.for_alias("users").claim("users", relay.BATCH_ROWS))
+            claimed = bool(engines.for_alias("users").claim("users", "users", relay.BATCH_ROWS))
 
 
 def _costs(off: Sequence[str]) -> tuple[float, float]:
@@ -67,7 +67,7 @@ def _costs(off: Sequence[str]) -> tuple[float, float]:
         assert postgresql.stamp("users", sequencer.BATCH_ROWS) == 1
         stamped = time.perf_counter()
         with transaction.atomic(using="users"):
-            assert len(postgresql.claim("users", relay.BATCH_ROWS)) == 1
+            assert len(postgresql.claim("users", "users", relay.BATCH_ROWS)) == 1
         stamps.append(1000 * (stamped - began))
         claims.append(1000 * (time.perf_counter() - stamped))
     return statistics.median(stamps), statistics.median(claims)

@@ -120,7 +120,7 @@ def _old(before: Cutover, to: str) -> str:
 
 
 def _bootstrapped() -> str:
-    row = Subscription.objects.using(DATABASE).filter(pk=AUTHORITY).first()
+    row = Subscription.objects.of(DATABASE).filter(authority=AUTHORITY).first()
     how = f"Run: manage.py bootstrap {CONTEXT} --from {AUTHORITY}."
     if row is not None and row.partial:
         return f"The bootstrap left out earlier users (--from-now), so the copy is incomplete. {how}"

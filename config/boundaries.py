@@ -1,6 +1,8 @@
 """The boundaries as Django system checks. So `manage.py check`, `migrate` and `runserver` refuse code that crosses them.
 
-`boundaries.E001` is a relation between databases. `boundaries.E002` is code that reaches into another context.
+They go by the owner of a table, not by its database: contexts may share one.
+
+`boundaries.E001` is a relation between owners. `boundaries.E002` is code that reaches into another context.
 """
 
 from pathlib import Path
@@ -11,14 +13,15 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from config.contexts import CONTEXTS
-from config.router import DJANGO_APPS, SHARED_APPS
+from config.router import DJANGO_APPS
 from messaging.boundaries import rules
+from messaging.database.router import SHARED_APPS
 
 
 @register(Tags.models, "boundaries")
 def relations_stay_inside(**kwargs: Any) -> list[CheckMessage]:
-    """Check that every relation field stays in its model's database."""
-    found = rules.crossing_relations(_placement, everywhere=SHARED_APPS)
+    """Check that every relation field leads to a model of the same owner."""
+    found = rules.crossing_relations(_owner, everywhere=SHARED_APPS)
     return [_error(finding, "boundaries.E001") for finding in found]
 
 
@@ -29,7 +32,9 @@ def code_stays_inside(**kwargs: Any) -> list[CheckMessage]:
     return [
         _error(finding, "boundaries.E002")
         for name in settings.CONTEXT_NAMES
-        for finding in rules.crossing_code(Path(apps.get_app_config(name).path), context=name, contexts=CONTEXTS, storage=storage)
+        for finding in rules.crossing_code(
+            Path(apps.get_app_config(name).path), context=name, contexts=CONTEXTS, storage=storage, alias=CONTEXTS[name].alias
+        )
     ]
 
 
@@ -45,11 +50,11 @@ def storage_names() -> dict[str, str]:
     return names
 
 
-def _placement(app: str) -> str:
-    """Name the database of an app's models by the router's rule, without the instance that shared models need."""
+def _owner(app: str) -> str:
+    """Name the owner of an app's models."""
     if app in DJANGO_APPS:
-        return "Django's own database"
-    return "the messaging tables" if app in SHARED_APPS else app
+        return "Django"
+    return "messaging" if app in SHARED_APPS else app
 
 
 def _error(finding: rules.Finding, check_id: str) -> Error:

@@ -84,7 +84,7 @@ DATABASES = {
     "default": database("DATABASE_URL", "django.sqlite3"),
     **{context.alias: database(context.database_variable, context.database_file) for context in CHOSEN},
 }
-DATABASE_ROUTERS = ["config.router.ContextRouter"]
+DATABASE_ROUTERS = ["config.router.StrictRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

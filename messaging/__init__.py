@@ -18,7 +18,7 @@ transport      the broker: queues, frames, signatures
 database       SQL that differs between databases, and what their errors mean
 repair_log     who repaired what
 events         the contract of an event, and text helpers                                  (public)
-models         the tables, which every context has in its own database
+models         the tables, which contexts in one database share; each row is of one context
 errors, settings, failpoints
 =============  ====================================================================================
 

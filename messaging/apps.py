@@ -7,10 +7,12 @@ class MessagingConfig(AppConfig):
     verbose_name = "Messaging"
 
     def ready(self) -> None:
+        from messaging.database import sharing
         from messaging.ledger import ledger
         from messaging.operations import checks, worker_startup  # noqa: F401  (importing registers them)
         from messaging.split import declaration
 
         pre_migrate.connect(ledger.keep_during_migrate, dispatch_uid="messaging.ledger.keep")
         post_migrate.connect(ledger.install_after_migrate, dispatch_uid="messaging.ledger.install")
+        post_migrate.connect(sharing.drop_legacy_after_migrate, dispatch_uid="messaging.database.sharing")
         post_migrate.connect(declaration.guard_after_migrate, dispatch_uid="messaging.split.guard")

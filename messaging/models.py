@@ -1,17 +1,84 @@
-"""The plumbing's tables. Every context has all of them in its own database; the caller always passes the alias.
+"""The plumbing's tables. Contexts in one database share them, and each row belongs to one context: `Model.objects.of(alias)`.
 
 The outbox and the inbox themselves are the tables `published` and `received` of django-outbox-pattern.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Q
 from django.db.models.base import ModelBase
+from django.db.models.expressions import Combinable
 from django_outbox_pattern.models import Published, Received
 
 from messaging.events import title
+from messaging.settings import Alias, names_in, owner
+
+M = TypeVar("M", bound=models.Model)
+if TYPE_CHECKING:
+    CharField = models.CharField[str | int | Combinable, str]
+else:
+    CharField = models.CharField
+
+
+class OwnRows(models.QuerySet[M]):
+    """Rows of messaging's tables, which contexts may share."""
+
+    def of(self, using: str) -> "OwnRows[M]":
+        """The rows of the context that an alias means (`messaging.settings.owner`)."""
+        return self.using(using).filter(context=owner(using))
+
+
+class ContextField(CharField):
+    """The context that a row belongs to. A row without one gets the database's only context.
+
+    Programs of the last release write none. There the column's own default in the database holds the name (migration 0019).
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": 50, "default": "", "db_default": "", "editable": False, **options})
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        if value == "" and names_in(connection.alias):
+            value = owner(connection.alias)
+        return super().get_db_prep_save(value, connection)
+
+
+class FirstWord(models.Func):
+    """The part of a text before its first dot: the context of an aggregate or an event type, as indexes have it."""
+
+    output_field = models.CharField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="split_part(%(expressions)s, '.', 1)", **context)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="substr(%(expressions)s, 1, instr(%(expressions)s, '.') - 1)", **context)
+
+
+class LedgerRows(models.QuerySet["Ledger"]):
+    def of(self, using: str) -> "LedgerRows":
+        """The entries of the context that an alias means: those whose aggregate has its name first."""
+        return self.using(using).alias(owner=FirstWord("aggregate")).filter(owner=owner(using))
+
+
+class OwnedModel(models.Model):
+    """A table whose rows belong to contexts."""
+
+    context = ContextField()
+
+    objects = OwnRows.as_manager()
+
+    class Meta:
+        abstract = True
+
+    @property
+    def home(self) -> Alias:
+        """The alias that it was read from, with its context."""
+        using = str(self._state.db)
+        return Alias(using, self.context or owner(using))
 
 
 class Ledger(models.Model):
@@ -24,20 +91,29 @@ class Ledger(models.Model):
     aggregate_id = models.CharField(max_length=100, help_text="The primary key as text, as in an event's subject.")
     version = models.BigIntegerField(help_text="+1 at every write.")
     announced_version = models.BigIntegerField(default=0, help_text="The highest version that an event was recorded for.")
-    position = models.BigIntegerField(null=True, unique=True, help_text="Place in the feed; empty until it is stamped.")
+    position = models.BigIntegerField(null=True, help_text="Place in its context's feed; empty until it is stamped.")
     deleted = models.BooleanField(default=False, help_text="A tombstone: the row was erased or deleted.")
     erased = models.BooleanField(
         default=False, db_default=False, help_text="It was erased. It stays a tombstone, whatever is written later."
     )
     changed_at = models.DateTimeField(help_text="When the last change was written, by the database's clock.")
 
+    objects = LedgerRows.as_manager()
+
     class Meta:
         verbose_name = "ledger entry"
         verbose_name_plural = "ledger entries"
         # The id first. All rows share the label: with that first, PostgreSQL reads all of them to find a few hundred.
-        constraints = [models.UniqueConstraint(fields=["aggregate_id", "aggregate"], name="messaging_ledger_aggregate")]
+        constraints = [
+            models.UniqueConstraint(fields=["aggregate_id", "aggregate"], name="messaging_ledger_aggregate"),
+            # The position first, for the feed's pages: their statement names the aggregate, not its context.
+            models.UniqueConstraint("position", FirstWord("aggregate"), name="messaging_ledger_place"),
+        ]
         indexes = [
-            models.Index(fields=["changed_at", "id"], condition=Q(position__isnull=True), name="messaging_ledger_pending"),
+            # The context first: a stamper must not read past another context's backlog.
+            models.Index(
+                FirstWord("aggregate"), "changed_at", "id", condition=Q(position__isnull=True), name="messaging_ledger_waiting"
+            ),
             models.Index(
                 fields=["aggregate", "id"], condition=Q(version__gt=F("announced_version")), name="messaging_ledger_unannounced"
             ),
@@ -47,35 +123,41 @@ class Ledger(models.Model):
         return f"{self.aggregate} {self.aggregate_id} v{self.version}"
 
 
-class Sequence(models.Model):
-    """The head of this authority's feed, in one row. Stamping locks it."""
+class Sequence(OwnedModel):
+    """The head of an authority's feed, in one row. Stamping locks it."""
 
     head = models.BigIntegerField(default=0, help_text="The last position that was given out.")
     floor = models.BigIntegerField(
         default=0, help_text="Tombstones up to here may be purged, so a reader that stopped below must bootstrap."
     )
 
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["context"], name="messaging_sequence_once")]
+
     def __str__(self) -> str:
         return f"up to {self.head}"
 
 
-class Mark(models.Model):
+class Mark(OwnedModel):
     """A stamping round's mark (`messaging.ledger.marks`). The round gave out the positions `first` to `position`."""
 
-    position = models.BigIntegerField(primary_key=True, help_text="The last position of the round.")
+    position = models.BigIntegerField(help_text="The last position of the round.")
     first = models.BigIntegerField(help_text="The first position of the round.")
     mark = models.CharField(max_length=16, help_text="Random: no other history has it.")
     previous = models.CharField(max_length=16, blank=True, help_text="The mark of the round before it.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["context", "position"], name="messaging_mark_once")]
 
     def __str__(self) -> str:
         return f"{self.mark} up to {self.position}"
 
 
-class Consumer(models.Model):
-    """A registered reader of this authority. The register says which events and fields it gets. Retention keeps what a consumer
+class Consumer(OwnedModel):
+    """A registered reader of an authority. The register says which events and fields it gets. Retention keeps what a consumer
     hasn't confirmed; one that never reported a checkpoint counts as infinitely behind."""
 
-    name = models.CharField(max_length=50, primary_key=True)
+    name = models.CharField(max_length=50)
     queue = models.CharField(max_length=50, blank=True, help_text="The queue that its events go to; empty: it only pulls the feed.")
     types = models.JSONField(default=list, help_text="The event types that it gets.")
     fields = models.JSONField(default=list, help_text="The fields of `data` that it gets.")
@@ -109,6 +191,7 @@ class Consumer(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
+            models.UniqueConstraint(fields=["context", "name"], name="messaging_consumer_once"),
             models.UniqueConstraint(fields=["token_hash"], condition=~Q(token_hash=""), name="messaging_consumer_token"),
         ]
 
@@ -116,7 +199,7 @@ class Consumer(models.Model):
         return self.name
 
 
-class Subscription(models.Model):
+class Subscription(OwnedModel):
     """A consumer's own record of one authority: its checkpoint, the state of its copy, and counts of the events received."""
 
     class State(models.TextChoices):
@@ -126,7 +209,7 @@ class Subscription(models.Model):
         PAUSED = "paused", "Paused"
         UNREACHABLE = "unreachable", "Authority unreachable"
 
-    authority = models.CharField(max_length=50, primary_key=True)
+    authority = models.CharField(max_length=50)
     state = models.CharField(max_length=15, choices=State.choices, default=State.NEW)
     checkpoint = models.BigIntegerField(default=0, help_text="Everything up to this position is applied.")
     ahead = models.JSONField(default=list, help_text="Ranges [first, last] applied beyond the checkpoint, after a gap.")
@@ -175,12 +258,13 @@ class Subscription(models.Model):
 
     class Meta:
         ordering = ["authority"]
+        constraints = [models.UniqueConstraint(fields=["context", "authority"], name="messaging_subscription_once")]
 
     def __str__(self) -> str:
         return f"{self.authority} at {self.checkpoint}"
 
 
-class Incident(models.Model):
+class Incident(OwnedModel):
     """A fault that a person should know about: changes without an event, drift, an authority that was set back."""
 
     class Kind(models.TextChoices):
@@ -204,7 +288,7 @@ class Incident(models.Model):
         return self.summary
 
 
-class Repair(models.Model):
+class Repair(OwnedModel):
     """A replay, a republish or a repair by comparison: who ran it, and its result."""
 
     class Kind(models.TextChoices):
@@ -228,7 +312,7 @@ class Repair(models.Model):
         return f"{self.get_kind_display()}: {self.result}"
 
 
-class Unknown(models.Model):
+class Unknown(OwnedModel):
     """A lookup's negative answer: the authority didn't know this aggregate at that time."""
 
     authority = models.CharField(max_length=50)
@@ -237,27 +321,27 @@ class Unknown(models.Model):
 
     class Meta:
         verbose_name = "unknown aggregate"
-        constraints = [models.UniqueConstraint(fields=["authority", "aggregate_id"], name="messaging_unknown_once")]
+        constraints = [models.UniqueConstraint(fields=["context", "authority", "aggregate_id"], name="messaging_unknown_each")]
 
     def __str__(self) -> str:
         return f"{self.aggregate_id} at {self.authority}"
 
 
-class LostErasure(models.Model):
+class LostErasure(OwnedModel):
     """An erasure that the authority lost when it was set back to before the row. The copy knows it, and keeps its tombstone."""
 
     authority = models.CharField(max_length=50)
     aggregate_id = models.CharField(max_length=100)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["authority", "aggregate_id"], name="messaging_lost_erasure_once")]
+        constraints = [models.UniqueConstraint(fields=["context", "authority", "aggregate_id"], name="messaging_lost_erasure_each")]
 
     def __str__(self) -> str:
         return f"{self.aggregate_id} at {self.authority}"
 
 
 class Ownership(models.Model):
-    """Which context may write the rows of one model, in this context's database. A trigger on the model's table checks it at every
+    """Which context may write the rows of one model, in this database. A trigger on the model's table checks it at every
     write (`messaging.ownership.ownership`). Without an entry, anybody may write."""
 
     class State(models.TextChoices):
@@ -298,7 +382,7 @@ class Lease(models.Model):
         return f"{self.name} until {self.ends}"
 
 
-class Parked(models.Model):
+class Parked(OwnedModel):
     """A message that could not be handled. It waits for its next retry, or for a person. It is never dropped."""
 
     class State(models.TextChoices):

@@ -45,6 +45,7 @@ def record_and_notify(
     noted in the row's result.
     """
     repair = Repair.objects.using(context.alias).create(
+        context=context.name,
         kind=kind,
         done_by=by[:150],
         started_at=started_at,

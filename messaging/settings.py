@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NewType
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -51,8 +51,37 @@ def _folder(name: str, purpose: str) -> Path:
     return Path(_setting(name, folder() / purpose))
 
 
-#: A database's name in `DATABASES`. It may differ from the name of the context that uses the database.
-Alias = NewType("Alias", str)
+class Alias(str):
+    """A database's name in `DATABASES`, which also knows the context that it was got from: several may share one database."""
+
+    context: str  #: the context's name; empty: the database's only one
+
+    def __new__(cls, alias: str, context: str = "") -> "Alias":
+        made = super().__new__(cls, alias)
+        made.context = context
+        return made
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]  # a copy is made of both
+        return str(self), self.context
+
+
+def owner(using: str) -> str:
+    """The name of the context whose rows an alias means: an `Alias` says it, and a plain text means the database's only context.
+
+    Raises `ImproperlyConfigured` for the plain name of a database that several contexts share, or none.
+    """
+    if isinstance(using, Alias) and using.context:
+        return using.context
+    here = names_in(using)
+    if len(here) == 1:
+        return here[0]
+    hold = f"holds the contexts {', '.join(here)}" if here else "holds no context of this process"
+    raise ImproperlyConfigured(f"The database {using!r} {hold}. Pass messaging.settings.context(name).alias, which names one.")
+
+
+def names_in(using: str) -> list[str]:
+    """The names of this process's contexts whose tables are in a database."""
+    return [name for name, context in contexts().items() if context.alias == using]
 
 
 @dataclass(frozen=True)
@@ -60,7 +89,7 @@ class Context:
     """A context of this process."""
 
     name: str
-    alias: Alias  #: the database that holds its tables
+    alias: Alias  #: the database that holds its tables, maybe with those of others
 
     @property
     def queue(self) -> str:
@@ -75,7 +104,7 @@ class Context:
 
 def contexts() -> Mapping[str, Context]:
     """`CONTEXTS`: the contexts of this process, by name. Either a list of names, or a dict that names a database for each:
-    {"billing": {"database": "default"}}. By default the alias is the context's name."""
+    {"billing": {"database": "default"}}. By default the alias is the context's name. Several contexts may name one database."""
     declared = _setting("CONTEXTS", None)
     if declared is None:
         raise ImproperlyConfigured(
@@ -83,7 +112,7 @@ def contexts() -> Mapping[str, Context]:
             'MESSAGING = {"CONTEXTS": {"billing": {"database": "default"}}}'
         )
     databases = {name: declared[name].get("database", name) if isinstance(declared, Mapping) else name for name in declared}
-    return {name: Context(name, Alias(alias)) for name, alias in databases.items()}
+    return {name: Context(name, Alias(alias, name)) for name, alias in databases.items()}
 
 
 def context(name: str) -> Context:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -191,10 +192,10 @@ class Seeding:
 
     def _messages_arrive(self) -> bool:
         """Return True if a heartbeat has passed relay, broker and worker since the start, in each direction."""
-        subscriptions = apps.get_model("messaging", "Subscription")._default_manager
+        subscriptions: Any = apps.get_model("messaging", "Subscription")._default_manager
         return all(
-            subscriptions.using(messaging_settings.context(consumer).alias)
-            .filter(pk=authority, heartbeat_at__gte=self._since)
+            subscriptions.of(messaging_settings.context(consumer).alias)
+            .filter(authority=authority, heartbeat_at__gte=self._since)
             .exists()
             for consumer, authority in DIRECTIONS
             if {consumer, authority} <= set(settings.CONTEXT_NAMES)

@@ -12,7 +12,6 @@ from django.db import models
 from django.db.models import F
 from django.http import HttpRequest
 from django_outbox_pattern import admin as outbox_pattern_admin  # noqa: F401  (it registers the pages that are unregistered below)
-from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published, Received
 
 from messaging.admin.base import ContextAdmin, ReadOnlyAdmin, cut, pretty, short
@@ -20,8 +19,10 @@ from messaging.admin.consumers import ConsumerAdmin, IncidentAdmin, RepairAdmin,
 from messaging.admin.ownership import OwnershipAdmin
 from messaging.admin.parked import HandledType, ParkedAdmin
 from messaging.admin.replica import CacheAdmin
+from messaging.database.outbox_pattern import FAILED, FORMER, SENT, WAITING
 from messaging.events.contract import DomainEvent
 from messaging.models import Ledger
+from messaging.publisher import outbox
 
 __all__ = [
     "CacheAdmin",
@@ -54,7 +55,9 @@ class PublishedType(admin.SimpleListFilter):
 
 
 #: The states of a recorded event.
-STATES = {StatusChoice.SCHEDULE: "waiting", StatusChoice.SUCCEEDED: "sent", StatusChoice.FAILED: "can't be sent"}
+STATES = {WAITING: "waiting", SENT: "sent", FAILED: "can't be sent"}
+#: The same states in the page's address.
+SLUGS = {"waiting": WAITING, "sent": SENT, "failed": FAILED}
 
 
 class Sending(admin.SimpleListFilter):
@@ -63,11 +66,12 @@ class Sending(admin.SimpleListFilter):
     title, parameter_name = "state", "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(state.name.lower(), words.capitalize()) for state, words in STATES.items()]
+        return [(slug, STATES[state].capitalize()) for slug, state in SLUGS.items()]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        chosen = [state for state in STATES if state.name.lower() == self.value()]
-        return queryset.filter(status__in=chosen) if chosen else queryset
+        chosen = SLUGS.get(self.value() or "")
+        former = [theirs for theirs, state in FORMER.items() if state == chosen]
+        return queryset.filter(status__in=[chosen, *former]) if chosen else queryset
 
 
 class ReceivedType(HandledType):
@@ -85,6 +89,9 @@ class OutboxAdmin(ReadOnlyAdmin):
     ordering = ("-added",)
     fields = ("event", "type", "subject", "nth", "state", "error", "added", "correlation", "causation", "envelope")
     readonly_fields = ("event", "type", "subject", "nth", "state", "error", "correlation", "causation", "envelope")
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).filter(outbox.ours(self.using, self.context))
 
     @admin.display(description="id")
     def event(self, row: Published) -> str:
@@ -114,7 +121,7 @@ class OutboxAdmin(ReadOnlyAdmin):
 
     @admin.display(ordering="status")
     def state(self, row: Published) -> str:
-        return STATES.get(StatusChoice(row.status), str(row.status))
+        return STATES[FORMER.get(row.status, row.status)]
 
     def error(self, row: Published) -> str:
         return str(_of(row.headers, "error"))
@@ -134,6 +141,9 @@ class InboxAdmin(ReadOnlyAdmin):
     ordering = ("-added",)
     fields = ("msg_id", "type", "subject", "version", "added", "details")
     readonly_fields = ("type", "subject", "version", "details")
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).filter(msg_id__startswith=f"{self.context}:")
 
     def type(self, row: Received) -> str:
         return str(_of(row.headers, "destination"))

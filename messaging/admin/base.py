@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
 from messaging.events.text import brief
+from messaging.models import LedgerRows, OwnRows
 from messaging.settings import Alias, context
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class ContextAdmin(BaseAdmin):
         return context(self.context).alias
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        return super().get_queryset(request).using(self.using)
+        rows = super().get_queryset(request)
+        return rows.of(self.using) if isinstance(rows, OwnRows | LedgerRows) else rows.using(self.using)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.save(using=self.using)

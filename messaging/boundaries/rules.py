@@ -49,12 +49,12 @@ class Finding:
 
 
 def crossing_relations(placement: Callable[[str], str], *, everywhere: Collection[str]) -> list[Finding]:
-    """Find relation fields and proxies that lead into another database.
+    """Find relation fields and proxies that lead to another owner's models, even in one database.
 
     Parameters
     ----------
     placement
-        Returns the name of the database of an app's models, given its label.
+        Returns the name of the owner of an app's models, given its label.
     everywhere
         Labels of apps whose tables are in every context's database, so that each context may have proxies of them.
     """
@@ -65,7 +65,7 @@ def crossing_relations(placement: Callable[[str], str], *, everywhere: Collectio
             away = [end for end in ends if placement(_app_of(end, model)) != here]
             if away:  # one finding, even if target and `through` both cross
                 name = away[0] if isinstance(away[0], str) else away[0]._meta.label
-                message = f"This leads from {here} to {name}, in another database."
+                message = f"This leads from {here} to {name}, which {here} doesn't own."
                 found.append(Finding(message, RELATION_HINT, field))
     return found
 
@@ -92,7 +92,9 @@ def _app_of(end: Any, model: type[models.Model]) -> str:
 # --- Code ----------------------------------------------------------------------------------------------------------------
 
 
-def crossing_code(folder: Path, *, context: str, contexts: Collection[str], storage: Mapping[str, str]) -> list[Finding]:
+def crossing_code(
+    folder: Path, *, context: str, contexts: Collection[str], storage: Mapping[str, str], alias: str = ""
+) -> list[Finding]:
     """Find places in a context's source that reach into another context.
 
     Parameters
@@ -105,10 +107,12 @@ def crossing_code(folder: Path, *, context: str, contexts: Collection[str], stor
         The names of all contexts, including those that aren't installed here.
     storage
         The names of the contexts' tables, database files and variables, each with its context.
+    alias
+        The database alias of this context. It may be called as another context whose database it shares.
     """
     found = []
     for path in sorted(folder.rglob("*.py")):
-        scanner = _Scanner(set(contexts) - {context}, {name: owner for name, owner in storage.items() if owner != context})
+        scanner = _Scanner(set(contexts) - {context}, {name: owner for name, owner in storage.items() if owner != context}, alias)
         scanner.visit(ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
         for line, what in scanner.found:
             place = f"{path.relative_to(folder.parent).as_posix()}:{line}"
@@ -119,8 +123,8 @@ def crossing_code(folder: Path, *, context: str, contexts: Collection[str], stor
 class _Scanner(ast.NodeVisitor):
     """Read one module's syntax tree, without comments and docstrings."""
 
-    def __init__(self, others: Collection[str], storage: Mapping[str, str]) -> None:
-        self.others = others
+    def __init__(self, others: Collection[str], storage: Mapping[str, str], alias: str) -> None:
+        self.others, self.alias = others, alias
         self.storage = {name.lower(): owner for name, owner in storage.items()}
         words = "|".join(re.escape(name) for name in sorted(self.storage, key=len, reverse=True))
         self.words = re.compile(rf"(?<!\w)(?:{words})(?!\w)" if words else r"(?!)", re.IGNORECASE)
@@ -167,7 +171,7 @@ class _Scanner(ast.NodeVisitor):
 
     def _report(self, node: ast.expr, what: str, how: str) -> None:
         owner = (self._text(node) or "").partition(".")[0].lower()
-        if owner in self.others:
+        if owner in self.others and (what != "the database" or owner != self.alias.lower()):
             self.found.append((node.lineno, f"{owner}: it gets {what} {how}"))
 
     def _name(self, node: ast.expr) -> str:

@@ -16,7 +16,7 @@ from messaging.consumer.handlers import Event
 from messaging.consumer.outcome import Outcome
 from messaging.errors import Paused
 from messaging.models import Subscription
-from messaging.settings import Alias, Context, context
+from messaging.settings import Alias, Context, context, owner
 
 #: Ranges kept beyond the checkpoint. Positions of a dropped range are only pulled again.
 MOST_RANGES = 500
@@ -123,9 +123,9 @@ _MOVED = [
 
 
 def _locked(using: Alias, authority: str) -> Subscription:
-    rows = Subscription.objects.using(using)
-    row = rows.select_for_update().filter(pk=authority).first()
+    rows = Subscription.objects.of(using)
+    row = rows.select_for_update().filter(authority=authority).first()
     if row is None:
-        rows.get_or_create(pk=authority)
-        row = rows.select_for_update().get(pk=authority)
+        rows.get_or_create(context=owner(using), authority=authority)
+        row = rows.select_for_update().get(authority=authority)
     return row

@@ -140,7 +140,7 @@ def begin_doubt(row: Subscription, reason: str) -> None:
     """Make the copy doubtful: from now on no decision counts it as fresh. The caller saves the row."""
     if not row.doubt:
         row.doubt, row.doubtful_since = reason, timezone.now()
-        incidents.set_back(Alias(str(row._state.db)), row.authority, reason)
+        incidents.set_back(row.home, row.authority, reason)
 
 
 def end_doubt(using: Alias, authority: str, since: datetime, head: int, mark: str | None) -> bool:
@@ -149,7 +149,7 @@ def end_doubt(using: Alias, authority: str, since: datetime, head: int, mark: st
     The copy then has everything up to `head`. Returns False if another doubt has begun.
     """
     with transaction.atomic(using=using):
-        row = Subscription.objects.using(using).select_for_update().get(pk=authority)
+        row = Subscription.objects.of(using).select_for_update().get(authority=authority)
         if row.doubtful_since != since:
             return False
         row.doubt, row.doubtful_since, row.behind_since = "", None, None

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from messaging.events.text import plural
 from messaging.models import Incident
-from messaging.settings import Alias, Context
+from messaging.settings import Alias, Context, owner
 
 #: Ids kept with an incident. Its count has no limit.
 MOST_SUBJECTS = 1000
@@ -54,7 +54,8 @@ def restored(context: Context, authority: str, *, head: int, checkpoint: int) ->
 
 def set_back(using: Alias, authority: str, summary: str) -> Incident:
     """Open an incident: the authority or the consumer was set back to an earlier state."""
-    known = _open(using, Incident.Kind.RESTORED, authority).first() or Incident(kind=Incident.Kind.RESTORED, authority=authority)
+    found = _open(using, Incident.Kind.RESTORED, authority).first()
+    known = found or Incident(context=owner(using), kind=Incident.Kind.RESTORED, authority=authority)
     known.summary = summary[:300]
     known.save(using=using)
     return known
@@ -66,7 +67,7 @@ def settled(using: Alias, authority: str) -> None:
 
 
 def _open(using: Alias, kind: str, authority: str) -> "QuerySet[Incident]":
-    return Incident.objects.using(using).filter(kind=kind, authority=authority, closed_at=None)
+    return Incident.objects.of(using).filter(kind=kind, authority=authority, closed_at=None)
 
 
 def _grow(
@@ -81,7 +82,7 @@ def _grow(
     if known is None:
         found = _open(using, kind, authority)
         found.filter(last_seen_at__lt=timezone.now() - OVER).update(closed_at=timezone.now())
-        known = found.first() or Incident(kind=kind, authority=authority, subjects=[])
+        known = found.first() or Incident(context=owner(using), kind=kind, authority=authority, subjects=[])
     kept = set(known.subjects)
     new = [subject for subject in dict.fromkeys(subjects) if subject not in kept]
     known.count += len(new)

@@ -68,6 +68,7 @@ def park_unreadable(using: Alias, raw: Any, reason: str) -> Parked:
     """Park an invalid event at once: a retry can't help. `raw`: JSON, or bytes or text that isn't JSON."""
     known = raw if isinstance(raw, dict) else {}
     return Parked.objects.using(using).create(
+        context=settings.owner(using),
         event_id=_short(known.get("id"), 100),
         event_type=_short(known.get("type"), 200),
         subject=_short(known.get("subject"), 100),
@@ -86,14 +87,14 @@ def park_refused(using: Alias, headers: Mapping[str, Any], body: Any, reason: st
     task, kept = _short(headers.get("task"), 200), _kept(body)
     if task == DELIVER:
         kept["raw"] = signing.signed_message_text(headers, body) or kept["raw"]
-    elif Parked.objects.using(using).filter(event_type=task, reason=one_line(reason), state=State.PARKED).exists():
+    elif Parked.objects.of(using).filter(event_type=task, reason=one_line(reason), state=State.PARKED).exists():
         return
-    Parked.objects.using(using).create(event_type=task, **kept, reason=one_line(reason), attempts=1)
+    Parked.objects.using(using).create(context=settings.owner(using), event_type=task, **kept, reason=one_line(reason), attempts=1)
 
 
 def park_failed(using: Alias, event: handlers.Event, raw: Any, error: BaseException) -> Parked:
     """Keep an event for its first retry after its handler failed."""
-    parked = Parked(event_id=event.id, event_type=event.type, subject=event.subject, **_kept(raw))
+    parked = Parked(context=settings.owner(using), event_id=event.id, event_type=event.type, subject=event.subject, **_kept(raw))
     note_failure(parked, error)
     parked.save(using=using)
     return parked
@@ -103,20 +104,20 @@ def unsettled(using: Alias, event_ids: Sequence[str]) -> set[str]:
     """Return the ids of those events that wait for a retry or a person."""
     if not event_ids:
         return set()
-    rows = Parked.objects.using(using).filter(event_id__in=event_ids, state__in=[State.RETRYING, State.PARKED])
+    rows = Parked.objects.of(using).filter(event_id__in=event_ids, state__in=[State.RETRYING, State.PARKED])
     return set(rows.values_list("event_id", flat=True))
 
 
 def discard(using: Alias, parked_id: int, *, by: str, note: str) -> bool:
     """Discard a parked message. Its row stays, with the person and their reason. Returns False if it was settled already."""
-    rows = Parked.objects.using(using).filter(pk=parked_id, state__in=[State.RETRYING, State.PARKED])
+    rows = Parked.objects.of(using).filter(pk=parked_id, state__in=[State.RETRYING, State.PARKED])
     changes = {"state": State.DISCARDED, "settled_at": timezone.now(), "settled_by": by, "note": note, "next_attempt_at": None}
     return bool(rows.update(**changes))
 
 
 def discard_for(using: Alias, source: str, subjects: Sequence[str]) -> int:
     """Discard waiting events of aggregates whose tombstones the authority has purged. Returns how many."""
-    rows = Parked.objects.using(using).filter(state__in=[State.RETRYING, State.PARKED], subject__in=subjects)
+    rows = Parked.objects.of(using).filter(state__in=[State.RETRYING, State.PARKED], subject__in=subjects)
     rows = rows.filter(event_type__startswith=f"{settings.authority(source)}.")
     note = f"The event's subject was erased, and {source} has purged its tombstone."
     return rows.update(state=State.DISCARDED, settled_at=timezone.now(), note=note, next_attempt_at=None)

@@ -20,7 +20,7 @@ DUE_AT_ONCE = 200
 
 def due(consumer: str, now: datetime | None = None) -> list[int]:
     """Return the ids of events whose retry is due, oldest first, at most `DUE_AT_ONCE`."""
-    waiting = Parked.objects.using(context(consumer).alias).filter(state=State.RETRYING, next_attempt_at__lte=now or timezone.now())
+    waiting = Parked.objects.of(context(consumer).alias).filter(state=State.RETRYING, next_attempt_at__lte=now or timezone.now())
     return list(waiting.order_by("next_attempt_at").values_list("pk", flat=True)[:DUE_AT_ONCE])
 
 
@@ -34,7 +34,7 @@ def attempt(consumer: str, parked_id: int, *, by: str = "") -> Parked | None:
     here = context(consumer)
     using = here.alias
     with transaction.atomic(using=using):
-        rows = Parked.objects.using(using).select_for_update(skip_locked=True)
+        rows = Parked.objects.of(using).select_for_update(skip_locked=True)
         parked = rows.filter(pk=parked_id, state__in=[State.RETRYING, State.PARKED]).first()
         if parked is None:
             return None

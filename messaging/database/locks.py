@@ -7,19 +7,12 @@ The holder renews its lease. If the holder is killed, the lease ends by itself. 
 holder also locks a file, which the system unlocks when the process ends.
 """
 
-import fcntl
-import functools
-import hashlib
 import logging
-import os
 import secrets
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
-from typing import TextIO
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, connections
 from django.db.models import ExpressionWrapper, Q
@@ -27,7 +20,7 @@ from django.db.models.fields import DateTimeField
 from django.db.models.functions import Now
 
 from messaging import settings
-from messaging.database import errors
+from messaging.database import errors, file_lock
 from messaging.errors import Held
 from messaging.models import Lease
 
@@ -47,7 +40,7 @@ def exclusive(using: str, purpose: str) -> Iterator[None]:
     inside must be safe even if two processes do it at once; the lease only saves doing it twice.
     """
     name, owner = _name(using, purpose), secrets.token_hex(8)
-    with _file(using, purpose) as machine:
+    with file_lock.exclusive(using, purpose) as machine:
         if not _taken(using, name, owner, machine):
             raise Held(name)
         done = threading.Event()
@@ -67,17 +60,7 @@ def held(using: str, purpose: str) -> bool:
 
 
 def _name(using: str, purpose: str) -> str:
-    return f"{using}: {purpose}"
-
-
-@functools.cache
-def this_machine() -> str:
-    """A text that identifies this machine since its last start: its host name, and its ids, which differ from a clone's."""
-    ids = [socket.gethostname()]
-    for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
-        with suppress(OSError):
-            ids.append(Path(path).read_text())
-    return "\0".join(ids)
+    return f"{settings.owner(using)}: {purpose}"
 
 
 def _taken(using: str, name: str, owner: str, machine: str) -> bool:
@@ -114,42 +97,3 @@ def _release(using: str, name: str, owner: str) -> None:
         if not errors.passing(error):
             raise
         connections[using].close()  # the lease ends by itself
-
-
-@contextmanager
-def _file(using: str, purpose: str) -> Iterator[str]:
-    """Lock this machine's file for the lease, and yield the value that identifies the machine in the row. Raises `Held`.
-
-    The value is a hash of a random word in the file and of the machine's ids, because files get copied. Without a file that can be
-    written and locked it is a new random value, and a killed holder's lease has to end by itself.
-    """
-    try:
-        file = _opened(using, purpose)
-    except OSError:
-        yield secrets.token_hex(16)
-        return
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            word = _word(file)
-        except BlockingIOError:
-            raise Held(purpose) from None
-        except OSError:  # a file system without locks, or a full disk
-            word = secrets.token_hex(16)
-        yield word
-
-
-def _opened(using: str, purpose: str) -> TextIO:
-    folder = settings.wake_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / f"{using}-{purpose}.lock").open("a+")
-    file.seek(0)
-    return file
-
-
-def _word(file: TextIO) -> str:
-    known = file.read(32).strip()
-    if not known:
-        known = secrets.token_hex(16)
-        os.write(file.fileno(), known.encode())  # unbuffered, so that closing can't fail on a full disk
-    return hashlib.sha256(f"{known}\0{this_machine()}".encode()).hexdigest()[:32]

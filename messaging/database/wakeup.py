@@ -33,15 +33,17 @@ def wake(using: str) -> None:
     """Wake this context's relay when the current transaction commits."""
     connection = connections[using]
     if connection.vendor == "postgresql":
-        # Inside the transaction: PostgreSQL sends it at the commit, and merges equal notifications of one transaction.
+        # Inside the transaction: PostgreSQL sends it at the commit, and merges equal notifications of one transaction. All
+        # contexts of a database have one channel, where programs of the last release listen too.
         with connection.cursor() as cursor:
-            cursor.execute(f"NOTIFY {NOTIFY_CHANNEL}")
+            cursor.execute("SELECT pg_notify(%s, %s)", [NOTIFY_CHANNEL, settings.owner(using)])
     else:
-        transaction.on_commit(lambda: _write(_pipe(using)), using=using)
+        pipe = _pipe(using)
+        transaction.on_commit(lambda: _write(pipe), using=using)
 
 
 def _pipe(using: str) -> Path:
-    return settings.wake_folder() / using
+    return settings.wake_folder() / settings.owner(using)
 
 
 def _write(pipe: Path) -> None:
@@ -110,8 +112,9 @@ class Waiter:
             time.sleep(seconds)
             return
         with connection.wrap_database_errors:
-            for _ in raw.notifies(timeout=seconds, stop_after=1):
-                pass
+            for found in raw.notifies(timeout=seconds):
+                if found.payload in {"", settings.owner(self.using)}:  # empty: from a program of the last release
+                    break
 
     def _try_listening(self, raw: Any) -> None:
         """Check that a notification from another connection arrives here."""

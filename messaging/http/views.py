@@ -90,7 +90,7 @@ class ChangesView(ConsumerView):
         if "marks" in asked:
             answer = self.history(consumer, asked["marks"], min(page.next, page.head), reports="checkpoint" in asked)
         elif "checkpoint" in asked and consumer.marks:  # it went back to a release without marks, whose workers refuse them
-            Consumer.objects.using(self.alias).filter(pk=consumer.pk).update(marks=False)
+            Consumer.objects.of(self.alias).filter(pk=consumer.pk).update(marks=False)
         if "checkpoint" in asked:
             self.note(consumer, min(asked["checkpoint"], page.head), live=asked["live"], grant=asked.get("grant"))
         answer |= {"head": page.head, "next": page.next, "time": page.time, "results": Written.list_of(page.results)}
@@ -99,7 +99,7 @@ class ChangesView(ConsumerView):
     def history(self, consumer: Consumer, shown: str, position: int, *, reports: bool) -> dict[str, Any]:
         """Return which of the consumer's pairs this authority didn't issue, and the mark of the answer's position."""
         if not consumer.marks:
-            Consumer.objects.using(self.alias).filter(pk=consumer.pk).update(marks=True)
+            Consumer.objects.of(self.alias).filter(pk=consumer.pk).update(marks=True)
         pairs = [(int(place), mark) for place, _, mark in (pair.partition(":") for pair in shown.split(",")) if mark]
         issued = marks.at(self.alias, position)
         return {

@@ -1,1 +1,1 @@
-"""The version and position of every change, kept in the context's own database."""
+"""The version and position of every change, kept in the context's database."""

@@ -14,7 +14,7 @@ from messaging.database import engines
 from messaging.database.engines.sqlite import KeptTriggers
 from messaging.database.tracked import Tracked
 from messaging.errors import NothingToAnnounce
-from messaging.models import Ledger
+from messaging.models import Ledger, Sequence
 
 M = TypeVar("M", bound=models.Model)
 TRACKED: dict[str, Tracked] = {}
@@ -69,24 +69,25 @@ def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> N
     A test database without migrations also gets the sequencer's function here.
     """
     keep_no_longer(using)
-    if app_config.label == "messaging" and _has_ledger(using):
+    if app_config.label == "messaging" and _is_current(using, Sequence):
         engines.for_alias(using).install_stamping(connections[using])
     for tracked in TRACKED.values():
         ours = app_config.label in {tracked.model._meta.app_label, "messaging"}
         if not ours or not router.allow_migrate_model(using, tracked.model):
             continue
-        if engines.for_alias(using).table_exists(connections[using], tracked.table) and _has_ledger(using):
+        if engines.for_alias(using).table_exists(connections[using], tracked.table) and _is_current(using, Ledger):
             install(using, tracked)
 
 
-def _has_ledger(using: str) -> bool:
-    """Return True if the ledger has this release's columns. After `migrate messaging` to an earlier migration it doesn't; then the
-    earlier release's own `migrate` installs its triggers."""
-    if not engines.for_alias(using).table_exists(connections[using], Ledger._meta.db_table):
+def _is_current(using: str, model: type[models.Model]) -> bool:
+    """Return True if a table has this release's columns. After `migrate messaging` to an earlier migration it doesn't; then the
+    earlier release's own `migrate` installs its triggers and its function."""
+    table = model._meta.db_table
+    if not engines.for_alias(using).table_exists(connections[using], table):
         return False
     with connections[using].cursor() as cursor:
-        there = {column.name for column in connections[using].introspection.get_table_description(cursor, Ledger._meta.db_table)}
-    return there.issuperset(field.column for field in Ledger._meta.concrete_fields)
+        there = {column.name for column in connections[using].introspection.get_table_description(cursor, table)}
+    return there.issuperset(field.column for field in model._meta.concrete_fields)
 
 
 class Announced(NamedTuple):
@@ -144,8 +145,10 @@ def note_only_deleted(using: str, aggregate: str, subjects: Iterable[str]) -> No
 
 def unannounced(using: str, aggregate: str | None = None) -> models.QuerySet[Ledger]:
     """Ledger entries whose last change has no event. The query has an index of its own, so its cost doesn't grow with the table."""
-    missing = Ledger.objects.using(using).filter(version__gt=models.F("announced_version"))
-    return missing.filter(aggregate=aggregate) if aggregate else missing
+    missing = models.Q(version__gt=models.F("announced_version"))
+    if aggregate:
+        return Ledger.objects.using(using).filter(missing, aggregate=aggregate)
+    return Ledger.objects.of(using).filter(missing)
 
 
 def positions(using: str, aggregates: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int | None]]:

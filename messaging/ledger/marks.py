@@ -39,9 +39,9 @@ def rounds(using: str, positions: Iterable[int]) -> Rounds:
     """The rounds that gave out these positions, by one indexed query for each run of close positions."""
     found: list[Mark] = []
     for first, last in _runs(sorted(positions)):
-        above = Mark.objects.using(using).filter(position__gte=last).order_by("position").values("position")[:1]
+        above = Mark.objects.of(using).filter(position__gte=last).order_by("position").values("position")[:1]
         upto = Coalesce(Subquery(above), Value(last))  # the last round may end after the last position
-        found += Mark.objects.using(using).filter(position__gte=first, position__lte=upto).order_by("position")
+        found += Mark.objects.of(using).filter(position__gte=first, position__lte=upto).order_by("position")
     return Rounds(found)
 
 
@@ -58,7 +58,7 @@ def _runs(positions: Sequence[int]) -> list[tuple[int, int]]:
 
 def at(using: str, position: int) -> Mark | None:
     """The round that gave out one position; None if it has no mark."""
-    row = Mark.objects.using(using).filter(position__gte=position).order_by("position").first()
+    row = Mark.objects.of(using).filter(position__gte=position).order_by("position").first()
     return row if row is not None and row.first <= position else None
 
 
@@ -75,9 +75,9 @@ def refused(using: str, pairs: Iterable[Pair]) -> list[int]:
 def prune(using: str) -> int:
     """Delete the marks below the checkpoints of all consumers that send marks. Returns how many. Such a consumer without a
     checkpoint is in its bootstrap; until it reports one, all marks stay."""
-    checkpoints = list(Consumer.objects.using(using).filter(marks=True).values_list("checkpoint", flat=True))
+    checkpoints = list(Consumer.objects.of(using).filter(marks=True).values_list("checkpoint", flat=True))
     known = [checkpoint for checkpoint in checkpoints if checkpoint is not None]
     if len(known) < len(checkpoints):
         return 0
     lowest = min(known, default=sequencer.head(using))
-    return Mark.objects.using(using).filter(position__lt=lowest).delete()[0]
+    return Mark.objects.of(using).filter(position__lt=lowest).delete()[0]

@@ -61,4 +61,4 @@ def _stamped(engine: ModuleType, using: str, wanted: int) -> int:
 
 def head(using: str) -> int:
     """The last position that was given out; 0 if none was."""
-    return Sequence.objects.using(using).values_list("head", flat=True).first() or 0
+    return Sequence.objects.of(using).values_list("head", flat=True).first() or 0

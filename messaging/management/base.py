@@ -148,6 +148,7 @@ def database_errors_as_refusals(*aliases: str) -> Iterator[None]:
     aliases
         The databases that the block uses; the message names those that can't be used.
     """
+    aliases = tuple(dict.fromkeys(aliases))
     try:
         with _guarded():
             yield

@@ -2,15 +2,15 @@
 
 from django.db import migrations
 
-from messaging.database import engines
+from messaging.migrations import _stamping
 
 
 def install(apps, schema_editor):
-    engines.for_alias(schema_editor.connection.alias).install_stamping(schema_editor.connection, marks=False)
+    _stamping.install_stamping(schema_editor.connection, marks=False)
 
 
 def remove(apps, schema_editor):
-    engines.for_alias(schema_editor.connection.alias).remove_stamping(schema_editor.connection)
+    _stamping.remove_stamping(schema_editor.connection)
 
 
 class Migration(migrations.Migration):

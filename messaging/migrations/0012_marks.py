@@ -4,11 +4,11 @@ import secrets
 
 from django.db import migrations, models
 
-from messaging.database import engines
+from messaging.migrations import _stamping
 
 
 def install(apps, schema_editor):
-    engines.for_alias(schema_editor.connection.alias).install_stamping(schema_editor.connection)
+    _stamping.install_stamping(schema_editor.connection)
 
 
 def mark_what_is_there(apps, schema_editor):
@@ -20,7 +20,7 @@ def mark_what_is_there(apps, schema_editor):
 
 
 def install_without_marks(apps, schema_editor):
-    engines.for_alias(schema_editor.connection.alias).install_stamping(schema_editor.connection, marks=False)
+    _stamping.install_stamping(schema_editor.connection, marks=False)
 
 
 class Migration(migrations.Migration):

@@ -1,29 +1,35 @@
 """Django system checks of what must be right before the first event is sent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from celery import current_app
+from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist
-from django.db import connections, models
+from django.db import connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
+from django_outbox_pattern import settings as outbox_pattern_settings
+from django_outbox_pattern.models import Published
 
 from messaging import settings
 from messaging.consumer.cache import declared_caches
 from messaging.consumer.handlers import Handler, table
 from messaging.database import engines, row_hash
 from messaging.database.upsert import column
+from messaging.events.text import plural
 from messaging.ledger import ledger
 from messaging.models import Consumer
-from messaging.publisher import grants
+from messaging.publisher import grants, outbox
 from messaging.publisher.feed import declared_feed
 from messaging.transport import keys, queues
 
 #: A live consumer rarely bootstraps again, so a grant that stays open longer than this was probably forgotten.
 LONGEST_GRANT = timedelta(days=1)
+#: A hundred years. django-outbox-pattern's clean-up can't be switched off, and Python's dates end after some thousand years.
+DAYS_FOR_EVER = 36_500
 
 
 @register("messaging")
@@ -60,6 +66,48 @@ def broker_is_set(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     return [Warning(missing, hint=f"{queues.SET_BROKER} Until then relays and workers refuse to start.", id="messaging.W004")]
 
 
+@register("messaging")
+def sqlite_writers_wait_for_each_other(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.W007: on SQLite a transaction that reads first may fail at its first write, instead of waiting for it."""
+    hint = (
+        'Set its OPTIONS: {"transaction_mode": "IMMEDIATE", "timeout": 30, '
+        '"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}.'
+    )
+    aliases = dict.fromkeys(str(context.alias) for context in settings.contexts().values())
+    return [
+        Warning(
+            f"SQLite transactions of the database {alias!r} aren't immediate, so they may collide.", hint=hint, id="messaging.W007"
+        )
+        for alias in aliases
+        if connections[alias].vendor == "sqlite"
+        and str(connections[alias].settings_dict["OPTIONS"].get("transaction_mode", "")).upper() not in ("IMMEDIATE", "EXCLUSIVE")
+    ]
+
+
+@register("messaging")
+def a_database_has_one_alias(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.W006: another alias leads to a context's database, so a transaction there doesn't cover the context's rows."""
+    found: list[CheckMessage] = []
+    aliases = dict.fromkeys(str(context.alias) for context in settings.contexts().values())
+    for alias in aliases:
+        for other in connections:
+            first = other not in aliases or alias < other  # of two contexts' aliases one is named
+            if other != alias and first and _place(other) == _place(alias) is not None:
+                hint = f"Use {alias!r} for both: contexts may share an alias, and share it with your own tables."
+                why = f"The aliases {alias!r} and {other!r} lead to one database. A transaction on one doesn't cover the other."
+                found.append(Warning(why, hint=hint, id="messaging.W006"))
+    return found
+
+
+def _place(alias: str) -> tuple[str, ...] | None:
+    """Return what identifies the database behind an alias; None for one that only this alias can lead to."""
+    given = connections[alias].settings_dict
+    if given["NAME"] == ":memory:" or given["TEST"]["MIRROR"]:
+        return None
+    service = given["OPTIONS"].get("service", "")
+    return tuple(str(part) for part in (given["ENGINE"], given["NAME"], given["HOST"], given["PORT"], service))
+
+
 @register(Tags.database)
 def ledger_triggers_are_there(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """messaging.W003: writes to a tracked model go unnoticed, because a trigger is missing or disabled.
@@ -83,6 +131,51 @@ def ledger_triggers_are_there(app_configs: Any, databases: Sequence[str] | None 
     return found
 
 
+@register("messaging")
+def outbox_rows_are_kept(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.W005: django-outbox-pattern is set up for the host's own use, and its clean-up would delete our rows too."""
+    return _cleaned_up(settings.contexts()) if hasattr(django_settings, "DJANGO_OUTBOX_PATTERN") else []
+
+
+@register(Tags.database)
+def outbox_rows_are_kept_beside_a_hosts(
+    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
+) -> Sequence[CheckMessage]:
+    """messaging.W005: the host has rows of its own in the outbox, with the package's default settings."""
+    if hasattr(django_settings, "DJANGO_OUTBOX_PATTERN"):
+        return []  # the check above reports it
+    shared = [
+        name
+        for name, context in settings.contexts().items()
+        if context.alias in (databases or [])
+        and engines.for_alias(context.alias).table_exists(connections[context.alias], Published._meta.db_table)
+        and outbox.foreign(context.alias).exists()
+    ]
+    return _cleaned_up(shared)
+
+
+def _cleaned_up(contexts: Iterable[str]) -> Sequence[CheckMessage]:
+    """Warn of each of these contexts whose rows the package would delete."""
+    days = outbox_pattern_settings.DAYS_TO_KEEP_DATA
+    try:
+        cleaned = router.db_for_write(Published) if days < DAYS_FOR_EVER else None
+    except LookupError:
+        return []  # a router that doesn't guess refuses the package's queries, which name no database
+    hint = (
+        f'Set DJANGO_OUTBOX_PATTERN["DAYS_TO_KEEP_DATA"] to {DAYS_FOR_EVER}, and delete your own old rows by their destination. '
+        "`manage.py purge` deletes a context's rows once every consumer has passed them."
+    )
+    return [
+        Warning(
+            f"django-outbox-pattern deletes outbox and inbox rows of {name} after {plural(days, 'day')}, unsent events too.",
+            hint=hint,
+            id="messaging.W005",
+        )
+        for name in contexts
+        if settings.context(name).alias == cleaned
+    ]
+
+
 @register(Tags.database)
 def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """messaging.W001: a live consumer may still bootstrap, or a grant expired before its bootstrap was done."""
@@ -91,7 +184,7 @@ def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | Non
     for name, context in settings.contexts().items():
         if context.alias not in (databases or []) or not _has_grants(connections[context.alias]):
             continue
-        for consumer in Consumer.objects.using(context.alias).filter(bootstrap_open=True):
+        for consumer in Consumer.objects.of(context.alias).filter(bootstrap_open=True):
             ends = consumer.bootstrap_closes_at
             if grants.grant(consumer, now) == "expired":
                 why = f"The grant of {consumer.name} from {name} expired at {ends:%Y-%m-%d %H:%M} UTC before its copy was live."
@@ -115,7 +208,7 @@ def registered_types_have_handlers(
     for name, context in settings.contexts().items():
         if context.alias not in (databases or []) or not _has_grants(connections[context.alias]):
             continue
-        for consumer in Consumer.objects.using(context.alias).filter(name__in=list(settings.contexts())):
+        for consumer in Consumer.objects.of(context.alias).filter(name__in=list(settings.contexts())):
             unknown = sorted(set(consumer.types) - set(table(consumer.name)))
             if unknown:
                 register = f"manage.py consumers register {consumer.name} --to {name} --types …"

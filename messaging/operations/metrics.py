@@ -78,7 +78,7 @@ def _outcomes() -> Iterator[Metric]:
     events = CounterMetricFamily("messaging_events", "Events received, by outcome.", labels=["consumer", "authority", "outcome"])
     for consumer, context in settings.contexts().items():
         with reading(context):
-            rows = list(Subscription.objects.using(context.alias))
+            rows = list(Subscription.objects.of(context.alias))
         for row in rows:
             for outcome in ("applied", "duplicate", "obsolete"):
                 events.add_metric([consumer, row.authority, outcome], getattr(row, outcome))

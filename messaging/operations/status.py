@@ -9,7 +9,6 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Count, Min
 from django.utils import timezone
-from django_outbox_pattern.models import Published
 
 from messaging import settings
 from messaging.consumer import handlers
@@ -20,6 +19,7 @@ from messaging.events.text import said
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Incident, Ledger, Parked, Subscription
 from messaging.ownership import ownership
+from messaging.publisher import outbox
 from messaging.replica import staleness
 from messaging.replica.drift import KINDS
 from messaging.settings import Alias, Context
@@ -81,7 +81,7 @@ def consumer_states() -> list[ConsumerState]:
     for consumer, context in settings.contexts().items():
         using = context.alias
         with reading(context):
-            subscriptions = {row.authority: row for row in Subscription.objects.using(using)}
+            subscriptions = {row.authority: row for row in Subscription.objects.of(using)}
             authorities = {wire.partition(".")[0] for wire in handlers.table(consumer)} | set(subscriptions)
             parked, incidents, restored = _parked(using, authorities), _incidents(using), _restored(using)
         for authority in sorted(authorities - _resting(context)):
@@ -136,12 +136,11 @@ def outbox_states() -> list[OutboxState]:
     states, now = [], timezone.now()
     for name, context in settings.contexts().items():
         with reading(context):
-            unsent = Published.objects.using(context.alias).filter(status__in=[WAITING, FAILED])
-            found = unsent.order_by().values_list("status").annotate(number=Count("pk"), oldest=Min("added"))
-            by_status = {status: (number, oldest) for status, number, oldest in found}
-        pending, oldest = by_status.get(WAITING, (0, None))
+            found = outbox.rows(context.alias, name, WAITING).aggregate(number=Count("pk"), oldest=Min("added"))
+            failed = outbox.rows(context.alias, name, FAILED).count()
+        pending, oldest = found["number"], found["oldest"]
         seconds = round(max(0.0, (now - oldest).total_seconds()), 1) if oldest else None
-        states.append(OutboxState(name, pending, by_status.get(FAILED, (0, None))[0], seconds))
+        states.append(OutboxState(name, pending, failed, seconds))
     return states
 
 
@@ -151,7 +150,7 @@ def _heads() -> dict[str, int]:
     for authority, context in settings.contexts().items():
         with reading(context):
             # In this order, a change that gets its position in between counts twice for a moment instead of not at all.
-            pending = Ledger.objects.using(context.alias).filter(position__isnull=True).count()
+            pending = Ledger.objects.of(context.alias).filter(position__isnull=True).count()
             heads[authority] = pending + sequencer.head(context.alias)
     return heads
 
@@ -161,14 +160,14 @@ def _registers() -> dict[str, dict[str, bool | None]]:
     registers: dict[str, dict[str, bool | None]] = {}
     for authority, context in settings.contexts().items():
         with reading(context):
-            found = Consumer.objects.using(context.alias).values_list("name", "marks", "checkpoint")
+            found = Consumer.objects.of(context.alias).values_list("name", "marks", "checkpoint")
             registers[authority] = {name: None if checkpoint is None else marks for name, marks, checkpoint in found}
     return registers
 
 
 def _parked(using: Alias, authorities: set[str]) -> dict[str, int]:
     """Count unsettled messages by authority. An unreadable message counts for each."""
-    unsettled = Parked.objects.using(using).filter(state__in=[Parked.State.PARKED, Parked.State.RETRYING])
+    unsettled = Parked.objects.of(using).filter(state__in=[Parked.State.PARKED, Parked.State.RETRYING])
     counts = dict.fromkeys(authorities, 0)
     for wire, number in unsettled.order_by().values_list("event_type").annotate(number=Count("pk")):
         source = wire.partition(".")[0]
@@ -178,12 +177,12 @@ def _parked(using: Alias, authorities: set[str]) -> dict[str, int]:
 
 
 def _incidents(using: Alias) -> dict[str, int]:
-    found = Incident.objects.using(using).filter(closed_at=None).order_by().values_list("authority")
+    found = Incident.objects.of(using).filter(closed_at=None).order_by().values_list("authority")
     return dict(found.annotate(number=Count("pk")))
 
 
 def _restored(using: Alias) -> dict[str, str]:
-    found = Incident.objects.using(using).filter(closed_at=None, kind=Incident.Kind.RESTORED)
+    found = Incident.objects.of(using).filter(closed_at=None, kind=Incident.Kind.RESTORED)
     return dict(found.values_list("authority", "summary"))
 
 

@@ -21,6 +21,7 @@ from messaging.errors import InTheWay
 from messaging.ledger import ledger
 from messaging.models import Subscription
 from messaging.ownership.ownership import writing_as_follower
+from messaging.settings import Alias
 
 #: The id in a deleted aggregate's foreign keys in the feed; no row has it.
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -102,8 +103,9 @@ class Follower:
     def _not_passed(self, events: Sequence[Event]) -> Sequence[Event]:
         """The events beyond the checkpoint. If two processes read the feed, one may be late with a row that the other has deleted
         since; no version is left to compare."""
-        rows = Subscription.objects.using(self.using).select_for_update()
-        reached = {row.pk: row.checkpoint for row in rows.filter(pk__in={event.source for event in events})}
+        using = Alias(self.using, self.label.partition(".")[0])
+        rows = Subscription.objects.of(using).select_for_update()
+        reached = {row.authority: row.checkpoint for row in rows.filter(authority__in={event.source for event in events})}
         return [event for event in events if (event.position or 0) > reached.get(event.source, 0)]
 
     def _newer(self, events: Sequence[Event]) -> list[Event]:

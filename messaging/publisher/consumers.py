@@ -82,7 +82,7 @@ def register_consumer(
         if not timedelta(seconds=1) <= staleness <= LONGEST_STALENESS:
             raise InvalidConsumer("The staleness bound must be from 1s to 3650d.")
         values["staleness_seconds"] = int(staleness.total_seconds())
-    consumer, _ = entries.of(authority).update_or_create(name=name, defaults=values)
+    consumer, _ = entries.of(authority).update_or_create(context=authority, name=name, defaults=values)
     return consumer
 
 
@@ -91,17 +91,17 @@ def register_follower(*, authority: str, name: str, feed: str, fields: Iterable[
 
     Raises `InvalidConsumer` if an entry with this name gets events, because one entry has one checkpoint.
     """
-    known = entries.of(authority).filter(pk=name).first()
+    known = entries.of(authority).filter(name=name).first()
     if known is not None and known.queue:
         raise InvalidConsumer(f"{name} already gets events of {authority}. Register the reader of its feed under another name.")
     values = {"queue": "", "types": [], "feeds": [feed], "fields": sorted(set(fields))}
-    consumer, _ = entries.of(authority).update_or_create(name=name, defaults=values)
+    consumer, _ = entries.of(authority).update_or_create(context=authority, name=name, defaults=values)
     return consumer
 
 
 def revoke_consumer(*, authority: str, name: str) -> bool:
     """Remove a consumer from the register. It gets no more events, and its token ends. Returns False if it wasn't registered."""
-    deleted, _ = entries.of(authority).filter(pk=name).delete()
+    deleted, _ = entries.of(authority).filter(name=name).delete()
     return bool(deleted)
 
 
@@ -114,7 +114,7 @@ def report_checkpoint(*, authority: str, name: str, checkpoint: int) -> bool:
     """Store the position up to which a consumer has applied everything. A lower one than before changes only the report's time.
     Returns False if the consumer isn't registered."""
     forward = Greatest(Coalesce(F("checkpoint"), Value(0)), Value(checkpoint))
-    return bool(entries.of(authority).filter(pk=name).update(checkpoint=forward, reported_at=timezone.now()))
+    return bool(entries.of(authority).filter(name=name).update(checkpoint=forward, reported_at=timezone.now()))
 
 
 def needed(consumer: str, authority: str) -> list[str]:

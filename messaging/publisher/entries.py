@@ -11,12 +11,12 @@ from messaging.settings import context
 
 def of(authority: str) -> "QuerySet[Consumer]":
     """The authority's whole register."""
-    return Consumer.objects.using(context(authority).alias)
+    return Consumer.objects.of(context(authority).alias)
 
 
 def get(authority: str, name: str) -> Consumer:
     """A consumer's entry. Raises `NotRegistered`."""
-    entry = of(authority).filter(pk=name).first()
+    entry = of(authority).filter(name=name).first()
     if entry is None:
         raise _not_registered(authority, name)
     return entry
@@ -24,7 +24,7 @@ def get(authority: str, name: str) -> Consumer:
 
 def change(authority: str, name: str, **values: Any) -> Consumer:
     """Set columns of an entry to values or expressions. Returns the entry. Raises `NotRegistered`."""
-    rows = of(authority).filter(pk=name)
+    rows = of(authority).filter(name=name)
     if not rows.update(**values):
         raise _not_registered(authority, name)
     return rows.get()

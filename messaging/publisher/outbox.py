@@ -5,6 +5,8 @@ https://microservices.io/patterns/data/transactional-outbox.html.
 
 The rows are django-outbox-pattern's `Published`, written with an explicit alias. Its own `@publish` and relay open their
 transaction on `default`, so a row in another database would not be atomic with the change. They are never used.
+
+The table may also hold rows of other contexts, and of a host that uses that package. So all but the claim reads it by `rows`.
 """
 
 import uuid
@@ -13,12 +15,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
+from django.db.models import BooleanField, Case, F, Q, QuerySet, Value, When
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
-from messaging.database import wakeup
-from messaging.database.outbox_pattern import NEVER, WAITING
+from messaging.database import engines, wakeup
+from messaging.database.outbox_pattern import FORMER, NEVER, STATES, WAITING
 from messaging.database.upsert import insert_new
 from messaging.errors import OutsideTransaction
 from messaging.events import tracing
@@ -94,7 +98,8 @@ def record_many(records: Sequence[Record], *, using: str, repair: bool = False) 
     # are sent in the order in which they were recorded.
     values = [_values(row, now + timedelta(microseconds=number)) for number, row in enumerate(rows)]
     insert_new(Published, values, key="id", using=using)
-    wakeup.wake(using)
+    for context in sorted({aggregate.partition(".")[0] for aggregate, _ in announced}):
+        wakeup.wake(contexts()[context].alias)
     return rows
 
 
@@ -108,14 +113,57 @@ def erase_personal_data(*, aggregate: str, subject: uuid.UUID | int | str, field
     aggregate
         The model's label, as "users.user".
     """
-    rows = Published.objects.using(using).filter(destination__startswith=f"{aggregate}.", body__subject=str(subject))
-    found = [
-        row for row in rows.only("body") if isinstance(row.body.get("data"), dict)
-    ]  # other rows were written by hand, and are never sent
+    about = rows(using, aggregate).filter(body__subject=str(subject)).only("body")
+    found = [row for row in about if isinstance(row.body.get("data"), dict)]  # others were written by hand, and are never sent
     for row in found:
         row.body["data"].update(dict.fromkeys(row.body["data"].keys() & set(fields), ""))
     Published.objects.using(using).bulk_update(found, ["body"], batch_size=500)
     return len(found)
+
+
+def ours(using: str, name: str, *states: int) -> Q:
+    """The condition that an outbox row is of a context or an aggregate, and in one of these states; without any, in any state."""
+    chosen = states or STATES
+    former = [theirs for theirs, state in FORMER.items() if state in chosen]
+    recorded = Q(status__in=chosen) | (Q(status__in=former) & Q(_sql(engines.for_alias(using).FORMER_ENVELOPE)))
+    return Q(destination__startswith=f"{name}.") & recorded
+
+
+def rows(using: str, name: str, *states: int) -> QuerySet[Published]:
+    """The outbox rows of a context ("users") or an aggregate ("users.user") in these states; without any, in any state. Rows of the
+    host are left out; those that programs of release 0.1 wrote are included."""
+    found: QuerySet[Published] = Published.objects.using(using).filter(ours(using, name, *states))
+    return found
+
+
+def foreign(using: str) -> QuerySet[Published]:
+    """The rows that the host recorded with django-outbox-pattern, in any state."""
+    not_ours = _sql(f"({engines.for_alias(using).FORMER_ENVELOPE}) IS NOT TRUE")
+    found: QuerySet[Published] = Published.objects.using(using).filter(not_ours, status__in=FORMER)
+    return found
+
+
+def adopt(using: str, context: str, limit: int, *, after: uuid.UUID | None = None) -> list[uuid.UUID]:
+    """Give today's states to a context's rows that programs of release 0.1 wrote. It takes at most `limit`, by id, from `after` on,
+    and returns their ids.
+
+    During an upgrade such programs run beside new ones, which claim only rows with today's states. A row that an old relay has
+    locked is skipped. Safe to repeat, and to stop anywhere.
+    """
+    engine = engines.for_alias(using)
+    mine = _sql(f"{engine.CONTEXT} = %s", context)
+    former = Published.objects.using(using).filter(_sql(engine.FORMER_ENVELOPE), mine, pk__gt=after or uuid.UUID(int=0))
+    if not former.exists():  # it only reads: nearly always there are none, and on SQLite a transaction would block writers
+        return []
+    with transaction.atomic(using=using):
+        keys = list(former.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True)[:limit])
+        todays = Case(*(When(status=theirs, then=Value(state)) for theirs, state in FORMER.items()), default=F("status"))
+        Published.objects.using(using).filter(pk__in=keys).update(status=todays)
+    return keys
+
+
+def _sql(condition: str, *parameters: Any) -> RawSQL:
+    return RawSQL(condition, parameters, output_field=BooleanField())  # noqa: S611  (SQL of the engines, without input)
 
 
 def _values(row: Published, added: datetime) -> dict[str, Any]:

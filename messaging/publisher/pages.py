@@ -47,7 +47,7 @@ def records(using: Alias, feed: Feed, *, ids: Sequence[str], fields: Sequence[st
 
 def floor(using: Alias) -> int:
     """The position up to which tombstones may be purged."""
-    return Head.objects.using(using).values_list("floor", flat=True).first() or 0
+    return Head.objects.of(using).values_list("floor", flat=True).first() or 0
 
 
 def waits(using: Alias, since: int) -> bool:
@@ -56,4 +56,4 @@ def waits(using: Alias, since: int) -> bool:
 
 
 def _pending(using: Alias) -> bool:
-    return Ledger.objects.using(using).filter(position__isnull=True).exists()
+    return Ledger.objects.of(using).filter(position__isnull=True).exists()

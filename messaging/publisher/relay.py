@@ -15,20 +15,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from celery import Celery
-from django.db import connections, transaction
+from django.db import connections
 from django.db.models import F
 from django.utils import timezone
-from django_outbox_pattern.models import Published
 
 from messaging import failpoints, settings
 from messaging.database import engines, errors
-from messaging.database.outbox_pattern import FAILED
+from messaging.database.outbox_pattern import FAILED, SENT, WAITING
 from messaging.database.wakeup import Waiter
 from messaging.errors import OtherType
 from messaging.events.limits import LARGEST_MESSAGE_BYTES
 from messaging.ledger import marks, sequencer
 from messaging.models import Consumer
-from messaging.publisher import payloads
+from messaging.publisher import outbox, payloads
 from messaging.publisher.payloads import Sendable
 from messaging.settings import Alias
 from messaging.transport.sender import Sender
@@ -42,8 +41,8 @@ SPACING_SECONDS, WIDE_SPACING_SECONDS = 0.015, 0.1
 DENSE_PER_SECOND = 250
 #: The time over which that rate is measured: long enough that a few events at once don't count as dense.
 WINDOW_SECONDS = 0.2
-#: Seconds between two heartbeats, and between two prunings of marks.
-HEARTBEAT_SECONDS, PRUNE_SECONDS = 2.0, 60.0
+#: Seconds between two heartbeats, two looks for rows of an older release, and two prunings of marks.
+HEARTBEAT_SECONDS, ADOPT_SECONDS, PRUNE_SECONDS = 2.0, 2.0, 60.0
 #: Seconds between retries while the broker or the database is unreachable. They double from the first to the second, with jitter.
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
@@ -99,7 +98,7 @@ class Relay:
         self.sender = Sender(self.app, self.context)
         self.pace = Pace()
         self.total = Round()  # of all rounds of `run`
-        self.next_heartbeat = self.next_prune = 0.0
+        self.next_heartbeat = self.next_adoption = self.next_prune = 0.0
 
     def run(self) -> None:
         """Send events until stopped, and wait for commits in between. While broker or database are unreachable it retries, and logs
@@ -145,7 +144,7 @@ class Relay:
         sequencer.stamp_pending(self.using)
         head = sequencer.head(self.using)
         round_ = marks.at(self.using, head)
-        for consumer in Consumer.objects.using(self.using).exclude(queue=""):
+        for consumer in Consumer.objects.of(self.using).exclude(queue=""):
             # Workers of a release without marks accept no mark. A consumer that sends marks has a newer release.
             mark = round_.mark if round_ and consumer.marks else ""
             self.sender.heartbeat(consumer.queue, consumer.name, head, now, mark)
@@ -159,14 +158,15 @@ class Relay:
         self.pace.begin(time.monotonic())
         sequencer.stamp_pending(self.using)
         failpoints.reach("relay.stamped")
-        self.sender.connect()  # before the claim: it has SQLite's write lock, and an unreachable broker takes time
-        with transaction.atomic(using=self.using):
-            good, bad = claim_events(self.using, self.batch)
+        self._adopt()
+        self.sender.connect()  # before the claim: an unreachable broker takes time, and other relays would wait
+        with engines.for_alias(self.using).claimed(self.using, self.context, self.batch) as rows:
+            good, bad = sendable(self.using, rows)
             if not good and not bad:
                 return Round()
             failpoints.reach("relay.claimed")
             done = Round(sent=len(good), failed=len(bad))
-            for consumer in Consumer.objects.using(self.using):
+            for consumer in Consumer.objects.of(self.using):
                 for message in payloads.messages(good, consumer, LARGEST_MESSAGE_BYTES):
                     for passed in failpoints.outgoing(consumer, message):
                         self.sender.send(consumer.queue, consumer.name, passed)
@@ -177,17 +177,26 @@ class Relay:
         failpoints.reach("relay.committed")
         return done
 
+    def _adopt(self) -> None:
+        """During an upgrade, take over what programs of the last release record, and what their relays have sent."""
+        if time.monotonic() >= self.next_adoption and len(outbox.adopt(self.using, self.context, self.batch)) < self.batch:
+            self.next_adoption = time.monotonic() + ADOPT_SECONDS
+
     def _refuse(self, bad: Sequence[tuple[Any, str]]) -> None:
         for event_id, reason in bad:
             log.error("%s: event %s can't be sent: %s", self.context, event_id, reason)
-            row = Published.objects.using(self.using).filter(id=event_id)
+            row = outbox.rows(self.using, self.context, SENT, WAITING).filter(id=event_id)
             row.update(status=FAILED, retry=F("retry") + 1, headers={"error": reason})
 
 
-def claim_events(using: Alias, limit: int) -> tuple[list[Sendable], list[tuple[Any, str]]]:
-    """Claim the oldest waiting events, in the caller's transaction. Returns (events with their positions and marks, rows that can't
-    be sent with the reason)."""
-    rows = engines.for_alias(using).claim(using, limit)
+def claim_events(using: Alias, context: str, limit: int) -> tuple[list[Sendable], list[tuple[Any, str]]]:
+    """Claim a context's oldest waiting events, in the caller's transaction. Returns (events with their positions and marks, rows
+    that can't be sent with the reason)."""
+    return sendable(using, engines.for_alias(using).claim(using, context, limit))
+
+
+def sendable(using: Alias, rows: Sequence[tuple[Any, str, int | None]]) -> tuple[list[Sendable], list[tuple[Any, str]]]:
+    """Split claimed rows as `claim_events` returns them."""
     known = marks.rounds(using, (position for _, _, position in rows if position is not None))
     return payloads.partition_sendable(rows, known)
 

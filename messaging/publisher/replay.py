@@ -22,7 +22,7 @@ from messaging.errors import BrokerAway
 from messaging.events import text
 from messaging.ledger import ledger, marks
 from messaging.models import Consumer, Ledger
-from messaging.publisher import payloads
+from messaging.publisher import outbox, payloads
 from messaging.publisher.payloads import Sendable
 from messaging.settings import context
 from messaging.transport.sender import Sender
@@ -123,13 +123,13 @@ def count_recorded(authority: str, consumers: Sequence[Consumer], window: Window
 
 def known_type(authority: str, wire: str) -> bool:
     """Return True if an event of this type is stored."""
-    return bool(Published.objects.using(context(authority).alias).filter(destination=wire).exists())
+    return bool(outbox.rows(context(authority).alias, authority).filter(destination=wire).exists())
 
 
 def gap(authority: str, consumers: Sequence[Consumer], window: Window) -> Gap:
     """Count the window's aggregates that have no stored event. Reads the window's part of ledger and outbox."""
     using = context(authority).alias
-    oldest = Published.objects.using(using).aggregate(oldest=Min("added"))["oldest"]
+    oldest = outbox.rows(using, authority).aggregate(oldest=Min("added"))["oldest"]
     end = min(oldest, window.until) if oldest else window.until
     if window.since and window.since >= end:
         return Gap(oldest, 0)
@@ -140,7 +140,7 @@ def gap(authority: str, consumers: Sequence[Consumer], window: Window) -> Gap:
         changed &= Q(aggregate_id=window.subject)
     missing = 0
     for label in {".".join(wire.split(".")[:2]) for consumer in consumers for wire in consumer.types}:
-        kept = Published.objects.using(using).filter(destination__startswith=f"{label}.")
+        kept = outbox.rows(using, label)
         if window.subject:
             kept = kept.filter(body__subject=window.subject)
         subjects = kept.annotate(subject=KeyTextTransform("subject", "body")).values_list("subject")
@@ -151,9 +151,7 @@ def gap(authority: str, consumers: Sequence[Consumer], window: Window) -> Gap:
 
 def _rows(authority: str, window: Window, types: set[str]) -> QuerySet[Published]:
     wanted = {window.type} & types if window.type else types
-    rows: QuerySet[Published] = Published.objects.using(context(authority).alias).filter(
-        status=SENT, added__lt=window.until, destination__in=sorted(wanted)
-    )
+    rows = outbox.rows(context(authority).alias, authority, SENT).filter(added__lt=window.until, destination__in=sorted(wanted))
     if window.since:
         rows = rows.filter(added__gte=window.since)
     if window.subject:

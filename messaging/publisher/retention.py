@@ -17,13 +17,14 @@ from django.utils import timezone
 from django_outbox_pattern.models import Published
 
 from messaging import failpoints
-from messaging.database.outbox_pattern import SENT
+from messaging.database.outbox_pattern import FAILED, SENT, WAITING
 from messaging.database.references import pointed_at
 from messaging.database.tracked import Tracked
 from messaging.ledger import ledger, sequencer
 from messaging.models import Consumer, Ledger
 from messaging.models import Sequence as Head
 from messaging.ownership import ownership
+from messaging.publisher import outbox
 from messaging.settings import Alias, context
 
 BATCH_ROWS = 1000
@@ -53,9 +54,8 @@ def purge(authority: str, *, older_than: timedelta, dry_run: bool = False, progr
     checked in each. Safe to stop and to repeat. With `dry_run` it only counts."""
     using, before, done = context(authority).alias, timezone.now() - older_than, Purged()
     sequencer.stamp_pending(using)  # a change without a position would keep its rows
-    waiting = Published.objects.using(using).filter(added__lt=before)
-    done.unsent = waiting.exclude(status=SENT).count()
-    _purge_outbox(using, before, done, dry_run, progress)
+    done.unsent = outbox.rows(using, authority, WAITING, FAILED).filter(added__lt=before).count()
+    _purge_outbox(_sent(authority, before), using, done, dry_run, progress)
     for tracked in _own(authority):
         _purge_tombstones(using, tracked, before, done, dry_run, progress)
     return done
@@ -71,7 +71,7 @@ def count_purgeable(authority: str, *, older_than: timedelta) -> int:
     """The number of rows that `purge` will check."""
     using, before = context(authority).alias, timezone.now() - older_than
     tombstones = Ledger.objects.using(using).filter(aggregate__in=[tracked.label for tracked in _own(authority)], deleted=True)
-    return _sent(using, before).count() + tombstones.filter(changed_at__lt=before).count()
+    return _sent(authority, before).count() + tombstones.filter(changed_at__lt=before).count()
 
 
 def _behind(position: int | None, checkpoints: dict[str, int]) -> list[str]:
@@ -81,16 +81,15 @@ def _behind(position: int | None, checkpoints: dict[str, int]) -> list[str]:
 
 def _checkpoints(using: Alias) -> dict[str, int]:
     """The consumers' checkpoints. Each transaction reads them again, because consumers may be registered meanwhile."""
-    return {name: checkpoint or 0 for name, checkpoint in Consumer.objects.using(using).values_list("name", "checkpoint")}
+    return {name: checkpoint or 0 for name, checkpoint in Consumer.objects.of(using).values_list("name", "checkpoint")}
 
 
-def _sent(using: Alias, before: datetime) -> QuerySet[Published]:
-    rows: QuerySet[Published] = Published.objects.using(using).filter(status=SENT, added__lt=before)
-    return rows
+def _sent(authority: str, before: datetime) -> QuerySet[Published]:
+    return outbox.rows(context(authority).alias, authority, SENT).filter(added__lt=before)
 
 
-def _purge_outbox(using: Alias, before: datetime, done: Purged, dry_run: bool, progress: Progress) -> None:
-    rows = _sent(using, before).annotate(about=KeyTextTransform("subject", "body")).order_by("added", "id")
+def _purge_outbox(sent: QuerySet[Published], using: Alias, done: Purged, dry_run: bool, progress: Progress) -> None:
+    rows = sent.annotate(about=KeyTextTransform("subject", "body")).order_by("added", "id")
     behind = Q()
     while True:
         with transaction.atomic(using=using):
@@ -102,7 +101,7 @@ def _purge_outbox(using: Alias, before: datetime, done: Purged, dry_run: bool, p
             # An aggregate without an entry was a tombstone that every consumer had passed.
             safe = [pk for pk, key in keys.items() if key not in at or not done.holds(_behind(at[key][1], checkpoints))]
             if not dry_run:
-                _sent(using, before).filter(pk__in=safe).delete()
+                sent.filter(pk__in=safe).delete()
             failpoints.reach("purge.outbox")
         done.outbox += len(safe)
         progress(len(batch))
@@ -129,9 +128,9 @@ def _purge_tombstones(using: Alias, tracked: Tracked, before: datetime, done: Pu
 def _safe(using: Alias, tracked: Tracked, batch: list[Ledger], done: Purged) -> Iterator[Ledger]:
     """The tombstones that every consumer has passed, and that no unsent event is about."""
     checkpoints, ids = _checkpoints(using), [entry.aggregate_id for entry in batch]
-    unsent = Published.objects.using(using).exclude(status=SENT)
     told = set(
-        unsent.filter(destination__startswith=f"{tracked.label}.", body__subject__in=ids)
+        outbox.rows(using, tracked.label, WAITING, FAILED)
+        .filter(body__subject__in=ids)
         .annotate(about=KeyTextTransform("subject", "body"))
         .values_list("about", flat=True)
     )
@@ -187,5 +186,5 @@ def _removed(using: Alias, tracked: Tracked, entries: list[Ledger]) -> list[Ledg
     rows.filter(pk__in=[tracked.key.to_python(one.aggregate_id) for one in same]).delete()
     Ledger.objects.using(using).filter(pk__in=gone).delete()  # last, because the rows' trigger has just updated them
     highest = max((one.position or 0 for one in same), default=0)
-    Head.objects.using(using).filter(floor__lt=highest).update(floor=highest)
+    Head.objects.of(using).filter(floor__lt=highest).update(floor=highest)
     return same

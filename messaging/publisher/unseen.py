@@ -12,12 +12,11 @@ from typing import Any
 from django.db import connections, models
 from django.db.models.functions import Cast
 from django.utils import timezone
-from django_outbox_pattern.models import Published
 
 from messaging.database import engines
 from messaging.database.tracked import Tracked, literal
 from messaging.models import Ledger
-from messaging.publisher import payloads
+from messaging.publisher import outbox, payloads
 from messaging.publisher.feed import Feed
 from messaging.settings import Alias
 
@@ -84,8 +83,7 @@ def _wrong(tracked: Tracked, engine: ModuleType) -> str:
 
 def _changed(using: Alias, feed: Feed) -> Iterator[Ledger]:
     """Entries whose row differs from the event of its present version."""
-    rows = Published.objects.using(using).filter(destination__startswith=f"{feed.label}.")
-    texts = rows.annotate(text=Cast("body", models.TextField())).values_list("pk", "text")
+    texts = outbox.rows(using, feed.label).annotate(text=Cast("body", models.TextField())).values_list("pk", "text")
     newest_first = texts.order_by("-added", "-id").iterator(chunk_size=BATCH_ROWS)
     while batch := list(islice(newest_first, BATCH_ROWS)):
         sendable, _ = payloads.partition_sendable([(key, text, None) for key, text in batch])

@@ -139,8 +139,8 @@ def _keep(replica: Replica, tombstones: Sequence[Difference]) -> None:
     Nothing distinguishes the two, and a later backup may revive the users that it lost.
     """
     erased = [row.id for row in tombstones if row.cache is not None and not row.cache.get("deleted")]
-    lost = [{"authority": replica.authority, "aggregate_id": key} for key in erased]
-    insert_new(LostErasure, lost, key="id", unique=("authority", "aggregate_id"), using=replica.alias)
+    lost = [{"context": replica.consumer, "authority": replica.authority, "aggregate_id": key} for key in erased]
+    insert_new(LostErasure, lost, key="id", unique=("context", "authority", "aggregate_id"), using=replica.alias)
 
 
 def remove(replica: Replica, ids: Sequence[str]) -> None:
@@ -155,7 +155,7 @@ def remove(replica: Replica, ids: Sequence[str]) -> None:
     if replica.subscription().doubt:
         return
     using, authority = replica.alias, replica.authority
-    kept = set(LostErasure.objects.using(using).filter(authority=authority).values_list("aggregate_id", flat=True))
+    kept = set(LostErasure.objects.of(using).filter(authority=authority).values_list("aggregate_id", flat=True))
     purged = [key for key in ids if key not in kept]
     if purged:
         with transaction.atomic(using=using):

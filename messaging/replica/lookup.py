@@ -200,7 +200,7 @@ def _row(replica: Replica, key: Any) -> models.Model | None:
 
 
 def _answers(replica: Replica, aggregate_id: str) -> "models.QuerySet[Unknown]":
-    return Unknown.objects.using(replica.alias).filter(authority=replica.authority, aggregate_id=aggregate_id)
+    return Unknown.objects.of(replica.alias).filter(authority=replica.authority, aggregate_id=aggregate_id)
 
 
 def _asked_lately(replica: Replica, aggregate_id: str, within: timedelta) -> bool:
@@ -212,8 +212,8 @@ def _remember(replica: Replica, aggregate_id: str) -> None:
     """Note a negative answer. An earlier one is replaced, so the oldest answers have the lowest keys and need no search."""
     now = timezone.now()
     _answers(replica, aggregate_id).delete()
-    rows = Unknown.objects.using(replica.alias)
+    rows = Unknown.objects.of(replica.alias)
     oldest = rows.order_by("pk").values_list("pk", "asked_at")[:AT_A_TIME]
     rows.filter(pk__in=[pk for pk, asked_at in oldest if now - asked_at > FORGOTTEN]).delete()
-    answer = {"authority": replica.authority, "aggregate_id": aggregate_id, "asked_at": now}
-    insert_new(Unknown, [answer], key="id", unique=("authority", "aggregate_id"), using=replica.alias)
+    answer = {"context": replica.consumer, "authority": replica.authority, "aggregate_id": aggregate_id, "asked_at": now}
+    insert_new(Unknown, [answer], key="id", unique=("context", "authority", "aggregate_id"), using=replica.alias)

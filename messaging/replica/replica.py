@@ -48,15 +48,15 @@ class Replica:
 
     def subscription(self) -> Subscription:
         """Return the record; create it if there is none."""
-        row, _ = Subscription.objects.using(self.alias).get_or_create(pk=self.authority)
+        row, _ = Subscription.objects.of(self.alias).get_or_create(context=self.consumer, authority=self.authority)
         return row
 
     def locked(self) -> Subscription:
         """Return the record, locked until the caller's transaction ends."""
-        return Subscription.objects.using(self.alias).select_for_update().get(pk=self.authority)
+        return Subscription.objects.of(self.alias).select_for_update().get(authority=self.authority)
 
     def update(self, **values: Any) -> None:
-        Subscription.objects.using(self.alias).filter(pk=self.authority).update(**values)
+        Subscription.objects.of(self.alias).filter(authority=self.authority).update(**values)
 
     def go_live(self, *, only_from: str = "", **values: Any) -> None:
         """Make this copy live: after a bootstrap whose comparison found no drift, or after `sync` caught up with the head.
@@ -67,7 +67,7 @@ class Replica:
             # Read before the copy is live, so that its report that it is live can't end a grant that is opened later.
             with self.connected() as client:
                 values["grant"] = client.registration().get("grant", "")
-        rows = Subscription.objects.using(self.alias).filter(pk=self.authority)
+        rows = Subscription.objects.of(self.alias).filter(authority=self.authority)
         if only_from:
             rows = rows.filter(state=only_from)
         rows.update(state=Subscription.State.LIVE, **values)

@@ -109,4 +109,4 @@ def span_in_words(span: timedelta) -> str:
 
 
 def _subscription(consumer: str, authority: str) -> Subscription | None:
-    return Subscription.objects.using(settings.context(consumer).alias).filter(pk=authority).first()
+    return Subscription.objects.of(settings.context(consumer).alias).filter(authority=authority).first()

@@ -207,7 +207,7 @@ class SyncProcess:
         if token != watch.token:  # the split began, or its token was replaced
             watch.connect()
             watch.token = token
-        row = Subscription.objects.using(self.using).filter(pk=watch.authority).first()
+        row = Subscription.objects.of(self.using).filter(authority=watch.authority).first()
         if not token or row is None or row.bootstrap_head is not None or row.state in (State.NEW, State.PAUSED):
             return  # the split is still loading, or was cancelled
         self.pulled += pulls.catch_up(watch.replica, source="follow").applied
@@ -305,7 +305,7 @@ class SyncProcess:
         return row
 
     def _postpone(self, watch: Watch, error: Exception) -> None:
-        rows = Subscription.objects.using(self.using).filter(pk=watch.authority, state=State.LIVE)
+        rows = Subscription.objects.of(self.using).filter(authority=watch.authority, state=State.LIVE)
         if rows.update(state=State.UNREACHABLE):
             log.warning("%s: %s", self.consumer, error)
         self._rest(watch)

@@ -126,8 +126,8 @@ def standing(split: Split) -> dict[str, Any]:
     if owning is None:
         return values
     follower = split.other(owning)
-    place = Subscription.objects.using(follower.using).filter(pk=owning.feed).first()
-    pending = Ledger.objects.using(owning.using).filter(position__isnull=True).count()
+    place = Subscription.objects.of(follower.using).filter(authority=owning.feed).first()
+    pending = Ledger.objects.of(owning.using).filter(position__isnull=True).count()
     noted = row(follower)
     return values | {
         "owner": owning.context,

@@ -112,7 +112,7 @@ def _give(giver: Side, receiver: Side, seconds: float) -> None:
 def _rest(receiver: Side, giver: Side) -> None:
     """The receiver no longer follows. Its checkpoint in the giver's feed stays, in case the split is flipped back."""
     state = Subscription.State
-    Subscription.objects.using(receiver.using).filter(pk=giver.feed).update(state=state.PAUSED, behind_since=None)
+    Subscription.objects.of(receiver.using).filter(authority=giver.feed).update(state=state.PAUSED, behind_since=None)
 
 
 def differs(follower: Side, owning: Side) -> str:

@@ -180,7 +180,7 @@ def register_with_owner(owning: Side, follower: Side) -> None:
     """Register the follower with the owner, give it a token, and open its bootstrap if it isn't live."""
     consumers.register_follower(authority=owning.context, name=follower.context, feed=owning.feed, fields=follower.cache.fields)
     consumers.ensure_token(consumer=follower.context, authority=owning.context, ttl=TOKEN_TTL)
-    place = Subscription.objects.using(follower.using).filter(pk=owning.feed).first()
+    place = Subscription.objects.of(follower.using).filter(authority=owning.feed).first()
     if place is None or place.state != Subscription.State.LIVE:
         consumers.open_bootstrap(authority=owning.context, name=follower.context, ttl=None)
 
@@ -195,7 +195,7 @@ def flip(split: Split, receiver: Side, app: Celery, *, longest: timedelta, page_
         The hand-over isn't possible now. The owner stays, and its writers continue.
     """
     giver = split.other(receiver)
-    place = Subscription.objects.using(receiver.using).filter(pk=giver.feed).first()
+    place = Subscription.objects.of(receiver.using).filter(authority=giver.feed).first()
     if place is None or place.state != Subscription.State.LIVE:
         load(split, app, page_size=page_size)
     since = sequencer.head(giver.using)
@@ -231,7 +231,7 @@ def retire(split: Split) -> None:
     consumers.revoke_consumer(authority=split.new.context, name=split.old.context)
     consumers.revoke_consumer(authority=split.old.context, name=split.new.context)
     for side in (split.old, split.new):
-        Subscription.objects.using(side.using).filter(pk=split.other(side).feed).delete()
+        Subscription.objects.of(side.using).filter(authority=split.other(side).feed).delete()
     ownership.unguard(split.new.guard)
 
 
@@ -240,6 +240,6 @@ def forget(split: Split) -> None:
     for side in (split.old, split.new):
         other = split.other(side)
         consumers.revoke_consumer(authority=side.context, name=other.context)
-        Subscription.objects.using(side.using).filter(pk=other.feed).delete()
+        Subscription.objects.of(side.using).filter(authority=other.feed).delete()
     for side in (split.new, split.old):
         ownership.unguard(side.guard)

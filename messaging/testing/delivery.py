@@ -6,13 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db import transaction
-from django_outbox_pattern.models import Published
 
 from messaging.consumer import handlers, inbox
 from messaging.database.outbox_pattern import WAITING
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Parked
-from messaging.publisher import consumers, payloads
+from messaging.publisher import consumers, outbox, payloads
 from messaging.publisher.payloads import Sendable
 from messaging.publisher.relay import BATCH_ROWS, claim_events
 from messaging.settings import Context, context, contexts
@@ -63,7 +62,7 @@ def deliver(*publishers: str, may_park: bool = False) -> list[Delivery]:
     known = [context(name) for name in publishers or contexts()]
     found: list[Delivery] = []
     for _ in range(MOST_ROUNDS):
-        waiting = [one for one in known if Published.objects.using(one.alias).filter(status=WAITING).exists()]
+        waiting = [one for one in known if outbox.rows(one.alias, one.name, WAITING).exists()]
         if not waiting:
             break
         for publisher in waiting:
@@ -81,7 +80,7 @@ def deliver(*publishers: str, may_park: bool = False) -> list[Delivery]:
 def _round(publisher: Context) -> list[Delivery]:
     sequencer.stamp_pending(publisher.alias)
     with transaction.atomic(using=publisher.alias):
-        good, bad = claim_events(publisher.alias, BATCH_ROWS)
+        good, bad = claim_events(publisher.alias, publisher.name, BATCH_ROWS)
     if bad:
         raise AssertionError(f"{publisher.name} can't send event {bad[0][0]}. {bad[0][1]}")
     # One event in a message, so that each has an outcome of its own.
@@ -108,5 +107,5 @@ def _receive(publisher: Context, consumer: Consumer, event: Sendable) -> Iterato
 def _failure(consumer: str, event: Sendable, outcome: str) -> dict[str, Any]:
     if outcome != "parked":
         return {}
-    row = Parked.objects.using(context(consumer).alias).filter(event_id=event.event["id"]).latest("id")
+    row = Parked.objects.of(context(consumer).alias).filter(event_id=event.event["id"]).latest("id")
     return {"error": row.reason, "traceback": row.traceback}

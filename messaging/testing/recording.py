@@ -3,16 +3,16 @@
 import uuid
 from typing import Any
 
-from django_outbox_pattern.models import Published
 from pydantic_core import to_jsonable_python
 
 from messaging.events.contract import DomainEvent
+from messaging.publisher import outbox
 from messaging.settings import context
 
 
 def recorded(publisher: str) -> list[dict[str, Any]]:
     """The envelopes in a context's outbox, sent or not, in the order in which they were recorded."""
-    return list(Published.objects.using(context(publisher).alias).order_by("added", "id").values_list("body", flat=True))
+    return list(outbox.rows(context(publisher).alias, publisher).order_by("added", "id").values_list("body", flat=True))
 
 
 def assert_recorded(event: type[DomainEvent], /, *, subject: uuid.UUID | int | str | None = None, **data: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from django_outbox_pattern.models import Published, Received
 
 from billing.models import CachedUser, CutoverStep, Invoice, ShadowMismatch
 from messaging.consumer.inbox import receive
+from messaging.database.outbox_pattern import FAILED, SENT, WAITING
 from messaging.models import Consumer, Incident, Ledger, Ownership, Parked, Repair
 from messaging.testing import recorded
 from users.models import User
@@ -56,7 +57,9 @@ def everything(user: User, invoice: Invoice) -> None:
     body = dict(Published.objects.using("users").get().body)
     receive("billing", [body])
     receive("users", [_overdue(user, invoice)])
-    Published.objects.using("billing").create(destination="billing.invoice.issued.v1", body={"subject": str(invoice.pk)})
+    Published.objects.using("billing").create(
+        destination="billing.invoice.issued.v1", body={"subject": str(invoice.pk)}, status=WAITING
+    )
     CutoverStep.objects.create(before="shadow", after="cache", by="root", forced=True, reason="Lacked: everything.")
     ShadowMismatch.objects.create(user_id=user.pk, old_source="api", old_status="suspended", old_version=2, cache_status="active")
 
@@ -299,12 +302,12 @@ def test_the_outbox_tells_versions_and_one_word_for_each_state(client: Client, u
     html = client.get(url).content.decode()
     assert re.search(r'class="field-nth">1<', html)
     assert f'title="{user.pk}">{str(user.pk)[:8]}<' in html
-    for number, state, words in ((1, "schedule", "waiting"), (2, "succeeded", "sent"), (-1, "failed", "can&#x27;t be sent")):
+    for number, state, words in ((WAITING, "waiting", "waiting"), (SENT, "sent", "sent"), (FAILED, "failed", "can&#x27;t be sent")):
         Published.objects.using("users").update(status=number)
         html = client.get(url, {"state": state}).content.decode()
         assert f'class="field-state">{words}<' in html
         assert f">{words.capitalize()}</a>" in html
-        others = {"schedule", "succeeded", "failed"} - {state}
+        others = {"waiting", "sent", "failed"} - {state}
         assert not any(client.get(url, {"state": other}).context["cl"].result_list for other in others)
 
 

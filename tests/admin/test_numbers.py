@@ -11,7 +11,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from messaging.database.outbox_pattern import WAITING
 from messaging.events.text import plural
+from messaging.settings import Alias
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -28,7 +30,7 @@ def test_there_are_lists_of_every_context() -> None:
 def test_a_list_counts_its_rows_with_their_noun(client: Client, model: type[models.Model], number: int) -> None:
     alias = admin.site._registry[model].using  # type: ignore[attr-defined]
     for _ in range(number):
-        model._base_manager.using(alias).create(**filled(model, alias))
+        model._base_manager.using(alias).create(**filled(model, alias) | named(model, alias))
     options = model._meta
     html = client.get(reverse(f"admin:{options.app_label}_{options.model_name}_changelist")).content.decode()
     found = re.search(r'class="paginator"[^>]*>(.*?)</(?:p|nav)>', html, re.DOTALL)
@@ -43,6 +45,15 @@ def plural_of(noun: str) -> str:
     if re.search(r"[^aeiou]y$", noun):
         return f"{noun[:-1]}ies"
     return f"{noun}es" if re.search(r"(s|sh|ch|x)$", noun) else f"{noun}s"
+
+
+def named(model: type[models.Model], alias: Alias) -> dict[str, Any]:
+    """Return the columns by which the row is the context's."""
+    context, columns = alias.context, {field.name for field in model._meta.concrete_fields}
+    own: dict[str, Any] = {"context": context, "aggregate": f"{context}.{uuid.uuid4().hex}", "msg_id": f"{context}:{uuid.uuid4()}"}
+    if "destination" in columns:
+        own |= {"destination": f"{context}.user.created.v1", "status": WAITING}
+    return {name: value for name, value in own.items() if name in columns}
 
 
 def filled(model: type[models.Model], alias: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def test_a_consumer_s_grant_token_and_checkpoint(client: Client) -> None:
     assert (row["bootstrap"], row["reached"]) == ("closed, live from 40", "42")
     assert row["token"].startswith("until 20")
     assert re.fullmatch(r"\d+ seconds? ago", row["reported"])
-    html = page(client, "users_consumer", "billing")
+    html = page(client, "users_consumer", Consumer.objects.using("users").get().pk)
     assert "ops@example.org" in html
     for secret in (token, Consumer.objects.using("users").get().token_hash):
         assert secret not in html
@@ -52,11 +52,11 @@ def test_a_subscription_s_place_age_and_drift(client: Client) -> None:
     (row,) = listed(client, "billing_authority", stands="live")
     assert (row["stands"], row["lag"], row["found"]) == ("Live", "0", "2 missing, 1 corrupt")
     assert row["staleness"] == "5 minutes"
-    assert "13 to 15, 17 to 17" in page(client, "billing_authority", "users")
+    assert "13 to 15, 17 to 17" in page(client, "billing_authority", rows.get().pk)
     rows.update(doubt="users was set back.", doubtful_since=timezone.now())
     assert listed(client, "billing_authority", stands="doubtful")[0]["stands"] == "Doubtful"
     assert listed(client, "billing_authority", stands="live") == []
-    shown = page(client, "billing_authority", "users")
+    shown = page(client, "billing_authority", rows.get().pk)
     assert "users was set back." in shown
     assert "Live" not in re.sub(r"(?s).*<main|</main>.*", "", shown)
     rows.update(drift=dict.fromkeys(counts, 0))

@@ -29,8 +29,8 @@ OF_USERS = (
     ("messaging/publisher/payloads.py", 'event["mark"], event["markbefore"] = known.mark, known.previous', "pass"),
     (
         "messaging/database/engines/sqlite.py",
-        "LIMIT 1), '') FROM messaging_sequence",
-        "LIMIT 1), '') FROM messaging_sequence WHERE false",
+        "FROM messaging_sequence s WHERE context = %s",
+        "FROM messaging_sequence s WHERE context = %s AND false",
     ),
     ("messaging/publisher/relay.py", 'round_.mark if round_ and consumer.marks else ""', '""'),
     ("messaging/publisher/relay.py", "            marks.prune(self.using)\n", ""),

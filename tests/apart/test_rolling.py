@@ -15,6 +15,7 @@ from django_outbox_pattern.models import Published
 from kombu import Connection
 
 from billing.models import CachedUser
+from messaging.database.outbox_pattern import WAITING
 from messaging.models import Consumer, Parked, Subscription
 from tests.delivery.stack import worker_command
 from tests.delivery.test_delivery import held, wait_until_in_step
@@ -89,10 +90,10 @@ class Rolling:
         self.manage(
             "consumers", "register", "billing", "--to", "users", project=self.tomorrow if V2 in types else project_copy.ROOT
         )
-        assert {wire for wire in Consumer.objects.using("users").get(pk="billing").types if "suspended" in wire} == set(types)
+        assert {wire for wire in Consumer.objects.using("users").get(name="billing").types if "suspended" in wire} == set(types)
 
     def all_sent(self) -> None:
-        unsent = Published.objects.using("users").filter(status=1)
+        unsent = Published.objects.using("users").filter(status=WAITING)
         wait_for(lambda: not unsent.exists(), timeout=PATIENCE, what="the relay to send everything", seen=unsent.count)
 
     def nothing_is_lost(self, twice: int) -> None:
@@ -108,7 +109,9 @@ class Rolling:
 
 
 def told() -> dict[str, int]:
-    counted = Subscription.objects.using("billing").filter(pk="users").aggregate(applied=Sum("applied"), obsolete=Sum("obsolete"))
+    counted = (
+        Subscription.objects.using("billing").filter(authority="users").aggregate(applied=Sum("applied"), obsolete=Sum("obsolete"))
+    )
     return {name: value or 0 for name, value in counted.items()}
 
 

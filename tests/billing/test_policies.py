@@ -24,7 +24,7 @@ DEAD = "http://127.0.0.1:9"
 def confirm(ago, **values):
     """Make the copy seem confirmed so long ago."""
     values["confirmed_at"] = None if ago is None else timezone.now() - ago
-    Subscription.objects.using("billing").update_or_create(pk="users", defaults=values)
+    Subscription.objects.using("billing").update_or_create(authority="users", defaults=values)
 
 
 def generate(policy=None, **options):

@@ -18,9 +18,10 @@ def billing(tmp_path: Path) -> Path:
     return folder
 
 
-def scan(folder: Path, source: str) -> list[str]:
+def scan(folder: Path, source: str, alias: str = "billing") -> list[str]:
     (folder / "planted.py").write_text(source, encoding="utf-8")
-    return [finding.message for finding in rules.crossing_code(folder, context="billing", contexts=CONTEXTS, storage=STORAGE)]
+    found = rules.crossing_code(folder, context="billing", contexts=CONTEXTS, storage=STORAGE, alias=alias)
+    return [finding.message for finding in found]
 
 
 @pytest.mark.parametrize(
@@ -99,3 +100,17 @@ def test_the_real_tables_are_known() -> None:
     assert names["billing_cacheduser"] == names["billing_invoice"] == "billing"
     # Every context has these in its own database, so naming them crosses no boundary.
     assert not {"published", "received", "messaging_ledger"} & set(names)
+
+
+@pytest.mark.parametrize("alias", ["default", "users"])
+@pytest.mark.parametrize(
+    "planted",
+    ['apps.get_model("users.User")', "cursor.execute('SELECT email FROM users_user')", 'app_configs["users"]'],
+)
+def test_a_crossing_inside_one_database_is_found(billing: Path, planted: str, alias: str) -> None:
+    assert len(scan(billing, planted, alias)) == 1
+
+
+def test_a_context_may_name_the_database_that_it_shares(billing: Path) -> None:
+    assert scan(billing, 'transaction.atomic(using="users")', "users") == []
+    assert len(scan(billing, 'transaction.atomic(using="monolith")', "users")) == 1

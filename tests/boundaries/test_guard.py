@@ -3,6 +3,7 @@
 Every test has the guard (`tests/conftest.py`), so these tests only plant functions that cross a boundary.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -54,6 +55,24 @@ def test_raw_sql_raises(crossing: Any) -> None:
     with pytest.raises(BoundaryCrossed, match="SELECT email FROM users_user"):
         crossing.raw(connections["users"])
     with pytest.raises(BoundaryCrossed, match="DELETE FROM users_user"):
+        crossing.raw_many(connections["users"])
+
+
+@pytest.fixture
+def shared(settings: Any) -> Iterator[None]:
+    """Billing is in the database of users. The test's own guard was made before, so this one comes first."""
+    both = {"users": {"database": "users"}, "billing": {"database": "users"}}
+    settings.MESSAGING = {**settings.MESSAGING, "CONTEXTS": both}
+    with guarding():
+        yield
+
+
+def test_another_contexts_table_in_a_shared_database_raises(shared: None, crossing: Any) -> None:
+    with pytest.raises(BoundaryCrossed, match=r"belongs to billing, .* on the table of users: SELECT COUNT"):
+        crossing.count(User, "users")
+    with pytest.raises(BoundaryCrossed, match="on the table of users: SELECT email FROM users_user"):
+        crossing.raw(connections["users"])
+    with pytest.raises(BoundaryCrossed, match="on the table of users: DELETE FROM users_user"):
         crossing.raw_many(connections["users"])
 
 

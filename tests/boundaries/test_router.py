@@ -1,6 +1,7 @@
 """The router places every model in one database, and raises if it can't."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User as Login
@@ -98,3 +99,12 @@ def test_tables_are_made_where_their_models_are(app: str, places: set[str]) -> N
 def test_an_app_without_a_place_is_not_migrated_anywhere() -> None:
     with pytest.raises(UnplacedModel, match="'lost' has migrations but no database"):
         router.allow_migrate("default", "lost")
+
+
+def test_a_related_instance_of_another_context_in_the_same_database_is_refused(settings: Any) -> None:
+    both = {"users": {"database": "default"}, "billing": {"database": "default"}}
+    settings.MESSAGING = {**settings.MESSAGING, "CONTEXTS": both}
+    assert router.db_for_write(User) == router.db_for_write(Invoice) == "default"
+    assert router.allow_relation(User(), User())
+    for one, other in ((Invoice(), User()), (User(), Login()), (Login(), CachedUser())):
+        assert not router.allow_relation(one, other)

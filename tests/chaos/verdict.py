@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from messaging.database.outbox_pattern import SENT
 from tests.chaos.databases import Databases, Loss, key, moment
 from tests.chaos.writer import payer
 from walkthrough.control import faults as lab
@@ -80,7 +81,7 @@ def copy_is_equal(databases: Databases) -> list[str]:
 
 def outboxes_are_empty(databases: Databases) -> list[str]:
     """Everything recorded has been sent."""
-    waiting = "SELECT id FROM published WHERE status <> 2"
+    waiting = f"SELECT id FROM published WHERE status <> {SENT}"
     return [f"{context}: event {row[0]}" for context in ("users", "billing") for row in databases.rows(context, waiting)]
 
 

@@ -29,7 +29,7 @@ def cached(status):
 
 def confirm(**ago):
     then = timezone.now() - timedelta(**ago)
-    Subscription.objects.using("billing").update_or_create(pk="users", defaults={"confirmed_at": then})
+    Subscription.objects.using("billing").update_or_create(authority="users", defaults={"confirmed_at": then})
 
 
 def generate(*words):

@@ -9,6 +9,7 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from messaging.consumer import inbox
+from messaging.database.outbox_pattern import SENT
 from messaging.ledger import sequencer
 from messaging.models import Ledger, Parked
 from messaging.replica import search
@@ -66,7 +67,7 @@ def test_a_bootstrap_and_a_catch_up(one):
 
 def test_events(api):  # noqa: F811
     user = user_register(email="ada@example.org", name="Ada")
-    Published.objects.using("users").update(status=2)  # sent
+    Published.objects.using("users").update(status=SENT)  # sent
     assert "1 event would be sent again, in 1 copy. Expected outcomes: " in said("replay", "users", "--dry-run")
     User.objects.using("users").filter(pk=user.pk).update(name="Silent")
     assert "1 row of users changed without an event:" in said("republish", "users", "--dry-run")
@@ -83,7 +84,7 @@ def test_a_purge(api):  # noqa: F811
     then = timezone.now() - timedelta(days=40)
     Ledger.objects.using("users").update(changed_at=then)
     Published.objects.using("users").update(added=then)
-    Published.objects.using("users").filter(destination="users.user.erased.v1").update(status=2)
+    Published.objects.using("users").filter(destination="users.user.erased.v1").update(status=SENT)
     assert "stays" in said("purge", "users", "--dry-run")
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
+from messaging.database.outbox_pattern import FAILED, SENT
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Ledger
 from tests.commands.calling import call
@@ -22,7 +23,7 @@ def past():
     user_erase(user_id=users[3].pk)
     sequencer.stamp_pending("users")
     then = timezone.now() - timedelta(days=40)
-    Published.objects.using("users").update(added=then, status=2)
+    Published.objects.using("users").update(added=then, status=SENT)
     Ledger.objects.using("users").update(changed_at=then)
     return users
 
@@ -65,7 +66,7 @@ def test_the_age_is_asked_for(past):
 
 def test_the_rest_of_what_stays_is_explained(past):
     register(sequencer.head("users") - 1)
-    Published.objects.using("users").filter(destination="users.user.erased.v1").update(status=-1)
+    Published.objects.using("users").filter(destination="users.user.erased.v1").update(status=FAILED)
     User.objects.using("users").filter(pk=past[0].pk).delete()
     sequencer.stamp_pending("users")
     Ledger.objects.using("users").update(changed_at=timezone.now() - timedelta(days=40))

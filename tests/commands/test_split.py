@@ -61,7 +61,7 @@ def test_invoices_move_without_the_name_that_they_were_billed_to():
     ended = call("split", "billing", "--json")
     assert (ended.code, ended.json["verdict"], ended.json["rows"]) == (0, "in_sync", 6)
     assert equal_invoices()
-    assert Consumer.objects.using("monolith").get(pk="billing").fields == sorted(set(INVOICE_FACTS) - {"id"})
+    assert Consumer.objects.using("monolith").get(name="billing").fields == sorted(set(INVOICE_FACTS) - {"id"})
 
 
 def test_one_token_opens_the_feed_that_it_was_given_for(client, token_folder):
@@ -69,7 +69,7 @@ def test_one_token_opens_the_feed_that_it_was_given_for(client, token_folder):
     call("split", "users")
     token = (token_folder / "users-at-monolith").read_text().strip()
     headers = {"Authorization": f"Bearer {token}"}
-    head = Consumer.objects.using("monolith").get(pk="users").bootstrapped_to
+    head = Consumer.objects.using("monolith").get(name="users").bootstrapped_to
     assert client.get(f"/api/monolith/changes/?since={head}", headers=headers).status_code == 200
     refused = client.get(f"/api/monolith_invoices/changes/?since={head}", headers=headers)
     assert (refused.status_code, refused.json()["reason"]) == (401, "unknown_token")

@@ -6,6 +6,7 @@ import pytest
 from django_outbox_pattern.models import Published
 
 from billing.models import Invoice as BillingInvoice
+from messaging.database.outbox_pattern import SENT
 from messaging.ledger import ledger
 from messaging.models import Ledger, Repair, Subscription
 from messaging.ownership import ownership
@@ -101,7 +102,7 @@ def test_a_late_page_brings_no_deleted_invoice_back():
     call("split", "billing")
     Invoice.objects.using("monolith").update(status="overdue")
     client = AuthorityClient("monolith_invoices", "billing")
-    since = Subscription.objects.using("billing").get(pk="monolith_invoices").checkpoint
+    since = Subscription.objects.using("billing").get(authority="monolith_invoices").checkpoint
     late = client.changes(since)
     assert [row["id"] for row in late.results] == [str(invoice.pk)]
     invoice.delete(using="monolith")
@@ -155,7 +156,7 @@ def erased_flipped_and_purged() -> User:
     assert call("split", "users", "--flip").code == 0
     user_erase(user_id=user.pk)
     follow("monolith")
-    Published.objects.using("users").update(status=2)
+    Published.objects.using("users").update(status=SENT)
     assert retention.purge("users", older_than=timedelta(seconds=-1)).tombstones == 1
     return user
 

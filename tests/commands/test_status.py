@@ -7,9 +7,9 @@ import pytest
 from celery import current_app
 from django.db import connections
 from django.utils import timezone
-from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 
+from messaging.database.outbox_pattern import FAILED
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Incident, Parked, Subscription
 from messaging.transport import queues
@@ -125,7 +125,7 @@ def test_outbox():
     for name in "abc":
         user_register(email=f"{name}@example.org", name=name)
     failed = Published.objects.using("users").first()
-    Published.objects.using("users").filter(pk=failed.pk).update(status=StatusChoice.FAILED)
+    Published.objects.using("users").filter(pk=failed.pk).update(status=FAILED)
     row = outbox_of(call("status", "--json"), "users")
     assert (row["pending"], row["failed"]) == (2, 1)
     assert 0 <= row["oldest_seconds"] < 60
@@ -161,7 +161,7 @@ def test_an_authority_without_marks_is_reported():
 def test_a_remote_consumer_without_marks_is_reported():
     words = ("--fields", "status", "--types", "users.user.created.v1")
     call("consumers", "register", "shipping", "--to", "users", *words)
-    entry = Consumer.objects.using("users").filter(pk="shipping")
+    entry = Consumer.objects.using("users").filter(name="shipping")
     assert "no marks" not in call("status").out  # it never reported
     entry.update(checkpoint=0)
     assert (
@@ -221,7 +221,7 @@ def test_texts_in_the_registers_do_not_control_a_terminal():
     Consumer.objects.using("users").create(
         name=steering, queue="q", types=[steering], fields=[steering], staleness_seconds=1, bootstrap_open=False
     )
-    Subscription.objects.using("billing").create(pk="users", doubt=steering)
+    Subscription.objects.using("billing").create(authority="users", doubt=steering)
     Incident.objects.using("billing").create(kind="restored", authority="users", count=1, subjects=[], summary=steering)
     for line in (["status"], ["consumers", "list"]):
         ended = call(*line)

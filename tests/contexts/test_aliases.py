@@ -1,7 +1,8 @@
-"""A context is a name, and its database is a setting: everything works if no database alias equals a context's name.
+"""A context is a name, and its database is a setting: everything works if no database alias equals a context's name, and if all
+contexts share one database.
 
 Code that uses a name as an alias then asks for a database that doesn't exist. Settings can't change in a running process, so
-`moved.py` runs in its own.
+`moved.py` and `shared.py` run in their own.
 """
 
 import os
@@ -14,9 +15,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def test_everything_works_on_databases_that_are_not_called_as_their_contexts(request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("chosen", "module"),
+    [("moved_settings", "moved"), ("shared_settings", "moved"), ("shared_settings", "shared")],
+    ids=["databases-not-called-as-their-contexts", "one-database-for-all", "what-one-database-adds"],
+)
+def test_everything_works_wherever_the_contexts_are(request: pytest.FixtureRequest, chosen: str, module: str) -> None:
     engine = request.config.getoption("--engine")
-    words = ("-q", "-p", "no:cacheprovider", "--engine", engine, "--ds", "tests.contexts.moved_settings", "tests/contexts/moved.py")
+    words = ("-q", "-p", "no:cacheprovider", "--engine", engine, "--ds", f"tests.contexts.{chosen}", f"tests/contexts/{module}.py")
     # DEBUG=0 leaves out the walkthrough, which knows this project's databases by name.
     environment = {**os.environ, "DEBUG": "0", "SECRET_KEY": "for this test alone", "ALLOWED_HOSTS": "*"}
     done = subprocess.run(

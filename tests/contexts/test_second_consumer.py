@@ -38,19 +38,19 @@ def known(notifications: Notifications) -> set[tuple[str, str, str]]:
 
 
 def counters() -> dict[str, int]:
-    row = Subscription.objects.using("billing").get(pk="users")
+    row = Subscription.objects.using("billing").get(authority="users")
     return {name: getattr(row, name) for name in ("applied", "duplicate", "obsolete", "checkpoint")}
 
 
 def everything_of_billing() -> dict[str, Any]:
     """Return all that another consumer could disturb at billing. Only heartbeats may change the rest of its subscription."""
-    row = Subscription.objects.using("billing").get(pk="users")
+    row = Subscription.objects.using("billing").get(authority="users")
     names = ("state", "checkpoint", "ahead", "applied", "duplicate", "obsolete", "last_event_at", "drift", "repaired_at")
     return {
         **{name: getattr(row, name) for name in names},
         "copy": list(CachedUser.objects.using("billing").order_by("pk").values()),
         "others": [model.objects.using("billing").count() for model in (Parked, Incident, Repair, Invoice)],  # type: ignore[attr-defined]
-        "registered": Consumer.objects.using("users").filter(pk="billing").values().get(),
+        "registered": Consumer.objects.using("users").filter(name="billing").values().get(),
     }
 
 
@@ -160,5 +160,5 @@ def test_its_absence_its_repairs_and_its_bound_are_its_own(living: Stack, notifi
         assert call("generate_invoices", "--period", "2026-11").code == 3
         said = notifications.manage("newsletter", "--json", code=code)
         assert code or said == {"addressees": 49}
-    assert Consumer.objects.using("users").in_bulk()["notifications"].staleness_seconds == 24 * 3600
-    assert Consumer.objects.using("users").in_bulk()["billing"].staleness_seconds == 900
+    assert Consumer.objects.using("users").get(name="notifications").staleness_seconds == 24 * 3600
+    assert Consumer.objects.using("users").get(name="billing").staleness_seconds == 900

@@ -12,6 +12,7 @@ from kombu import Connection
 from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue, invoices_generate
 from config.broker import IN_HAND
+from messaging.database.outbox_pattern import SENT, WAITING
 from messaging.models import Parked
 from tests.delivery.conftest import each_once
 from tests.probes import wait_for
@@ -31,13 +32,13 @@ def authority():
 
 
 def in_step():
-    return cache() == authority() and not Published.objects.using("users").filter(status=1).exists()
+    return cache() == authority() and not Published.objects.using("users").filter(status=WAITING).exists()
 
 
 def difference():
     ours, theirs = cache(), authority()
     wrong = [key for key in theirs if ours.get(key) != theirs[key]]
-    waiting = Published.objects.using("users").filter(status=1).count()
+    waiting = Published.objects.using("users").filter(status=WAITING).count()
     return f"{len(wrong)} of {len(theirs)} users differ; {waiting} events wait in the outbox"
 
 
@@ -136,7 +137,7 @@ def test_five_thousand_events_survive_random_kills(stack):
             stack.kill(victim)
             start_all[victim]()
     wait_until_in_step(timeout=120)
-    assert Published.objects.using("users").filter(status=2).count() == 5000
+    assert Published.objects.using("users").filter(status=SENT).count() == 5000
     wait_for(
         lambda: Received.objects.using("billing").count() == 5000,
         timeout=PATIENCE,

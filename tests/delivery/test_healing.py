@@ -6,6 +6,7 @@ from django_outbox_pattern.models import Published
 from kombu import Connection
 
 from billing.models import CachedUser
+from messaging.database.outbox_pattern import WAITING
 from messaging.models import Consumer, Incident, Subscription
 from messaging.publisher import republish
 from messaging.replica import compare
@@ -41,7 +42,7 @@ def difference():
     wrong = sum(ours.get(user.pk) != user.status for user in users())
     row = (
         Subscription.objects.using("billing")
-        .filter(pk="users")
+        .filter(authority="users")
         .values("checkpoint", "ahead", "head", "state", "behind_since")
         .first()
     )
@@ -67,11 +68,16 @@ def test_silent_changes_are_noticed_and_healed_within_seconds(living):
     assert set(republish.missing("users")) == {str(user.pk) for user in silent}
     republish.republish("users")
     wait_for(
-        lambda: not Published.objects.using("users").filter(status=1).exists(), timeout=NOTICED, what="the late events to leave"
+        lambda: not Published.objects.using("users").filter(status=WAITING).exists(),
+        timeout=NOTICED,
+        what="the late events to leave",
     )
     assert compare.compare(Replica.of("billing", "users")).verdict == "in_sync"
     wait_for(
-        lambda: not Subscription.objects.using("billing").get(pk="users").ahead, timeout=NOTICED, what="no hole", seen=difference
+        lambda: not Subscription.objects.using("billing").get(authority="users").ahead,
+        timeout=NOTICED,
+        what="no hole",
+        seen=difference,
     )
 
 
@@ -93,7 +99,7 @@ def test_a_broker_that_lost_its_data_loses_nothing_for_good(living, broker):
     living.kill("worker-billing")
     for user in users()[:20]:
         user_suspend(user_id=user.pk, reason="on its way when the broker lost it")
-    wait_for(lambda: not Published.objects.using("users").filter(status=1).exists(), timeout=30, what="the relay to send")
+    wait_for(lambda: not Published.objects.using("users").filter(status=WAITING).exists(), timeout=30, what="the relay to send")
     with Connection(broker) as connection:
         connection.default_channel.client.flushdb()
     living.worker("billing")
@@ -106,7 +112,7 @@ def test_outbox_rows_that_are_lost_are_pulled(living):
     living.kill("relay-users")
     for user in users()[20:30]:
         user_erase(user_id=user.pk)
-    Published.objects.using("users").filter(status=1).delete()
+    Published.objects.using("users").filter(status=WAITING).delete()
     living.relay("users")
     living.tend("billing")
     wait_for(equal, timeout=NOTICED, what="billing to pull what no relay can send", seen=difference)
@@ -128,7 +134,7 @@ def test_an_authority_that_is_away_is_a_state_of_its_own(living):
     living.kill("relay-users")
     living.kill("web")
     living.tend("billing")
-    state = lambda: Subscription.objects.using("billing").get(pk="users").state  # noqa: E731
+    state = lambda: Subscription.objects.using("billing").get(authority="users").state  # noqa: E731
     wait_for(lambda: state() == "unreachable", timeout=NOTICED, what="the copy to count as cut off", seen=state)
     assert compare.compare(Replica.of("billing", "users")).verdict == "unreachable"
 
@@ -137,7 +143,7 @@ def test_a_bootstrap_killed_five_times_beside_live_changes_ends_live(living):
     save(demo_users(400, seed=7), with_events=False)
     CachedUser.objects.using("billing").all().delete()
     Subscription.objects.using("billing").all().delete()
-    Consumer.objects.using("users").filter(pk="billing").update(bootstrap_open=True, bootstrapped_to=0)
+    Consumer.objects.using("users").filter(name="billing").update(bootstrap_open=True, bootstrapped_to=0)
     command = ("bootstrap", "billing", "--from", "users", "--page-size", "40")
     changing = iter(users())
     for number, step in enumerate(["pull.applied", "pull.before_commit", "pull.committed", "bootstrap.read", "bootstrap.live"]):

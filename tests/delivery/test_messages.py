@@ -196,7 +196,7 @@ def test_forged_altered_and_replayed_messages_do_no_harm(stack, broker):
     reasons = lambda: sorted(row.reason.partition(":")[0] for row in Parked.objects.using("billing").all())  # noqa: E731
     expected = ["Forged"] * 4 + ["bad signature"] * 3 + ["too large"] + ["unknown publisher"] + ["unsigned"] * 3
     wait_for(lambda: reasons() == expected, timeout=PATIENCE, what="the forgeries to be parked", seen=reasons)
-    told = Subscription.objects.using("billing").get(pk="users")
+    told = Subscription.objects.using("billing").get(authority="users")
     assert (told.applied, told.obsolete, told.duplicate) == (2, 1, 4)  # both events of Ada in one message: the newest counts
     assert told.head < 999_999
     assert worker.poll() is None

@@ -66,7 +66,7 @@ def users() -> list[User]:
 
 
 def copy() -> Subscription:
-    return Subscription.objects.using("billing").get(pk="users")
+    return Subscription.objects.using("billing").get(authority="users")
 
 
 def change(number: int) -> None:
@@ -313,7 +313,7 @@ def test_an_answer_that_is_lost_and_programs_that_work_at_a_time_cause_no_doubt(
 def test_events_out_of_order_wait_for_the_next_contact_to_be_confirmed(sync):
     change(3)
     heartbeat()
-    Consumer.objects.using("users").filter(pk="billing").update(types=["users.user.suspended.v1"])
+    Consumer.objects.using("users").filter(name="billing").update(types=["users.user.suspended.v1"])
     user_suspend(user_id=users()[4].pk, reason="here")
     deliver()  # the rounds before it brought nothing
     before = copy().confirmed_at
@@ -356,8 +356,8 @@ def messages() -> list[list[dict[str, Any]]]:
     """Claim what waits for billing, as a message for each event, by position."""
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
-        good, _ = claim_events(Alias("users"), 1000)
-    consumer = Consumer.objects.using("users").get(pk="billing")
+        good, _ = claim_events(Alias("users"), "users", 1000)
+    consumer = Consumer.objects.using("users").get(name="billing")
     return sorted(payloads.messages(good, consumer, largest=1), key=lambda message: message[0]["position"])
 
 
@@ -438,7 +438,7 @@ def test_a_heartbeat_of_a_restored_authority_confirms_nothing(sync):
     heartbeat()
     backup.restore()
     long_ago = timezone.now() - 2 * MINUTE
-    Subscription.objects.using("billing").filter(pk="users").update(confirmed_at=long_ago, last_event_at=long_ago)
+    Subscription.objects.using("billing").filter(authority="users").update(confirmed_at=long_ago, last_event_at=long_ago)
     heartbeat()
     assert copy().confirmed_at == long_ago
     assert staleness.doubt("billing", "users", MINUTE)
@@ -469,7 +469,7 @@ def test_many_rounds_in_a_row_wait_for_no_contact(sync):
 def test_a_hand_written_outbox_row_has_no_mark(sync):
     change(1)
     with transaction.atomic(using="users"):
-        ((row_id, body, _),) = engines.for_alias("users").claim("users", 1)
+        ((row_id, body, _),) = engines.for_alias("users").claim("users", "users", 1)
     forged = {**json.loads(body), "position": 3, "mark": "zz!", "markbefore": "zz!"}
     good, bad = payloads.partition_sendable([(row_id, json.dumps(forged), None)])
     assert not bad
@@ -482,30 +482,30 @@ def test_a_doubtful_copy_reports_no_checkpoint(sync):
     row = copy()
     history.begin_doubt(row, "It was set back.")
     row.save()
-    before = Consumer.objects.using("users").get(pk="billing").checkpoint
+    before = Consumer.objects.using("users").get(name="billing").checkpoint
     change(2)
     deliver()
     pull.report(Replica.of("billing", "users"))
-    assert Consumer.objects.using("users").get(pk="billing").checkpoint == before
+    assert Consumer.objects.using("users").get(name="billing").checkpoint == before
 
 
 def test_a_consumer_of_the_last_release_gets_heartbeats_that_it_understands(api):
     save(demo_users(1), with_events=True)
     client = AuthorityClient("users", "billing")
     client.changes(0, limit=1)
-    assert not Consumer.objects.using("users").get(pk="billing").marks
+    assert not Consumer.objects.using("users").get(name="billing").marks
     client.changes(0, limit=1, marks="")
     client.close()
-    assert Consumer.objects.using("users").get(pk="billing").marks
+    assert Consumer.objects.using("users").get(name="billing").marks
 
 
 def test_a_consumer_that_went_back_to_the_last_release_is_sent_none(sync):
     client = AuthorityClient("users", "billing")
     client.changes(copy().checkpoint, limit=1, checkpoint=copy().checkpoint)
     client.close()
-    assert not Consumer.objects.using("users").get(pk="billing").marks
+    assert not Consumer.objects.using("users").get(name="billing").marks
     reported()
-    assert Consumer.objects.using("users").get(pk="billing").marks
+    assert Consumer.objects.using("users").get(name="billing").marks
 
 
 def test_a_consumer_that_has_shown_no_marks_is_sent_none(sync):

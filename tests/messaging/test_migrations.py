@@ -37,7 +37,9 @@ def test_a_database_that_went_back_stamps_and_leaves_marks_when_it_is_forward_ag
             "VALUES ('users.user', %s, 1, 1, false, now())",
             [str(one)],
         )
-    assert stamp_pending("users") == 1
+    with connections["users"].cursor() as cursor:
+        cursor.execute("SELECT messaging_stamp(100)")  # as the code of that release does
+        assert cursor.fetchone() == (1,)
     call_command("migrate", "messaging", database="users", verbosity=0)
     two = user_register(email="two@example.org", name="Two").pk
     assert stamp_pending("users") == 1

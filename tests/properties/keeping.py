@@ -35,7 +35,7 @@ class Keeping(Story):
 
     @rule(name=NAMES, crash=st.sampled_from(["", "", "replay.sent"]))
     def replay(self, name: str, crash: str) -> None:
-        consumers = list(Consumer.objects.using("users").filter(pk=name))
+        consumers = list(Consumer.objects.using("users").filter(name=name))
         window = replay.Window(until=timezone.now() + HOUR)
         sender = self.system.relays["users"].sender
         self.system.run(lambda: replay.replay("users", consumers, window, sender=sender), crash)

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connections
 from django.utils import timezone
 
+from messaging.database.outbox_pattern import SENT as SENT_STATUS
 from tests.properties import second
 from tests.properties.model import (
     COMMITTED,
@@ -32,7 +33,6 @@ from tests.properties.model import (
 )
 from tests.properties.system import Message, System
 
-SENT_STATUS = 2
 TABLES = {"billing": "billing_cacheduser", second.NAME: second.Contact._meta.db_table}
 COPIES = {
     "billing": "SELECT user_id, version, status FROM billing_cacheduser",

@@ -103,7 +103,7 @@ PLANTS = {
     "position_by_id": Plant(
         "the position is the ledger row's id",
         "messaging.database.engines.sqlite:stamp",
-        (("row_number() OVER (ORDER BY changed_at, id) + (SELECT head FROM messaging_sequence)", "id"),),
+        (("row_number() OVER (ORDER BY changed_at, id) + head", "id"),),
         frozenset({DENSE}),
     ),
     "inbox_row_apart": Plant(
@@ -218,7 +218,7 @@ PLANTS = {
     "purge_of_the_unsent": Plant(
         "retention deletes outbox rows that were not sent",
         "messaging.publisher.retention:_sent",
-        (("status=SENT, ", ""),),
+        (("authority, SENT)", "authority)"),),
         frozenset({KEPT}),
         story="what_was_pulled_and_never_sent_is_purged",
     ),

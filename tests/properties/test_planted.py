@@ -50,7 +50,7 @@ def test_a_position_before_the_commit_breaks_the_order(system: System) -> None:
         pytest.skip("SQLite has one writer at a time: commits do come in the order of their writes.")
     with connections["users"].cursor() as cursor:
         cursor.execute(NAIVE)
-        cursor.execute("SELECT pg_get_functiondef('messaging_stamp'::regproc)")
+        cursor.execute("SELECT pg_get_functiondef('messaging_stamp(bigint, text)'::regprocedure)")
         (text,) = cursor.fetchone()
         assert text.count(HIGHEST[0]) == 1
         cursor.execute(text.replace(*HIGHEST))

@@ -9,6 +9,7 @@ from django.db import transaction
 from django_outbox_pattern.models import Published
 
 from messaging.consumer import inbox
+from messaging.database.outbox_pattern import SENT
 from messaging.testing import assert_recorded, recorded
 from users import clock, events, services
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser
@@ -65,7 +66,7 @@ def test_erasing_leaves_a_tombstone_without_personal_data(user):
 def test_erasing_empties_earlier_events_sent_or_not(user):
     other = user_register(email="bob@example.org", name="Bob")
     user_suspend(user_id=user.pk, reason="Ada owes")
-    Published.objects.using("users").filter(body__subject=str(user.pk)).update(status=2)
+    Published.objects.using("users").filter(body__subject=str(user.pk)).update(status=SENT)
     user_change_email(user_id=user.pk, email="countess@example.org")
     before = recorded("users")
     user_erase(user_id=user.pk)

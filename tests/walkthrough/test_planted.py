@@ -94,7 +94,7 @@ def test_without_a_plant_a_chapter_is_green(stage: Stage) -> None:
 def test_a_type_that_a_chapter_left_in_the_register_keeps_no_worker_from_the_next_one(stage: Stage) -> None:
     """As where chapter 10 was stopped half-way: the newer billing has registered, and the older one has to start again."""
     code = (
-        "from messaging.models import Consumer; row = Consumer.objects.using('users').get(pk='billing'); "
+        "from messaging.models import Consumer; row = Consumer.objects.using('users').get(name='billing'); "
         "row.types.append('users.user.suspended.v2'); row.save(using='users')"
     )
     assert stage.manage("shell", "-v0", "-c", code).returncode == 0

@@ -66,7 +66,7 @@ def hands_are_empty(consumer: str, authority: str) -> bool:
 
     The queue's depth is checked, too, because a pull from the feed notes the time as a heartbeat does.
     """
-    began, rows = timezone.now(), Subscription.objects.using(consumer).filter(pk=authority)
+    began, rows = timezone.now(), Subscription.objects.using(consumer).filter(authority=authority)
     sender = Sender(current_app, authority)
     with suppress(*sender.errors):
         sender.heartbeat(consumer, consumer, 0, LONG_AGO)

@@ -57,8 +57,8 @@ def new_copy() -> None:
     with transaction.atomic(using="billing"):
         CachedUser.objects.using("billing").all()._raw_delete("billing")
         Unknown.objects.using("billing").all()._raw_delete("billing")
-        Subscription.objects.using("billing").filter(pk="users").delete()
-        Subscription.objects.using("billing").create(pk="users")
+        Subscription.objects.using("billing").filter(authority="users").delete()
+        Subscription.objects.using("billing").create(authority="users")
 
 
 def _repaired() -> None:
@@ -81,8 +81,8 @@ def _at_rest() -> None:
         Published.objects.using(context).all()._raw_delete(context)
     broker.empty()
     for consumer, authority in (("billing", "users"), ("users", "billing")):
-        Subscription.objects.using(consumer).get_or_create(pk=authority)
-        Subscription.objects.using(consumer).filter(pk=authority).update(state=Subscription.State.LIVE)
+        Subscription.objects.using(consumer).get_or_create(authority=authority)
+        Subscription.objects.using(consumer).filter(authority=authority).update(state=Subscription.State.LIVE)
         if not broker.hands_are_empty(consumer, authority):
             processes.kill(f"worker-{consumer}")
             broker.empty()
@@ -99,7 +99,7 @@ def _empty(context: str) -> None:
             if cache.follows:
                 continue  # no rows are moving
             # Paused, or the sync process would start with half of the demo data.
-            Subscription.objects.using(context).create(pk=authority, state=Subscription.State.PAUSED)
+            Subscription.objects.using(context).create(authority=authority, state=Subscription.State.PAUSED)
         Consumer.objects.using(context).update(
             checkpoint=None, reported_at=None, bootstrap_open=True, bootstrap_closes_at=None, bootstrapped_to=0
         )

@@ -65,7 +65,7 @@ class History:
 def sample() -> Sample:
     """Take one sample: four indexed queries on both databases."""
     head = sequencer.head("users") + Ledger.objects.using("users").filter(position__isnull=True).count()
-    row = Subscription.objects.using("billing").filter(pk="users").first()
+    row = Subscription.objects.using("billing").filter(authority="users").first()
     age = broker.age(row)
     return Sample(time.monotonic(), staleness.behind(row, head) or 0, None if age is None else age.total_seconds())
 

@@ -11,6 +11,7 @@ from django_outbox_pattern.models import Published, Received
 
 from billing.models import CachedUser, Invoice
 from messaging.models import Ledger, Parked
+from messaging.publisher import outbox
 from users.models import User
 from walkthrough.observe.event_trail import words
 
@@ -71,7 +72,7 @@ def timeline(user_id: uuid.UUID) -> Timeline:
 
 
 def _recorded(context: str, about: Q) -> list[Published]:
-    rows = Published.objects.using(context)
+    rows = outbox.rows(context, context)
     newest = list(rows.order_by("-added").values_list("pk", flat=True)[:NEWEST])
     oldest = rows.filter(pk__in=newest[-1:]).values_list("added", flat=True).first()
     return list(rows.filter(about, added__gte=oldest).order_by("-added")[:MOST]) if oldest else []

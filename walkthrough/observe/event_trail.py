@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
-from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published, Received
 
+from messaging.database.outbox_pattern import FAILED, FORMER, SENT
 from messaging.models import Consumer, Parked
+from messaging.publisher import outbox
 from users.selectors import users_by_id
 from walkthrough.observe.side_by_side import EVENTS, age
 
@@ -51,7 +52,7 @@ class Event:
 
 def events() -> list[Event]:
     """The last events, newest first. At most nine queries."""
-    recorded = [(name, row) for name in CONTEXTS for row in Published.objects.using(name).order_by("-added")[:EVENTS]]
+    recorded = [(name, row) for name in CONTEXTS for row in outbox.rows(name, name).order_by("-added")[:EVENTS]]
     recorded = sorted(recorded, key=lambda pair: pair[1].added, reverse=True)[:EVENTS]
     readers = {name: list(Consumer.objects.using(name)) for name in CONTEXTS}
     arrived = {name: _arrived(name, [str(row.pk) for _, row in recorded]) for name in CONTEXTS}
@@ -86,11 +87,11 @@ def _way(
     arrived: Mapping[str, Mapping[str, datetime]],
     kept: Mapping[str, Mapping[str, str]],
 ) -> Iterable[Step]:
-    status = StatusChoice(row.status)
-    if status == StatusChoice.FAILED:
+    status = FORMER.get(row.status, row.status)
+    if status == FAILED:
         yield Step(f"can't be sent: {row.headers.get('error', 'no reason was kept')}", "bad")
         return
-    sent = status == StatusChoice.SUCCEEDED
+    sent = status == SENT
     takers = [reader for reader in readers if row.destination in reader.types]
     if not takers:
         yield Step("no consumer", "done") if sent else Step("waiting", "open")

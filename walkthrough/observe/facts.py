@@ -7,13 +7,13 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils import timezone
-from django_outbox_pattern.choices import StatusChoice
-from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser, Invoice
+from messaging.database.outbox_pattern import WAITING
 from messaging.events.text import plural
 from messaging.ledger import ledger
 from messaging.models import Incident, Parked, Subscription
+from messaging.publisher import outbox
 from messaging.replica import staleness
 from users.models import User
 from walkthrough.observe.side_by_side import drift
@@ -88,17 +88,17 @@ SIDES = ("name", "users", "billing", "compared")
 
 def unsent(context: str = "users") -> int:
     """Count the events in a context's outbox that the relay hasn't sent."""
-    return Published.objects.using(context).filter(status=StatusChoice.SCHEDULE).count()
+    return outbox.rows(context, context, WAITING).count()
 
 
 def recorded(context: str = "users") -> int:
     """Count the events that a context recorded."""
-    return Published.objects.using(context).count()
+    return outbox.rows(context, context).count()
 
 
 def progress(consumer: str = "billing", authority: str = "users") -> Subscription:
     """The consumer's own record: checkpoint, counts, state."""
-    return Subscription.objects.using(consumer).get(pk=authority)
+    return Subscription.objects.using(consumer).get(authority=authority)
 
 
 def counts(consumer: str = "billing", authority: str = "users") -> dict[str, int]:

@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from django_outbox_pattern.choices import StatusChoice
-from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from billing.selectors import cached_users_by_id
 from config.celery import app
+from messaging.database.outbox_pattern import FAILED, WAITING
 from messaging.ledger import ledger
 from messaging.models import Parked, Subscription
+from messaging.publisher import outbox
 from messaging.transport import queues
 from users.models import User
 from users.selectors import users_by_id, users_newest
@@ -144,14 +144,13 @@ def lanes() -> list[Lane]:
 
 
 def _lane(publisher: str, consumer: str) -> Lane:
-    outbox = Published.objects.using(publisher)
     parked = Parked.objects.using(consumer)
-    progress = Subscription.objects.using(consumer).filter(pk=publisher).first() or Subscription()
+    progress = Subscription.objects.using(consumer).filter(authority=publisher).first() or Subscription()
     return Lane(
         publisher=publisher,
         consumer=consumer,
-        waiting=_count(outbox.filter(status=StatusChoice.SCHEDULE)),
-        failed=_count(outbox.filter(status=StatusChoice.FAILED)),
+        waiting=_count(outbox.rows(publisher, publisher, WAITING)),
+        failed=_count(outbox.rows(publisher, publisher, FAILED)),
         queued=depth(consumer),
         received=progress.applied + progress.duplicate + progress.obsolete,
         applied=progress.applied,

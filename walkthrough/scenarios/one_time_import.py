@@ -54,7 +54,7 @@ def import_suspended(source: ProvidesSuspendedUsers) -> int:
 
     Billing must receive events first. Otherwise a user suspended between this list and the first event would be in neither.
     """
-    row = Subscription.objects.using("billing").filter(pk="users").first()
+    row = Subscription.objects.using("billing").filter(authority="users").first()
     if row is None or row.state != State.LIVE:
         raise NotNow(
             "Billing doesn't receive events yet, so a user suspended during the import would be missed. First run: "

@@ -92,7 +92,7 @@ def _live(request: HttpRequest) -> dict[str, Any]:
     samples, on = HISTORY.visit(), faults.switched_on()
     running = processes.listed()
     chosen = _chosen(request)
-    row = Subscription.objects.using("billing").filter(pk="users").first()
+    row = Subscription.objects.using("billing").filter(authority="users").first()
     rows, lanes = side_by_side.rows(), side_by_side.lanes()
     return {
         "rows": rows,

@@ -1,15 +1,17 @@
 """PostgreSQL 14 and newer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any
 
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
-from messaging.database.outbox_pattern import SENT, WAITING
+from messaging.database.outbox_pattern import SENT, WAITING, is_envelope, may_be_former
 from messaging.database.tracked import Tracked, identifier, literal, quoted_table
+from messaging.settings import names_in, owner
 
 NOTIFY_CHANNEL = "messaging_outbox"
 #: The declaration of a trigger's function. It runs with the rights of the role that migrated, so writers need none on the ledger.
@@ -59,6 +61,11 @@ def table_exists(connection: BaseDatabaseWrapper, table: str) -> bool:
 
 #: The time of a change.
 NOW = "clock_timestamp()"
+#: The context of an outbox row: the first word of its wire type. The claim's index begins with it.
+CONTEXT = "split_part(destination, '.', 1)"
+#: The condition that release 0.1 may have written an outbox row, which has an index, and that it did.
+MAY_BE_FORMER = may_be_former("'9999-12-31 00:00:00+00'")
+FORMER_ENVELOPE = MAY_BE_FORMER + " AND " + is_envelope(CONTEXT, "body ->> 'id' = id::text")
 
 
 def spelled(tracked: Tracked, row: str) -> str:
@@ -181,8 +188,15 @@ _OFF: tuple[str, ...] = (
 _ALONG_INDEXES = ", ".join(f"set_config('{setting}', 'off', true)" for setting in _OFF)
 
 
-def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
-    """Mark the oldest waiting outbox rows as sent. Returns (id, body, position if it is still its aggregate's latest change).
+@contextmanager
+def claimed(using: str, context: str, limit: int) -> Iterator[list[tuple[Any, str, int | None]]]:
+    """Yield what `claim` returns, in a transaction that ends with the block. Nobody but another relay waits for it."""
+    with transaction.atomic(using=using):
+        yield claim(using, context, limit)
+
+
+def claim(using: str, context: str, limit: int) -> list[tuple[Any, str, int | None]]:
+    """Mark a context's oldest waiting outbox rows as sent. Returns (id, body, position if it is its aggregate's latest change).
 
     Several relays share the work: each skips the rows that another one has locked.
     """
@@ -192,7 +206,8 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
             f"""
             WITH claimed AS (
                 UPDATE published SET status = {SENT} WHERE id IN (
-                    SELECT id FROM published WHERE status = {WAITING} ORDER BY added, id LIMIT %s FOR UPDATE SKIP LOCKED
+                    SELECT id FROM published WHERE status = {WAITING} AND {CONTEXT} = %s
+                    ORDER BY added, id LIMIT %s FOR UPDATE SKIP LOCKED
                 ) RETURNING id, body, added
             )
             SELECT c.id, c.body::text, l.position, extract(epoch FROM c.added)::float8 FROM claimed c LEFT JOIN messaging_ledger l
@@ -200,65 +215,78 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
                 AND l.aggregate = split_part(c.body->>'type', '.', 1) || '.' || split_part(c.body->>'type', '.', 2)
                 AND l.version::text = c.body->>'aggregateversion'
             """,
-            [limit],
+            [context, limit],
         )
         rows = sorted(cursor.fetchall(), key=itemgetter(3, 0))  # sorted here, because the planner's sorts are off
     return [(row_id, body, position) for row_id, body, position, _ in rows]
 
 
-def install_stamping(connection: BaseDatabaseWrapper, *, marks: bool = True) -> None:
+def install_stamping(connection: BaseDatabaseWrapper) -> None:
     """Create or replace the function that `stamp` calls. It makes a round one round trip, with plans that the connection caches:
     0.5 to 1.0 ms for one event instead of 1.1 to 1.7 (`python -m benchmarks.stages`). Each statement in it sees what was committed
-    when the statement began. `marks`: store each round's mark; before migration 0012 there is no table for them."""
+    when the statement began.
+
+    Programs of the last release call it without a context. They find it as long as the database has only one.
+    """
     settings = " ".join(f"SET {setting} = off" for setting in _OFF)
-    marking = """
-                    INSERT INTO messaging_mark ("position", first, mark, previous)
-                    SELECT before + given, before + 1, left(replace(gen_random_uuid()::text, '-', ''), 16),
-                        coalesce((SELECT m.mark FROM messaging_mark m ORDER BY m."position" DESC LIMIT 1), '')
-                    ON CONFLICT ("position") DO UPDATE
-                    SET first = excluded.first, mark = excluded.mark, previous = excluded.previous;"""
     with connection.cursor() as cursor:
         cursor.execute(f"""
-            CREATE OR REPLACE FUNCTION messaging_stamp(wanted bigint) RETURNS bigint LANGUAGE plpgsql {settings} AS $body$
+            CREATE OR REPLACE FUNCTION messaging_stamp(wanted bigint, ours text) RETURNS bigint LANGUAGE plpgsql {settings}
+            AS $body$
             DECLARE
                 before bigint;
                 given bigint;
             BEGIN
-                SELECT head INTO before FROM messaging_sequence WHERE id = 1 FOR UPDATE;
-                IF before IS NULL THEN
-                    INSERT INTO messaging_sequence (id, head, floor) VALUES (1, 0, 0) ON CONFLICT DO NOTHING;
-                    SELECT head INTO before FROM messaging_sequence WHERE id = 1 FOR UPDATE;
-                END IF;
+                LOOP
+                    SELECT head INTO before FROM messaging_sequence WHERE context = ours FOR UPDATE;
+                    EXIT WHEN FOUND;
+                    -- The first context has the id 1, where programs of the last release look for it.
+                    INSERT INTO messaging_sequence (id, context, head, floor)
+                    SELECT coalesce(max(id), 0) + 1, ours, 0, 0 FROM messaging_sequence ON CONFLICT DO NOTHING;
+                END LOOP;
                 -- A new statement, so it sees every change that was committed before the lock was ours.
                 WITH pending AS (
-                    SELECT id FROM messaging_ledger WHERE position IS NULL ORDER BY changed_at, id LIMIT wanted
-                    FOR UPDATE SKIP LOCKED
+                    SELECT id FROM messaging_ledger WHERE position IS NULL AND split_part(aggregate, '.', 1) = ours
+                    ORDER BY changed_at, id LIMIT wanted FOR UPDATE SKIP LOCKED
                 ), numbered AS (
                     SELECT id, row_number() OVER () + before AS position FROM pending
                 )
                 UPDATE messaging_ledger l SET position = n.position FROM numbered n WHERE l.id = n.id;
                 GET DIAGNOSTICS given = ROW_COUNT;
                 IF given > 0 THEN
-                    UPDATE messaging_sequence SET head = before + given WHERE id = 1;{marking if marks else ""}
+                    UPDATE messaging_sequence SET head = before + given WHERE context = ours;
+                    INSERT INTO messaging_mark (context, "position", first, mark, previous)
+                    SELECT ours, before + given, before + 1, left(replace(gen_random_uuid()::text, '-', ''), 16), coalesce(
+                        (SELECT m.mark FROM messaging_mark m WHERE m.context = ours ORDER BY m."position" DESC LIMIT 1), '')
+                    ON CONFLICT (context, "position") DO UPDATE
+                    SET first = excluded.first, mark = excluded.mark, previous = excluded.previous;
                 END IF;
                 RETURN given;
             END $body$""")
+        here = names_in(connection.alias)
+        if len(here) == 1:
+            cursor.execute(
+                "CREATE OR REPLACE FUNCTION messaging_stamp(wanted bigint) RETURNS bigint LANGUAGE plpgsql AS "
+                f"$body$BEGIN RETURN messaging_stamp(wanted, {literal(here[0])}); END $body$"
+            )
+        else:
+            cursor.execute("DROP FUNCTION IF EXISTS messaging_stamp(bigint)")
 
 
 def remove_stamping(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("DROP FUNCTION IF EXISTS messaging_stamp(bigint)")
+        cursor.execute("DROP FUNCTION IF EXISTS messaging_stamp(bigint), messaging_stamp(bigint, text)")
 
 
 def stamp(using: str, limit: int) -> int:
-    """Give the next positions to up to `limit` pending changes and move the head, in its own transaction and under the sequencer's
-    lock. Returns how many.
+    """Give the next positions to up to `limit` pending changes of a context and move its head, in its own transaction and under the
+    sequencer's lock. Returns how many.
 
     Locked rows are left for a later round. A writer's lock means another change, which is pending again. But `republish` and
     `purge` lock entries whose changes were committed long ago. A caller that needs all of them must check that none is pending.
     """
     with connections[using].cursor() as cursor:
-        cursor.execute("SELECT messaging_stamp(%s)", [limit])
+        cursor.execute("SELECT messaging_stamp(%s, %s)", [limit, owner(using)])
         return int(cursor.fetchone()[0])
 
 

@@ -2,19 +2,27 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.db import OperationalError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
-from messaging.database.outbox_pattern import SENT, WAITING
+from messaging.database import file_lock
+from messaging.database.outbox_pattern import SENT, WAITING, is_envelope, may_be_former
 from messaging.database.tracked import Tracked, identifier, literal
+from messaging.errors import Held
+from messaging.settings import owner
 
 #: The time of a change.
 NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+#: The context of an outbox row: the first word of its wire type. The claim's index begins with it.
+CONTEXT = "substr(destination, 1, instr(destination, '.') - 1)"
+#: The condition that release 0.1 may have written an outbox row, which has an index, and that it did.
+MAY_BE_FORMER = may_be_former("'9999-12-31 00:00:00'")
+FORMER_ENVELOPE = MAY_BE_FORMER + " AND " + is_envelope(CONTEXT, "replace(body ->> 'id', '-', '') = id")
 
 
 def spelled(tracked: Tracked, row: str) -> str:
@@ -231,31 +239,62 @@ def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, 
         return list(cursor.fetchall())
 
 
-def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
-    """Mark the oldest waiting outbox rows as sent. Returns (id, body, position if it is still its aggregate's latest change).
+@contextmanager
+def claimed(using: str, context: str, limit: int) -> Iterator[list[tuple[Any, str, int | None]]]:
+    """Yield what `claim` returns. The rows are marked as sent when the block ends, so they are sent again if it doesn't.
 
-    The transaction has the write lock, so no other relay can claim at the same time.
+    No transaction is open meanwhile. It would have the database's only write lock, so every writer would wait for the broker. The
+    relays of a context take turns by a lock of a file, which the system unlocks when a process ends. Without their turn, or if
+    nothing waits, there are no rows.
     """
+    with ExitStack() as turn:
+        try:
+            turn.enter_context(file_lock.exclusive(using, "relay"))
+        except Held:
+            rows = []
+        else:
+            rows = _waiting(using, context, limit)
+        yield rows
+        if rows:
+            with transaction.atomic(using=using):
+                _mark_sent(using, [row_id for row_id, _, _ in rows])
+
+
+def claim(using: str, context: str, limit: int) -> list[tuple[Any, str, int | None]]:
+    """Mark a context's oldest waiting outbox rows as sent. Returns (id, body, position if it is its aggregate's latest change)."""
+    rows = _waiting(using, context, limit)
+    _mark_sent(using, [row_id for row_id, _, _ in rows])
+    return rows
+
+
+def _waiting(using: str, context: str, limit: int) -> list[tuple[Any, str, int | None]]:
     with connections[using].cursor() as cursor:
         cursor.execute(
-            f"UPDATE published SET status = {SENT} WHERE id IN ("
-            f"SELECT id FROM published WHERE status = {WAITING} ORDER BY added, id LIMIT %s) RETURNING id, body, added",
-            [limit],
+            f"SELECT id, body FROM published WHERE status = {WAITING} AND {CONTEXT} = %s ORDER BY added, id LIMIT %s",
+            [context, limit],
         )
-        rows = sorted(cursor.fetchall(), key=itemgetter(2, 0))  # RETURNING has no order
+        rows = cursor.fetchall()
         cursor.execute(
             # Read from each row by itself: a body that was written by hand may not be an object, or be nested too deep for a list.
             "SELECT p.id, l.position FROM json_each(%s) AS claimed CROSS JOIN published p ON p.id = claimed.value "
             "CROSS JOIN messaging_ledger l "
             "ON l.aggregate_id = p.body ->> '$.subject' AND l.version = p.body ->> '$.aggregateversion' "
             "AND p.body ->> '$.type' LIKE l.aggregate || '.%%'",
-            [json.dumps([row_id for row_id, _, _ in rows])],
+            [json.dumps([row_id for row_id, _ in rows])],
         )
         positions = dict(cursor.fetchall())
-    return [(row_id, body, positions.get(row_id)) for row_id, body, _ in rows]
+    return [(row_id, body, positions.get(row_id)) for row_id, body in rows]
 
 
-def install_stamping(connection: BaseDatabaseWrapper, *, marks: bool = True) -> None:
+def _mark_sent(using: str, ids: Sequence[Any]) -> None:
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            f"UPDATE published SET status = {SENT} WHERE status = {WAITING} AND id IN (SELECT value FROM json_each(%s))",
+            [json.dumps(list(ids))],
+        )
+
+
+def install_stamping(connection: BaseDatabaseWrapper) -> None:
     """Nothing to do: SQLite has no stored functions, and no round trips to save."""
 
 
@@ -264,27 +303,35 @@ def remove_stamping(connection: BaseDatabaseWrapper) -> None:
 
 
 def stamp(using: str, limit: int) -> int:
-    """Give the next positions to up to `limit` pending changes and move the head, in its own transaction. The write lock is the
-    sequencer's lock. Returns how many."""
+    """Give the next positions to up to `limit` pending changes of a context and move its head, in its own transaction. The write
+    lock is the sequencer's lock. Returns how many."""
+    ours = owner(using)
     with transaction.atomic(using=using), connections[using].cursor() as cursor:
-        cursor.execute("INSERT INTO messaging_sequence (id, head, floor) VALUES (1, 0, 0) ON CONFLICT DO NOTHING")
+        cursor.execute(
+            # The first context has the id 1, where programs of the last release look for it.
+            "INSERT INTO messaging_sequence (id, context, head, floor) SELECT coalesce(max(id), 0) + 1, %s, 0, 0 "
+            "FROM messaging_sequence WHERE true ON CONFLICT (context) DO NOTHING",
+            [ours],
+        )
         cursor.execute(
             """
             UPDATE messaging_ledger SET position = numbered.position FROM (
-                SELECT id, row_number() OVER (ORDER BY changed_at, id) + (SELECT head FROM messaging_sequence) AS position
-                FROM (SELECT id, changed_at FROM messaging_ledger WHERE position IS NULL ORDER BY changed_at, id LIMIT %s)
+                SELECT id, row_number() OVER (ORDER BY changed_at, id) + head AS position
+                FROM (SELECT id, changed_at FROM messaging_ledger
+                    WHERE position IS NULL AND substr(aggregate, 1, instr(aggregate, '.') - 1) = %s
+                    ORDER BY changed_at, id LIMIT %s), (SELECT head FROM messaging_sequence WHERE context = %s)
             ) AS numbered WHERE messaging_ledger.id = numbered.id
             """,
-            [limit],
+            [ours, limit, ours],
         )
         stamped = int(cursor.rowcount)  # the statement must not begin with WITH, or Python's sqlite3 returns -1
         if stamped:
-            cursor.execute("UPDATE messaging_sequence SET head = head + %s WHERE id = 1", [stamped])
+            cursor.execute("UPDATE messaging_sequence SET head = head + %s WHERE context = %s", [stamped, ours])
             cursor.execute(
-                "INSERT OR REPLACE INTO messaging_mark (position, first, mark, previous) "
-                "SELECT head, head - %s + 1, lower(hex(randomblob(8))), "
-                "coalesce((SELECT mark FROM messaging_mark ORDER BY position DESC LIMIT 1), '') FROM messaging_sequence",
-                [stamped],
+                "INSERT OR REPLACE INTO messaging_mark (context, position, first, mark, previous) "
+                "SELECT context, head, head - %s + 1, lower(hex(randomblob(8))), coalesce((SELECT m.mark FROM messaging_mark m "
+                "WHERE m.context = s.context ORDER BY m.position DESC LIMIT 1), '') FROM messaging_sequence s WHERE context = %s",
+                [stamped, ours],
             )
         return stamped
 

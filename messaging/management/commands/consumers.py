@@ -188,7 +188,7 @@ def _authority(options: dict[str, Any]) -> str:
         return checked_context(options["authority"]).name
     name = options["name"]
     here = settings.contexts().values()
-    known = [context.name for context in here if Consumer.objects.using(context.alias).filter(pk=name).exists()]
+    known = [context.name for context in here if Consumer.objects.of(context.alias).filter(name=name).exists()]
     if len(known) == 1:
         return known[0]
     why = f"{name} is registered with {' and '.join(known)}" if known else f"No authority in this process knows {name}"

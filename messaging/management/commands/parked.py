@@ -55,7 +55,7 @@ class Command(BaseCommand):
             )
 
     def _list(self, context: Context, options: dict[str, Any]) -> None:
-        rows = Parked.objects.using(context.alias).defer("envelope", "raw", "traceback").order_by("id")
+        rows = Parked.objects.of(context.alias).defer("envelope", "raw", "traceback").order_by("id")
         if options["ids"]:
             rows = rows.filter(pk__in=_known(context, options["ids"]))
         elif not options["all"]:
@@ -76,7 +76,7 @@ class Command(BaseCommand):
     def _show(self, context: Context, options: dict[str, Any]) -> None:
         if not options["ids"]:
             raise WrongUsage(f"Which message? Give an id, as this shows it: manage.py parked list {context.name}")
-        rows = [Parked.objects.using(context.alias).get(pk=parked_id) for parked_id in _known(context, options["ids"])]
+        rows = [Parked.objects.of(context.alias).get(pk=parked_id) for parked_id in _known(context, options["ids"])]
         values = [{**_values(row), "traceback": row.traceback, "envelope": row.envelope, "raw": row.raw} for row in rows]
         text = "\n\n".join(
             f"{row.pk}: {row} after {plural(row.attempts, 'try', 'tries')}, "
@@ -131,7 +131,7 @@ def _chosen(context: Context, options: dict[str, Any]) -> list[int]:
         )
     if options["ids"]:
         return _known(context, options["ids"])
-    rows = Parked.objects.using(context.alias).filter(state__in=UNSETTLED, **window)
+    rows = Parked.objects.of(context.alias).filter(state__in=UNSETTLED, **window)
     return list(rows.order_by("id").values_list("pk", flat=True))
 
 
@@ -148,7 +148,7 @@ def _window(options: dict[str, Any]) -> dict[str, Any]:
 
 def _known(context: Context, ids: Sequence[int]) -> list[int]:
     there = {wanted for wanted in ids if 0 < wanted < 2**63}
-    known = set(Parked.objects.using(context.alias).filter(pk__in=there).values_list("pk", flat=True))
+    known = set(Parked.objects.of(context.alias).filter(pk__in=there).values_list("pk", flat=True))
     unknown = [str(wanted) for wanted in ids if wanted not in known]
     if unknown:
         name = context.name

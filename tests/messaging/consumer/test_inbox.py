@@ -58,7 +58,7 @@ def test_a_redelivery_is_a_counted_no_op():
     event = envelope(uuid.uuid4(), 1)
     receive(event)
     assert receive(event, event) == Outcome(duplicate=2)
-    row = Subscription.objects.using("billing").get(pk="users")
+    row = Subscription.objects.using("billing").get(authority="users")
     assert (row.applied, row.duplicate) == (1, 2)
 
 
@@ -249,7 +249,7 @@ def test_on_a_full_disk_nothing_is_parked_and_the_message_comes_again():
 
 def test_the_checkpoint_moves_over_what_is_contiguous():
     receive(*(envelope(uuid.uuid4(), 1, position=position) for position in (1, 2, 5)))
-    row = Subscription.objects.using("billing").get(pk="users")
+    row = Subscription.objects.using("billing").get(authority="users")
     assert (row.checkpoint, row.ahead) == (2, [[5, 5]])
     receive(*(envelope(uuid.uuid4(), 1, position=position) for position in (4, 3)))
     row.refresh_from_db(using="billing")
@@ -261,6 +261,6 @@ def test_the_checkpoint_stays_before_an_event_that_is_parked_however_often_it_co
     late = {**envelope(uuid.uuid4(), 1), "position": 3}
     for _ in range(2):
         receive(good, bad, late)
-    row = Subscription.objects.using("billing").get(pk="users")
+    row = Subscription.objects.using("billing").get(authority="users")
     assert (row.checkpoint, row.ahead) == (1, [[3, 3]])
     assert row.behind_since is not None

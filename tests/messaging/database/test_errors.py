@@ -20,6 +20,7 @@ from messaging import tasks
 from messaging.consumer import handlers, inbox, retries
 from messaging.consumer import parked as parked_events
 from messaging.database import errors, guard, outages
+from messaging.database.outbox_pattern import WAITING
 from messaging.errors import DatabaseAway
 from messaging.ledger import sequencer
 from messaging.management import base as commands
@@ -127,7 +128,7 @@ def test_a_relay_waits_and_goes_on(caplog):
     finally:
         relay.stop.set()
         thread.join()
-    assert not Published.objects.using("users").filter(status=1).exists()
+    assert not Published.objects.using("users").filter(status=WAITING).exists()
     assert len([record for record in caplog.records if record.name == "messaging.publisher.relay"]) == 2
 
 

@@ -16,7 +16,7 @@ import pytest
 from django.db import connections
 from django.db.models.functions import Now
 
-from messaging.database import locks
+from messaging.database import file_lock, locks
 from messaging.errors import Held
 from messaging.models import Lease
 from tests.delivery.stack import ROOT, database_url
@@ -60,7 +60,7 @@ def test_behind_a_pooler_that_pools_transactions_it_is_given_back():
 HOLDER = """
 import django, os, time
 django.setup()
-from messaging.database import locks
+from messaging.database import file_lock, locks
 with locks.exclusive("billing", "bootstrap-users"):
     print("held", flush=True)
     time.sleep(60)
@@ -114,9 +114,9 @@ def test_a_copy_of_the_file_on_another_machine_takes_no_lease_that_is_alive(tmp_
         shutil.copytree(here, there)
         settings.MESSAGING = {**settings.MESSAGING, "WAKE_FOLDER": there}
         monkeypatch.setattr(socket, "gethostname", lambda: "another")
-        locks.this_machine.cache_clear()
+        file_lock.this_machine.cache_clear()
         assert held("billing", "bootstrap-users")
-    locks.this_machine.cache_clear()
+    file_lock.this_machine.cache_clear()
 
 
 def test_a_lease_that_is_held_is_renewed(monkeypatch):
@@ -174,6 +174,6 @@ def test_on_a_full_disk_the_row_alone_counts(monkeypatch):
         def read(self, *arguments):
             return ""  # that file is full of NUL
 
-    monkeypatch.setattr(locks, "_opened", lambda using, purpose: Empty(full.open("r+b")))
+    monkeypatch.setattr(file_lock, "_opened", lambda using, purpose: Empty(full.open("r+b")))
     with locks.exclusive("billing", "bootstrap-users"):
         assert held("billing", "bootstrap-users")

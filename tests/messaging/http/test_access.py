@@ -236,7 +236,7 @@ def test_a_consumer_sees_its_own_registration_and_no_secret(users_api):
     registered("mailing", owners=["mailing@example.net"])
     entry = users_api.get("registration/").json()
     assert (entry["name"], entry["fields"], entry["checkpoint"]) == ("billing", ["status", "status_since"], None)
-    assert Consumer.objects.using("users").get(pk="billing").token_hash not in str(entry)
+    assert Consumer.objects.using("users").get(name="billing").token_hash not in str(entry)
 
 
 # --- what a request may not be

@@ -12,10 +12,10 @@ from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
-from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published
 from prometheus_client.parser import text_string_to_metric_families
 
+from messaging.database.outbox_pattern import FAILED, WAITING
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Incident, Parked, Subscription
 from messaging.operations import health
@@ -127,8 +127,8 @@ def test_metrics_say_what_waits_how_far_each_copy_is_and_what_came_of_what_arriv
     for name in "abc":
         user_register(email=f"{name}@example.org", name=name)
     rows = Published.objects.using("users")
-    rows.filter(pk=rows.order_by("added")[0].pk).update(status=StatusChoice.FAILED)
-    rows.filter(status=StatusChoice.SCHEDULE).update(added=timezone.now() - timedelta(hours=1))
+    rows.filter(pk=rows.order_by("added")[0].pk).update(status=FAILED)
+    rows.filter(status=WAITING).update(added=timezone.now() - timedelta(hours=1))
     sequencer.stamp_pending("users")
     now = timezone.now()
     Subscription.objects.using("billing").create(

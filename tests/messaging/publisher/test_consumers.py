@@ -41,7 +41,7 @@ def issue(name="billing", ttl=HOUR):
 
 
 def entry(name="billing"):
-    return Consumer.objects.using("users").get(pk=name)
+    return Consumer.objects.using("users").get(name=name)
 
 
 def rejection(token, authority="users"):
@@ -107,7 +107,7 @@ def test_a_token_opens_only_where_it_was_issued_and_as_long_as_it_lives():
         assert rejection(nonsense) == "unknown_token"
     second = issue()
     assert rejection(first) == "unknown_token"
-    Consumer.objects.using("users").filter(pk="billing").update(token_expires_at=timezone.now())
+    Consumer.objects.using("users").filter(name="billing").update(token_expires_at=timezone.now())
     assert rejection(second) == "expired_token"
     consumers.prolong_token(authority="users", name="billing", ttl=HOUR)
     assert consumers.by_token("users", second).name == "billing"

@@ -10,8 +10,10 @@ from django.db import DataError, connections
 from django_outbox_pattern.models import Published
 from kombu.exceptions import OperationalError as BrokerError
 
+from messaging import failpoints
 from messaging import settings as messaging_settings
 from messaging.database import wakeup
+from messaging.database.outbox_pattern import FAILED, WAITING
 from messaging.models import Consumer
 from messaging.publisher.relay import Relay
 from messaging.transport.queues import queue
@@ -54,7 +56,7 @@ def inboxes():
 
 
 def waiting():
-    return Published.objects.using("users").filter(status=1).count()
+    return Published.objects.using("users").filter(status=WAITING).count()
 
 
 def test_each_consumer_gets_one_copy_with_only_its_types_and_fields(relay, inboxes):
@@ -81,11 +83,13 @@ def test_a_copy_carries_its_position_only_where_it_is_the_latest_change(relay, i
 
 def test_one_bad_row_is_marked_with_its_error_and_the_others_are_sent(relay, inboxes):
     user_register(email="ada@example.org", name="Ada")
-    bad = Published.objects.using("users").create(destination="x", body={"type": "users.user.created.v1"}, id=uuid.uuid4())
+    bad = Published.objects.using("users").create(
+        destination="users.user.created.v1", body={"type": "users.user.created.v1"}, id=uuid.uuid4(), status=WAITING
+    )
     done = relay.run_once()
     assert (done.sent, done.failed) == (1, 1)
     bad.refresh_from_db(using="users")
-    assert bad.status == -1
+    assert bad.status == FAILED
     assert "Not a valid envelope" in bad.headers["error"]
     assert len(inboxes("mail")) == 1
 
@@ -110,7 +114,7 @@ BY_HAND = {
 
 def _write_by_hand(body):
     row = uuid.uuid4()
-    Published.objects.using("users").create(id=row, destination="users.user.created.v1", body={})
+    Published.objects.using("users").create(id=row, destination="users.user.created.v1", body={}, status=WAITING)
     with connections["users"].cursor() as cursor:
         stored = row if connections["users"].vendor == "postgresql" else row.hex
         cursor.execute("UPDATE published SET body = %s WHERE id = %s", [body, stored])
@@ -125,7 +129,7 @@ def test_a_row_that_was_written_by_hand_holds_nobody_up(relay, inboxes, body):
     done = relay.run_once()
     assert (done.sent, done.failed) == (2, 1)
     refused = Published.objects.using("users").defer("body").get(pk=row)
-    assert refused.status == -1
+    assert refused.status == FAILED
     assert refused.headers["error"].startswith(("Not a valid envelope", "Not JSON that can be sent"))
     (message,) = inboxes("mail")
     assert [event["position"] for event in message["events"]] == [1, 2]
@@ -178,6 +182,50 @@ def test_what_the_broker_did_not_take_stays_in_the_outbox(relay, inboxes, monkey
             relay.run_once()
     assert waiting() == 1
     assert relay.run_once().sent == 1
+
+
+def while_sending(monkeypatch, work):
+    """Do something once, in a thread of its own, when the relay has sent the first message and not the second."""
+    done: list[threading.Thread] = []
+
+    def sent(step):
+        if step == "relay.sent" and not done:
+            done.append(threading.Thread(target=in_a_thread, args=(work,), daemon=True))
+            done[0].start()
+            done[0].join(timeout=10)
+            assert not done[0].is_alive(), "It waits until the relay has sent everything."
+
+    monkeypatch.setattr(failpoints, "listeners", [sent])
+    return done
+
+
+def in_a_thread(work):
+    try:
+        work()
+    finally:
+        connections["users"].close()
+
+
+def test_a_sign_up_does_not_wait_for_the_broker(relay, inboxes, monkeypatch):
+    """SQLite has one writer at a time, and a broker may take its time."""
+    user_register(email="ada@example.org", name="Ada")
+    done = while_sending(monkeypatch, lambda: user_register(email="bob@example.org", name="Bob"))
+    assert relay.run_once().sent == 1
+    assert done
+    assert waiting() == 1
+    assert relay.run_once().sent == 1
+    assert [len(body["events"]) for body in inboxes("mail")] == [1, 1]
+
+
+def test_two_relays_of_a_context_do_not_send_the_same_event(relay, inboxes, monkeypatch):
+    found = []
+    second = Relay("users", current_app)
+    user_register(email="ada@example.org", name="Ada")
+    while_sending(monkeypatch, lambda: found.append(second.run_once().sent))
+    assert relay.run_once().sent == 1
+    second.sender.close()
+    assert found == [0]
+    assert len(inboxes("mail")) == 1
 
 
 def test_a_batch_too_long_for_one_message_becomes_several(relay, inboxes, monkeypatch):

@@ -86,7 +86,7 @@ def statuses():
 
 
 def counters():
-    row = Subscription.objects.using("billing").filter(pk="users").first()
+    row = Subscription.objects.using("billing").filter(authority="users").first()
     return {"apply": row.applied, "duplicate": row.duplicate, "obsolete": row.obsolete} if row else dict.fromkeys(OUTCOMES, 0)
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django_outbox_pattern.models import Published
 
 from messaging import failpoints
+from messaging.database.outbox_pattern import FAILED, SENT
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Ledger, Ownership
 from messaging.publisher import pages, retention
@@ -43,7 +44,7 @@ def consumer(name="billing", checkpoint=None):
 def send(*rows):
     """Mark all of them, or these, as sent."""
     chosen = Published.objects.using("users")
-    (chosen.filter(pk__in=[row.pk for row in rows]) if rows else chosen.all()).update(status=2)
+    (chosen.filter(pk__in=[row.pk for row in rows]) if rows else chosen.all()).update(status=SENT)
 
 
 def age(days=40):
@@ -89,7 +90,7 @@ def test_a_row_that_was_not_sent_never_goes():
         registered(number)
     age()
     waiting, failed, sent = outbox()
-    Published.objects.using("users").filter(pk=failed.pk).update(status=-1)
+    Published.objects.using("users").filter(pk=failed.pk).update(status=FAILED)
     send(sent)
     done = purge("users", older_than=AGE)
     assert (done.outbox, done.unsent) == (1, 2)
@@ -105,7 +106,7 @@ def test_one_that_never_reported_a_checkpoint_is_infinitely_behind():
     done = purge("users", older_than=AGE)
     assert (done.outbox, done.tombstones, done.held) == (0, 0, {"mail": 4})
     assert (len(outbox()), len(tombstones()), pages.floor(Alias("users"))) == (3, 1, 0)
-    Consumer.objects.using("users").get(pk="mail").delete()
+    Consumer.objects.using("users").get(name="mail").delete()
     done = purge("users", older_than=AGE)
     assert (done.outbox, done.tombstones) == (3, 1)
 
@@ -265,12 +266,12 @@ def test_whatever_the_story_nothing_goes_that_a_consumer_has_not_passed(monkeypa
     done = purge("users", older_than=AGE)
 
     removed = [row for pk, row in rows.items() if pk not in {row.pk for row in outbox()}]
-    must_go = [row for row in rows.values() if row.status == 2 and at[row.body["subject"]] <= passed]
+    must_go = [row for row in rows.values() if row.status == SENT and at[row.body["subject"]] <= passed]
     assert {row.pk for row in removed} == {row.pk for row in must_go}
     left = set(Ledger.objects.using("users").values_list("aggregate_id", flat=True))
     gone = [entry for subject, entry in entries.items() if subject not in left]
     assert all(entry.deleted and at[entry.aggregate_id] <= passed and entry.version == entry.announced_version for entry in gone)
-    assert not {entry.aggregate_id for entry in gone} & {row.body["subject"] for row in rows.values() if row.status != 2}
+    assert not {entry.aggregate_id for entry in gone} & {row.body["subject"] for row in rows.values() if row.status != SENT}
     assert (done.outbox, done.tombstones) == (len(removed), len(gone))
     assert pages.floor(Alias("users")) == max((at[entry.aggregate_id] for entry in gone), default=0)
     assert {str(pk) for pk in User.objects.using("users").values_list("pk", flat=True)} == left

@@ -11,6 +11,7 @@ from django.db import connections
 from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
+from messaging.database.outbox_pattern import WAITING
 from messaging.models import Ledger
 from messaging.publisher.republish import missing, preview, republish
 from messaging.replica import search
@@ -109,7 +110,7 @@ def test_a_row_of_the_outbox_that_is_no_event_holds_nobody_up(body: str) -> None
         User.objects.using("users").filter(pk=changed.pk).update(status="suspended")
     if "ud800" in body and connections["users"].vendor == "postgresql":
         pytest.skip("PostgreSQL takes none")
-    Published.objects.using("users").create(destination="users.user.by_hand.v1", body={})
+    Published.objects.using("users").create(destination="users.user.by_hand.v1", body={}, status=WAITING)
     with connections["users"].cursor() as cursor:
         cursor.execute("UPDATE published SET body = %s WHERE destination = 'users.user.by_hand.v1'", [body])
     assert call("republish", "users", "--dry-run", "--json").json["missing"] == [str(changed.pk)]

@@ -47,7 +47,7 @@ def client(authority):
 
 
 def state():
-    return Subscription.objects.using("billing").get(pk="users").state
+    return Subscription.objects.using("billing").get(authority="users").state
 
 
 def inflated(size):
@@ -144,7 +144,7 @@ def test_pages_advance_or_the_authority_counts_as_unreachable(authority, client,
     authority.where = "changes/"
     with pytest.raises(Unreachable, match=r"continues at \d+, but the head is 10"):
         pull.catch_up(Replica.of("billing", "users", client=client))
-    assert Subscription.objects.using("billing").get(pk="users").checkpoint == 5
+    assert Subscription.objects.using("billing").get(authority="users").checkpoint == 5
     assert len(authority.asked) == 1
 
 
@@ -274,7 +274,7 @@ BAD = {
 def test_a_page_with_values_that_can_not_be_is_refused_whole(authority, values):
     authority.change("changes/", **values)
     assert call("catch_up", "billing", "--from", "users").code == 3
-    assert Subscription.objects.using("billing").get(pk="users").checkpoint == 5
+    assert Subscription.objects.using("billing").get(authority="users").checkpoint == 5
     assert not CachedUser.objects.using("billing").filter(pk=SEVEN).exists()
     Subscription.objects.using("billing").update(heartbeat_at=None)  # so that the next look pulls
     SyncProcess("billing").look()

@@ -13,6 +13,7 @@ from django_outbox_pattern.models import Published
 from billing.models import CachedUser
 from messaging import failpoints
 from messaging.database import locks
+from messaging.database.outbox_pattern import SENT
 from messaging.errors import AlreadyRunning, BelowFloor, Denied, Unreachable
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Ledger, Sequence, Subscription
@@ -52,7 +53,7 @@ def test_it_ends_live_and_equal_and_its_grant_is_closed(api):
     assert done.rows >= 30
     assert done.pages == 5
     assert equal()
-    consumer = Consumer.objects.using("users").get(pk="billing")
+    consumer = Consumer.objects.using("users").get(name="billing")
     assert grants.grant(consumer) == "closed"
     assert consumer.checkpoint == consumer.bootstrapped_to == 30
     assert {row.source for row in CachedUser.objects.using("billing")} == {"bootstrap"}
@@ -178,7 +179,7 @@ def test_a_grant_that_was_opened_for_the_next_one_outlives_a_tending_that_starts
     run(from_now=True)
     grants.open_bootstrap(authority="users", name="billing", ttl=timedelta(hours=1))
     SyncProcess("billing").look()  # it hasn't reported yet that the copy is live
-    consumer = Consumer.objects.using("users").get(pk="billing")
+    consumer = Consumer.objects.using("users").get(name="billing")
     assert (consumer.reported_at is not None, grants.grant(consumer)) == (True, "open")
     assert run().verdict == "in_sync"
     assert equal()
@@ -193,9 +194,9 @@ def test_a_grant_that_is_opened_while_it_goes_live_stays_open(api, monkeypatch):
     with monkeypatch.context() as opening:
         opening.setattr(failpoints, "listeners", [opens])
         run()
-    assert grants.grant(Consumer.objects.using("users").get(pk="billing")) == "open"
+    assert grants.grant(Consumer.objects.using("users").get(name="billing")) == "open"
     run()  # it went live after that
-    assert grants.grant(Consumer.objects.using("users").get(pk="billing")) == "closed"
+    assert grants.grant(Consumer.objects.using("users").get(name="billing")) == "closed"
 
 
 def test_an_empty_authority_that_is_first_written_while_its_copy_goes_live_is_no_refusal(api, monkeypatch):
@@ -258,7 +259,7 @@ def test_after_a_purge_a_new_copy_of_many_pages_is_begun_and_taken_up_again(api,
     user_erase(user_id=users[0].pk)
     pull.catch_up(Replica.of("billing", "users"))
     pull.report(Replica.of("billing", "users"))
-    Published.objects.using("users").update(status=2)
+    Published.objects.using("users").update(status=SENT)
     assert retention.purge("users", older_than=timedelta(0)).tombstones == 1
     assert feed_pages.floor(Alias("users")) == 13  # nearly all rows are below it
     CachedUser.objects.using("billing").all().delete()

@@ -32,7 +32,7 @@ def cached() -> dict[str, str]:
 
 
 def subscription() -> Subscription:
-    return Subscription.objects.using("billing").get(pk="users")
+    return Subscription.objects.using("billing").get(authority="users")
 
 
 def test_every_row_comes_once_in_pages(api):

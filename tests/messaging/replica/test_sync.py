@@ -34,7 +34,7 @@ def live(api):
 
 
 def subscription():
-    return Subscription.objects.using("billing").get(pk="users")
+    return Subscription.objects.using("billing").get(authority="users")
 
 
 def test_a_hole_is_left_alone_until_its_event_had_time_to_come(live):
@@ -141,12 +141,12 @@ def test_a_copy_that_events_filled_from_the_first_on_is_live(live):
     Subscription.objects.using("billing").update(state="new")
     live.look()
     assert subscription().state == "live"
-    assert grants.grant(Consumer.objects.using("users").get(pk="billing")) == "closed"
+    assert grants.grant(Consumer.objects.using("users").get(name="billing")) == "closed"
 
 
 def test_going_live_is_reported_once_and_a_later_grant_stays_open(live):
     def consumer():
-        return Consumer.objects.using("users").get(pk="billing")
+        return Consumer.objects.using("users").get(name="billing")
 
     assert grants.grant(consumer()) == "open"  # the bootstrap's process died before it could report that
     live.look()

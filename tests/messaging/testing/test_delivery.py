@@ -49,7 +49,7 @@ class Deliveries:
             assert not found
         assert found == [Delivery("billing", CREATED, str(user.pk), "applied")]
         assert cached(user).status == "active"
-        subscription = Subscription.objects.using("billing").get(pk="users")
+        subscription = Subscription.objects.using("billing").get(authority="users")
         assert (subscription.checkpoint, subscription.applied) == (sequencer.head("users"), 1)
 
     def test_each_event_is_delivered_once_and_in_order(self) -> None:

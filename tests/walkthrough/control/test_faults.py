@@ -9,6 +9,7 @@ from celery import current_app
 from django_outbox_pattern.models import Published
 
 from config.env import ROOT
+from messaging.database.outbox_pattern import WAITING
 from messaging.models import Consumer, Ledger
 from messaging.publisher import republish
 from messaging.publisher.relay import Relay
@@ -73,7 +74,7 @@ def collect(read, number):
 
 
 def unsent():
-    return Published.objects.using("users").filter(status=1).count()
+    return Published.objects.using("users").filter(status=WAITING).count()
 
 
 def test_nothing_is_on_by_default_and_a_round_is_one_message(relay, read):

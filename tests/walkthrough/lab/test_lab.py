@@ -130,7 +130,7 @@ def test_the_state_line_is_green_only_where_nothing_is_wrong(client: Client, use
 
 
 def test_a_copy_in_doubt_stands_in_the_state_line_with_its_reason(client: Client, user: User) -> None:
-    Subscription.objects.using("billing").filter(pk="users").update(doubt="users was set back: it is at position 21.")
+    Subscription.objects.using("billing").filter(authority="users").update(doubt="users was set back: it is at position 21.")
     assert "Billing's copy is doubtful" in html_unescape(state(client))
     page = html_unescape(client.get("/lab/live/").content.decode())
     assert "Billing's copy: doubtful" in page
@@ -141,7 +141,7 @@ def test_a_copy_in_doubt_stands_in_the_state_line_with_its_reason(client: Client
 
 
 def test_a_copy_that_only_the_walkthrough_s_question_confirmed_has_no_age(client: Client, user: User) -> None:
-    Subscription.objects.using("billing").filter(pk="users").update(confirmed_at=None)
+    Subscription.objects.using("billing").filter(authority="users").update(confirmed_at=None)
     checkpoints.record_heartbeat("billing", "users", 0, broker.LONG_AGO)
     assert sample().staleness is None
     assert "last confirmed never" not in (html := client.get("/lab/live/").content.decode())

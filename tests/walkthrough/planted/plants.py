@@ -5,8 +5,8 @@ Each is a function that gets the freshly imported module and bends it. Whether i
 """
 
 import os
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -41,13 +41,18 @@ def event_behind_the_commit(outbox: ModuleType) -> None:
 
 
 def claim_without_a_transaction(relay: ModuleType) -> None:
-    """`run_once`: without its `transaction.atomic`, what is claimed counts as sent before it is."""
-    real = relay.transaction
+    """`run_once`: what is claimed counts as sent before it is."""
+    real = relay.engines
 
-    def atomic(using: str) -> Any:
-        return nullcontext() if on("claim_without_a_transaction") else real.atomic(using=using)
+    @contextmanager
+    def claimed(using: str, *words: Any) -> Iterator[Any]:
+        engine = real.for_alias(using)
+        with (
+            nullcontext(engine.claim(using, *words)) if on("claim_without_a_transaction") else engine.claimed(using, *words) as rows
+        ):
+            yield rows
 
-    relay.transaction = SimpleNamespace(atomic=atomic)  # type: ignore[attr-defined]
+    relay.engines = SimpleNamespace(for_alias=lambda using: SimpleNamespace(claimed=claimed))  # type: ignore[attr-defined]
 
 
 def upsert_whatever_the_version(upsert: ModuleType) -> None:

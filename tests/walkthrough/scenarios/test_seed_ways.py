@@ -22,7 +22,9 @@ def _users() -> None:
 
 
 def listens(**values: object) -> None:
-    Subscription.objects.using("billing").update_or_create(pk="users", defaults={"state": State.LIVE, "partial": True, **values})
+    Subscription.objects.using("billing").update_or_create(
+        authority="users", defaults={"state": State.LIVE, "partial": True, **values}
+    )
 
 
 def test_the_suspended_are_taken_over_and_nobody_else() -> None:

@@ -15,6 +15,7 @@ from django_outbox_pattern.models import Published
 from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue
 from messaging.consumer.inbox import receive
+from messaging.database.outbox_pattern import SENT, WAITING
 from messaging.models import Consumer
 from users.models import User
 from users.services import user_erase, user_register, user_suspend
@@ -36,9 +37,9 @@ def _nothing_kept() -> None:
 
 def deliver(source: str, target: str) -> None:
     """What relay and worker do."""
-    for row in Published.objects.using(source).filter(status=1).order_by("added"):
+    for row in Published.objects.using(source).filter(status=WAITING).order_by("added"):
         receive(target, [row.body])
-        Published.objects.using(source).filter(pk=row.pk).update(status=2)
+        Published.objects.using(source).filter(pk=row.pk).update(status=SENT)
 
 
 def register_consumers() -> None:

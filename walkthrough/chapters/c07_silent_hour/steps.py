@@ -191,7 +191,7 @@ def _counted() -> str:
 
 def _copy_for_billing(event: dict[str, Any]) -> dict[str, Any]:
     """The event with only the fields that billing is registered for, as the relay sends it."""
-    fields = set(Consumer.objects.using("users").get(pk="billing").fields)
+    fields = set(Consumer.objects.using("users").get(name="billing").fields)
     return {**event, "data": {name: value for name, value in event["data"].items() if name in fields}}
 
 

@@ -133,7 +133,7 @@ def by_event(chosen: Sequence[UUID]) -> int:
 
 def types_of_billing() -> list[str]:
     """The versions of the suspension that billing is registered for."""
-    types = Consumer.objects.using("users").get(pk="billing").types
+    types = Consumer.objects.using("users").get(name="billing").types
     return [wire for wire in types if wire.startswith(SUSPENDED)]
 
 

@@ -151,7 +151,7 @@ def copies() -> int:
 
 def fields() -> list[str]:
     """The fields that billing is registered for."""
-    return list(Consumer.objects.using("users").get(pk="billing").fields)
+    return list(Consumer.objects.using("users").get(name="billing").fields)
 
 
 def tombstone(user_id: UUID) -> tuple[str, bool]:
