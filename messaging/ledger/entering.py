@@ -27,7 +27,7 @@ from messaging.ledger import sequencer
 from messaging.models import Ledger, Tracking
 
 #: The rows of the first batch, and the most. A batch that takes longer than `BATCH_SECONDS` halves the next one.
-FIRST_ROWS, MOST_ROWS, BATCH_SECONDS = 500, 2_000, 0.03
+FIRST_ROWS, MOST_ROWS, BATCH_SECONDS = 500, 1_000, 0.02
 #: `migrate` enters the rows of a table with at most so many. A larger one is entered by `track`, because a deployment's `migrate`
 #: shouldn't take an hour.
 SMALL_ROWS = 5_000
@@ -113,7 +113,7 @@ def track(
     expecting(max(0, state.rows - state.entered))
 
     def arrived(rows: int) -> None:
-        sequencer.stamp_pending(using)
+        sequencer.stamp_pending(using, batch=rows)  # writers of these entries wait for a round, too
         progress(rows)
 
     return Entered(enter(using, tracked, progress=arrived, say=say), resumed=state.entered > 0)
