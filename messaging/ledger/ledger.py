@@ -41,9 +41,9 @@ def track(*, tombstone: tuple[str, str] | None = None) -> Callable[[type[M]], ty
     return decorate
 
 
-def install(using: str, tracked: Tracked, say: lock_waits.Say = lock_waits.silent) -> None:
+def install(using: str, tracked: Tracked, say: lock_waits.Say = lock_waits.silent) -> int:
     """Install the triggers on a tracked model's table. Rows that are older are entered as announced: at once if they are few, or
-    else by `entering.track`. Safe to repeat. Raises `TableBusy`.
+    else by `entering.track`. Returns how many it entered. Safe to repeat. Raises `TableBusy`.
 
     Parameters
     ----------
@@ -59,7 +59,8 @@ def install(using: str, tracked: Tracked, say: lock_waits.Say = lock_waits.silen
 
     lock_waits.retried(using, tracked.table, work, say)
     if entering.unfinished(using, tracked.label) and entering.is_small(using, tracked):
-        entering.enter(using, tracked, say=say)
+        return entering.enter(using, tracked, say=say)
+    return 0
 
 
 #: The databases that a `migrate` is running on.

@@ -28,11 +28,12 @@ class Command(BaseCommand):
         using = checked_database(options, label)
         with database_errors_as_refusals(using), row_bar(self.stderr, label) as bar:
             try:
-                ledger.install(using, tracked, self.stderr.write)
+                few = ledger.install(using, tracked, self.stderr.write)
                 done = entering.track(using, tracked, expecting=bar.expect, progress=bar.advance, say=self.stderr.write)
             except KeyboardInterrupt:
                 state = entering.unfinished(using, label)
                 raise Found(f"Stopped. {entering.in_words(state) if state else ''} Resume: manage.py track {label}") from None
-        values = {"aggregate": label, "database": using, "rows": done.rows, "resumed": done.resumed}
+        rows = few + done.rows
+        values = {"aggregate": label, "database": using, "rows": rows, "resumed": done.resumed}
         again = " (resumed)" if done.resumed else ""
-        self.result(options, values, f"Every row of {label} is in the ledger; this run entered {plural(done.rows, 'row')}{again}.")
+        self.result(options, values, f"Every row of {label} is in the ledger; this run entered {plural(rows, 'row')}{again}.")

@@ -43,7 +43,7 @@ class Command(BaseCommand):
                 bar.expect(entries.count())
                 table = _table(label) or label.replace(".", "_")
                 done = leaving.untrack(using, label, table, progress=bar.advance, say=self.stderr.write)
-        text = f"{label} isn't tracked any more: its triggers and {plural(done, 'entry', 'entries')} of the ledger are removed."
+        text = f"Removed the triggers of {label} and {plural(done, 'entry', 'entries')} of the ledger."
         if label in TRACKED:
             text += f" The code still has @track for {label}: until it is removed, the next migrate tracks it again."
         self.result(options, {"aggregate": label, "database": using, "entries": done, "in_code": label in TRACKED}, text)
