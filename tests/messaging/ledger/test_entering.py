@@ -172,18 +172,18 @@ def test_a_row_whose_deletion_isn_t_committed_holds_up_nobody_and_ends_right(end
 
 
 def test_a_row_that_is_deleted_after_the_batch_has_read_it_stays_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The statement has read the row before the deletion commits, and waits at its tombstone."""
     postgresql_only("SQLite has one writer at a time")
+    monkeypatch.setattr(entering, "LOCK_SECONDS", 30.0)
     users = older_users(4)
     ledger.install("users", USER)
-    real = entering._entries
-
-    def entries_later(*words: Any) -> str:
-        with psycopg.connect(database_url("users")) as other:
-            other.execute("DELETE FROM users_user WHERE id = %s", [users[1].pk])
-        return real(*words)
-
-    monkeypatch.setattr(entering, "_entries", entries_later)
-    entering.track("users", USER)
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO messaging_ledger%'"
+    with psycopg.connect(database_url("users")) as other, psycopg.connect(database_url("users"), autocommit=True) as looker:
+        other.execute("DELETE FROM users_user WHERE id = %s", [users[1].pk])
+        thread = in_thread(lambda: entering.track("users", USER))
+        wait_for(lambda: looker.execute(waits).fetchone(), timeout=30, what="the batch to wait for the deletion")
+        other.commit()
+        thread.join(30)
     assert entries()[str(users[1].pk)] == (1, 0, True)
 
 
