@@ -26,8 +26,9 @@ from messaging.errors import BeingEntered
 from messaging.ledger import sequencer
 from messaging.models import Ledger, Tracking
 
-#: The rows of the first batch, and the most. A batch that takes longer than `BATCH_SECONDS` halves the next one.
-FIRST_ROWS, MOST_ROWS, BATCH_SECONDS = 500, 1_000, 0.02
+#: The rows of the first batch, and the most. A batch that takes longer than `BATCH_SECONDS` halves the next one, down to
+#: `FEW_ROWS`: on a busy machine, smaller ones would hardly be faster.
+FIRST_ROWS, MOST_ROWS, FEW_ROWS, BATCH_SECONDS = 500, 1_000, 100, 0.02
 #: `migrate` enters the rows of a table with at most so many. A larger one is entered by `track`, because a deployment's `migrate`
 #: shouldn't take an hour.
 SMALL_ROWS = 5_000
@@ -144,7 +145,7 @@ def enter(using: str, tracked: Tracked, *, progress: Callable[[int], None] = lam
         total += read
         failpoints.reach("track.entered")
         progress(read)
-        size = max(1, size // 2) if took > BATCH_SECONDS else min(2 * size, MOST_ROWS)
+        size = max(min(size, FEW_ROWS), size // 2) if took > BATCH_SECONDS else min(2 * size, MOST_ROWS)
         time.sleep(took)  # on SQLite, a waiting writer only gets the lock while nobody has it
 
 

@@ -32,7 +32,8 @@ class Command(BaseCommand):
                 done = entering.track(using, tracked, expecting=bar.expect, progress=bar.advance, say=self.stderr.write)
             except KeyboardInterrupt:
                 state = entering.unfinished(using, label)
-                raise Found(f"Stopped. {entering.in_words(state) if state else ''} Resume: manage.py track {label}") from None
+                left = f" {entering.in_words(state)}" if state else ""
+                raise Found(f"Stopped.{left} Resume: manage.py track {label}") from None
         rows = few + done.rows
         values = {"aggregate": label, "database": using, "rows": rows, "resumed": done.resumed}
         again = " (resumed)" if done.resumed else ""
