@@ -171,9 +171,12 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
             END """,
         )
         # The lock comes last, so that it is short.
-        for name, events, each in ((rows, "INSERT OR UPDATE OR DELETE", "ROW"), (truncate, "TRUNCATE", "STATEMENT")):
+        for name, events, each, kind in (
+            (rows, "INSERT OR UPDATE OR DELETE", "ROW", 1 | 4 | 8 | 16),
+            (truncate, "TRUNCATE", "STATEMENT", 32),
+        ):
             function = f'{schema}."{name}"'
-            if not _stands(connection, tracked, name, function):
+            if not _stands(connection, tracked, name, function, kind):
                 cursor.execute(
                     f'CREATE OR REPLACE TRIGGER "{name}" AFTER {events} ON {table} '
                     f"FOR EACH {each} EXECUTE FUNCTION {function}({literal(tracked.label)})"
@@ -182,13 +185,14 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
     return fresh
 
 
-def _stands(connection: BaseDatabaseWrapper, tracked: Tracked, name: str, function: str) -> bool:
-    """Return True if a table has this enabled trigger, which calls this function with the model's label."""
+def _stands(connection: BaseDatabaseWrapper, tracked: Tracked, name: str, function: str, kind: int) -> bool:
+    """Return True if the table has this trigger, enabled and for the events of `kind` (`pg_trigger.tgtype`), and it calls this
+    function with the model's label."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s) AND tgenabled IN ('O', 'A') "
-            "AND tgfoid = to_regproc(%s) AND tgargs = convert_to(%s, 'UTF8') || '\\x00'::bytea",
-            [name, tracked.quoted, function, tracked.label],
+            "AND tgtype = %s AND tgfoid = to_regproc(%s) AND tgargs = convert_to(%s, 'UTF8') || '\\x00'::bytea",
+            [name, tracked.quoted, kind, function, tracked.label],
         )
         return cursor.fetchone() is not None
 
