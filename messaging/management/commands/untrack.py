@@ -5,6 +5,7 @@ from typing import Any
 
 from django.apps import apps
 
+from messaging import settings
 from messaging.events.text import plural
 from messaging.ledger import leaving
 from messaging.ledger.ledger import TRACKED
@@ -37,7 +38,8 @@ class Command(BaseCommand):
                 )
             readers = consumers.readers(using, label)
             if readers:
-                away = f"manage.py consumers revoke {readers[0]} --from {label.partition('.')[0]}"
+                here = [name for name, context in settings.contexts().items() if context.alias == using]
+                away = f"manage.py consumers revoke {readers[0]} --from {here[0] if here else label.partition('.')[0]}"
                 raise Refused(f"{', '.join(readers)} still read{'s' if len(readers) == 1 else ''} {label}. First: {away}")
             with row_bar(self.stderr, label) as bar:
                 bar.expect(entries.count())
