@@ -94,6 +94,8 @@ def margins(result: dict[str, Any]) -> Iterator[Margin]:
     share = _ratio(found, listed)
     yield Margin("bytes for 10 differences, of the list's", " %", 0.2, True, None if share is None else 100 * share)
     yield Margin("writes lost to the sequencer", " %", 5, True, median("sequencer", parts.OURS, "cost_percent"))
+    longest = median("tracking", parts.OURS, "longest_wait_ms")
+    yield Margin("the longest that one write took while a table is tracked", " ms", 100, True, longest)
 
 
 def _ratio(one: float | None, other: float | None) -> float | None:

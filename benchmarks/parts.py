@@ -13,6 +13,7 @@ PATTERN, OUTBOX, KEPT, COMMIT = (
     "on_commit(task.delay)",
 )
 COPY, PAGES, ONE, LIST, DUMP = "COPY", "DRF offset pages", "a GET per user", "list of id and version", "full dump"
+TRANSACTION = "one transaction"
 RATES = (10, 100, 1000)
 
 
@@ -21,7 +22,7 @@ class Size:
     """The size of a benchmark. `events`: for the project's outbox; `others`: for the alternatives, which would take minutes for as
     many. `seconds`: of each steady rate. `bootstrap`: users for the project and the alternatives; `growth`: for the project alone;
     `live`: with live changes. `reconcile`: users, and how many differ. `phase`: seconds of a phase of the sequencer. `counts`:
-    events in a round of a stage."""
+    events in a round of a stage. `tracking`: users that are older than the ledger; results from before this part have none."""
 
     events: int
     others: int
@@ -35,6 +36,7 @@ class Size:
     split: int
     phase: float
     counts: tuple[int, ...]
+    tracking: int = 0
 
 
 SIZES = {
@@ -51,6 +53,7 @@ SIZES = {
         split=300,
         phase=0.5,
         counts=(1, 10),
+        tracking=300,
     ),
     "default": Size(
         events=20_000,
@@ -65,6 +68,7 @@ SIZES = {
         split=30_000,
         phase=3,
         counts=(1, 10, 100, 1000),
+        tracking=100_000,
     ),
     "full": Size(
         events=50_000,
@@ -79,12 +83,13 @@ SIZES = {
         split=500_000,
         phase=10,
         counts=(1, 10, 100, 1000),
+        tracking=1_000_000,
     ),
 }
 
 
 def parts(size: Size) -> list[Part]:
-    return [relay(size), bootstrap(size), split(size), sequencer(size), stages(size), reconcile(size)]
+    return [relay(size), bootstrap(size), split(size), tracking(size), sequencer(size), stages(size), reconcile(size)]
 
 
 def relay(size: Size) -> Part:
@@ -179,6 +184,18 @@ def split(size: Size) -> Part:
         Measure("the longest that one write took, ms", _each((OURS, COPY), "longest_wait_ms")),
     )
     return Part("split", "Split, beside 100 writes a second", steps, measures)
+
+
+def tracking(size: Size) -> Part:
+    counted = ("benchmarks.tracking", "--users", str(size.tracking), "--json")
+    steps = (Step(OURS, counted, limit=1200), Step(TRANSACTION, (*counted, "--by", "transaction")))
+    measures = (
+        Measure(
+            f"{size.tracking:,} older users: the longest that one write took, ms", _each((OURS, TRANSACTION), "longest_wait_ms")
+        ),
+        Measure("rows entered a second", _each((OURS, TRANSACTION), "rows_per_second")),
+    )
+    return Part("tracking", "Tracking a table, beside a writer", steps, measures)
 
 
 def sequencer(size: Size) -> Part:

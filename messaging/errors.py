@@ -25,6 +25,18 @@ class NoFeed(MessagingError):
     """The context declares no feed, so its aggregates' state can't be turned into events. Raised by `republish`."""
 
 
+# The ledger.
+
+
+class BeingEntered(MessagingError):
+    """A tracked model has rows that aren't in the ledger yet, so its feed would lack them. The message says how many there are, and
+    the command that enters them. Raised by `ledger.entering`."""
+
+
+class TableBusy(MessagingError):
+    """Other transactions use a table all the time, so its triggers couldn't be changed. Raised by `database.lock_waits`."""
+
+
 # The broker.
 
 

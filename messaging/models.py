@@ -123,6 +123,21 @@ class Ledger(models.Model):
         return f"{self.aggregate} {self.aggregate_id} v{self.version}"
 
 
+class Tracking(models.Model):
+    """A tracked model of which older rows are still being entered in the ledger. When all are, `messaging.ledger.entering` deletes
+    it. Meanwhile the model's feed is closed."""
+
+    aggregate = models.CharField(max_length=100, primary_key=True, help_text="The model, as Django labels it: users.user.")
+    entered = models.BigIntegerField(default=0, db_default=0, help_text="How many of its rows were read.")
+    entered_to = models.CharField(
+        max_length=100, blank=True, default="", db_default="", help_text="The key of the last row that was read."
+    )
+    rows = models.BigIntegerField(null=True, help_text="How many rows the table had when they were counted; empty: not yet.")
+
+    def __str__(self) -> str:
+        return f"{self.aggregate}: {self.entered} entered"
+
+
 class Sequence(OwnedModel):
     """The head of an authority's feed, in one row. Stamping locks it."""
 

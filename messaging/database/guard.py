@@ -106,8 +106,7 @@ class PostgreSQL:
 
     def wait_for(self, using: str, seconds: float) -> None:
         """Limit how long this transaction waits for a lock."""
-        with connections[using].cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{max(1, int(seconds * 1000))}ms"])
+        postgresql.wait_at_most(connections[using], seconds)
 
     def follow(self, using: str, label: str) -> None:
         """Let this transaction write as the follower. The owner can't change until the transaction ends."""

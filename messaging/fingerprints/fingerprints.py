@@ -21,6 +21,7 @@ from messaging.consumer.cache import Cache
 from messaging.database import row_hash
 from messaging.database.upsert import column
 from messaging.fingerprints import queries
+from messaging.ledger import entering
 from messaging.publisher import unseen
 from messaging.publisher.feed import Feed
 from messaging.settings import Alias
@@ -41,15 +42,17 @@ class Measured(NamedTuple):
 def of_authority(using: Alias, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[str]]:
     """Return the fingerprints between the bounds of each list, over every aggregate of the feed, tombstones included.
 
-    A comparison begins with all ids. Then rows that no trigger saw are entered in the ledger first.
+    A comparison begins with all ids. Then rows that no trigger saw are entered in the ledger first. Raises `BeingEntered`.
     """
+    entering.require_entered(using, feed.label)
     if any((bounds[0], bounds[-1]) == ("", "") for bounds in ranges):
         unseen.enter_rows(using, feed)
     return [[part.text for part in parts] for parts in _measured(queries.AuthorityQueries(using, feed, fields), ranges)]
 
 
 def rows_of_authority(using: Alias, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
-    """Return the first `MOST_LISTED` rows of each range [from, to), by id."""
+    """Return the first `MOST_LISTED` rows of each range [from, to), by id. Raises `BeingEntered`."""
+    entering.require_entered(using, feed.label)
     return _rows(queries.AuthorityQueries(using, feed, fields), ranges)
 
 

@@ -18,6 +18,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from messaging.database import errors as database_errors
+from messaging.errors import BeingEntered
 from messaging.events.text import said
 
 #: Wrong fields that are named, so that an answer isn't many times as long as its request.
@@ -56,13 +57,18 @@ class Gone(APIException):
 
 
 class Unavailable(APIException):
-    """503: the database can't be used now, or the request kept colliding with others. It may succeed later."""
+    """503: the database can't be used now, the request kept colliding with others, or the feed lacks rows that are still being
+    entered. It may succeed later. Consumers of every release wait then, and take nothing for complete."""
 
-    status_code, wait = 503, 1
+    status_code = 503
 
     def __init__(self, cause: Exception) -> None:
-        what = "is read-only now, like a standby" if database_errors.is_read_only(cause) else "can't be used now"
-        super().__init__({"reason": "database_unavailable", "detail": f"The database {what}. Try again in a moment."})
+        if isinstance(cause, BeingEntered):
+            self.wait, reason, detail = 30, "being_entered", str(cause)
+        else:
+            what = "is read-only now, like a standby" if database_errors.is_read_only(cause) else "can't be used now"
+            self.wait, reason, detail = 1, "database_unavailable", f"The database {what}. Try again in a moment."
+        super().__init__({"reason": reason, "detail": detail})
 
 
 def respond(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -76,6 +82,8 @@ def respond(error: Exception, context: Mapping[str, Any]) -> Response | None:
         error = NotFound(*error.args)
     if isinstance(error, DjangoPermissionDenied):
         error = PermissionDenied(*error.args)
+    if isinstance(error, BeingEntered):
+        error = Unavailable(error)
     if database_errors.takes_nothing(error) or database_errors.collided(error):
         log.warning("a request can't be answered now: %s", said(error))
         database_errors.let_go()

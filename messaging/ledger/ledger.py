@@ -4,17 +4,20 @@ A database trigger does it, so `save()`, `update()`, `bulk_create()`, `delete()`
 query then finds every change without an event: `version > announced_version`.
 """
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from django.apps import AppConfig
-from django.db import connections, models, router, transaction
+from django.core.management import CommandError
+from django.db import connections, models, router
 
-from messaging.database import engines
+from messaging.database import engines, lock_waits
 from messaging.database.engines.sqlite import KeptTriggers
 from messaging.database.tracked import Tracked
-from messaging.errors import NothingToAnnounce
-from messaging.models import Ledger, Sequence
+from messaging.errors import NothingToAnnounce, TableBusy
+from messaging.ledger import entering
+from messaging.models import Ledger, Sequence, Tracking
 
 M = TypeVar("M", bound=models.Model)
 TRACKED: dict[str, Tracked] = {}
@@ -38,12 +41,26 @@ def track(*, tombstone: tuple[str, str] | None = None) -> Callable[[type[M]], ty
     return decorate
 
 
-def install(using: str, tracked: Tracked) -> None:
-    """Install the triggers on a tracked model's table, and enter the rows that are older as announced. Safe to repeat."""
+def install(using: str, tracked: Tracked, say: lock_waits.Say = lock_waits.silent) -> int:
+    """Install the triggers on a tracked model's table. Rows that are older are entered as announced: at once if they are few, or
+    else by `entering.track`. Returns how many it entered. Safe to repeat. Raises `TableBusy`.
+
+    Parameters
+    ----------
+    say
+        Called with a sentence when other transactions use the table.
+    """
     engine, connection = engines.for_alias(using), connections[using]
-    with transaction.atomic(using=using):
-        if engine.install_trigger(connection, tracked):
-            engine.backfill(connection, tracked)
+    begins = engine.trigger_missing(connection, tracked) and entering.is_due(using, tracked)
+
+    def work() -> None:
+        if engine.install_trigger(connection, tracked) and begins:
+            entering.begin(using, tracked.label)
+
+    lock_waits.retried(using, tracked.table, work, say)
+    if entering.unfinished(using, tracked.label) and entering.is_small(using, tracked):
+        return entering.enter(using, tracked, say=say)
+    return 0
 
 
 #: The databases that a `migrate` is running on.
@@ -63,11 +80,17 @@ def keep_no_longer(using: str) -> None:
         connections[using].execute_wrappers.remove(kept)
 
 
-def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> None:
+def install_after_migrate(app_config: AppConfig, using: str, verbosity: int = 0, **kwargs: Any) -> None:
     """After `migrate`: install the triggers of this app's tracked models on this database, if both tables exist.
 
-    A test database without migrations also gets the sequencer's function here.
+    A test database without migrations also gets the sequencer's function here. Raises `CommandError` if a table is in use all the
+    time.
     """
+
+    def say(sentence: str) -> None:
+        if verbosity:
+            (kwargs.get("stdout") or sys.stdout).write(f"  {sentence}\n")
+
     keep_no_longer(using)
     if app_config.label == "messaging" and _is_current(using, Sequence):
         engines.for_alias(using).install_stamping(connections[using])
@@ -75,13 +98,23 @@ def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> N
         ours = app_config.label in {tracked.model._meta.app_label, "messaging"}
         if not ours or not router.allow_migrate_model(using, tracked.model):
             continue
-        if engines.for_alias(using).table_exists(connections[using], tracked.table) and _is_current(using, Ledger):
-            install(using, tracked)
+        if engines.for_alias(using).table_exists(connections[using], tracked.table) and _is_current(using, Ledger, Tracking):
+            try:
+                install(using, tracked, say)
+            except TableBusy as error:
+                raise CommandError(f"The triggers of {tracked.label} aren't installed: {error}", returncode=3) from None
+            state = entering.unfinished(using, tracked.label)
+            if state:
+                say(f"{entering.in_words(state)} Enter the rest beside the writers: manage.py track {tracked.label}")
 
 
-def _is_current(using: str, model: type[models.Model]) -> bool:
-    """Return True if a table has this release's columns. After `migrate messaging` to an earlier migration it doesn't; then the
+def _is_current(using: str, *tables: type[models.Model]) -> bool:
+    """Return True if tables have this release's columns. After `migrate messaging` to an earlier migration they don't; then the
     earlier release's own `migrate` installs its triggers and its function."""
+    return all(_has_columns(using, model) for model in tables)
+
+
+def _has_columns(using: str, model: type[models.Model]) -> bool:
     table = model._meta.db_table
     if not engines.for_alias(using).table_exists(connections[using], table):
         return False

@@ -17,7 +17,7 @@ from messaging.database.outbox_pattern import FAILED, WAITING
 from messaging.errors import DatabaseUnreadable
 from messaging.events.text import said
 from messaging.ledger import sequencer
-from messaging.models import Consumer, Incident, Ledger, Parked, Subscription
+from messaging.models import Consumer, Incident, Ledger, Parked, Subscription, Tracking
 from messaging.ownership import ownership
 from messaging.publisher import outbox
 from messaging.replica import staleness
@@ -72,6 +72,16 @@ class OutboxState:
     pending: int
     failed: int
     oldest_seconds: float | None
+
+
+@dataclass(frozen=True)
+class TrackingState:
+    """A tracked model whose older rows aren't all in the ledger yet, so its feed is closed. `rows`: None until they are counted."""
+
+    database: str
+    aggregate: str
+    entered: int
+    rows: int | None
 
 
 def consumer_states() -> list[ConsumerState]:
@@ -141,6 +151,16 @@ def outbox_states() -> list[OutboxState]:
         pending, oldest = found["number"], found["oldest"]
         seconds = round(max(0.0, (now - oldest).total_seconds()), 1) if oldest else None
         states.append(OutboxState(name, pending, failed, seconds))
+    return states
+
+
+def tracking_states() -> list[TrackingState]:
+    """Return the models of this process that are still being entered in the ledger."""
+    states: list[TrackingState] = []
+    for alias, context in {context.alias: context for context in settings.contexts().values()}.items():
+        with reading(context):
+            found = Tracking.objects.using(alias).order_by("aggregate").values_list("aggregate", "entered", "rows")
+            states += [TrackingState(alias, *row) for row in found]
     return states
 
 

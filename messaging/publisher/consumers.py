@@ -21,8 +21,10 @@ from messaging.errors import InvalidConsumer
 from messaging.events import contract
 from messaging.models import Consumer
 from messaging.publisher import entries
+from messaging.publisher.feed import declared_feed
 from messaging.publisher.grants import close_bootstrap, may_read, open_bootstrap
 from messaging.publisher.tokens import by_token, ensure_token, issue_token, keep_token, prolong_token
+from messaging.settings import Alias
 
 __all__ = [
     "by_token",
@@ -35,6 +37,7 @@ __all__ = [
     "needed",
     "open_bootstrap",
     "prolong_token",
+    "readers",
     "register_consumer",
     "register_follower",
     "registered",
@@ -108,6 +111,18 @@ def revoke_consumer(*, authority: str, name: str) -> bool:
 def registered(authority: str) -> list[Consumer]:
     """The authority's consumers, by name."""
     return list(entries.of(authority))
+
+
+def readers(using: Alias, label: str) -> list[str]:
+    """The names of the consumers of the model's context that read a model's feed or get its events."""
+    feeds = {name for name in settings.feeds() if (feed := declared_feed(name)) and feed.label == label}
+    main = bool(feeds & settings.contexts().keys())
+    return [
+        consumer.name
+        for consumer in Consumer.objects.of(using)
+        if (feeds.intersection(consumer.feeds) if consumer.feeds else main)
+        or any(wire.startswith(f"{label}.") for wire in consumer.types)
+    ]
 
 
 def report_checkpoint(*, authority: str, name: str, checkpoint: int) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from messaging.ledger import sequencer
+from messaging.ledger import entering, sequencer
 from messaging.models import Ledger
 from messaging.models import Sequence as Head
 from messaging.publisher import page_sql
@@ -29,7 +29,9 @@ class FeedPage:
 
 
 def page(using: Alias, feed: Feed, *, since: int, until: int | None, limit: int, fields: Sequence[str]) -> FeedPage:
-    """The changes after position `since`, up to `until` (or the head), at most `limit`, with these fields of the data."""
+    """The changes after position `since`, up to `until` (or the head), at most `limit`, with these fields of the data. Raises
+    `BeingEntered`."""
+    entering.require_entered(using, feed.label)
     now = timezone.now()  # before the head is read: a consumer that has everything up to the head is as fresh as this
     if _pending(using):  # checked first, because stamping takes a lock
         sequencer.stamp_pending(using)
@@ -41,7 +43,8 @@ def page(using: Alias, feed: Feed, *, since: int, until: int | None, limit: int,
 
 
 def records(using: Alias, feed: Feed, *, ids: Sequence[str], fields: Sequence[str]) -> list[str]:
-    """The present state of these aggregates, as in a page, without unknown ids."""
+    """The present state of these aggregates, as in a page, without unknown ids. Raises `BeingEntered`."""
+    entering.require_entered(using, feed.label)
     return [text for _, text in page_sql.of(using, feed, fields, ids)]
 
 

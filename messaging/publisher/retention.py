@@ -20,7 +20,7 @@ from messaging import failpoints
 from messaging.database.outbox_pattern import FAILED, SENT, WAITING
 from messaging.database.references import pointed_at
 from messaging.database.tracked import Tracked
-from messaging.ledger import ledger, sequencer
+from messaging.ledger import entering, ledger, sequencer
 from messaging.models import Consumer, Ledger
 from messaging.models import Sequence as Head
 from messaging.ownership import ownership
@@ -51,8 +51,10 @@ class Purged:
 
 def purge(authority: str, *, older_than: timedelta, dry_run: bool = False, progress: Progress = lambda done: None) -> Purged:
     """Delete older rows that no consumer needs, at most `BATCH_ROWS` per transaction. `progress` is called with the number of rows
-    checked in each. Safe to stop and to repeat. With `dry_run` it only counts."""
+    checked in each. Safe to stop and to repeat. With `dry_run` it only counts. Raises `BeingEntered`: an aggregate whose row isn't
+    entered yet would look like one that every consumer has passed, and a row that is deleted meanwhile needs its tombstone."""
     using, before, done = context(authority).alias, timezone.now() - older_than, Purged()
+    entering.require_entered(using)
     sequencer.stamp_pending(using)  # a change without a position would keep its rows
     done.unsent = outbox.rows(using, authority, WAITING, FAILED).filter(added__lt=before).count()
     _purge_outbox(_sent(authority, before), using, done, dry_run, progress)

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from messaging.database import engines
 from messaging.database.tracked import Tracked, literal
+from messaging.ledger import entering
 from messaging.models import Ledger
 from messaging.publisher import outbox, payloads
 from messaging.publisher.feed import Feed
@@ -24,7 +25,9 @@ BATCH_ROWS = 1000
 
 
 def enter(using: Alias, feed: Feed) -> None:
-    """Enter these changes in the ledger. Safe to repeat, and to run during writes."""
+    """Enter these changes in the ledger. Safe to repeat, and to run during writes. Raises `BeingEntered`, because older rows aren't
+    changes."""
+    entering.require_entered(using, feed.label)
     enter_rows(using, feed)
     for entry in _changed(using, feed):
         unmoved = Ledger.objects.using(using).filter(pk=entry.pk, version=entry.version)
@@ -32,7 +35,9 @@ def enter(using: Alias, feed: Feed) -> None:
 
 
 def unseen_ids(using: Alias, feed: Feed) -> list[str]:
-    """Ids of the aggregates that `enter` would enter. It only reads, so it doesn't need SQLite's write lock."""
+    """Ids of the aggregates that `enter` would enter. It only reads, so it doesn't need SQLite's write lock. Raises
+    `BeingEntered`."""
+    entering.require_entered(using, feed.label)
     engine, tracked = engines.for_alias(using), feed.tracked
     with connections[using].cursor() as cursor:
         cursor.execute(_without_entry(tracked, engine))

@@ -32,7 +32,9 @@ PATIENCE = 60.0
 EXPORT_SECONDS = 14
 IMPORTS = "from accounts.events import AccountChanged\nfrom messaging.publisher import record\n"
 RECORDS = '    record(AccountChanged(active=user.is_active), subject=user.pk, using="default")\n'
-SIGN_UP = "from django.test import Client; print(Client(raise_request_exception=False).post('/sign-up/', {{'name': {!r}}}).status_code)"
+SIGN_UP = (
+    "from django.test import Client; print(Client(raise_request_exception=False).post('/sign-up/', {{'name': {!r}}}).status_code)"
+)
 FOREIGN = """
 from django_outbox_pattern.models import Published
 from shop.celery import app

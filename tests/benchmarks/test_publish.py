@@ -35,7 +35,7 @@ def copied(tmp_path_factory):
 @pytest.fixture(scope="module")
 def measured(copied):
     """A run of one part, with other costs than the cited ones."""
-    cited = json.loads(render.cited(render.PAGE.read_text())[0].read_text())
+    cited = render.together(render.cited(render.PAGE.read_text()))
     part = next(one for one in cited["parts"] if one["name"] == "stages")
     for run in part["cases"]["ours"]:
         run["figures"]["relay"]["1"] *= 2

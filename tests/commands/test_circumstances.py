@@ -52,13 +52,19 @@ write_contracts users --check
 check
 check --database users --database billing
 consumers revoke billing --from users
+track users.user
+untrack billing.invoice
+track billing.invoice
 """.splitlines()
 
 #: The effect of each circumstance: exit codes other than 0 (or 2 for the unknown parked message), and the message.
 NO_MIGRATION = dict.fromkeys((line for line in COMMANDS if not line.startswith(("tend", "relay users", "write", "check"))), 3)
 NO_AUTHORITY = {line: 3 for line in COMMANDS if line.startswith(("bootstrap", "catch_up", "reconcile"))}
-OF_USERS = "consumers", "seed", "replay", "republish", "purge"
-OF_BILLING = "bootstrap", "catch_up", "reconcile", "parked", "generate_invoices", "consumers list", "replay users --dry-run"
+OF_USERS = "consumers", "seed", "replay", "republish", "purge", "track users"
+OF_BILLING = (
+    *("bootstrap", "catch_up", "reconcile", "parked", "generate_invoices", "consumers list", "replay users --dry-run"),
+    *("track billing", "untrack billing"),
+)
 CODES = {
     "nothing is migrated": {
         **NO_MIGRATION,
@@ -86,7 +92,7 @@ CODES = {
         **{
             line: 3
             for line in COMMANDS
-            if line.startswith(("consumers", "seed", "bootstrap", "catch_up", "reconcile", "purge"))
+            if line.startswith(("consumers", "seed", "bootstrap", "catch_up", "reconcile", "purge", "track", "untrack"))
             or line in ("relay users --once", "replay users", "republish users")
         },
         "consumers list": 0,

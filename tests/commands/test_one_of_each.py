@@ -93,6 +93,12 @@ def test_seeds():
     assert said("seed_monolith", "--users", "1").startswith("1 user saved in the monolith; 1 invoice issued for ")
 
 
+def test_tracking():
+    user_register(email="ada@example.org", name="Ada")
+    assert said("untrack", "users").startswith("Removed the triggers of users.user and 1 entry of the ledger. ")
+    assert "this run entered 1 row" in said("track", "users")
+
+
 def test_invoices(one):
     assert "1 invoice issued for 2026-11; 0 users skipped" in said(
         "generate_invoices", "--period", "2026-11", "--policy", "proceed"

@@ -42,15 +42,56 @@ def drop_other_triggers(connection: BaseDatabaseWrapper, table: str, prefix: str
     A renamed table keeps its old triggers, and each would count the write."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT format('%%I', t.tgname), p.oid, p.oid::regprocedure::text FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
+            "SELECT format('%%I', t.tgname) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
             "WHERE t.tgrelid = to_regclass(%s) AND t.tgparentid = 0 AND starts_with(p.proname, %s) AND t.tgname <> ALL(%s)",
             [quoted_table(table), prefix, list(keep)],
         )
-        for trigger, number, function in cursor.fetchall():
+        for (trigger,) in cursor.fetchall():
             cursor.execute(f"DROP TRIGGER {trigger} ON {quoted_table(table)}")
-            cursor.execute("SELECT 1 FROM pg_trigger WHERE tgfoid = %s", [number])
-            if cursor.fetchone() is None:
-                cursor.execute(f"DROP FUNCTION {function}")
+    _drop_functions(connection, prefix, "NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgfoid = p.oid)")
+
+
+def _drop_functions(connection: BaseDatabaseWrapper, prefix: str, condition: str = "true") -> None:
+    """Drop our trigger functions with this prefix, together with the triggers that call them. A dropped table leaves its own."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_class c ON c.relnamespace = p.pronamespace "
+            "WHERE c.oid = to_regclass('messaging_ledger') AND p.prorettype = 'trigger'::regtype "
+            f"AND starts_with(p.proname, %s) AND {condition}",
+            [prefix],
+        )
+        for (function,) in cursor.fetchall():
+            cursor.execute(f"DROP FUNCTION {function} CASCADE")
+
+
+def remove_triggers(connection: BaseDatabaseWrapper, table: str) -> None:
+    """Drop the ledger's triggers on a table, which may be gone, and the functions that are then unused."""
+    drop_other_triggers(connection, table, "messaging_ledger_", [])
+
+
+def uninstall(connection: BaseDatabaseWrapper) -> None:
+    """Drop all triggers and guards of this database, with their functions."""
+    for prefix in ("messaging_ledger_", "messaging_guard_"):
+        _drop_functions(connection, prefix)
+
+
+def wait_at_most(connection: BaseDatabaseWrapper, seconds: float) -> None:
+    """Limit how long this transaction waits for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{max(1, int(seconds * 1000))}ms"])
+
+
+def oldest_user(connection: BaseDatabaseWrapper, table: str) -> str:
+    """Say which transaction has used a table for the longest time; "" if none does."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT a.pid, extract(epoch FROM clock_timestamp() - a.xact_start)::int, a.state FROM pg_locks l "
+            "JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.relation = to_regclass(%s) AND l.granted "
+            "AND a.datname = current_database() AND a.pid <> pg_backend_pid() ORDER BY a.xact_start LIMIT 1",
+            [quoted_table(table)],
+        )
+        found = cursor.fetchone()
+    return f"process {found[0]} has used it for {found[1] or 0} s ({found[2]})" if found else ""
 
 
 def table_exists(connection: BaseDatabaseWrapper, table: str) -> bool:
@@ -83,7 +124,10 @@ def _trigger_names(tracked: Tracked) -> tuple[str, str]:
 
 
 def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
-    """Create or replace the ledger's triggers. Returns True if one was missing before."""
+    """Create or replace the ledger's triggers. Returns True if one was missing before.
+
+    Triggers that are as they should be stay, because creating one waits for the table's writers and keeps out new ones.
+    """
     table, key = tracked.quoted, tracked.key_column
     fresh = trigger_missing(connection, tracked)
     rows, truncate = _trigger_names(tracked)
@@ -121,10 +165,6 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
                 RETURN NULL;
             END """,
         )
-        cursor.execute(
-            f'CREATE OR REPLACE TRIGGER "{rows}" AFTER INSERT OR UPDATE OR DELETE ON {table} '
-            f'FOR EACH ROW EXECUTE FUNCTION {schema}."{rows}"({literal(tracked.label)})'
-        )
         # TRUNCATE fires no row trigger, so it needs its own.
         create_function(
             connection,
@@ -137,12 +177,31 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
                 RETURN NULL;
             END """,
         )
-        cursor.execute(
-            f'CREATE OR REPLACE TRIGGER "{truncate}" AFTER TRUNCATE ON {table} '
-            f'FOR EACH STATEMENT EXECUTE FUNCTION {schema}."{truncate}"({literal(tracked.label)})'
-        )
+        # The lock comes last, so that it is short.
+        for name, events, each, kind in (
+            (rows, "INSERT OR UPDATE OR DELETE", "ROW", 1 | 4 | 8 | 16),
+            (truncate, "TRUNCATE", "STATEMENT", 32),
+        ):
+            function = f'{schema}."{name}"'
+            if not _stands(connection, tracked, name, function, kind):
+                cursor.execute(
+                    f'CREATE OR REPLACE TRIGGER "{name}" AFTER {events} ON {table} '
+                    f"FOR EACH {each} EXECUTE FUNCTION {function}({literal(tracked.label)})"
+                )
     drop_other_triggers(connection, tracked.table, "messaging_ledger_", [rows, truncate])
     return fresh
+
+
+def _stands(connection: BaseDatabaseWrapper, tracked: Tracked, name: str, function: str, kind: int) -> bool:
+    """Return True if the table has this trigger, enabled and for the events of `kind` (`pg_trigger.tgtype`), and it calls this
+    function with the model's label."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s) AND tgenabled IN ('O', 'A') "
+            "AND tgtype = %s AND tgfoid = to_regproc(%s) AND tgargs = convert_to(%s, 'UTF8') || '\\x00'::bytea",
+            [name, tracked.quoted, kind, function, tracked.label],
+        )
+        return cursor.fetchone() is not None
 
 
 def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
@@ -154,16 +213,6 @@ def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
             [list(names), tracked.quoted],
         )
         return bool(cursor.fetchone()[0] < len(names))
-
-
-def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
-    """Enter rows older than the ledger, as announced with version 1: their history is gone."""
-    erased = tracked.tombstone_sql("t", "false")
-    with connection.cursor() as cursor:
-        cursor.execute(f"""
-            INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
-            SELECT {literal(tracked.label)}, "{tracked.key_column}"::text, 1, 1, {erased}, {erased}, clock_timestamp()
-            FROM {tracked.quoted} t ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
 
 
 def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, bool, bool]]:

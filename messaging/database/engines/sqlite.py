@@ -78,6 +78,38 @@ def drop_triggers(connection: BaseDatabaseWrapper, table: str, prefix: str) -> N
             cursor.execute(f'DROP TRIGGER "{name}"')
 
 
+def remove_triggers(connection: BaseDatabaseWrapper, table: str) -> None:
+    """Drop the ledger's triggers on a table, and what no trigger needs then."""
+    drop_triggers(connection, table, "messaging_ledger_")
+    if not _tables_with_triggers(connection, "messaging_ledger_"):
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE IF EXISTS messaging_replaced")
+
+
+def uninstall(connection: BaseDatabaseWrapper) -> None:
+    """Drop all triggers and guards of this database, and what they need."""
+    for table in _tables_with_triggers(connection, "messaging_"):
+        drop_triggers(connection, table, "messaging_")
+    remove_triggers(connection, "")
+
+
+def _tables_with_triggers(connection: BaseDatabaseWrapper, prefix: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT tbl_name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, %s) = %s", [len(prefix), prefix]
+        )
+        return [table for (table,) in cursor.fetchall()]
+
+
+def wait_at_most(connection: BaseDatabaseWrapper, seconds: float) -> None:
+    """Nothing to do: the connection's own timeout limits the wait."""
+
+
+def oldest_user(connection: BaseDatabaseWrapper, table: str) -> str:
+    """SQLite doesn't know it."""
+    return ""
+
+
 def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
     """Create or replace the ledger's triggers. Returns True if one was missing before.
 
@@ -182,11 +214,7 @@ class KeptTriggers:
 
     def _put_aside(self, connection: BaseDatabaseWrapper) -> list[str]:
         """Drop our triggers on all tables, since any may name the column. Returns the tables."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT DISTINCT tbl_name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 10) = 'messaging_'"
-            )
-            tables = [table for (table,) in cursor.fetchall()]
+        tables = _tables_with_triggers(connection, "messaging_")
         for table in tables:
             self.dropped[table] = triggers(connection, table, "messaging_")
             drop_triggers(connection, table, "messaging_")
@@ -215,16 +243,6 @@ def _each_write(connection: BaseDatabaseWrapper, table: str) -> tuple[str, str, 
         cursor.execute("SELECT name FROM pragma_table_info(%s) LIMIT 1", [table])
         (column,) = cursor.fetchone()
     return f'INSERT INTO "{table}" DEFAULT VALUES', f'UPDATE "{table}" SET "{column}" = "{column}"', f'DELETE FROM "{table}"'
-
-
-def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
-    """Enter rows older than the ledger, as announced with version 1: their history is gone."""
-    erased = tracked.tombstone_sql("t", "0")
-    with connection.cursor() as cursor:
-        cursor.execute(f"""
-            INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
-            SELECT {literal(tracked.label)}, {spelled(tracked, "t")}, 1, 1, {erased}, {erased}, {NOW}
-            FROM {tracked.quoted} t WHERE true ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
 
 
 def announce(using: str, aggregate: str, ids: Sequence[str]) -> list[tuple[str, int, bool, bool]]:

@@ -13,30 +13,32 @@ from messaging.events.text import printable
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Found
 from messaging.management.output import show, shown
-from messaging.operations.status import consumer_states, outbox_states
+from messaging.operations.status import consumer_states, outbox_states, tracking_states
 from messaging.transport import queues
 
 
 class Command(BaseCommand):
     help = (
         "Show each consumer's state, checkpoint, head, lag, staleness, parked messages, drift, open incidents and last repair, and "
-        "each context's outbox and queue."
+        "each context's outbox and queue. Models that are still being entered in the ledger come last."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             consumers = [asdict(state) for state in consumer_states()]
             outbox = [asdict(state) for state in outbox_states()]
+            tracking = [asdict(state) for state in tracking_states()]
         except DatabaseUnreadable as error:
             raise Found(f"{error}. Start it, or create its tables: manage.py migrate --database {error.alias}") from error
         depths = [{"queue": name, "depth": queues.depth(current_app, name)} for name in queues.here(current_app)]
         if options["json"]:
-            self.result(options, {"consumers": consumers, "outbox": outbox, "queues": depths}, "")
+            self.result(options, {"consumers": consumers, "outbox": outbox, "queues": depths, "tracking": tracking}, "")
         else:
             self._table("Consumers", [_progress(row) for row in consumers])
             self._table("Health", [_health(row) for row in consumers])
             self._table("Outbox", outbox)
             self._table("Queues", depths)
+            self._table("Rows that are still being entered, so the feed is closed (manage.py track)", tracking)
             for row in consumers:
                 if row["restored"]:
                     self.stdout.write(printable(row["restored"]))

@@ -225,6 +225,25 @@ def test_an_older_releases_triggers_are_replaced() -> None:
             assert cursor.fetchone()[0] == 2
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        "AFTER INSERT ON kept FOR EACH ROW EXECUTE FUNCTION messaging_ledger_kept('things.thing')",
+        "AFTER INSERT OR UPDATE OR DELETE ON kept FOR EACH ROW EXECUTE FUNCTION messaging_ledger_kept('things.other')",
+        "AFTER INSERT OR UPDATE OR DELETE ON kept FOR EACH ROW EXECUTE FUNCTION messaging_ledger_kept_truncate('things.thing')",
+    ],
+)
+def test_a_trigger_that_differs_is_replaced(other: str) -> None:
+    """One that is right stays, because creating it would need a lock."""
+    postgresql_only()
+    with tracked_table("kept") as tracked:
+        raw(f"CREATE OR REPLACE TRIGGER messaging_ledger_kept {other}")
+        ledger.install("users", tracked)
+        tracked.model(id=1, status="new").save(using="users")
+        tracked.model._base_manager.using("users").update(status="old")
+        assert entries() == [("1", 2, False)]
+
+
 @pytest.mark.parametrize("table", ["with-a-hyphen", "g" * 51])
 def test_a_guard_stands_on_a_table_of_any_name_until_it_is_removed(table: str) -> None:
     """Also if the table was renamed meanwhile, and for a writer with rights on that table only."""

@@ -14,6 +14,4 @@ def apply_accounts(events, source="event"):
     return upsert_newer(Account, rows, using=context("billing").alias)
 
 
-CACHES = {
-    "accounts": Cache(model=Account, key="account_id", fields=("active",), reads=AccountFacts, apply=apply_accounts)
-}
+CACHES = {"accounts": Cache(model=Account, key="account_id", fields=("active",), reads=AccountFacts, apply=apply_accounts)}
