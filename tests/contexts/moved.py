@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.contrib import admin
 from django.contrib.auth.models import User as Login
 from django.core.management import call_command
@@ -17,6 +16,7 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser, Invoice
 from messaging import settings as messaging_settings
+from messaging.celery import app
 from messaging.consumer import checkpoints, inbox, incoming, parked, retries
 from messaging.events.ids import uuid7
 from messaging.models import Incident, Parked, Repair, Subscription
@@ -119,7 +119,7 @@ def test_events_reach_the_copy_and_failed_ones_are_kept(live: list[User]) -> Non
     user_suspend(user_id=next(user.pk for user in live if user.status == "active"), reason="fraud")
     user_register(email="new@example.org", name="New")
     events = [row.body for row in Published.objects.using(USERS).order_by("added")]
-    assert Relay("users", current_app).run_once().sent == 2
+    assert Relay("users", app).run_once().sent == 2
     assert inbox.receive("billing", events).applied == 2
     assert inbox.receive("billing", events).duplicate == 2
     assert equal()

@@ -16,7 +16,7 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from billing.selectors import cached_users_by_id
-from config.celery import app
+from messaging.celery import app
 from messaging.ledger import ledger
 from messaging.models import Parked, Subscription
 from messaging.transport import queues

@@ -5,12 +5,12 @@ import threading
 import uuid
 
 import pytest
-from celery import current_app
 from django.db import DataError, connections
 from django_outbox_pattern.models import Published
 from kombu.exceptions import OperationalError as BrokerError
 
 from messaging import settings as messaging_settings
+from messaging.celery import app
 from messaging.database import wakeup
 from messaging.models import Consumer
 from messaging.publisher.relay import Relay
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture
 def relay():
-    relay = Relay("users", current_app)
+    relay = Relay("users", app)
     yield relay
     relay.sender.close()
 
@@ -39,7 +39,7 @@ def inboxes():
 
     def read(name):
         messages = []
-        with current_app.connection_for_read() as connection, connection.channel() as channel:
+        with app.connection_for_read() as connection, connection.channel() as channel:
             bound = queue(name).bind(channel)
             bound.declare()
             while (message := bound.get(no_ack=True)) is not None:
@@ -195,7 +195,7 @@ def test_a_running_relay_is_woken_by_a_commit_and_survives_a_broker_that_is_away
     assert messaging_settings.wake_folder() == tmp_path
     monkeypatch.setattr(wakeup, "POLL_SECONDS", 3600)  # only a wake-up ends a wait
     monkeypatch.setattr("messaging.publisher.relay.FIRST_PAUSE_SECONDS", 0.01)
-    relay = Relay("users", current_app)
+    relay = Relay("users", app)
     real, refusals = relay.sender.send, [BrokerError("away"), BrokerError("away")]
 
     def flaky(*arguments):
