@@ -23,8 +23,6 @@ RATE = 100
 CHANGES, MISSING = 100_000, 10_000
 PAGE = 2_000
 
-_WORKER = ("-A", "config", "worker", "-Q", "billing", "-c", "1", "-l", "WARNING", "--without-gossip", "--without-mingle")
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -81,7 +79,7 @@ def _beside(quiet: bool) -> Iterator[None]:
     if quiet:
         yield
         return
-    with running(("manage.py", "relay", "users"), ("-m", "celery", *_WORKER)):
+    with running(("manage.py", "relay", "users"), ("manage.py", "worker", "billing")):
         stop = threading.Event()
         traffic = threading.Thread(target=_traffic, args=(stop,))
         traffic.start()

@@ -36,7 +36,7 @@ def main() -> None:
 def measure(events: int, rates: list[int], seconds: float) -> dict[str, Any]:
     _register()
     users = _record(events)
-    with running(("manage.py", "relay", "users"), ("-m", "celery", *_WORKER)) as processes:
+    with running(("manage.py", "relay", "users"), ("manage.py", "worker", "billing")) as processes:
         _wait_until_applied(1)
         # Starts at the first applied row, to leave out the start of two Python processes.
         began, already = time.perf_counter(), _done()
@@ -61,9 +61,6 @@ def measure(events: int, rates: list[int], seconds: float) -> dict[str, Any]:
 def _each(seconds: float, events: int) -> float | None:
     """Return microseconds per event; None if all had passed before the measurement began, as with a few dozen events."""
     return round(seconds / events * 1_000_000, 1) if events else None
-
-
-_WORKER = ("-A", "config", "worker", "-Q", "billing", "-c", "1", "-l", "WARNING", "--without-gossip", "--without-mingle")
 
 
 def _register() -> None:

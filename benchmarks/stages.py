@@ -39,11 +39,10 @@ def main() -> None:
 
 def measure(counts: list[int], serial: "itertools.count[int]") -> dict[str, Any]:
     """Measure milliseconds of each stage by number of events, and bytes of a row with its indexes by table."""
-    from celery import current_app
-
+    from messaging.celery import app
     from messaging.publisher.relay import Relay
 
-    relay = Relay("users", current_app)
+    relay = Relay("users", app)
     taken: dict[str, dict[str, list[float]]] = {}
     try:
         for _ in range(REPEATS):

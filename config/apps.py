@@ -34,7 +34,7 @@ def _keep_to_ourselves(connection: BaseDatabaseWrapper, **more: Any) -> None:
 def _make_folders() -> None:
     """Make the folders that SQLite and kombu's filesystem transport need. Importing the settings makes none."""
     folders = [VAR] if any(VAR in Path(str(database["NAME"])).parents for database in settings.DATABASES.values()) else []
-    if settings.CELERY_BROKER_URL.startswith("filesystem:"):
+    if broker.url().startswith("filesystem:"):
         folders += broker.MESSAGE_FOLDERS
     for folder in folders:
         with suppress(OSError):  # `make run` reports it before, SQLite at the first statement

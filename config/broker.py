@@ -5,7 +5,6 @@ filesystem transport replaces it; docs/decisions/0003 says what that loses.
 """
 
 import os
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,6 @@ FOLDER = VAR / "broker"
 MESSAGE_FOLDERS = (FOLDER / "messages", FOLDER / "control", FOLDER / "processed")
 #: Queue types on RabbitMQ, as in `messaging.transport.queues.TYPES`. This module can't import that: it needs no Django app.
 QUEUE_TYPES = ("classic", "quorum")
-#: The Redis keys of unacknowledged messages and of their index.
-IN_HAND = ("contexts.unacked", "contexts.unacked_index")
 
 
 def socket_path(folder: Path = FOLDER) -> Path:
@@ -60,35 +57,9 @@ def queue_type() -> str:
     return text
 
 
-def transport_options(broker_url: str) -> dict[str, Any]:
-    """Return transport options with which a killed worker loses no message and its message comes back soon."""
-    scheme = broker_url.partition("://")[0]
-    if scheme.startswith(("redis", "rediss", "valkey")):
-        return {
-            # A killed worker's message comes back after this many seconds; kombu's default is an hour. The shortest value of
-            # all apps on one broker wins, so every process of the project takes it from here.
-            "visibility_timeout": 5,
-            # Own names for unacknowledged messages, because kombu's are the same for every application on a database.
-            "unacked_key": IN_HAND[0],
-            "unacked_index_key": IN_HAND[1],
-            "unacked_mutex_key": f"{IN_HAND[0]}.mutex",
-            # Look for such messages every second. By default kombu sweeps every 10 s and skips 9 of 10 sweeps (measured: a
-            # killed worker's message came back after 101 s, with these two options after 5 s).
-            "unacked_restore_interval": 1,
-            "unacked_restore_throttle": 1,
-            # A broker that hangs must not block its clients: they wait and try again.
-            "socket_timeout": 10,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "health_check_interval": 10,
-        }
-    if scheme in {"amqp", "amqps", "pyamqp"}:
-        # `send` returns when RabbitMQ has the message in its queue, not when the bytes were sent.
-        return {"confirm_publish": True, "read_timeout": 30, "write_timeout": 10}
-    if scheme == "filesystem":
-        queues, control, processed = map(str, MESSAGE_FOLDERS)
-        return {"data_folder_in": queues, "data_folder_out": queues, "control_folder": control, "processed_folder": processed}
-    if scheme == "memory":  # in-process, for tests
+def options() -> dict[str, Any]:
+    """Return transport options: the folders of the filesystem transport. `messaging.transport.broker` has those of the others."""
+    if not url().startswith("filesystem:"):
         return {}
-    print(f"{scheme}:// is untested here, so it gets no transport options. Tested are redis:// and amqp://.", file=sys.stderr)
-    return {}
+    queues, control, processed = map(str, MESSAGE_FOLDERS)
+    return {"data_folder_in": queues, "data_folder_out": queues, "control_folder": control, "processed_folder": processed}

@@ -137,6 +137,8 @@ MESSAGING = {
     "FOLDER": VAR,
     # Publishers whose unsigned messages are accepted, during an upgrade.
     "ACCEPT_UNSIGNED": [name.strip() for name in os.environ.get("ACCEPT_UNSIGNED", "").split(",") if name.strip()],
+    "BROKER_URL": broker.url(),
+    "BROKER_OPTIONS": broker.options(),
     # The queue type on RabbitMQ: classic, or quorum, which is replicated in a cluster.
     "QUEUE_TYPE": broker.queue_type(),
 }
@@ -160,36 +162,6 @@ if django.VERSION >= (6, 1):  # the EMAIL_… settings are deprecated, and a bac
 else:
     EMAIL_BACKEND, EMAIL_HOST, EMAIL_TIMEOUT = _BACKEND, _HOST, _TIMEOUT_SECONDS
 DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "").strip() or "contexts@localhost"
-
-CELERY_BROKER_URL = broker.url()
-CELERY_BROKER_TRANSPORT_OPTIONS = broker.transport_options(CELERY_BROKER_URL)
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker without a limit
-CELERY_TASK_SERIALIZER = "json"
-CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_IGNORE_RESULT = True
-# Acknowledge a message after the work, and return it to the queue if the process died.
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
-CELERY_WORKER_CONSUMER = "messaging.consumer.celery_worker:ParkingConsumer"
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
-CELERY_TASK_CREATE_MISSING_QUEUES = False
-CELERY_TASK_DEFAULT_QUEUE = CONTEXT_NAMES[0]
-CELERY_TASK_DEFAULT_EXCHANGE = ""  # the broker's default exchange: a login needs no permission to declare one
-# The scheduler only asks workers to check what is due, so a late tick is worthless.
-CELERY_BEAT_SCHEDULE = {
-    f"retry {name}": {
-        "task": "messaging.retry_due",
-        "schedule": 1.0,
-        "kwargs": {"consumer": name},
-        "options": {"queue": name, "expires": 5},
-    }
-    for name in DELIVERING
-}
-CELERY_BEAT_SCHEDULER = "config.scheduling:Scheduler"  # in memory: ticks every second need no file
 
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.log_format.Hiding"
 LOGGING = {

@@ -45,7 +45,7 @@ class BrokerAway(MessagingError):
 
 
 class NoBroker(MessagingError):
-    """No broker is set, so nothing is sent. Raised by `transport.sender.Sender`."""
+    """No broker is set, so nothing is sent. Raised by `transport.broker.url`."""
 
 
 class OtherType(MessagingError):
@@ -53,7 +53,7 @@ class OtherType(MessagingError):
 
 
 class Unroutable(BrokerError):
-    """The broker accepted the message but had no queue for it. Raised by `transport.sender.Sender`, as an error of the broker."""
+    """The broker accepted the message but had no queue for it. Raised by `transport.broker.url`, as an error of the broker."""
 
 
 # The authority's register.

@@ -233,6 +233,18 @@ def wake_folder() -> Path:
     return _folder("WAKE_FOLDER", "wake")
 
 
+def broker_url() -> str:
+    """`BROKER_URL`: the broker that carries the messages, as redis://host/3 or amqp://login:password@host/vhost; empty if it isn't
+    set."""
+    return str(getattr(settings, "MESSAGING", {}).get("BROKER_URL") or "")
+
+
+def broker_options() -> dict[str, Any]:
+    """`BROKER_OPTIONS`: options for kombu's transport besides those of `messaging.transport.broker`, as `master_name` for Redis
+    Sentinel. By default none."""
+    return dict(getattr(settings, "MESSAGING", {}).get("BROKER_OPTIONS") or {})
+
+
 def queue_type() -> str:
     """`QUEUE_TYPE`: the type of queues on RabbitMQ, "classic" (the default) or "quorum"."""
     return str(_setting("QUEUE_TYPE", "classic"))

@@ -6,16 +6,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from celery import shared_task
 from celery.exceptions import Reject
 from django.db import DatabaseError, InterfaceError
 
 from messaging import settings
+from messaging.celery import app
 from messaging.consumer import checkpoints, inbox, incoming, parked, retries
 from messaging.database import errors, outages
 from messaging.errors import DatabaseAway, InvalidEnvelope, MessageRejected, Paused
 from messaging.events.text import error_line, said
-from messaging.transport.queues import DELIVER, HEARTBEAT
+from messaging.transport.queues import DELIVER, HEARTBEAT, RETRY_DUE
 
 log = logging.getLogger(__name__)
 #: Shortest and longest wait in seconds before a message returns to its queue. It spares a broken database, and is shorter than the
@@ -27,7 +27,7 @@ TAKING, HEARING, RETRYING = "taking messages", "noting heartbeats", "retrying fa
 SEALED = "messaging.consumer.celery_worker:sealed"
 
 
-@shared_task(name=DELIVER, Strategy=SEALED)
+@app.task(name=DELIVER, Strategy=SEALED, shared=False)
 def deliver(*, context: str, headers: dict[str, str], body: bytes) -> None:
     """Take a message with many events for one consumer, from this context's queue."""
     with _keeping(context, DELIVER, headers, body):
@@ -47,7 +47,7 @@ def deliver(*, context: str, headers: dict[str, str], body: bytes) -> None:
         log.info("%s: %s", consumer, outcome)
 
 
-@shared_task(name=HEARTBEAT, Strategy=SEALED)
+@app.task(name=HEARTBEAT, Strategy=SEALED, shared=False)
 def heartbeat(*, context: str, headers: dict[str, str], body: bytes) -> None:
     """Note an authority's heartbeat. One that can't be noted is no loss: the next one replaces it."""
     with _keeping(context, HEARTBEAT, headers, body):
@@ -60,7 +60,7 @@ def heartbeat(*, context: str, headers: dict[str, str], body: bytes) -> None:
             checkpoints.record_heartbeat(sign.consumer, sign.authority, sign.head, sign.at, sign.mark)
 
 
-@shared_task(name="messaging.retry_due")
+@app.task(name=RETRY_DUE, shared=False)
 def retry_due(*, consumer: str) -> None:
     """Retry the failed events that are due."""
     with _waiting(consumer, RETRYING):

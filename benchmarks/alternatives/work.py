@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from config.broker import transport_options
+from messaging.transport.broker import OPTIONS
 
 
 def configure(app: Any, name: str) -> Any:
@@ -14,7 +14,7 @@ def configure(app: Any, name: str) -> Any:
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
         task_ignore_result=True,
-        broker_transport_options=transport_options(url),
+        broker_transport_options=OPTIONS[url.partition(":")[0].partition("+")[0]],
         broker_connection_retry_on_startup=True,
         task_default_queue=f"bench-{name}-{os.environ['BENCH_MARK']}",
     )

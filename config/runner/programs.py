@@ -24,9 +24,6 @@ CONTROL_SOCKET = sockets.usable(RUN / "supervisor.sock")
 #: The addresses of contexts that run as separate web servers.
 USERS_ADDRESS, BILLING_ADDRESS = RUN / "address-users", RUN / "address-billing"
 
-#: A context has one worker here, so it needs no messages from other workers.
-WORKER_OPTIONS = ["--concurrency", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-
 
 @dataclass(frozen=True)
 class Program:
@@ -48,7 +45,6 @@ def chosen(port: int, *, web: bool = True) -> list[Program]:
 def programs(contexts: Sequence[str], port: int) -> list[Program]:
     """Return all programs for these contexts."""
     python, manage = sys.executable, str(ROOT / "manage.py")
-    celery = [python, "-m", "celery", "--quiet", "-A", "config"]
     found = [Program("broker", server_command(), priority=10)] if broker.is_embedded() else []
     found.append(Program("web", [python, manage, "runserver", "--alone", "--noreload", f"127.0.0.1:{port}"]))
     delivering = [name for name in contexts if CONTEXTS[name].delivers]
@@ -58,8 +54,8 @@ def programs(contexts: Sequence[str], port: int) -> list[Program]:
         if declared_caches(name):
             found.append(Program(f"tend-{name}", [python, manage, "tend", name]))
     for name in delivering:
-        found.append(Program(f"worker-{name}", [*celery, "worker", "-Q", name, "-n", f"{name}@%h", *WORKER_OPTIONS]))
-    found.append(Program("beat", [*celery, "beat", "--loglevel", "INFO"]))
+        found.append(Program(f"worker-{name}", [python, manage, "worker", name]))
+    found.append(Program("beat", [python, manage, "scheduler"]))
     return found
 
 

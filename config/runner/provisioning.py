@@ -50,7 +50,7 @@ def check_broker() -> None:
     if broker.is_embedded():
         say("broker: embedded")
         return
-    url = settings.CELERY_BROKER_URL
+    url = messaging_settings.broker_url()
     if url.startswith("memory:"):
         raise CanNotRun("CELERY_BROKER_URL=memory:// reaches no other process. Unset it for the embedded broker.", WRONG_USAGE)
     if "://" not in url:  # kombu would read it as a host name

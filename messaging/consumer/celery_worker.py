@@ -13,11 +13,11 @@ from celery.worker.request import Request
 from celery.worker.state import maybe_shutdown
 from celery.worker.strategy import default
 
-from messaging import settings
 from messaging.consumer.parked import keep
 from messaging.errors import MessageRejected
 from messaging.events.text import error_line, kind
 from messaging.transport import signing
+from messaging.transport.queues import DELIVER, HEARTBEAT, RETRY_DUE
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ TALKATIVE = (
     "celery.worker.request",
     "kombu.transport.redis",
 )
+#: The tasks that a message in a context's queue may name.
+TASKS = frozenset({DELIVER, HEARTBEAT, RETRY_DUE})
 UNACKNOWLEDGED = ("Couldn't ack", "Couldn't reject")
 #: The longest pause between two tries to reach the broker.
 LONGEST_PAUSE_SECONDS = 5
@@ -40,16 +42,20 @@ def _wait_less_for_a_reader(**kwargs: Any) -> None:
     When it stops, Celery on Redis returns to the queue every message that a pool process hasn't confirmed. Nobody reads that
     process's confirmations any more, but it waits 30 s for a reader: as long as most platforms wait before they kill. billiard has
     no option for it, and Celery recognises a pool by its module's name, so a pool class of our own doesn't help. That leaves
-    billiard's constant, changed only in Celery's pool processes.
+    billiard's constant, changed only in the pool processes of our own worker: no other process loads this module.
     """
     pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30  # tries, each 0.1 s
 
 
 class ParkingConsumer(Consumer):
-    """Park messages that aren't tasks, name an unknown task, or can't be read or handed to the pool.
+    """Park messages that aren't tasks of ours, or can't be read or handed to the pool.
 
     It logs one line when the broker stops answering and one when it answers again. Celery logs each try, some with a traceback.
     """
+
+    class Blueprint(Consumer.Blueprint):
+        # That step declares exchanges that every Celery app on RabbitMQ shares, for messages to be delivered later. Here are none.
+        default_steps = tuple(step for step in Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery"))
 
     _away = False
 
@@ -94,17 +100,15 @@ class ParkingConsumer(Consumer):
         handle = super().create_task_handler(*args, **kwargs)
 
         def on_task_received(message: Any) -> Any:
-            context = self._queue_of(message)
-            if context not in settings.contexts():
-                return handle(message)  # a host's
             try:
-                message.context = message.delivery_info["routing_key"] = context
+                message.delivery_info["routing_key"] = self._queue_of(message)
                 if refused := getattr(message, "refused", ""):
                     return self._park(message, refused)
                 signing.measure(message.body)  # before it is read
                 if "task" not in message.headers:  # Celery would look for it in the body, whose signature isn't checked yet
                     raise MessageRejected("The message is not a Celery task.")
-                if (task := message.headers["task"]) not in self.strategies:
+                # Celery also knows its own tasks and a host's shared ones, which anybody who may write to the queue could start.
+                if (task := message.headers["task"]) not in TASKS:
                     raise MessageRejected(f"This worker knows no task {task!r}.")
                 return handle(message)
             except self.connection_errors:
@@ -127,28 +131,16 @@ class ParkingConsumer(Consumer):
         return str(message.delivery_info.get("routing_key", ""))
 
     def _park(self, message: Any, reason: str) -> None:
-        context = (message.delivery_info or {}).get("routing_key", "")
-        if keep(context, message.body, reason):
+        if keep(self._queue_of(message), message.body, reason):
             message.ack_log_error(log, self.connection_errors)
         else:
             message.reject_log_error(log, self.connection_errors, requeue=True)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        if _is_ours(message):
-            self._park(message, f"The message can't be read: {kind(exc)}.")
-        else:
-            super().on_decode_error(message, exc)
+        self._park(message, f"The message can't be read: {kind(exc)}.")
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
-        if _is_ours(message):
-            self._park(message, f"The message is not a valid task: {kind(exc)}.")
-        else:
-            super().on_invalid_task(body, message, exc)
-
-
-def _is_ours(message: Any) -> bool:
-    """Return True if a message came from a context's queue. A host's own tasks stay as Celery handles them."""
-    return hasattr(message, "context")
+        self._park(message, f"The message is not a valid task: {kind(exc)}.")
 
 
 class GuardedRequest(Request):
@@ -156,10 +148,9 @@ class GuardedRequest(Request):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if _is_ours(self.message):
-            # No message here has a start time or a time limit. A forged one could make Celery drop the message (a time that it
-            # can't compute with, as in the year 9999, or a limit that it exceeds) or hold it until the year 9000.
-            self._eta, self.time_limits = None, (None, None)
+        # No message here has a start time or a time limit. A forged one could make Celery drop the message (a time that it can't
+        # compute with, as in the year 9999, or a limit that it exceeds) or hold it until the year 9000.
+        self._eta, self.time_limits = None, (None, None)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # Celery derives a class with its own `execute_using_pool` from this one, so an override here would never be called.
@@ -171,8 +162,6 @@ class GuardedRequest(Request):
 def _parking(execute: Any) -> Any:
     @wraps(execute)
     def execute_or_park(self: GuardedRequest, pool: Any, **kwargs: Any) -> Any:
-        if not _is_ours(self.message):
-            return execute(self, pool, **kwargs)
         try:
             return execute(self, pool, **kwargs)
         except (TaskRevokedError, *self.connection_errors):
@@ -181,7 +170,9 @@ def _parking(execute: Any) -> Any:
             for waiting in list(getattr(pool._pool, "_cache", {}).values()):  # only the pool of processes has one
                 if waiting._error_callback == self.on_failure:
                     waiting.discard()  # else a stopping worker would wait for its result
-            if keep(self.message.context, self.message.body, f"The message can't be handed to a process: {kind(error)}."):
+            if keep(
+                self.delivery_info["routing_key"], self.message.body, f"The message can't be handed to a process: {kind(error)}."
+            ):
                 self.acknowledge()
             else:
                 self.reject(requeue=True)

@@ -93,9 +93,9 @@ def spare_imports_from_collection() -> None:
     gc.freeze()
 
 
-def context_argument(parser: ArgumentParser, name: str, help_text: str) -> None:
-    """Add a positional argument that names a context of this process."""
-    parser.add_argument(name, help=f"{help_text}; one of: {', '.join(settings.contexts())}")
+def context_argument(parser: ArgumentParser, name: str, help_text: str, **options: Any) -> None:
+    """Add a positional argument that names a context of this process; `options` as for `add_argument`."""
+    parser.add_argument(name, help=f"{help_text}; one of: {', '.join(settings.contexts())}", **options)
 
 
 def checked_context(name: str) -> Context:

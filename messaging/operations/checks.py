@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from celery import current_app
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist
@@ -24,7 +23,7 @@ from messaging.ledger import ledger
 from messaging.models import Consumer
 from messaging.publisher import grants, outbox
 from messaging.publisher.feed import declared_feed
-from messaging.transport import keys, queues
+from messaging.transport import broker, keys
 
 #: A live consumer rarely bootstraps again, so a grant that stays open longer than this was probably forgotten.
 LONGEST_GRANT = timedelta(days=1)
@@ -56,14 +55,14 @@ def handlers_are_wired(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage
 
 @register("messaging")
 def broker_is_set(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
-    """messaging.W004: Celery has no broker, so events would go to its default, RabbitMQ on localhost.
+    """messaging.W004: no broker is set, or none that can be used.
 
     It is a warning, because a context that only pulls needs no broker. Relays, workers and other senders refuse to start.
     """
-    missing = queues.no_broker(current_app.conf.broker_read_url and current_app.conf.broker_write_url)
-    if not missing or not settings.contexts():
+    refusal = broker.refusal()
+    if not refusal or not settings.contexts():
         return []
-    return [Warning(missing, hint=f"{queues.SET_BROKER} Until then relays and workers refuse to start.", id="messaging.W004")]
+    return [Warning(refusal, hint="Until then relays, workers and the scheduler refuse to start.", id="messaging.W004")]
 
 
 @register("messaging")

@@ -5,7 +5,6 @@ They show no personal data and need no login. Keep them inside your network, lik
 
 from typing import Any
 
-from celery import current_app
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, InterfaceError, connections
 from django.db.migrations.executor import MigrationExecutor
@@ -15,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from messaging.celery import app
 from messaging.database.non_atomic import without_transactions
 from messaging.errors import DatabaseUnreadable
 from messaging.operations.metrics import exposition
@@ -83,7 +83,7 @@ def _database(alias: str) -> str:
 
 def _progress() -> dict[str, Any]:
     """Return the progress of this process's consumers, and what waits in outboxes and queues. Raises `DatabaseUnreadable`."""
-    depths = {name: queues.depth(current_app, name) for name in queues.here(current_app)}
+    depths = {name: queues.depth(app, name) for name in queues.here(app)}
     return {
         "broker": "away" if None in depths.values() else "ok",
         "queues": depths,

@@ -8,6 +8,7 @@ from celery.signals import worker_init
 from django.db import DatabaseError, InterfaceError, connections
 
 from messaging import settings
+from messaging.celery import app
 from messaging.database import errors
 from messaging.operations.checks import ledger_triggers_are_there, publishers_are_known, registered_types_have_handlers
 from messaging.transport import queues
@@ -17,19 +18,34 @@ log = logging.getLogger(__name__)
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def worker_starts(sender: Any, **kwargs: Any) -> None:
-    refuse_to_start(sender.app)
+    if sender.app is app:
+        app.loader.fixup.worker = sender
+        refuse_to_start(sender.app)
+    else:
+        refuse_another_app(sender.app)
 
 
-def refuse_to_start(app: Celery) -> None:
+def refuse_another_app(host: Celery) -> None:
+    """Exit with code 3 if a host's worker would take messages of ours, which its app can't deliver.
+
+    A worker that has our consumer is one of an earlier release, in which `messaging` had no app of its own.
+    """
+    names = [name for name in host.amqp.queues.consume_from if name in settings.contexts()]
+    if names and (host.conf.worker_consumer == app.conf.worker_consumer or host.conf.broker_read_url == settings.broker_url()):
+        log.error(
+            "The queue %s belongs to messaging, which has a Celery app of its own. Run: manage.py worker %s",
+            names[0],
+            " ".join(names),
+        )
+        raise SystemExit(3)
+
+
+def refuse_to_start(ours: Celery) -> None:
     """Exit with code 3 if messages would be parked or changes missed.
 
-    That is: no broker is set, an event type has no handler, a publisher's key is unknown, a queue has another type, or a ledger
-    trigger is missing.
+    That is: an event type has no handler, a publisher's key is unknown, a queue has another type, or a ledger trigger is missing.
     """
-    names = [name for name in app.amqp.queues.consume_from if name in settings.contexts()]
-    missing = queues.no_broker(app.conf.broker_read_url) if names else ""
-    bad = f"{missing} {queues.SET_BROKER}" if missing else queues.bad_option(app)
-    if wrong := [bad] if bad else queues.check_types(app, names):
+    if wrong := queues.check_types(ours, list(ours.amqp.queues.consume_from)):
         for sentence in wrong:
             log.error("%s", sentence)
         raise SystemExit(3)

@@ -11,11 +11,14 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from messaging import settings
 from messaging.errors import OtherType
+from messaging.transport import broker
 
 #: The Celery task that passes a message to the inbox.
 DELIVER = "messaging.deliver"
 #: The Celery task that notes an authority's heartbeat.
 HEARTBEAT = "messaging.heartbeat"
+#: The Celery task that retries failed events.
+RETRY_DUE = "messaging.retry_due"
 #: AMQP's reply codes, which are numbers or texts depending on the transport.
 NO_SUCH_QUEUE, OTHER_ARGUMENTS = "404", "406"
 #: The supported types of RabbitMQ's queues.
@@ -34,28 +37,6 @@ def queue(name: str, kind: str | None = None) -> Queue:
     kind = kind or settings.queue_type()
     arguments = {"x-queue-type": kind, **({"x-delivery-limit": MOST_DELIVERIES} if kind == QUORUM else {})}
     return Queue(name, exchange=Exchange("", type="direct"), routing_key=name, durable=True, queue_arguments=arguments)
-
-
-#: What to do if no broker is set.
-SET_BROKER = (
-    'Set it, for example CELERY_BROKER_URL = "redis://localhost:6379/0" in a project whose Celery app reads CELERY_… settings, and '
-    "import that app in the project's __init__.py."
-)
-
-
-def no_broker(url: str | None) -> str:
-    """A sentence if no broker's URL is set, because Celery would use its own default; else empty."""
-    return "" if url else "Celery has no broker: broker_url isn't set, and Celery would use RabbitMQ on localhost."
-
-
-def bad_option(app: Celery) -> str:
-    """A sentence about a transport option that would lose messages; empty if there is none."""
-    if (app.conf.broker_transport_options or {}).get("global_keyprefix"):
-        return (
-            "The broker's transport option global_keyprefix isn't supported: with it, kombu loses messages that a killed worker "
-            "fetched, and opens compressed ones. Remove it, and give each project its own Redis database, as redis://host/3."
-        )
-    return ""
 
 
 def other_type(error: BaseException, name: str) -> OtherType | None:
@@ -80,7 +61,7 @@ def depth(app: Celery, name: str) -> int | None:
 
     It doesn't create the queue: a missing one counts as empty.
     """
-    if no_broker(app.conf.broker_read_url):
+    if broker.refusal():
         return None
     connection = app.connection_for_read()
     away = (BrokerError, OSError, *connection.connection_errors, *connection.channel_errors)

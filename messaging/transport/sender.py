@@ -7,10 +7,10 @@ from celery import Celery
 from kombu import Producer
 from kombu.exceptions import OperationalError as BrokerError
 
-from messaging.errors import NoBroker, OtherType, Unroutable
+from messaging.errors import OtherType, Unroutable
 from messaging.events.text import plural
 from messaging.transport import signing
-from messaging.transport.queues import DELIVER, HEARTBEAT, SET_BROKER, no_broker, other_type, queue
+from messaging.transport.queues import DELIVER, HEARTBEAT, other_type, queue
 
 #: With so many messages in a queue, no heartbeats are sent to it: its worker is behind or down, and only the newest would matter.
 MOST_WAITING_MESSAGES = 100
@@ -33,7 +33,7 @@ class Signer(Producer):  # type: ignore[misc]  # kombu has no types
 class Sender:
     """Sends a publisher's signed Celery messages. Each call returns after the broker's confirmation.
 
-    Raises `NoBroker` if the app has no broker's URL.
+    Raises `NoBroker` if `MESSAGING` has no broker's URL.
     """
 
     def __init__(self, app: Celery, publisher: str) -> None:
@@ -41,8 +41,6 @@ class Sender:
         self._connection: Any = None
         self._producer: Any = None
         self._returned: list[str] = []
-        if missing := no_broker(app.conf.broker_write_url):
-            raise NoBroker(f"{missing} {SET_BROKER}")
         probe = app.connection_for_write()
         #: The errors that an unreachable broker may raise.
         self.errors: tuple[type[BaseException], ...] = (

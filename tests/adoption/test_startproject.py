@@ -1,4 +1,4 @@
-"""A project as `startproject` makes it, with its own Celery, outbox rows and tests, gains outbox, feed and a copy in its one database.
+"""A project as `startproject` makes it, with its own Celery, outbox rows and tests, gains outbox, feed and copy in its database.
 
 `host/` is the project before, `steps/` is all that a team adds. Its database is shared first. Then billing moves to its own.
 """
@@ -131,8 +131,8 @@ class Shop:
         """Run a statement as a program that isn't Django would; returns its rows."""
         if self.database:
             given = {**self.database, "NAME": self.second if moved else self.database["NAME"]}
-            names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
-            connection: Any = psycopg.connect(**{name: str(given[key]) for name, key in names.items() if given[key]})
+            server = f"postgresql://{given['USER']}:{given['PASSWORD']}@{given['HOST']}:{given['PORT']}"
+            connection: Any = psycopg.connect(f"{server}/{given['NAME']}")
         else:
             connection = sqlite3.connect(self.second if moved else self.folder / "db.sqlite3", timeout=30)
         with closing(connection), connection:

@@ -40,7 +40,7 @@ def in_python(line: str) -> tuple[list[str], dict[str, str]] | None:
             name, _, value = words.pop(0).partition("=")
             variables[name] = value
     program = words.pop(0)
-    if program not in {"python", "celery", "gunicorn"}:
+    if program not in {"python", "gunicorn"}:
         return None
     return words if program == "python" else ["-m", program, *words], variables
 

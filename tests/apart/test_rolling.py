@@ -5,6 +5,7 @@ a suspension in version 2 too (with another name for a field), and `billing` kno
 runs, so what arrives has come by events.
 """
 
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from kombu import Connection
 from billing.models import CachedUser
 from messaging.database.outbox_pattern import WAITING
 from messaging.models import Consumer, Parked, Subscription
-from tests.delivery.stack import worker_command
 from tests.delivery.test_delivery import held, wait_until_in_step
 from tests.probes import wait_for
 from users.models import User
@@ -29,6 +29,8 @@ from walkthrough.control import project_copy
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("registered")]
 V1, V2 = "users.user.suspended.v1", "users.user.suspended.v2"
 PATIENCE = 60
+#: In the log once for each worker of billing that takes messages.
+READY = f"billing@{socket.gethostname()} ready."
 
 
 @pytest.fixture
@@ -71,9 +73,9 @@ class Rolling:
 
     def newer_worker(self) -> None:
         """Start tomorrow's worker on billing's queue; back when it takes messages."""
-        said = self.stack.log.read_text(errors="replace").count("tomorrow@")
-        self.stack.run("newer-worker", *worker_command("config", "billing", "tomorrow"), project=self.tomorrow)
-        ready = lambda: self.stack.log.read_text(errors="replace").count("tomorrow@") > said  # noqa: E731
+        said = self.stack.log.read_text(errors="replace").count(READY)
+        self.stack.run("newer-worker", "manage.py", "worker", "billing", project=self.tomorrow)
+        ready = lambda: self.stack.log.read_text(errors="replace").count(READY) > said  # noqa: E731
         wait_for(ready, timeout=PATIENCE, what="tomorrow's worker to be there", seen=self.stack.tail)
 
     def newer_relay(self) -> None:

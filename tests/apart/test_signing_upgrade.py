@@ -11,7 +11,6 @@ from kombu import Connection
 from billing.models import CachedUser
 from messaging.models import Parked
 from tests.commands.calling import call
-from tests.delivery.stack import worker_command
 from tests.delivery.test_delivery import cache, wait_until_in_step
 from tests.probes import wait_for
 from users.services import user_register, user_suspend
@@ -77,7 +76,7 @@ def test_consumers_come_first_and_take_unsigned_messages_for_a_time(stack: Any, 
 def test_a_consumer_of_before_reads_what_is_signed(stack: Any) -> None:
     with without("messaging/consumer/incoming.py", CHECKS) as yesterday:
         project_copy.edit(yesterday, "messaging/consumer/incoming.py", WHOSE, '["users"]')
-        stack.run("old-worker", *worker_command("config", "billing", "old"), project=yesterday)
+        stack.run("old-worker", "manage.py", "worker", "billing", project=yesterday)
         stack.relay("users")
         user_register(email="ada@example.org", name="Ada")
         wait_until_in_step()

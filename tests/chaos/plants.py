@@ -50,9 +50,11 @@ def naive_head(sequencer: ModuleType) -> None:
     sequencer.head = head  # type: ignore[attr-defined]
 
 
-def ack_before_commit(settings: ModuleType) -> None:
+def ack_before_commit(celery: ModuleType) -> None:
     """A message is acknowledged when a worker takes it, before its effects are committed."""
-    settings.CELERY_TASK_ACKS_LATE = settings.CELERY_TASK_REJECT_ON_WORKER_LOST = False  # type: ignore[attr-defined]
+    real = celery.configuration
+    early = {"task_acks_late": False, "task_reject_on_worker_lost": False}
+    celery.configuration = lambda: {**real(), **early}  # type: ignore[attr-defined]
 
 
 def tombstone_dropped(caches: ModuleType) -> None:
@@ -85,7 +87,7 @@ def heads_alone(history: ModuleType) -> None:
 PLANTS: dict[str, dict[str, Bend]] = {
     "no version guard": {"messaging.database.upsert": no_version_guard},
     "naive position": {"messaging.database.engines.postgresql": naive_position, "messaging.ledger.sequencer": naive_head},
-    "ack before commit": {"config.settings": ack_before_commit},
+    "ack before commit": {"messaging.celery": ack_before_commit},
     "tombstone dropped": {"billing.caches": tombstone_dropped},
     "purge by age": {"messaging.publisher.retention": purge_by_age},
     "heads alone": {"messaging.consumer.history": heads_alone},

@@ -1,15 +1,14 @@
-"""What stops a relay, and a worker, before it begins."""
+"""What stops a relay, a worker and a scheduler before they begin."""
 
 import signal
+from typing import Any
 
 import pytest
-from celery import Celery
 from kombu import Connection
 
-from config.celery import app
+from messaging.celery import app
 from messaging.errors import NoBroker
 from messaging.models import Consumer
-from messaging.operations.worker_startup import refuse_to_start
 from messaging.publisher.relay import Relay, Round
 from messaging.replica import bootstrap
 from messaging.replica.client import AuthorityClient
@@ -21,17 +20,12 @@ from users.services import user_register
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 
-def test_a_key_prefix_of_kombus_is_refused_by_relay_and_worker(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """With kombu's key prefix kombu uses other keys on Redis, and messages are lost."""
-    monkeypatch.setitem(app.conf, "broker_transport_options", {**app.conf.broker_transport_options, "global_keyprefix": "mine:"})
-    refused = call("relay", "users", "--once")
+@pytest.mark.parametrize("command", [["relay", "users", "--once"], ["worker", "billing"], ["scheduler"]], ids=" ".join)
+def test_a_key_prefix_of_kombus_is_refused(settings: Any, command: list[str]) -> None:
+    """With it kombu uses other keys on Redis, and messages are lost."""
+    settings.MESSAGING = {**settings.MESSAGING, "BROKER_OPTIONS": {"global_keyprefix": "mine:"}}
+    refused = call(*command)
     assert (refused.code, "global_keyprefix isn't supported" in refused.err) == (3, True)
-    with pytest.raises(SystemExit) as ended:
-        refuse_to_start(app)
-    assert ended.value.code == 3
-    assert "global_keyprefix isn't supported" in caplog.text
 
 
 def test_told_to_stop_it_prints_what_it_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,36 +36,36 @@ def test_told_to_stop_it_prints_what_it_sent(monkeypatch: pytest.MonkeyPatch) ->
 
 
 NO_BROKER = (
-    "Celery has no broker: broker_url isn't set, and Celery would use RabbitMQ on localhost. Set it, for example "
-    'CELERY_BROKER_URL = "redis://localhost:6379/0" in a project whose Celery app reads CELERY_… settings, and import that app in '
-    "the project's __init__.py."
+    'MESSAGING["BROKER_URL"] isn\'t set, so there is no broker. Set it, for example to "redis://localhost:6379/3" or '
+    '"amqp://login:password@localhost/vhost".'
 )
 
 
 @pytest.fixture
-def bare(monkeypatch: pytest.MonkeyPatch) -> Celery:
-    """A Celery app without any setting, which every command uses; it must not connect to anything."""
-    monkeypatch.delenv("CELERY_BROKER_URL")
-    bare = Celery("bare", set_as_current=False)
-    for command in ("relay", "replay", "bootstrap", "split"):
-        monkeypatch.setattr(f"messaging.management.commands.{command}.current_app", bare)
+def no_broker(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """`MESSAGING` names no broker. A host's variable for its own Celery doesn't replace it, and nothing may connect to anything."""
+    settings.MESSAGING = {name: value for name, value in settings.MESSAGING.items() if name != "BROKER_URL"}
 
     def connected(*args: object, **options: object) -> None:
         raise AssertionError("It connected to the default broker.")
 
+    monkeypatch.setenv("CELERY_BROKER_URL", "memory://")
     monkeypatch.setattr(Connection, "connect", connected)
     monkeypatch.setattr(Connection, "ensure_connection", connected)
-    return bare
 
 
-@pytest.mark.parametrize("once", [["--once"], []], ids=["once", "until stopped"])
-def test_a_relay_without_a_broker_is_refused(bare: Celery, once: list[str]) -> None:
+@pytest.mark.usefixtures("no_broker")
+@pytest.mark.parametrize(
+    "command", [["relay", "users", "--once"], ["relay", "users"], ["worker", "billing"], ["scheduler"]], ids=" ".join
+)
+def test_without_a_broker_it_is_refused(command: list[str]) -> None:
     user_register(email="ada@example.org", name="Ada")
-    refused = call("relay", "users", *once)
+    refused = call(*command)
     assert (refused.code, refused.err) == (3, NO_BROKER)
 
 
-def test_a_replay_without_a_broker_is_refused(bare: Celery) -> None:
+@pytest.mark.usefixtures("no_broker")
+def test_a_replay_without_a_broker_is_refused() -> None:
     user_register(email="ada@example.org", name="Ada")
     Consumer.objects.using("users").create(name="billing", queue="billing", types=["users.user.registered.v1"], fields=["status"])
     refused = call("replay", "users")
@@ -79,26 +73,15 @@ def test_a_replay_without_a_broker_is_refused(bare: Celery) -> None:
     assert call("replay", "users", "--dry-run").code == 0
 
 
-def test_a_bootstrap_without_a_broker_is_refused(bare: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("no_broker")
+def test_a_bootstrap_without_a_broker_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     replica = Replica.of("billing", "users")
     monkeypatch.setattr(AuthorityClient, "registration", lambda client: {"queue": "billing", "owners": []})
     with pytest.raises(NoBroker) as refused:
-        bootstrap.bootstrap(replica, bare)
+        bootstrap.bootstrap(replica, app)
     assert str(refused.value) == NO_BROKER
 
 
-def test_a_worker_of_ours_without_a_broker_is_refused(bare: Celery, caplog: pytest.LogCaptureFixture) -> None:
-    bare.conf.task_queues = [queues.queue("billing")]
-    with pytest.raises(SystemExit) as ended:
-        refuse_to_start(bare)
-    assert ended.value.code == 3
-    assert NO_BROKER in caplog.text
-
-
-def test_a_worker_of_the_host_s_own_queues_may_use_celery_s_default(bare: Celery) -> None:
-    bare.conf.task_queues = [queues.queue("mails")]
-    refuse_to_start(bare)
-
-
-def test_the_depth_of_a_queue_is_unknown_without_a_broker(bare: Celery) -> None:
-    assert queues.depth(bare, "billing") is None
+@pytest.mark.usefixtures("no_broker")
+def test_the_depth_of_a_queue_is_unknown_without_a_broker() -> None:
+    assert queues.depth(app, "billing") is None

@@ -4,12 +4,14 @@ import json
 from datetime import timedelta
 
 import pytest
-from celery import Celery, current_app
+from django.conf import settings
+from django.test import override_settings
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
 from billing.handlers import HANDLERS
 from billing.models import CachedUser
+from messaging.celery import app
 from messaging.consumer import inbox
 from messaging.models import Consumer, Repair
 from messaging.publisher.relay import Relay
@@ -28,7 +30,7 @@ def waiting():
 
     def read():
         events = []
-        with current_app.connection_for_read() as connection, connection.channel() as channel:
+        with app.connection_for_read() as connection, connection.channel() as channel:
             bound = queue("billing").bind(channel)
             bound.declare()
             while (message := bound.get(no_ack=True)) is not None:
@@ -43,7 +45,7 @@ def waiting():
 def told(count=3):
     """Some users with events that were sent."""
     users = [user_register(email=f"u{number}@example.org", name="U") for number in range(count)]
-    relay = Relay("users", current_app)
+    relay = Relay("users", app)
     relay.run_once()
     relay.sender.close()
     return users
@@ -100,7 +102,7 @@ def test_the_table_has_at_most_50_rows(waiting):
 def test_it_chooses(waiting):
     _, second = told(2)
     user_suspend(user_id=second.pk, reason="x")
-    Relay("users", current_app).run_once()
+    Relay("users", app).run_once()
     waiting()
     assert call("replay", "users", "--subject", str(second.pk), "--json").json["events"] == 2
     words = ("--type", "users.user.suspended.v1", "--to", "billing")
@@ -160,12 +162,10 @@ def test_deleted_events_are_reported_and_the_rest_is_sent(waiting):
     assert "1 aggregate last changed before the oldest kept event" in everything.out
 
 
-def test_an_unreachable_broker(waiting, monkeypatch, mailoutbox):
+def test_an_unreachable_broker(waiting, mailoutbox):
     told(1)
-    away = Celery(set_as_current=False)
-    away.conf.broker_write_url = "redis://127.0.0.1:1/0"
-    monkeypatch.setattr("messaging.management.commands.replay.current_app", away)
-    ended = call("replay", "users")
+    with override_settings(MESSAGING={**settings.MESSAGING, "BROKER_URL": "redis://127.0.0.1:1/0"}):
+        ended = call("replay", "users")
     assert ended.code == 3
     assert "broker doesn't answer" in ended.err
     assert not mailoutbox

@@ -4,11 +4,11 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from celery import current_app
 from django.db import connections
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
+from messaging.celery import app
 from messaging.database.outbox_pattern import FAILED
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Incident, Parked, Subscription
@@ -172,7 +172,7 @@ def test_a_remote_consumer_without_marks_is_reported():
 
 
 def test_queues():
-    with current_app.connection_for_write() as connection:
+    with app.connection_for_write() as connection:
         queue = queues.queue("billing").bind(connection.default_channel)
         queue.declare()
         try:
@@ -183,7 +183,7 @@ def test_queues():
 
 
 def test_reading_queue_depths_makes_no_queues():
-    with current_app.connection_for_write() as connection:
+    with app.connection_for_write() as connection:
         there = connection.default_channel.queues  # of kombu's transport in memory: all of them, by name
         there.clear()
         told = call("status", "--json").json["queues"]
@@ -198,8 +198,8 @@ def test_for_a_person():
     assert all(word in ended.out for word in ("Consumers", "Outbox", "Queues", "checkpoint", "billing"))
 
 
-def test_no_broker_is_a_sentence(monkeypatch):
-    monkeypatch.setattr(current_app.conf, "broker_read_url", "redis://127.0.0.1:1/0")
+def test_no_broker_is_a_sentence(settings):
+    settings.MESSAGING = {**settings.MESSAGING, "BROKER_URL": "redis://127.0.0.1:1/0"}
     ended = call("status", "--json")
     assert ended.code == 1
     assert "The broker doesn't answer, so no events are delivered. Unsent events wait in the outbox." in ended.err

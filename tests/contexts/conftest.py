@@ -12,7 +12,7 @@ from messaging.transport import keys
 from tests import warm
 from tests.commands.calling import call
 from tests.delivery.conftest import living, pytest_runtest_makereport, registered, stack, valkey  # noqa: F401
-from tests.delivery.stack import ROOT, Stack, worker_command
+from tests.delivery.stack import ROOT, Stack
 
 
 @pytest.fixture
@@ -46,8 +46,7 @@ class Notifications:
         return json.loads(last) if last.startswith("{") else last
 
     def start(self) -> None:
-        worker = worker_command("config", "notifications", "notifications")
-        self.stack.run("worker-notifications", *worker, **self.environment)
+        self.stack.run("worker-notifications", "manage.py", "worker", "notifications", **self.environment)
         self.stack.run("tend-notifications", "manage.py", "tend", "notifications", **self.environment)
 
     def ask(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:

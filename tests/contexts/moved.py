@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.contrib import admin
 from django.contrib.auth.models import User as Login
 from django.core.management import call_command
@@ -28,6 +27,7 @@ from benchmarks.alternatives.stomp import stomp_broker
 from billing.models import CachedUser, Invoice
 from config.management.replaced import Only
 from messaging import settings as messaging_settings
+from messaging.celery import app
 from messaging.consumer import checkpoints, inbox, incoming, parked, retries
 from messaging.database.outbox_pattern import SENT
 from messaging.events.ids import uuid7
@@ -126,7 +126,7 @@ def test_events_reach_the_copy_and_failed_ones_are_kept(live: list[User]) -> Non
     user_suspend(user_id=next(user.pk for user in live if user.status == "active"), reason="fraud")
     user_register(email="new@example.org", name="New")
     events = [row.body for row in Published.objects.using(USERS).filter(destination__startswith="users.").order_by("added")]
-    assert Relay("users", current_app).run_once().sent == 2
+    assert Relay("users", app).run_once().sent == 2
     assert inbox.receive("billing", events).applied == 2
     assert inbox.receive("billing", events).duplicate == 2
     assert equal()
@@ -239,7 +239,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
 
 
 def test_a_hosts_own_relay_and_ours_send_side_by_side_from_one_table(live: list[User], host: Host) -> None:
-    ours = Relay("users", current_app)
+    ours = Relay("users", app)
     sent = 0
     for number in range(4):
         user_register(email=f"{number}@example.org", name="New")

@@ -1,5 +1,5 @@
-"""The project's Celery app and relay with a bomb: `TEST_KILL_AT=<step>:<n>` kills the process by SIGKILL when it reaches that step
-(`messaging/failpoints.py`) for the n-th time. `celery -A tests.delivery.app worker`, `python -m tests.delivery.app relay users`.
+"""The project's commands with a bomb: `TEST_KILL_AT=<step>:<n>` kills the process by SIGKILL when it reaches that step
+(`messaging/failpoints.py`) for the n-th time. `python -m tests.delivery.app worker billing`.
 """
 
 import os
@@ -7,10 +7,10 @@ import signal
 import sys
 from collections import Counter
 
-from config.celery import app
+from django.core.management import execute_from_command_line
+
 from messaging import failpoints
 
-__all__ = ["app"]
 _reached: Counter[str] = Counter()
 _step, _, _times = os.environ.get("TEST_KILL_AT", "").partition(":")
 
@@ -25,6 +25,4 @@ if _step:
     failpoints.listeners.append(_bomb)
 
 if __name__ == "__main__":
-    from django.core.management import execute_from_command_line
-
     execute_from_command_line(["manage.py", *sys.argv[1:]])

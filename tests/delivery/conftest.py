@@ -107,7 +107,7 @@ def registered(transactional_db):
 @pytest.fixture
 def living(stack, registered, settings):
     """Fifty users in both contexts, every process running, and the copy live."""
-    from config.celery import app
+    from messaging.celery import app
     from messaging.replica import bootstrap
 
     token = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=1))

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from django.db import connections
 
-from config.runner.programs import WORKER_OPTIONS
 from tests import warm
 from tests.probes import wait_for
 
@@ -39,11 +38,6 @@ def answers(url):
     return True
 
 
-def worker_command(app, context, name):
-    """What Python is to run for a worker of this Celery app, as `make run` starts it; beside others it needs a name of its own."""
-    return ("-m", "celery", "-A", app, "worker", "-Q", context, "-n", f"{name}@%h", *WORKER_OPTIONS)
-
-
 class Stack:
     """Starts processes by name, kills them, and ends them all. What they print is shown where a test fails."""
 
@@ -59,9 +53,8 @@ class Stack:
     def relay(self, context, kill_at=""):
         return self._start(f"relay-{context}", "-m", "tests.delivery.app", "relay", context, kill_at=kill_at)
 
-    def worker(self, context, kill_at=""):
-        command = worker_command("tests.delivery.app", context, f"{context}{len(self.processes)}")
-        return self._start(f"worker-{context}", *command, kill_at=kill_at)
+    def worker(self, *contexts, kill_at=""):
+        return self._start(f"worker-{'-'.join(contexts)}", "-m", "tests.delivery.app", "worker", *contexts, kill_at=kill_at)
 
     def web(self):
         """The APIs, on a port of their own; returns when they answer."""

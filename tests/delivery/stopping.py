@@ -1,16 +1,15 @@
-"""The Celery app, with a pool process that has its worker told to stop (SIGTERM) as soon as it has a job in hand, and says a second
-later that it took it. `celery -A tests.delivery.stopping worker`.
+"""The project's commands, with a pool process that tells its worker to stop (SIGTERM) when it has a job in hand, and says a second
+later that it took it. `python -m tests.delivery.stopping worker billing`.
 """
 
 import os
 import signal
+import sys
 import time
 
 from celery.concurrency import asynpool
+from django.core.management import execute_from_command_line
 
-from tests.delivery.app import app
-
-__all__ = ["app"]
 _make_child_methods = asynpool.Worker._make_child_methods
 
 
@@ -29,3 +28,6 @@ def _stopping(self, *args, **kwargs):
 
 
 asynpool.Worker._make_child_methods = _stopping
+
+if __name__ == "__main__":
+    execute_from_command_line(["manage.py", *sys.argv[1:]])

@@ -7,11 +7,11 @@ import signal
 
 import pytest
 import redis
-from kombu import Connection, Consumer, Message, Producer
+from kombu import Consumer, Message, Producer
 
 from config.broker import socket_path
 from config.runner.broker_server import start_broker, stop_broker
-from messaging.transport import transports
+from messaging.transport.broker import Connection
 from messaging.transport.queues import queue
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 
 @pytest.mark.parametrize("settle", ["ack_log_error", "reject_log_error"])
 def test_after_an_acknowledgement_that_failed_the_next_message_is_taken(valkey, monkeypatch, settle):
-    transports.install()
     with Connection(valkey, transport_options={"visibility_timeout": 5}) as connection:
         channel = connection.default_channel
         bound = queue("billing").bind(channel)

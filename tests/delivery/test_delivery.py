@@ -11,9 +11,9 @@ from kombu import Connection
 
 from billing.models import CachedUser, Invoice
 from billing.services import invoice_mark_overdue, invoices_generate
-from config.broker import IN_HAND
 from messaging.database.outbox_pattern import SENT, WAITING
 from messaging.models import Parked
+from messaging.transport.broker import UNACKED
 from tests.delivery.conftest import each_once
 from tests.probes import wait_for
 from users.models import User
@@ -71,7 +71,7 @@ def held(broker):
     """What the broker keeps for billing's worker: the queue, what is being fetched, and what nobody acknowledged."""
     with Connection(broker) as connection:
         client = connection.default_channel.client
-        return client.lrange("billing", 0, -1) + client.lrange("billing.fetching", 0, -1) + list(client.hvals(IN_HAND[0]))
+        return client.lrange("billing", 0, -1) + client.lrange("billing.fetching", 0, -1) + list(client.hvals(UNACKED))
 
 
 RELAY_STEPS = ["relay.stamped", "relay.claimed", "relay.sent", "relay.before_commit", "relay.committed"]
@@ -113,6 +113,28 @@ def test_a_worker_killed_between_taking_a_message_and_noting_it_loses_nothing(st
     stack.kill("worker-billing")
     stack.worker("billing")
     wait_until_in_step()
+
+
+def test_a_killed_worker_of_two_contexts_loses_nothing_of_either(stack):
+    for context in ("users", "billing"):
+        stack.relay(context)
+    stack.worker("users", "billing")
+    ada, bob = (user_register(email=f"{name}@example.org", name=name) for name in ("ada", "bob"))
+    wait_until_in_step()
+    invoices_generate(period="2026-11")
+    invoice = Invoice.objects.using("billing").get(user_id=ada.pk)
+    stack.kill("worker-users-billing")
+    user_suspend(user_id=bob.pk, reason="to billing's queue")
+    invoice_mark_overdue(invoice_id=invoice.pk)  # to users' queue
+    for step in ("redis.fetched:1", "redis.fetched:2") if stack.environment["CELERY_BROKER_URL"].startswith("redis") else ():
+        assert stack.worker("users", "billing", kill_at=step).wait(timeout=PATIENCE) == -9
+    stack.worker("users", "billing", kill_at="inbox.before_commit:1")
+    wait_for(lambda: "SIGKILL" in stack.log.read_text(), timeout=PATIENCE, what="a pool process to be killed", seen=stack.tail)
+    stack.kill("worker-users-billing")
+    stack.worker("users", "billing")
+    expected = {ada.pk: "suspended", bob.pk: "suspended"}
+    wait_for(lambda: cache() == authority() == expected, timeout=PATIENCE, what="both to be suspended", seen=stack.tail)
+    assert not Parked.objects.exclude(state=Parked.State.APPLIED).using("billing").exists()
 
 
 @pytest.mark.parametrize("broker", each_once(), indirect=True)

@@ -1,69 +1,158 @@
-"""A host's own tasks, in queues of its own: kombu and Celery do with them what they always do."""
+"""A host with Celery of its own, on the broker of ours: each does its own work, and touches nothing of the other's."""
 
-import base64
+import json
 import time
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
 
 import pytest
 from celery import Celery
-from kombu import Connection, Consumer, Message, Producer, Queue
+from kombu import Connection, Producer
+from kombu.utils.json import dumps
 
 from messaging.consumer import parked
-from messaging.transport import frames, transports
-from messaging.transport.queues import queue
-from tests.delivery.stack import worker_command
-from tests.delivery.test_delivery import PATIENCE
+from messaging.models import Parked
+from messaging.transport.broker import UNACKED, UNACKED_INDEX
+from tests.delivery.host_queues import QUEUES
+from tests.delivery.test_delivery import PATIENCE, cache, wait_until_in_step
+from tests.probes import wait_for
+from users.services import user_register
+
+pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("registered")]
+#: How often a message of ours comes back while the host's task runs. Each time, a worker of ours gave back what was overdue.
+ROUNDS = 3
 
 
 @pytest.fixture
-def host(broker):
-    """The host's queue, empty, and a connection."""
-    transports.install()
+def host(stack, broker, valkey, tmp_path, monkeypatch):
+    """A client of the host's app, whose queues are empty. All processes run with the host's settings, on one broker."""
+    monkeypatch.delenv("CELERY_BROKER_URL")  # Celery prefers it to what an app says
+    stack.environment |= {
+        "DJANGO_SETTINGS_MODULE": "tests.delivery.host_settings",
+        "CELERY_BROKER_URL": broker,
+        "OUR_BROKER_URL": broker,
+        "HOST_RESULTS_URL": valkey,
+        "HOST_FAILS": str(tmp_path / "fails"),
+    }
+    client = Celery("client", broker=broker, backend=valkey, set_as_current=False)
+    client.conf.update(task_queues=list(QUEUES.values()))
+    with with_queues(broker):
+        yield client
+        stack.close()
+
+
+@contextmanager
+def with_queues(broker):
+    """The host's queues on a broker, empty."""
     with Connection(broker) as connection:
-        bound = Queue("host", durable=True).bind(connection.default_channel)
-        bound.declare()
-        bound.purge()
-        yield connection
-        bound.delete()
+        bound = [queue.bind(connection.default_channel) for queue in QUEUES.values()]
+        for queue in bound:
+            queue.declare()
+            queue.purge()
+        yield
+        for queue in bound:
+            queue.delete()
 
 
-@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a context's"])
-def test_a_message_of_a_hosts_is_as_kombu_makes_it(host, beside):
-    sent = {"large": base64.b64encode(b"x" * frames.LARGEST_FRAME_BYTES).decode(), "compressed": 1}
-    producer = Producer(host.default_channel)
-    properties = {"reply_to": "somebody", "correlation_id": "5", "priority": 3}
-    producer.publish({"large": sent["large"]}, routing_key="host", exchange="", **properties)
-    producer.publish({"compressed": 1}, routing_key="host", exchange="", compression="gzip", **properties)
-    taken: list[Message] = []
-    queues = [Queue("host", durable=True, no_declare=True), *([queue("billing")] if beside else [])]
-    with Consumer(host.default_channel, queues, on_message=taken.append, accept=["json"]):
-        while len(taken) < 2:
-            host.drain_events(timeout=PATIENCE)
-    found = {name: value for message in taken for name, value in message.payload.items()}
-    assert found == sent
-    for message in taken:
-        assert {name: message.properties[name] for name in properties} == properties
-        message.reject(requeue=True)
-    again: list[Message] = []
-    with Consumer(host.default_channel, queues, on_message=again.append, accept=["json"]):
-        while len(again) < 2:
-            host.drain_events(timeout=PATIENCE)
-    for message in again:
-        assert message.properties["reply_to"] == "somebody"
-        message.ack()
+def host_worker(stack, queue):
+    return stack.run("host", "-m", "celery", "-A", "tests.delivery.host", "worker", "-Q", queue, "-c", "1", "-l", "INFO")
 
 
-@pytest.mark.django_db(transaction=True, databases="__all__")
-def test_a_hosts_task_runs_and_its_result_goes_back(host, broker, stack, monkeypatch):
-    monkeypatch.setenv("CELERY_BROKER_URL", broker)  # Celery prefers it to what is said
-    stack.run("host", *worker_command("tests.delivery.host", "billing,host", "host"))
-    client = Celery("client", broker=broker, backend="rpc://", set_as_current=False)
-    asked = {"queue": "host", "compression": "gzip", "priority": 3}
-    assert client.send_task("host.add", (1, 2), **asked).get(timeout=PATIENCE) == 3
-    began = datetime.now(UTC)
-    later = client.send_task("host.add", (2, 3), eta=began + timedelta(seconds=1), **asked)
-    assert later.get(timeout=PATIENCE) == 5
-    assert datetime.now(UTC) - began >= timedelta(seconds=1)
+def waiting(broker, name):
+    """The messages in a queue of the host's."""
+    with Connection(broker) as connection:
+        bound = QUEUES[name].bind(connection.default_channel)
+        found = []
+        while (message := bound.get()) is not None:
+            found.append(message)
+        for message in found:
+            message.requeue()
+        return [(message.headers["task"], list(message.payload[0])) for message in found]
+
+
+def test_nothing_of_a_hosts_is_delivered_again_taken_expired_or_purged(host, broker, stack, tmp_path):
+    started, end = tmp_path / "started", tmp_path / "end"
+    host_worker(stack, "host")
+    end.touch()
+    stored = host.send_task("host.long", (str(tmp_path / "earlier"), str(end)), queue="host")
+    assert stored.get(timeout=PATIENCE) == "done"
+    end.unlink()
+    running = host.send_task("host.long", (str(started), str(end)), queue="host")
+    host.send_task("host.nobody_knows_it", ("yet",), queue="later")
+    wait_for(started.exists, timeout=PATIENCE, what="the host's task to begin", seen=stack.tail)
+
+    stack.worker("billing", "users")
+    stack.relay("users")
+    stack.manage("scheduler")
+    ada = user_register(email="ada@example.org", name="Ada")
+    wait_until_in_step()
+    for number in range(ROUNDS if broker.startswith("redis") else 0):
+        comes_back(broker, number)
+        wait_for(lambda: parked_as() == number + 1, timeout=PATIENCE, what="an overdue message of ours", seen=stack.tail)  # noqa: B023
+
+    assert cache() == {ada.pk: "active"}
+    assert waiting(broker, "later") == [("host.nobody_knows_it", ["yet"])]
+    assert (started.read_text().split(), waiting(broker, "host")) == (["started"], [])
+    end.touch()
+    assert running.get(timeout=PATIENCE) == "done"
+    assert started.read_text().split() == ["started"]
+    assert stored.get(timeout=PATIENCE) == "done"
+
+
+def comes_back(broker, number):
+    """Plant a message that a worker of ours took and never acknowledged. It isn't a task, so it is parked when it comes back."""
+    payload = {"body": f"number {number}", "headers": {}, "properties": {"delivery_info": {}}}
+    with Connection(broker) as connection:
+        client = connection.default_channel.client
+        client.hset(UNACKED, f"planted-{number}", dumps([payload, "", "billing"]))
+        client.zadd(UNACKED_INDEX, {f"planted-{number}": time.time()})
+
+
+def parked_as():
+    return Parked.objects.using("billing").filter(reason__startswith="Not opened").count()
+
+
+def test_a_handlers_task_goes_to_the_hosts_broker(host, broker, stack, valkey, tmp_path):
+    """From a handler and from its thread, at the first try and at a retry. The host's broker is another database of the server."""
+    elsewhere = f"{valkey}?virtual_host=1" if valkey.startswith("redis+socket") else f"{valkey.rpartition('/')[0]}/1"
+    stack.environment["CELERY_BROKER_URL"] = elsewhere
+    stack.worker("billing")
+    stack.relay("users")
+    stack.manage("scheduler")
+    with with_queues(elsewhere):
+        mails_arrive(broker, elsewhere, stack, tmp_path / "fails")
+
+
+def mails_arrive(broker, elsewhere, stack, fails):
+    ada = user_register(email="ada@example.org", name="Ada")
+    wait_for(lambda: len(waiting(elsewhere, "mails")) == 2, timeout=PATIENCE, what="Ada's mails", seen=stack.tail)
+    fails.touch()
+    bob = user_register(email="bob@example.org", name="Bob")
+    wait_for(lambda: len(waiting(elsewhere, "mails")) == 4, timeout=PATIENCE, what="Bob's mails", seen=stack.tail)
+    expected = [("host.mail", [text, str(user.pk)]) for user in (ada, bob) for text in ("from its thread", "from the handler")]
+    assert sorted(waiting(elsewhere, "mails")) == sorted(expected)
+    assert waiting(broker, "mails") == []
+    assert [row.subject for row in Parked.objects.using("billing").all()] == [str(bob.pk)]
+
+
+def test_a_hosts_task_in_a_contexts_queue_is_not_run(host, broker, stack):
+    """Its own shared tasks are on every app, but the sender of such a message isn't verified."""
+    stack.worker("billing")
+    with Connection(broker) as connection:
+        message = host.amqp.as_task_v2("1", "host.mail", args=("forged",))
+        Producer(connection.default_channel).publish(
+            json.loads(json.dumps(message.body)), routing_key="billing", exchange="", headers=message.headers, serializer="json"
+        )
+    reasons = lambda: [row.reason for row in Parked.objects.using("billing").all()]  # noqa: E731
+    wait_for(reasons, timeout=PATIENCE, what="the message to be parked", seen=stack.tail)
+    assert reasons() == ["This worker knows no task 'host.mail'."]
+
+
+def test_a_hosts_worker_on_a_contexts_queue_is_refused(host, broker, stack):
+    """Celery throws away a message whose task the app doesn't know."""
+    assert host_worker(stack, "billing").wait(timeout=PATIENCE) == 3, stack.tail()
+    assert (
+        "The queue billing belongs to messaging, which has a Celery app of its own. Run: manage.py worker billing" in stack.tail()
+    )
 
 
 def test_what_belongs_to_no_context_of_this_process_comes_back_after_a_pause(monkeypatch):

@@ -6,11 +6,12 @@ import uuid
 from typing import Any
 
 import pytest
-from celery import Celery, current_app
+from celery import Celery
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django_outbox_pattern.models import Published
 from kombu import Connection, Producer
 
+from messaging.celery import app
 from messaging.models import Parked, Subscription
 from messaging.transport import keys, signing
 from messaging.transport.queues import DELIVER, HEARTBEAT, queue
@@ -126,7 +127,7 @@ def test_no_time_in_a_messages_headers_loses_it_or_holds_it_back(stack, broker):
         producer = Signer(connection.default_channel)
         producer.publisher = "users"
         for user, (name, text) in zip(users, whens, strict=True):
-            message = current_app.amqp.as_task_v2(
+            message = app.amqp.as_task_v2(
                 str(uuid.uuid4()), DELIVER, kwargs={"consumer": "billing", "events": [recorded[str(user.pk)]]}
             )
             producer.publish(

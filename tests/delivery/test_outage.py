@@ -9,7 +9,6 @@ import redis
 
 from config.broker import socket_path
 from config.runner.broker_server import start_broker, stop_broker
-from tests.delivery.stack import worker_command
 from tests.delivery.test_delivery import PATIENCE, cache, held, wait_until_in_step
 from tests.probes import wait_for
 from users.services import user_register
@@ -137,8 +136,8 @@ def test_an_outage_is_a_few_lines_in_each_log(stack, client, servers, folder, tm
     logs = {name: tmp_path / f"{name}.log" for name in ("relay", "worker", "beat")}
     commands = {
         "relay": ("-m", "tests.delivery.app", "relay", "users"),
-        "worker": worker_command("tests.delivery.app", "billing", "billing"),
-        "beat": ("-m", "celery", "--quiet", "-A", "tests.delivery.app", "beat", "--loglevel", "INFO"),
+        "worker": ("-m", "tests.delivery.app", "worker", "billing"),
+        "beat": ("-m", "tests.delivery.app", "scheduler"),
     }
     for name, log in logs.items():
         stack.run(name, *commands[name], log=log)

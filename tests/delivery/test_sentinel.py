@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import redis
-from kombu import Connection, Consumer, Producer
+from kombu import Consumer, Producer
 
 from config.broker import embedded_server
 from config.runner.broker_server import tethered
-from messaging.transport import frames, transports
+from messaging.transport import frames
+from messaging.transport.broker import Connection
 from messaging.transport.queues import queue
 from tests.delivery.test_delivery import PATIENCE
 from tests.probes import wait_for
@@ -54,7 +55,6 @@ def sentinel(tmp_path):
 
 
 def test_what_no_relay_sends_is_not_opened_and_what_is_behind_it_arrives(sentinel):
-    transports.install()
     taken: list[Any] = []
     with Connection(f"sentinel://127.0.0.1:{sentinel}/0", transport_options={"master_name": "main"}) as connection:
         channel = connection.default_channel

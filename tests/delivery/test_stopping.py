@@ -5,7 +5,6 @@ from django.db.models import Sum
 from kombu import Connection
 
 from messaging.models import Subscription
-from tests.delivery.stack import worker_command
 from tests.delivery.test_delivery import PATIENCE, held, wait_until_in_step
 from tests.probes import wait_for
 from users.services import user_register
@@ -25,7 +24,7 @@ def broker(valkey):
 
 def test_it_ends_before_it_would_be_killed_and_the_message_comes_again(stack):
     stack.relay("users")
-    stopping = stack.run("stopping", *worker_command("tests.delivery.stopping", "billing", "stopping"))
+    stopping = stack.run("stopping", "-m", "tests.delivery.stopping", "worker", "billing")
     user_register(email="ada@example.org", name="Ada")
     wait_until_in_step()
     assert stopping.wait(timeout=GRACE) == 0, stack.tail()

@@ -4,11 +4,11 @@ import uuid
 from importlib import import_module
 
 import pytest
-from celery import current_app
 from django.apps import apps
 from django.db import connections
 
 from billing.models import CachedUser
+from messaging.celery import app
 from messaging.models import Ledger
 from messaging.publisher import republish
 from messaging.publisher.unseen import enter_rows
@@ -53,7 +53,7 @@ def by_lookup():
 
 
 def by_bootstrap():
-    bootstrap.bootstrap(Replica.of("billing", "users"), current_app)
+    bootstrap.bootstrap(Replica.of("billing", "users"), app)
 
 
 def by_repair():

@@ -193,7 +193,7 @@ def test_a_copy_that_was_set_back_to_before_its_bootstrap_is_no_unmeasured_one(a
     """A run whose copy was never measured goes on. This one must not."""
     save(demo_users(5), with_events=False)
     backup = Backup("billing")
-    from config.celery import app
+    from messaging.celery import app
 
     assert bootstrap.bootstrap(Replica.of("billing", "users"), app).state == "live"
     backup.restore()

@@ -3,10 +3,10 @@
 import uuid
 from functools import partial
 
-from celery import current_app
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from messaging.celery import app
 from messaging.errors import BelowFloor, Denied
 from messaging.publisher import grants
 from messaging.replica import bootstrap, compare, pull
@@ -49,9 +49,7 @@ class Copying(Story):
         if copy.partial_to or copy.live or copy.set_back:
             grants.open_bootstrap(authority="users", name=name, ttl=HOUR)
         self.system.bootstrapping = name
-        work = partial(
-            bootstrap.bootstrap, Replica.of(name, "users"), current_app, from_now=from_now, pause=pause, page_size=page_size
-        )
+        work = partial(bootstrap.bootstrap, Replica.of(name, "users"), app, from_now=from_now, pause=pause, page_size=page_size)
         try:
             through, done = self.system.run(work, crash, turn=turn, away=away)
         except BelowFloor as error:

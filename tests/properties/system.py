@@ -17,13 +17,13 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 import urllib3
-from celery import current_app
 from django.conf import settings
 from django.db import connections, transaction
 from django.test import Client
 from kombu.exceptions import ChannelError
 
 from messaging import failpoints
+from messaging.celery import app
 from messaging.consumer import handlers
 from messaging.errors import Unreachable
 from messaging.publisher import consumers, retention, tokens
@@ -81,8 +81,8 @@ class System:
         self.away_after: int | None = None
         self.bootstrapping = ""
         self.numbers = iter(range(0))
-        self.relays = {name: Relay(name, current_app) for name in ("users", "billing")}
-        self.channel = current_app.connection_for_read().channel()
+        self.relays = {name: Relay(name, app) for name in ("users", "billing")}
+        self.channel = app.connection_for_read().channel()
         self.queues = {name: queue(name).bind(self.channel) for name in QUEUES}
         self.beside: Any = None
         self.browser = Client(raise_request_exception=True)

@@ -6,13 +6,14 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celery import current_app
 from django.conf import settings
 from django.utils import timezone
 
 from config import broker
+from messaging.celery import app
 from messaging.models import Subscription
 from messaging.replica import staleness
+from messaging.transport.broker import UNACKED, UNACKED_INDEX
 from messaging.transport.queues import depth, queue
 from messaging.transport.sender import Sender
 from walkthrough.control import processes
@@ -30,7 +31,7 @@ def embedded() -> bool:
 
 def empty() -> None:
     """Delete all queued messages, and those that a killed worker would give back."""
-    with current_app.connection_for_write() as connection:
+    with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=20, interval_start=0.2, interval_step=0.1, interval_max=0.5, timeout=10)
         channel = connection.default_channel
         for name in settings.DELIVERING:
@@ -39,7 +40,7 @@ def empty() -> None:
             bound.purge()
         client = getattr(channel, "client", None)
         if client is not None:  # Redis or Valkey
-            client.delete(*broker.IN_HAND, *(f"{name}.fetching" for name in settings.DELIVERING))
+            client.delete(UNACKED, UNACKED_INDEX, *(f"{name}.fetching" for name in settings.DELIVERING))
 
 
 def lose() -> None:
@@ -67,7 +68,7 @@ def hands_are_empty(consumer: str, authority: str) -> bool:
     The queue's depth is checked, too, because a pull from the feed notes the time as a heartbeat does.
     """
     began, rows = timezone.now(), Subscription.objects.using(consumer).filter(authority=authority)
-    sender = Sender(current_app, authority)
+    sender = Sender(app, authority)
     with suppress(*sender.errors):
         sender.heartbeat(consumer, consumer, 0, LONG_AGO)
     sender.close()
@@ -75,7 +76,7 @@ def hands_are_empty(consumer: str, authority: str) -> bool:
     through = False
     while not through and time.monotonic() < limit:
         time.sleep(0.05)
-        through = rows.filter(heartbeat_at__gte=began).exists() and depth(current_app, consumer) == 0
+        through = rows.filter(heartbeat_at__gte=began).exists() and depth(app, consumer) == 0
     rows.filter(confirmed_at=LONG_AGO).update(confirmed_at=None)
     return through
 
@@ -87,7 +88,7 @@ def age(row: Subscription | None) -> timedelta | None:
 
 def send(consumer: str, authority: str, events: list[Any]) -> None:
     """Put envelopes on a consumer's queue without the outbox: late, repeated or unknown ones. The authority's key signs them."""
-    sender = Sender(current_app, authority)
+    sender = Sender(app, authority)
     try:
         sender.send(consumer, consumer, events)
     finally:

@@ -141,8 +141,7 @@ class Later:
             self._changed.notify()
 
     def _run(self) -> None:
-        from celery import current_app
-
+        from messaging.celery import app
         from messaging.transport.sender import Sender
 
         sender: Sender | None = None
@@ -151,7 +150,7 @@ class Later:
                 while not self._waiting or self._waiting[0][0] > time.monotonic():
                     self._changed.wait(self._waiting[0][0] - time.monotonic() if self._waiting else None)
                 _, _, queue, consumer, events = heapq.heappop(self._waiting)
-            sender = sender or Sender(current_app, events[0]["source"])  # a relay's process sends for one publisher
+            sender = sender or Sender(app, events[0]["source"])  # a relay's process sends for one publisher
             try:
                 sender.send(queue, consumer, events)
             except sender.errors as error:

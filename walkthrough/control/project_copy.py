@@ -13,7 +13,6 @@ from pathlib import Path
 
 from config.env import ROOT, VAR
 from config.runner.broker_server import tethered
-from config.runner.programs import WORKER_OPTIONS
 
 with (ROOT / "pyproject.toml").open("rb") as _file:
     #: The packages that import-linter checks are all that a process needs.
@@ -101,10 +100,9 @@ def run(*command: str, project: Path) -> subprocess.CompletedProcess[str]:
 def worker(project: Path, context: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a copy's worker on a context's queue. It ends with the block, or with this process."""
     name = f"{project.name}-{context}"
-    command = [sys.executable, "-m", "celery", "--quiet", "-A", "config", "worker", "-Q", context, "-n", f"{name}@%h"]
     with (VAR / "log" / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
-            tethered(*command, *WORKER_OPTIONS),
+            tethered(sys.executable, "manage.py", "worker", context),
             cwd=project,
             env={**environment(project), "DJANGO_SETTINGS_MODULE": "config.settings"},
             stdin=subprocess.PIPE,

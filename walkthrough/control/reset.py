@@ -6,7 +6,6 @@ It empties the contexts' databases, so it refuses if they hold anything but demo
 import io
 from collections.abc import Iterable
 
-from celery import current_app
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
@@ -16,6 +15,7 @@ from django_outbox_pattern.models import Published
 from billing.models import CachedUser
 from config.runner import provisioning
 from messaging import settings as messaging_settings
+from messaging.celery import app
 from messaging.consumer.cache import declared_caches
 from messaging.models import Consumer, Subscription, Unknown
 from messaging.publisher import consumers
@@ -48,7 +48,7 @@ def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True, 
         call_command(command, "--users", str(users), "--suspended", str(suspended), stdout=io.StringIO())
     new_copy()
     if copied:
-        bootstrap.bootstrap(Replica.of("billing", "users"), current_app)
+        bootstrap.bootstrap(Replica.of("billing", "users"), app)
 
 
 def new_copy() -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from billing.models import CachedUser
 from billing.selectors import cached_users_by_id
-from config.celery import app
+from messaging.celery import app
 from messaging.database.outbox_pattern import FAILED, WAITING
 from messaging.ledger import ledger
 from messaging.models import Parked, Subscription

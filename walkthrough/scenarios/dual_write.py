@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from celery import current_app
 from django.db import transaction
 from django.utils import timezone
 
+from messaging.celery import app
 from messaging.events.contract import envelope
 from messaging.events.ids import uuid7
 from messaging.ledger import ledger
@@ -78,7 +78,7 @@ def _suspend(user_id: uuid.UUID) -> dict[str, Any]:
 
 def _send(event: dict[str, Any]) -> None:
     """Send it to every consumer's queue, with its own fields. Returns when the broker has it."""
-    sender = Sender(current_app, "users")
+    sender = Sender(app, "users")
     try:
         for consumer in consumers.registered("users"):
             for message in payloads.messages([payloads.Sendable(event, 0)], consumer):

@@ -3,8 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from celery import current_app
-
+from messaging.celery import app
 from messaging.events.text import plural
 from messaging.management.authority import authority_errors_as_refusals, checked_page_size, checked_replica, consumer_and_authority
 from messaging.management.base import Command as BaseCommand
@@ -41,7 +40,7 @@ class Command(BaseCommand):
         ):
             done = bootstrap.bootstrap(
                 replica,
-                current_app,
+                app,
                 from_now=options["from_now"],
                 pause=options["pause_consumer"],
                 page_size=size,

@@ -6,14 +6,12 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from celery import current_app
-
+from messaging.celery import app
 from messaging.errors import OtherType
 from messaging.events.text import plural, said
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Found, Refused, checked_context, context_argument, database_errors_as_refusals
 from messaging.publisher.relay import BATCH_ROWS, Relay, Round
-from messaging.transport.queues import bad_option
 
 
 class Command(BaseCommand):
@@ -25,9 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--batch", type=int, default=BATCH_ROWS, metavar="N", help="rows per batch (default %(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if bad := bad_option(current_app):
-            raise Refused(bad)
-        relay = Relay(checked_context(options["context"]).name, current_app, batch=max(1, options["batch"]))
+        relay = Relay(checked_context(options["context"]).name, app, batch=max(1, options["batch"]))
         if options["once"]:
             self._once(relay, options)
             return

@@ -5,11 +5,11 @@ from argparse import ArgumentParser
 from datetime import datetime
 from typing import Any
 
-from celery import current_app
 from django.utils import timezone
 from rich.table import Table
 
 from messaging import repair_log, settings
+from messaging.celery import app
 from messaging.consumer import forecast
 from messaging.errors import BrokerAway
 from messaging.events import contract
@@ -61,7 +61,7 @@ class Command(BaseCommand):
                 f"To add one: manage.py consumers register … --to {authority}"
             )
         here = [settings.context(consumer.name).alias for consumer in consumers if consumer.name in settings.contexts()]
-        sender = None if options["dry_run"] else Sender(current_app, authority)
+        sender = None if options["dry_run"] else Sender(app, authority)
         foretell = forecast.outcomes_if_known if sender else forecast.outcomes
         rows: list[tuple[str, dict[str, Any], str]] = []
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from celery import current_app
 from django.db import OperationalError
 
+from messaging.celery import app
 from messaging.database import errors
 from messaging.errors import Differs, InTheWay, NotReady, NotYet, PauseTooShort
 from messaging.events.text import plural
@@ -94,7 +94,7 @@ class Command(BaseCommand):
             raise NotReady(f"The rows of {split.new.context} aren't copied yet. First: manage.py split {split.new.context}")
         held = None
         if owning is not receiver:
-            held = move.flip(split, receiver, current_app, longest=longest, page_size=size)
+            held = move.flip(split, receiver, app, longest=longest, page_size=size)
             if not options["json"]:
                 self.stdout.write(f"{receiver.context} owns the rows. Writers were paused for {held} ms.")
         elif not options["json"]:
@@ -110,7 +110,7 @@ class Command(BaseCommand):
 
     def _load(self, split: Split, size: int) -> Loaded:
         with row_bar(self.stderr, f"{split.old.context} and {split.new.context}") as bar:
-            return move.load(split, current_app, page_size=size, expecting=bar.expect, progress=bar.advance)
+            return move.load(split, app, page_size=size, expecting=bar.expect, progress=bar.advance)
 
     def _report(self, split: Split, done: Loaded, options: dict[str, Any], **more: Any) -> None:
         values = {**move.standing(split), "rows": done.rows, "rows_per_second": done.rows_per_second, "resumed": done.resumed}

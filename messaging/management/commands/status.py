@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
-from celery import current_app
 from django.utils import timezone
 from rich import box
 from rich.table import Table
 
+from messaging.celery import app
 from messaging.errors import DatabaseUnreadable
 from messaging.events.text import printable
 from messaging.management.base import Command as BaseCommand
@@ -30,7 +30,7 @@ class Command(BaseCommand):
             tracking = [asdict(state) for state in tracking_states()]
         except DatabaseUnreadable as error:
             raise Found(f"{error}. Start it, or create its tables: manage.py migrate --database {error.alias}") from error
-        depths = [{"queue": name, "depth": queues.depth(current_app, name)} for name in queues.here(current_app)]
+        depths = [{"queue": name, "depth": queues.depth(app, name)} for name in queues.here(app)]
         if options["json"]:
             self.result(options, {"consumers": consumers, "outbox": outbox, "queues": depths, "tracking": tracking}, "")
         else:

@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connections
 from django.test import override_settings
@@ -67,7 +68,7 @@ def test_a_password_changed_by_a_person_is_neither_reset_nor_shown() -> None:
     ],
 )
 def test_a_broker_that_cannot_be_used_is_refused_without_its_password(url: str, code: int, sentence: str) -> None:
-    with override_settings(CELERY_BROKER_URL=url), pytest.raises(CanNotRun) as refused:
+    with override_settings(MESSAGING={**settings.MESSAGING, "BROKER_URL": url}), pytest.raises(CanNotRun) as refused:
         provisioning.check_broker()
 
     assert refused.value.code == code

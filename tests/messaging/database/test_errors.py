@@ -15,8 +15,8 @@ from django.utils import timezone
 from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
-from config.celery import app
 from messaging import tasks
+from messaging.celery import app
 from messaging.consumer import handlers, inbox, retries
 from messaging.consumer import parked as parked_events
 from messaging.database import errors, guard, outages

@@ -96,7 +96,7 @@ def test_a_lease_is_taken_and_given_back(pooler):
 
 
 def test_one_bootstrap_after_the_other(pooler, api):
-    from config.celery import app
+    from messaging.celery import app
 
     save(demo_users(5), with_events=False)
     for _ in range(3):

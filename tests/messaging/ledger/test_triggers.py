@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.sql import emit_pre_migrate_signal
 from django.db import DatabaseError, connections, models, transaction
 
-from config.celery import app
+from messaging.celery import app
 from messaging.database import engines
 from messaging.database import guard as guard_sql
 from messaging.database.guard import Guard

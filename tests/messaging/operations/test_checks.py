@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery import Celery
 from django.core.cache import cache
 from django.db import connections, router
 from django.db.models import Model
@@ -33,16 +32,22 @@ def test_the_project_can_be_compared():
     assert checks.feeds_can_be_compared(None) == []
 
 
-def test_a_missing_broker_is_a_warning(monkeypatch):
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        (None, 'MESSAGING["BROKER_URL"] isn\'t set, so there is no broker.'),
+        ("localhost:6379", 'MESSAGING["BROKER_URL"] isn\'t a URL.'),
+        ("radis://:secret@localhost/0", 'MESSAGING["BROKER_URL"] begins with radis://, which kombu doesn\'t know.'),
+    ],
+)
+def test_a_missing_broker_is_a_warning(settings, url, problem):
     assert checks.broker_is_set(None) == []
-    monkeypatch.delenv("CELERY_BROKER_URL")
-    monkeypatch.setattr(checks, "current_app", Celery("bare", set_as_current=False))
+    settings.MESSAGING = {**settings.MESSAGING, "BROKER_URL": url}
     assert [(warning.id, warning.msg, warning.hint) for warning in checks.broker_is_set(None)] == [
         (
             "messaging.W004",
-            "Celery has no broker: broker_url isn't set, and Celery would use RabbitMQ on localhost.",
-            'Set it, for example CELERY_BROKER_URL = "redis://localhost:6379/0" in a project whose Celery app reads CELERY_… '
-            "settings, and import that app in the project's __init__.py. Until then relays and workers refuse to start.",
+            f'{problem} Set it, for example to "redis://localhost:6379/3" or "amqp://login:password@localhost/vhost".',
+            "Until then relays, workers and the scheduler refuse to start.",
         )
     ]
 

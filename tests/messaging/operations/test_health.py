@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.conf import settings as configured
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
@@ -117,8 +116,8 @@ def test_a_database_that_lost_its_tables_is_not_ready(monkeypatch: pytest.Monkey
     assert told["reason"].startswith("The database of users can't be read")
 
 
-def test_an_unreachable_broker_is_reported_and_the_process_stays_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(current_app.conf, "broker_read_url", "redis://127.0.0.1:1/0")
+def test_an_unreachable_broker_is_reported_and_the_process_stays_ready(settings: Any) -> None:
+    settings.MESSAGING = {**settings.MESSAGING, "BROKER_URL": "redis://127.0.0.1:1/0"}
     told = ready(200)
     assert (told["broker"], told["queues"]) == ("away", {"users": None, "billing": None})
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.contrib.auth.models import User as Login
 from django.core.management import call_command
 from django.db import connections
@@ -20,6 +19,7 @@ from django_outbox_pattern.choices import StatusChoice
 from django_outbox_pattern.models import Published, Received
 
 import messaging
+from messaging.celery import app
 from messaging.consumer import inbox
 from messaging.database.outbox_pattern import FAILED, NEVER, SENT, WAITING
 from messaging.ledger import sequencer
@@ -39,7 +39,7 @@ BEFORE, AFTER = "0017", "0018"
 
 @pytest.fixture
 def relay():
-    relay = Relay("users", current_app)
+    relay = Relay("users", app)
     yield relay
     relay.sender.close()
 
@@ -188,7 +188,7 @@ def test_more_rows_of_old_programs_than_a_batch_are_sent_without_a_pause(billing
     for number in range(5):
         user_register(email=f"u{number}@example.org", name="U")
     as_the_last_release_wrote(ours(WAITING), StatusChoice.SCHEDULE)
-    relay = Relay("users", current_app, batch=2)
+    relay = Relay("users", app, batch=2)
     assert [relay.run_once().sent for _ in range(4)] == [2, 2, 1, 0]
     relay.sender.close()
 

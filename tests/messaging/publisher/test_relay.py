@@ -5,13 +5,13 @@ import threading
 import uuid
 
 import pytest
-from celery import current_app
 from django.db import DataError, connections
 from django_outbox_pattern.models import Published
 from kombu.exceptions import OperationalError as BrokerError
 
 from messaging import failpoints
 from messaging import settings as messaging_settings
+from messaging.celery import app
 from messaging.database import wakeup
 from messaging.database.outbox_pattern import FAILED, WAITING
 from messaging.models import Consumer
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture
 def relay():
-    relay = Relay("users", current_app)
+    relay = Relay("users", app)
     yield relay
     relay.sender.close()
 
@@ -41,7 +41,7 @@ def inboxes():
 
     def read(name):
         messages = []
-        with current_app.connection_for_read() as connection, connection.channel() as channel:
+        with app.connection_for_read() as connection, connection.channel() as channel:
             bound = queue(name).bind(channel)
             bound.declare()
             while (message := bound.get(no_ack=True)) is not None:
@@ -219,7 +219,7 @@ def test_a_sign_up_does_not_wait_for_the_broker(relay, inboxes, monkeypatch):
 
 def test_two_relays_of_a_context_do_not_send_the_same_event(relay, inboxes, monkeypatch):
     found = []
-    second = Relay("users", current_app)
+    second = Relay("users", app)
     user_register(email="ada@example.org", name="Ada")
     while_sending(monkeypatch, lambda: found.append(second.run_once().sent))
     assert relay.run_once().sent == 1
@@ -243,7 +243,7 @@ def test_a_running_relay_is_woken_by_a_commit_and_survives_a_broker_that_is_away
     assert messaging_settings.wake_folder() == tmp_path
     monkeypatch.setattr(wakeup, "POLL_SECONDS", 3600)  # only a wake-up ends a wait
     monkeypatch.setattr("messaging.publisher.relay.FIRST_PAUSE_SECONDS", 0.01)
-    relay = Relay("users", current_app)
+    relay = Relay("users", app)
     real, refusals = relay.sender.send, [BrokerError("away"), BrokerError("away")]
 
     def flaky(*arguments):

@@ -6,13 +6,13 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from celery import Celery, current_app
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 from kombu.exceptions import OperationalError as BrokerError
 
 from billing.handlers import HANDLERS
 from billing.models import CachedUser
+from messaging.celery import app
 from messaging.consumer import inbox
 from messaging.consumer.forecast import outcomes, outcomes_if_known
 from messaging.errors import BrokerAway
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 @pytest.fixture
 def sender():
-    sender = Sender(current_app, "users")
+    sender = Sender(app, "users")
     yield sender
     sender.close()
 
@@ -43,7 +43,7 @@ def queues():
 
     def read(name):
         messages = []
-        with current_app.connection_for_read() as connection, connection.channel() as channel:
+        with app.connection_for_read() as connection, connection.channel() as channel:
             bound = queue(name).bind(channel)
             bound.declare()
             while (message := bound.get(no_ack=True)) is not None:
@@ -59,7 +59,7 @@ def queues():
 
 def send_out():
     """Do the relay's work."""
-    relay = Relay("users", current_app)
+    relay = Relay("users", app)
     while relay.run_once().sent:
         pass
     relay.sender.close()
@@ -189,12 +189,11 @@ def test_positions_are_those_of_now(queues, sender):
     assert ("position" in created, suspended["position"]) == (False, 2)
 
 
-def test_an_unreachable_broker_is_reported_at_once(queues):
+def test_an_unreachable_broker_is_reported_at_once(queues, settings):
     users(1)
     send_out()
     before = statuses()
-    app = Celery(set_as_current=False)
-    app.conf.broker_write_url = "redis://127.0.0.1:1/0"
+    settings.MESSAGING = {**settings.MESSAGING, "BROKER_URL": "redis://127.0.0.1:1/0"}
     with pytest.raises(BrokerAway):
         replay("users", consumers("billing"), now(), sender=Sender(app, "users"))
     assert statuses() == before

@@ -4,7 +4,6 @@ import threading
 from datetime import timedelta
 
 import pytest
-from celery import current_app
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.utils import timezone
@@ -12,6 +11,7 @@ from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser
 from messaging import failpoints
+from messaging.celery import app
 from messaging.database import locks
 from messaging.database.outbox_pattern import SENT
 from messaging.errors import AlreadyRunning, BelowFloor, Denied, Unreachable
@@ -38,7 +38,7 @@ def seed(number: int) -> list[User]:
 
 
 def run(**options):
-    return bootstrap.bootstrap(Replica.of("billing", "users"), current_app, **options)
+    return bootstrap.bootstrap(Replica.of("billing", "users"), app, **options)
 
 
 def equal() -> bool:

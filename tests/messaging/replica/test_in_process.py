@@ -5,10 +5,10 @@ import urllib.request
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.db import transaction
 
 from billing.models import CachedUser
+from messaging.celery import app
 from messaging.consumer import handlers
 from messaging.errors import Denied, Unreachable
 from messaging.publisher import consumers, grants
@@ -42,7 +42,7 @@ class TestInsideATransaction:
 
     def test_a_copy_is_filled_compared_and_repaired(self, registered: None) -> None:
         save(demo_users(30, suspended=0.2), with_events=False)
-        done = bootstrap.bootstrap(replica(), current_app, page_size=7)
+        done = bootstrap.bootstrap(replica(), app, page_size=7)
         assert (done.state, done.verdict, done.pages) == ("live", "in_sync", 5)
         User.objects.using("users").filter(status="active").update(status="suspended")
         pull.catch_up(replica())

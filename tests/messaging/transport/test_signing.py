@@ -8,13 +8,13 @@ import threading
 import uuid
 
 import pytest
-from celery import current_app
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 
 from billing.caches import UserFacts
 from billing.handlers import HANDLERS
 from billing.models import CachedUser
+from messaging.celery import app
 from messaging.consumer import Handler, inbox, retries
 from messaging.consumer import parked as parked_events
 from messaging.consumer.outcome import Outcome
@@ -178,10 +178,10 @@ def test_unsigned_messages_are_taken_only_from_the_listed_publishers(settings):
 
 
 def test_a_sent_message_can_be_checked_in_the_queue():
-    sender = Sender(current_app, "users")
+    sender = Sender(app, "users")
     sender.send("billing", "billing", [{"id": "é\u2028\U0001f600"}])
     sender.close()
-    with current_app.connection_for_read() as connection, connection.channel() as channel:
+    with app.connection_for_read() as connection, connection.channel() as channel:
         message = queue("billing").bind(channel).get(no_ack=True)
     assert signing.check(message.headers, message.headers["task"], message.body) == "users"
 

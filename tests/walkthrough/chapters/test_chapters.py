@@ -142,7 +142,7 @@ def commands() -> Iterator[tuple[str, str]]:
 def works(command: str) -> Place | None:
     """Where a command of ours works; None for anybody else's."""
     name = re.search(r"manage\.py (\w+)", command)
-    if re.search(r"\bCONTEXTS=|-A config\b", command):
+    if re.search(r"\bCONTEXTS=", command):
         return Place.HERE
     if not name or name[1] in find_commands(django.core.management.__path__[0]):
         return None

@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from celery import current_app
 from django_outbox_pattern.models import Published
 
 from config.env import ROOT
+from messaging.celery import app
 from messaging.database.outbox_pattern import WAITING
 from messaging.models import Consumer, Ledger
 from messaging.publisher import republish
@@ -31,7 +31,7 @@ def _mended():
 
 @pytest.fixture
 def relay():
-    relay = Relay("users", current_app)
+    relay = Relay("users", app)
     yield relay
     relay.sender.close()
 
@@ -44,7 +44,7 @@ def read():
 
     def messages():
         found = []
-        with current_app.connection_for_read() as connection, connection.channel() as channel:
+        with app.connection_for_read() as connection, connection.channel() as channel:
             bound = queue("billing").bind(channel)
             bound.declare()
             while (message := bound.get(no_ack=True)) is not None:

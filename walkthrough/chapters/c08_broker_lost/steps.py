@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from celery import current_app
 from django.utils import timezone
 from django_outbox_pattern.models import Published, Received
 
 from billing.models import CachedUser
+from messaging.celery import app
 from messaging.events.text import plural
 from messaging.replica.sync import SILENCE_SECONDS
 from messaging.transport import queues
@@ -97,7 +97,7 @@ def back(stage: Stage) -> None:
 
 
 def waiting() -> int:
-    return queues.depth(current_app, "billing") or 0
+    return queues.depth(app, "billing") or 0
 
 
 def received(chosen: list[Any], began: Any) -> int:

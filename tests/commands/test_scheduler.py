@@ -1,4 +1,4 @@
-"""The Celery app: the modules that it loads, and its scheduler's output if it is stopped early or the broker doesn't answer."""
+"""The scheduler's output if it is stopped early or the broker doesn't answer."""
 
 import contextlib
 import signal
@@ -6,26 +6,25 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import redis
 
-from config import scheduling
 from config.broker import socket_path
-from config.celery import app
 from config.env import ROOT
 from config.runner.broker_server import start_broker, stop_broker
-from tests import warm
+from messaging.celery import app
+from messaging.consumer.celery_scheduler import Scheduler
 from tests.probes import wait_for
 from tests.running import surroundings
 
 
 def test_a_scheduler_stopped_during_its_start_logs_no_error(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "celery", "--quiet", "-A", "tests.config.runner.stopping", "beat", "--loglevel", "INFO"],
+        [sys.executable, "-m", "tests.commands.stopping", "scheduler"],
         cwd=ROOT,
         env=surroundings(tmp_path / "var"),
         capture_output=True,
@@ -33,26 +32,9 @@ def test_a_scheduler_stopped_during_its_start_logs_no_error(tmp_path: Path) -> N
         timeout=60,
     )
     said = done.stdout + done.stderr
-    assert "told to stop at celery.app.routes" in said
+    assert "told to stop" in said
     assert "Traceback" not in said
     assert done.returncode in {0, -signal.SIGTERM}
-
-
-def test_a_command_that_needs_no_broker_loads_no_client_of_one(tmp_path: Path) -> None:
-    """They would be a quarter of all loaded modules, for every command and program."""
-    code = "import django, sys; django.setup(); print(*({'redis', 'valkey', 'kombu.transport.redis'} & sys.modules.keys()))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=surroundings(tmp_path / "var"), capture_output=True, text=True, timeout=60
-    )
-    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
-
-
-def test_a_worker_that_could_check_no_sender_does_not_start(tmp_path: Path) -> None:
-    """As a host starts it: `messaging` is one of its apps, and receives the start's signal by itself."""
-    worker = ["-m", "celery", "--quiet", "-A", "config", "worker", "-Q", "billing", "--pool", "solo"]
-    environment = surroundings(tmp_path / "var", CONTEXTS="billing", CELERY_BROKER_URL="memory://")
-    done = warm.run(worker, cwd=ROOT, env=environment, timeout=60)
-    assert (done.returncode, "billing has no public key of users." in done.stderr) == (3, True), done.stderr
 
 
 PATIENCE = 60.0
@@ -62,10 +44,10 @@ AWAY, BACK = "the broker doesn't answer; trying until it does", "the broker answ
 
 
 @contextmanager
-def scheduler(folder: Path, **environment: str) -> Iterator[list[str]]:
-    """Run a real `celery beat`; yields a function that returns its lines so far."""
+def scheduler(folder: Path, *, command: Sequence[str] = ("manage.py", "scheduler"), **environment: str) -> Iterator[list[str]]:
+    """Run a real scheduler; yields a function that returns its lines so far."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "celery", "--quiet", "-A", "config", "beat", "--loglevel", "INFO"],
+        [sys.executable, *command],
         cwd=ROOT,
         env=surroundings(folder / "var", **environment),
         stdout=subprocess.PIPE,
@@ -139,11 +121,16 @@ def test_a_scheduler_logs_an_unreachable_broker_once_and_its_return_once(tmp_pat
     assert len(lines) == 4, "".join(lines)
 
 
-def test_a_scheduler_that_starts_before_its_broker_says_so_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [["manage.py", "scheduler"], ["-m", "celery", "--quiet", "-A", "config", "beat"]],
+    ids=["manage.py scheduler", "as earlier releases start it"],
+)
+def test_a_scheduler_that_starts_before_its_broker_says_so_once(tmp_path: Path, command: list[str]) -> None:
     broker = tmp_path / "broker"
     broker.mkdir()
     url = f"redis+socket://{socket_path(broker)}"
-    with scheduler(tmp_path, CELERY_BROKER_URL=url) as lines:
+    with scheduler(tmp_path, command=command, CELERY_BROKER_URL=url) as lines:
         with knocks(broker) as tried:
             wait_for(lambda: tried[0] >= 2, timeout=PATIENCE, what="two attempts", seen=lambda: lines)
         process, _ = start_broker(broker)
@@ -155,7 +142,7 @@ def test_a_scheduler_that_starts_before_its_broker_says_so_once(tmp_path: Path) 
 
 
 def test_a_tick_that_fails_by_a_bug_is_no_outage(caplog: pytest.LogCaptureFixture) -> None:
-    schedule = scheduling.Scheduler(app, lazy=True)
+    schedule = Scheduler(app, lazy=True)
     schedule.apply_entry(schedule.Entry(name="a wrong one", task="messaging.retry_due", schedule=1.0, args=[object()], app=app))
     assert not schedule.away
     assert ("a wrong one can't be sent" in caplog.text, "Traceback" in caplog.text) == (True, True)
