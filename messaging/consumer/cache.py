@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from messaging import settings
 from messaging.consumer.handlers import Event
-from messaging.database.upsert import Upserted
+from messaging.database.keys import kind_of_key
+from messaging.database.upsert import Upserted, column
 
 
 def nothing() -> None:
@@ -46,6 +47,11 @@ class Cache:
     follows: bool = False
     #: Does the work that waited while another context owned the rows. Called once this context owns them; may be called again.
     owned: Callable[[], None] = nothing
+
+    @property
+    def key_kind(self) -> str:
+        """Return the kind of the ids, "uuid", "integer" or "text". Raises `UnusableKey`."""
+        return kind_of_key(column(self.model, self.key))
 
 
 def declared_caches(consumer: str) -> Mapping[str, Cache]:

@@ -4,7 +4,7 @@ The kinds of columns are those of `row_hash.kind_of_field`. The JSON is the same
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,26 +36,10 @@ class PostgreSQL:
     def register_functions(self, using: str) -> None:
         """Nothing to do: PostgreSQL has all functions."""
 
-    def bound(self, key: uuid.UUID) -> Any:
-        return key
-
-    def spelled(self, column: str) -> str:
-        return f"{column}::text"
-
-    def matches(self, column: str, ledger: str) -> str:
-        """The condition that a model's key is the ledger entry's."""
-        return f"{column} = {ledger}::uuid"
-
     def looked_up(self, table: str, matches: str) -> str:
         """A join of a few ledger entries with the table's rows (alias t), by the key's index. With a plain join the planner reads
         the whole table for a page of 5,000 (measured on 100,000 users: four times as long)."""
         return f"LEFT JOIN LATERAL (SELECT * FROM {table} t WHERE {matches} LIMIT 1) t ON true"
-
-    def bucket(self, column: str, bounds: Sequence[Any]) -> tuple[str, list[Any]]:
-        """The number of bounds at or below the column's value."""
-        if not bounds:
-            return "0", []
-        return f"width_bucket({column}, %s::{'uuid' if isinstance(bounds[0], uuid.UUID) else 'text'}[])", [list(bounds)]
 
     def time(self, column: str) -> str:
         return f"encode(timestamptz_send({column}), 'hex')"
@@ -115,20 +99,8 @@ class SQLite:
             raw.create_function(name, number, function, deterministic=True)
         raw.create_aggregate("messaging_xor", 1, _Xor)
 
-    def bound(self, key: uuid.UUID) -> Any:
-        return key.hex
-
-    def spelled(self, column: str) -> str:
-        return f"messaging_uuid({column})"
-
-    def matches(self, column: str, ledger: str) -> str:
-        return f"{column} = replace({ledger}, '-', '')"
-
     def looked_up(self, table: str, matches: str) -> str:
         return f"LEFT JOIN {table} t ON {matches}"
-
-    def bucket(self, column: str, bounds: Sequence[Any]) -> tuple[str, list[Any]]:
-        return _halved(column, bounds, 0)
 
     def time(self, column: str) -> str:
         return f"messaging_time({column})"
@@ -202,13 +174,3 @@ _DIALECTS: dict[str, PostgreSQL | SQLite] = {"postgresql": PostgreSQL(), "sqlite
 def dialect(using: str) -> PostgreSQL | SQLite:
     """The dialect of the database behind an alias."""
     return by_vendor(using, _DIALECTS)
-
-
-def _halved(column: str, bounds: Sequence[Any], before: int) -> tuple[str, list[Any]]:
-    """`before` plus the number of bounds at or below the column, by binary search: a thousand bounds cost ten comparisons a row."""
-    if not bounds:
-        return str(before), []
-    middle = len(bounds) // 2
-    below, first = _halved(column, bounds[:middle], before)
-    above, second = _halved(column, bounds[middle + 1 :], before + middle + 1)
-    return f"CASE WHEN {column} < %s THEN {below} ELSE {above} END", [bounds[middle], *first, *second]

@@ -15,6 +15,7 @@ from messaging import settings
 from messaging.consumer.cache import declared_caches
 from messaging.consumer.handlers import Handler, table
 from messaging.database import engines, row_hash
+from messaging.database.keys import kind_of_key
 from messaging.database.upsert import column
 from messaging.ledger import ledger
 from messaging.models import Consumer
@@ -151,7 +152,7 @@ def _has_grants(connection: BaseDatabaseWrapper) -> bool:
 
 @register("messaging")
 def feeds_can_be_compared(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
-    """messaging.E003: a feed or a copy has a key that isn't a UUID, or a field that can't be compared."""
+    """messaging.E003: a feed or a copy has a key or a field that can't be compared."""
     found: list[CheckMessage] = []
     for name in settings.feeds():
         feed = declared_feed(name)
@@ -159,26 +160,29 @@ def feeds_can_be_compared(app_configs: Any, **kwargs: Any) -> Sequence[CheckMess
             found += _wrong(f"The feed of {name}", feed.model, "pk", feed.fields)
     for context in settings.contexts():
         for authority, cache in declared_caches(context).items():
-            found += _wrong(f"The copy in {context} of {authority}", cache.model, cache.key, (*cache.fields, cache.version))
+            what = f"The copy in {context} of {authority}"
+            found += _wrong(what, cache.model, cache.key, (*cache.fields, cache.version), follows=cache.follows)
     return found
 
 
-def _wrong(what: str, model: type[models.Model], key: str, fields: Sequence[str]) -> list[CheckMessage]:
+def _wrong(what: str, model: type[models.Model], key: str, fields: Sequence[str], *, follows: bool = False) -> list[CheckMessage]:
+    def error(why: object, hint: str) -> CheckMessage:
+        return Error(f"{what}: {why}", hint=hint, id="messaging.E003")
+
     found: list[CheckMessage] = []
     try:
         field = column(model, key)
-        if not isinstance(field, models.UUIDField) or not field.primary_key:
-            hint = (
-                "Give the model a UUIDField as its primary key. Ranges of ids are compared, and only UUIDs sort alike everywhere."
-            )
-            why = f"{what}: {model._meta.label}.{field.name} isn't a UUIDField with primary_key=True."
-            found.append(Error(why, hint=hint, id="messaging.E003"))
-    except (FieldDoesNotExist, TypeError) as error:
-        found.append(Error(f"{what}: {error}", hint="Name the model's primary key.", id="messaging.E003"))
+        kind = kind_of_key(field)
+        if not field.primary_key:
+            found.append(error(f"{model._meta.label}.{field.name} isn't the primary key.", "Name the model's primary key."))
+        if follows and kind != "uuid":
+            hint = "Use a UUIDField: two contexts in turn give out the keys of rows that move, and other keys would collide."
+            found.append(error(f"{model._meta.label}.{field.name} isn't a UUIDField.", hint))
+    except (FieldDoesNotExist, TypeError) as why:
+        found.append(error(why, "Use a primary key of one of these types."))
     for name in fields:
         try:
             row_hash.kind_of_field(column(model, name))
-        except (FieldDoesNotExist, TypeError) as error:
-            hint = "Use fields with text, whole numbers, times or UUIDs. Others have no common spelling in all databases."
-            found.append(Error(f"{what}: {error}", hint=hint, id="messaging.E003"))
+        except (FieldDoesNotExist, TypeError) as why:
+            found.append(error(why, "Leave the field out, or use one with a form that all databases share."))
     return found

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connections
 
 from messaging.database.expressions import dialect
+from messaging.database.keys import key_sql
 from messaging.database.tracked import gone_sql
 from messaging.database.upsert import column
 from messaging.models import Ledger
@@ -36,7 +37,7 @@ def of(using: Alias, feed: Feed, fields: Sequence[str], ids: Sequence[str]) -> l
 def _changes(using: Alias, feed: Feed, fields: Sequence[str], where: str, parameters: list[Any]) -> list[PositionedChange]:
     """Select the entries first, then look up their rows."""
     words = dialect(using)
-    matches = words.matches(f't."{feed.tracked.key_column}"', "l.aggregate_id")
+    matches = key_sql(using, feed.tracked.key).matches(f't."{feed.tracked.key_column}"', "l.aggregate_id")
     statement = f"""
         SELECT l.position, CAST({_change(using, feed, fields)} AS text)
         FROM (SELECT * FROM messaging_ledger WHERE aggregate = %s AND {where}) l {words.looked_up(feed.tracked.quoted, matches)}

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django_outbox_pattern.models import Published
 
 from messaging.database import engines
+from messaging.database.keys import key_sql
 from messaging.database.tracked import Tracked, literal
 from messaging.models import Ledger
 from messaging.publisher import payloads
@@ -38,7 +39,7 @@ def unseen_ids(using: Alias, feed: Feed) -> list[str]:
     with connections[using].cursor() as cursor:
         cursor.execute(_without_entry(tracked, engine))
         ids = [str(row[1]) for row in cursor.fetchall()]
-        cursor.execute(f"SELECT aggregate_id FROM messaging_ledger WHERE id IN (SELECT id FROM ({_wrong(tracked, engine)}) AS t)")
+        cursor.execute(f"SELECT aggregate_id FROM messaging_ledger WHERE id IN (SELECT id FROM ({_wrong(using, tracked)}) AS t)")
         ids += [str(row[0]) for row in cursor.fetchall()]
     return ids + [entry.aggregate_id for entry in _changed(using, feed)]
 
@@ -47,7 +48,7 @@ def enter_rows(using: Alias, feed: Feed) -> None:
     """Enter rows without an entry, and correct entries whose row exists and shouldn't, or the reverse. It reads first: on SQLite a
     statement that may write blocks writers for as long as it searches."""
     engine, tracked = engines.for_alias(using), feed.tracked
-    without_entry, wrong = _without_entry(tracked, engine), _wrong(tracked, engine)
+    without_entry, wrong = _without_entry(tracked, engine), _wrong(using, tracked)
     with connections[using].cursor() as cursor:
         if _any(cursor, without_entry):
             cursor.execute(f"""
@@ -73,12 +74,13 @@ def _without_entry(tracked: Tracked, engine: ModuleType) -> str:
         WHERE NOT EXISTS (SELECT 1 FROM messaging_ledger l WHERE l.aggregate = {label} AND l.aggregate_id = {spelled})"""
 
 
-def _wrong(tracked: Tracked, engine: ModuleType) -> str:
+def _wrong(using: Alias, tracked: Tracked) -> str:
     erased = f"coalesce({tracked.tombstone_sql('t', 'false')}, false)"
-    gone = f'(t."{tracked.key_column}" IS NULL OR {erased})'
+    key = f't."{tracked.key_column}"'
+    gone, matches = f"({key} IS NULL OR {erased})", key_sql(using, tracked.key).matches(key, "l.aggregate_id")
     return f"""
         SELECT l.id, l.version, {gone} AS deleted, {erased} AS erased FROM messaging_ledger l
-        LEFT JOIN {tracked.quoted} t ON {engine.matches(tracked, "t", "l.aggregate_id")}
+        LEFT JOIN {tracked.quoted} t ON {matches}
         WHERE l.aggregate = {literal(tracked.label)} AND NOT l.erased AND l.deleted <> {gone}"""
 
 

@@ -8,6 +8,7 @@ from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
+from messaging.database import keys
 from messaging.database.outbox_pattern import SENT, WAITING
 from messaging.database.tracked import Tracked, identifier, literal, quoted_table
 
@@ -63,12 +64,7 @@ NOW = "clock_timestamp()"
 
 def spelled(tracked: Tracked, row: str) -> str:
     """The SQL of a row's key as text, as in the ledger."""
-    return f'{row}."{tracked.key_column}"::text'
-
-
-def matches(tracked: Tracked, row: str, spelled_key: str) -> str:
-    """The SQL condition that the row has this key of the ledger."""
-    return f"{spelled(tracked, row)} = {spelled_key}"
+    return keys.PostgreSQL(keys.kind_of_key(tracked.key)).spelled(f'{row}."{tracked.key_column}"')
 
 
 def _trigger_names(tracked: Tracked) -> tuple[str, str]:

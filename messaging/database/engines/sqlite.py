@@ -10,6 +10,7 @@ from django.db import OperationalError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
+from messaging.database import keys
 from messaging.database.outbox_pattern import SENT, WAITING
 from messaging.database.tracked import Tracked, identifier, literal
 
@@ -18,18 +19,8 @@ NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 
 def spelled(tracked: Tracked, row: str) -> str:
-    """The SQL of a row's key as text, as in the ledger. Django stores a UUID in SQLite without its dashes."""
-    column = f'{row}."{tracked.key_column}"'
-    if not isinstance(tracked.key, models.UUIDField):
-        return f"CAST({column} AS TEXT)"
-    parts = [f"substr({column}, {start}, {length})" for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))]
-    return " || '-' || ".join(parts)
-
-
-def matches(tracked: Tracked, row: str, spelled_key: str) -> str:
-    """The SQL condition that the row has this key of the ledger, in a form that uses the key's index."""
-    stored = f"replace({spelled_key}, '-', '')" if isinstance(tracked.key, models.UUIDField) else spelled_key
-    return f'{row}."{tracked.key_column}" = {stored}'
+    """The SQL of a row's key as text, as in the ledger."""
+    return keys.SQLite(keys.kind_of_key(tracked.key)).spelled(f'{row}."{tracked.key_column}"')
 
 
 def _moves(tracked: Tracked, key: str, deleted: str, erased: str) -> str:

@@ -3,8 +3,6 @@
 import subprocess
 import sys
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 from celery import Celery
 
@@ -36,18 +34,28 @@ def test_a_missing_broker_is_a_warning(monkeypatch):
     ]
 
 
-def test_a_key_that_is_no_uuid_is_an_error(monkeypatch):
-    cache = replace(CACHES["users"], model=Ledger, key="id", fields=("aggregate_id",))
+def test_a_copy_keyed_by_another_column_than_its_primary_key_is_an_error(monkeypatch):
+    cache = replace(CACHES["users"], model=Ledger, key="aggregate_id", fields=("aggregate",))
     assert found(monkeypatch, users=cache) == [
-        ("messaging.E003", "The copy in billing of users: messaging.Ledger.id isn't a UUIDField with primary_key=True.")
+        ("messaging.E003", "The copy in billing of users: messaging.Ledger.aggregate_id isn't the primary key.")
     ]
 
 
-def test_a_feed_that_is_keyed_by_numbers_is_an_error(monkeypatch):
-    feed: Any = SimpleNamespace(model=Ledger, fields=("version",))
-    monkeypatch.setattr(checks, "declared_feed", lambda authority: feed if authority == "users" else None)
-    assert [error.msg for error in checks.feeds_can_be_compared(None)] == [
-        "The feed of users: messaging.Ledger.id isn't a UUIDField with primary_key=True."
+def test_a_key_of_a_type_without_ranges_is_an_error(monkeypatch):
+    cache = replace(CACHES["users"], model=Ledger, key="changed_at", fields=("aggregate",))
+    assert found(monkeypatch, users=cache) == [
+        (
+            "messaging.E003",
+            "The copy in billing of users: messaging.Ledger.changed_at is a DateTimeField. A key is an integer, a UUID or a text "
+            "of at most 100 characters.",
+        )
+    ]
+
+
+def test_rows_that_move_between_contexts_need_uuids(monkeypatch):
+    cache = replace(CACHES["users"], model=Ledger, key="id", fields=("aggregate",), follows=True)
+    assert found(monkeypatch, users=cache) == [
+        ("messaging.E003", "The copy in billing of users: messaging.Ledger.id isn't a UUIDField.")
     ]
 
 
@@ -58,7 +66,6 @@ def test_fields_that_are_none_or_cannot_be_compared_are_errors(monkeypatch):
     ]
     errors = found(monkeypatch, users=replace(cache, model=Subscription, key="authority", fields=("drift",), version="applied"))
     assert [message for _, message in errors] == [
-        "The copy in billing of users: messaging.Subscription.authority isn't a UUIDField with primary_key=True.",
         "The copy in billing of users: messaging.Subscription.drift is a JSONField. A copy can only have texts, integers, "
         "booleans, times and UUIDs: leave the field out.",
     ]
