@@ -10,8 +10,9 @@ from pydantic import BaseModel
 
 from messaging import settings
 from messaging.consumer.handlers import Event
+from messaging.database.columns import column
 from messaging.database.keys import kind_of_key
-from messaging.database.upsert import Upserted, column
+from messaging.database.upsert import Upserted
 
 
 def nothing() -> None:

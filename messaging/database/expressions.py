@@ -12,6 +12,8 @@ from django.db import connections, models, transaction
 from pydantic_core import to_json
 
 from messaging.database import row_hash
+from messaging.database.keys import stored_field
+from messaging.database.tracked import literal
 from messaging.database.vendors import by_vendor
 
 _PLANNING = ", ".join(
@@ -47,6 +49,8 @@ class PostgreSQL:
     def word(self, field: "models.Field[Any, Any]", column: str) -> str:
         forms = {
             "time": self.time(column),
+            "date": f"to_char({column}, 'YYYY-MM-DD')",
+            "decimal": f"trim_scale({_rounded(field, column)})::text",
             "number": f"{column}::int::text" if isinstance(field, models.BooleanField) else f"{column}::text",
             "uuid": f"{column}::text",
             "text": f"length({column}) || ':' || {column}",
@@ -55,8 +59,8 @@ class PostgreSQL:
         return f"coalesce({text}, '{row_hash.NULL}')" if field.null else text
 
     def json(self, field: "models.Field[Any, Any]", column: str) -> str:
-        """The column as a value of `json_object`."""
-        return column
+        """The column as a value of `json_object`. A decimal is a text, because readers of JSON take numbers for floats."""
+        return f"{_rounded(field, column)}::text" if row_hash.kind_of_field(field) == "decimal" else column
 
     def json_boolean(self, condition: str) -> str:
         return f"({condition})"
@@ -93,7 +97,8 @@ class SQLite:
             "messaging_hash": (-1, row_hash.signed_hash),
             "messaging_uuid": (1, _dashes),
             "messaging_moment": (1, _as_json_has_it),
-            **{f"messaging_{name}": (1, _worded(name)) for name in ("time", "number", "text")},
+            "messaging_rounded": (2, row_hash.rounded),
+            **{f"messaging_{name}": (1, _worded(name)) for name in ("time", "date", "number", "decimal", "text")},
         }
         for name, (number, function) in functions.items():
             raw.create_function(name, number, function, deterministic=True)
@@ -106,13 +111,17 @@ class SQLite:
         return f"messaging_time({column})"
 
     def word(self, field: "models.Field[Any, Any]", column: str) -> str:
-        return f"messaging_{row_hash.kind_of_field(field)}({column})"
+        kind = row_hash.kind_of_field(field)
+        return f"messaging_{kind}({self.json(field, column) if kind == 'decimal' else column})"
 
     def json(self, field: "models.Field[Any, Any]", column: str) -> str:
         if isinstance(field, models.BooleanField):
             return self.json_boolean(column)
+        kind = row_hash.kind_of_field(field)
+        if kind == "decimal":
+            return f"messaging_rounded({column}, {_places(field)})"
         forms = {"time": f"messaging_moment({column})", "uuid": f"nullif(messaging_uuid({column}), '{row_hash.NULL}')"}
-        return forms.get(row_hash.kind_of_field(field), column)
+        return forms.get(kind, column)
 
     def json_boolean(self, condition: str) -> str:
         return f"json(CASE ({condition}) WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END)"
@@ -130,9 +139,17 @@ class SQLite:
         return f"messaging_hash('{first}', {', '.join(words)})"
 
 
+def _places(field: "models.Field[Any, Any]") -> int:
+    return int(stored_field(field).decimal_places)  # type: ignore[attr-defined]  # only for decimals
+
+
+def _rounded(field: "models.Field[Any, Any]", column: str) -> str:
+    return f"round({column}::numeric, {_places(field)})" if row_hash.kind_of_field(field) == "decimal" else column
+
+
 def _quoted(value: Any) -> str:
     """A value as an SQL literal of its JSON."""
-    return "'" + to_json(value).decode().replace("'", "''").replace("%", "%%") + "'"
+    return literal(to_json(value).decode())
 
 
 def _arguments(pairs: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connections, models
 
 from messaging.database import engines
+from messaging.database.columns import column
 
 
 @dataclass(frozen=True)
@@ -154,14 +155,6 @@ def _write(
 
 def _fields(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> list["models.Field[Any, Any]"]:
     return [column(model, name) for name in rows[0]]
-
-
-def column(model: type[models.Model], name: str) -> "models.Field[Any, Any]":
-    """A model's field by name or "pk". Raises `TypeError` if it has no column."""
-    field = model._meta.pk if name == "pk" else model._meta.get_field(name)
-    if not isinstance(field, models.Field):
-        raise TypeError(f"{model._meta.label}.{name} has no column in the table.")
-    return field
 
 
 def _quoted(field: "models.Field[Any, Any]", using: str) -> str:

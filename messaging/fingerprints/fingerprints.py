@@ -18,8 +18,8 @@ from django.db import connections
 
 from messaging.consumer.cache import Cache
 from messaging.database import row_hash
+from messaging.database.columns import column
 from messaging.database.keys import bound_after
-from messaging.database.upsert import column
 from messaging.fingerprints import queries
 from messaging.publisher import unseen
 from messaging.publisher.feed import Feed

@@ -12,9 +12,9 @@ from django.db import models
 
 from messaging.consumer.cache import Cache
 from messaging.database import expressions, row_hash
+from messaging.database.columns import column, escaped, field_of, sql_of
 from messaging.database.keys import KeySql, id_sql, key_sql, text_of_bound
-from messaging.database.tracked import gone_sql
-from messaging.database.upsert import column
+from messaging.database.tracked import gone_sql, literal
 from messaging.models import Ledger
 from messaging.publisher.feed import CHANGED_AT, Feed
 from messaging.settings import Alias
@@ -100,16 +100,17 @@ class AuthorityQueries(RangeQueries):
         engine, tracked = self.engine, feed.tracked
         self.ids = id_sql(using)
         self.table, self.key = tracked.quoted, f't."{tracked.key_column}"'
-        self.label = feed.label
         # Deleted entries count as rows only if the feed keeps them.
         self.counted = "" if feed.keeps_gone else " AND NOT l.deleted"
-        wanted = [column(feed.model, name) for name in sorted(feed.fields) if name in fields]
-        instead = {field.name: self._gone(feed, field) for field in wanted}
-        words = [engine.word(field, f't."{field.column}"') for field in wanted]
-        self.gone = gone_sql(tracked)
+        self.aggregate = literal(feed.aggregate)
+        sources = [(name, feed.source(name)) for name in sorted(feed.names) if name in fields]
+        known = [(field_of(tracked.model, source), sql_of(using, tracked.model, source, "t")) for _, source in sources]
+        words = [engine.word(field, escaped(sql)) for field, sql in known]
+        instead = [self._gone(feed, name, field) for (name, _), (field, _) in zip(sources, known, strict=True)]
+        self.gone = escaped(gone_sql(using, tracked))
         self.version = engine.hash("v", "l.aggregate_id", engine.word(column(Ledger, "version"), "l.version"))
         self.facts = engine.hash("f", self.keys.spelled(self.key), *words)
-        self.gone_facts = engine.hash("f", "l.aggregate_id", *(instead[field.name] for field in wanted)) if feed.keeps_gone else "0"
+        self.gone_facts = engine.hash("f", "l.aggregate_id", *instead) if feed.keeps_gone else "0"
         self.joined = f"messaging_ledger l LEFT JOIN {self.table} t ON {self.keys.matches(self.key, 'l.aggregate_id')}"
 
     def sums(self, low: Bound, high: Bound, inner: Sequence[str]) -> Statement:
@@ -142,12 +143,11 @@ class AuthorityQueries(RangeQueries):
 
     def _entries(self, low: Bound, high: Bound) -> Statement:
         where, between = self.ids.between("l.aggregate_id", low, high)
-        return f"{where} AND l.aggregate = '{self.label}'", between
+        return f"{where} AND l.aggregate = {self.aggregate}", between
 
-    def _gone(self, feed: Feed, field: "models.Field[Any, Any]") -> str:
-        """Return the SQL of a tombstone's value of this field."""
-        value = feed.gone.get(field.name, "")
+    def _gone(self, feed: Feed, name: str, field: "models.Field[Any, Any]") -> str:
+        """Return the SQL of a gone aggregate's fact."""
+        value = feed.gone_value(name)
         if value is CHANGED_AT:
             return self.engine.time("l.changed_at")
-        text = row_hash.word(row_hash.kind_of_field(field), value)
-        return "'" + text.replace("'", "''").replace("%", "%%") + "'"
+        return escaped(literal(row_hash.word(row_hash.kind_of_field(field), value)))

@@ -167,7 +167,7 @@ class RecordView(ConsumerView):
         key = str(query.validated_data["aggregate_id"])
         found = pages.records(self.alias, self.feed(), ids=[key], fields=self.consumer(request).fields)
         if not found:
-            raise NotFound({"reason": "unknown_id", "detail": f"There is no {self.feed().label} {key}."})
+            raise NotFound({"reason": "unknown_id", "detail": f"There is no {self.feed().aggregate} {key}."})
         return Response(Written(found[0]))
 
 

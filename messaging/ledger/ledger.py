@@ -8,31 +8,35 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from django.apps import AppConfig
-from django.db import connections, models, router, transaction
+from django.db import connections, models, transaction
 
+from messaging import settings
 from messaging.database import engines
 from messaging.database.engines.sqlite import KeptTriggers
-from messaging.database.tracked import Tracked
+from messaging.database.tracked import Tombstone, Tracked
 from messaging.errors import NothingToAnnounce
 from messaging.models import Ledger
 
 M = TypeVar("M", bound=models.Model)
+#: The tracked models, by aggregate.
 TRACKED: dict[str, Tracked] = {}
 
 
-def track(*, tombstone: tuple[str, str] | None = None) -> Callable[[type[M]], type[M]]:
-    """Class decorator that keeps a ledger for a model.
+def track(*, tombstone: Tombstone = None) -> Callable[[type[M]], type[M]]:
+    """Class decorator that keeps a ledger for a model without a feed; a `Feed` tracks its own.
 
     A deleted row leaves a tombstone in the ledger. If a row is inserted with its id again, it is alive, and its versions continue.
 
     Parameters
     ----------
     tombstone
-        The (field, value) of an erased aggregate, as ("status", "erased"). An erased aggregate stays a tombstone for ever.
+        The (field, value) of an erased aggregate, as ("status", "erased"), or a condition on its own columns. An erased aggregate
+        stays a tombstone for ever.
     """
 
     def decorate(model: type[M]) -> type[M]:
-        TRACKED[model._meta.label_lower] = Tracked(model, tombstone)
+        tracked = Tracked(model, tombstone)
+        TRACKED[tracked.aggregate] = tracked
         return model
 
     return decorate
@@ -64,7 +68,7 @@ def keep_no_longer(using: str) -> None:
 
 
 def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> None:
-    """After `migrate`: install the triggers of this app's tracked models on this database, if both tables exist.
+    """After `migrate`: install the triggers of this app's tracked models on their context's database, if both tables exist.
 
     A test database without migrations also gets the sequencer's function here.
     """
@@ -73,10 +77,16 @@ def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> N
         engines.for_alias(using).install_stamping(connections[using])
     for tracked in TRACKED.values():
         ours = app_config.label in {tracked.model._meta.app_label, "messaging"}
-        if not ours or not router.allow_migrate_model(using, tracked.model):
+        if not ours or using != alias_of(tracked):
             continue
         if engines.for_alias(using).table_exists(connections[using], tracked.table) and _has_ledger(using):
             install(using, tracked)
+
+
+def alias_of(tracked: Tracked) -> str | None:
+    """The database of the context that a tracked model's aggregate belongs to; None if it isn't of this process."""
+    context = settings.contexts().get(tracked.context)
+    return context.alias if context else None
 
 
 def _has_ledger(using: str) -> bool:
@@ -110,7 +120,7 @@ def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, A
         more = f" (and {len(unknown) - 1} more)" if unknown[1:] else ""
         raise NothingToAnnounce(
             f"{aggregate} {unknown[0]}{more} is not in the ledger of {using!r}. Write the row before its event, in the same "
-            "transaction, and decorate its model with @track."
+            "transaction, and declare a Feed of its model, or decorate it with @track."
         )
     return found
 
@@ -121,7 +131,7 @@ def baseline(using: str, aggregate: str, subjects: Iterable[str]) -> int:
     Parameters
     ----------
     aggregate
-        The model's label, as "users.user".
+        Its name in the ledger, as "users.user".
 
     Raises
     ------
@@ -149,7 +159,7 @@ def unannounced(using: str, aggregate: str | None = None) -> models.QuerySet[Led
 
 
 def positions(using: str, aggregates: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int | None]]:
-    """Map each known (model label, id) to (version, position) of its latest change. The position is None until it is stamped."""
+    """Map each known (aggregate, id) to (version, position) of its latest change. The position is None until it is stamped."""
     by_aggregate: dict[str, list[str]] = {}
     for aggregate, subject in aggregates:
         by_aggregate.setdefault(aggregate, []).append(subject)

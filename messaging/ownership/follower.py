@@ -15,8 +15,9 @@ from pydantic import BaseModel
 
 from messaging.consumer.cache import Cache, nothing
 from messaging.consumer.handlers import Event
+from messaging.database.columns import column
 from messaging.database.references import delete_unreferenced
-from messaging.database.upsert import Upserted, column, upsert_newer
+from messaging.database.upsert import Upserted, upsert_newer
 from messaging.errors import InTheWay
 from messaging.ledger import ledger
 from messaging.models import Subscription

@@ -101,8 +101,8 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
                 END IF;
                 IF TG_OP <> 'DELETE' THEN
                     INSERT INTO {ledger} AS l (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
-                    VALUES (TG_ARGV[0], NEW."{key}"::text, 1, 0, {tracked.tombstone_sql("NEW", "false")},
-                        {tracked.erasure_sql("false")}, clock_timestamp())
+                    VALUES (TG_ARGV[0], NEW."{key}"::text, 1, 0, {tracked.tombstone_sql(connection.alias, "NEW")},
+                        {tracked.erasure_sql(connection.alias)}, clock_timestamp())
                     ON CONFLICT (aggregate, aggregate_id) DO UPDATE
                     SET version = l.version + 1, position = NULL, deleted = l.erased OR excluded.deleted,
                         erased = l.erased OR excluded.erased, changed_at = excluded.changed_at;
@@ -112,7 +112,7 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
         )
         cursor.execute(
             f'CREATE OR REPLACE TRIGGER "{rows}" AFTER INSERT OR UPDATE OR DELETE ON {table} '
-            f'FOR EACH ROW EXECUTE FUNCTION {schema}."{rows}"({literal(tracked.label)})'
+            f'FOR EACH ROW EXECUTE FUNCTION {schema}."{rows}"({literal(tracked.aggregate)})'
         )
         # TRUNCATE fires no row trigger, so it needs its own.
         create_function(
@@ -128,7 +128,7 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
         )
         cursor.execute(
             f'CREATE OR REPLACE TRIGGER "{truncate}" AFTER TRUNCATE ON {table} '
-            f'FOR EACH STATEMENT EXECUTE FUNCTION {schema}."{truncate}"({literal(tracked.label)})'
+            f'FOR EACH STATEMENT EXECUTE FUNCTION {schema}."{truncate}"({literal(tracked.aggregate)})'
         )
     drop_other_triggers(connection, tracked.table, "messaging_ledger_", [rows, truncate])
     return fresh
@@ -147,11 +147,11 @@ def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
 
 def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
     """Enter rows older than the ledger, as announced with version 1: their history is gone."""
-    erased = tracked.tombstone_sql("t", "false")
+    erased = tracked.tombstone_sql(connection.alias, "t")
     with connection.cursor() as cursor:
         cursor.execute(f"""
             INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
-            SELECT {literal(tracked.label)}, "{tracked.key_column}"::text, 1, 1, {erased}, {erased}, clock_timestamp()
+            SELECT {literal(tracked.aggregate)}, "{tracked.key_column}"::text, 1, 1, {erased}, {erased}, clock_timestamp()
             FROM {tracked.quoted} t ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
 
 

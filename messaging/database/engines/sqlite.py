@@ -25,7 +25,7 @@ def spelled(tracked: Tracked, row: str) -> str:
 
 def _moves(tracked: Tracked, key: str, deleted: str, erased: str) -> str:
     """The statement that raises an aggregate's version."""
-    return _moved(f"VALUES ({literal(tracked.label)}, {key}, 1, 0, {deleted}, {erased}, {NOW})")
+    return _moved(f"VALUES ({literal(tracked.aggregate)}, {key}, 1, 0, {deleted}, {erased}, {NOW})")
 
 
 def _moved(rows: str) -> str:
@@ -86,11 +86,11 @@ def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
 def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tuple[str, str, str]]:
     """Maps a trigger's name to its (event, condition, body)."""
     key = tracked.key_column
-    new, tombstone = spelled(tracked, "NEW"), tracked.tombstone_sql("NEW", "0")
+    new, tombstone = spelled(tracked, "NEW"), tracked.tombstone_sql(connection.alias, "NEW")
     gone = _moves(tracked, spelled(tracked, "OLD"), "1", "0")
     wanted = {
         "insert": ("AFTER INSERT", "", _moves(tracked, new, tombstone, tombstone)),
-        "update": ("AFTER UPDATE", "", _moves(tracked, new, tombstone, tracked.erasure_sql("0"))),
+        "update": ("AFTER UPDATE", "", _moves(tracked, new, tombstone, tracked.erasure_sql(connection.alias))),
         "rekey": ("AFTER UPDATE", f'WHEN OLD."{key}" <> NEW."{key}"', gone),
         "delete": ("AFTER DELETE", "", gone),
     }
@@ -103,7 +103,7 @@ def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tu
 def _replacing(tracked: Tracked, unique: list[list[str]]) -> dict[str, tuple[str, str, str]]:
     """Triggers that count the rows that OR REPLACE removes; SQLite fires no delete trigger for them. They note all conflicting rows
     before the write, which may still replace them, fail or update them. Those that are gone after the write were removed."""
-    key, label = tracked.key_column, literal(tracked.label)
+    key, label = tracked.key_column, literal(tracked.aggregate)
     in_the_way = " OR ".join("(" + " AND ".join(f't."{column}" = NEW."{column}"' for column in columns) + ")" for columns in unique)
     forget = f"DELETE FROM messaging_replaced WHERE aggregate = {label};"
     note = (
@@ -124,7 +124,8 @@ def _replacing(tracked: Tracked, unique: list[list[str]]) -> dict[str, tuple[str
 
 
 def _unique(connection: BaseDatabaseWrapper, tracked: Tracked) -> list[list[str]]:
-    """The columns of each unique index by which rows can conflict. Partial and expression indexes are left out."""
+    """The columns of each unique index by which rows can conflict. Partial and expression indexes are left out. An integer primary
+    key has no index."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT l.name, i.name FROM pragma_index_list(%s) l JOIN pragma_index_info(l.name) i "
@@ -135,6 +136,8 @@ def _unique(connection: BaseDatabaseWrapper, tracked: Tracked) -> list[list[str]
         found: dict[str, list[str]] = {}
         for index, column in cursor.fetchall():
             found.setdefault(index, []).append(column)
+    if isinstance(tracked.model._meta.pk, models.IntegerField):
+        found[""] = [str(tracked.model._meta.pk.column)]
     return [columns for columns in found.values() if None not in columns and tracked.key_column not in columns]
 
 
@@ -202,11 +205,11 @@ def _each_write(connection: BaseDatabaseWrapper, table: str) -> tuple[str, str, 
 
 def backfill(connection: BaseDatabaseWrapper, tracked: Tracked) -> None:
     """Enter rows older than the ledger, as announced with version 1: their history is gone."""
-    erased = tracked.tombstone_sql("t", "0")
+    erased = tracked.tombstone_sql(connection.alias, "t")
     with connection.cursor() as cursor:
         cursor.execute(f"""
             INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
-            SELECT {literal(tracked.label)}, {spelled(tracked, "t")}, 1, 1, {erased}, {erased}, {NOW}
+            SELECT {literal(tracked.aggregate)}, {spelled(tracked, "t")}, 1, 1, {erased}, {erased}, {NOW}
             FROM {tracked.quoted} t WHERE true ON CONFLICT (aggregate, aggregate_id) DO NOTHING""")
 
 
@@ -239,7 +242,7 @@ def claim(using: str, limit: int) -> list[tuple[Any, str, int | None]]:
             "SELECT p.id, l.position FROM json_each(%s) AS claimed CROSS JOIN published p ON p.id = claimed.value "
             "CROSS JOIN messaging_ledger l "
             "ON l.aggregate_id = p.body ->> '$.subject' AND l.version = p.body ->> '$.aggregateversion' "
-            "AND p.body ->> '$.type' LIKE l.aggregate || '.%%'",
+            "AND substr(p.body ->> '$.type', 1, length(l.aggregate) + 1) = l.aggregate || '.'",
             [json.dumps([row_id for row_id, _, _ in rows])],
         )
         positions = dict(cursor.fetchall())

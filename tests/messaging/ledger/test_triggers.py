@@ -194,7 +194,7 @@ def test_rows_that_go_with_their_partition_are_found_by_comparing(statement: str
     """No trigger fires for that. `republish` and each comparison look for it first; rows of an attached partition are found too."""
     postgresql_only()
     with tracked_table("parted", create=PARTITIONED) as tracked:
-        monkeypatch.setitem(ledger.TRACKED, tracked.label, tracked)
+        monkeypatch.setitem(ledger.TRACKED, tracked.aggregate, tracked)
         feed = Feed(model=tracked.model, facts=UserErased, gone={}, announces=lambda facts, first: UserErased)
         raw("CREATE TABLE parted_new PARTITION OF parted FOR VALUES IN ('new')")
         raw("CREATE TABLE parted_old PARTITION OF parted FOR VALUES IN ('old')")

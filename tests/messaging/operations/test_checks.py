@@ -67,7 +67,7 @@ def test_fields_that_are_none_or_cannot_be_compared_are_errors(monkeypatch):
     errors = found(monkeypatch, users=replace(cache, model=Subscription, key="authority", fields=("drift",), version="applied"))
     assert [message for _, message in errors] == [
         "The copy in billing of users: messaging.Subscription.drift is a JSONField. A copy can only have texts, integers, "
-        "booleans, times and UUIDs: leave the field out.",
+        "decimals, booleans, dates, times and UUIDs: leave the field out.",
     ]
 
 

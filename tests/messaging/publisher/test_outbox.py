@@ -97,7 +97,7 @@ def test_an_erased_user_who_is_written_again_is_announced_as_the_feed_tells_him(
     User.objects.using("users").filter(pk=user.pk).update(status="active", email="back@example.org", name="Back Again")
     user_suspend(user_id=user.pk, reason="past every rule")
     event = recorded()[-1].body
-    (told,) = pages.records(Alias("users"), FEED, ids=[str(user.pk)], fields=FEED.fields)
+    (told,) = pages.records(Alias("users"), FEED, ids=[str(user.pk)], fields=FEED.names)
     assert (event["type"], event["data"]["email"], event["data"]["name"]) == ("users.user.erased.v1", "", "")
     assert events.UserErased(**event["data"]) == events.UserErased(**json.loads(told)["data"])
 
