@@ -37,7 +37,7 @@ class Cache:
     #: The column of the version.
     version: str = "version"
     #: (field, value) of an erased row. When the authority purges its tombstone, the copy deletes its own; that is no drift.
-    tombstone: tuple[str, str] | None = None
+    tombstone: tuple[str, Any] | None = None
     #: A boolean field that `apply` fills with `Event.deleted` and names to `upsert_newer`. True: the row was deleted, not erased,
     #: and a new row may take its id. A copy without this field never lets an id return.
     deleted: str = ""

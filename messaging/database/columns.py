@@ -54,6 +54,13 @@ def sql_of(using: str, model: type[models.Model], source: Source, row: str) -> s
     return f"({sql % tuple(literals.quote_value(value) for value in parameters)})"
 
 
+def literal_of(using: str, field: "models.Field[Any, Any]", value: Any) -> str:
+    """A value of a field as an SQL literal."""
+    connection = connections[using]
+    literals = connection.SchemaEditorClass(connection)  # type: ignore[misc]  # every backend has one
+    return str(literals.quote_value(field.get_db_prep_value(value, connection)))
+
+
 def escaped(sql: str) -> str:
     """SQL for a statement with parameters, where a percent sign is doubled."""
     return sql.replace("%", "%%")

@@ -90,6 +90,22 @@ def ledger_triggers_are_there(app_configs: Any, databases: Sequence[str] | None 
 
 
 @register(Tags.database)
+def feeds_have_tables(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.E006: a tracked model, which is unmanaged then, is a view. No trigger sees the changes of its rows."""
+    found: list[CheckMessage] = []
+    for tracked in ledger.TRACKED.values():
+        using = ledger.alias_of(tracked) or ""
+        if using not in (databases or ()):
+            continue
+        with connections[using].cursor() as cursor:
+            kinds = {info.name: info.type for info in connections[using].introspection.get_table_list(cursor)}
+        if kinds.get(tracked.table) == "v":
+            hint = "Publish the tables that it reads, each in a feed of its own."
+            found.append(Error(f"{tracked.aggregate} is the view {tracked.table}.", hint=hint, id="messaging.E006"))
+    return found
+
+
+@register(Tags.database)
 def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """messaging.W001: a live consumer may still bootstrap, or a grant expired before its bootstrap was done."""
     found: list[CheckMessage] = []

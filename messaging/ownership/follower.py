@@ -53,7 +53,7 @@ class Follower:
     gone: Callable[[Event], bool] = none_gone  #: returns True if the row was deleted, so it is deleted here too
     ready: Callable[[Sequence[Event]], None] = field(default=lambda events: None)  #: checks changes first; raises `NotYet`
     #: The (field, value) of an erased row, which stays erased. A row that the owner only deleted can be replaced by a new one.
-    final: tuple[str, str] | None = None
+    final: tuple[str, Any] | None = None
     owned: Callable[[], None] = nothing  #: see `Cache`
 
     @property

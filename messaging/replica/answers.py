@@ -52,6 +52,9 @@ Text = Annotated[str, Field(pattern=WITHOUT_NUL)]
 Time = Annotated[Moment, AfterValidator(datetime.isoformat)]
 
 
+ID_RULES = {"uuid": "a UUID", "integer": "a 64-bit integer", "text": f"a text of at most {LONGEST_ID} characters, without NUL"}
+
+
 class WireChange(TypedDict, Generic[Key, Facts]):
     """A change of the feed, with its data as the consumer reads it."""
 
@@ -116,6 +119,7 @@ class Readers:
 
     def __init__(self, kind: str) -> None:
         key = IDS[kind]
+        self.id = TypeAdapter(key)
         self.page, self.listed = TypeAdapter(WirePage[WireRecord[key]]), TypeAdapter(Listed[key])  # type: ignore[valid-type]
         self.records, self.record = TypeAdapter(Records[key]), TypeAdapter(WireRecord[key])  # type: ignore[valid-type]
 

@@ -53,9 +53,10 @@ def drop_other_triggers(connection: BaseDatabaseWrapper, table: str, prefix: str
 
 
 def table_exists(connection: BaseDatabaseWrapper, table: str) -> bool:
+    """Return True if it is a table; a view is none."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [quoted_table(table)])
-        return bool(cursor.fetchone()[0])
+        cursor.execute("SELECT 1 FROM pg_class WHERE oid = to_regclass(%s) AND relkind IN ('r', 'p')", [quoted_table(table)])
+        return cursor.fetchone() is not None
 
 
 #: The time of a change.
