@@ -10,7 +10,7 @@ from copy import copy
 from functools import lru_cache
 from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist, FieldError
+from django.core.exceptions import EmptyResultSet, FieldDoesNotExist, FieldError, FullResultSet
 from django.db import connections, models
 from django.db.models.expressions import BaseExpression, Col, RawSQL, Subquery, Window
 from django.db.models.sql import Query
@@ -49,7 +49,12 @@ def sql_of(using: str, model: type[models.Model], source: Source, row: str) -> s
         return f'{row}."{column(model, source).column}"'
     query, resolved = _resolved(model, source, row)
     connection = connections[using]
-    sql, parameters = query.get_compiler(connection=connection).compile(resolved)
+    try:
+        sql, parameters = query.get_compiler(connection=connection).compile(resolved)
+    except EmptyResultSet:  # a condition that no row meets, as Q(pk__in=[])
+        return "false"
+    except FullResultSet:
+        return "true"
     literals = connection.SchemaEditorClass(connection)  # type: ignore[misc]  # every backend has one
     return f"({sql % tuple(literals.quote_value(value) for value in parameters)})"
 

@@ -60,6 +60,8 @@ class Thing(Parent):
         (Q(size__in=[1, 2, 3]) & ~Q(name__startswith="%"), True),
         (ExpressionWrapper(Q(size__isnull=True), output_field=models.BooleanField()), False),
         (F("owner"), 7),
+        (Q(size__in=[]), False),
+        (~Q(size__in=[]), True),
     ],
 )
 def test_a_source_has_the_same_value_in_a_query_and_in_a_trigger(source: Any, expected: Any) -> None:
@@ -71,7 +73,7 @@ def test_a_source_has_the_same_value_in_a_query_and_in_a_trigger(source: Any, ex
             "CREATE TABLE things_columns (parent_ptr_id integer, name varchar(20), size integer, owner_id integer, seen text)"
         )
         try:
-            values = ["O'Neil 50% \\", 3, 7]
+            values: list[str | int] = ["O'Neil 50% \\", 3, 7]
             cursor.execute("INSERT INTO things_columns (parent_ptr_id, name, size, owner_id) VALUES (1, %s, %s, %s)", values)
             sql = columns.sql_of("users", Thing, source, "t")
             cursor.execute(f"SELECT {sql} FROM things_columns t")

@@ -131,6 +131,20 @@ def test_a_range_of_ids_is_a_few_ranges_of_integers(number: int, low: str, high:
     assert any(first <= number <= last for first, last in keys.spans(low, None)) is (low <= str(number))
 
 
+@pytest.mark.parametrize("kind", ["integer", "uuid", "text"])
+def test_the_bound_after_an_id_leaves_out_no_other_id(kind: str) -> None:
+    @given(st.sets(IDS[kind], min_size=2, max_size=2))
+    @example({"integer": {1, 10}, "uuid": {uuid.UUID(int=1), uuid.UUID(int=2**128 - 1)}, "text": {"a", "a\x01"}}[kind])
+    @settings(max_examples=300, deadline=None, derandomize=True)
+    def check(ids: set[Any]) -> None:
+        low, high = sorted(map(str, ids))
+        assert low < keys.bound_after(kind, low) <= high
+        after = keys.bound_after(kind, high)
+        assert after > high or (kind == "uuid" and after == "")
+
+    check()
+
+
 @pytest.mark.parametrize("kind", ["integer", "bigint", "uuid", "text"])
 def test_a_narrow_range_is_read_along_an_index(kind: str) -> None:
     with things(kind) as made:

@@ -159,6 +159,59 @@ def test_a_missing_trigger_is_noticed_whichever_it_is() -> None:
         assert ledger_triggers_are_there(None, databases=["users"]) == []
 
 
+def test_a_proxy_is_tracked_by_its_table() -> None:
+    with tracked_table("proxied") as tracked:
+
+        class Seen(tracked.model):  # type: ignore[name-defined]
+            class Meta:
+                apps = tracked.model._meta.apps
+                app_label = "things"
+                proxy = True
+
+        ledger.install("users", Tracked(Seen, ("status", "erased"), aggregate="things.thing"))
+        Seen(id=1, status="new").save(using="users")
+        tracked.model._base_manager.using("users").update(status="erased")
+        assert entries() == [("1", 2, True)]
+
+
+def test_another_column_may_be_the_key_and_a_condition_the_tombstone() -> None:
+    """A changed key is a deletion of the old one. A condition that is NULL is no tombstone, and stops no writer."""
+    create = "CREATE TABLE keyed (id integer PRIMARY KEY, status varchar(10), code varchar(10) NOT NULL UNIQUE)"
+    with tracked_table("keyed", create=create) as tracked:
+
+        class Keyed(models.Model):
+            id = models.IntegerField(primary_key=True)
+            status = models.CharField(max_length=10, null=True)
+            code = models.CharField(max_length=10, unique=True)
+
+            class Meta:
+                apps = Apps()
+                app_label = "things"
+                db_table = tracked.table
+
+        condition = models.Q(status__startswith="50% g") | models.Q(status="it's") | models.Q(code__isnull=True)
+        gone = Tracked(Keyed, condition, "things.thing", "code")
+        ledger.install("users", gone)
+        raw("INSERT INTO keyed (id, status, code) VALUES (1, NULL, 'a'), (2, 'x', 'b'), (3, 'y', 'c'), (4, 'z', 'd')")
+        raw("UPDATE keyed SET status = '50%% gone' WHERE id = %s", 2)
+        raw("UPDATE keyed SET status = 'it''s' WHERE id = 3")
+        raw("UPDATE keyed SET code = 'e' WHERE id = 4")
+        assert entries() == [("a", 1, False), ("b", 2, True), ("c", 2, True), ("d", 2, True), ("e", 1, False)]
+        assert unseen.unseen_ids(Alias("users"), feed_of(gone)) == []
+        raw("DROP TRIGGER messaging_ledger_keyed" + (" ON keyed" if connections["users"].vendor == "postgresql" else "_delete"))
+        raw("DELETE FROM keyed WHERE code IN ('a', 'b')")
+        assert unseen.unseen_ids(Alias("users"), feed_of(gone)) == ["a"]
+        unseen.enter_rows(Alias("users"), feed_of(gone))
+        assert entries()[:2] == [("a", 2, True), ("b", 2, True)]
+        assert not Ledger.objects.using("users").get(aggregate_id="a").erased
+
+
+def feed_of(tracked: Tracked) -> Feed:
+    return Feed(
+        model=tracked.model, facts=UserErased, aggregate=tracked.aggregate, key=tracked.key_name, tombstone=tracked.tombstone
+    )
+
+
 def test_a_renamed_table_counts_once() -> None:
     with tracked_table("before") as tracked:
         tracked.model(id=1, status="new").save(using="users")
