@@ -35,7 +35,7 @@ Facts = TypeVar("Facts")
 
 
 def _storable(text: str) -> str:
-    if abs(int(text)) > LARGEST_INTEGER:
+    if not -LARGEST_INTEGER - 1 <= int(text) <= LARGEST_INTEGER:
         raise ValueError("not a 64-bit integer")
     return text
 

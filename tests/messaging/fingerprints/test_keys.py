@@ -14,6 +14,7 @@ from messaging.database import keys
 from messaging.fingerprints import fingerprints, queries
 from messaging.models import Ledger
 from messaging.replica import search
+from messaging.replica.answers import readers
 from tests.messaging.fingerprints.things import AUTHORITY, COPY, Things, things
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -168,6 +169,17 @@ def test_a_narrow_range_is_read_along_an_index(kind: str) -> None:
                         cursor.execute(f"EXPLAIN {statement}", parameters)
                     plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
                 assert not any(word in plan for word in ("Seq Scan", "SCAN t", "SCAN l")), plan
+
+
+@pytest.mark.parametrize("key", ["0", "-1", "9223372036854775807", "-9223372036854775808"])
+def test_every_integer_of_64_bits_may_be_an_id(key: str) -> None:
+    assert readers("integer").id.validate_python(key) == key
+
+
+@pytest.mark.parametrize("key", ["", "-0", "007", "+1", "1.0", "1e3", "x", "9223372036854775808", "-9223372036854775809"])
+def test_any_other_text_is_no_integer_s_id(key: str) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        readers("integer").id.validate_python(key)
 
 
 def test_a_longer_text_than_an_id_may_be_is_no_key() -> None:
