@@ -83,6 +83,11 @@ def install_after_migrate(app_config: AppConfig, using: str, **kwargs: Any) -> N
             install(using, tracked)
 
 
+def aggregate_of(model: type[models.Model]) -> str:
+    """The aggregate that a model's rows are; the model's label if it isn't tracked."""
+    return next((tracked.aggregate for tracked in TRACKED.values() if tracked.model is model), model._meta.label_lower)
+
+
 def alias_of(tracked: Tracked) -> str | None:
     """The database of the context that a tracked model's aggregate belongs to; None if it isn't of this process."""
     context = settings.contexts().get(tracked.context)

@@ -58,7 +58,8 @@ class Follower:
 
     @property
     def label(self) -> str:
-        return self.model._meta.label_lower
+        """The aggregate that the rows are."""
+        return ledger.aggregate_of(self.model)
 
     def cache(self, reads: type[BaseModel]) -> Cache:
         """The declaration for `CACHES`. `reads`: the reader of the feed's data."""
@@ -167,7 +168,7 @@ def clear_for_repair(cache: Cache, using: str, ids: Sequence[str], known: Sequen
     if not cache.follows:
         rows.filter(pk__in=ids).delete()
         return
-    label, kept = cache.model._meta.label_lower, set(known)
+    label, kept = ledger.aggregate_of(cache.model), set(known)
     with writing_as_follower(using, label):
         changed = [key for key in ids if key in kept]
         rows.filter(pk__in=changed).update(**{cache.version: 0})

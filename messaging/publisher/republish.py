@@ -110,12 +110,10 @@ def _one_by_one(using: Alias, feed: Feed, entries: list[Ledger]) -> dict[str, st
 def _record(using: Alias, feed: Feed, entries: list[Ledger]) -> None:
     """Record one event for each entry. The entries are locked, so their rows can't change: a write must update its entry."""
     data = page_sql.data(using, feed, [entry.aggregate_id for entry in entries])
-    records = [
-        outbox.Record(
-            feed.event(data[entry.aggregate_id], first=entry.announced_version == 0), entry.aggregate_id, time=entry.changed_at
-        )
-        for entry in entries
-    ]
+    records = []
+    for entry in entries:
+        event = feed.event(data[entry.aggregate_id], first=entry.announced_version == 0)
+        records.append(outbox.Record(event, entry.aggregate_id, time=entry.changed_at))
     outbox.record_many(records, using=using, repair=True)
 
 
