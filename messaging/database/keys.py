@@ -162,7 +162,11 @@ class SQLite(KeySql):
         return f"CAST({column} AS TEXT)" if self.kind == "integer" else column
 
     def matches(self, column: str, spelled: str) -> str:
-        forms = {"uuid": f"replace({spelled}, '-', '')", "integer": f"CAST({spelled} AS INTEGER)", "text": spelled}
+        forms = {
+            "uuid": f"replace({spelled}, '-', '')",
+            "integer": f"CAST({spelled} AS INTEGER)",
+            "text": f"{spelled} COLLATE BINARY",
+        }
         return f"{column} = {forms[self.kind]}"
 
     def ordered(self, column: str) -> str:

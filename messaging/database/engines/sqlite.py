@@ -91,7 +91,7 @@ def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tu
     wanted = {
         "insert": ("AFTER INSERT", "", _moves(tracked, new, tombstone, tombstone)),
         "update": ("AFTER UPDATE", "", _moves(tracked, new, tombstone, tracked.erasure_sql(connection.alias))),
-        "rekey": ("AFTER UPDATE", f'WHEN OLD."{key}" <> NEW."{key}"', gone),
+        "rekey": ("AFTER UPDATE", f'WHEN OLD."{key}" <> NEW."{key}" COLLATE BINARY', gone),
         "delete": ("AFTER DELETE", "", gone),
     }
     unique = _unique(connection, tracked)

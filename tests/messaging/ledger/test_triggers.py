@@ -206,6 +206,18 @@ def test_another_column_may_be_the_key_and_a_condition_the_tombstone() -> None:
         assert not Ledger.objects.using("users").get(aggregate_id="a").erased
 
 
+def test_a_key_that_changes_its_case_alone_is_another_id() -> None:
+    """The host's column may compare without case on SQLite; ids never do."""
+    case = "" if connections["users"].vendor == "postgresql" else "COLLATE NOCASE"
+    with tracked_table("cased", create=f"CREATE TABLE cased (id integer, status varchar(10) PRIMARY KEY {case})") as tracked:
+        by_status = Tracked(tracked.model, None, "things.thing", "status")
+        ledger.install("users", by_status)
+        raw("INSERT INTO cased (id, status) VALUES (1, 'a')")
+        raw("UPDATE cased SET status = 'A'")
+        assert entries() == [("A", 1, False), ("a", 2, True)]
+        assert unseen.unseen_ids(Alias("users"), feed_of(by_status)) == []
+
+
 def feed_of(tracked: Tracked) -> Feed:
     return Feed(
         model=tracked.model, facts=UserErased, aggregate=tracked.aggregate, key=tracked.key_name, tombstone=tracked.tombstone
