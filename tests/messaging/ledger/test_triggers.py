@@ -19,6 +19,7 @@ from messaging.ledger import ledger
 from messaging.models import Ledger, Ownership
 from messaging.operations.checks import ledger_triggers_are_there
 from messaging.operations.worker_startup import refuse_to_start
+from messaging.ownership import Follower
 from messaging.publisher import unseen
 from messaging.publisher.feed import Feed
 from messaging.settings import Alias
@@ -216,6 +217,14 @@ def test_a_key_that_changes_its_case_alone_is_another_id() -> None:
         raw("UPDATE cased SET status = 'A'")
         assert entries() == [("A", 1, False), ("a", 2, True)]
         assert unseen.unseen_ids(Alias("users"), feed_of(by_status)) == []
+
+
+def test_a_follower_s_rows_are_of_the_aggregate_that_their_model_is_tracked_as(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tracked_table("followed") as tracked:
+        follower = Follower(using=Alias("users"), model=tracked.model, fields=(), unique=("status",), make_room=lambda key: {})
+        assert follower.label == "things.thing"
+        monkeypatch.setitem(ledger.TRACKED, "users.paper", Tracked(tracked.model, None, "users.paper"))
+        assert follower.label == "users.paper"
 
 
 def feed_of(tracked: Tracked) -> Feed:
