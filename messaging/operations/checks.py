@@ -72,11 +72,7 @@ def ledger_triggers_are_there(app_configs: Any, databases: Sequence[str] | None 
     found: list[CheckMessage] = []
     for tracked in ledger.TRACKED.values():
         using = ledger.alias_of(tracked) or ""
-        if (
-            using is None
-            or using not in (databases or [])
-            or not engines.for_alias(using).table_exists(connections[using], tracked.table)
-        ):
+        if using not in (databases or ()) or not engines.for_alias(using).table_exists(connections[using], tracked.table):
             continue
         if engines.for_alias(using).trigger_missing(connections[using], tracked):
             found.append(
