@@ -119,6 +119,20 @@ def test_a_search_finds_exactly_the_rows_that_differ(pair: tuple[str, Things], m
     check()
 
 
+def test_requests_with_long_ids_are_split_until_the_authority_takes_them() -> None:
+    ids = sorted(f"{'漢' * 96}{n:04}" for n in range(1000))
+    with things("text") as made:
+        put(made, dict.fromkeys(ids, "a"), {key: (1, "a") for key in ids})
+        client = made.replica()._client
+        assert client is not None
+        assert sorted(record["id"] for record in client.records(ids)) == ids
+        lists = [["", *ids[start : start + 10]] for start in range(0, 1000, 10)]
+        assert client.fingerprints(lists) == fingerprints.of_cache(COPY, made.cache, lists)
+        ranges = [[low, high] for low, high in zip(ids[::2], ids[1::2], strict=True)]
+        assert [[key for key, _, _ in rows] for rows in client.rows(ranges)] == [[low] for low, _ in ranges]
+        assert client.round_trips > 3
+
+
 @given(st.integers(-(2**63), 2**63 - 1), TEXTS | BIG_NUMBERS.map(str), TEXTS | BIG_NUMBERS.map(str))
 @example(0, "-", "0")
 @example(-5, "-", "-6")
