@@ -157,6 +157,10 @@ class Unhashable(TypeError):
     """A field's type has no form that is the same on both databases. Raised by `database.row_hash`."""
 
 
+class UnusableKey(TypeError):
+    """A key's type isn't one that ranges of ids can be compared by. Raised by `database.keys`."""
+
+
 # Ownership and splits.
 
 

@@ -10,6 +10,7 @@ USERS = Feed(
     facts=UserFacts,
     gone={"status": "erased", "status_since": CHANGED_AT, "created_at": CHANGED_AT},
     announces=lambda facts, first: UserChanged,
+    fields={"email": "email"},
 )
 
 INVOICES = Feed(

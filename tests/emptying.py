@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.management.color import no_style
-from django.db import connections, router, transaction
+from django.db import connections, transaction
 from django.test import TransactionTestCase
 
 from messaging.database import engines
@@ -56,7 +56,7 @@ def _used(connection: Any, tables: set[str]) -> dict[str, int]:
 def _put_triggers_back(alias: str, tables: set[str]) -> None:
     """Put back triggers, because a test may have dropped one."""
     for tracked in ledger.TRACKED.values():
-        ours = tracked.table in tables and Ledger._meta.db_table in tables and router.allow_migrate_model(alias, tracked.model)
+        ours = tracked.table in tables and Ledger._meta.db_table in tables and ledger.alias_of(tracked) == alias
         if ours and engines.for_alias(alias).trigger_missing(connections[alias], tracked):
             ledger.install(alias, tracked)
 

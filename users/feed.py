@@ -22,5 +22,6 @@ FEED = Feed(
     facts=events.UserFacts,
     gone={"status": "erased", "status_since": CHANGED_AT, "created_at": CHANGED_AT},
     announces=announces,
+    fields={"email": "email"},  # personal data, so it is named; each consumer registers for its fields
     erase=lambda key: services.user_erase(user_id=UUID(key)),
 )

@@ -10,6 +10,8 @@ from pydantic import BaseModel
 
 from messaging import settings
 from messaging.consumer.handlers import Event
+from messaging.database.columns import column
+from messaging.database.keys import kind_of_key
 from messaging.database.upsert import Upserted
 
 
@@ -35,7 +37,7 @@ class Cache:
     #: The column of the version.
     version: str = "version"
     #: (field, value) of an erased row. When the authority purges its tombstone, the copy deletes its own; that is no drift.
-    tombstone: tuple[str, str] | None = None
+    tombstone: tuple[str, Any] | None = None
     #: A boolean field that `apply` fills with `Event.deleted` and names to `upsert_newer`. True: the row was deleted, not erased,
     #: and a new row may take its id. A copy without this field never lets an id return.
     deleted: str = ""
@@ -46,6 +48,11 @@ class Cache:
     follows: bool = False
     #: Does the work that waited while another context owned the rows. Called once this context owns them; may be called again.
     owned: Callable[[], None] = nothing
+
+    @property
+    def key_kind(self) -> str:
+        """Return the kind of the ids, "uuid", "integer" or "text". Raises `UnusableKey`."""
+        return kind_of_key(column(self.model, self.key))
 
 
 def declared_caches(consumer: str) -> Mapping[str, Cache]:

@@ -4,7 +4,7 @@ The kinds of columns are those of `row_hash.kind_of_field`. The JSON is the same
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,8 @@ from django.db import connections, models, transaction
 from pydantic_core import to_json
 
 from messaging.database import row_hash
+from messaging.database.keys import stored_field
+from messaging.database.tracked import literal
 from messaging.database.vendors import by_vendor
 
 _PLANNING = ", ".join(
@@ -36,26 +38,10 @@ class PostgreSQL:
     def register_functions(self, using: str) -> None:
         """Nothing to do: PostgreSQL has all functions."""
 
-    def bound(self, key: uuid.UUID) -> Any:
-        return key
-
-    def spelled(self, column: str) -> str:
-        return f"{column}::text"
-
-    def matches(self, column: str, ledger: str) -> str:
-        """The condition that a model's key is the ledger entry's."""
-        return f"{column} = {ledger}::uuid"
-
     def looked_up(self, table: str, matches: str) -> str:
         """A join of a few ledger entries with the table's rows (alias t), by the key's index. With a plain join the planner reads
         the whole table for a page of 5,000 (measured on 100,000 users: four times as long)."""
         return f"LEFT JOIN LATERAL (SELECT * FROM {table} t WHERE {matches} LIMIT 1) t ON true"
-
-    def bucket(self, column: str, bounds: Sequence[Any]) -> tuple[str, list[Any]]:
-        """The number of bounds at or below the column's value."""
-        if not bounds:
-            return "0", []
-        return f"width_bucket({column}, %s::{'uuid' if isinstance(bounds[0], uuid.UUID) else 'text'}[])", [list(bounds)]
 
     def time(self, column: str) -> str:
         return f"encode(timestamptz_send({column}), 'hex')"
@@ -63,6 +49,8 @@ class PostgreSQL:
     def word(self, field: "models.Field[Any, Any]", column: str) -> str:
         forms = {
             "time": self.time(column),
+            "date": f"to_char({column}, 'YYYY-MM-DD')",
+            "decimal": f"trim_scale({_rounded(field, column)})::text",
             "number": f"{column}::int::text" if isinstance(field, models.BooleanField) else f"{column}::text",
             "uuid": f"{column}::text",
             "text": f"length({column}) || ':' || {column}",
@@ -71,8 +59,8 @@ class PostgreSQL:
         return f"coalesce({text}, '{row_hash.NULL}')" if field.null else text
 
     def json(self, field: "models.Field[Any, Any]", column: str) -> str:
-        """The column as a value of `json_object`."""
-        return column
+        """The column as a value of `json_object`. A decimal is a text, because readers of JSON take numbers for floats."""
+        return f"{_rounded(field, column)}::text" if row_hash.kind_of_field(field) == "decimal" else column
 
     def json_boolean(self, condition: str) -> str:
         return f"({condition})"
@@ -109,38 +97,31 @@ class SQLite:
             "messaging_hash": (-1, row_hash.signed_hash),
             "messaging_uuid": (1, _dashes),
             "messaging_moment": (1, _as_json_has_it),
-            **{f"messaging_{name}": (1, _worded(name)) for name in ("time", "number", "text")},
+            "messaging_rounded": (2, row_hash.rounded),
+            **{f"messaging_{name}": (1, _worded(name)) for name in ("time", "date", "number", "decimal", "text")},
         }
         for name, (number, function) in functions.items():
             raw.create_function(name, number, function, deterministic=True)
         raw.create_aggregate("messaging_xor", 1, _Xor)
 
-    def bound(self, key: uuid.UUID) -> Any:
-        return key.hex
-
-    def spelled(self, column: str) -> str:
-        return f"messaging_uuid({column})"
-
-    def matches(self, column: str, ledger: str) -> str:
-        return f"{column} = replace({ledger}, '-', '')"
-
     def looked_up(self, table: str, matches: str) -> str:
         return f"LEFT JOIN {table} t ON {matches}"
-
-    def bucket(self, column: str, bounds: Sequence[Any]) -> tuple[str, list[Any]]:
-        return _halved(column, bounds, 0)
 
     def time(self, column: str) -> str:
         return f"messaging_time({column})"
 
     def word(self, field: "models.Field[Any, Any]", column: str) -> str:
-        return f"messaging_{row_hash.kind_of_field(field)}({column})"
+        kind = row_hash.kind_of_field(field)
+        return f"messaging_{kind}({self.json(field, column) if kind == 'decimal' else column})"
 
     def json(self, field: "models.Field[Any, Any]", column: str) -> str:
         if isinstance(field, models.BooleanField):
             return self.json_boolean(column)
+        kind = row_hash.kind_of_field(field)
+        if kind == "decimal":
+            return f"messaging_rounded({column}, {_places(field)})"
         forms = {"time": f"messaging_moment({column})", "uuid": f"nullif(messaging_uuid({column}), '{row_hash.NULL}')"}
-        return forms.get(row_hash.kind_of_field(field), column)
+        return forms.get(kind, column)
 
     def json_boolean(self, condition: str) -> str:
         return f"json(CASE ({condition}) WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END)"
@@ -158,9 +139,17 @@ class SQLite:
         return f"messaging_hash('{first}', {', '.join(words)})"
 
 
+def _places(field: "models.Field[Any, Any]") -> int:
+    return int(stored_field(field).decimal_places)  # type: ignore[attr-defined]  # only for decimals
+
+
+def _rounded(field: "models.Field[Any, Any]", column: str) -> str:
+    return f"round({column}::numeric, {_places(field)})" if row_hash.kind_of_field(field) == "decimal" else column
+
+
 def _quoted(value: Any) -> str:
     """A value as an SQL literal of its JSON."""
-    return "'" + to_json(value).decode().replace("'", "''").replace("%", "%%") + "'"
+    return literal(to_json(value).decode())
 
 
 def _arguments(pairs: Mapping[str, str]) -> str:
@@ -202,13 +191,3 @@ _DIALECTS: dict[str, PostgreSQL | SQLite] = {"postgresql": PostgreSQL(), "sqlite
 def dialect(using: str) -> PostgreSQL | SQLite:
     """The dialect of the database behind an alias."""
     return by_vendor(using, _DIALECTS)
-
-
-def _halved(column: str, bounds: Sequence[Any], before: int) -> tuple[str, list[Any]]:
-    """`before` plus the number of bounds at or below the column, by binary search: a thousand bounds cost ten comparisons a row."""
-    if not bounds:
-        return str(before), []
-    middle = len(bounds) // 2
-    below, first = _halved(column, bounds[:middle], before)
-    above, second = _halved(column, bounds[middle + 1 :], before + middle + 1)
-    return f"CASE WHEN {column} < %s THEN {below} ELSE {above} END", [bounds[middle], *first, *second]

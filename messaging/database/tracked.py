@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db import models
 
+from messaging.database.columns import column, sql_of
+
 #: PostgreSQL truncates longer names without an error, and two truncated names can be equal.
 LONGEST_NAME_BYTES = 63
 
@@ -28,17 +30,27 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+#: What makes a row an erased one: (field, value), or a condition on its own columns.
+Tombstone = tuple[str, Any] | models.Q | None
+
+
 @dataclass(frozen=True)
 class Tracked:
     """A model with a ledger."""
 
     model: type[models.Model]
-    tombstone: tuple[str, str] | None  #: the (field, value) that means erased
+    tombstone: Tombstone = None
+    aggregate: str = ""  #: its name in the ledger and in events' types: `users.user`, the model's label by default
+    key_name: str = "pk"  #: the unique field that is the aggregate's id
+
+    def __post_init__(self) -> None:
+        if not self.aggregate:
+            object.__setattr__(self, "aggregate", self.model._meta.label_lower)
 
     @property
-    def label(self) -> str:
-        """`users.user`"""
-        return self.model._meta.label_lower
+    def context(self) -> str:
+        """The context that the aggregate belongs to."""
+        return self.aggregate.partition(".")[0]
 
     @property
     def table(self) -> str:
@@ -56,28 +68,29 @@ class Tracked:
 
     @property
     def key(self) -> "models.Field[Any, Any]":
-        return self.model._meta.pk
+        return column(self.model, self.key_name)
 
     @property
     def key_column(self) -> str:
         return str(self.key.column)
 
-    def tombstone_sql(self, row: str, never: str) -> str:
-        """The SQL condition that a row is a tombstone; `never` if the model has no such state."""
-        if self.tombstone is None:
-            return never
-        field, value = self.tombstone
-        column = self.model._meta.get_field(field).column  # type: ignore[union-attr]  # a plain field, no reverse relation
-        return f'({row}."{column}" = {literal(value)})'
+    @property
+    def tombstone_condition(self) -> models.Q | None:
+        """The condition that a row is a tombstone; None if the model has no such state."""
+        return models.Q(**dict([self.tombstone])) if isinstance(self.tombstone, tuple) else self.tombstone
 
-    def erasure_sql(self, never: str) -> str:
+    def tombstone_sql(self, using: str, row: str) -> str:
+        """The SQL condition that a row is a tombstone. It is never NULL: a trigger writes it into the ledger."""
+        condition = self.tombstone_condition
+        return "false" if condition is None else f"coalesce({sql_of(using, self.model, condition, row)}, false)"
+
+    def erasure_sql(self, using: str) -> str:
         """The SQL condition that an insert or update erases. An update of a tombstone doesn't: a copy also has tombstones of rows
         that were only deleted."""
-        was_one = f'({self.tombstone_sql("OLD", never)} AND OLD."{self.key_column}" = NEW."{self.key_column}")'
-        return f"({self.tombstone_sql('NEW', never)} AND NOT coalesce({was_one}, {never}))"
+        was_one = f'({self.tombstone_sql(using, "OLD")} AND OLD."{self.key_column}" = NEW."{self.key_column}")'
+        return f"({self.tombstone_sql(using, 'NEW')} AND NOT coalesce({was_one}, false))"
 
 
-def gone_sql(tracked: Tracked) -> str:
-    """The SQL condition that the feed shows `Feed.gone` for an entry l, not its row t. `Feed.values` has the same rule."""
-    says_so = f"coalesce({tracked.tombstone_sql('t', 'false')}, false)"
-    return f'(t."{tracked.key_column}" IS NULL OR (l.deleted AND NOT {says_so}))'
+def gone_sql(using: str, tracked: Tracked) -> str:
+    """The SQL condition that the feed shows `Feed.gone` for an entry l, not its row t."""
+    return f'(t."{tracked.key_column}" IS NULL OR (l.deleted AND NOT {tracked.tombstone_sql(using, "t")}))'

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connections, models
 
 from messaging.database import engines
+from messaging.database.columns import column, escaped, literal_of
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def upsert_newer(
     rows: Iterable[Mapping[str, Any]],
     *,
     version: str = "version",
-    final: tuple[str, str] | None = None,
+    final: tuple[str, Any] | None = None,
     deleted: str = "",
     once: Sequence[str] = (),
     using: str,
@@ -63,8 +64,8 @@ def upsert_newer(
     rows
         Dicts of field names to values, all with the same names. The primary key and `version` are required. A UUID may be text.
     final
-        The (field, value) of a row that stays as it is, as ("status", "erased"). A later row without that value only raises the
-        version.
+        The (field, value) of a row that stays as it is, as ("status", "erased") or ("active", False). A later row without that
+        value only raises the version.
     deleted
         A boolean field. Where it is true the row was deleted, not erased, so a later row replaces it in spite of `final`.
     once
@@ -115,14 +116,15 @@ def _spelled_uuid(value: Any) -> str:
     return text.lower() if len(text) == 36 else str(uuid.UUID(text))
 
 
-def _stays(table: str, final: tuple[str, str] | None, deleted: str, model: type[models.Model], using: str) -> str:
+def _stays(table: str, final: tuple[str, Any] | None, deleted: str, model: type[models.Model], using: str) -> str:
     """The SQL condition that the table's row is final and the later one isn't."""
     if final is None:
         return ""
-    value = final[1].replace("'", "''").replace("%", "%%")
+    field = column(model, final[0])
+    value = escaped(literal_of(using, field, final[1]))
 
     def ended(row: str) -> str:
-        says_so = f"{row}.{_quoted(column(model, final[0]), using)} = '{value}'"
+        says_so = f"{row}.{_quoted(field, using)} = {value}"
         return f"({says_so} AND NOT {row}.{_quoted(column(model, deleted), using)})" if deleted else says_so
 
     there = ended(f'"{table}"')
@@ -154,14 +156,6 @@ def _write(
 
 def _fields(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> list["models.Field[Any, Any]"]:
     return [column(model, name) for name in rows[0]]
-
-
-def column(model: type[models.Model], name: str) -> "models.Field[Any, Any]":
-    """A model's field by name or "pk". Raises `TypeError` if it has no column."""
-    field = model._meta.pk if name == "pk" else model._meta.get_field(name)
-    if not isinstance(field, models.Field):
-        raise TypeError(f"{model._meta.label}.{name} has no column in the table.")
-    return field
 
 
 def _quoted(field: "models.Field[Any, Any]", using: str) -> str:

@@ -18,7 +18,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from messaging.events.compatibility import SchemaChange, changes
 
-WIRE_TYPE = re.compile(r"[a-z]+\.[a-z]+\.[a-z_]+\.v[1-9][0-9]*")
+#: A context, an aggregate or what happened, in a type.
+NAME = r"[a-z][a-z0-9_]*"
+WIRE_TYPE = re.compile(rf"{NAME}\.{NAME}\.{NAME}\.v[1-9][0-9]*")
 #: The largest integer that both databases store.
 LARGEST_INTEGER = 2**63 - 1
 #: PostgreSQL stores no NUL character.
@@ -51,7 +53,7 @@ class DomainEvent(BaseModel):
     ----------
     wire
         A subclass's type on the wire, as in `class UserSuspended(UserFacts, wire="users.user.suspended.v1")`:
-        `<context>.<aggregate>.<what_happened>.v<N>`. The first two words are the model's label. Without it, the class only holds
+        `<context>.<aggregate>.<what_happened>.v<N>`. The first two words are the feed's aggregate. Without it, the class only holds
         fields for subclasses.
 
     Raises
@@ -70,7 +72,10 @@ class DomainEvent(BaseModel):
         if not wire:
             return
         if not WIRE_TYPE.fullmatch(wire):
-            raise TypeError(f"{cls.__name__}: {wire!r} is not <context>.<aggregate>.<what_happened>.v<N>.")
+            raise TypeError(
+                f"{cls.__name__}: {wire!r} is not <context>.<aggregate>.<what_happened>.v<N>. Each name begins with a lower-case "
+                "letter, and has only lower-case letters, digits and underscores."
+            )
         if wire in DomainEvent.registry:
             raise TypeError(f"{cls.__name__}: {wire} is already the type of {DomainEvent.registry[wire].__name__}.")
         cls.wire = wire
@@ -78,7 +83,7 @@ class DomainEvent(BaseModel):
 
     @classmethod
     def aggregate(cls) -> str:
-        """The label of the model that the event is about: `users.user`."""
+        """What the event is about: `users.user`, the aggregate of the feed."""
         return ".".join(cls.wire.split(".")[:2])
 
     @classmethod

@@ -4,13 +4,12 @@ A range's fingerprint is the exclusive or of its rows' hashes (`row_hash`), mixe
 each database computes its own, so equal ranges cost almost nothing on the wire. The SQL is in `queries`. The idea is range-based
 set reconciliation: Meyer 2022, arXiv 2212.13567.
 
-Bounds are ids or prefixes of ids, ascending. "" is open: as the first bound it includes the lowest id, as the last the highest.
+Bounds are ids or prefixes, ascending as texts. "" is open: as the first bound it includes the lowest id, as the last the highest.
 A range is [from, to).
 """
 
 import base64
 import hashlib
-import uuid
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -19,7 +18,8 @@ from django.db import connections
 
 from messaging.consumer.cache import Cache
 from messaging.database import row_hash
-from messaging.database.upsert import column
+from messaging.database.columns import column
+from messaging.database.keys import bound_after
 from messaging.fingerprints import queries
 from messaging.ledger import entering
 from messaging.publisher import unseen
@@ -44,7 +44,7 @@ def of_authority(using: Alias, feed: Feed, fields: Sequence[str], ranges: Sequen
 
     A comparison begins with all ids. Then rows that no trigger saw are entered in the ledger first. Raises `BeingEntered`.
     """
-    entering.require_entered(using, feed.label)
+    entering.require_entered(using, feed.aggregate)
     if any((bounds[0], bounds[-1]) == ("", "") for bounds in ranges):
         unseen.enter_rows(using, feed)
     return [[part.text for part in parts] for parts in _measured(queries.AuthorityQueries(using, feed, fields), ranges)]
@@ -52,7 +52,7 @@ def of_authority(using: Alias, feed: Feed, fields: Sequence[str], ranges: Sequen
 
 def rows_of_authority(using: Alias, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
     """Return the first `MOST_LISTED` rows of each range [from, to), by id. Raises `BeingEntered`."""
-    entering.require_entered(using, feed.label)
+    entering.require_entered(using, feed.aggregate)
     return _rows(queries.AuthorityQueries(using, feed, fields), ranges)
 
 
@@ -73,11 +73,11 @@ def measured_of_cache(using: Alias, cache: Cache, ranges: Sequence[Sequence[str]
 
 def bounds_of_cache(using: Alias, cache: Cache, low: str, high: str, *, rows: int, parts: int) -> list[str]:
     """Return bounds that cut the copy's [low, high) of about `rows` rows into `parts` equal parts. Each is as short as possible."""
-    step = max(1, -(-rows // parts))
+    side, key, step = queries.CopyQueries(using, cache), column(cache.model, cache.key), max(1, -(-rows // parts))
     with connections[using].cursor() as cursor:
-        cursor.execute(*queries.CopyQueries(using, cache).steps(_key(low), _key(high), step))
-        found = [(_id(before), _id(key)) for before, key in cursor.fetchall()]
-    return [low, *(_shortest(before, key) for before, key in found), high]
+        cursor.execute(*side.steps(side.bound(low), side.bound(high), step))
+        found = [(str(key.to_python(before)), str(key.to_python(at))) for before, at in cursor.fetchall()]
+    return [low, *(_shortest(before, at) for before, at in found), high]
 
 
 def hash_of(cache: Cache, key: str, row: Mapping[str, Any]) -> str:
@@ -86,11 +86,10 @@ def hash_of(cache: Cache, key: str, row: Mapping[str, Any]) -> str:
     return _text(row_hash.row_hash(key, row["version"], [row_hash.word(kind, row[name]) for kind, name in fields]))
 
 
-def listed_to(high: str, *lists: Sequence[Row]) -> str:
+def listed_to(cache: Cache, high: str, *lists: Sequence[Row]) -> str:
     """Return up to where all these lists of a range are complete: `high`, or right after the last row of the first full list."""
-    ends = [uuid.UUID(rows[-1][0]).int + 1 for rows in lists if len(rows) >= MOST_LISTED]
-    end = min(ends, default=2**128)
-    return high if end >= 2**128 else str(uuid.UUID(int=end))
+    lasts = [rows[-1][0] for rows in lists if len(rows) >= MOST_LISTED]
+    return (bound_after(cache.key_kind, min(lasts)) or high) if lasts else high
 
 
 def fingerprint(rows: int, mixed: int) -> Measured:
@@ -124,10 +123,10 @@ def _adjoining(ranges: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
 
 def _parts(side: queries.RangeQueries, bounds: Sequence[str]) -> list[Measured]:
     """Measure the parts between the bounds in one statement, so that all of it is read at one moment."""
-    inner = [key for key in map(_key, bounds[1:-1]) if key is not None]
+    low, *inner, high = map(side.bound, bounds)
     counts, mixed = [0] * (len(bounds) - 1), [0] * (len(bounds) - 1)
     with side.engine.ready(side.using), connections[side.using].cursor() as cursor:
-        cursor.execute(*side.sums(_key(bounds[0]), _key(bounds[-1]), inner))
+        cursor.execute(*side.sums(low, high, [bound for bound in inner if bound is not None]))
         for part, rows, first, second in cursor.fetchall():
             counts[part] += rows
             mixed[part] ^= first ^ second
@@ -138,18 +137,9 @@ def _rows(side: queries.RangeQueries, ranges: Sequence[Sequence[str]]) -> list[l
     found = []
     with side.engine.ready(side.using), connections[side.using].cursor() as cursor:
         for low, high in ranges:
-            cursor.execute(*side.rows(_key(low), _key(high), MOST_LISTED))
+            cursor.execute(*side.rows(side.bound(low), side.bound(high), MOST_LISTED))
             found.append([[key, version, _text(first ^ second)] for key, version, first, second in cursor.fetchall()])
     return found
-
-
-def _key(bound: str) -> uuid.UUID | None:
-    """Return the lowest id with this prefix; None for ""."""
-    return uuid.UUID(bound.replace("-", "").ljust(32, "0")[:32]) if bound else None
-
-
-def _id(key: Any) -> str:
-    return str(key) if isinstance(key, uuid.UUID) else str(uuid.UUID(key))
 
 
 def _shortest(before: str, key: str) -> str:

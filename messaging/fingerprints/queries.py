@@ -4,7 +4,6 @@ A statement is (SQL, parameters). `sums` selects (part, number of rows, hash, ha
 (id, version, hash, hash), by id. A row's hash is the exclusive or of both hashes.
 """
 
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -13,51 +12,47 @@ from django.db import models
 
 from messaging.consumer.cache import Cache
 from messaging.database import expressions, row_hash
-from messaging.database.tracked import gone_sql
-from messaging.database.upsert import column
+from messaging.database.columns import column, escaped, field_of, sql_of
+from messaging.database.keys import KeySql, id_sql, key_sql, text_of_bound
+from messaging.database.tracked import gone_sql, literal
 from messaging.models import Ledger
 from messaging.publisher.feed import CHANGED_AT, Feed
 from messaging.settings import Alias
 
 Statement = tuple[str, list[Any]]
-Key = uuid.UUID | None
+#: An id; None is no bound.
+Bound = str | None
 
 
 class RangeQueries(ABC):
     """The statements that an authority and a copy share."""
 
-    def __init__(self, using: Alias) -> None:
+    def __init__(self, using: Alias, key: "models.Field[Any, Any]") -> None:
         self.using = using
         self.engine = expressions.dialect(using)
+        self.keys: KeySql = key_sql(using, key)
+
+    def bound(self, text: str) -> Bound:
+        """Return the lowest id that a bound includes."""
+        return text_of_bound(self.keys.kind, text)
 
     @abstractmethod
-    def sums(self, low: Key, high: Key, inner: Sequence[uuid.UUID]) -> Statement:
+    def sums(self, low: Bound, high: Bound, inner: Sequence[str]) -> Statement:
         """Select the number of rows and the hashes, by part."""
 
     @abstractmethod
-    def rows(self, low: Key, high: Key, limit: int) -> Statement:
+    def rows(self, low: Bound, high: Bound, limit: int) -> Statement:
         """Select the rows of a range, by id."""
-
-    def _between(self, column_: str, low: Any, high: Any) -> Statement:
-        """Return the condition for [low, high); None is no bound."""
-        conditions = [f"{column_} >= %s"] * (low is not None) + [f"{column_} < %s"] * (high is not None)
-        return " AND ".join(conditions) or "true", [bound for bound in (low, high) if bound is not None]
-
-    def _bound(self, key: Key) -> Any:
-        return None if key is None else self.engine.bound(key)
-
-    def _bounds(self, inner: Sequence[uuid.UUID]) -> list[Any]:
-        return [self.engine.bound(key) for key in inner]
 
 
 class CopyQueries(RangeQueries):
     """Statements over a consumer's copy."""
 
     def __init__(self, using: Alias, cache: Cache) -> None:
-        super().__init__(using)
+        super().__init__(using, column(cache.model, cache.key))
         self.table = f'"{cache.model._meta.db_table}"'
         self.key, self.version = (f't."{column(cache.model, name).column}"' for name in (cache.key, cache.version))
-        spelled = self.engine.spelled(self.key)
+        spelled = self.keys.spelled(self.key)
         fields = [column(cache.model, name) for name in sorted(cache.fields)]
         words = [self.engine.word(field, f't."{field.column}"') for field in fields]
         version = self.engine.word(column(cache.model, cache.version), self.version)
@@ -65,33 +60,32 @@ class CopyQueries(RangeQueries):
         # Rows that were created here aren't copies.
         self.copied = f" AND {self.version} > 0" if cache.follows else ""
 
-    def sums(self, low: Key, high: Key, inner: Sequence[uuid.UUID]) -> Statement:
-        bucket, parameters = self.engine.bucket(self.key, self._bounds(inner))
+    def sums(self, low: Bound, high: Bound, inner: Sequence[str]) -> Statement:
+        part, parameters = self.keys.part(self.key, inner)
         where, between = self._copies(low, high)
         mixed = ", ".join(f"{self.engine.xor}({hash_})" for hash_ in self.hashes)
-        return f"SELECT {bucket}, count(*), {mixed} FROM {self.table} t WHERE {where} GROUP BY 1", [*parameters, *between]
+        return f"SELECT {part}, count(*), {mixed} FROM {self.table} t WHERE {where} GROUP BY 1", [*parameters, *between]
 
-    def rows(self, low: Key, high: Key, limit: int) -> Statement:
+    def rows(self, low: Bound, high: Bound, limit: int) -> Statement:
         where, between = self._copies(low, high)
-        spelled = self.engine.spelled(self.key)
         return (
-            f"SELECT {spelled}, {self.version}, {', '.join(self.hashes)} FROM {self.table} t WHERE {where} "
-            f"ORDER BY {self.key} LIMIT {limit}",
+            f"SELECT {self.keys.spelled(self.key)}, {self.version}, {', '.join(self.hashes)} FROM {self.table} t WHERE {where} "
+            f"ORDER BY {self.keys.ordered(self.key)} LIMIT {limit}",
             between,
         )
 
-    def steps(self, low: Key, high: Key, step: int) -> Statement:
+    def steps(self, low: Bound, high: Bound, step: int) -> Statement:
         """Select every `step`th key but the first, each with the key before it."""
         where, between = self._copies(low, high)
         return (
             f"SELECT before, id FROM (SELECT {self.key} AS id, lag({self.key}) OVER ids AS before, row_number() OVER ids AS number "
-            f"FROM {self.table} t WHERE {where} WINDOW ids AS (ORDER BY {self.key})) AS numbered "
-            f"WHERE number > 1 AND (number - 1) %% {step} = 0 ORDER BY id",
+            f"FROM {self.table} t WHERE {where} WINDOW ids AS (ORDER BY {self.keys.ordered(self.key)})) AS numbered "
+            f"WHERE number > 1 AND (number - 1) %% {step} = 0 ORDER BY number",
             between,
         )
 
-    def _copies(self, low: Key, high: Key) -> Statement:
-        where, between = self._between(self.key, self._bound(low), self._bound(high))
+    def _copies(self, low: Bound, high: Bound) -> Statement:
+        where, between = self.keys.between(self.key, low, high)
         return f"{where}{self.copied}", between
 
 
@@ -102,31 +96,33 @@ class AuthorityQueries(RangeQueries):
     """
 
     def __init__(self, using: Alias, feed: Feed, fields: Sequence[str]) -> None:
-        super().__init__(using)
+        super().__init__(using, feed.tracked.key)
         engine, tracked = self.engine, feed.tracked
+        self.ids = id_sql(using)
         self.table, self.key = tracked.quoted, f't."{tracked.key_column}"'
-        self.label = feed.label
         # Deleted entries count as rows only if the feed keeps them.
         self.counted = "" if feed.keeps_gone else " AND NOT l.deleted"
-        wanted = [column(feed.model, name) for name in sorted(feed.fields) if name in fields]
-        instead = {field.name: self._gone(feed, field) for field in wanted}
-        words = [engine.word(field, f't."{field.column}"') for field in wanted]
-        self.gone = gone_sql(tracked)
+        self.aggregate = literal(feed.aggregate)
+        sources = [(name, feed.source(name)) for name in sorted(feed.names) if name in fields]
+        known = [(field_of(tracked.model, source), sql_of(using, tracked.model, source, "t")) for _, source in sources]
+        words = [engine.word(field, escaped(sql)) for field, sql in known]
+        instead = [self._gone(feed, name, field) for (name, _), (field, _) in zip(sources, known, strict=True)]
+        self.gone = escaped(gone_sql(using, tracked))
         self.version = engine.hash("v", "l.aggregate_id", engine.word(column(Ledger, "version"), "l.version"))
-        self.facts = engine.hash("f", engine.spelled(self.key), *words)
-        self.gone_facts = engine.hash("f", "l.aggregate_id", *(instead[field.name] for field in wanted)) if feed.keeps_gone else "0"
-        self.joined = f"messaging_ledger l LEFT JOIN {self.table} t ON {engine.matches(self.key, 'l.aggregate_id')}"
+        self.facts = engine.hash("f", self.keys.spelled(self.key), *words)
+        self.gone_facts = engine.hash("f", "l.aggregate_id", *instead) if feed.keeps_gone else "0"
+        self.joined = f"messaging_ledger l LEFT JOIN {self.table} t ON {self.keys.matches(self.key, 'l.aggregate_id')}"
 
-    def sums(self, low: Key, high: Key, inner: Sequence[uuid.UUID]) -> Statement:
+    def sums(self, low: Bound, high: Bound, inner: Sequence[str]) -> Statement:
         """Sum versions over the ledger and facts over the model's table, without a join; then correct the facts of tombstones.
 
         (An entry without a row that isn't a tombstone needs a trigger that was off. Its part is then listed and found equal.)
         """
         xor = self.engine.xor
-        part, parts = self.engine.bucket("l.aggregate_id", [str(key) for key in inner])
+        part, parts = self.ids.part("l.aggregate_id", inner)
         where, between = self._entries(low, high)
-        row_part, row_parts = self.engine.bucket(self.key, self._bounds(inner))
-        row_where, row_between = self._between(self.key, self._bound(low), self._bound(high))
+        row_part, row_parts = self.keys.part(self.key, inner)
+        row_where, row_between = self.keys.between(self.key, low, high)
         known = f"CASE WHEN {self.key} IS NULL THEN 0 ELSE {self.facts} END"
         statement = f"""
             SELECT {part}, count(*), {xor}({self.version}), 0 FROM messaging_ledger l WHERE {where}{self.counted} GROUP BY 1
@@ -137,7 +133,7 @@ class AuthorityQueries(RangeQueries):
             WHERE {where} AND l.deleted AND {self.gone} GROUP BY 1"""
         return statement, [*parts, *between, *row_parts, *row_between, *parts, *between]
 
-    def rows(self, low: Key, high: Key, limit: int) -> Statement:
+    def rows(self, low: Bound, high: Bound, limit: int) -> Statement:
         where, between = self._entries(low, high)
         return (
             f"SELECT l.aggregate_id, l.version, {self.version}, CASE WHEN {self.gone} THEN {self.gone_facts} ELSE {self.facts} END "
@@ -145,14 +141,13 @@ class AuthorityQueries(RangeQueries):
             between,
         )
 
-    def _entries(self, low: Key, high: Key) -> Statement:
-        where, between = self._between("l.aggregate_id", *(None if key is None else str(key) for key in (low, high)))
-        return f"{where} AND l.aggregate = '{self.label}'", between
+    def _entries(self, low: Bound, high: Bound) -> Statement:
+        where, between = self.ids.between("l.aggregate_id", low, high)
+        return f"{where} AND l.aggregate = {self.aggregate}", between
 
-    def _gone(self, feed: Feed, field: "models.Field[Any, Any]") -> str:
-        """Return the SQL of a tombstone's value of this field."""
-        value = feed.gone.get(field.name, "")
+    def _gone(self, feed: Feed, name: str, field: "models.Field[Any, Any]") -> str:
+        """Return the SQL of a gone aggregate's fact."""
+        value = feed.gone_value(name)
         if value is CHANGED_AT:
             return self.engine.time("l.changed_at")
-        text = row_hash.word(row_hash.kind_of_field(field), value)
-        return "'" + text.replace("'", "''").replace("%", "%%") + "'"
+        return escaped(literal(row_hash.word(row_hash.kind_of_field(field), value)))

@@ -71,10 +71,9 @@ changes = _described(
         ),
     },
 )
-fingerprints = _described(
-    request=serializers.FingerprintsQuery,
-    parameters=[_RETRY_AFTER],
-    responses={
+_FINGERPRINTS: dict[str, Any] = {
+    "parameters": [_RETRY_AFTER],
+    "responses": {
         **_OFTEN,
         200: OpenApiResponse(serializers.Fingerprints, "The results, in the order of the request, without unknown ids."),
         **_WRONG,
@@ -82,17 +81,24 @@ fingerprints = _described(
         413: OpenApiResponse(serializers.Reason, f"`too_large`: more than {parsing.LARGEST_REQUEST_BYTES} bytes."),
         415: OpenApiResponse(serializers.Reason, "`unsupported_media_type`: the body's `Content-Type` must be JSON."),
     },
-)
-record = _described(
-    parameters=[OpenApiParameter("aggregate_id", OpenApiTypes.UUID, OpenApiParameter.PATH), _RETRY_AFTER],
-    responses={
-        **_OFTEN,
-        200: OpenApiResponse(serializers.ChangeSerializer, "Its current state."),
-        **_WRONG,
-        **_UNKNOWN,
-        404: OpenApiResponse(serializers.Reason, "`unknown_id`: the authority has no aggregate with this id."),
-    },
-)
+}
+fingerprints = _described(request=serializers.FingerprintsQuery, **_FINGERPRINTS)
+plain_fingerprints = _described(request=serializers.PlainFingerprintsQuery, **_FINGERPRINTS)
+_RECORD = {
+    **_OFTEN,
+    200: OpenApiResponse(serializers.ChangeSerializer, "Its current state."),
+    **_WRONG,
+    **_UNKNOWN,
+    404: OpenApiResponse(serializers.Reason, "`unknown_id`: the authority has no aggregate with this id."),
+}
+
+
+def _of_id(kind: Any) -> list[OpenApiParameter]:
+    return [OpenApiParameter("aggregate_id", kind, OpenApiParameter.PATH), _RETRY_AFTER]
+
+
+record = _described(parameters=_of_id(OpenApiTypes.UUID), responses=_RECORD)
+plain_record = _described(parameters=_of_id(OpenApiTypes.STR), responses=_RECORD)
 registration = _described(
     parameters=[_RETRY_AFTER],
     responses={200: OpenApiResponse(serializers.RegistrationSerializer, "The entry."), **_UNKNOWN, **_OFTEN},

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import ISO_8601, serializers
 
+from messaging.database.keys import AFTER, LONGEST_ID
 from messaging.fingerprints.fingerprints import MOST_LISTED
 
 MOST_CHANGES = 10_000
@@ -15,9 +16,10 @@ MOST_BOUNDS, MOST_ROWS, MOST_IDS = 2_000, 500, 1_000
 LAST_POSITION = 2**63 - 1
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-#: A prefix of an id, in lower case.
+#: A prefix of an id, in lower case; or a whole one and `AFTER`.
 _BEGINNING = (
-    "[0-9a-f]{0,8}|[0-9a-f]{8}-([0-9a-f]{0,4}|[0-9a-f]{4}-([0-9a-f]{0,4}|[0-9a-f]{4}-([0-9a-f]{0,4}|[0-9a-f]{4}-[0-9a-f]{0,12})))"
+    "[0-9a-f]{0,8}|[0-9a-f]{8}-([0-9a-f]{0,4}|[0-9a-f]{4}-([0-9a-f]{0,4}|[0-9a-f]{4}-([0-9a-f]{0,4}|[0-9a-f]{4}-"
+    f"([0-9a-f]{{0,12}}|[0-9a-f]{{12}}{AFTER}))))"
 )
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,40}", re.ASCII)
 
@@ -50,6 +52,15 @@ class Id(serializers.UUIDField):
         if not isinstance(data, str) or not _ID.fullmatch(data):
             self.fail("invalid", value=data)
         return super().to_internal_value(data)
+
+
+class PlainId(serializers.Field[Any, Any, Any, Any]):
+    """An aggregate's id where the keys aren't UUIDs. Another text than an id is the id of no aggregate."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str) or not 0 < len(data) <= LONGEST_ID or "\x00" in data:
+            raise serializers.ValidationError(f"Give an id: a text of 1 to {LONGEST_ID} characters, without NUL.")
+        return data
 
 
 class Few(serializers.ListField):
@@ -99,8 +110,12 @@ class RecordQuery(serializers.Serializer[Any]):
     aggregate_id = Id()
 
 
+class PlainRecordQuery(serializers.Serializer[Any]):
+    aggregate_id = PlainId()
+
+
 class ChangeSerializer(serializers.Serializer[Any]):
-    id = serializers.UUIDField()
+    id = serializers.CharField(help_text="The key as text: a UUID, a whole number or another text, as the authority has it.")
     version = serializers.IntegerField(min_value=1)
     position = serializers.IntegerField(min_value=1, max_value=LAST_POSITION, allow_null=True, help_text="null: no position yet.")
     deleted = serializers.BooleanField(help_text="A tombstone: the aggregate was erased or deleted.")
@@ -170,7 +185,17 @@ class Bound(serializers.CharField):
         return self.to_internal_value(data)
 
 
+class PlainBound(Bound):
+    """A bound where the keys aren't UUIDs: any text."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str) or len(data) > LONGEST_ID + 1 or "\x00" in data:
+            raise serializers.ValidationError(f"Give a text of at most {LONGEST_ID + 1} characters, without NUL.")
+        return data
+
+
 _BOUND = {"type": "string", "pattern": f"^({_BEGINNING})$"}
+_PLAIN_BOUND = {"type": "string", "maxLength": LONGEST_ID + 1}
 
 
 class Bounds(Few):
@@ -186,6 +211,11 @@ class Bounds(Few):
         return bounds
 
 
+_RANGES = f"Lists of bounds, ascending, at most {MOST_BOUNDS} bounds in all. Each two adjacent bounds get a fingerprint."
+_ROWS = f"Ranges [from, to). The first {MOST_LISTED} rows of each are returned."
+_IDS = "Ids of aggregates. Their records are returned."
+
+
 @extend_schema_field({"type": "array", "items": _BOUND, "minItems": 2, "maxItems": MOST_BOUNDS})
 class Cuts(Bounds):
     """The bounds of adjoining ranges."""
@@ -196,22 +226,26 @@ class Range(Bounds):
     """[from, to)"""
 
 
+@extend_schema_field({"type": "array", "items": _PLAIN_BOUND, "minItems": 2, "maxItems": MOST_BOUNDS})
+class PlainCuts(Bounds):
+    """The bounds of adjoining ranges."""
+
+    child = PlainBound()
+
+
+@extend_schema_field({"type": "array", "items": _PLAIN_BOUND, "minItems": 2, "maxItems": 2})
+class PlainRange(Bounds):
+    """[from, to)"""
+
+    child = PlainBound()
+
+
 class FingerprintsQuery(serializers.Serializer[Any]):
     """At least one of `ranges`, `rows` and `ids`."""
 
-    ranges = Few(
-        child=Cuts(max_length=MOST_BOUNDS),
-        required=False,
-        max_length=MOST_BOUNDS,
-        help_text=f"Lists of bounds, ascending, at most {MOST_BOUNDS} bounds in all. Each two adjacent bounds get a fingerprint.",
-    )
-    rows = Few(
-        child=Range(min_length=2, max_length=2),
-        required=False,
-        max_length=MOST_ROWS,
-        help_text=f"Ranges [from, to). The first {MOST_LISTED} rows of each are returned.",
-    )
-    ids = Few(child=Id(), required=False, max_length=MOST_IDS, help_text="Ids of aggregates. Their records are returned.")
+    ranges = Few(child=Cuts(max_length=MOST_BOUNDS), required=False, max_length=MOST_BOUNDS, help_text=_RANGES)
+    rows = Few(child=Range(min_length=2, max_length=2), required=False, max_length=MOST_ROWS, help_text=_ROWS)
+    ids = Few(child=Id(), required=False, max_length=MOST_IDS, help_text=_IDS)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
@@ -221,11 +255,17 @@ class FingerprintsQuery(serializers.Serializer[Any]):
         return attrs
 
 
+class PlainFingerprintsQuery(FingerprintsQuery):
+    ranges = Few(child=PlainCuts(max_length=MOST_BOUNDS), required=False, max_length=MOST_BOUNDS, help_text=_RANGES)
+    rows = Few(child=PlainRange(min_length=2, max_length=2), required=False, max_length=MOST_ROWS, help_text=_ROWS)
+    ids = Few(child=PlainId(), required=False, max_length=MOST_IDS, help_text=_IDS)
+
+
 @extend_schema_field(
     {
         "type": "array",
         "prefixItems": [
-            {"type": "string", "format": "uuid", "description": "id"},
+            {"type": "string", "description": "id"},
             {"type": "integer", "minimum": 1, "description": "version"},
             {"type": "string", "description": "hash"},
         ],

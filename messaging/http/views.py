@@ -6,13 +6,16 @@ A context's `api/urls.py` includes it: `path("", include(urls("users")))`.
 import time
 from typing import Any
 
+from django.db.models import UUIDField
 from django.urls import URLPattern, path, re_path
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import AuthenticationFailed, NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 
 from messaging import settings
+from messaging.database.keys import stored_field
 from messaging.errors import NotRegistered
 from messaging.fingerprints import fingerprints
 from messaging.http import authentication, errors, openapi, parsing, serializers, throttling
@@ -124,6 +127,7 @@ class ChangesView(ConsumerView):
 
 class FingerprintsView(ConsumerView):
     operation = "fingerprints"
+    query_class: type[serializers.FingerprintsQuery] = serializers.FingerprintsQuery
 
     @openapi.fingerprints
     def post(self, request: Request) -> Response:
@@ -131,7 +135,7 @@ class FingerprintsView(ConsumerView):
 
         The method is range-based set reconciliation: Meyer 2022, arXiv 2212.13567.
         """
-        query = serializers.FingerprintsQuery(data=request.data)
+        query = self.query_class(data=request.data)
         query.is_valid(raise_exception=True)
         asked, fields = query.validated_data, self.consumer(request).fields
         answer: dict[str, Any] = {}
@@ -145,19 +149,36 @@ class FingerprintsView(ConsumerView):
         return Response(answer)
 
 
+class PlainFingerprintsView(FingerprintsView):
+    query_class = serializers.PlainFingerprintsQuery
+
+    @openapi.plain_fingerprints
+    def post(self, request: Request) -> Response:
+        return super().post(request)
+
+
 class RecordView(ConsumerView):
     operation = "record"
+    query_class: type[Serializer[Any]] = serializers.RecordQuery
 
     @openapi.record
     def get(self, request: Request, aggregate_id: str) -> Response:
         """Return one aggregate, for a lookup on a miss."""
-        query = serializers.RecordQuery(data={"aggregate_id": aggregate_id})
+        query = self.query_class(data={"aggregate_id": aggregate_id})
         query.is_valid(raise_exception=True)
         key = str(query.validated_data["aggregate_id"])
         found = pages.records(self.alias, self.feed(), ids=[key], fields=self.consumer(request).fields)
         if not found:
-            raise NotFound({"reason": "unknown_id", "detail": f"There is no {self.feed().label} {key}."})
+            raise NotFound({"reason": "unknown_id", "detail": f"There is no {self.feed().aggregate} {key}."})
         return Response(Written(found[0]))
+
+
+class PlainRecordView(RecordView):
+    query_class = serializers.PlainRecordQuery
+
+    @openapi.plain_record
+    def get(self, request: Request, aggregate_id: str) -> Response:
+        return super().get(request, aggregate_id)
 
 
 class RegistrationView(ConsumerView):
@@ -191,13 +212,16 @@ class ElsewhereView(OwnView):
 
 def urls(authority: str) -> list[URLPattern]:
     """Return the URLs of an authority's API."""
-    if declared_feed(authority) is None:
+    feed = declared_feed(authority)
+    if feed is None:
         return []
+    uuids = isinstance(stored_field(feed.tracked.key), UUIDField)
+    compared, record = (FingerprintsView, RecordView) if uuids else (PlainFingerprintsView, PlainRecordView)
     return [
         path("changes/", ChangesView.as_view(authority=authority), name=f"{authority}-changes"),
-        path("fingerprints/", FingerprintsView.as_view(authority=authority), name=f"{authority}-fingerprints"),
+        path("fingerprints/", compared.as_view(authority=authority), name=f"{authority}-fingerprints"),
         path("registration/", RegistrationView.as_view(authority=authority), name=f"{authority}-registration"),
-        path("<str:aggregate_id>/", RecordView.as_view(authority=authority), name=f"{authority}-record"),
+        path("<str:aggregate_id>/", record.as_view(authority=authority), name=f"{authority}-record"),
         re_path("", ElsewhereView.as_view()),
     ]
 

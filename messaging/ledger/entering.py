@@ -71,8 +71,8 @@ def in_words(state: Tracking) -> str:
 def is_due(using: str, tracked: Tracked) -> bool:
     """Return True if the rows of a model without triggers have to be entered. If a big table was entered before, it isn't done
     again, because it would close the feed: each comparison and `republish` find rows that no trigger saw (`publisher.unseen`)."""
-    known = Ledger.objects.using(using).filter(aggregate=tracked.label)
-    return is_small(using, tracked) or unfinished(using, tracked.label) is not None or not known.exists()
+    known = Ledger.objects.using(using).filter(aggregate=tracked.aggregate)
+    return is_small(using, tracked) or unfinished(using, tracked.aggregate) is not None or not known.exists()
 
 
 def is_small(using: str, tracked: Tracked) -> bool:
@@ -106,12 +106,12 @@ def track(
     say
         Called with a sentence when another transaction holds up the batches.
     """
-    state, place = unfinished(using, tracked.label), Alias(using, tracked.label.partition(".")[0])
+    state, place = unfinished(using, tracked.aggregate), Alias(using, tracked.context)
     if state is None:
         return Entered(0, resumed=False)
     if state.rows is None:
         state.rows = _count(using, tracked.quoted)
-        Tracking.objects.using(using).filter(pk=tracked.label).update(rows=state.rows)
+        Tracking.objects.using(using).filter(pk=tracked.aggregate).update(rows=state.rows)
     expecting(max(0, state.rows - state.entered))
 
     def arrived(rows: int) -> None:
@@ -152,7 +152,7 @@ def enter(using: str, tracked: Tracked, *, progress: Callable[[int], None] = lam
 
 def _batch(using: str, tracked: Tracked, size: int) -> int | None:
     """Enter the next rows by their key. Returns their number, or None if all rows are entered."""
-    connection, states = connections[using], Tracking.objects.using(using).filter(pk=tracked.label)
+    connection, states = connections[using], Tracking.objects.using(using).filter(pk=tracked.aggregate)
     with transaction.atomic(using=using), connection.cursor() as cursor:
         state = states.select_for_update().first()  # a second run waits here, so none goes on when the rows are entered
         if state is None:
@@ -182,8 +182,8 @@ def _stored(using: str, tracked: Tracked, spelled_key: str) -> Any:
 
 def _entries(using: str, tracked: Tracked) -> str:
     """The SQL that inserts the entries of the rows t, without its condition."""
-    engine, erased = engines.for_alias(using), f"coalesce({tracked.tombstone_sql('t', 'false')}, false)"
+    engine, erased = engines.for_alias(using), tracked.tombstone_sql(using, "t")
     return f"""
         INSERT INTO messaging_ledger (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
-        SELECT {literal(tracked.label)}, {engine.spelled(tracked, "t")}, 1, 1, {erased}, {erased}, {engine.NOW}
+        SELECT {literal(tracked.aggregate)}, {engine.spelled(tracked, "t")}, 1, 1, {erased}, {erased}, {engine.NOW}
         FROM {tracked.quoted} t""".replace("%", "%%")

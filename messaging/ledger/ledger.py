@@ -10,32 +10,36 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.apps import AppConfig
 from django.core.management import CommandError
-from django.db import connections, models, router
+from django.db import connections, models
 
+from messaging import settings
 from messaging.database import engines, lock_waits
 from messaging.database.engines.sqlite import KeptTriggers
-from messaging.database.tracked import Tracked
+from messaging.database.tracked import Tombstone, Tracked
 from messaging.errors import NothingToAnnounce, TableBusy
 from messaging.ledger import entering
 from messaging.models import Ledger, Sequence, Tracking
 
 M = TypeVar("M", bound=models.Model)
+#: The tracked models, by aggregate.
 TRACKED: dict[str, Tracked] = {}
 
 
-def track(*, tombstone: tuple[str, str] | None = None) -> Callable[[type[M]], type[M]]:
-    """Class decorator that keeps a ledger for a model.
+def track(*, tombstone: Tombstone = None) -> Callable[[type[M]], type[M]]:
+    """Class decorator that keeps a ledger for a model without a feed; a `Feed` tracks its own.
 
     A deleted row leaves a tombstone in the ledger. If a row is inserted with its id again, it is alive, and its versions continue.
 
     Parameters
     ----------
     tombstone
-        The (field, value) of an erased aggregate, as ("status", "erased"). An erased aggregate stays a tombstone.
+        The (field, value) of an erased aggregate, as ("status", "erased"), or a condition on its own columns. An erased aggregate
+        stays a tombstone.
     """
 
     def decorate(model: type[M]) -> type[M]:
-        TRACKED[model._meta.label_lower] = Tracked(model, tombstone)
+        tracked = Tracked(model, tombstone)
+        TRACKED[tracked.aggregate] = tracked
         return model
 
     return decorate
@@ -55,10 +59,10 @@ def install(using: str, tracked: Tracked, say: lock_waits.Say = lock_waits.silen
 
     def work() -> None:
         if engine.install_trigger(connection, tracked) and begins:
-            entering.begin(using, tracked.label)
+            entering.begin(using, tracked.aggregate)
 
     lock_waits.retried(using, tracked.table, work, say)
-    if entering.unfinished(using, tracked.label) and entering.is_small(using, tracked):
+    if entering.unfinished(using, tracked.aggregate) and entering.is_small(using, tracked):
         return entering.enter(using, tracked, say=say)
     return 0
 
@@ -81,7 +85,7 @@ def keep_no_longer(using: str) -> None:
 
 
 def install_after_migrate(app_config: AppConfig, using: str, verbosity: int = 0, **kwargs: Any) -> None:
-    """After `migrate`: install the triggers of this app's tracked models on this database, if both tables exist.
+    """After `migrate`: install the triggers of this app's tracked models on their context's database, if both tables exist.
 
     A test database without migrations also gets the sequencer's function here. Raises `CommandError` if a table is in use all the
     time.
@@ -96,16 +100,27 @@ def install_after_migrate(app_config: AppConfig, using: str, verbosity: int = 0,
         engines.for_alias(using).install_stamping(connections[using])
     for tracked in TRACKED.values():
         ours = app_config.label in {tracked.model._meta.app_label, "messaging"}
-        if not ours or not router.allow_migrate_model(using, tracked.model):
+        if not ours or using != alias_of(tracked):
             continue
         if engines.for_alias(using).table_exists(connections[using], tracked.table) and _is_current(using, Ledger, Tracking):
             try:
                 install(using, tracked, say)
             except TableBusy as error:
-                raise CommandError(f"The triggers of {tracked.label} aren't installed: {error}", returncode=3) from None
-            state = entering.unfinished(using, tracked.label)
+                raise CommandError(f"The triggers of {tracked.aggregate} aren't installed: {error}", returncode=3) from None
+            state = entering.unfinished(using, tracked.aggregate)
             if state:
-                say(f"{entering.in_words(state)} Enter the rest beside the writers: manage.py track {tracked.label}")
+                say(f"{entering.in_words(state)} Enter the rest beside the writers: manage.py track {tracked.aggregate}")
+
+
+def aggregate_of(model: type[models.Model]) -> str:
+    """The aggregate that a model's rows are; the model's label if it isn't tracked."""
+    return next((tracked.aggregate for tracked in TRACKED.values() if tracked.model is model), model._meta.label_lower)
+
+
+def alias_of(tracked: Tracked) -> str | None:
+    """The database of the context that a tracked model's aggregate belongs to; None if it isn't of this process."""
+    context = settings.contexts().get(tracked.context)
+    return context.alias if context else None
 
 
 def _is_current(using: str, *tables: type[models.Model]) -> bool:
@@ -143,7 +158,7 @@ def announce(using: str, aggregate: str, subjects: Iterable[str]) -> dict[str, A
     if unknown:
         more = f" (and {len(unknown) - 1} more)" if unknown[1:] else ""
         raise NothingToAnnounce(
-            f"{aggregate} {unknown[0]}{more} is not in the ledger of {using!r}. Decorate its model with @track, run "
+            f"{aggregate} {unknown[0]}{more} is not in the ledger of {using!r}. Declare a Feed of its model, run "
             f"`migrate --database {using}`, and write the row before its event, in the same transaction."
         )
     return found
@@ -155,7 +170,7 @@ def baseline(using: str, aggregate: str, subjects: Iterable[str]) -> int:
     Parameters
     ----------
     aggregate
-        The model's label, as "users.user".
+        Its name in the ledger, as "users.user".
 
     Raises
     ------
@@ -185,7 +200,7 @@ def unannounced(using: str, aggregate: str | None = None) -> models.QuerySet[Led
 
 
 def positions(using: str, aggregates: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int | None]]:
-    """Map each known (model label, id) to (version, position) of its latest change. The position is None until it is stamped."""
+    """Map each known (aggregate, id) to (version, position) of its latest change. The position is None until it is stamped."""
     by_aggregate: dict[str, list[str]] = {}
     for aggregate, subject in aggregates:
         by_aggregate.setdefault(aggregate, []).append(subject)

@@ -21,7 +21,7 @@ def label_and_database(parser: ArgumentParser) -> None:
 
 def checked_label(options: Mapping[str, Any]) -> str:
     """Return the label of the model that the arguments name. Reading the feeds' declarations also loads their models."""
-    feeds = {name: feed.label for name in settings.feeds() if (feed := declared_feed(name))}
+    feeds = {name: feed.aggregate for name in settings.feeds() if (feed := declared_feed(name))}
     return str(feeds.get(options["label"], options["label"].lower()))
 
 
@@ -32,7 +32,7 @@ def checked_database(options: Mapping[str, Any], label: str) -> Alias:
         if named not in connections.settings:
             raise WrongUsage(f"--database {named!r} is not in DATABASES. Use one of: {', '.join(connections.settings)}.")
         return Alias(named, label.partition(".")[0])
-    shown = [settings.authority(name) for name in settings.feeds() if (feed := declared_feed(name)) and feed.label == label]
+    shown = [settings.authority(name) for name in settings.feeds() if (feed := declared_feed(name)) and feed.aggregate == label]
     for context in (*shown, label.partition(".")[0]):
         if context in contexts:
             return contexts[context].alias

@@ -8,7 +8,7 @@ from messaging.ledger import ledger
 
 def count_as_erased(apps, schema_editor):
     """An older tombstone may be either, so it counts as erased if its model can be erased, and otherwise as deleted."""
-    labels = [tracked.label for tracked in ledger.TRACKED.values() if tracked.tombstone]
+    labels = [tracked.aggregate for tracked in ledger.TRACKED.values() if tracked.tombstone]
     entries = apps.get_model("messaging", "Ledger").objects.using(schema_editor.connection.alias)
     entries.filter(deleted=True, aggregate__in=labels).update(erased=True)
 

@@ -16,7 +16,7 @@ from messaging.consumer.cache import declared_cache, declared_caches
 from messaging.database.outbox_pattern import FAILED, WAITING
 from messaging.errors import DatabaseUnreadable
 from messaging.events.text import said
-from messaging.ledger import sequencer
+from messaging.ledger import ledger, sequencer
 from messaging.models import Consumer, Incident, Ledger, Parked, Subscription, Tracking
 from messaging.ownership import ownership
 from messaging.publisher import outbox
@@ -116,7 +116,7 @@ def _resting(context: Context) -> set[str]:
     return {
         name
         for name, cache in declared_caches(context.name).items()
-        if cache.follows and not ownership.follows(context.alias, cache.model._meta.label_lower)
+        if cache.follows and not ownership.follows(context.alias, ledger.aggregate_of(cache.model))
     }
 
 

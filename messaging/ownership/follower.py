@@ -15,8 +15,9 @@ from pydantic import BaseModel
 
 from messaging.consumer.cache import Cache, nothing
 from messaging.consumer.handlers import Event
+from messaging.database.columns import column
 from messaging.database.references import delete_unreferenced
-from messaging.database.upsert import Upserted, column, upsert_newer
+from messaging.database.upsert import Upserted, upsert_newer
 from messaging.errors import InTheWay
 from messaging.ledger import ledger
 from messaging.models import Subscription
@@ -53,12 +54,13 @@ class Follower:
     gone: Callable[[Event], bool] = none_gone  #: returns True if the row was deleted, so it is deleted here too
     ready: Callable[[Sequence[Event]], None] = field(default=lambda events: None)  #: checks changes first; raises `NotYet`
     #: The (field, value) of an erased row, which stays erased. A row that the owner only deleted can be replaced by a new one.
-    final: tuple[str, str] | None = None
+    final: tuple[str, Any] | None = None
     owned: Callable[[], None] = nothing  #: see `Cache`
 
     @property
     def label(self) -> str:
-        return self.model._meta.label_lower
+        """The aggregate that the rows are."""
+        return ledger.aggregate_of(self.model)
 
     def cache(self, reads: type[BaseModel]) -> Cache:
         """The declaration for `CACHES`. `reads`: the reader of the feed's data."""
@@ -168,7 +170,7 @@ def clear_for_repair(cache: Cache, using: str, ids: Sequence[str], known: Sequen
     if not cache.follows:
         rows.filter(pk__in=ids).delete()
         return
-    label, kept = cache.model._meta.label_lower, set(known)
+    label, kept = ledger.aggregate_of(cache.model), set(known)
     with writing_as_follower(using, label):
         changed = [key for key in ids if key in kept]
         rows.filter(pk__in=changed).update(**{cache.version: 0})

@@ -115,7 +115,7 @@ def registered(authority: str) -> list[Consumer]:
 
 def readers(using: Alias, label: str) -> list[str]:
     """The names of the consumers of the model's context that read a model's feed or get its events."""
-    feeds = {name for name in settings.feeds() if (feed := declared_feed(name)) and feed.label == label}
+    feeds = {name for name in settings.feeds() if (feed := declared_feed(name)) and feed.aggregate == label}
     main = bool(feeds & settings.contexts().keys())
     return [
         consumer.name

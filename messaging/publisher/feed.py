@@ -5,71 +5,119 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.utils.module_loading import import_string
+from pydantic_core import to_json
 
 from messaging import settings
-from messaging.database.tracked import Tracked
+from messaging.database import row_hash
+from messaging.database.columns import Source, field_of
+from messaging.database.tracked import Tombstone, Tracked
 from messaging.events.contract import DomainEvent
 from messaging.ledger.ledger import TRACKED
 
 #: In `Feed.gone`: the time of the deletion.
 CHANGED_AT: Final = "changed_at"
+#: The data of a gone aggregate that `Feed.gone` doesn't name, by the kind of its column. No date means nothing.
+_NOTHING: Final = {"time": CHANGED_AT, "number": 0, "decimal": "0", "uuid": "00000000-0000-0000-0000-000000000000", "text": ""}
 
 
 @dataclass(frozen=True)
 class Feed:
-    """An authority's feed of one tracked model."""
+    """An authority's feed of one model. It tracks the model, which needs no change and may belong to another app."""
 
-    model: type[models.Model]
-    facts: type[DomainEvent]  #: the contract whose fields are the data; the model has columns with the same names
-    #: The data of an aggregate whose row is gone, or was changed after its erasure: field to value, or to `CHANGED_AT`. Other
-    #: fields are empty.
-    gone: Mapping[str, Any]
+    model: type[models.Model] | str  #: the model, or its label: "auth.User"
+    facts: type[DomainEvent]  #: the contract whose fields are the data
+    #: The data of an aggregate whose row is gone, or was changed after its erasure: field to value, or to `CHANGED_AT`. By default
+    #: texts are empty, numbers 0, times `CHANGED_AT`, and a field that may be None is None. A date needs a value.
+    gone: Mapping[str, Any] = field(default_factory=dict)
     #: For `republish`: given the facts, and True for an aggregate's first event, returns the event class that announces the state.
-    announces: Callable[[DomainEvent, bool], type[DomainEvent]]
+    #: By default the only event with these facts.
+    announces: Callable[[DomainEvent, bool], type[DomainEvent]] | None = None
     #: True: copies keep a deleted aggregate as a row with the data of `gone`, and fingerprints count it. False: copies delete it,
     #: and only the feed's pages show the deletion.
     keeps_gone: bool = True
     erase: Callable[[str], object] | None = None  #: for `erase_again`: erases an aggregate by its id
-    fields: tuple[str, ...] = field(init=False)  #: the names of the facts
+    #: The aggregate, `<context>.<what it is>`, as in its events' types. Default: the model's label, "users.user".
+    aggregate: str = ""
+    key: str = "pk"  #: the unique field that is the aggregate's id
+    #: The source of each fact whose name isn't its column's: a field's name, or an expression over the row's own columns. E-mail
+    #: addresses and passwords are in the data only if they are named here.
+    fields: Mapping[str, Source] = field(default_factory=dict)
+    #: What makes a row an erased one, for ever: (field, value), or a condition on its own columns.
+    tombstone: Tombstone = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fields", tuple(self.facts.model_fields))
+        if not self.aggregate:
+            label = self.model if isinstance(self.model, str) else self.model._meta.label
+            object.__setattr__(self, "aggregate", label.lower())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the facts."""
+        return tuple(self.facts.model_fields)
 
     @property
     def tracked(self) -> Tracked:
-        return TRACKED[self.label]
+        return TRACKED.get(self.aggregate) or self.declared
 
     @property
-    def label(self) -> str:
-        """`users.user`"""
-        return self.model._meta.label_lower
+    def declared(self) -> Tracked:
+        """The model as this feed tracks it, whatever `@track` says. Raises `LookupError` if there is no such model."""
+        model = apps.get_model(self.model) if isinstance(self.model, str) else self.model
+        return Tracked(model, self.tombstone, self.aggregate, self.key)
 
-    def values(self, row: Mapping[str, Any] | None, *, deleted: bool, changed_at: datetime) -> dict[str, Any]:
-        """The facts (field to value) of a row, or of a tombstone. `row` is None if it is gone."""
-        if row is not None and not (deleted and not self.row_is_tombstone(row)):
-            return {name: row[name] for name in self.fields if name in row}
-        wanted = self.fields if row is None else [name for name in self.fields if name in row]
-        return {name: changed_at if self.gone.get(name) is CHANGED_AT else self.gone.get(name, "") for name in wanted}
+    def source(self, name: str) -> Source:
+        """The source of a fact."""
+        return self.fields.get(name, name)
 
-    def row_is_tombstone(self, row: Mapping[str, Any]) -> bool:
-        """Return True if the row itself has the tombstone's value. A missing value counts as it."""
-        mark = self.tracked.tombstone
-        return mark is not None and row.get(mark[0], mark[1]) == mark[1]
+    def gone_value(self, name: str) -> Any:
+        """A fact of a gone aggregate: a value, or `CHANGED_AT`."""
+        if name in self.gone:
+            return self.gone[name]
+        if self.may_be_none(name):
+            return None
+        source = field_of(self.tracked.model, self.source(name))
+        return False if isinstance(source, models.BooleanField) else _NOTHING.get(row_hash.kind_of_field(source))
 
-    def event(self, row: models.Model | None, *, deleted: bool, changed_at: datetime, first: bool) -> DomainEvent:
-        """The event that announces an aggregate's present state. `first`: it is the aggregate's first event."""
-        known = None if row is None else {name: getattr(row, name) for name in self.fields}
-        values = self.values(known, deleted=deleted, changed_at=changed_at)
-        for name, kind in self.facts.model_fields.items():
-            if values[name] == "" and kind.annotation is datetime:
-                values[name] = changed_at  # a tombstone has no other time
-        facts = self.facts(**values)
-        return self.announces(facts, first)(**facts.model_dump())
+    def may_be_none(self, name: str) -> bool:
+        """Return True if a fact may be None."""
+        return type(None) in getattr(self.facts.model_fields[name].annotation, "__args__", ())
+
+    def event(self, data: Mapping[str, Any], *, first: bool) -> DomainEvent:
+        """The event that announces an aggregate's state, given its data in a page. `first`: it is its first event."""
+        facts = self.facts.model_validate_json(to_json(data))
+        announces = self.announces or (lambda facts, first: self.only_event())
+        return announces(facts, first)(**facts.model_dump())
+
+    def gone_event(self, changed_at: datetime) -> DomainEvent:
+        """The event that announces an aggregate that is gone."""
+        values = {name: self.gone_value(name) for name in self.names}
+        return self.event({name: changed_at if value is CHANGED_AT else value for name, value in values.items()}, first=False)
+
+    def events(self) -> list[type[DomainEvent]]:
+        """The events with these facts."""
+        return [event for event in DomainEvent.registry.values() if issubclass(event, self.facts)]
+
+    def only_event(self) -> type[DomainEvent]:
+        (event,) = self.events()
+        return event
 
 
 def declared_feed(authority: str) -> Feed | None:
     """The feed's declaration; None if this process has no such feed."""
     path = settings.feed_path(authority)
     return import_string(path) if path else None  # type: ignore[no-any-return]
+
+
+def track_declared() -> None:
+    """Track the models of all feeds of this process. Raises `ImproperlyConfigured` for a feed that can't be found."""
+    for name in settings.feeds():
+        try:
+            feed = declared_feed(name)
+            if feed is not None:
+                TRACKED.setdefault(feed.aggregate, feed.declared)
+        except (ImportError, LookupError) as error:
+            raise ImproperlyConfigured(f"The feed of {name}, {settings.feed_path(name)}, can't be used: {error}") from error

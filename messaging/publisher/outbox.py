@@ -31,9 +31,9 @@ from messaging.events.ids import uuid7
 from messaging.events.limits import LARGEST_EVENT_BYTES
 from messaging.events.text import plural
 from messaging.ledger import ledger
-from messaging.models import Ledger
+from messaging.publisher import page_sql
 from messaging.publisher.feed import declared_feed
-from messaging.settings import contexts
+from messaging.settings import Alias, contexts
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def erase_personal_data(*, aggregate: str, subject: uuid.UUID | int | str, field
     Parameters
     ----------
     aggregate
-        The model's label, as "users.user".
+        The aggregate, as "users.user".
     """
     about = rows(using, aggregate).filter(body__subject=str(subject)).only("body")
     found = [row for row in about if isinstance(row.body.get("data"), dict)]  # others were written by hand, and are never sent
@@ -184,13 +184,13 @@ def _must_belong(aggregate: str, using: str) -> None:
 
 
 def _as_tombstone(item: Record, using: str) -> Record:
-    """The event for an aggregate that is a tombstone. Its row may have been written again, without a service, and have personal
-    data again. The feed doesn't show that data, and an event must not either."""
+    """The event for an aggregate that is a tombstone. Its row may be gone, or have been written again, without a service, and have
+    personal data again. The feed doesn't show that data, and an event must not either."""
     feed = declared_feed(item.event.source())
-    if feed is None or feed.label != item.event.aggregate() or feed.row_is_tombstone(item.event.model_dump()):
+    if feed is None or feed.aggregate != item.event.aggregate():
         return item
-    entry = Ledger.objects.using(using).get(aggregate=feed.label, aggregate_id=str(item.subject))
-    return replace(item, event=feed.event(None, deleted=True, changed_at=entry.changed_at, first=False))
+    gone_at = page_sql.gone_at(Alias(using), feed, str(item.subject))
+    return item if gone_at is None else replace(item, event=feed.gone_event(gone_at))
 
 
 def _row(item: Record, version: int, trace: tracing.Trace, now: datetime) -> Published:

@@ -31,7 +31,7 @@ class FeedPage:
 def page(using: Alias, feed: Feed, *, since: int, until: int | None, limit: int, fields: Sequence[str]) -> FeedPage:
     """The changes after position `since`, up to `until` (or the head), at most `limit`, with these fields of the data. Raises
     `BeingEntered`."""
-    entering.require_entered(using, feed.label)
+    entering.require_entered(using, feed.aggregate)
     now = timezone.now()  # before the head is read: a consumer that has everything up to the head is as fresh as this
     if _pending(using):  # checked first, because stamping takes a lock
         sequencer.stamp_pending(using)
@@ -44,7 +44,7 @@ def page(using: Alias, feed: Feed, *, since: int, until: int | None, limit: int,
 
 def records(using: Alias, feed: Feed, *, ids: Sequence[str], fields: Sequence[str]) -> list[str]:
     """The present state of these aggregates, as in a page, without unknown ids. Raises `BeingEntered`."""
-    entering.require_entered(using, feed.label)
+    entering.require_entered(using, feed.aggregate)
     return [text for _, text in page_sql.of(using, feed, fields, ids)]
 
 

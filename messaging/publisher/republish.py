@@ -17,7 +17,7 @@ from messaging.errors import NoFeed
 from messaging.events import tracing
 from messaging.ledger import ledger
 from messaging.models import Ledger
-from messaging.publisher import outbox, unseen
+from messaging.publisher import outbox, page_sql, unseen
 from messaging.publisher.feed import Feed, declared_feed
 from messaging.settings import Alias, context
 
@@ -109,19 +109,16 @@ def _one_by_one(using: Alias, feed: Feed, entries: list[Ledger]) -> dict[str, st
 
 def _record(using: Alias, feed: Feed, entries: list[Ledger]) -> None:
     """Record one event for each entry. The entries are locked, so their rows can't change: a write must update its entry."""
-    key = feed.tracked.key
-    found = feed.model._base_manager.using(using).in_bulk([key.to_python(entry.aggregate_id) for entry in entries])
+    data = page_sql.data(using, feed, [entry.aggregate_id for entry in entries])
     records = []
     for entry in entries:
-        row, at = found.get(key.to_python(entry.aggregate_id)), entry.changed_at
-        first = entry.announced_version == 0
-        event = feed.event(row, deleted=entry.deleted, changed_at=at, first=first)
-        records.append(outbox.Record(event, entry.aggregate_id, time=at))
+        event = feed.event(data[entry.aggregate_id], first=entry.announced_version == 0)
+        records.append(outbox.Record(event, entry.aggregate_id, time=entry.changed_at))
     outbox.record_many(records, using=using, repair=True)
 
 
 def _unannounced(using: Alias, feed: Feed) -> QuerySet[Ledger]:
-    return ledger.unannounced(using, feed.label)
+    return ledger.unannounced(using, feed.aggregate)
 
 
 def _feed(authority: str) -> Feed:

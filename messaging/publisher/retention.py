@@ -6,9 +6,10 @@ infinitely behind. The floor moves up with the deleted tombstones: a consumer th
 the feed, and must bootstrap.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import CASCADE, ProtectedError, Q, QuerySet, RestrictedError
@@ -65,14 +66,14 @@ def purge(authority: str, *, older_than: timedelta, dry_run: bool = False, progr
 
 def _own(authority: str) -> list[Tracked]:
     """The models whose rows this context may delete: its own, except those that another context owns now."""
-    own = [tracked for tracked in ledger.TRACKED.values() if tracked.label.partition(".")[0] == authority]
-    return [tracked for tracked in own if ownership.owns(context(authority).alias, tracked.label)]
+    own = [tracked for tracked in ledger.TRACKED.values() if tracked.context == authority]
+    return [tracked for tracked in own if ownership.owns(context(authority).alias, tracked.aggregate)]
 
 
 def count_purgeable(authority: str, *, older_than: timedelta) -> int:
     """The number of rows that `purge` will check."""
     using, before = context(authority).alias, timezone.now() - older_than
-    tombstones = Ledger.objects.using(using).filter(aggregate__in=[tracked.label for tracked in _own(authority)], deleted=True)
+    tombstones = Ledger.objects.using(using).filter(aggregate__in=[tracked.aggregate for tracked in _own(authority)], deleted=True)
     return _sent(authority, before).count() + tombstones.filter(changed_at__lt=before).count()
 
 
@@ -112,7 +113,7 @@ def _purge_outbox(sent: QuerySet[Published], using: Alias, done: Purged, dry_run
 
 
 def _purge_tombstones(using: Alias, tracked: Tracked, before: datetime, done: Purged, dry_run: bool, progress: Progress) -> None:
-    entries = Ledger.objects.using(using).filter(aggregate=tracked.label, deleted=True, changed_at__lt=before)
+    entries = Ledger.objects.using(using).filter(aggregate=tracked.aggregate, deleted=True, changed_at__lt=before)
     last = 0
     while True:
         with transaction.atomic(using=using):
@@ -131,7 +132,7 @@ def _safe(using: Alias, tracked: Tracked, batch: list[Ledger], done: Purged) -> 
     """The tombstones that every consumer has passed, and that no unsent event is about."""
     checkpoints, ids = _checkpoints(using), [entry.aggregate_id for entry in batch]
     told = set(
-        outbox.rows(using, tracked.label, WAITING, FAILED)
+        outbox.rows(using, tracked.aggregate, WAITING, FAILED)
         .filter(body__subject__in=ids)
         .annotate(about=KeyTextTransform("subject", "body"))
         .values_list("about", flat=True)
@@ -150,16 +151,21 @@ def _safe(using: Alias, tracked: Tracked, batch: list[Ledger], done: Purged) -> 
 
 def _rows_not_tombstoned(using: Alias, tracked: Tracked, ids: list[str]) -> set[str]:
     """The ids whose row must stay: it isn't a tombstone, because it was written again, or its deletion would cascade."""
-    rows = tracked.model._base_manager.using(using).filter(pk__in=[tracked.key.to_python(one) for one in ids])
-    if tracked.tombstone:
-        rows = rows.exclude(**dict([tracked.tombstone]))
-    return {str(pk) for pk in rows.values_list("pk", flat=True)} | _pulling(using, tracked, ids)
+    rows = _rows(using, tracked, ids)
+    if tracked.tombstone_condition is not None:
+        rows = rows.exclude(pk__in=rows.filter(tracked.tombstone_condition).values("pk"))
+    return {str(key) for key in rows.values_list(tracked.key.attname, flat=True)} | _pulling(using, tracked, ids)
 
 
 def _pulling(using: Alias, tracked: Tracked, ids: list[str]) -> set[str]:
     """The ids whose row's deletion would cascade to other rows."""
+    keys = dict(_rows(using, tracked, ids).values_list("pk", tracked.key.attname))
+    return {str(keys[pk]) for pk in pointed_at(tracked.model, using, list(keys), by=CASCADE)}
+
+
+def _rows(using: Alias, tracked: Tracked, ids: Iterable[str]) -> "QuerySet[Any]":
     keys = [tracked.key.to_python(one) for one in ids]
-    return {str(pk) for pk in pointed_at(tracked.model, using, keys, by=CASCADE)}
+    return tracked.model._base_manager.using(using).filter(**{f"{tracked.key.attname}__in": keys})
 
 
 def _remove(using: Alias, tracked: Tracked, entries: list[Ledger], done: Purged) -> list[Ledger]:
@@ -176,7 +182,7 @@ def _remove(using: Alias, tracked: Tracked, entries: list[Ledger], done: Purged)
 
 
 def _removed(using: Alias, tracked: Tracked, entries: list[Ledger]) -> list[Ledger]:
-    rows = tracked.model._base_manager.using(using).filter(pk__in=[tracked.key.to_python(one.aggregate_id) for one in entries])
+    rows = _rows(using, tracked, [one.aggregate_id for one in entries])
     # The rows first and then their entries, as writers do; the other order could deadlock with them.
     list(rows.select_for_update().values_list("pk"))
     found = Ledger.objects.using(using).select_for_update().in_bulk([entry.pk for entry in entries])
@@ -185,7 +191,7 @@ def _removed(using: Alias, tracked: Tracked, entries: list[Ledger]) -> list[Ledg
     kept = _pulling(using, tracked, [one.aggregate_id for one in same])  # again, now that the locks keep out new references
     same = [one for one in same if one.aggregate_id not in kept]
     gone = [one.pk for one in same]
-    rows.filter(pk__in=[tracked.key.to_python(one.aggregate_id) for one in same]).delete()
+    _rows(using, tracked, [one.aggregate_id for one in same]).delete()
     Ledger.objects.using(using).filter(pk__in=gone).delete()  # last, because the rows' trigger has just updated them
     highest = max((one.position or 0 for one in same), default=0)
     Head.objects.of(using).filter(floor__lt=highest).update(floor=highest)

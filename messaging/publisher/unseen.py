@@ -12,12 +12,15 @@ from typing import Any
 from django.db import connections, models
 from django.db.models.functions import Cast
 from django.utils import timezone
+from pydantic_core import to_json
 
 from messaging.database import engines
+from messaging.database.keys import key_sql
 from messaging.database.tracked import Tracked, literal
+from messaging.events.contract import DomainEvent
 from messaging.ledger import entering
 from messaging.models import Ledger
-from messaging.publisher import outbox, payloads
+from messaging.publisher import outbox, page_sql, payloads
 from messaging.publisher.feed import Feed
 from messaging.settings import Alias
 
@@ -27,7 +30,7 @@ BATCH_ROWS = 1000
 def enter(using: Alias, feed: Feed) -> None:
     """Enter these changes in the ledger. Safe to repeat, and to run during writes. Raises `BeingEntered`, because older rows aren't
     changes."""
-    entering.require_entered(using, feed.label)
+    entering.require_entered(using, feed.aggregate)
     enter_rows(using, feed)
     for entry in _changed(using, feed):
         unmoved = Ledger.objects.using(using).filter(pk=entry.pk, version=entry.version)
@@ -37,12 +40,12 @@ def enter(using: Alias, feed: Feed) -> None:
 def unseen_ids(using: Alias, feed: Feed) -> list[str]:
     """Ids of the aggregates that `enter` would enter. It only reads, so it doesn't need SQLite's write lock. Raises
     `BeingEntered`."""
-    entering.require_entered(using, feed.label)
+    entering.require_entered(using, feed.aggregate)
     engine, tracked = engines.for_alias(using), feed.tracked
     with connections[using].cursor() as cursor:
-        cursor.execute(_without_entry(tracked, engine))
+        cursor.execute(_without_entry(using, tracked, engine))
         ids = [str(row[1]) for row in cursor.fetchall()]
-        cursor.execute(f"SELECT aggregate_id FROM messaging_ledger WHERE id IN (SELECT id FROM ({_wrong(tracked, engine)}) AS t)")
+        cursor.execute(f"SELECT aggregate_id FROM messaging_ledger WHERE id IN (SELECT id FROM ({_wrong(using, tracked)}) AS t)")
         ids += [str(row[0]) for row in cursor.fetchall()]
     return ids + [entry.aggregate_id for entry in _changed(using, feed)]
 
@@ -51,7 +54,7 @@ def enter_rows(using: Alias, feed: Feed) -> None:
     """Enter rows without an entry, and correct entries whose row exists and shouldn't, or the reverse. It reads first: on SQLite a
     statement that may write blocks writers for as long as it searches."""
     engine, tracked = engines.for_alias(using), feed.tracked
-    without_entry, wrong = _without_entry(tracked, engine), _wrong(tracked, engine)
+    without_entry, wrong = _without_entry(using, tracked, engine), _wrong(using, tracked)
     with connections[using].cursor() as cursor:
         if _any(cursor, without_entry):
             cursor.execute(f"""
@@ -70,53 +73,50 @@ def _any(cursor: Any, query: str) -> bool:
     return bool(cursor.fetchone()[0])
 
 
-def _without_entry(tracked: Tracked, engine: ModuleType) -> str:
-    label, spelled, erased = literal(tracked.label), engine.spelled(tracked, "t"), tracked.tombstone_sql("t", "false")
+def _without_entry(using: Alias, tracked: Tracked, engine: ModuleType) -> str:
+    label, spelled, erased = literal(tracked.aggregate), engine.spelled(tracked, "t"), tracked.tombstone_sql(using, "t")
     return f"""
         SELECT {label}, {spelled}, 1, 0, {erased}, {erased}, {engine.NOW} FROM {tracked.quoted} t
         WHERE NOT EXISTS (SELECT 1 FROM messaging_ledger l WHERE l.aggregate = {label} AND l.aggregate_id = {spelled})"""
 
 
-def _wrong(tracked: Tracked, engine: ModuleType) -> str:
-    erased = f"coalesce({tracked.tombstone_sql('t', 'false')}, false)"
-    gone = f'(t."{tracked.key_column}" IS NULL OR {erased})'
+def _wrong(using: Alias, tracked: Tracked) -> str:
+    key = f't."{tracked.key_column}"'
+    erased = f"({key} IS NOT NULL AND {tracked.tombstone_sql(using, 't')})"
+    gone, matches = f"({key} IS NULL OR {erased})", key_sql(using, tracked.key).matches(key, "l.aggregate_id")
     return f"""
         SELECT l.id, l.version, {gone} AS deleted, {erased} AS erased FROM messaging_ledger l
-        LEFT JOIN {tracked.quoted} t ON {engine.matches(tracked, "t", "l.aggregate_id")}
-        WHERE l.aggregate = {literal(tracked.label)} AND NOT l.erased AND l.deleted <> {gone}"""
+        LEFT JOIN {tracked.quoted} t ON {matches}
+        WHERE l.aggregate = {literal(tracked.aggregate)} AND NOT l.erased AND l.deleted <> {gone}"""
 
 
 def _changed(using: Alias, feed: Feed) -> Iterator[Ledger]:
     """Entries whose row differs from the event of its present version."""
-    texts = outbox.rows(using, feed.label).annotate(text=Cast("body", models.TextField())).values_list("pk", "text")
+    texts = outbox.rows(using, feed.aggregate).annotate(text=Cast("body", models.TextField())).values_list("pk", "text")
     newest_first = texts.order_by("-added", "-id").iterator(chunk_size=BATCH_ROWS)
     while batch := list(islice(newest_first, BATCH_ROWS)):
         sendable, _ = payloads.partition_sendable([(key, text, None) for key, text in batch])
         last = {(found.event["subject"], found.event["aggregateversion"]): found.event["data"] for found in sendable}
         entries = Ledger.objects.using(using).filter(
-            aggregate=feed.label,
+            aggregate=feed.aggregate,
             aggregate_id__in={subject for subject, _ in last},
             announced_version=models.F("version"),
             deleted=False,
         )
-        for entry, row in _with_rows(using, feed, list(entries)):
-            told = last.get((entry.aggregate_id, entry.version))
-            if told is not None and _differs(feed, row, told):
-                yield entry
+        known = {entry.aggregate_id: entry for entry in entries}
+        for key, data in page_sql.data(using, feed, list(known)).items():
+            told = last.get((key, known[key].version))
+            if told is not None and _differs(feed, data, told):
+                yield known[key]
 
 
-def _with_rows(using: Alias, feed: Feed, entries: list[Ledger]) -> Iterator[tuple[Ledger, models.Model]]:
-    key = feed.tracked.key
-    rows = feed.model._base_manager.using(using).in_bulk([key.to_python(entry.aggregate_id) for entry in entries])
-    for entry in entries:
-        row = rows.get(key.to_python(entry.aggregate_id))
-        if row is not None:
-            yield entry, row
-
-
-def _differs(feed: Feed, row: models.Model, told: Mapping[str, Any]) -> bool:
+def _differs(feed: Feed, data: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
+    """Compare the facts, not their JSON: 12.5 is 12.50."""
     try:
-        facts = feed.facts(**{name: getattr(row, name) for name in feed.fields}).model_dump(mode="json")
+        return _facts(feed, data) != _facts(feed, {name: told.get(name, value) for name, value in data.items()})
     except ValueError:
         return True  # republish reports why the row makes no event
-    return any(name in told and told[name] != value for name, value in facts.items())
+
+
+def _facts(feed: Feed, data: Mapping[str, Any]) -> DomainEvent:
+    return feed.facts.model_validate_json(to_json(data))

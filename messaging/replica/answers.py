@@ -10,6 +10,7 @@ import socket
 import time
 import zlib
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Generic, NotRequired, TypeVar
 
 from pydantic import AfterValidator, FailFast, Field, TypeAdapter
@@ -17,6 +18,7 @@ from typing_extensions import TypedDict  # pydantic asks for this one before Pyt
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from messaging.database.keys import LONGEST_ID
 from messaging.errors import BodyTooLarge, TooManyParts
 from messaging.events.contract import LARGEST_INTEGER, MARK, WITHOUT_NUL, Moment
 
@@ -27,22 +29,36 @@ LARGEST_ERROR_BYTES = 64 * 1024
 #: The most lists and objects, and the most commas, in an answer. An empty list is three bytes with its comma, hundreds in memory.
 MOST_PARTS, MOST_COMMAS = 500_000, 2_000_000
 _PIECE_BYTES = 64 * 1024
-_UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
+Key = TypeVar("Key")
 Facts = TypeVar("Facts")
 
 
-Id = Annotated[str, Field(pattern=_UUID)]
+def _storable(text: str) -> str:
+    if not -LARGEST_INTEGER - 1 <= int(text) <= LARGEST_INTEGER:
+        raise ValueError("not a 64-bit integer")
+    return text
+
+
+#: The ids that a copy can have, by the kind of its key.
+IDS: dict[str, Any] = {
+    "uuid": Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")],
+    "integer": Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,18})$"), AfterValidator(_storable)],
+    "text": Annotated[str, Field(max_length=LONGEST_ID, pattern=WITHOUT_NUL)],
+}
 Position = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 Text = Annotated[str, Field(pattern=WITHOUT_NUL)]
 #: A time in ISO 8601, UTC.
 Time = Annotated[Moment, AfterValidator(datetime.isoformat)]
 
 
-class WireChange(TypedDict, Generic[Facts]):
+ID_RULES = {"uuid": "a UUID", "integer": "a 64-bit integer", "text": f"a text of at most {LONGEST_ID} characters, without NUL"}
+
+
+class WireChange(TypedDict, Generic[Key, Facts]):
     """A change of the feed, with its data as the consumer reads it."""
 
-    id: Id
+    id: Key
     version: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
     position: Position | None
     time: Moment
@@ -52,7 +68,7 @@ class WireChange(TypedDict, Generic[Facts]):
     data: Facts
 
 
-class WireRecord(WireChange[dict[str, Any]]):
+class WireRecord(WireChange[Key, dict[str, Any]], Generic[Key]):
     """A change whose data isn't read yet."""
 
 
@@ -69,13 +85,10 @@ class WirePage(TypedDict, Generic[Facts]):
     reported: NotRequired[Position | None]
 
 
-Row = tuple[Id, Position, str]
-
-
-class Listed(TypedDict):
+class Listed(TypedDict, Generic[Key]):
     """The answer to `rows`."""
 
-    rows: Annotated[list[Annotated[list[Row], FailFast()]], FailFast()]
+    rows: Annotated[list[Annotated[list[tuple[Key, Position, str]], FailFast()]], FailFast()]
 
 
 class WireFingerprints(TypedDict):
@@ -84,10 +97,10 @@ class WireFingerprints(TypedDict):
     fingerprints: Annotated[list[Annotated[list[str], FailFast()]], FailFast()]
 
 
-class Records(TypedDict):
+class Records(TypedDict, Generic[Key]):
     """The answer to `ids`."""
 
-    records: Annotated[list[WireRecord], FailFast()]
+    records: Annotated[list[WireRecord[Key]], FailFast()]
 
 
 class WireRegistration(TypedDict):
@@ -98,9 +111,22 @@ class WireRegistration(TypedDict):
     grant: NotRequired[Annotated[str, Field(max_length=16, pattern=r"^[0-9a-f]*$")]]  # an earlier release sends none
 
 
-PAGE = TypeAdapter(WirePage[WireRecord])
-LISTED, MEASURED, RECORDS = TypeAdapter(Listed), TypeAdapter(WireFingerprints), TypeAdapter(Records)
-RECORD, REGISTRATION = TypeAdapter(WireRecord), TypeAdapter(WireRegistration)
+MEASURED, REGISTRATION = TypeAdapter(WireFingerprints), TypeAdapter(WireRegistration)
+
+
+class Readers:
+    """The readers of answers with ids, for one kind of key."""
+
+    def __init__(self, kind: str) -> None:
+        key = IDS[kind]
+        self.id = TypeAdapter(key)
+        self.page, self.listed = TypeAdapter(WirePage[WireRecord[key]]), TypeAdapter(Listed[key])  # type: ignore[valid-type]
+        self.records, self.record = TypeAdapter(Records[key]), TypeAdapter(WireRecord[key])  # type: ignore[valid-type]
+
+
+@lru_cache
+def readers(kind: str) -> Readers:
+    return Readers(kind)
 
 
 def whole(answer: Any) -> bytes:

@@ -6,7 +6,7 @@ An authority without an address in this process needs neither: its views are cal
 import json
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -25,6 +25,8 @@ from messaging.replica import answers, in_process
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 #: The most bytes of a fingerprint in an answer.
 FINGERPRINT_BYTES = 100
+#: An authority accepts 256 KiB. Ids that are texts can be longer than UUIDs, so requests with many of them are split.
+MOST_REQUEST_BYTES = 250_000
 #: Seconds for which a request is retried after 429. Then the authority counts as unreachable.
 PATIENCE_SECONDS = 60.0
 #: Reasons of a refusal that a new token ends.
@@ -61,13 +63,16 @@ class AuthorityClient:
     patience
         Seconds until an answer must begin, in addition to the wait of a long poll. The whole answer may take twice as long. A
         slower answer, or one larger than `answers.LARGEST_ANSWER_BYTES`, raises `Unreachable`.
+    kind
+        The kind of the ids, "uuid", "integer" or "text". Another id in an answer raises `Unreachable`.
     """
 
-    def __init__(self, name: str, consumer: str, *, patience: float = ANSWER_SECONDS) -> None:
+    def __init__(self, name: str, consumer: str, *, patience: float = ANSWER_SECONDS, kind: str = "uuid") -> None:
         self.name, self.consumer, self.patience = name, consumer, patience
         self._here = in_process.runs_here(name)
         self.where = "in this process" if self._here else f"at {settings.api_url(name) or 'an unknown address'}"
         self.url, token = settings.api_url(name), "" if self._here else settings.api_token(consumer, name)
+        self._kind, self._readers = kind, answers.readers(kind)
         self.bytes = self.round_trips = 0
         self._most: int | None = None  # rows per page, after a page exceeded the limit of bytes
         self._pool = urllib3.PoolManager(
@@ -84,7 +89,7 @@ class AuthorityClient:
         limit: int = 1000,
         until: int | None = None,
         wait: int = 0,
-        read: Callable[[bytes], Any] = answers.PAGE.validate_json,
+        read: Callable[[bytes], Any] | None = None,
         **report: Any,
     ) -> Page:
         """Return a page of the changes after a position.
@@ -96,7 +101,7 @@ class AuthorityClient:
         wait
             Seconds for which the authority may wait for a change.
         read
-            Turns the page's JSON into a dict.
+            Turns the page's JSON into a dict. Default: the results' data stay dicts.
         report
             Other parameters of the API: checkpoint, live and grant; the known floor; marks (`pull.marks_parameter`).
 
@@ -111,7 +116,7 @@ class AuthorityClient:
             asked = {"since": since, "limit": limit, "until": until, "wait": wait or None, **report}
             given = {name: value for name, value in asked.items() if value is not None}
             try:
-                page = Page(**self._ask("GET", "changes/", given, wait=wait, read=read))
+                page = Page(**self._ask("GET", "changes/", given, wait=wait, read=read or self._readers.page.validate_json))
             except AnswerTooLarge:
                 if limit == 1:
                     raise
@@ -130,6 +135,9 @@ class AuthorityClient:
 
     def fingerprints(self, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return the fingerprints between the bounds of each list."""
+        if _too_much(bound for bounds in ranges for bound in bounds) and len(ranges) > 1:
+            half = len(ranges) // 2
+            return self.fingerprints(ranges[:half]) + self.fingerprints(ranges[half:])
         largest = answers.LARGEST_ERROR_BYTES + sum(map(len, ranges)) * FINGERPRINT_BYTES
         found = self._ask("POST", "fingerprints/", {"ranges": ranges}, read=answers.MEASURED.validate_json, largest=largest)[
             "fingerprints"
@@ -140,27 +148,34 @@ class AuthorityClient:
 
     def rows(self, ranges: Sequence[Sequence[str]]) -> list[list[list[Any]]]:
         """Return the rows (id, version, hash) of each range [from, to), by id."""
-        found = self._ask("POST", "fingerprints/", {"rows": ranges}, read=answers.LISTED.validate_json)["rows"]
+        if _too_much(bound for bounds in ranges for bound in bounds) and len(ranges) > 1:
+            half = len(ranges) // 2
+            return self.rows(ranges[:half]) + self.rows(ranges[half:])
+        found = self._ask("POST", "fingerprints/", {"rows": ranges}, read=self._readers.listed.validate_json)["rows"]
         if len(found) != len(ranges) or not all(_lies_in(between, rows) for between, rows in zip(ranges, found, strict=True)):
             raise Unreachable(f"{self.name} answered for other ranges than requested.")
         return list(found)
 
     def records(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return the current state of these aggregates, without the unknown ones."""
+        half = len(ids) // 2
+        if half and _too_much(ids):
+            return self.records(ids[:half]) + self.records(ids[half:])
         try:
-            found = self._ask("POST", "fingerprints/", {"ids": ids}, read=answers.RECORDS.validate_json)["records"]
+            found = self._ask("POST", "fingerprints/", {"ids": ids}, read=self._readers.records.validate_json)["records"]
         except AnswerTooLarge:
-            if len(ids) == 1:
+            if not half:
                 raise
-            half = len(ids) // 2
             return self.records(ids[:half]) + self.records(ids[half:])
         wanted = set(ids)
         return [record for record in found if record["id"] in wanted]
 
     def record(self, aggregate_id: str) -> dict[str, Any] | None:
         """Return one aggregate, or None if the authority doesn't know it."""
+        if self._kind == "text":  # it may not fit into a path
+            return next(iter(self.records([aggregate_id])), None)
         try:
-            found = dict(self._ask("GET", f"{aggregate_id}/", {}, read=answers.RECORD.validate_json))
+            found = dict(self._ask("GET", f"{aggregate_id}/", {}, read=self._readers.record.validate_json))
         except Denied as error:
             if error.reason == "unknown_id":
                 return None
@@ -200,7 +215,7 @@ class AuthorityClient:
             time.sleep(pause + random.uniform(0.0, 0.5))  # jitter, so that clients don't return all at once
 
     def _answer(self, method: str, path: str, asked: Mapping[str, Any], wait: int) -> tuple[int, Mapping[str, str], bytes]:
-        body = json.dumps(asked, separators=(",", ":")).encode() if method == "POST" else None
+        body = json.dumps(asked, separators=(",", ":"), ensure_ascii=False).encode() if method == "POST" else None
         if self._here:
             self.round_trips += 1
             status, headers, raw = in_process.answer(self.name, self.consumer, method, path, asked, body or b"")
@@ -299,6 +314,11 @@ def _lies_in(between: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
     low, high = between
     ids = [key for key, *_ in rows]
     return all(low <= key and (not high or key < high) for key in ids) and ids == sorted(set(ids))
+
+
+def _too_much(texts: Iterable[str]) -> bool:
+    """Return True if these texts as JSON may be longer than a request may be. A character takes at most six bytes."""
+    return sum(len(text) * 6 + 4 for text in texts) > MOST_REQUEST_BYTES
 
 
 def _brief(error: BaseException) -> str:

@@ -81,7 +81,7 @@ def own_rows(using: Alias, cache: Cache, ids: Sequence[str], *, lock: bool = Fal
     only_deleted: set[str] = set()
     if cache.follows:
         rows = rows.filter(**{f"{cache.version}__gt": 0})  # rows that were created here aren't copies
-        only_deleted = ledger.only_deleted(using, cache.model._meta.label_lower, ids)
+        only_deleted = ledger.only_deleted(using, ledger.aggregate_of(cache.model), ids)
     names = cache.version, *cache.fields, *([cache.deleted] if cache.deleted else [])
     found = {}
     for key, version, *rest in (rows.select_for_update() if lock else rows).values_list(cache.key, *names):

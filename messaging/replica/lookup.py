@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
+from pydantic import ValidationError as InvalidId
 
 from messaging.consumer.cache import Cache
 from messaging.database.upsert import insert_new
 from messaging.errors import Denied, Unreachable
 from messaging.models import Unknown
 from messaging.replica import changes, drift, pull
+from messaging.replica.answers import ID_RULES, readers
 from messaging.replica.client import AuthorityClient
 from messaging.replica.replica import Replica
 
@@ -190,6 +192,10 @@ def _key(cache: Cache, value: Any) -> Any:
         raise ValueError(" ".join(error.messages)) from None
     if key is None:
         raise ValueError("None is not an id.")
+    try:
+        readers(cache.key_kind).id.validate_python(str(key))
+    except InvalidId:
+        raise ValueError(f"This can't be an id, which is {ID_RULES[cache.key_kind]}.") from None
     return key
 
 

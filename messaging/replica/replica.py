@@ -90,7 +90,7 @@ class Replica:
         if self._client is not None:
             yield self._client
             return
-        self._client = AuthorityClient(self.authority, self.consumer, patience=patience)
+        self._client = AuthorityClient(self.authority, self.consumer, patience=patience, kind=self.cache.key_kind)
         try:
             yield self._client
         finally:

@@ -129,7 +129,7 @@ class Search:
         frontier = checkpoints.highest(self.replica.subscription())
         ours, now = fingerprints.rows_of_cache(self.using, self.cache, asked), time.monotonic()
         for part, mine, others in zip(ranges, ours, theirs, strict=True):
-            end = fingerprints.listed_to(part.high, mine, others)
+            end = fingerprints.listed_to(self.cache, part.high, mine, others)
             if end != part.high:
                 self._list.append(_Range(end, part.high, FEW_ROWS))  # the rest of the range
             own, other = _states(mine, end), _states(others, end)

@@ -22,6 +22,7 @@ from messaging.consumer.cache import declared_caches
 from messaging.database import errors, locks, outages
 from messaging.errors import BelowFloor, Denied, NotFollowing, NotYet, Unreachable
 from messaging.events.text import plural, said
+from messaging.ledger import ledger
 from messaging.models import Subscription
 from messaging.ownership import ownership
 from messaging.replica import compare
@@ -200,7 +201,7 @@ class SyncProcess:
 
         Most of the time there is no split, which costs one query of a table with one row at most.
         """
-        label = watch.replica.cache.model._meta.label_lower
+        label = ledger.aggregate_of(watch.replica.cache.model)
         if not ownership.follows(self.using, label):
             return
         token = settings.api_token(self.consumer, watch.authority)

@@ -83,7 +83,7 @@ def declared(context: str, label: str) -> Split | None:
 
 
 def _guard(feed: Feed, own: str, other: str) -> Guard:
-    return Guard(feed.label, feed.tracked.table, settings.context(own).alias, own, other)
+    return Guard(feed.aggregate, feed.tracked.table, settings.context(own).alias, own, other)
 
 
 def owner(split: Split) -> Side | None:

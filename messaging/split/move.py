@@ -17,7 +17,7 @@ from messaging import failpoints
 from messaging.consumer.cache import declared_caches
 from messaging.database import locks
 from messaging.errors import Differs, Held, NoSplit, NotReady, NotYet
-from messaging.ledger import sequencer
+from messaging.ledger import ledger, sequencer
 from messaging.models import Ownership, Subscription
 from messaging.ownership import ownership
 from messaging.publisher import consumers
@@ -172,7 +172,7 @@ def _loaded(
 def follow_others(follower: Side, feed: str) -> None:
     """Catch up with the other feeds that this context follows, because this feed's rows refer to theirs."""
     for name, cache in declared_caches(follower.context).items():
-        if name != feed and cache.follows and ownership.follows(follower.using, cache.model._meta.label_lower):
+        if name != feed and cache.follows and ownership.follows(follower.using, ledger.aggregate_of(cache.model)):
             pull.catch_up(Replica.of(follower.context, name), source="follow")
 
 

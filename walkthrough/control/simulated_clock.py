@@ -13,4 +13,4 @@ def happened(moment: datetime, user_id: UUID, change: Callable[[], object]) -> N
     """Make a change with an earlier time, in the row and in the ledger. The database's own clock isn't changed."""
     with clock.at(moment):
         change()
-    Ledger.objects.using("users").filter(aggregate=FEED.label, aggregate_id=str(user_id)).update(changed_at=moment)
+    Ledger.objects.using("users").filter(aggregate=FEED.aggregate, aggregate_id=str(user_id)).update(changed_at=moment)

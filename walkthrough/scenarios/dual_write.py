@@ -63,8 +63,8 @@ def _suspend(user_id: uuid.UUID) -> dict[str, Any]:
     user = User.objects.using("users").select_for_update().get(pk=user_id)
     user.status, user.status_since, user.suspension_reason = User.Status.SUSPENDED, timezone.now(), REASON
     user.save(using="users")
-    version, _ = ledger.positions("users", [(FEED.label, str(user_id))])[FEED.label, str(user_id)]
-    event = FEED.event(user, deleted=False, changed_at=user.status_since, first=False)
+    version, _ = ledger.positions("users", [(FEED.aggregate, str(user_id))])[FEED.aggregate, str(user_id)]
+    event = FEED.event({name: getattr(user, name) for name in FEED.names}, first=False)
     return envelope(
         event,
         id=str(uuid7()),

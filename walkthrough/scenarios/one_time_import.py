@@ -41,8 +41,8 @@ class Users:
         rows = User.objects.using("users").filter(status=User.Status.SUSPENDED).order_by("id")
         for start in range(0, rows.count(), BATCH):
             batch = list(rows[start : start + BATCH])
-            versions = ledger.positions("users", [(FEED.label, str(user.pk)) for user in batch])
-            yield [Suspended(user.pk, user.status_since, versions[FEED.label, str(user.pk)][0]) for user in batch]
+            versions = ledger.positions("users", [(FEED.aggregate, str(user.pk)) for user in batch])
+            yield [Suspended(user.pk, user.status_since, versions[FEED.aggregate, str(user.pk)][0]) for user in batch]
 
 
 class NotNow(Exception):

@@ -9,6 +9,7 @@ from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
+from messaging.database import keys
 from messaging.database.outbox_pattern import SENT, WAITING, is_envelope, may_be_former
 from messaging.database.tracked import Tracked, identifier, literal, quoted_table
 from messaging.settings import names_in, owner
@@ -95,9 +96,10 @@ def oldest_user(connection: BaseDatabaseWrapper, table: str) -> str:
 
 
 def table_exists(connection: BaseDatabaseWrapper, table: str) -> bool:
+    """Return True if it is a table; a view is none."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [quoted_table(table)])
-        return bool(cursor.fetchone()[0])
+        cursor.execute("SELECT 1 FROM pg_class WHERE oid = to_regclass(%s) AND relkind IN ('r', 'p')", [quoted_table(table)])
+        return cursor.fetchone() is not None
 
 
 #: The time of a change.
@@ -111,12 +113,7 @@ FORMER_ENVELOPE = MAY_BE_FORMER + " AND " + is_envelope(CONTEXT, "body ->> 'id' 
 
 def spelled(tracked: Tracked, row: str) -> str:
     """The SQL of a row's key as text, as in the ledger."""
-    return f'{row}."{tracked.key_column}"::text'
-
-
-def matches(tracked: Tracked, row: str, spelled_key: str) -> str:
-    """The SQL condition that the row has this key of the ledger."""
-    return f"{spelled(tracked, row)} = {spelled_key}"
+    return keys.PostgreSQL(keys.kind_of_key(tracked.key)).spelled(f'{row}."{tracked.key_column}"')
 
 
 def _trigger_names(tracked: Tracked) -> tuple[str, str]:
@@ -156,8 +153,8 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
                 END IF;
                 IF TG_OP <> 'DELETE' THEN
                     INSERT INTO {ledger} AS l (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
-                    VALUES (TG_ARGV[0], NEW."{key}"::text, 1, 0, {tracked.tombstone_sql("NEW", "false")},
-                        {tracked.erasure_sql("false")}, clock_timestamp())
+                    VALUES (TG_ARGV[0], NEW."{key}"::text, 1, 0, {tracked.tombstone_sql(connection.alias, "NEW")},
+                        {tracked.erasure_sql(connection.alias)}, clock_timestamp())
                     ON CONFLICT (aggregate, aggregate_id) DO UPDATE
                     SET version = l.version + 1, position = NULL, deleted = l.erased OR excluded.deleted,
                         erased = l.erased OR excluded.erased, changed_at = excluded.changed_at;
@@ -186,7 +183,7 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
             if not _stands(connection, tracked, name, function, kind):
                 cursor.execute(
                     f'CREATE OR REPLACE TRIGGER "{name}" AFTER {events} ON {table} '
-                    f"FOR EACH {each} EXECUTE FUNCTION {function}({literal(tracked.label)})"
+                    f"FOR EACH {each} EXECUTE FUNCTION {function}({literal(tracked.aggregate)})"
                 )
     drop_other_triggers(connection, tracked.table, "messaging_ledger_", [rows, truncate])
     return fresh
@@ -199,7 +196,7 @@ def _stands(connection: BaseDatabaseWrapper, tracked: Tracked, name: str, functi
         cursor.execute(
             "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s) AND tgenabled IN ('O', 'A') "
             "AND tgtype = %s AND tgfoid = to_regproc(%s) AND tgargs = convert_to(%s, 'UTF8') || '\\x00'::bytea",
-            [name, tracked.quoted, kind, function, tracked.label],
+            [name, tracked.quoted, kind, function, tracked.aggregate],
         )
         return cursor.fetchone() is not None
 

@@ -10,7 +10,7 @@ from django.db import OperationalError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pydantic_core import to_json
 
-from messaging.database import file_lock
+from messaging.database import file_lock, keys
 from messaging.database.outbox_pattern import SENT, WAITING, is_envelope, may_be_former
 from messaging.database.tracked import Tracked, identifier, literal
 from messaging.errors import Held
@@ -26,23 +26,13 @@ FORMER_ENVELOPE = MAY_BE_FORMER + " AND " + is_envelope(CONTEXT, "replace(body -
 
 
 def spelled(tracked: Tracked, row: str) -> str:
-    """The SQL of a row's key as text, as in the ledger. Django stores a UUID in SQLite without its dashes."""
-    column = f'{row}."{tracked.key_column}"'
-    if not isinstance(tracked.key, models.UUIDField):
-        return f"CAST({column} AS TEXT)"
-    parts = [f"substr({column}, {start}, {length})" for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))]
-    return " || '-' || ".join(parts)
-
-
-def matches(tracked: Tracked, row: str, spelled_key: str) -> str:
-    """The SQL condition that the row has this key of the ledger, in a form that uses the key's index."""
-    stored = f"replace({spelled_key}, '-', '')" if isinstance(tracked.key, models.UUIDField) else spelled_key
-    return f'{row}."{tracked.key_column}" = {stored}'
+    """The SQL of a row's key as text, as in the ledger."""
+    return keys.SQLite(keys.kind_of_key(tracked.key)).spelled(f'{row}."{tracked.key_column}"')
 
 
 def _moves(tracked: Tracked, key: str, deleted: str, erased: str) -> str:
     """The statement that raises an aggregate's version."""
-    return _moved(f"VALUES ({literal(tracked.label)}, {key}, 1, 0, {deleted}, {erased}, {NOW})")
+    return _moved(f"VALUES ({literal(tracked.aggregate)}, {key}, 1, 0, {deleted}, {erased}, {NOW})")
 
 
 def _moved(rows: str) -> str:
@@ -135,12 +125,12 @@ def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
 def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tuple[str, str, str]]:
     """Maps a trigger's name to its (event, condition, body)."""
     key = tracked.key_column
-    new, tombstone = spelled(tracked, "NEW"), tracked.tombstone_sql("NEW", "0")
+    new, tombstone = spelled(tracked, "NEW"), tracked.tombstone_sql(connection.alias, "NEW")
     gone = _moves(tracked, spelled(tracked, "OLD"), "1", "0")
     wanted = {
         "insert": ("AFTER INSERT", "", _moves(tracked, new, tombstone, tombstone)),
-        "update": ("AFTER UPDATE", "", _moves(tracked, new, tombstone, tracked.erasure_sql("0"))),
-        "rekey": ("AFTER UPDATE", f'WHEN OLD."{key}" <> NEW."{key}"', gone),
+        "update": ("AFTER UPDATE", "", _moves(tracked, new, tombstone, tracked.erasure_sql(connection.alias))),
+        "rekey": ("AFTER UPDATE", f'WHEN OLD."{key}" <> NEW."{key}" COLLATE BINARY', gone),
         "delete": ("AFTER DELETE", "", gone),
     }
     unique = _unique(connection, tracked)
@@ -152,7 +142,7 @@ def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tu
 def _replacing(tracked: Tracked, unique: list[list[str]]) -> dict[str, tuple[str, str, str]]:
     """Triggers that count the rows that OR REPLACE removes; SQLite fires no delete trigger for them. They note all conflicting rows
     before the write, which may still replace them, fail or update them. Those that are gone after the write were removed."""
-    key, label = tracked.key_column, literal(tracked.label)
+    key, label = tracked.key_column, literal(tracked.aggregate)
     in_the_way = " OR ".join("(" + " AND ".join(f't."{column}" = NEW."{column}"' for column in columns) + ")" for columns in unique)
     forget = f"DELETE FROM messaging_replaced WHERE aggregate = {label};"
     note = (
@@ -173,7 +163,8 @@ def _replacing(tracked: Tracked, unique: list[list[str]]) -> dict[str, tuple[str
 
 
 def _unique(connection: BaseDatabaseWrapper, tracked: Tracked) -> list[list[str]]:
-    """The columns of each unique index by which rows can conflict. Partial and expression indexes are left out."""
+    """The columns of each unique index by which rows can conflict. Partial and expression indexes are left out. An integer primary
+    key has no index."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT l.name, i.name FROM pragma_index_list(%s) l JOIN pragma_index_info(l.name) i "
@@ -184,6 +175,8 @@ def _unique(connection: BaseDatabaseWrapper, tracked: Tracked) -> list[list[str]
         found: dict[str, list[str]] = {}
         for index, column in cursor.fetchall():
             found.setdefault(index, []).append(column)
+    if isinstance(tracked.model._meta.pk, models.IntegerField):
+        found[""] = [str(tracked.model._meta.pk.column)]
     return [columns for columns in found.values() if None not in columns and tracked.key_column not in columns]
 
 
@@ -297,7 +290,7 @@ def _waiting(using: str, context: str, limit: int) -> list[tuple[Any, str, int |
             "SELECT p.id, l.position FROM json_each(%s) AS claimed CROSS JOIN published p ON p.id = claimed.value "
             "CROSS JOIN messaging_ledger l "
             "ON l.aggregate_id = p.body ->> '$.subject' AND l.version = p.body ->> '$.aggregateversion' "
-            "AND p.body ->> '$.type' LIKE l.aggregate || '.%%'",
+            "AND substr(p.body ->> '$.type', 1, length(l.aggregate) + 1) = l.aggregate || '.'",
             [json.dumps([row_id for row_id, _ in rows])],
         )
         positions = dict(cursor.fetchall())

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from billing.models import CachedUser
 from messaging.consumer.cache import declared_cache
 from messaging.database import row_hash
-from messaging.database.upsert import column
+from messaging.database.columns import column
 from messaging.fingerprints import fingerprints
 from messaging.models import Ledger
 from messaging.publisher import pages
@@ -196,7 +196,7 @@ def test_the_values_of_tombstones_are_those_of_the_feed():
     """`Feed.values` and the SQL express the same rule."""
     users(40)
     ids = list(Ledger.objects.using("users").filter(aggregate="users.user").values_list("aggregate_id", flat=True))
-    names = list(FEED.fields)
+    names = list(FEED.names)
     records = [from_json(text) for text in pages.records(Alias("users"), FEED, ids=ids, fields=names)]
     listed = {row[0]: row[2] for row in fingerprints.rows_of_authority(Alias("users"), FEED, names, [["", ""]])[0]}
     kinds = [(row_hash.kind_of_field(column(User, name)), name) for name in sorted(names)]

@@ -190,3 +190,32 @@ def test_a_wrong_id_gets_the_rule(users_api, key):
 def test_a_compressed_fingerprint_question_is_no_json(users_api: Api):
     answer = users_api.ask("POST", "fingerprints/", gzip.compress(b'{"ids": []}'), **{"Content-Encoding": "gzip"})
     assert answer.status_code == 400
+
+
+NO_PLAIN_ID = "Give an id: a text of 1 to 100 characters, without NUL."
+NO_PLAIN_BOUND = "Give a text of at most 101 characters, without NUL."
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"ids": ["7", "-7", "é/%", "x" * 100], "rows": [["", "1"], ["a", "é"]], "ranges": [["", "x" * 101, ""]]}, {}),
+        ({"ids": ["", "x" * 101, "a\x00", 5, None]}, {"ids": [NO_PLAIN_ID] * 4 + ["This field may not be null."]}),
+        ({"ranges": [["", "x" * 102]]}, {"ranges": [NO_PLAIN_BOUND]}),
+        ({"ranges": [["", "a\x00"]]}, {"ranges": [NO_PLAIN_BOUND]}),
+        ({"ranges": [["", 7]]}, {"ranges": [NO_PLAIN_BOUND]}),
+        ({"ranges": [["9", "10"]]}, {"ranges": [NO_ORDER]}),
+        ({"rows": [["9", "10"]]}, {"rows": [NO_ORDER]}),
+    ],
+    ids=lambda value: str(value)[:60],
+)  # fmt: skip
+def test_ids_that_are_no_uuids_are_texts_in_the_order_of_texts(body, fields):
+    query = serializers.PlainFingerprintsQuery(data=body)
+    query.is_valid()
+    assert {name: _rules(found) for name, found in query.errors.items()} == fields
+
+
+def _rules(found):
+    if isinstance(found, dict):
+        found = list(found.values())
+    return [rule for part in found for rule in (_rules(part) if isinstance(part, dict | list) else [str(part)])]

@@ -50,7 +50,7 @@ def things() -> Iterator[None]:
 
 
 def untrack() -> int:
-    return leaving.untrack("users", TRACKED.label, TRACKED.table)
+    return leaving.untrack("users", TRACKED.aggregate, TRACKED.table)
 
 
 def test_the_schema_is_as_it_was_before(things: None) -> None:
@@ -60,7 +60,7 @@ def test_the_schema_is_as_it_was_before(things: None) -> None:
     assert schema.dump("users") != before
     assert untrack() == 3
     assert schema.dump("users") == before
-    assert not Ledger.objects.using("users").filter(aggregate=TRACKED.label).exists()
+    assert not Ledger.objects.using("users").filter(aggregate=TRACKED.aggregate).exists()
     Thing._base_manager.using("users").create(code="d")
     assert not Ledger.objects.using("users").exists()
 
@@ -68,7 +68,7 @@ def test_the_schema_is_as_it_was_before(things: None) -> None:
 def test_the_last_model_takes_all_with_it(things: None) -> None:
     """On SQLite the triggers share a table."""
     user = ledger.TRACKED["users.user"]
-    leaving.untrack("users", user.label, user.table)
+    leaving.untrack("users", user.aggregate, user.table)
     try:
         assert "messaging_replaced" not in schema.dump("users")
         before = schema.dump("users")
@@ -122,7 +122,7 @@ def test_a_killed_run_is_finished_by_the_next(things: None, monkeypatch: pytest.
         with pytest.raises(KeyboardInterrupt):
             untrack()
     with pytest.raises(BeingEntered):  # half of the entries are no feed
-        entering.require_entered("users", TRACKED.label)
+        entering.require_entered("users", TRACKED.aggregate)
     assert untrack() == 2
     assert not Ledger.objects.using("users").exists()
 

@@ -19,6 +19,7 @@ from messaging.ledger import ledger
 from messaging.models import Ledger, Ownership
 from messaging.operations.checks import ledger_triggers_are_there
 from messaging.operations.worker_startup import refuse_to_start
+from messaging.ownership import Follower
 from messaging.publisher import unseen
 from messaging.publisher.feed import Feed
 from messaging.settings import Alias
@@ -159,6 +160,79 @@ def test_a_missing_trigger_is_noticed_whichever_it_is() -> None:
         assert ledger_triggers_are_there(None, databases=["users"]) == []
 
 
+def test_a_proxy_is_tracked_by_its_table() -> None:
+    with tracked_table("proxied") as tracked:
+
+        class Seen(tracked.model):  # type: ignore[name-defined]
+            class Meta:
+                apps = tracked.model._meta.apps
+                app_label = "things"
+                proxy = True
+
+        ledger.install("users", Tracked(Seen, ("status", "erased"), aggregate="things.thing"))
+        Seen(id=1, status="new").save(using="users")
+        tracked.model._base_manager.using("users").update(status="erased")
+        assert entries() == [("1", 2, True)]
+
+
+def test_another_column_may_be_the_key_and_a_condition_the_tombstone() -> None:
+    """A changed key is a deletion of the old one. A condition that is NULL is no tombstone, and stops no writer."""
+    create = "CREATE TABLE keyed (id integer PRIMARY KEY, status varchar(10), code varchar(10) NOT NULL UNIQUE)"
+    with tracked_table("keyed", create=create) as tracked:
+
+        class Keyed(models.Model):
+            id = models.IntegerField(primary_key=True)
+            status = models.CharField(max_length=10, null=True)
+            code = models.CharField(max_length=10, unique=True)
+
+            class Meta:
+                apps = Apps()
+                app_label = "things"
+                db_table = tracked.table
+
+        condition = models.Q(status__startswith="50% g") | models.Q(status="it's") | models.Q(code__isnull=True)
+        gone = Tracked(Keyed, condition, "things.thing", "code")
+        ledger.install("users", gone)
+        raw("INSERT INTO keyed (id, status, code) VALUES (1, NULL, 'a'), (2, 'x', 'b'), (3, 'y', 'c'), (4, 'z', 'd')")
+        raw("UPDATE keyed SET status = '50%% gone' WHERE id = %s", 2)
+        raw("UPDATE keyed SET status = 'it''s' WHERE id = 3")
+        raw("UPDATE keyed SET code = 'e' WHERE id = 4")
+        assert entries() == [("a", 1, False), ("b", 2, True), ("c", 2, True), ("d", 2, True), ("e", 1, False)]
+        assert unseen.unseen_ids(Alias("users"), feed_of(gone)) == []
+        raw("DROP TRIGGER messaging_ledger_keyed" + (" ON keyed" if connections["users"].vendor == "postgresql" else "_delete"))
+        raw("DELETE FROM keyed WHERE code IN ('a', 'b')")
+        assert unseen.unseen_ids(Alias("users"), feed_of(gone)) == ["a"]
+        unseen.enter_rows(Alias("users"), feed_of(gone))
+        assert entries()[:2] == [("a", 2, True), ("b", 2, True)]
+        assert not Ledger.objects.using("users").get(aggregate_id="a").erased
+
+
+def test_a_key_that_changes_its_case_alone_is_another_id() -> None:
+    """The host's column may compare without case on SQLite; ids never do."""
+    case = "" if connections["users"].vendor == "postgresql" else "COLLATE NOCASE"
+    with tracked_table("cased", create=f"CREATE TABLE cased (id integer, status varchar(10) PRIMARY KEY {case})") as tracked:
+        by_status = Tracked(tracked.model, None, "things.thing", "status")
+        ledger.install("users", by_status)
+        raw("INSERT INTO cased (id, status) VALUES (1, 'a')")
+        raw("UPDATE cased SET status = 'A'")
+        assert entries() == [("A", 1, False), ("a", 2, True)]
+        assert unseen.unseen_ids(Alias("users"), feed_of(by_status)) == []
+
+
+def test_a_follower_s_rows_are_of_the_aggregate_that_their_model_is_tracked_as(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tracked_table("followed") as tracked:
+        follower = Follower(using=Alias("users"), model=tracked.model, fields=(), unique=("status",), make_room=lambda key: {})
+        assert follower.label == "things.thing"
+        monkeypatch.setitem(ledger.TRACKED, "users.paper", Tracked(tracked.model, None, "users.paper"))
+        assert follower.label == "users.paper"
+
+
+def feed_of(tracked: Tracked) -> Feed:
+    return Feed(
+        model=tracked.model, facts=UserErased, aggregate=tracked.aggregate, key=tracked.key_name, tombstone=tracked.tombstone
+    )
+
+
 def test_a_renamed_table_counts_once() -> None:
     with tracked_table("before") as tracked:
         tracked.model(id=1, status="new").save(using="users")
@@ -194,7 +268,7 @@ def test_rows_that_go_with_their_partition_are_found_by_comparing(statement: str
     """No trigger fires for that. `republish` and each comparison look for it first; rows of an attached partition are found too."""
     postgresql_only()
     with tracked_table("parted", create=PARTITIONED) as tracked:
-        monkeypatch.setitem(ledger.TRACKED, tracked.label, tracked)
+        monkeypatch.setitem(ledger.TRACKED, tracked.aggregate, tracked)
         feed = Feed(model=tracked.model, facts=UserErased, gone={}, announces=lambda facts, first: UserErased)
         raw("CREATE TABLE parted_new PARTITION OF parted FOR VALUES IN ('new')")
         raw("CREATE TABLE parted_old PARTITION OF parted FOR VALUES IN ('old')")

@@ -1,25 +1,32 @@
-"""Django's checks of messaging. E003 reports what fingerprints can't compare before the first comparison."""
+"""Django's checks of messaging. E003 and E005 report what is wrong with a feed or a copy before it is used."""
 
 import re
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
-from types import SimpleNamespace
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.apps.registry import Apps
 from django.core.cache import cache
-from django.db import connections, router
-from django.db.models import Model
+from django.db import connections, models, router
+from django.db.models import DecimalField, ExpressionWrapper, F, Model, Q, Sum, Value
+from django.db.models.functions import Upper
 from django.utils import timezone
 from django_outbox_pattern import settings as outbox_pattern_settings
 from django_outbox_pattern.models import Published
 from django_outbox_pattern.producers import Producer
 
 from billing.caches import CACHES
+from messaging.database.tracked import Tracked
+from messaging.ledger import ledger
 from messaging.models import Ledger, Subscription
 from messaging.operations import checks
+from messaging.publisher import DomainEvent, Feed
+from users.models import User
 from users.services import user_register
 
 
@@ -82,19 +89,202 @@ def test_a_second_alias_for_a_context_s_database_is_a_warning(monkeypatch):
             assert checks.a_database_has_one_alias(None) == []
 
 
-def test_a_key_that_is_no_uuid_is_an_error(monkeypatch):
-    cache = replace(CACHES["users"], model=Ledger, key="id", fields=("aggregate_id",))
+def test_a_copy_keyed_by_another_column_than_its_primary_key_is_an_error(monkeypatch):
+    cache = replace(CACHES["users"], model=Ledger, key="aggregate_id", fields=("aggregate",))
     assert found(monkeypatch, users=cache) == [
-        ("messaging.E003", "The copy in billing of users: messaging.Ledger.id isn't a UUIDField with primary_key=True.")
+        ("messaging.E003", "The copy in billing of users: messaging.Ledger.aggregate_id isn't the primary key.")
     ]
 
 
-def test_a_feed_that_is_keyed_by_numbers_is_an_error(monkeypatch):
-    feed: Any = SimpleNamespace(model=Ledger, fields=("version",))
-    monkeypatch.setattr(checks, "declared_feed", lambda authority: feed if authority == "users" else None)
-    assert [error.msg for error in checks.feeds_can_be_compared(None)] == [
-        "The feed of users: messaging.Ledger.id isn't a UUIDField with primary_key=True."
+def test_a_key_of_a_type_without_ranges_is_an_error(monkeypatch):
+    cache = replace(CACHES["users"], model=Ledger, key="changed_at", fields=("aggregate",))
+    assert found(monkeypatch, users=cache) == [
+        (
+            "messaging.E003",
+            "The copy in billing of users: messaging.Ledger.changed_at is a DateTimeField. A key is an integer, a UUID or a text "
+            "of at most 100 characters.",
+        )
     ]
+
+
+def test_rows_that_move_between_contexts_need_uuids(monkeypatch):
+    cache = replace(CACHES["users"], model=Ledger, key="id", fields=("aggregate",), follows=True)
+    assert found(monkeypatch, users=cache) == [
+        ("messaging.E003", "The copy in billing of users: messaging.Ledger.id isn't a UUIDField.")
+    ]
+
+
+class Profile(models.Model):
+    """A host's model with everything that a feed can get wrong."""
+
+    owner = models.ForeignKey(User, on_delete=models.CASCADE)
+    nickname = models.CharField(max_length=30)
+    email = models.EmailField(max_length=100, unique=True, null=True)
+    password = models.CharField(max_length=128)
+    since = models.DateField()
+    score = models.FloatField()
+    code = models.CharField(max_length=101, unique=True)
+
+    class Meta:
+        app_label = "users"
+        apps = Apps()
+
+
+class Facts(DomainEvent):
+    nickname: str
+
+
+class Contact(DomainEvent):
+    nickname: str
+    email: str
+    password: str
+
+
+class Since(DomainEvent):
+    since: date
+
+
+class Score(DomainEvent):
+    score: float
+
+
+@pytest.fixture
+def declared(monkeypatch):
+    """Returns a function that declares a feed for users, in place of theirs, and returns the checks' (id, message)s."""
+
+    class Changed(Facts, wire="users.profile.changed.v1"):
+        pass
+
+    def declare(**options: Any) -> list[tuple[str | None, str]]:
+        feed = Feed(**{"model": Profile, "facts": Facts, **options})
+        monkeypatch.setattr(checks, "declared_feed", lambda name: feed if name == "users" else None)
+        found_ = [*checks.feeds_can_be_compared(None), *checks.feeds_are_consistent(None)]
+        return [(error.id, error.msg.removeprefix("The feed of users: ")) for error in found_]
+
+    yield declare
+    del DomainEvent.registry[Changed.wire]
+
+
+def test_a_model_and_facts_are_all_that_a_feed_needs(declared):
+    assert declared() == []
+    assert declared(fields={"nickname": Upper("nickname")}, tombstone=Q(nickname="")) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"key": "email"}, "users.Profile.email isn't unique, or may be NULL."),
+        ({"key": "nickname"}, "users.Profile.nickname isn't unique, or may be NULL."),
+        (
+            {"key": "code"},
+            "users.Profile.code is a CharField. A key is an integer, a UUID or a text of at most 100 characters.",
+        ),
+        ({"key": "colour"}, "Profile has no field named 'colour'"),
+        (
+            {"fields": {"nickname": "score"}},
+            "users.Profile.score is a FloatField. A copy can only have texts, integers, decimals, booleans, dates, times and "
+            "UUIDs: leave the field out.",
+        ),
+        ({"fields": {"nickname": F("owner__name")}}, "nickname uses a column of another table, which no trigger on this one sees."),
+        ({"tombstone": Q(owner__name="")}, "its tombstone uses a column of another table, which no trigger on this one sees."),
+        (
+            {"fields": {"nickname": Sum(F("id") / Value(Decimal("1.5")))}},
+            "nickname has an aggregate or a window, which needs other rows.",
+        ),
+        (
+            {"fields": {"nickname": ExpressionWrapper(F("id") / 3, output_field=DecimalField())}},
+            "An expression has no decimal_places. Give it output_field=DecimalField(max_digits=…, decimal_places=…).",
+        ),
+    ],
+)
+def test_what_can_not_be_compared_is_an_error(declared, options, why):
+    assert ("messaging.E003", why) in declared(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"aggregate": "users.Profile"}, "its aggregate is 'users.Profile', which isn't a name in users."),
+        ({"aggregate": "billing.profile"}, "its aggregate is 'billing.profile', which isn't a name in users."),
+        (
+            {"aggregate": "users.profile_2"},
+            "its event users.profile.changed.v1 is about users.profile, but the feed's aggregate is users.profile_2.",
+        ),
+        ({"facts": Contact}, "0 events have its facts, so it isn't clear which one announces a state."),
+        ({"facts": Contact}, "email is an e-mail address, which is never in a feed by default."),
+        ({"facts": Contact}, "password is a password, which is never in a feed by default."),
+        ({"facts": Since}, "since has no value for a gone aggregate."),
+        ({"fields": {"colour": "nickname"}}, "fields names colour, which Facts doesn't have."),
+    ],
+)
+def test_a_declaration_that_contradicts_itself_is_an_error(declared, options, why):
+    assert ("messaging.E005", why) in declared(**options)
+
+
+def test_a_composite_primary_key_needs_another_key(declared):
+    class Seat(models.Model):
+        pk = models.CompositePrimaryKey("row", "number")
+        row = models.IntegerField()
+        number = models.IntegerField()
+        nickname = models.CharField(max_length=30)
+        code = models.CharField(max_length=30, unique=True)
+
+        class Meta:
+            app_label = "users"
+            apps = Apps()
+
+    refused = ("messaging.E003", "users.Seat.pk has no column in the table.")
+    assert refused in declared(model=Seat)
+    assert "messaging.E003" not in {error for error, _ in declared(model=Seat, key="code")}
+
+
+def test_what_is_named_may_be_in_a_feed(declared):
+    named = {"email": "email", "password": "password"}
+    assert not [why for _, why in declared(facts=Contact, fields=named) if "by default" in why]
+    assert not [why for _, why in declared(facts=Since, gone={"since": date(1970, 1, 1)}) if "gone" in why]
+
+
+def test_a_table_that_is_tracked_twice_is_an_error(declared, monkeypatch):
+    monkeypatch.setitem(ledger.TRACKED, "users.person", Tracked(User, aggregate="users.person"))
+    assert declared() == [("messaging.E005", "The table users_user is tracked twice, as users.user and as users.person.")]
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+def test_a_view_is_an_error(monkeypatch):
+    class Shown(models.Model):
+        class Meta:
+            app_label = "users"
+            apps = Apps()
+            db_table = "users_shown"
+            managed = False
+
+    tracked = Tracked(Shown)
+    monkeypatch.setitem(ledger.TRACKED, tracked.aggregate, tracked)
+    assert checks.feeds_have_tables(None, databases=["users"]) == []
+    with connections["users"].cursor() as cursor:
+        cursor.execute("CREATE VIEW users_shown AS SELECT id FROM users_user")
+        try:
+            assert [(error.id, error.msg) for error in checks.feeds_have_tables(None, databases=["users"])] == [
+                ("messaging.E006", "users.shown is the view users_shown.")
+            ]
+            ledger.install_after_migrate(apps.get_app_config("users"), using="users")  # it isn't stopped by the view
+        finally:
+            cursor.execute("DROP VIEW users_shown")
+
+
+@pytest.mark.parametrize("wire", ["users.user_2.moved_to_2.v10", "hr2.a.b.v1"])
+def test_names_may_have_digits_and_underscores(wire):
+    class Named(DomainEvent, wire=wire):
+        pass
+
+    del DomainEvent.registry[wire]
+    assert Named.aggregate() == ".".join(wire.split(".")[:2])
+
+
+@pytest.mark.parametrize("wire", ["2users.user.moved.v1", "users._user.moved.v1", "users.User.moved.v1", "users.user.moved.v0"])
+def test_a_refused_name_gets_the_rule(wire):
+    with pytest.raises(TypeError, match="Each name begins with a lower-case letter, and has only lower-case letters, digits and"):
+        type("Named", (DomainEvent,), {"__module__": __name__}, wire=wire)
 
 
 def test_fields_that_are_none_or_cannot_be_compared_are_errors(monkeypatch):
@@ -104,9 +294,8 @@ def test_fields_that_are_none_or_cannot_be_compared_are_errors(monkeypatch):
     ]
     errors = found(monkeypatch, users=replace(cache, model=Subscription, key="authority", fields=("drift",), version="applied"))
     assert [message for _, message in errors] == [
-        "The copy in billing of users: messaging.Subscription.authority isn't a UUIDField with primary_key=True.",
         "The copy in billing of users: messaging.Subscription.drift is a JSONField. A copy can only have texts, integers, "
-        "booleans, datetimes and UUIDs: leave the field out.",
+        "decimals, booleans, dates, datetimes and UUIDs: leave the field out.",
     ]
 
 

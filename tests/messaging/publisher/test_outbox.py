@@ -4,8 +4,11 @@ import json
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 from django_outbox_pattern.models import Published
 
+from messaging.database import engines
+from messaging.database.outbox_pattern import WAITING
 from messaging.errors import OutsideTransaction
 from messaging.events import tracing
 from messaging.models import Ledger
@@ -106,7 +109,7 @@ def test_an_erased_user_who_is_written_again_is_announced_as_the_feed_tells_him(
     User.objects.using("users").filter(pk=user.pk).update(status="active", email="back@example.org", name="Back Again")
     user_suspend(user_id=user.pk, reason="past every rule")
     event = recorded()[-1].body
-    (told,) = pages.records(Alias("users"), FEED, ids=[str(user.pk)], fields=FEED.fields)
+    (told,) = pages.records(Alias("users"), FEED, ids=[str(user.pk)], fields=FEED.names)
     assert (event["type"], event["data"]["email"], event["data"]["name"]) == ("users.user.erased.v1", "", "")
     assert events.UserErased(**event["data"]) == events.UserErased(**json.loads(told)["data"])
 
@@ -115,3 +118,21 @@ def test_an_event_too_large_to_send_is_refused_where_it_is_recorded():
     user = user_register(email="big@example.org", name="Big")
     with transaction.atomic(using="users"), pytest.raises(ValueError, match="bytes"):
         outbox.record(facts(name="x" * 70_000), subject=user.pk, using="users")
+
+
+def test_a_claim_finds_the_position_of_its_own_aggregate_though_another_name_is_like_it():
+    """An underscore in a name is no wildcard."""
+    for position, aggregate in enumerate(("users.a1b", "users.a_b"), start=1):
+        Ledger.objects.using("users").create(
+            aggregate=aggregate, aggregate_id="7", version=1, position=position, changed_at=timezone.now()
+        )
+    for aggregate in ("users.a1b", "users.a_b"):
+        wire = f"{aggregate}.changed.v1"
+        body = {"type": wire, "subject": "7", "aggregateversion": 1}
+        Published.objects.using("users").create(destination=wire, body=body, status=WAITING)
+    with transaction.atomic(using="users"):
+        found = engines.for_alias("users").claim("users", 10)
+    assert {json.loads(body)["type"]: position for _, body, position in found} == {
+        "users.a1b.changed.v1": 1,
+        "users.a_b.changed.v1": 2,
+    }
