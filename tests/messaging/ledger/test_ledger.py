@@ -106,7 +106,7 @@ def test_unannounced_is_exactly_what_no_event_was_recorded_for():
 
 
 def test_announcing_what_was_never_written_is_refused():
-    with pytest.raises(NothingToAnnounce, match="not in the ledger of 'users'. Decorate its model with @track, run `migrate"):
+    with pytest.raises(NothingToAnnounce, match="not in the ledger of 'users'. Declare a Feed of its model, run `migrate"):
         ledger.announce("users", "users.user", [str(uuid.uuid4())])
 
 
