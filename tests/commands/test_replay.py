@@ -4,6 +4,8 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
+from django.test import override_settings
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
@@ -160,10 +162,10 @@ def test_deleted_events_are_reported_and_the_rest_is_sent(waiting):
     assert "1 aggregate last changed before the oldest kept event" in everything.out
 
 
-def test_an_unreachable_broker(waiting, settings, mailoutbox):
+def test_an_unreachable_broker(waiting, mailoutbox):
     told(1)
-    settings.MESSAGING = {**settings.MESSAGING, "BROKER_URL": "redis://127.0.0.1:1/0"}
-    ended = call("replay", "users")
+    with override_settings(MESSAGING={**settings.MESSAGING, "BROKER_URL": "redis://127.0.0.1:1/0"}):
+        ended = call("replay", "users")
     assert ended.code == 3
     assert "broker doesn't answer" in ended.err
     assert not mailoutbox

@@ -240,7 +240,10 @@ def test_test_names_the_command_if_pytest_is_not_installed(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     ("words", "instead"),
-    [(["publish"], "relay users"), (["subscribe", "some.callback", "users.user.created.v1", "billing"], "celery -A config worker")],
+    [
+        (["publish"], "relay users"),
+        (["subscribe", "some.callback", "users.user.created.v1", "billing"], "manage.py worker billing"),
+    ],
 )
 def test_the_packages_own_relay_and_consumer_are_refused_with_the_reason(tmp_path: Path, words: list[str], instead: str) -> None:
     done = manage(tmp_path, *words)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import contextmanager
 
 import pytest
 from celery import Celery
@@ -34,15 +35,22 @@ def host(stack, broker, valkey, tmp_path, monkeypatch):
     }
     client = Celery("client", broker=broker, backend=valkey, set_as_current=False)
     client.conf.update(task_queues=list(QUEUES.values()))
-    with Connection(broker) as connection:
-        for queue in QUEUES.values():
-            bound = queue.bind(connection.default_channel)
-            bound.declare()
-            bound.purge()
+    with with_queues(broker):
         yield client
         stack.close()
-        for queue in QUEUES.values():
-            queue.bind(connection.default_channel).delete()
+
+
+@contextmanager
+def with_queues(broker):
+    """The host's queues on a broker, empty."""
+    with Connection(broker) as connection:
+        bound = [queue.bind(connection.default_channel) for queue in QUEUES.values()]
+        for queue in bound:
+            queue.declare()
+            queue.purge()
+        yield
+        for queue in bound:
+            queue.delete()
 
 
 def host_worker(stack, queue):
@@ -110,9 +118,14 @@ def test_a_handlers_task_goes_to_the_hosts_broker(host, broker, stack, valkey, t
     stack.worker("billing")
     stack.relay("users")
     stack.manage("scheduler")
+    with with_queues(elsewhere):
+        mails_arrive(broker, elsewhere, stack, tmp_path / "fails")
+
+
+def mails_arrive(broker, elsewhere, stack, fails):
     ada = user_register(email="ada@example.org", name="Ada")
     wait_for(lambda: len(waiting(elsewhere, "mails")) == 2, timeout=PATIENCE, what="Ada's mails", seen=stack.tail)
-    (tmp_path / "fails").touch()
+    fails.touch()
     bob = user_register(email="bob@example.org", name="Bob")
     wait_for(lambda: len(waiting(elsewhere, "mails")) == 4, timeout=PATIENCE, what="Bob's mails", seen=stack.tail)
     expected = [("host.mail", [text, str(user.pk)]) for user in (ada, bob) for text in ("from its thread", "from the handler")]
