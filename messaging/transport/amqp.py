@@ -17,7 +17,7 @@ from kombu.transport import pyamqp
 from messaging.transport import frames
 
 #: AMQP's frame types, and the offset of a header's properties.
-METHOD, HEADER, BODY, PROPERTIES = 1, 2, 3, 12
+HEADER, BODY, PROPERTIES = 2, 3, 12
 #: Properties with only a content type, which `frames.objection` rejects.
 UNREADABLE = pack(">H", 1 << 15) + b"\x0aunreadable"
 
@@ -26,17 +26,13 @@ def frame_handler(connection: Any, callback: Any) -> Callable[[Any], bool]:
     """amqp's frame handler, without unreadable properties and oversized bodies."""
     handle = method_framing.frame_handler(connection, callback)
     oversized: dict[int, list[Any]] = {}  # channel to [bytes left, header, first piece] of its oversized message
-    queues: dict[int, str] = {}  # channel to the queue of its current message
 
     def on_frame(frame: tuple[int, int, Any]) -> bool:
         kind, channel, content = frame
-        if kind == METHOD and unpack_from(">HH", content) == spec.Basic.Deliver:
-            length = content[4]  # of the consumer's tag
-            queues[channel] = connection.channels[channel].queues.get(bytes(content[5 : 5 + length]).decode("utf-8", "replace"), "")
         if kind == HEADER:
             header = _readable(bytes(content))
             size = _size(header)
-            if size > frames.LARGEST_FRAME_BYTES and frames.judged(queues.get(channel, "")):
+            if size > frames.LARGEST_FRAME_BYTES:
                 oversized[channel] = [size, header, b""]
                 return False
             return handle((kind, channel, header))
@@ -74,10 +70,7 @@ class Message(pyamqp.Message):
         properties = msg.properties
         headers = properties.get("application_headers") or {}
         self.queue: str = channel.queues.get(msg.delivery_info.get("consumer_tag"), "")
-        judged = frames.judged(self.queue)
-        self.refused = (
-            frames.objection(properties.get("content_type"), properties.get("content_encoding"), headers) if judged else ""
-        )
+        self.refused = frames.objection(properties.get("content_type"), properties.get("content_encoding"), headers)
         if self.refused:
             properties["application_headers"] = {}  # or kombu would decompress the body
         msg.body = bytes(msg.body or b"")  # amqp gives an empty body as str

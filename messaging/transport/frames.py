@@ -2,16 +2,11 @@
 
 Anybody who may write to a queue may write any frame. A worker that decompresses every message would make gigabytes of a megabyte
 before it knows the sender. So it opens only messages that look like a relay's.
-
-Only a context's queues are checked. A host's own tasks may be compressed or large, or expect a reply.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-
-from messaging import settings
 from messaging.events.limits import LARGEST_BODY_BYTES
 from messaging.events.text import plural
 
@@ -21,14 +16,6 @@ CONTENT_TYPE, CONTENT_ENCODING = "application/json", "utf-8"
 LARGEST_FRAME_BYTES = LARGEST_BODY_BYTES * 4 // 3 + 64 * 1024
 #: How much of a larger frame is read and parked.
 KEPT_BYTES = 64 * 1024
-
-
-def judged(queue: str) -> bool:
-    """Return True if a queue is a context's. Only a relay's messages belong there."""
-    try:
-        return queue in settings.contexts()
-    except ImproperlyConfigured:  # a Celery app without Django has no contexts
-        return False
 
 
 def objection(content_type: Any, content_encoding: Any, headers: Any) -> str:

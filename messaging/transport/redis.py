@@ -11,8 +11,7 @@ Each step is a script that begins with a removal. At its `maxmemory` Redis refus
 In a script it checks only before the first write (`scriptVerifyOOM` in its source), and removals are allowed. So workers can still
 empty a full broker.
 
-Queues that aren't a context's hold a host's messages, which kombu reads by itself. A worker that consumes both kinds fetches the
-host's messages by the same scripts, but kombu still parses them.
+Only messaging's own Celery app uses it, for the queues of contexts. They have no priorities, and no list of kombu's for each.
 """
 
 import binascii
@@ -35,14 +34,14 @@ from messaging.transport import frames
 
 log = logging.getLogger(__name__)
 
-#: Moves an item from the first non-empty queue to that queue's fetching list. Arguments: the largest size in bytes, how many bytes
-#: to keep of a larger item, and for each queue 1 if that limit applies (a context's).
+#: Moves an item from the first non-empty queue to that queue's fetching list. Arguments: the largest size in bytes, and how many
+#: bytes to keep of a larger item.
 TAKE = """
 for number = 1, #KEYS, 2 do
     local item = redis.call('rpop', KEYS[number])
     if item then
         local size = #item
-        if size > tonumber(ARGV[1]) and ARGV[2 + (number + 1) / 2] == '1' then item = string.sub(item, 1, tonumber(ARGV[2])) end
+        if size > tonumber(ARGV[1]) then item = string.sub(item, 1, tonumber(ARGV[2])) end
         redis.call('lpush', KEYS[number + 1], item)
         return {KEYS[number], item, size}
     end
@@ -213,7 +212,8 @@ def _noted(noted: bytes | None, queues: Any) -> tuple[Any, str]:
 
 
 def _has_exchange(noted: bytes | None) -> bool:
-    """Return True if kombu recorded the message itself, as for a host's queue. It then returns by its exchange."""
+    """Return True if kombu recorded the message itself, which then returns by its exchange. Workers of the last release took
+    queues of a host too."""
     try:
         return bool(loads(bytes_to_str(noted or b"null"))[1])
     except (ValueError, TypeError, LookupError, RecursionError):
@@ -234,7 +234,6 @@ class Channel(redis.Channel):
     Message = Message
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._taking: tuple[str, ...] = ()
         self._resting = False
         self._said = ""
         #: The queue and the item that is being made a message.
@@ -244,40 +243,31 @@ class Channel(redis.Channel):
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
-        if not any(map(frames.judged, queues)) or self.global_keyprefix:
-            self._taking = ()
-            super()._brpop_start(**({} if timeout is None else {"timeout": timeout}))
+        if not queues:
             return
-        self._taking = tuple(key for queue in queues for key in self._keys(queue))
         connection = self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
         wait: tuple[Any, ...] = ("BLMOVE", queues[0], queues[0], "RIGHT", "RIGHT", timeout or self.brpop_timeout or 0)
-        if self._resting or len(self._taking) > 1:
+        if self._resting or len(queues) > 1:
             wait = ("XREAD", "BLOCK", LONGER_MILLISECONDS if self._resting else BETWEEN_MILLISECONDS, "STREAMS", REST, "$")
-        keys = [key for taken in self._taking for key in (taken, _fetching(taken))]
-        bounded = [int(frames.judged(self._queue(key))) for key in self._taking]
-        take = "EVAL", TAKE, len(keys), *keys, frames.LARGEST_FRAME_BYTES, frames.KEPT_BYTES, *bounded
+        keys = [key for queue in queues for key in (queue, _fetching(queue))]
+        take = "EVAL", TAKE, len(keys), *keys, frames.LARGEST_FRAME_BYTES, frames.KEPT_BYTES
         # BLMOVE of an item to its own place waits for one. Its answer would be the item, of any size, so it is skipped. A full
         # server refuses BLMOVE at once; that answer is skipped too, and the script still takes the item.
         connection.send_packed_command(connection.pack_commands([("CLIENT", "REPLY", "SKIP"), wait, take]))
 
     def _brpop_read(self, **options: Any) -> bool:
-        queues, self._taking = self._taking, ()
-        if not queues:
-            return bool(super()._brpop_read(**options))
         try:
             taken = self._answer(**options)
             if not taken:
                 self._resting = monotonic() - (self._brpop_sent_at or 0.0) < SOON_SECONDS
                 raise redis.Empty()
             self._resting = False
-            key, item, size = bytes_to_str(taken[0]), taken[1], int(taken[2])
+            queue, item, size = bytes_to_str(taken[0]), taken[1], int(taken[2])
             failpoints.reach("redis.fetched")
-            queue = self._queue(key)
             self._queue_cycle.rotate(queue)
-            self.fetched = key, item
-            payload = _payload(item, size, queue) if frames.judged(queue) else loads(bytes_to_str(item))
-            self.connection._deliver(payload, queue)  # records it as unacknowledged
+            self.fetched = queue, item
+            self.connection._deliver(_payload(item, size, queue), queue)  # records it as unacknowledged
             return True
         except ResponseError as error:
             self.say(error)
@@ -287,13 +277,6 @@ class Channel(redis.Channel):
         finally:
             self._in_poll, self.fetched = None, None
             self._flush_brpop_reauth()
-
-    def _keys(self, queue: str) -> list[str]:
-        """The lists of a queue: a host's queue has one list for each priority."""
-        return [queue] if frames.judged(queue) else [self._q_for_pri(queue, step) for step in self.priority_steps]
-
-    def _queue(self, key: str) -> str:
-        return key.rsplit(self.sep, 1)[0]
 
     def _answer(self, **options: Any) -> Any:
         try:
@@ -316,11 +299,11 @@ class Channel(redis.Channel):
         """Return messages to their queues that killed workers fetched and never recorded."""
         now, present = monotonic(), {}
         with self.conn_or_acquire() as client:
-            for key in [key for queue in self.active_queues for key in self._keys(queue)]:
-                for item in client.lrange(_fetching(key), 0, -1):
-                    present[key, item] = self._seen.get((key, item), now)
-                    if now - present[key, item] >= self.visibility_timeout:
-                        client.eval(GIVE_BACK, 2, _fetching(key), key, item)
+            for queue in self.active_queues:
+                for item in client.lrange(_fetching(queue), 0, -1):
+                    present[queue, item] = self._seen.get((queue, item), now)
+                    if now - present[queue, item] >= self.visibility_timeout:
+                        client.eval(GIVE_BACK, 2, _fetching(queue), queue, item)
         self._seen = present
 
 
