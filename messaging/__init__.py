@@ -11,7 +11,7 @@ replica        one consumer's copy of one authority: fill, catch up, compare, re
 fingerprints   digests of ranges of rows, on either side
 publisher      outbox, relay, changes feed, grants to read it, retention                   (public)
 ownership      which context may write a table's rows                                      (public)
-tasks          the Celery tasks
+tasks, celery  the Celery tasks, and the app that they are on
 consumer       receive each event once, and keep a cache                                   (public)
 ledger         version and position of every change
 transport      the broker: queues, frames, signatures

@@ -97,7 +97,7 @@ def none_of_an_earlier_run() -> None:
         return
     print("• waiting for the programs of an earlier run to end", flush=True)
     if not nothing_left():
-        raise CanNotRun("Programs of an earlier run are still running. Find them with: ps ax | grep celery", REFUSED)
+        raise CanNotRun("Programs of an earlier run are still running. Find them with: ps ax | grep manage.py", REFUSED)
 
 
 def nothing_left(patience: float = PATIENCE_SECONDS) -> bool:
