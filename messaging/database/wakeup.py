@@ -64,7 +64,7 @@ class Waiter:
 
     def __init__(self, using: str) -> None:
         self.using = using
-        self._wait: Callable[[float], None] = (
+        self._wait: Callable[[float], bool] = (
             self._wait_for_notify if connections[using].vendor == "postgresql" else self._wait_for_pipe
         )
         self._descriptor: int | None = None
@@ -73,9 +73,9 @@ class Waiter:
         if connections[using].vendor != "postgresql":
             self._open_pipe()  # at once, so that a commit before the first wait isn't missed
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Return at a wake-up, or after `seconds` (`POLL_SECONDS` by default)."""
-        self._wait(POLL_SECONDS if seconds is None else seconds)
+    def wait(self, seconds: float | None = None) -> bool:
+        """Return True at a wake-up, or False after `seconds` (`POLL_SECONDS` by default)."""
+        return self._wait(POLL_SECONDS if seconds is None else seconds)
 
     def close(self) -> None:
         if self._descriptor is not None:
@@ -90,15 +90,16 @@ class Waiter:
         # Open for writing too, so that the pipe doesn't report end of file when a writer closes it.
         self._descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
 
-    def _wait_for_pipe(self, seconds: float) -> None:
+    def _wait_for_pipe(self, seconds: float) -> bool:
         if self._descriptor is None:
-            return
+            return False
         ready, _, _ = select.select([self._descriptor], [], [], seconds)
         if ready:
             with suppress(BlockingIOError):  # another relay was faster
                 os.read(self._descriptor, 65536)
+        return bool(ready)
 
-    def _wait_for_notify(self, seconds: float) -> None:
+    def _wait_for_notify(self, seconds: float) -> bool:
         connection = connections[self.using]
         connection.ensure_connection()
         raw: Any = connection.connection
@@ -107,14 +108,13 @@ class Waiter:
                 cursor.execute(f"LISTEN {NOTIFY_CHANNEL}")
             self._listening = raw
             self._try_listening(raw)
-            return  # commits before LISTEN didn't notify us, so look first
+            return True  # commits before LISTEN didn't notify us, so look first
         if not self._hears:
             time.sleep(seconds)
-            return
+            return False
         with connection.wrap_database_errors:
-            for found in raw.notifies(timeout=seconds):
-                if found.payload in {"", settings.owner(self.using)}:  # empty: from a program of the last release
-                    break
+            # An empty one is from a program of the last release.
+            return any(found.payload in {"", settings.owner(self.using)} for found in raw.notifies(timeout=seconds))
 
     def _try_listening(self, raw: Any) -> None:
         """Check that a notification from another connection arrives here."""

@@ -55,6 +55,17 @@ def test_a_commit_wakes_a_waiter(postgresql, caplog):
     assert not caplog.records
 
 
+def test_a_commit_of_a_program_of_the_last_release_wakes_a_waiter(postgresql):
+    waiter = Waiter("users")
+    waiter.wait()
+    with connections["users"].cursor() as cursor:
+        cursor.execute("SELECT pg_notify('messaging_outbox', 'billing')")
+        assert not waiter.wait(0.2)
+        cursor.execute("NOTIFY messaging_outbox")
+    assert waiter.wait(60)
+    waiter.close()
+
+
 def test_if_listen_does_not_work_the_waiter_polls_and_logs_it_once(pooled_listen, caplog, monkeypatch):
     monkeypatch.setattr(wakeup, "HEARD_SECONDS", 0.1)
     waiter = Waiter("users")
