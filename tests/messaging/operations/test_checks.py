@@ -292,7 +292,7 @@ def test_fields_that_are_none_or_cannot_be_compared_are_errors(monkeypatch):
     assert found(monkeypatch, users=replace(cache, fields=("nickname",))) == [
         ("messaging.E003", "The copy in billing of users: CachedUser has no field named 'nickname'")
     ]
-    errors = found(monkeypatch, users=replace(cache, model=Subscription, key="authority", fields=("drift",), version="applied"))
+    errors = found(monkeypatch, users=replace(cache, model=Subscription, key="id", fields=("drift",), version="applied"))
     assert [message for _, message in errors] == [
         "The copy in billing of users: messaging.Subscription.drift is a JSONField. A copy can only have texts, integers, "
         "decimals, booleans, dates, datetimes and UUIDs: leave the field out.",
