@@ -179,6 +179,16 @@ def test_what_a_team_writes_is_short() -> None:
     assert code_lines(IMPORTS, RECORDS, *(path.read_text() for path in files)) <= 60
 
 
+def test_the_documentation_shows_these_files() -> None:
+    shown = {line.strip() for line in (ROOT / "docs" / "lifting.md").read_text().splitlines()}
+    files = [path for path in (HERE / "steps").rglob("*.py") if path.name != "__init__.py"]
+    written = "\n".join([*(path.read_text() for path in files), RECORDS, (HERE / "steps" / "settings.txt").read_text()])
+    missing = [
+        line for line in written.splitlines() if line.strip() not in {*shown, '"BROKER_URL": os.environ["SHOP_BROKER_URL"],'}
+    ]
+    assert missing == ['INSTALLED_APPS += ["messaging", "accounts", "billing"]']  # the host has the outbox's package already
+
+
 def test_a_startproject_gains_outbox_feed_and_copy_and_billing_moves_out_by_a_setting(shop: Shop) -> None:
     shop.make()
     shop.manage("migrate", "-v0")

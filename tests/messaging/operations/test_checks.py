@@ -182,7 +182,7 @@ def test_a_model_and_facts_are_all_that_a_feed_needs(declared):
         ({"key": "colour"}, "Profile has no field named 'colour'"),
         (
             {"fields": {"nickname": "score"}},
-            "users.Profile.score is a FloatField. A copy can only have texts, integers, decimals, booleans, dates, times and "
+            "users.Profile.score is a FloatField. A copy can only have texts, integers, decimals, booleans, dates, datetimes and "
             "UUIDs: leave the field out.",
         ),
         ({"fields": {"nickname": F("owner__name")}}, "nickname uses a column of another table, which no trigger on this one sees."),
