@@ -6,6 +6,7 @@ import re
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from django.core.management import get_commands, load_command_class
@@ -177,7 +178,7 @@ def test_every_name_that_a_listing_imports_exists(page):
     for _, language, text in LISTING.findall(page.read_text()):
         if language != "python":
             continue
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(ast.parse(dedent(text))):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("messaging"):
                 module = import_module(node.module)
                 assert [name.name for name in node.names if not hasattr(module, name.name)] == []
