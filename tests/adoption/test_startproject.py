@@ -1,6 +1,7 @@
 """A project as `startproject` makes it, with its own Celery, outbox rows and tests, gains outbox, feed and copy in its database.
 
-`host/` is the project before, `steps/` is all that a team adds. Its database is shared first. Then billing moves to its own.
+`host/` is the project before, `walkthrough/scenarios/one_database` is all that a team adds. Its database is shared first. Then
+billing moves to its own.
 """
 
 import json
@@ -25,6 +26,7 @@ from config.runner.broker_server import broker as embedded
 from tests import warm
 from tests.probes import wait_for
 from tests.running import surroundings
+from walkthrough.scenarios import one_database
 
 HERE = Path(__file__).parent
 PATIENCE = 60.0
@@ -96,13 +98,10 @@ class Shop:
 
     def adopt(self) -> None:
         """Do what the documentation says, and no more."""
-        (self.folder / "messaging").symlink_to(ROOT / "messaging")
-        for app in ("accounts", "billing"):
-            shutil.copytree(HERE / "steps" / app, self.folder / app)
+        one_database.adopt(self.folder)
         view = self.folder / "orders" / "views.py"
         text = view.read_text().replace("from django.contrib", f"{IMPORTS}from django.contrib", 1)
         view.write_text(text.replace("    if user.username", f"{RECORDS}    if user.username", 1))
-        self.add_settings((HERE / "steps" / "settings.txt").read_text())
 
     def manage(self, *words: str, code: int = 0) -> Any:
         """Run a command; returns its last line, as JSON if it is an object."""
@@ -173,16 +172,16 @@ def code_lines(*texts: str) -> int:
 
 
 def test_what_a_team_writes_is_short() -> None:
-    files = [path for path in (HERE / "steps").rglob("*.py") if path.name != "__init__.py"]
+    files = [path for app in one_database.APPS for path in (one_database.FOLDER / app).glob("*.py") if path.name != "__init__.py"]
     assert len(files) == 5
-    assert code_lines((HERE / "steps" / "settings.txt").read_text()) <= 10
+    assert code_lines((one_database.FOLDER / "settings.txt").read_text()) <= 10
     assert code_lines(IMPORTS, RECORDS, *(path.read_text() for path in files)) <= 60
 
 
 def test_the_documentation_shows_these_files() -> None:
     shown = {line.strip() for line in (ROOT / "docs" / "lifting.md").read_text().splitlines()}
-    files = [path for path in (HERE / "steps").rglob("*.py") if path.name != "__init__.py"]
-    written = "\n".join([*(path.read_text() for path in files), RECORDS, (HERE / "steps" / "settings.txt").read_text()])
+    files = [path for app in one_database.APPS for path in (one_database.FOLDER / app).glob("*.py") if path.name != "__init__.py"]
+    written = "\n".join([*(path.read_text() for path in files), RECORDS, (one_database.FOLDER / "settings.txt").read_text()])
     missing = [
         line for line in written.splitlines() if line.strip() not in {*shown, '"BROKER_URL": os.environ["SHOP_BROKER_URL"],'}
     ]
@@ -217,7 +216,7 @@ def test_a_startproject_gains_outbox_feed_and_copy_and_billing_moves_out_by_a_se
     assert [each["incidents"] for each in shop.manage("status", "--json")["consumers"]] == [1]
 
     shop.stop("worker", "tend", "relay", "scheduler")
-    shop.add_settings((HERE / "steps" / "moved.txt").read_text())
+    one_database.add_settings(shop.folder, "moved.txt")
     shop.manage("migrate", "-v0", "--database", "billing")
     shop.manage("consumers", "open", "billing", "--to", "accounts", "--ttl", "1h")
     assert shop.manage("bootstrap", "billing", "--from", "accounts", "--json")["verdict"] == "in_sync"

@@ -10,6 +10,8 @@ from users.models import User
 from users.services import user_suspend
 from walkthrough.control import reset, separate_contexts
 from walkthrough.observe import facts
+from walkthrough.scenarios import one_database
+from walkthrough.scenarios.one_database import APART, TOGETHER
 from walkthrough.script.chapter import Act, Kind
 from walkthrough.script.stage import Stage
 from walkthrough.script.transcript import Ran
@@ -22,6 +24,18 @@ MIGRATION = 8.0
 #: Makes a process of billing print its databases.
 LOOK = "from django.conf import settings; print(*settings.DATABASES)"
 PATHS = ("/api/users/contracts/", "/api/billing/contracts/")
+#: Three users sign up; each event commits with its user.
+SIGN_UP = """
+from accounts.events import AccountChanged
+from django.contrib.auth.models import User
+from django.db import transaction
+from messaging.publisher import record
+for name in ("ada", "bob", "cleo"):
+    with transaction.atomic():
+        user = User.objects.create_user(name)
+        record(AccountChanged(active=user.is_active), subject=user.pk, using="default")
+"""
+TOGETHER_ROWS = [(table, "3", "–") for table in ("auth_user", "published", "messaging_ledger", "billing_account")]
 #: Seconds: an age that billing's copy soon exceeds when users is away.
 SOON = 3
 
@@ -32,6 +46,33 @@ def starts(stage: Stage) -> None:
     stage.processes.start(TEND)
     separate_contexts.start(stage, API, WEB)
     stage.check("Billing's copy is empty", not facts.copies(), plural(facts.copies(), "row"))
+
+
+def setting(stage: Stage) -> None:
+    def manage(*words: str) -> Ran:
+        environment = {"DJANGO_SETTINGS_MODULE": "shop.settings", "SHOP_BROKER_URL": "memory://"}
+        return stage.quietly(*words, environment={**environment, "BILLING_DATABASE": str(project / APART)}, project=project)
+
+    def where() -> list[tuple[str, ...]]:
+        found = {name: one_database.counted(project / name) for name in (TOGETHER, APART)}
+        return [(table, *(str(found[name].get(table, "–")) for name in found)) for table in found[TOGETHER]]
+
+    head = ("table", TOGETHER, APART)
+    with one_database.made() as project:
+        for words in (("makemigrations", "billing"), ("migrate",), ("shell", "-v", "0", "-c", SIGN_UP)):
+            manage(*words)
+        manage("consumers", "register", "billing", "--to", "accounts")
+        ran = manage("bootstrap", "billing", "--from", "accounts")
+        rows = where()
+        stage.rows("Rows in a new Django project, by database", head, rows)
+        stage.check("Users, events, ledger and copy are in one database", ran.code == 0 and rows == TOGETHER_ROWS, ran.last)
+        one_database.add_settings(project, "moved.txt")
+        manage("migrate", "--database", "billing")
+        manage("consumers", "open", "billing", "--to", "accounts", "--ttl", "1h")
+        ran = manage("bootstrap", "billing", "--from", "accounts")
+        rows = where()
+        stage.rows("After the setting was changed", head, rows)
+        stage.check("Billing's copy is in its own database, with the same code", ran.code == 0 and rows[-1][2] == "3", ran.last)
 
 
 def strangers(stage: Stage) -> None:
@@ -123,6 +164,7 @@ def _active() -> int:
 
 
 STEPS = {
+    "setting": Act(setting),
     "strangers": Act(strangers),
     "seed": Act(seed),
     "migrate": Act(migrate, Kind.BREAK),

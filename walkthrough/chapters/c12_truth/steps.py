@@ -19,7 +19,7 @@ SILENT = 5
 #: Each step, the chapter that shows it, and how to undo it.
 ROUTE = (
     ("Draw the line in the code", "1", "revert the commit"),
-    ("Count versions with a trigger", "7", "remove @track, then drop the trigger"),
+    ("Count versions with a trigger", "7", "remove the feed, then untrack"),
     ("Record events: outbox and relay", "3", "stop recording; the relay sends the rest"),
     ("Keep a copy that no decision uses", "4, 5", "revoke the consumer, then delete the copy"),
     ("Compare: fingerprints, shadow reads", "6", "turn shadow reads off"),
