@@ -130,9 +130,9 @@ def handlers_path(consumer: str) -> str:
 
 def _feeds() -> Mapping[str, Any]:
     """`FEEDS`: the dotted path of each feed, or (context, path) of a context's further feeds. By default each context of this
-    process has one, `<context>.feed.FEED`."""
-    found = {name: path for name in contexts() if (path := _conventional(name, "feed", "FEED"))}
-    return {**found, **_setting("FEEDS", {})}
+    process has one, `<context>.feed.FEED`. None: no feed, although there is such a module."""
+    found = {name: _conventional(name, "feed", "FEED") for name in contexts()}
+    return {name: path for name, path in {**found, **_setting("FEEDS", {})}.items() if path}
 
 
 def feed_path(feed: str) -> str | None:

@@ -322,7 +322,7 @@ def test_a_backup_comes_back_and_both_sides_agree(box: Box) -> None:
     backup = {path.name: oct(path.stat().st_mode & 0o777) for path in (box.folder / "backup").iterdir()}
     assert backup == dict.fromkeys(["users.dump", "billing.dump", "django.dump", "keys.tar.gz"], "0o600")
     for context in ("users", "billing"):  # as a migration of a later release
-        box.ask(context, "CREATE TABLE later (consumer text REFERENCES messaging_consumer)")
+        box.ask(context, "CREATE TABLE later (consumer bigint REFERENCES messaging_consumer)")
     call = "from users.services import *\n"
     call += "user_suspend(user_id=user_register(email='late@example.org', name='After the backup').pk, reason='x')\n"
     call += "user_suspend(user_id=User.objects.using('users').get(email='ada@example.org').pk, reason='x')"

@@ -80,7 +80,7 @@ def test_a_mail_server_that_fails_is_noted_and_stops_nothing(silent, settings):
     [("shipping", "not a context"), ("billing", "billing has no feed, so the current state of its rows can't be read")],
 )
 def test_wrong_usage(context, said, settings):
-    settings.MESSAGING = {**settings.MESSAGING, "FEEDS": {"users": "users.feed.FEED"}}
+    settings.MESSAGING = {**settings.MESSAGING, "FEEDS": {"billing": None}}
     ended = call("republish", context)
     assert ended.code == 2
     assert said in ended.err

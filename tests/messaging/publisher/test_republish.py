@@ -164,7 +164,7 @@ def test_an_event_that_is_too_large_holds_nobody_up(monkeypatch):
 
 
 def test_a_context_that_shows_nothing_has_nothing_to_publish(settings):
-    settings.MESSAGING = {**settings.MESSAGING, "FEEDS": {"users": "users.feed.FEED"}}
+    settings.MESSAGING = {**settings.MESSAGING, "FEEDS": {"billing": None}}
     with pytest.raises(NoFeed, match="billing"):
         list(missing("billing"))
     with pytest.raises(NoFeed, match="billing"):
