@@ -193,8 +193,8 @@ class Seeding:
         """Return True if a heartbeat has passed relay, broker and worker since the start, in each direction."""
         subscriptions = apps.get_model("messaging", "Subscription")._default_manager
         return all(
-            subscriptions.using(messaging_settings.context(consumer).alias)
-            .filter(pk=authority, heartbeat_at__gte=self._since)
+            subscriptions.of(messaging_settings.context(consumer).alias)
+            .filter(authority=authority, heartbeat_at__gte=self._since)
             .exists()
             for consumer, authority in DIRECTIONS
             if {consumer, authority} <= set(settings.CONTEXT_NAMES)
