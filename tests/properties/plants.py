@@ -218,7 +218,7 @@ PLANTS = {
     "purge_of_the_unsent": Plant(
         "retention deletes outbox rows that were not sent",
         "messaging.publisher.retention:_sent",
-        (("authority, SENT)", "authority)"),),
+        ((", authority, SENT)", ", authority)"),),
         frozenset({KEPT}),
         story="what_was_pulled_and_never_sent_is_purged",
     ),
