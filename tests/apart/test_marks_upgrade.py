@@ -37,7 +37,6 @@ OF_USERS = (
     ("messaging/publisher/page_sql.py", '            "erased": words.json_boolean("l.erased"),\n', ""),
 )
 OF_BILLING = (
-    ("messaging/transport/frames.py", "return queue in settings.contexts()", "return False"),
     ("messaging/consumer/history.py", "        row.marks = None\n        return True\n", "        return True\n"),
     ("messaging/database/locks.py", "if not _taken(using, name, owner, machine):", "if False:"),
     ("messaging/replica/pull.py", ", marks=marks_parameter(pairs)", ""),

@@ -131,7 +131,7 @@ def test_a_claim_finds_the_position_of_its_own_aggregate_though_another_name_is_
         body = {"type": wire, "subject": "7", "aggregateversion": 1}
         Published.objects.using("users").create(destination=wire, body=body, status=WAITING)
     with transaction.atomic(using="users"):
-        found = engines.for_alias("users").claim("users", 10)
+        found = engines.for_alias("users").claim("users", "users", 10)
     assert {json.loads(body)["type"]: position for _, body, position in found} == {
         "users.a1b.changed.v1": 1,
         "users.a_b.changed.v1": 2,
