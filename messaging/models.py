@@ -87,8 +87,8 @@ class Ledger(models.Model):
     A database trigger writes it (`messaging/ledger/ledger.py`), so it moves however the aggregate's row was written.
     """
 
-    aggregate = models.CharField(max_length=100, help_text="The model, as Django labels it: users.user.")
-    aggregate_id = models.CharField(max_length=100, help_text="The primary key as text, as in an event's subject.")
+    aggregate = models.CharField(max_length=100, help_text="What the row is, as its feed names it: users.user.")
+    aggregate_id = models.CharField(max_length=100, help_text="The row's key as text, as in an event's subject.")
     version = models.BigIntegerField(help_text="+1 at every write.")
     announced_version = models.BigIntegerField(default=0, help_text="The highest version that an event was recorded for.")
     position = models.BigIntegerField(null=True, help_text="Place in its context's feed; empty until it is stamped.")
@@ -127,7 +127,9 @@ class Tracking(models.Model):
     """A tracked model of which older rows are still being entered in the ledger. When all are, `messaging.ledger.entering` deletes
     it. Meanwhile the model's feed is closed."""
 
-    aggregate = models.CharField(max_length=100, primary_key=True, help_text="The model, as Django labels it: users.user.")
+    aggregate = models.CharField(
+        max_length=100, primary_key=True, help_text="What the rows are, as their feed names it: users.user."
+    )
     entered = models.BigIntegerField(default=0, db_default=0, help_text="How many of its rows were read.")
     entered_to = models.CharField(
         max_length=100, blank=True, default="", db_default="", help_text="The key of the last row that was read."
