@@ -29,6 +29,7 @@ TESTS = (
     "tests/boundaries",
     "tests/commands",
     "tests/messaging",
+    "tests/adoption",
     "tests/config/test_database.py",
     "tests/config/test_settings.py",
     "tests/config/test_wsgi.py",
