@@ -88,7 +88,7 @@ class ChangesView(ConsumerView):
         # Read after the page: a purge in between removes tombstones from the page, and moves the floor.
         floor = pages.floor(self.alias)
         if 0 < since < floor and asked.get("floor", 0) < floor:
-            raise errors.Gone("below_floor", "Tombstones after this position were purged. Start from since=0.", floor=floor)
+            raise errors.Gone("below_floor", "Unread tombstones were purged. Read again from the beginning.", floor=floor)
         answer: dict[str, Any] = {}
         if "marks" in asked:
             answer = self.history(consumer, asked["marks"], min(page.next, page.head), reports="checkpoint" in asked)

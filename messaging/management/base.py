@@ -160,6 +160,10 @@ def database_errors_as_refusals(*aliases: str) -> Iterator[None]:
         unmigrated = errors.lacks_tables(error)
         where = " or ".join(aliases) if unmigrated or errors.is_full(error) or len(aliases) == 1 else _away(aliases)
         todo = "Create its tables: manage.py migrate --database NAME" if unmigrated else "Start it, then try again"
+        if errors.is_full(error):
+            todo = "Free disk space, then try again"
+        if errors.gave_up_waiting(error):
+            todo = "Another transaction holds it. Try again"
         if errors.is_read_only(error):
             todo = "It is read-only now, like a standby. Set its URL to the primary, or try again later"
         if len(aliases) == 1:

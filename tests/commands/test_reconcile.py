@@ -1,8 +1,12 @@
 """`reconcile billing --from users`: its output and its exit codes."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from billing.models import CachedUser
+from messaging.management.commands.reconcile import _sentence
 from messaging.models import Consumer, Repair
 from messaging.replica import drift, search
 from tests.commands.calling import call
@@ -119,3 +123,14 @@ def test_wrong_words_end_with_2(words, sentence):
     ended = call(*words)
     assert ended.code == 2
     assert sentence in ended.err
+
+
+def test_rows_that_only_a_person_can_decide_about_each_get_their_advice():
+    """A second `--repair` would leave both, so it isn't advised."""
+    found: Any = SimpleNamespace(counts={"erased_here": 2, "ahead": 1}, consumer="billing", authority="users")
+    for repair in (True, False):
+        text = _sentence(found, 3, "manage.py reconcile billing --from users --repair", {"repair": repair})
+        assert text.startswith(f"3 rows{' still' * repair} differ: 2 are erased here, but a backup revived them at users.")
+        assert "1 is ahead of the authority. If the authority is right: " in text
+        assert text.endswith("--repair --authority-wins")
+        assert "Repair again" not in text

@@ -21,9 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         consumer_and_authority(parser)
-        parser.add_argument(
-            "--from-now", action="store_true", help="start at the head with an empty copy; lookups and later events fill it"
-        )
+        parser.add_argument("--from-now", action="store_true", help="start empty; lookups and later events fill the copy")
         parser.add_argument("--pause-consumer", action="store_true", help="pause the consumer's queue until the copy is live")
         parser.add_argument(
             "--page-size", type=int, default=pull.PAGE_ROWS, metavar="N", help="rows per page (default %(default)s)"

@@ -128,20 +128,28 @@ def _words(values: dict[str, Any] | None) -> str:
     return "–" if values is None else ", ".join(f"{name} {value}" for name, value in values.items())
 
 
+def _they(number: int, of: int) -> str:
+    """Begin a sentence about some of the rows, or about all of them."""
+    who = str(number) if number < of else "it" if number == 1 else "they"
+    return f"{who} {'is' if number == 1 else 'are'}"
+
+
+def _erased_here(found: Comparison, number: int, left: int) -> str:
+    file = f"manage.py reconcile {found.consumer} --from {found.authority} --json > erased.json"
+    return (
+        f"{_they(number, left)} erased here, but a backup revived {'it' if number == 1 else 'them'} at {found.authority}. "
+        f"No repair brings an erased row back. Save the list: {file}. "
+        f"Then where {found.authority} runs: manage.py erase_again {found.authority} --from erased.json"
+    )
+
+
 def _sentence(found: Comparison, left: int, repair: str, options: dict[str, Any]) -> str:
     still = " still" if options["repair"] else ""
     differ = plural(left, f"row{still} differs", f"rows{still} differ")
-    they, are = ("it", "is") if left == 1 else ("they", "are")
-    if left == found.counts["erased_here"]:
-        file = f"manage.py reconcile {found.consumer} --from {found.authority} --json > erased.json"
-        return (
-            f"{differ}: {they} {are} erased here, but a backup revived {'it' if left == 1 else 'them'} at {found.authority}. "
-            f"No repair brings an erased row back. Save the list: {file}. "
-            f"Then where {found.authority} runs: manage.py erase_again {found.authority} --from erased.json"
-        )
-    if left == found.counts["ahead"]:
-        why = f"{they} {are} ahead of the authority. If the authority is right"
-        return f"{differ}: {why}: {repair} --authority-wins"
+    erased, ahead = found.counts["erased_here"], found.counts["ahead"]
+    if left == erased + ahead:  # rows that a person has to decide about
+        wins = f"{_they(ahead, left)} ahead of the authority. If the authority is right: {repair} --authority-wins"
+        return f"{differ}: {'. '.join([_erased_here(found, erased, left)] * (erased > 0) + [wins] * (ahead > 0))}"
     if not options["repair"]:
         return f"{differ}. To repair {'it' if left == 1 else 'them'}: {repair}"
-    return f"{differ}: {they} changed during the repair. Repair again: {repair}"
+    return f"{differ}: {'it' if left == 1 else 'they'} changed during the repair. Repair again: {repair}"

@@ -1,6 +1,8 @@
 """Shared by all commands: durations, databases that don't answer, and how a refusal is printed."""
 
 import re
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -49,6 +51,19 @@ def test_a_lifetime_is_more_than_none():
     assert base.lifetime("1s") == timedelta(seconds=1)
     with pytest.raises(base.WrongUsage, match="is zero"):
         base.lifetime("0d")
+
+
+def test_a_database_that_another_transaction_holds_is_not_called_stopped(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "held")) as holder, closing(sqlite3.connect(tmp_path / "held", timeout=0)) as late:
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(base.Refused) as refused, base.database_errors_as_refusals("users"):
+            try:
+                late.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                raise OperationalError(str(error)) from error
+    assert str(refused.value) == (
+        "The database of users can't be used: database is locked. Another transaction holds it. Try again."
+    )
 
 
 def test_a_check_of_all_databases_names_the_one_that_is_unreachable(monkeypatch):

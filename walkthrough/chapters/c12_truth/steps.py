@@ -120,8 +120,8 @@ def without_row(stage: Stage) -> None:
         "The copy can't restore the name, because billing never had it", not personal, f"billing keeps {', '.join(fields())}"
     )
     stage.say(
-        "If somebody inserts a row with this id again, every copy shows it again. A user who was erased by the service stays "
-        "erased. So back up the authority's database."
+        "So back up the authority's database. If somebody inserts a row with this id again, every copy shows it again. A user "
+        "who was erased by the service stays erased."
     )
 
 
