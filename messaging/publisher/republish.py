@@ -124,5 +124,7 @@ def _unannounced(using: Alias, feed: Feed) -> QuerySet[Ledger]:
 def _feed(authority: str) -> Feed:
     feed = declared_feed(authority)
     if feed is None:
-        raise NoFeed(f"{authority} has no feed, so the current state of its rows can't be read. Declare one in MESSAGING['FEEDS'].")
+        raise NoFeed(
+            f"{authority} has no feed, so the current state of its rows can't be read. Declare one: FEED in {authority}/feed.py."
+        )
     return feed

@@ -111,7 +111,7 @@ def test_untrack_leaves_the_rows_and_nothing_else(older):
     assert not Ledger.objects.using("users").exists()
     assert not Tracking.objects.using("users").exists()
     assert call("untrack", "users.user").out.endswith(
-        "The code still has @track for users.user: until it is removed, the next migrate tracks it again.\n"
+        "The code still has a Feed or @track for users.user, so the next migrate tracks it again.\n"
     )
 
 
@@ -134,7 +134,7 @@ def test_a_model_that_the_code_has_no_more_leaves_its_entries(older):
 
 
 WRONG = [
-    (("track", "billing.cacheduser"), "billing.cacheduser isn't tracked: its model needs @track. Tracked models: "),
+    (("track", "billing.cacheduser"), "billing.cacheduser has no Feed and no @track. Tracked models: "),
     (("track", "nobody"), "nobody isn't tracked"),
     (("track", "users.user", "--database", "nowhere"), "--database 'nowhere' is not in DATABASES. Use one of: "),
     (("untrack", "users.nobody"), "There is no model users.nobody, and the ledger of users has no entry of one."),

@@ -124,7 +124,9 @@ def _must_be_a_type(authority: str, wire: str) -> None:
     contract.load_contracts(authority)
     published = sorted(name for name, event in contract.DomainEvent.registry.items() if event.source() == authority)
     if wire not in published and not known_type(authority, wire):
-        raise WrongUsage(f"{authority} never recorded an event of type {wire}. Its types: {', '.join(published) or 'none'}.")
+        raise WrongUsage(
+            f"{authority} has no event type {wire}, and no stored event of it. Its types: {', '.join(published) or 'none'}."
+        )
 
 
 def _consumers(authority: str, name: str | None) -> list[Consumer]:
@@ -158,9 +160,9 @@ def _missing(unsendable: Gap) -> str:
     if not unsendable.missing:
         return ""
     number = plural(unsendable.missing, "aggregate")
-    when = f" before the oldest kept event ({unsendable.oldest.isoformat()})" if unsendable.oldest else ""
+    when = f" that last changed before the oldest kept event ({unsendable.oldest.isoformat()})" if unsendable.oldest else ""
     return (
-        f"{number} last changed{when} without an event that can be sent: it was purged, or never recorded. "
+        f"For {number}{when}, no event can be sent: it was purged, or never recorded. "
         "Consumers get such changes from the feed, by manage.py catch_up or manage.py bootstrap."
     )
 

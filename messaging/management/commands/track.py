@@ -24,7 +24,7 @@ class Command(BaseCommand):
         label = checked_label(options)
         tracked = ledger.TRACKED.get(label)
         if tracked is None:
-            raise WrongUsage(f"{label} isn't tracked: its model needs @track. Tracked models: {tracked_labels()}.")
+            raise WrongUsage(f"{label} has no Feed and no @track. Tracked models: {tracked_labels()}.")
         using = checked_database(options, label)
         with database_errors_as_refusals(using), row_bar(self.stderr, label) as bar:
             try:

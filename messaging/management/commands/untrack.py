@@ -46,7 +46,7 @@ class Command(BaseCommand):
                 done = leaving.untrack(using, label, table, progress=bar.advance, say=self.stderr.write)
         text = f"Removed the triggers of {label} and {plural(done, 'entry', 'entries')} of the ledger."
         if label in TRACKED:
-            text += f" The code still has @track for {label}: until it is removed, the next migrate tracks it again."
+            text += f" The code still has a Feed or @track for {label}, so the next migrate tracks it again."
         self.result(options, {"aggregate": label, "database": using, "entries": done, "in_code": label in TRACKED}, text)
 
 
