@@ -156,10 +156,10 @@ class Relay:
     def run_once(self) -> Round:
         """Send one batch. If broker or database raise an error, nothing is marked as sent, and the rows are sent again."""
         self.pace.begin(time.monotonic())
-        sequencer.stamp_pending(self.using)
-        failpoints.reach("relay.stamped")
-        self._adopt()
         self.sender.connect()  # before the claim: an unreachable broker takes time, and other relays would wait
+        self._adopt()
+        sequencer.stamp_pending(self.using)  # right before the claim: an event without a position leaves a gap to be pulled
+        failpoints.reach("relay.stamped")
         with engines.for_alias(self.using).claimed(self.using, self.context, self.batch) as rows:
             good, bad = sendable(self.using, rows)
             if not good and not bad:

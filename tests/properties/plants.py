@@ -170,7 +170,7 @@ PLANTS = {
     "feed_forgets_an_erasure": Plant(
         "the feed returns the row's content although the ledger knows it is erased",
         "messaging.database.tracked:gone_sql",
-        (("(l.deleted AND NOT {says_so})", "false"),),
+        (('(l.deleted AND NOT {tracked.tombstone_sql(using, "t")})', "false"),),
         frozenset({COPY, ERASED, EQUAL}),
         story="an_erased_row_is_written_to_and_pulled",
     ),
@@ -189,7 +189,13 @@ PLANTS = {
     "claimed_without_a_transaction": Plant(
         "the relay marks its batch as sent before it sends it",
         "messaging.publisher.relay:Relay.run_once",
-        (("with transaction.atomic(using=self.using):", "if True:"),),
+        (
+            (
+                "with engines.for_alias(self.using).claimed(",
+                'with __import__("contextlib").nullcontext(engines.for_alias(self.using).claim(',
+            ),
+            (") as rows:", ")) as rows:"),
+        ),
         frozenset({SENT}),
     ),
     "replayed_with_the_newest_place": Plant(

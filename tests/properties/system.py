@@ -7,7 +7,7 @@ that no code catches, raised at one of `messaging.failpoints`; uncommitted work 
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -28,7 +28,8 @@ from messaging.consumer import handlers
 from messaging.errors import Unreachable
 from messaging.publisher import consumers, retention, tokens
 from messaging.publisher.relay import Relay
-from messaging.replica import client, pull, search, sync
+from messaging.replica import client, search, sync
+from messaging.replica.in_process import AtOnce
 from messaging.transport import signing
 from messaging.transport.queues import HEARTBEAT, queue
 from tests.properties import second
@@ -256,27 +257,6 @@ class Pool:
         pass
 
 
-class Inline:
-    """An executor that works at once, so that a repeated story takes the same course."""
-
-    def __init__(self, workers: int) -> None:
-        pass
-
-    def __enter__(self) -> "Inline":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def submit(self, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        future: Future[Any] = Future()
-        try:
-            future.set_result(work(*arguments))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
 @contextmanager
 def running() -> Iterator[System]:
     """Run the system with all that a fast and repeatable run needs."""
@@ -284,8 +264,7 @@ def running() -> Iterator[System]:
     with pytest.MonkeyPatch.context() as patch, second.table():
         patch.setattr(Pool, "system", system, raising=False)
         patch.setattr(client, "urllib3", SimpleNamespace(PoolManager=Pool, Timeout=urllib3.Timeout, exceptions=urllib3.exceptions))
-        for module in (pull, search):
-            patch.setattr(module, "ThreadPoolExecutor", Inline)
+        patch.setattr(client, "ThreadPoolExecutor", lambda workers: AtOnce())  # so that a repeated story takes the same course
         patch.setattr(failpoints, "listeners", [system.reach])
         patch.setattr(search, "SETTLE_SECONDS", 0.0)
         patch.setattr(retention, "BATCH_ROWS", 3)

@@ -81,6 +81,20 @@ def test_a_copy_carries_its_position_only_where_it_is_the_latest_change(relay, i
     assert second["position"] >= 1
 
 
+def test_an_event_that_is_recorded_while_the_relay_connects_has_its_position(relay, inboxes, monkeypatch):
+    """Without it, the copy would have a gap until the sync process pulls the change."""
+    connect = relay.sender.connect
+
+    def slowly():
+        monkeypatch.setattr(relay.sender, "connect", connect)
+        connect()
+        user_register(email="ada@example.org", name="Ada")
+
+    monkeypatch.setattr(relay.sender, "connect", slowly)
+    assert relay.run_once().sent == 1
+    assert [event["position"] for event in inboxes("mail")[0]["events"]] == [1]
+
+
 def test_one_bad_row_is_marked_with_its_error_and_the_others_are_sent(relay, inboxes):
     user_register(email="ada@example.org", name="Ada")
     bad = Published.objects.using("users").create(
