@@ -23,6 +23,7 @@ from messaging.database import engines
 from messaging.database.lock_waits import LOCK_SECONDS, PAUSE_SECONDS, Say, blocked, silent
 from messaging.database.tracked import Tracked, literal
 from messaging.errors import BeingEntered
+from messaging.events.text import plural
 from messaging.ledger import sequencer
 from messaging.models import Ledger, Tracking
 from messaging.settings import Alias, owner
@@ -65,7 +66,7 @@ def in_words(state: Tracking) -> str:
     """Say how far a model's rows are entered."""
     if state.rows is None:
         return f"{state.pk} has rows that aren't in the ledger yet, so its feed is closed."
-    return f"{state.pk} is still being entered in the ledger: {state.entered:,} of {state.rows:,} rows."
+    return f"{state.pk} is still being entered in the ledger: {state.entered:,} of {plural(state.rows, 'row')}."
 
 
 def is_due(using: str, tracked: Tracked) -> bool:

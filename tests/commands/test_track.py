@@ -135,7 +135,7 @@ def test_a_model_that_the_code_has_no_more_leaves_its_entries(older):
 
 WRONG = [
     (("track", "billing.cacheduser"), "billing.cacheduser has no Feed and no @track. Tracked models: "),
-    (("track", "nobody"), "nobody isn't tracked"),
+    (("track", "nobody"), "nobody has no Feed"),
     (("track", "users.user", "--database", "nowhere"), "--database 'nowhere' is not in DATABASES. Use one of: "),
     (("untrack", "users.nobody"), "There is no model users.nobody, and the ledger of users has no entry of one."),
     (
