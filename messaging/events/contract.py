@@ -83,7 +83,7 @@ class DomainEvent(BaseModel):
 
     @classmethod
     def aggregate(cls) -> str:
-        """What the event is about: `users.user`, the aggregate of the feed."""
+        """The name of the event's aggregate, as `users.user`. A feed of the aggregate has the same name."""
         return ".".join(cls.wire.split(".")[:2])
 
     @classmethod

@@ -65,7 +65,7 @@ class Feed:
 
     @property
     def declared(self) -> Tracked:
-        """The model as this feed tracks it, whatever `@track` says. Raises `LookupError` if there is no such model."""
+        """The tracked model by this declaration alone, without `@track`. Raises `LookupError` if there is no such model."""
         model = apps.get_model(self.model) if isinstance(self.model, str) else self.model
         return Tracked(model, self.tombstone, self.aggregate, self.key)
 

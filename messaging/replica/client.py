@@ -70,8 +70,8 @@ class AuthorityClient:
     def __init__(self, name: str, consumer: str, *, patience: float = ANSWER_SECONDS, kind: str = "uuid") -> None:
         self.name, self.consumer, self.patience = name, consumer, patience
         self._here = in_process.runs_here(name)
-        self.where = "in this process" if self._here else f"at {settings.api_url(name) or 'an unknown address'}"
         self.url, token = settings.api_url(name), "" if self._here else settings.api_token(consumer, name)
+        self.where = "in this process" if self._here else f"at {self.url or 'an unknown address'}"
         self._kind, self._readers = kind, answers.readers(kind)
         self.bytes = self.round_trips = 0
         self._most: int | None = None  # rows per page, after a page exceeded the limit of bytes

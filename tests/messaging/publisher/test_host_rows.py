@@ -38,13 +38,6 @@ BEFORE, AFTER = "0017", "0018"
 
 
 @pytest.fixture
-def relay():
-    relay = Relay("users", app)
-    yield relay
-    relay.sender.close()
-
-
-@pytest.fixture
 def other_connection():
     """A second connection to the database of users, in a transaction."""
     connection = connections["users"].copy()

@@ -24,13 +24,6 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 
 @pytest.fixture
-def relay():
-    relay = Relay("users", app)
-    yield relay
-    relay.sender.close()
-
-
-@pytest.fixture
 def inboxes():
     """Register two consumers with different fields; returns a reader of a queue on the in-process broker."""
     created = ["users.user.created.v1"]
