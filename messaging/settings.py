@@ -41,7 +41,7 @@ def _environment(name: str, variable: str) -> str:
     return os.environ.get(f"{name.upper()}_{variable}", "").strip()
 
 
-def words(text: str) -> list[str]:
+def _words(text: str) -> list[str]:
     """Split a list in a variable of the environment at its commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -207,7 +207,7 @@ def signing_keys(publisher: str) -> list[str]:
 
     By default they are in the environment, as `USERS_SIGNING_KEYS`, separated by commas.
     """
-    return list(_setting("SIGNING_KEYS", lambda name: words(_environment(name, "SIGNING_KEYS")))(publisher))
+    return list(_setting("SIGNING_KEYS", lambda name: _words(_environment(name, "SIGNING_KEYS")))(publisher))
 
 
 def public_keys(publisher: str) -> list[str]:
@@ -215,7 +215,7 @@ def public_keys(publisher: str) -> list[str]:
 
     By default they are in the environment, as `USERS_PUBLIC_KEYS`, separated by commas.
     """
-    return list(_setting("PUBLIC_KEYS", lambda name: words(_environment(name, "PUBLIC_KEYS")))(publisher))
+    return list(_setting("PUBLIC_KEYS", lambda name: _words(_environment(name, "PUBLIC_KEYS")))(publisher))
 
 
 def unsigned() -> list[str]:

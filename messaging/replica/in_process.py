@@ -5,6 +5,8 @@ from concurrent.futures import Future
 from typing import Any
 from urllib.parse import urlencode
 
+from pydantic_core import to_json
+
 from messaging import settings
 from messaging.http import urls
 from messaging.http.local import LocalRequest
@@ -17,9 +19,12 @@ def runs_here(feed: str) -> bool:
 
 def answer(feed: str, consumer: str, method: str, path: str, asked: Mapping[str, Any], body: bytes) -> tuple[int, Any, bytes]:
     """Return the status, headers and body of the answer to a consumer's request. The caller's transaction is the view's too."""
+    patterns = urls(feed)
+    if not patterns:
+        return 404, {}, to_json({"reason": "no_feed", "detail": f"{feed} has no feed."})
     query = urlencode(asked) if method == "GET" else ""
     request = LocalRequest(consumer, method, f"/api/{feed}/{path}", query, body)
-    found = next(filter(None, (pattern.resolve(path) for pattern in urls(feed))))
+    found = next(filter(None, (pattern.resolve(path) for pattern in patterns)))
     response = found.func(request, *found.args, **found.kwargs)
     response.render()
     return response.status_code, response.headers, response.content

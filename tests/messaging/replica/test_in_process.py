@@ -68,6 +68,12 @@ class TestInsideATransaction:
             AuthorityClient("users", "billing").changes(0)
         assert refused.value.reason == "not_registered"
 
+    def test_a_context_without_a_feed_says_so(self, registered: None, settings: Any) -> None:
+        settings.MESSAGING = {**settings.MESSAGING, "FEEDS": {"users": None}}
+        with pytest.raises(Denied, match="users has no feed") as refused:
+            AuthorityClient("users", "billing").changes(0)
+        assert refused.value.reason == "no_feed"
+
     def test_a_closed_bootstrap_is_refused_here_too(self, registered: None) -> None:
         grants.close_bootstrap(authority="users", name="billing")
         with pytest.raises(Denied) as refused:
