@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -41,6 +42,8 @@ LEFT_OUT = {
     "pip-audit", "playwright", "py-spy", "ruff", "sphinx", "types-Pygments",
 }  # fmt: skip
 LIMIT_MINUTES = 20
+#: Each uses about one core.
+AT_ONCE = min(2, os.cpu_count() or 1)
 DESCRIPTION = f"""\
 Run `manage.py check`, `makemigrations --check` and the database part of the suite on SQLite, with every
 Python ({", ".join(PYTHONS)}) that is on this machine and every Django ({", ".join(SUPPORTED)}) that supports it.
@@ -51,8 +54,8 @@ The tests: {" ".join(TESTS[:6])}
 They are the ones that depend on Django's ORM, migrations, admin, commands and settings, and one delivery with
 a real relay and worker. Left out are PostgreSQL, browsers, benchmarks, chapters and deployments.
 
-Each pair takes several minutes. After {LIMIT_MINUTES} minutes it is stopped. The table that is printed is the one of
-docs/versions.md."""
+Two pairs run at once where there are two cores. Each takes several minutes. After {LIMIT_MINUTES} minutes it is
+stopped. The table that is printed is the one of docs/versions.md."""
 HEAD = "| Python | Django | `check`, `makemigrations --check` | tests | minutes |\n|---|---|---|---|---|"
 
 
@@ -93,8 +96,16 @@ def main(arguments: list[str] | None = None) -> int:
     if not pairs:
         print("This machine has no Python for these versions, so nothing was run.", file=sys.stderr)
         return 2
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    failed = []
     print(HEAD, flush=True)
-    return 0 if all([_run(pair) for pair in pairs]) else 1
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for pair, (passed, row) in zip(pairs, pool.map(_run, pairs), strict=True):
+            print(row, flush=True)
+            failed += [] if passed else [pair]
+    for pair in failed:
+        print(f"The output is in {pair.log}.", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _installed(only: str | None) -> Iterator[tuple[str, str]]:
@@ -114,9 +125,8 @@ def _answer(program: str, code: str) -> str:
     return subprocess.run([program, "-c", code], capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _run(pair: Pair) -> bool:
-    """Install and test a pair, and print its row. Returns True if everything passed."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+def _run(pair: Pair) -> tuple[bool, str]:
+    """Install and test a pair. Returns whether everything passed, and the pair's row of the table."""
     ends, checked, tested, minutes = time.monotonic() + LIMIT_MINUTES * 60, "–", "–", "–"
     with pair.log.open("w") as log:
         passed = False
@@ -135,10 +145,7 @@ def _run(pair: Pair) -> bool:
         except TooLong:
             tested = f"stopped after {LIMIT_MINUTES} minutes"
     version = _answer(pair.program, "import platform; print(platform.python_version())")
-    print(f"| {version} | {pair.django} | {checked} | {tested} | {minutes} |", flush=True)
-    if not passed:
-        print(f"The output is in {pair.log}.", file=sys.stderr)
-    return passed
+    return passed, f"| {version} | {pair.django} | {checked} | {tested} | {minutes} |"
 
 
 def _install(pair: Pair, log: IO[str], ends: float) -> bool:
@@ -175,7 +182,7 @@ def _call(command: list[str], log: IO[str], ends: float) -> bool:
     """Run a command into the log. Raises `TooLong` if it doesn't end in time."""
     log.write(f"\n$ {' '.join(command)}\n")
     log.flush()
-    environment = {**os.environ, "VAR_DIR": str(FOLDER / "var")}
+    environment = {**os.environ, "VAR_DIR": str(Path(log.name).with_suffix("") / "var")}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as running:
         try:
             return running.wait(max(ends - time.monotonic(), 1)) == 0
