@@ -14,6 +14,7 @@ from messaging.ledger import sequencer
 from messaging.models import Consumer, Subscription
 from messaging.publisher import consumers
 from tests.commands.calling import call
+from tests.docs.test_docs import DOCS, section
 from tests.messaging.operations.test_health import away
 from users.services import user_register
 
@@ -76,6 +77,18 @@ def test_an_event_with_its_contract_and_the_consumer_that_reads_it():
     assert feed == {"feed": "users", "publisher": "users", "consumers": [{"consumer": "billing", "queue": "", **reads, **place}]}
 
 
+def test_the_keys_are_documented():
+    register_shipping()
+    values = call("events", "--json").json
+    keys = {*values, *values["events"][0], *values["events"][0]["fields"][0], *values["feeds"][0], *event_consumer(values)}
+    documented = section(DOCS / "contracts.md", "## See who consumes an event")
+    assert {key for key in keys if f"`{key}`" not in documented} == set()
+
+
+def event_consumer(values):
+    return next(found["consumers"][0] for found in values["events"] if found["consumers"])
+
+
 def test_a_consumer_that_runs_elsewhere_is_known_by_the_register():
     register_shipping()
     ended = call("events", SUSPENDED, "--json")
@@ -105,6 +118,15 @@ def test_versions_are_beside_each_other_and_say_who_upcasts(handling):
         (10, [False]),
     ]
     assert "billing (upcasts it)" in call("events", SUSPENDED).out
+
+
+def test_types_that_a_consumer_reads_differently_are_listed_apart(handling):
+    created = "users.user.created.v1"
+    handling("billing", {SUSPENDED: handler(), created: handler()})
+    assert call("events", SUSPENDED, created).out.count("users.user: published by users") == 1
+    handling("billing", {SUSPENDED: handler(), created: handler(Inner)})
+    shown = call("events", SUSPENDED, created).out
+    assert shown.count("users.user: published by users") == 2
 
 
 def test_a_type_that_is_handled_or_registered_and_not_published(handling):
