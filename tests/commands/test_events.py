@@ -223,6 +223,11 @@ def test_an_unknown_type_is_refused_with_what_is_there(word, sentence):
     assert f"There is no event type {word!r}. {sentence}" in ended.err
 
 
+def test_a_process_without_events_says_so(settings):
+    settings.MESSAGING = {**settings.MESSAGING, "CONTEXTS": []}
+    assert call("events").out == "No context of this process publishes or handles events.\n"
+
+
 def test_it_is_readable_at_80_columns(monkeypatch):
     monkeypatch.setattr("messaging.management.output.WIDTH_COLUMNS", 80)
     register("billing", "users")

@@ -37,7 +37,7 @@ class Command(BaseCommand):
             self.result(options, {**_values(found), "remarks": said}, "")
             return
         if not found.events:
-            self.stdout.write("No context of this process publishes or handles events. To declare one: docs/contracts.md")
+            self.stdout.write("No context of this process publishes or handles events.")
         for group in found.groups():
             self._group(group)
         self._consumers(found)
