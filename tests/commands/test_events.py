@@ -178,6 +178,7 @@ def test_events_of_a_context_that_runs_elsewhere(settings):
     found = event(ended)
     assert (found["published"], [field["name"] for field in found["fields"]]) == (None, ["status", "status_since"])
     assert found["consumers"][0]["registered"] is None
+    assert [feed["feed"] for feed in ended.json["feeds"]] == ["users"]
     assert ended.json["remarks"] == ["users runs in another process, so the contracts of its events aren't known here."]
 
 

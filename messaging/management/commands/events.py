@@ -46,7 +46,9 @@ class Command(BaseCommand):
 
     def _group(self, group: list[EventType]) -> None:
         self._table(_heading(group), ("type", "what happened", "consumers"), map(_event_row, group))
-        fields = ((fact.name, fact.type or "unknown", fact.description, _read_by(fact.name, group)) for fact in group[0].fields)
+        fields = (
+            (fact.name, fact.type or "unknown", fact.description or "–", _read_by(fact.name, group)) for fact in group[0].fields
+        )
         self._table("Its fields" if len(group) == 1 else "Their fields", ("field", "type", "meaning", "read by"), fields)
 
     def _consumers(self, found: Catalogue) -> None:
@@ -75,8 +77,10 @@ def _chosen(found: Catalogue, types: list[str]) -> Catalogue:
         if not any(_named(event, word) for event in found.events):
             raise WrongUsage(_unknown(word, found))
     events = tuple(event for event in found.events if any(_named(event, word) for word in types))
-    shown_feeds = {name for event in events for name in event.feeds}
-    return replace(found, events=events, feeds=tuple(feed for feed in found.feeds if feed.feed in shown_feeds))
+    feeds = {name for event in events for name in event.feeds}
+    elsewhere = {event.publisher for event in events if event.published is None}  # which feeds have their facts isn't known here
+    kept = tuple(feed for feed in found.feeds if feed.feed in feeds or feed.publisher in elsewhere)
+    return replace(found, events=events, feeds=kept)
 
 
 def _named(event: EventType, word: str) -> bool:
