@@ -4,7 +4,7 @@
 admin          admin pages for the plumbing's tables                                       (public)
 management     commands, and the code that they share                                      (public)
 testing        deliver and check events in your tests                                      (public)
-operations     status, metrics, health, system checks
+operations     status, metrics, health, system checks, the catalogue of events
 split          move a table's live rows to another owner, and back
 http           the authority's API                                                         (public)
 replica        one consumer's copy of one authority: fill, catch up, compare, repair       (public)

@@ -1,1 +1,1 @@
-"""For operators: status, metrics, health endpoints and system checks."""
+"""For operators: status, metrics, health endpoints, system checks and the catalogue of events."""

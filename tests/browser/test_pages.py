@@ -33,7 +33,7 @@ def test_the_first_page_shows_a_suspension_at_billing(page: Pages) -> None:
 
 def test_no_link_is_broken(page: Pages) -> None:
     log_in(page)
-    begin = ["/", "/lab/", *(f"/chapters/{chapter.number}/" for chapter in CHAPTERS)]
+    begin = ["/", "/lab/", "/events/", *(f"/chapters/{chapter.number}/" for chapter in CHAPTERS)]
     seen: dict[str, int] = {}
     for path in begin:
         html = page.page.request.get(path).text()

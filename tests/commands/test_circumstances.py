@@ -41,6 +41,7 @@ republish users --dry-run
 republish users
 status
 status --json
+events
 parked list billing
 parked show billing 1
 parked retry billing --all
@@ -58,7 +59,9 @@ track billing.invoice
 """.splitlines()
 
 #: The effect of each circumstance: exit codes other than 0 (or 2 for the unknown parked message), and the message.
-NO_MIGRATION = dict.fromkeys((line for line in COMMANDS if not line.startswith(("tend", "relay users", "write", "check"))), 3)
+NO_MIGRATION = dict.fromkeys(
+    (line for line in COMMANDS if not line.startswith(("tend", "relay users", "write", "check", "events"))), 3
+)
 NO_AUTHORITY = {line: 3 for line in COMMANDS if line.startswith(("bootstrap", "catch_up", "reconcile"))}
 OF_USERS = "consumers", "seed", "replay", "republish", "purge", "track users"
 OF_BILLING = (
