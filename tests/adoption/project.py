@@ -21,6 +21,8 @@ from tests.running import surroundings
 
 HERE = Path(__file__).parent
 PATIENCE = 60.0
+#: The programs that run beside a host's own, with their arguments.
+OURS = {"relay": ["accounts"], "worker": ["billing"], "scheduler": [], "tend": ["billing"]}
 
 
 @contextmanager
@@ -81,9 +83,10 @@ class Project:
         with self.log.open("ab") as log:
             self.programs[name] = warm.start(words, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
 
-    def start_ours(self) -> None:
-        for name, *words in (("relay", "accounts"), ("worker", "billing"), ("tend", "billing"), ("scheduler",)):
-            self.start(name, "manage.py", name, *words)
+    def start_ours(self, *names: str) -> None:
+        """Start messaging's four programs, or some of them."""
+        for name in names or OURS:
+            self.start(name, "manage.py", name, *OURS[name])
 
     def stop(self, *names: str) -> None:
         for name in names or tuple(self.programs):
