@@ -42,6 +42,13 @@ def field_of(model: type[models.Model], source: Source) -> "models.Field[Any, An
     return field
 
 
+def fields_of(model: type[models.Model], source: Source) -> "set[models.Field[Any, Any]]":
+    """The fields that a source reads. Raises as `field_of`."""
+    if isinstance(source, str):
+        return {column(model, source)}
+    return {part.target for part in _parts(_resolved(model, source, "t")[1]) if isinstance(part, Col)}
+
+
 @lru_cache(maxsize=1024)
 def sql_of(using: str, model: type[models.Model], source: Source, row: str) -> str:
     """The SQL of a source, for a row with this alias: `t`, `NEW`. It has no parameters, and a percent sign is one character."""

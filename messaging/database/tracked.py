@@ -42,6 +42,7 @@ class Tracked:
     tombstone: Tombstone = None
     aggregate: str = ""  #: its name in the ledger and in events' types: `users.user`, the model's label by default
     key_name: str = "pk"  #: the unique field that is the aggregate's id
+    ignored: tuple[str, ...] = ()  #: fields whose change alone is no change
 
     def __post_init__(self) -> None:
         if not self.aggregate:
@@ -73,6 +74,10 @@ class Tracked:
     @property
     def key_column(self) -> str:
         return str(self.key.column)
+
+    @property
+    def ignored_columns(self) -> list[str]:
+        return [str(column(self.model, name).column) for name in self.ignored]
 
     @property
     def tombstone_condition(self) -> models.Q | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -333,7 +334,9 @@ def feeds_are_consistent(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessa
     tables: dict[tuple[str | None, str], str] = {}
     for name in settings.feeds():
         feed = declared_feed(name)
-        for why, hint in _contradictions(feed, settings.authority(name)) if feed is not None else ():
+        if feed is None:
+            continue
+        for why, hint in (*_contradictions(feed, settings.authority(name)), *_contradictions_of_ignored(feed, name)):
             found.append(Error(f"The feed of {name}: {why}", hint=hint, id="messaging.E005"))
     for tracked in ledger.TRACKED.values():
         other = tables.setdefault((ledger.alias_of(tracked), tracked.table), tracked.aggregate)
@@ -369,10 +372,41 @@ def _contradictions(feed: Feed, authority: str) -> Iterator[tuple[str, str]]:
     if tracked.model._meta.swapped:
         yield f"{tracked.model._meta.label} is swapped for {tracked.model._meta.swapped}.", "Name that model."
     declared = ledger.TRACKED.get(feed.aggregate, tracked)
-    if declared != tracked and (feed.tombstone, feed.key) != (None, "pk"):
-        yield f"{tracked.model._meta.label} has @track with another tombstone or key.", "Remove @track: the feed tracks its model."
+    if declared != tracked and (feed.tombstone, feed.key, tracked.ignored) != (None, "pk", ()):
+        yield (
+            f"{tracked.model._meta.label} has @track with another tombstone, key or ignore.",
+            "Remove @track: the feed tracks its model.",
+        )
     for name in feed.names:
         yield from _contradictions_of_fact(feed, name)
+
+
+def _contradictions_of_ignored(feed: Feed, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(feed.ignore, str):
+        yield f"ignore is the text {feed.ignore!r}.", f'Write ignore=("{feed.ignore}",).'
+        return
+    model = feed.declared.model
+    used = _used(feed)
+    for ignored in feed.ignore:
+        try:
+            field = columns.column(model, ignored)
+        except (FieldDoesNotExist, TypeError):
+            yield f"ignore names {ignored}, which isn't a column of {model._meta.label}.", "Use the names of the model's fields."
+        else:
+            if field in used:
+                yield f"ignore names {ignored}, but the facts, the key or the tombstone need it.", "Take it out of ignore."
+    if feed.ignore and name in {*settings.splits(), *settings.splits().values()}:
+        yield "its rows move to another owner, so no column can be ignored.", "Remove ignore, or the entry in SPLITS."
+
+
+def _used(feed: Feed) -> "set[models.Field[Any, Any]]":
+    """The fields that a feed reads. A source that can't be resolved is reported by messaging.E003."""
+    tombstone = feed.declared.tombstone_condition
+    used: set[models.Field[Any, Any]] = set()
+    for source in (feed.key, *map(feed.source, feed.names), *([] if tombstone is None else [tombstone])):
+        with suppress(FieldDoesNotExist, FieldError, TypeError):
+            used |= columns.fields_of(feed.declared.model, source)
+    return used
 
 
 def _contradictions_of_fact(feed: Feed, name: str) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """The declaration of an authority's feed, which the feed's pages, the fingerprints and `republish` use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -48,6 +48,8 @@ class Feed:
     fields: Mapping[str, Source] = field(default_factory=dict)
     #: What makes a row an erased one, for ever: (field, value), or a condition on its own columns.
     tombstone: Tombstone = None
+    #: Fields whose change alone is no change, as `("last_login",)`: it gets no version and no position.
+    ignore: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.aggregate:
@@ -67,7 +69,7 @@ class Feed:
     def declared(self) -> Tracked:
         """The tracked model by this declaration alone, without `@track`. Raises `LookupError` if there is no such model."""
         model = apps.get_model(self.model) if isinstance(self.model, str) else self.model
-        return Tracked(model, self.tombstone, self.aggregate, self.key)
+        return Tracked(model, self.tombstone, self.aggregate, self.key, tuple(self.ignore))
 
     def source(self, name: str) -> Source:
         """The source of a fact."""

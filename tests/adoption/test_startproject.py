@@ -4,32 +4,18 @@
 billing moves to its own.
 """
 
-import json
-import os
-import secrets
 import shutil
-import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
-import dj_database_url
-import psycopg
 import pytest
 from kombu import Connection
 
 from config.env import ROOT
 from config.runner.broker_server import broker as embedded
-from tests import warm
-from tests.probes import wait_for
-from tests.running import surroundings
+from tests.adoption.project import HERE, Project, code_lines, databases
 from walkthrough.scenarios import one_database
 
-HERE = Path(__file__).parent
-PATIENCE = 60.0
 #: Longer than messaging's own messages may stay unacknowledged.
 EXPORT_SECONDS = 14
 IMPORTS = "from accounts.events import AccountChanged\nfrom messaging.publisher import record\n"
@@ -50,51 +36,13 @@ export.delay(%d)
 """
 
 
-@contextmanager
-def databases(folder: Path, engine: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """Two empty databases: Django's settings of the first, and the second's name."""
-    if engine == "sqlite":
-        yield {}, str(folder / "billing.sqlite3")
-        return
-    server = dj_database_url.parse(os.environ["DATABASE_URL"])
-    names = [f"shop_{secrets.token_hex(4)}" for _ in range(2)]
-    url = os.environ["DATABASE_URL"].rpartition("/")[0] + "/postgres"
-    with psycopg.connect(url, autocommit=True) as connection:
-        for name in names:
-            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-        try:
-            yield {**server, "NAME": names[0]}, names[1]
-        finally:
-            for name in names:
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
-
-
-class Shop:
-    """The host's project, its commands and its programs."""
-
-    def __init__(self, folder: Path, broker: str, database: dict[str, Any], second: str) -> None:
-        self.folder, self.database, self.second = folder, database, second
-        self.log = folder / "log.txt"
-        self.programs: dict[str, warm.Process] = {}
-        variables = {"SHOP_BROKER_URL": broker, "SHOP_EXPORTS": str(folder / "exports.txt"), "BILLING_DATABASE": second}
-        self.environment = {**surroundings(folder, **variables), "DJANGO_SETTINGS_MODULE": "shop.settings"}
-        self.broker = broker
+class Shop(Project):
+    """A shop whose sign-up is a service of its own."""
 
     def make(self) -> None:
-        words = [sys.executable, "-m", "django", "startproject", "shop", "."]
-        subprocess.run(words, cwd=self.folder, check=True, env={**os.environ, "DJANGO_SETTINGS_MODULE": ""})
-        settings = self.folder / "shop" / "settings.py"
-        settings.write_text(f"import os\n{settings.read_text()}")
-        if self.database:
-            self.add_settings(f'\nDATABASES["default"] = {self.database!r}\n')
+        self.start_project()
         self.add_settings((HERE / "host" / "settings.txt").read_text())
-        shutil.copy(HERE / "host" / "celery.txt", self.folder / "shop" / "celery.py")
-        (self.folder / "shop" / "__init__.py").write_text("from shop.celery import app as celery_app\n")
         shutil.copytree(HERE / "host" / "orders", self.folder / "orders")
-
-    def add_settings(self, lines: str) -> None:
-        with (self.folder / "shop" / "settings.py").open("a") as file:
-            file.write(lines)
 
     def adopt(self) -> None:
         """Do what the documentation says, and no more."""
@@ -103,53 +51,8 @@ class Shop:
         text = view.read_text().replace("from django.contrib", f"{IMPORTS}from django.contrib", 1)
         view.write_text(text.replace("    if user.username", f"{RECORDS}    if user.username", 1))
 
-    def manage(self, *words: str, code: int = 0) -> Any:
-        """Run a command; returns its last line, as JSON if it is an object."""
-        done = warm.run(["manage.py", *words], cwd=self.folder, env=self.environment, timeout=120)
-        assert done.returncode == code, f"{words} ended with {done.returncode}:\n{done.stdout}{done.stderr}{self.tail()}"
-        last = (done.stdout.strip().splitlines() or [""])[-1]
-        return json.loads(last) if last.startswith("{") else last
-
     def sign_up(self, name: str) -> int:
         return int(self.manage("shell", "-v0", "-c", SIGN_UP.format(name)))
-
-    def start(self, name: str, *words: str) -> None:
-        with self.log.open("ab") as log:
-            self.programs[name] = warm.start(words, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
-
-    def start_ours(self) -> None:
-        for name, *words in (("relay", "accounts"), ("worker", "billing"), ("tend", "billing"), ("scheduler",)):
-            self.start(name, "manage.py", name, *words)
-
-    def stop(self, *names: str) -> None:
-        for name in names or tuple(self.programs):
-            program = self.programs.pop(name)
-            program.terminate()
-            program.wait(timeout=PATIENCE)
-
-    def ask(self, statement: str, *, moved: bool = False) -> list[Any]:
-        """Run a statement as a program that isn't Django would; returns its rows."""
-        if self.database:
-            given = {**self.database, "NAME": self.second if moved else self.database["NAME"]}
-            server = f"postgresql://{given['USER']}:{given['PASSWORD']}@{given['HOST']}:{given['PORT']}"
-            connection: Any = psycopg.connect(f"{server}/{given['NAME']}")
-        else:
-            connection = sqlite3.connect(self.second if moved else self.folder / "db.sqlite3", timeout=30)
-        with closing(connection), connection:
-            cursor = connection.execute(statement)
-            return list(cursor.fetchall()) if cursor.description else []
-
-    def wait_until_same(self, *, moved: bool = False) -> None:
-        """Wait until the copy has every user with the same state."""
-
-        def same() -> bool:
-            copied = self.ask("SELECT account_id, active FROM billing_account", moved=moved)
-            return sorted(self.ask("SELECT id, is_active FROM auth_user")) == sorted(copied)
-
-        wait_for(same, timeout=PATIENCE, what="billing's copy to equal the users", seen=self.tail)
-
-    def tail(self) -> str:
-        return self.log.read_text()[-4000:] if self.log.exists() else ""
 
 
 @pytest.fixture
@@ -165,10 +68,6 @@ def shop(tmp_path: Path, request: pytest.FixtureRequest, databases_are_real: Non
 @pytest.fixture
 def databases_are_real() -> None:
     """No test database is used: the shop has its own."""
-
-
-def code_lines(*texts: str) -> int:
-    return sum(1 for text in texts for line in text.splitlines() if line.strip())
 
 
 def test_what_a_team_writes_is_short() -> None:
@@ -226,9 +125,7 @@ def test_a_startproject_gains_outbox_feed_and_copy_and_billing_moves_out_by_a_se
     assert shop.manage("reconcile", "billing", "--from", "accounts", "--json")["verdict"] == "in_sync"
     shop.manage("test", "-v0")
 
-    exports = shop.folder / "exports.txt"
-    wait_for(lambda: "ended" in exports.read_text(), timeout=PATIENCE, what="the host's task to end", seen=shop.tail)
-    assert exports.read_text() == "began\nended\n"
+    shop.wait_for_exports(1)
     with Connection(shop.broker) as connection:
         client = connection.default_channel.client
         assert client.llen("later") == 1

@@ -138,13 +138,18 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
                 IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM {qualified(connection, table)} t WHERE t."{key}" = OLD."{key}") THEN
                     RETURN NULL;
                 END IF;"""
+        without = f"- ARRAY[{', '.join(map(literal, tracked.ignored_columns))}]"
+        only_ignored = f"""
+                IF TG_OP = 'UPDATE' AND (to_jsonb(OLD) {without})::text = (to_jsonb(NEW) {without})::text THEN
+                    RETURN NULL;
+                END IF;"""
         # A changed key counts as a deletion of the old one. The upsert locks the ledger's row. So two writers of one aggregate
         # queue here, as they do at the aggregate's own row, and no version is given out twice.
         create_function(
             connection,
             f'{schema}."{rows}"',
             f"""
-            BEGIN{moved if partitioned else ""}
+            BEGIN{moved if partitioned else ""}{only_ignored if tracked.ignored else ""}
                 IF TG_OP <> 'INSERT' AND (TG_OP = 'DELETE' OR OLD."{key}" <> NEW."{key}") THEN
                     INSERT INTO {ledger} AS l (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
                     VALUES (TG_ARGV[0], OLD."{key}"::text, 1, 0, true, clock_timestamp())

@@ -129,7 +129,11 @@ def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tu
     gone = _moves(tracked, spelled(tracked, "OLD"), "1", "0")
     wanted = {
         "insert": ("AFTER INSERT", "", _moves(tracked, new, tombstone, tombstone)),
-        "update": ("AFTER UPDATE", "", _moves(tracked, new, tombstone, tracked.erasure_sql(connection.alias))),
+        "update": (
+            "AFTER UPDATE",
+            _counted(connection, tracked),
+            _moves(tracked, new, tombstone, tracked.erasure_sql(connection.alias)),
+        ),
         "rekey": ("AFTER UPDATE", f'WHEN OLD."{key}" <> NEW."{key}" COLLATE BINARY', gone),
         "delete": ("AFTER DELETE", "", gone),
     }
@@ -137,6 +141,17 @@ def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tu
     if unique:
         wanted |= _replacing(tracked, unique)
     return {identifier(f"{tracked.trigger}_{suffix}"): trigger for suffix, trigger in wanted.items()}
+
+
+def _counted(connection: BaseDatabaseWrapper, tracked: Tracked) -> str:
+    """The condition of an update that counts: it changes a column that isn't ignored. Empty: every update counts."""
+    ignored = tracked.ignored_columns
+    if not ignored:
+        return ""
+    with connection.cursor() as cursor:  # `hidden` is 1 for a virtual table's column, and 2 or 3 for a generated one
+        cursor.execute("SELECT name FROM pragma_table_xinfo(%s) WHERE hidden <> 1", [tracked.table.replace('"', "")])
+        names = [name for (name,) in cursor.fetchall()]
+    return "WHEN " + " OR ".join(f'OLD."{name}" IS NOT NEW."{name}"' for name in names if name not in ignored)
 
 
 def _replacing(tracked: Tracked, unique: list[list[str]]) -> dict[str, tuple[str, str, str]]:

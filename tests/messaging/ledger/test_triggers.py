@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -231,6 +232,23 @@ def feed_of(tracked: Tracked) -> Feed:
     return Feed(
         model=tracked.model, facts=UserErased, aggregate=tracked.aggregate, key=tracked.key_name, tombstone=tracked.tombstone
     )
+
+
+def test_a_change_of_ignored_columns_alone_is_no_change() -> None:
+    """Any other column counts, also one that Django's model doesn't know."""
+    with tracked_table("ignoring") as tracked:
+        tracked.model(id=1, status="new").save(using="users")
+        raw("ALTER TABLE ignoring ADD COLUMN note TEXT")
+        ledger.install("users", replace(tracked, tombstone=None, ignored=("status",)))
+        tracked.model(id=1, status="seen").save(using="users")  # writes every column
+        raw("UPDATE ignoring SET status = 'seen again', note = NULL")
+        assert entries() == [("1", 1, False)]
+        raw("UPDATE ignoring SET status = 'new', note = 'by hand'")
+        assert entries() == [("1", 2, False)]
+        raw("DELETE FROM ignoring")
+        assert entries() == [("1", 3, True)]
+        raw("INSERT INTO ignoring (id, status) VALUES (1, 'back')")
+        assert entries() == [("1", 4, False)]
 
 
 def test_a_renamed_table_counts_once() -> None:

@@ -215,10 +215,27 @@ def test_what_can_not_be_compared_is_an_error(declared, options, why):
         ({"facts": Contact}, "password is a password, which is never in a feed by default."),
         ({"facts": Since}, "since has no value for a gone aggregate."),
         ({"fields": {"colour": "nickname"}}, "fields names colour, which Facts doesn't have."),
+        ({"ignore": "score"}, "ignore is the text 'score'."),
+        ({"ignore": ["colour"]}, "ignore names colour, which isn't a column of users.Profile."),
+        ({"ignore": ["nickname"]}, "ignore names nickname, but the facts, the key or the tombstone need it."),
+        (
+            {"ignore": ["score"], "fields": {"nickname": ExpressionWrapper(F("score") + 1, output_field=models.FloatField())}},
+            "ignore names score, but the facts, the key or the tombstone need it.",
+        ),
+        (
+            {"ignore": ["score"], "tombstone": Q(score__lt=0)},
+            "ignore names score, but the facts, the key or the tombstone need it.",
+        ),
+        ({"ignore": ["score"]}, "its rows move to another owner, so no column can be ignored."),
     ],
 )
 def test_a_declaration_that_contradicts_itself_is_an_error(declared, options, why):
     assert ("messaging.E005", why) in declared(**options)
+
+
+def test_a_column_that_is_no_fact_may_be_ignored(declared, settings):
+    settings.MESSAGING = {**settings.MESSAGING, "SPLITS": {}}
+    assert declared(ignore=["score"], tombstone=Q(nickname="")) == []
 
 
 def test_a_composite_primary_key_needs_another_key(declared):

@@ -6,4 +6,5 @@ FEED = Feed(
     aggregate="accounts.user",
     facts=AccountFacts,
     fields={"active": "is_active"},
+    ignore=("last_login",),
 )
