@@ -1,0 +1,129 @@
+"""`startcontext billing --from auth.User --fields id,is_active`: write a context that keeps a copy, and its publisher."""
+
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from messaging import settings
+from messaging.events.text import plural, said
+from messaging.management.base import Command as BaseCommand
+from messaging.management.base import Refused, WrongUsage, database_errors_as_refusals
+from messaging.management.scaffold import host_settings, names, plan, writing
+from messaging.management.scaffold.consumer_files import consumer_files
+from messaging.management.scaffold.layout import indented
+from messaging.management.scaffold.plan import Plan
+from messaging.management.scaffold.publisher_files import publisher_files, record_call
+
+
+class Command(BaseCommand):
+    help = (
+        "Write a new context that keeps a copy of a model's facts: model, cache, handlers, admin, tests and migration. If no "
+        "context publishes the model yet, also write its events, feed and tests. Nothing is written if an argument is wrong."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("context", help="the new context: its app, its queue and the first word of its events' types")
+        parser.add_argument("--from", required=True, dest="model", metavar="APP.MODEL", help="the model to copy, as auth.User")
+        parser.add_argument(
+            "--fields",
+            required=True,
+            metavar="NAMES",
+            help="the fields to copy, separated by commas; fact=field gives one another name",
+        )
+        parser.add_argument("--database", default="", metavar="ALIAS", help="the context's database (default: default)")
+        parser.add_argument(
+            "--publisher",
+            default="",
+            metavar="NAME",
+            help="the context that publishes the model (default: the one that does already, else the model's own app, or for a "
+            "model of an installed package a new app with the model's plural name)",
+        )
+        parser.add_argument(
+            "--key", default="", metavar="FIELD", help="a unique field that identifies the rows (default: the primary key)"
+        )
+        parser.add_argument("--write-settings", action="store_true", help="add the lines that they need to your settings' file")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        folder = Path.cwd()
+        with database_errors_as_refusals("default"):
+            made = plan.make(
+                options["context"],
+                model=options["model"],
+                fields=options["fields"],
+                folder=folder,
+                database=options["database"],
+                publisher=options["publisher"],
+                key=options["key"],
+            )
+        lines = host_settings.lines(made)
+        target = host_settings.file() if options["write_settings"] else None
+        publishing = publisher_files(made)
+        files = {**publishing.texts, **consumer_files(made)}
+        try:
+            writing.write(files, {target: f"\n{lines}"} if target else {})
+        except FileExistsError as error:
+            raise WrongUsage(
+                f"Nothing was written: {error.filename} exists already. Move it away, or choose other names."
+            ) from None
+        except OSError as error:
+            raise Refused(f"Nothing was written: {said(error)}. Correct that, and type the command again.") from None
+        written = [str(path.relative_to(folder)) for path in files]
+        steps = list(_steps(made, lines, target, publishing.to_complete))
+        values = {
+            "context": made.name,
+            "publisher": made.publisher.name,
+            "written": written,
+            "settings": lines.splitlines(),
+            "settings_file": str(target) if target else None,
+            "commands": [command for _, text in steps for command in text.splitlines() if command.startswith("python manage.py")],
+        }
+        self.result(options, values, _text(made, written, steps))
+
+
+def _text(made: Plan, written: list[str], steps: list[tuple[str, str]]) -> str:
+    facts = ", ".join(fact.name for fact in made.facts)
+    parts = [
+        f"{made.name} keeps a copy of {made.model._meta.label} ({facts}), which {made.publisher.name} publishes.",
+        f"Written, {plural(len(written), 'file')}:\n{indented(chr(10).join(written), 2)}",
+        *(f"{number}. {what}\n\n{indented(text, 3)}" for number, (what, text) in enumerate(steps, 1)),
+    ]
+    return "\n\n".join(part.rstrip() for part in parts)
+
+
+def _steps(made: Plan, lines: str, target: Path | None, to_complete: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield (what to do, the lines for it)."""
+    name, publisher = made.name, made.publisher.name
+    new = made.publisher.feed is None
+    if target:
+        yield f"These lines were added to {target}. Read them.", lines
+    else:
+        yield "Add these lines to the end of your settings.", lines
+    if to_complete:
+        yield "Give these fields a value where the publisher's test has an ellipsis (...).", "\n".join(to_complete)
+    aliases = sorted({made.database, made.publisher.database}, key=lambda alias: (alias != "default", alias))
+    migrate = [f"python manage.py migrate --database {alias}" for alias in aliases]
+    yield "Create the tables and triggers.", "\n".join(migrate).replace(" --database default", "")
+    tested = [made.publisher.package, name] if new else [name]
+    yield "Run the new tests.", f"python manage.py test {' '.join(tested)}"
+    if not settings.broker_url():
+        yield "Name a broker in your settings. The next commands need one.", 'MESSAGING["BROKER_URL"] = "redis://localhost:6379/3"'
+    fill = [
+        f"consumers register {name} --to {publisher}",
+        *(f"{what} {name} --from {publisher}" for what in ("bootstrap", "reconcile")),
+    ]
+    yield "Register the context, fill its copy, and compare the two.", "\n".join(f"python manage.py {command}" for command in fill)
+    if new:
+        row, alias = made.snake, made.publisher.database
+        call = record_call(made, row, 0)
+        imported = [f"from {made.publisher.module('events')} import {made.changed}", "from messaging.publisher import record"]
+        yield (
+            f"In each service that writes {names.one(made.model)}, record the event after the write, inside "
+            f'transaction.atomic(using="{alias}"). A change without it reaches the copy too: `tend` pulls it from the feed.',
+            "\n".join([*imported, "", call]),
+        )
+    programs = [f"relay {publisher}", f"worker {name}", f"tend {name}", "scheduler"]
+    yield (
+        "Run four programs beside your own, each in a terminal of its own.",
+        "\n".join(f"python manage.py {program}" for program in programs),
+    )

@@ -1,0 +1,222 @@
+"""The files of the new context: its copy, what fills it, its page in the admin, its first migration and its tests."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from django.apps import apps
+
+from messaging.management.scaffold import names
+from messaging.management.scaffold.facts import column_of, key_value
+from messaging.management.scaffold.layout import bracketed, imports, indented, quoted
+from messaging.management.scaffold.plan import Plan
+from messaging.management.scaffold.publisher_files import app_files
+
+
+def consumer_files(plan: Plan) -> dict[Path, str]:
+    """The texts of the new files, by path."""
+    folder = plan.folder / plan.name
+    files = {
+        **app_files(folder, plan.name),
+        folder / "models.py": _models(plan),
+        folder / "caches.py": _caches(plan),
+        folder / "handlers.py": _handlers(plan),
+        folder / "tests.py": _tests(plan),
+        folder / "migrations" / "__init__.py": "",
+        folder / "migrations" / "0001_initial.py": _migration(plan),
+    }
+    if apps.is_installed("django.contrib.admin"):
+        files[folder / "admin.py"] = _admin(plan)
+    return files
+
+
+def _imports(plan: Plan, *used: tuple[str, str]) -> str:
+    return imports(used, plan.folder, [plan.name, plan.publisher.name])
+
+
+def _columns(plan: Plan, indent: int, *, migration: bool) -> list[tuple[str, str]]:
+    """The (name, code) of each column of the copy."""
+    kind, arguments = column_of(plan.key)
+    never_serialized = ["serialize=False"] if migration else []
+    columns: list[tuple[str, tuple[str, Sequence[str]]]] = [
+        (plan.key_name, (kind, [*arguments, "primary_key=True", *never_serialized])),
+        *((fact.name, fact.column()) for fact in plan.facts),
+        ("version", ("BigIntegerField", [])),
+        ("deleted", ("BooleanField", ["default=False"])),
+    ]
+    return [(name, bracketed(f"models.{kind}", list(values), indent=indent)) for name, (kind, values) in columns]
+
+
+def _models(plan: Plan) -> str:
+    columns = "\n".join(f"{name} = {code}" for name, code in _columns(plan, 4 + len(plan.key_name), migration=False))
+    return f"""\
+from django.db import models
+
+
+class {plan.cached}(models.Model):
+{indented(columns, 4)}
+
+    def __str__(self):
+        return f"{plan.noun} {{self.{plan.key_name}}}"
+"""
+
+
+def _migration(plan: Plan) -> str:
+    columns = _columns(plan, 20, migration=True)
+    fields = "".join(f"{bracketed('', [quoted(name), code], indent=16)},\n" for name, code in columns)
+    return f"""\
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    initial = True
+
+    dependencies = []
+
+    operations = [
+        migrations.CreateModel(
+            name={quoted(plan.cached)},
+            fields=[
+{indented(fields, 16)}            ],
+        ),
+    ]
+"""
+
+
+def _caches(plan: Plan) -> str:
+    used = [
+        ("pydantic", "BaseModel"),
+        ("messaging.consumer", "Cache"),
+        ("messaging.consumer", "upsert_newer"),
+        ("messaging.settings", "context"),
+        (f"{plan.name}.models", plan.cached),
+        *(fact.imported(reader=True) for fact in plan.facts),
+    ]
+    facts = "\n".join(f"    {fact.name}: {fact.annotation(reader=True)}" for fact in plan.facts)
+    erased = f"({quoted(plan.erased[0])}, {_literal(plan.erased[1])})" if plan.erased else ""
+    alias = f"using=context({quoted(plan.name)}).alias"
+    ends = [f"final={erased}", 'deleted="deleted"'] if erased else []
+    upsert = bracketed("return upsert_newer", [plan.cached, "rows", *ends, alias], indent=4)
+    arguments = [
+        f"model={plan.cached}",
+        f"key={quoted(plan.key_name)}",
+        f"fields=tuple({plan.facts_class}.model_fields)",
+        f"reads={plan.facts_class}",
+        f"apply=apply_{plan.snake}_changes",
+        *([f"tombstone={erased}"] if erased else []),
+        'deleted="deleted"',
+    ]
+    cache = bracketed(f"{quoted(plan.publisher.name)}: Cache", arguments, indent=4)
+    return f"""\
+{_imports(plan, *used)}
+
+
+class {plan.facts_class}(BaseModel):
+{facts}
+
+
+def apply_{plan.snake}_changes(events, source="event"):
+    rows = [
+        {{
+            {quoted(plan.key_name)}: event.subject,
+            "version": event.version,
+            "deleted": event.deleted,
+            **event.data.model_dump(),
+        }}
+        for event in events
+    ]
+{indented(upsert, 4)}
+
+
+{bracketed("CACHES = ", [cache], brackets="{}")}
+"""
+
+
+def _literal(value: object) -> str:
+    return quoted(str(value)) if isinstance(value, str) else repr(value)
+
+
+def _handlers(plan: Plan) -> str:
+    apply = f"apply_{plan.snake}_changes"
+    used = [
+        (f"{plan.name}.caches", plan.facts_class),
+        (f"{plan.name}.caches", apply),
+        ("messaging.consumer", "Handler"),
+    ]
+    entries = [
+        bracketed(f"{quoted(wire)}: Handler", [f"reads={plan.facts_class}", f"apply={apply}"], indent=4) for wire in plan.wires
+    ]
+    return f"{_imports(plan, *used)}\n\n{bracketed('HANDLERS = ', entries, brackets='{}')}\n"
+
+
+def _admin(plan: Plan) -> str:
+    used = [
+        ("django.contrib", "admin"),
+        ("messaging.admin", "CacheAdmin"),
+        (f"{plan.name}.models", plan.cached),
+    ]
+    shown = [quoted(name) for name in (plan.key_name, *(fact.name for fact in plan.facts), "version", "deleted", "compared_now")]
+    return f"""\
+{_imports(plan, *used)}
+
+
+@admin.register({plan.cached})
+class {plan.cached}Admin(CacheAdmin):
+    context = {quoted(plan.name)}
+    authority = {quoted(plan.publisher.name)}
+{indented(bracketed("list_display = ", shown, indent=4), 4)}
+"""
+
+
+def _tests(plan: Plan) -> str:
+    used = [
+        ("django.test", "TestCase"),
+        ("messaging.testing", "deliver_event"),
+        (f"{plan.name}.models", plan.cached),
+    ]
+    contracts = plan.publisher.folder / "contracts"
+    agreed = plan.publisher.feed is None or all((contracts / f"{wire}.json").exists() for wire in plan.wires)
+    contract_test = ""
+    if agreed and contracts.is_relative_to(plan.folder):
+        used += [("pathlib", "Path"), ("messaging.testing", "assert_contract")]
+        parts = " / ".join(quoted(part) for part in contracts.relative_to(plan.folder).parts)
+        check = bracketed("assert_contract", [quoted(plan.name), quoted(plan.publisher.name), "folder"], indent=8)
+        contract_test = f"""
+    def test_{plan.name}_reads_what_{plan.publisher.name}_publishes(self):
+        folder = Path(__file__).parents[1] / {parts}
+{indented(check, 8)}
+"""
+    values = [f"{quoted(fact.name)}: {fact.value}" for fact in plan.facts]
+    databases = f"    databases = {{{quoted(plan.database)}}}\n\n" if plan.database != "default" else ""
+    key, rows = key_value(plan.key), f"{plan.cached}.objects"
+
+    def deliver(before: str, version: int, *more: str) -> str:
+        arguments = [quoted(plan.name), "CHANGED", "DATA", "subject=KEY", f"version={version}", *more]
+        return indented(bracketed(f"{before}deliver_event", arguments, indent=8), 8)
+
+    found = bracketed(f"copied = {rows}.filter", ["pk=KEY", "version=1", "**DATA"], indent=8)
+    late = bracketed("self.assertEqual", ["late.outcome", '"obsolete"'], indent=8)
+    kept = bracketed("self.assertEqual", [f"{rows}.get(pk=KEY).version", "2"], indent=8)
+    return f"""\
+{_imports(plan, *used)}
+
+CHANGED = {quoted(plan.wires[0])}
+KEY = {key}
+{bracketed("DATA = ", values, brackets="{}")}
+
+
+class CopyTests(TestCase):
+{databases}    def test_a_change_reaches_the_copy(self):
+{deliver("", 1)}
+{indented(found, 8)}
+        self.assertTrue(copied.exists())
+
+    def test_a_late_event_changes_nothing(self):
+{deliver("", 2)}
+{deliver("late = ", 1)}
+{indented(late, 8)}
+{indented(kept, 8)}
+
+    def test_the_copy_knows_that_{names.one(plan.model).replace(" ", "_")}_was_deleted(self):
+{deliver("", 1, "deleted=True")}
+        self.assertTrue({rows}.get(pk=KEY).deleted)
+{contract_test}"""
