@@ -3,6 +3,7 @@
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from messaging import settings
@@ -11,7 +12,7 @@ from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Refused, WrongUsage, database_errors_as_refusals
 from messaging.management.scaffold import host_settings, names, plan, writing
 from messaging.management.scaffold.consumer_files import consumer_files
-from messaging.management.scaffold.layout import indented
+from messaging.management.scaffold.layout import WIDTH_COLUMNS, imports, indented
 from messaging.management.scaffold.plan import Plan
 from messaging.management.scaffold.publisher_files import publisher_files, record_call
 
@@ -68,7 +69,7 @@ class Command(BaseCommand):
             ) from None
         except OSError as error:
             raise Refused(f"Nothing was written: {said(error)}. Correct that, and type the command again.") from None
-        written = [str(path.relative_to(folder)) for path in files]
+        written = sorted(str(path.relative_to(folder)) for path in files)
         steps = list(_steps(made, lines, target, publishing.to_complete))
         values = {
             "context": made.name,
@@ -76,35 +77,52 @@ class Command(BaseCommand):
             "written": written,
             "settings": lines.splitlines(),
             "settings_file": str(target) if target else None,
+            "record": _record(made),
             "commands": [command for _, text in steps for command in text.splitlines() if command.startswith("python manage.py")],
         }
         self.result(options, values, _text(made, written, steps))
 
 
 def _text(made: Plan, written: list[str], steps: list[tuple[str, str]]) -> str:
-    facts = ", ".join(fact.name for fact in made.facts)
+    copied = ", ".join([made.key.name, *(fact.name for fact in made.facts)])
     parts = [
-        f"{made.name} keeps a copy of {made.model._meta.label} ({facts}), which {made.publisher.name} publishes.",
+        f"{made.name} keeps a copy of {made.model._meta.label} ({copied}), which {made.publisher.name} publishes.",
         f"Written, {plural(len(written), 'file')}:\n{indented(chr(10).join(written), 2)}",
-        *(f"{number}. {what}\n\n{indented(text, 3)}" for number, (what, text) in enumerate(steps, 1)),
+        *(f"{_filled(f'{number}. {what}')}\n\n{indented(text, 3)}" for number, (what, text) in enumerate(steps, 1)),
     ]
     return "\n\n".join(part.rstrip() for part in parts)
 
 
+def _record(made: Plan) -> str:
+    """The lines that record the event; none if the publisher has its own events."""
+    if made.publisher.feed is not None:
+        return ""
+    used = [(made.publisher.module("events"), made.changed), ("messaging.publisher", "record")]
+    return f"{imports(used, made.folder, [made.publisher.name])}\n\n{record_call(made, names.variable(made.model), 0)}"
+
+
+def _filled(text: str) -> str:
+    return fill(text, WIDTH_COLUMNS, subsequent_indent="   ", break_long_words=False, break_on_hyphens=False)
+
+
 def _steps(made: Plan, lines: str, target: Path | None, to_complete: list[str]) -> Iterator[tuple[str, str]]:
     """Yield (what to do, the lines for it)."""
-    name, publisher = made.name, made.publisher.name
-    new = made.publisher.feed is None
+    name, publisher, record = made.name, made.publisher.name, _record(made)
     if target:
         yield f"These lines were added to {target}. Read them.", lines
     else:
         yield "Add these lines to the end of your settings.", lines
     if to_complete:
         yield "Give these fields a value where the publisher's test has an ellipsis (...).", "\n".join(to_complete)
+    if made.erases_by_condition:
+        yield (
+            f"{publisher} erases rows for ever. If the copy can tell by a fact which rows are erased, say so in {name}/caches.py.",
+            "return upsert_newer(…, final=(FACT, VALUE), …)\nCache(…, tombstone=(FACT, VALUE), …)",
+        )
     aliases = sorted({made.database, made.publisher.database}, key=lambda alias: (alias != "default", alias))
     migrate = [f"python manage.py migrate --database {alias}" for alias in aliases]
     yield "Create the tables and triggers.", "\n".join(migrate).replace(" --database default", "")
-    tested = [made.publisher.package, name] if new else [name]
+    tested = [made.publisher.package, name] if record else [name]
     yield "Run the new tests.", f"python manage.py test {' '.join(tested)}"
     if not settings.broker_url():
         yield "Name a broker in your settings. The next commands need one.", 'MESSAGING["BROKER_URL"] = "redis://localhost:6379/3"'
@@ -113,14 +131,12 @@ def _steps(made: Plan, lines: str, target: Path | None, to_complete: list[str]) 
         *(f"{what} {name} --from {publisher}" for what in ("bootstrap", "reconcile")),
     ]
     yield "Register the context, fill its copy, and compare the two.", "\n".join(f"python manage.py {command}" for command in fill)
-    if new:
-        row, alias = made.snake, made.publisher.database
-        call = record_call(made, row, 0)
-        imported = [f"from {made.publisher.module('events')} import {made.changed}", "from messaging.publisher import record"]
+    if record:
         yield (
             f"In each service that writes {names.one(made.model)}, record the event after the write, inside "
-            f'transaction.atomic(using="{alias}"). A change without it reaches the copy too: `tend` pulls it from the feed.',
-            "\n".join([*imported, "", call]),
+            f'transaction.atomic(using="{made.publisher.database}"). A change without it reaches the copy too: `tend` pulls it '
+            "from the feed.",
+            record,
         )
     programs = [f"relay {publisher}", f"worker {name}", f"tend {name}", "scheduler"]
     yield (

@@ -1,11 +1,9 @@
 """The files of the new context: its copy, what fills it, its page in the admin, its first migration and its tests."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from django.apps import apps
 
-from messaging.management.scaffold import names
 from messaging.management.scaffold.facts import column_of, key_value
 from messaging.management.scaffold.layout import bracketed, imports, indented, quoted
 from messaging.management.scaffold.plan import Plan
@@ -33,21 +31,19 @@ def _imports(plan: Plan, *used: tuple[str, str]) -> str:
     return imports(used, plan.folder, [plan.name, plan.publisher.name])
 
 
-def _columns(plan: Plan, indent: int, *, migration: bool) -> list[tuple[str, str]]:
-    """The (name, code) of each column of the copy."""
+def _columns(plan: Plan) -> list[tuple[str, str, list[str]]]:
+    """The (name, class, arguments) of each column of the copy. The key is the first."""
     kind, arguments = column_of(plan.key)
-    never_serialized = ["serialize=False"] if migration else []
-    columns: list[tuple[str, tuple[str, Sequence[str]]]] = [
-        (plan.key_name, (kind, [*arguments, "primary_key=True", *never_serialized])),
-        *((fact.name, fact.column()) for fact in plan.facts),
-        ("version", ("BigIntegerField", [])),
-        ("deleted", ("BooleanField", ["default=False"])),
+    return [
+        (plan.key_name, kind, [*arguments, "primary_key=True"]),
+        *((fact.name, *fact.column()) for fact in plan.facts),
+        ("version", "BigIntegerField", []),
+        ("deleted", "BooleanField", ["default=False"]),
     ]
-    return [(name, bracketed(f"models.{kind}", list(values), indent=indent)) for name, (kind, values) in columns]
 
 
 def _models(plan: Plan) -> str:
-    columns = "\n".join(f"{name} = {code}" for name, code in _columns(plan, 4 + len(plan.key_name), migration=False))
+    columns = "\n".join(bracketed(f"{name} = models.{kind}", values, indent=4) for name, kind, values in _columns(plan))
     return f"""\
 from django.db import models
 
@@ -61,8 +57,10 @@ class {plan.cached}(models.Model):
 
 
 def _migration(plan: Plan) -> str:
-    columns = _columns(plan, 20, migration=True)
-    fields = "".join(f"{bracketed('', [quoted(name), code], indent=16)},\n" for name, code in columns)
+    (key, kind, arguments), *others = _columns(plan)
+    columns = [(key, kind, [*arguments, "serialize=False"]), *others]
+    entries = [[quoted(name), bracketed(f"models.{kind}", values, indent=21)] for name, kind, values in columns]
+    fields = "".join(f"{bracketed('', entry, indent=17)},\n" for entry in entries)
     return f"""\
 from django.db import migrations, models
 
@@ -93,6 +91,7 @@ def _caches(plan: Plan) -> str:
     ]
     facts = "\n".join(f"    {fact.name}: {fact.annotation(reader=True)}" for fact in plan.facts)
     erased = f"({quoted(plan.erased[0])}, {_literal(plan.erased[1])})" if plan.erased else ""
+    deleted = '("deleted", True)'
     alias = f"using=context({quoted(plan.name)}).alias"
     ends = [f"final={erased}", 'deleted="deleted"'] if erased else []
     upsert = bracketed("return upsert_newer", [plan.cached, "rows", *ends, alias], indent=4)
@@ -102,10 +101,10 @@ def _caches(plan: Plan) -> str:
         f"fields=tuple({plan.facts_class}.model_fields)",
         f"reads={plan.facts_class}",
         f"apply=apply_{plan.snake}_changes",
-        *([f"tombstone={erased}"] if erased else []),
+        f"tombstone={erased or deleted}",
         'deleted="deleted"',
     ]
-    cache = bracketed(f"{quoted(plan.publisher.name)}: Cache", arguments, indent=4)
+    cache = bracketed(f"{quoted(plan.publisher.name)}: Cache", arguments, indent=5)
     return f"""\
 {_imports(plan, *used)}
 
@@ -143,7 +142,7 @@ def _handlers(plan: Plan) -> str:
         ("messaging.consumer", "Handler"),
     ]
     entries = [
-        bracketed(f"{quoted(wire)}: Handler", [f"reads={plan.facts_class}", f"apply={apply}"], indent=4) for wire in plan.wires
+        bracketed(f"{quoted(wire)}: Handler", [f"reads={plan.facts_class}", f"apply={apply}"], indent=5) for wire in plan.wires
     ]
     return f"{_imports(plan, *used)}\n\n{bracketed('HANDLERS = ', entries, brackets='{}')}\n"
 
@@ -178,11 +177,12 @@ def _tests(plan: Plan) -> str:
     contract_test = ""
     if agreed and contracts.is_relative_to(plan.folder):
         used += [("pathlib", "Path"), ("messaging.testing", "assert_contract")]
-        parts = " / ".join(quoted(part) for part in contracts.relative_to(plan.folder).parts)
+        parts = [quoted(part) for part in contracts.relative_to(plan.folder).parts]
+        path = bracketed("folder = Path(__file__).parents[1].joinpath", parts, indent=8)
         check = bracketed("assert_contract", [quoted(plan.name), quoted(plan.publisher.name), "folder"], indent=8)
         contract_test = f"""
-    def test_{plan.name}_reads_what_{plan.publisher.name}_publishes(self):
-        folder = Path(__file__).parents[1] / {parts}
+    def test_it_reads_what_is_published(self):
+{indented(path, 8)}
 {indented(check, 8)}
 """
     values = [f"{quoted(fact.name)}: {fact.value}" for fact in plan.facts]
@@ -196,6 +196,7 @@ def _tests(plan: Plan) -> str:
     found = bracketed(f"copied = {rows}.filter", ["pk=KEY", "version=1", "**DATA"], indent=8)
     late = bracketed("self.assertEqual", ["late.outcome", '"obsolete"'], indent=8)
     kept = bracketed("self.assertEqual", [f"{rows}.get(pk=KEY).version", "2"], indent=8)
+    gone = bracketed("self.assertTrue", [f"{rows}.get(pk=KEY).deleted"], indent=8)
     return f"""\
 {_imports(plan, *used)}
 
@@ -216,7 +217,7 @@ class CopyTests(TestCase):
 {indented(late, 8)}
 {indented(kept, 8)}
 
-    def test_the_copy_knows_that_{names.one(plan.model).replace(" ", "_")}_was_deleted(self):
+    def test_a_deletion_is_known(self):
 {deliver("", 1, "deleted=True")}
-        self.assertTrue({rows}.get(pk=KEY).deleted)
+{indented(gone, 8)}
 {contract_test}"""

@@ -20,7 +20,7 @@ def bracketed(before: str, parts: Sequence[str], after: str = "", *, brackets: s
     brackets
         The two brackets, or two blanks for the names of an import, which has brackets only if it needs several lines.
     indent
-        The columns before it; the returned text doesn't have them.
+        The columns before it, which the returned text doesn't have, and 1 for a comma behind it.
     """
     opening, closing = brackets[:1].strip(), brackets[1:].strip()
     one = f"{before}{opening}{', '.join(parts)}{closing}{after}"

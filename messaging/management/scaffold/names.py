@@ -15,6 +15,9 @@ from messaging.management.base import WrongUsage
 
 #: An envelope's source has at most as many characters.
 LONGEST_CONTEXT = 50
+LONGEST_VARIABLE = 20
+#: Names that the tests and examples import.
+TAKEN = ("record", "transaction")
 #: Columns of the copy besides the facts, and names that Django keeps for itself.
 OWN_COLUMNS = ("version", "deleted", "id", "pk")
 
@@ -26,6 +29,12 @@ def words(model: type[models.Model]) -> str:
 
 def snake(model: type[models.Model]) -> str:
     return words(model).replace(" ", "_")
+
+
+def variable(model: type[models.Model]) -> str:
+    """The variable with a row in examples and tests."""
+    name = snake(model)
+    return "row" if name in TAKEN or keyword.iskeyword(name) or len(name) > LONGEST_VARIABLE else name
 
 
 def one(model: type[models.Model]) -> str:

@@ -34,6 +34,12 @@ class Plan:
     erased: tuple[str, Any] | None  #: the (fact, value) of an erased row, if the publisher's feed says so
 
     @property
+    def erases_by_condition(self) -> bool:
+        """The publisher's feed erases rows by a condition, which can't be repeated for the copy."""
+        feed = self.publisher.feed
+        return bool(feed and feed.tracked.tombstone and not self.erased)
+
+    @property
     def noun(self) -> str:
         return names.words(self.model)
 
@@ -183,7 +189,10 @@ def _facts(model: type[models.Model], fields: str, key: "models.Field[Any, Any]"
 def _fact(model: type[models.Model], name: str, source: str) -> Fact:
     """A fact of a feed that will be made."""
     try:
-        field = column(model, source or name)
+        found = model._meta.get_field(source or name)
+        if found.many_to_many or not found.concrete:
+            raise TypeError(f"{model._meta.label}.{found.name} is a relation that other tables keep")
+        field = column(model, found.name)
         fact = Fact(name if source else field.attname, field, field.null)
         _ = fact.kind
     except FieldDoesNotExist:
@@ -191,7 +200,7 @@ def _fact(model: type[models.Model], name: str, source: str) -> Fact:
         raise WrongUsage(f"--fields: {model._meta.label} has no field {source or name!r}. Its fields: {known}.") from None
     except TypeError as error:
         text = str(error).rstrip(".")
-        advice = "" if text.endswith("out") else ". Leave it out, or publish the other table in a feed of its own"
+        advice = "" if text.endswith("out") else ". Leave it out, or copy the other table to another context"
         raise WrongUsage(f"--fields: {text}{advice}.") from None
     # A feed publishes an e-mail address or a password only if it names it.
     named = field.attname != fact.name or isinstance(field, models.EmailField) or field.name == "password"
@@ -211,9 +220,9 @@ def _published(name: str, source: str, publisher: Publisher, feed: Feed) -> Fact
 
 
 def _erased(feed: Feed, facts: Sequence[Fact], publisher: Publisher) -> tuple[str, Any] | None:
-    if not isinstance(feed.declared.tombstone, tuple):
+    if not isinstance(feed.tracked.tombstone, tuple):
         return None
-    field, value = feed.declared.tombstone
+    field, value = feed.tracked.tombstone
     fact = next((name for name in feed.names if feed.source(name) == field), field)
     if fact not in {one.name for one in facts}:
         raise WrongUsage(

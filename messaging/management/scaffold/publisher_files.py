@@ -50,7 +50,7 @@ def app_files(folder: Path, name: str) -> dict[Path, str]:
 
 def record_call(plan: Plan, row: str, indent: int) -> str:
     """The line that records the event, where `row` is the variable with the row."""
-    event = bracketed(f"{plan.changed}", [f"{fact.name}={row}.{fact.field.attname}" for fact in plan.facts], indent=indent + 4)
+    event = bracketed(f"{plan.changed}", [f"{fact.name}={row}.{fact.field.attname}" for fact in plan.facts], indent=indent + 5)
     using = quoted(plan.publisher.database)
     return bracketed("record", [event, f"subject={row}.{_key(plan)}", f"using={using}"], indent=indent)
 
@@ -91,12 +91,12 @@ def _feed(plan: Plan) -> str:
         arguments.append(f"key={quoted(plan.key.name)}")
     sources = [f"{quoted(fact.name)}: {quoted(fact.source)}" for fact in plan.facts if fact.source]
     if sources:
-        arguments.append(bracketed("fields=", sources, brackets="{}", indent=4))
+        arguments.append(bracketed("fields=", sources, brackets="{}", indent=5))
     # No date means nothing, so a deleted row needs one.
     dates = [fact.name for fact in plan.facts if kind_of_field(fact.field) == "date" and not fact.nullable]
     if dates:
         used.append(("datetime", "date"))
-        arguments.append(bracketed("gone=", [f"{quoted(name)}: date(1970, 1, 1)" for name in dates], brackets="{}", indent=4))
+        arguments.append(bracketed("gone=", [f"{quoted(name)}: date(1970, 1, 1)" for name in dates], brackets="{}", indent=5))
     return f"{imports(used, plan.folder, [plan.publisher.name])}\n\n{bracketed('FEED = Feed', arguments)}\n"
 
 
@@ -108,7 +108,7 @@ def _schema(plan: Plan, wire: str) -> str:
 
 
 def _tests(plan: Plan, sample: Sample) -> str:
-    row = sample.variable(plan.snake)
+    row = names.variable(plan.model)
     create = sample.create(plan.model, f"{row} = ", indent=12)
     used = [
         *sample.imports,

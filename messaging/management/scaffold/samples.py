@@ -1,6 +1,5 @@
 """Code that makes a row of any model, for a test: only the fields without which it couldn't be saved."""
 
-import keyword
 from typing import Any
 
 from django.db import models
@@ -8,8 +7,6 @@ from django.db import models
 from messaging.database.keys import stored_field
 from messaging.management.scaffold.layout import bracketed, quoted
 
-#: Names that the test imports.
-TAKEN = {"record", "transaction"}
 #: A value for a field that needs one, as code. The first class that fits counts.
 VALUES: list[tuple[type["models.Field[Any, Any]"], str]] = [
     (models.DateTimeField, '"2026-01-01T00:00:00Z"'),
@@ -36,14 +33,11 @@ class Sample:
         self.imports: set[tuple[str, str]] = set()  #: (module, name) of the models
         self.unknown: list[str] = []  #: the fields that a person has to fill in
 
-    def variable(self, name: str) -> str:
-        return "row" if name in TAKEN or keyword.iskeyword(name) else name
-
     def create(self, model: type[models.Model], before: str, indent: int, within: tuple[type[models.Model], ...] = ()) -> str:
         """A call that creates a row. `before`: what stands in front of it; `within`: the models whose rows it is part of."""
         self.imports.add((model.__module__, model.__name__))
         manager = "objects" if isinstance(getattr(model, "objects", None), models.Manager) else "_default_manager"
-        values = [self._value(field, indent + 4, (*within, model)) for field in model._meta.concrete_fields if _is_needed(field)]
+        values = [self._value(field, indent + 5, (*within, model)) for field in model._meta.concrete_fields if _is_needed(field)]
         return bracketed(f"{before}{model.__name__}.{manager}.create", values, indent=indent)
 
     def _value(self, field: "models.Field[Any, Any]", indent: int, within: tuple[type[models.Model], ...]) -> str:
