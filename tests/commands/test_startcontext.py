@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.admin.models import LogEntry
 from django.db import models
 
 from messaging.management.scaffold import writing
+from messaging.management.scaffold.publishers import Publisher
+from messaging.management.scaffold.sources import copied_facts
+from messaging.publisher import DomainEvent, Feed
 from tests.commands.calling import Ended, call
 
 RUFF = Path(sys.executable).parent / "ruff"
@@ -167,6 +171,7 @@ def test_a_publisher_that_cannot_publish_it(project: Path, arguments: dict[str, 
             "id,status,nickname",
             "users doesn't publish nickname. Add it to UserFacts in users.events, with a default, and type: python ",
         ),
+        ("id,nick=name,status", "users doesn't publish name as nick. Add it to UserFacts"),
         ("id,name", "users marks erased rows by status='erased', so a copy needs that fact. Add it to --fields: status"),
     ],
 )
@@ -186,11 +191,67 @@ def test_settings_that_a_line_at_the_end_would_not_change(project: Path, monkeyp
     assert "DJANGO_SETTINGS_MODULE isn't set, so the settings have no file." in refused(project, "--write-settings")
 
 
+def test_a_folder_that_python_does_not_import_from(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert f"New apps in {tmp_path} couldn't be imported. Type the command in the folder of manage.py." in refused(project)
+
+
+@pytest.fixture
+def bakery(project: Path, settings: Any) -> Iterator[Path]:
+    """An app of the project's own."""
+    folder = project / "bakery"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "models.py").write_text(
+        "from django.db import models\n\n\nclass Loaf(models.Model):\n    weight = models.IntegerField()\n"
+    )
+    settings.DATABASE_ROUTERS = ["messaging.database.router.ContextRouter"]  # the project's own refuses apps that it doesn't know
+    settings.INSTALLED_APPS = (*settings.INSTALLED_APPS, "bakery")
+    yield folder
+    apps.all_models.pop("bakery")
+    for name in ("bakery", "bakery.models"):
+        sys.modules.pop(name)
+
+
+def test_events_of_another_kind_are_not_overwritten(bakery: Path) -> None:
+    (bakery / "events.py").write_text("FAIR = 'in May'\n")
+    ended = start(model="bakery.Loaf", fields="weight", publisher="")
+    assert ended.code == 2
+    assert "bakery.events exists already, and isn't overwritten. Name a new app that publishes: --publisher NAME" in ended.err
+    assert not (bakery.parent / "shipping").exists()
+    ended = start(model="bakery.Loaf", fields="weight", publisher="loaves")
+    assert 'INSTALLED_APPS += ("loaves", "shipping",)\n' in ended.out
+
+
 # --- What it writes ---
 
 
+@pytest.mark.parametrize(("tests", "made"), [("tests/__init__.py", "tests/test_feed.py"), ("tests.py", "test_feed.py")])
+def test_an_own_app_gets_a_feed_beside_its_files(bakery: Path, tests: str, made: str) -> None:
+    (bakery / tests).parent.mkdir(exist_ok=True)
+    (bakery / tests).touch()
+    ended = start(model="bakery.Loaf", fields="weight", publisher="")
+    assert 'INSTALLED_APPS += ("shipping",)\n' in ended.out
+    new = {"events.py", "feed.py", "contracts/bakery.loaf.changed.v1.json", made}
+    assert set(texts(bakery)) == {"__init__.py", "models.py", tests, *new}
+    assert (bakery / "feed.py").read_text().endswith('FEED = Feed(model="bakery.Loaf", facts=LoafFacts)\n')
+
+
+def test_a_foreign_key_is_found_by_both_of_its_names() -> None:
+    class EntryFacts(DomainEvent):
+        user_id: int
+
+    feed = Feed(model="admin.LogEntry", facts=EntryFacts)
+    publisher = Publisher("admin", "default", Path(), "admin", False, feed)
+    key = LogEntry._meta.get_field("id")
+    for name in ("user", "user_id"):
+        assert [fact.name for fact in copied_facts(LogEntry, name, key, publisher)] == ["user_id"]
+
+
 def texts(project: Path) -> dict[str, str]:
-    return {str(path.relative_to(project)): path.read_text() for path in project.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(project)): path.read_text() for path in project.rglob("*") if path.is_file() and path.suffix != ".pyc"
+    }
 
 
 def well_formed(project: Path) -> None:
@@ -336,6 +397,7 @@ def test_a_link_to_nowhere_is_in_the_way(project: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder in which not even root can write")
 def test_a_folder_without_write_access_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/proc/self")
+    monkeypatch.syspath_prepend(Path.cwd())
     ended = start()
     assert ended.code == 3
     assert "Nothing was written: " in ended.err

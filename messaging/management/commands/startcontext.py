@@ -1,20 +1,24 @@
 """`startcontext billing --from auth.User --fields id,is_active`: write a context that keeps a copy, and its publisher."""
 
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS
+
 from messaging import settings
 from messaging.events.text import plural, said
 from messaging.management.base import Command as BaseCommand
-from messaging.management.base import Refused, WrongUsage, database_errors_as_refusals
+from messaging.management.base import Refused, WrongUsage
 from messaging.management.scaffold import host_settings, names, plan, writing
 from messaging.management.scaffold.consumer_files import consumer_files
 from messaging.management.scaffold.layout import WIDTH_COLUMNS, imports, indented
 from messaging.management.scaffold.plan import Plan
 from messaging.management.scaffold.publisher_files import publisher_files, record_call
+
+FILLING = ("bootstrap", "reconcile")
 
 
 class Command(BaseCommand):
@@ -47,16 +51,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder = Path.cwd()
-        with database_errors_as_refusals("default"):
-            made = plan.make(
-                options["context"],
-                model=options["model"],
-                fields=options["fields"],
-                folder=folder,
-                database=options["database"],
-                publisher=options["publisher"],
-                key=options["key"],
-            )
+        made = plan.make(
+            options["context"],
+            model=options["model"],
+            fields=options["fields"],
+            folder=folder,
+            database=options["database"],
+            publisher=options["publisher"],
+            key=options["key"],
+        )
         lines = host_settings.lines(made)
         target = host_settings.file() if options["write_settings"] else None
         publishing = publisher_files(made)
@@ -119,27 +122,25 @@ def _steps(made: Plan, lines: str, target: Path | None, to_complete: list[str]) 
             f"{publisher} erases rows for ever. If the copy can tell by a fact which rows are erased, say so in {name}/caches.py.",
             "return upsert_newer(…, final=(FACT, VALUE), …)\nCache(…, tombstone=(FACT, VALUE), …)",
         )
-    aliases = sorted({made.database, made.publisher.database}, key=lambda alias: (alias != "default", alias))
-    migrate = [f"python manage.py migrate --database {alias}" for alias in aliases]
-    yield "Create the tables and triggers.", "\n".join(migrate).replace(" --database default", "")
+    aliases = sorted({made.alias, made.publisher.alias}, key=lambda alias: (alias != DEFAULT_DB_ALIAS, alias))
+    migrate = ["migrate" if alias == DEFAULT_DB_ALIAS else f"migrate --database {alias}" for alias in aliases]
+    yield "Create the tables and triggers.", _typed(migrate)
     tested = [made.publisher.package, name] if record else [name]
-    yield "Run the new tests.", f"python manage.py test {' '.join(tested)}"
+    yield "Run the new tests.", _typed([f"test {' '.join(tested)}"])
     if not settings.broker_url():
         yield "Name a broker in your settings. The next commands need one.", 'MESSAGING["BROKER_URL"] = "redis://localhost:6379/3"'
-    fill = [
-        f"consumers register {name} --to {publisher}",
-        *(f"{what} {name} --from {publisher}" for what in ("bootstrap", "reconcile")),
-    ]
-    yield "Register the context, fill its copy, and compare the two.", "\n".join(f"python manage.py {command}" for command in fill)
+    commands = [f"consumers register {name} --to {publisher}", *(f"{what} {name} --from {publisher}" for what in FILLING)]
+    yield "Register the context, fill its copy, and compare the two.", _typed(commands)
     if record:
         yield (
             f"In each service that writes {names.one(made.model)}, record the event after the write, inside "
-            f'transaction.atomic(using="{made.publisher.database}"). A change without it reaches the copy too: `tend` pulls it '
+            f'transaction.atomic(using="{made.publisher.alias}"). A change without it reaches the copy too: `tend` pulls it '
             "from the feed.",
             record,
         )
     programs = [f"relay {publisher}", f"worker {name}", f"tend {name}", "scheduler"]
-    yield (
-        "Run four programs beside your own, each in a terminal of its own.",
-        "\n".join(f"python manage.py {program}" for program in programs),
-    )
+    yield "Run four programs beside your own, each in a terminal of its own.", _typed(programs)
+
+
+def _typed(commands: Iterable[str]) -> str:
+    return "\n".join(f"python manage.py {command}" for command in commands)

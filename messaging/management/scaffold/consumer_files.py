@@ -1,10 +1,11 @@
-"""The files of the new context: its copy, what fills it, its page in the admin, its first migration and its tests."""
+"""The files of the new context: its copy, what fills it, its page in the admin, and its first migration."""
 
 from pathlib import Path
 
 from django.apps import apps
 
-from messaging.management.scaffold.facts import column_of, key_value
+from messaging.management.scaffold.consumer_tests import consumer_tests
+from messaging.management.scaffold.facts import column_of
 from messaging.management.scaffold.layout import bracketed, imports, indented, quoted
 from messaging.management.scaffold.plan import Plan
 from messaging.management.scaffold.publisher_files import app_files
@@ -18,7 +19,7 @@ def consumer_files(plan: Plan) -> dict[Path, str]:
         folder / "models.py": _models(plan),
         folder / "caches.py": _caches(plan),
         folder / "handlers.py": _handlers(plan),
-        folder / "tests.py": _tests(plan),
+        folder / "tests.py": consumer_tests(plan),
         folder / "migrations" / "__init__.py": "",
         folder / "migrations" / "0001_initial.py": _migration(plan),
     }
@@ -164,60 +165,3 @@ class {plan.cached}Admin(CacheAdmin):
     authority = {quoted(plan.publisher.name)}
 {indented(bracketed("list_display = ", shown, indent=4), 4)}
 """
-
-
-def _tests(plan: Plan) -> str:
-    used = [
-        ("django.test", "TestCase"),
-        ("messaging.testing", "deliver_event"),
-        (f"{plan.name}.models", plan.cached),
-    ]
-    contracts = plan.publisher.folder / "contracts"
-    agreed = plan.publisher.feed is None or all((contracts / f"{wire}.json").exists() for wire in plan.wires)
-    contract_test = ""
-    if agreed and contracts.is_relative_to(plan.folder):
-        used += [("pathlib", "Path"), ("messaging.testing", "assert_contract")]
-        parts = [quoted(part) for part in contracts.relative_to(plan.folder).parts]
-        path = bracketed("folder = Path(__file__).parents[1].joinpath", parts, indent=8)
-        check = bracketed("assert_contract", [quoted(plan.name), quoted(plan.publisher.name), "folder"], indent=8)
-        contract_test = f"""
-    def test_it_reads_what_is_published(self):
-{indented(path, 8)}
-{indented(check, 8)}
-"""
-    values = [f"{quoted(fact.name)}: {fact.value}" for fact in plan.facts]
-    databases = f"    databases = {{{quoted(plan.database)}}}\n\n" if plan.database != "default" else ""
-    key, rows = key_value(plan.key), f"{plan.cached}.objects"
-
-    def deliver(before: str, version: int, *more: str) -> str:
-        arguments = [quoted(plan.name), "CHANGED", "DATA", "subject=KEY", f"version={version}", *more]
-        return indented(bracketed(f"{before}deliver_event", arguments, indent=8), 8)
-
-    found = bracketed(f"copied = {rows}.filter", ["pk=KEY", "version=1", "**DATA"], indent=8)
-    late = bracketed("self.assertEqual", ["late.outcome", '"obsolete"'], indent=8)
-    kept = bracketed("self.assertEqual", [f"{rows}.get(pk=KEY).version", "2"], indent=8)
-    gone = bracketed("self.assertTrue", [f"{rows}.get(pk=KEY).deleted"], indent=8)
-    return f"""\
-{_imports(plan, *used)}
-
-CHANGED = {quoted(plan.wires[0])}
-KEY = {key}
-{bracketed("DATA = ", values, brackets="{}")}
-
-
-class CopyTests(TestCase):
-{databases}    def test_a_change_reaches_the_copy(self):
-{deliver("", 1)}
-{indented(found, 8)}
-        self.assertTrue(copied.exists())
-
-    def test_a_late_event_changes_nothing(self):
-{deliver("", 2)}
-{deliver("late = ", 1)}
-{indented(late, 8)}
-{indented(kept, 8)}
-
-    def test_a_deletion_is_known(self):
-{deliver("", 1, "deleted=True")}
-{indented(gone, 8)}
-{contract_test}"""

@@ -25,7 +25,7 @@ def lines(plan: Plan) -> str:
         raise WrongUsage(f"MESSAGING['CONTEXTS'] is a list of names, which can't get a database. Write it as a dict: {written}")
     publisher = plan.publisher
     apps = [publisher.name] * publisher.is_new + [plan.name]
-    databases = {publisher.name: publisher.database, plan.name: plan.database}
+    databases = {publisher.name: publisher.alias, plan.name: plan.alias}
     contexts = [f'{quoted(name)}: {{"database": {quoted(alias)}}}' for name, alias in databases.items() if name not in known]
     found = [_apps(apps)]
     if contexts:

@@ -31,6 +31,10 @@ def snake(model: type[models.Model]) -> str:
     return words(model).replace(" ", "_")
 
 
+def key_of_copy(model: type[models.Model]) -> str:
+    return f"{snake(model)}_id"
+
+
 def variable(model: type[models.Model]) -> str:
     """The variable with a row in examples and tests."""
     name = snake(model)

@@ -51,7 +51,7 @@ def app_files(folder: Path, name: str) -> dict[Path, str]:
 def record_call(plan: Plan, row: str, indent: int) -> str:
     """The line that records the event, where `row` is the variable with the row."""
     event = bracketed(f"{plan.changed}", [f"{fact.name}={row}.{fact.field.attname}" for fact in plan.facts], indent=indent + 5)
-    using = quoted(plan.publisher.database)
+    using = quoted(plan.publisher.alias)
     return bracketed("record", [event, f"subject={row}.{_key(plan)}", f"using={using}"], indent=indent)
 
 
@@ -120,8 +120,8 @@ def _tests(plan: Plan, sample: Sample) -> str:
         ("messaging.testing", "assert_recorded"),
         (plan.publisher.module("events"), plan.changed),
     ]
-    using, name = quoted(plan.publisher.database), quoted(plan.publisher.name)
-    databases = f"    databases = {{{using}}}\n\n" if plan.publisher.database != "default" else ""
+    using, name = quoted(plan.publisher.alias), quoted(plan.publisher.name)
+    databases = f"    databases = {{{using}}}\n\n" if plan.publisher.alias != "default" else ""
     check = bracketed("call_command", ['"write_contracts"', name, '"--check"', "stdout=StringIO()"], indent=8)
     recorded = bracketed("assert_recorded", [plan.changed, f"subject={row}.{_key(plan)}"], indent=8)
     return f"""\

@@ -8,7 +8,7 @@ from django.db import connections, models, router
 
 from messaging import settings
 from messaging.events.contract import load_contracts
-from messaging.management.base import WrongUsage
+from messaging.management.base import WrongUsage, database_errors_as_refusals
 from messaging.management.scaffold import names
 from messaging.publisher.feed import Feed, declared_feed
 
@@ -21,7 +21,7 @@ class Publisher:
     """The context that publishes the model."""
 
     name: str
-    database: str  #: its alias in `DATABASES`
+    alias: str  #: its database in `DATABASES`
     folder: Path  #: its package's
     package: str  #: as it is imported
     is_new: bool  #: the package will be made
@@ -59,12 +59,12 @@ def publisher_of(model: type[models.Model], asked: str, folder: Path, *, new: st
             f"{name} can't publish {model._meta.label} and keep a copy of it. Name another publisher: --publisher NAME"
         )
     config = next((config for config in apps.get_app_configs() if config.label == name), None)
-    database = router.db_for_write(model)
-    _check_table(model, database)
+    using = router.db_for_write(model)
+    _check_table(model, using)
     if config is not None:
-        return _of_app(config, model, database, folder)
+        return _of_app(config, using, folder)
     names.check_new_app(name, "The publisher", folder, "Name another one: --publisher NAME")
-    return Publisher(name, _same(name, database), folder / name, name, True, None)
+    return Publisher(name, _same(name, using), folder / name, name, True, None)
 
 
 def is_own(app: AppConfig, folder: Path) -> bool:
@@ -87,7 +87,7 @@ def _of_feed(name: str, feed: Feed, model: type[models.Model], asked: str) -> Pu
     return Publisher(context, str(settings.context(context).alias), Path(app.path).resolve(), app.name, False, feed)
 
 
-def _of_app(app: AppConfig, model: type[models.Model], database: str, folder: Path) -> Publisher:
+def _of_app(app: AppConfig, using: str, folder: Path) -> Publisher:
     names.check_context(app.label, "The publisher")
     path, instead = Path(app.path).resolve(), "Name a new app that publishes: --publisher NAME"
     if not is_own(app, folder):
@@ -97,24 +97,24 @@ def _of_app(app: AppConfig, model: type[models.Model], database: str, folder: Pa
     there = [name for name in ("events", "feed") if (path / f"{name}.py").exists() or (path / name).exists()]
     if there:
         raise WrongUsage(f"{app.name}.{there[0]} exists already, and isn't overwritten. {instead}")
-    return Publisher(app.label, _same(app.label, database), path, app.name, False, None)
+    return Publisher(app.label, _same(app.label, using), path, app.name, False, None)
 
 
-def _same(name: str, database: str) -> str:
+def _same(name: str, using: str) -> str:
     """The publisher's database, which is its model's."""
-    if name in settings.contexts() and settings.context(name).alias != database:
+    if name in settings.contexts() and settings.context(name).alias != using:
         raise WrongUsage(
             f"MESSAGING['CONTEXTS'] says that {name} is in the database {settings.context(name).alias}, but the model's rows are "
-            f"in {database}. Change that entry to {database}."
+            f"in {using}. Change that entry to {using}."
         )
-    return database
+    return using
 
 
-def _check_table(model: type[models.Model], database: str) -> None:
+def _check_table(model: type[models.Model], using: str) -> None:
     """Refuse a view: no trigger sees the changes of its rows."""
     if model._meta.managed:
         return
-    with connections[database].cursor() as cursor:
-        kinds = {info.name: info.type for info in connections[database].introspection.get_table_list(cursor)}
+    with database_errors_as_refusals(using), connections[using].cursor() as cursor:
+        kinds = {info.name: info.type for info in connections[using].introspection.get_table_list(cursor)}
     if kinds.get(model._meta.db_table) == "v":
         raise WrongUsage(f"{model._meta.label} is a view. Copy the tables that it reads, each in a context's feed of its own.")
