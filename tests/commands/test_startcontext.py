@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
-from django.db import models
+from django.db import connections, models
 
 from messaging.management.scaffold import writing
 from messaging.management.scaffold.publishers import Publisher
@@ -111,6 +111,30 @@ def test_a_model_that_cannot_be_copied(project: Path, model: str, said: str) -> 
     assert said in refused(project, model=model, publisher="")
 
 
+def test_a_model_that_the_project_has_swapped(project: Path, settings: Any) -> None:
+    settings.AUTH_USER_MODEL = "users.User"
+    assert "--from auth.User: this project uses users.User instead. Name that: --from users.User" in refused(project)
+
+
+@pytest.mark.django_db(databases=["default"])
+def test_a_view_has_no_triggers(project: Path) -> None:
+    class Name(models.Model):
+        id = models.IntegerField(primary_key=True)
+        name = models.TextField()
+
+        class Meta:
+            app_label, managed, db_table = "auth", False, "auth_name"
+
+    try:
+        with connections["default"].cursor() as cursor:
+            cursor.execute("CREATE VIEW auth_name AS SELECT id, username AS name FROM auth_user")
+        said = refused(project, model="auth.Name", fields="name")
+        assert "auth.Name is a view. Copy the tables that it reads, each in a context's feed of its own." in said
+    finally:
+        del apps.all_models["auth"]["name"]
+        apps.clear_cache()
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
@@ -185,10 +209,24 @@ def test_contexts_that_are_a_list_get_no_databases(project: Path, settings: Any)
 
 
 def test_settings_that_a_line_at_the_end_would_not_change(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = refused(project, "--write-settings")  # the tests have another MESSAGING than the module
-    assert "config.settings doesn't set MESSAGING itself, so lines at its end would change nothing. Leave out" in said
+    (project.parent / "elsewhere.py").write_text("INSTALLED_APPS = []\n")
+    monkeypatch.syspath_prepend(project.parent)
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "elsewhere")
+    said = refused(project, "--write-settings")
+    assert "elsewhere doesn't set INSTALLED_APPS itself, so lines at its end would change nothing. Leave out" in said
     monkeypatch.delenv("DJANGO_SETTINGS_MODULE")
     assert "DJANGO_SETTINGS_MODULE isn't set, so the settings have no file." in refused(project, "--write-settings")
+
+
+def test_the_lines_are_added_to_the_settings_file(project: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = project.parent / "ours.py"
+    file.write_text(f"INSTALLED_APPS = {settings.INSTALLED_APPS!r}\nMESSAGING = {{}}")
+    monkeypatch.syspath_prepend(project.parent)
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "ours")
+    monkeypatch.setattr("ours.MESSAGING", settings.MESSAGING)
+    ended = start("--write-settings", "--json")
+    assert ended.json["settings_file"] == str(file)
+    assert file.read_text().endswith("MESSAGING = {}\n\n" + "\n".join(ended.json["settings"]) + "\n")
 
 
 def test_a_folder_that_python_does_not_import_from(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
