@@ -31,13 +31,17 @@ with override_settings(ROOT_URLCONF="shop.urls"):
 print(answer.status_code, answer.content.decode().count("equal"))
 """
 PARCEL = """
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
 from django.db import transaction
 from messaging.testing import delivered
 from warehouse.stock.models import Depot, Parcel
 {}
 with delivered("stock") as found, transaction.atomic(using="default"):
-    parcel = Parcel.objects.create(depot=Depot.objects.create(name="north"), weight="1.5", pieces=2, due=date(2026, 2, 3))
+    times = {{"opens_at": "08:00", "opened_at": datetime.now(UTC), "keeps_for": timedelta(3)}}
+    values = {{"kind": 1, "score": 1, "number": uuid4(), "address": "::1", "labels": [], "picture": b"", "is_open": True}}
+    depot = Depot.objects.create(name="north", **times, **values)
+    parcel = Parcel.objects.create(depot=depot, weight="1.5", pieces=2, due=date(2026, 2, 3))
     {}
 print(*(one.outcome for one in found))
 """

@@ -258,7 +258,7 @@ def test_events_of_another_kind_are_not_overwritten(bakery: Path) -> None:
     assert "bakery.events exists already, and isn't overwritten. Name a new app that publishes: --publisher NAME" in ended.err
     assert not (bakery.parent / "shipping").exists()
     ended = start(model="bakery.Loaf", fields="weight", publisher="loaves")
-    assert 'INSTALLED_APPS += ("loaves", "shipping",)\n' in ended.out
+    assert 'INSTALLED_APPS += ("loaves", "shipping")\n' in ended.out
 
 
 # --- What it writes ---

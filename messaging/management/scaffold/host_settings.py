@@ -43,7 +43,7 @@ def lines(plan: Plan) -> str:
 def _apps(names: Sequence[str]) -> str:
     installed: Any = settings.INSTALLED_APPS
     if isinstance(installed, tuple):
-        return f"INSTALLED_APPS += ({', '.join(quoted(name) for name in names)},)"
+        return f"INSTALLED_APPS += ({', '.join(quoted(name) for name in names)}{',' * (len(names) == 1)})"
     return bracketed("INSTALLED_APPS += ", [quoted(name) for name in names], brackets="[]")
 
 

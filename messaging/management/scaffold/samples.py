@@ -4,7 +4,6 @@ from typing import Any
 
 from django.db import models
 
-from messaging.database.keys import stored_field
 from messaging.management.scaffold.layout import bracketed, quoted
 
 #: A value for a field that needs one, as code. The first class that fits counts.
@@ -12,7 +11,7 @@ VALUES: list[tuple[type["models.Field[Any, Any]"], str]] = [
     (models.DateTimeField, '"2026-01-01T00:00:00Z"'),
     (models.DateField, '"2026-01-01"'),
     (models.TimeField, '"00:00"'),
-    (models.DurationField, '"00:00:01"'),
+    (models.DurationField, "timedelta(1)"),
     (models.BooleanField, "False"),
     (models.IntegerField, "1"),
     (models.DecimalField, '"1"'),
@@ -30,7 +29,7 @@ class Sample:
     """The code for one row, with the rows that it points to."""
 
     def __init__(self) -> None:
-        self.imports: set[tuple[str, str]] = set()  #: (module, name) of the models
+        self.imports: set[tuple[str, str]] = set()  #: (module, name) of the models, and what their values need
         self.unknown: list[str] = []  #: the fields that a person has to fill in
 
     def create(self, model: type[models.Model], before: str, indent: int, within: tuple[type[models.Model], ...] = ()) -> str:
@@ -47,12 +46,15 @@ class Sample:
             if target not in within and target.__name__ not in same_name:
                 return self.create(target, f"{field.name}=", indent, within)
         elif field.choices:
-            first = next(value for value, _ in field.flatchoices if value not in (None, ""))
-            return f"{field.name}={quoted(first) if isinstance(first, str) else repr(first)}"
+            first = next((value for value, _ in field.flatchoices if value not in (None, "")), None)
+            if first is not None:
+                return f"{field.name}={quoted(first) if isinstance(first, str) else repr(first)}"
         elif isinstance(field, models.CharField | models.TextField):
             return f'{field.name}="a"'
         for kind, value in VALUES:
-            if isinstance(stored_field(field), kind) and not isinstance(field, models.ForeignKey):
+            if isinstance(field, kind):
+                if value.startswith("timedelta"):
+                    self.imports.add(("datetime", "timedelta"))
                 return f"{field.name}={value}"
         self.unknown.append(f"{field.model._meta.label}.{field.name}")
         return f"{field.name}={UNKNOWN}"
@@ -60,12 +62,8 @@ class Sample:
 
 def _is_needed(field: "models.Field[Any, Any]") -> bool:
     """Return True if a row can't be saved without a value. A text is empty without one, so only a unique text needs it."""
-    by_itself = field.has_default() or field.null or isinstance(field, models.AutoField)
-    by_itself = by_itself or getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
-    if (
-        by_itself
-        or getattr(field, "generated", False)
-        or (field.remote_field and getattr(field.remote_field, "parent_link", False))
-    ):
+    filled = any(getattr(field, name, False) for name in ("auto_now", "auto_now_add", "generated"))
+    parent = getattr(field.remote_field, "parent_link", False)
+    if field.has_default() or field.null or isinstance(field, models.AutoField) or filled or parent:
         return False
     return not field.empty_strings_allowed or field.unique or isinstance(field, models.ForeignKey)

@@ -19,6 +19,7 @@ from messaging.publisher.feed import Feed
 
 
 def source_model(label: str) -> type[models.Model]:
+    """The model with a label, as "auth.User". Raises `WrongUsage`."""
     try:
         model: type[models.Model] = apps.get_model(label)
     except ValueError:
@@ -46,7 +47,7 @@ def _models(label: str) -> str:
 
 
 def key_field(model: type[models.Model], name: str) -> "models.Field[Any, Any]":
-    """The field that is the rows' id."""
+    """The field that is the rows' id: "pk", or another unique one. Raises `WrongUsage`."""
     label = model._meta.label
     try:
         field = column(model, name)
@@ -72,6 +73,7 @@ def _identifies(field: "models.Field[Any, Any]") -> bool:
 
 
 def copied_facts(model: type[models.Model], fields: str, key: "models.Field[Any, Any]", publisher: Publisher) -> Iterator[Fact]:
+    """The facts in a list as "id,is_active,name=username", without the key. Raises `WrongUsage`."""
     for item in filter(None, (item.strip() for item in fields.split(","))):
         name, _, source = item.partition("=")
         if (source or name) in {"pk", key.name, key.attname}:
@@ -89,7 +91,7 @@ def _fact(model: type[models.Model], name: str, source: str) -> Fact:
         fact = Fact(name if source else field.attname, field, field.null)
         _ = fact.kind
     except FieldDoesNotExist:
-        known = ", ".join(field.name for field in model._meta.local_concrete_fields)
+        known = ", ".join(field.name for field in model._meta.concrete_fields)
         raise WrongUsage(f"--fields: {model._meta.label} has no field {source or name!r}. Its fields: {known}.") from None
     except TypeError as error:
         text = str(error).rstrip(".")

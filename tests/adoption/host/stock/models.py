@@ -1,4 +1,4 @@
-"""The host's own tables, with columns of each kind that a copy can have."""
+"""The host's own tables: `Parcel` has columns of each kind that a copy can have, `Depot` also others."""
 
 import uuid
 
@@ -9,6 +9,16 @@ class Depot(models.Model):
     """A place where parcels lie."""
 
     name = models.CharField(max_length=50, unique=True)
+    kind = models.IntegerField(choices=[(1, "Hall"), (2, "Yard")])
+    opens_at = models.TimeField()
+    opened_at = models.DateTimeField()
+    keeps_for = models.DurationField()
+    score = models.FloatField()
+    number = models.UUIDField()
+    address = models.GenericIPAddressField()
+    labels = models.JSONField()
+    picture = models.BinaryField()
+    is_open = models.BooleanField()
 
     def __str__(self):
         return self.name
