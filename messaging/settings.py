@@ -109,7 +109,8 @@ def contexts() -> Mapping[str, Context]:
     if declared is None:
         raise ImproperlyConfigured(
             'MESSAGING["CONTEXTS"] is not set. Name your contexts and their databases: '
-            'MESSAGING = {"CONTEXTS": {"billing": {"database": "default"}}}'
+            'MESSAGING = {"CONTEXTS": {"billing": {"database": "default"}}}. Before the first one: {"CONTEXTS": {}}, and then '
+            "`manage.py startcontext` writes it."
         )
     databases = {name: declared[name].get("database", name) if isinstance(declared, Mapping) else name for name in declared}
     return {name: Context(name, Alias(alias, name)) for name, alias in databases.items()}

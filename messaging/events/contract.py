@@ -164,7 +164,16 @@ def schemas(context: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (wire type, JSON Schema of its `data`) for every event that a context publishes."""
     for wire, event in sorted(DomainEvent.registry.items()):
         if event.source() == context:
-            yield wire, {"$id": wire, **event.model_json_schema(mode="serialization")}
+            yield wire, _schema(wire, event)
+
+
+def schema_text(wire: str, event: type[DomainEvent]) -> str:
+    """The file with the JSON Schema of an event's `data`, as `write_schemas` writes it."""
+    return _text(_schema(wire, event))
+
+
+def _schema(wire: str, event: type[DomainEvent]) -> dict[str, Any]:
+    return {"$id": wire, **event.model_json_schema(mode="serialization")}
 
 
 def differences(context: str, folder: Path) -> list[SchemaChange]:

@@ -2,7 +2,7 @@
 
 from messaging.testing.contracts import assert_contract
 from messaging.testing.damage import plant_drift
-from messaging.testing.delivery import Delivery, deliver, delivered
+from messaging.testing.delivery import Delivery, deliver, deliver_event, delivered
 from messaging.testing.recording import assert_recorded, recorded
 
-__all__ = ["Delivery", "assert_contract", "assert_recorded", "deliver", "delivered", "plant_drift", "recorded"]
+__all__ = ["Delivery", "assert_contract", "assert_recorded", "deliver", "deliver_event", "delivered", "plant_drift", "recorded"]

@@ -1,14 +1,18 @@
 """Take recorded events to their consumers' inboxes, in the test's own transactions, without broker and signature."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from messaging.consumer import handlers, inbox
+from messaging.consumer.outcome import Outcome
 from messaging.database.outbox_pattern import WAITING
+from messaging.events.ids import uuid7
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Parked
 from messaging.publisher import consumers, outbox, payloads
@@ -69,12 +73,72 @@ def deliver(*publishers: str, may_park: bool = False) -> list[Delivery]:
             found += _round(publisher)
     else:
         raise AssertionError(f"Events still wait after {MOST_ROUNDS} rounds: handlers keep recording new ones.")
+    return _unparked(found, may_park)
+
+
+def deliver_event(
+    consumer: str,
+    wire: str,
+    data: Mapping[str, Any],
+    *,
+    subject: uuid.UUID | int | str,
+    version: int,
+    deleted: bool = False,
+    may_park: bool = False,
+) -> Delivery:
+    """Deliver one event that nobody recorded to a consumer's inbox, for tests of a consumer alone.
+
+    Parameters
+    ----------
+    consumer
+        A context of this process.
+    wire
+        The event's type, as "users.user.suspended.v1".
+    data
+        Its facts, as JSON has them: a time is a text.
+    subject, version
+        Its aggregate's id, and the aggregate's version after the change.
+    deleted
+        True for the tombstone of a row that was deleted.
+    may_park
+        Return a parked event like others; by default it is an error.
+
+    Raises
+    ------
+    AssertionError
+        The event was parked.
+    """
+    event_id, source = str(uuid7()), wire.partition(".")[0]
+    message = {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": source,
+        "type": wire,
+        "subject": str(subject),
+        "time": timezone.now().isoformat(),
+        "data": dict(data),
+        "aggregateversion": version,
+        "correlationid": event_id,
+        "deleted": deleted,
+    }
+    came = _outcome(inbox.receive(consumer, [message], publishers=[source]))
+    found = Delivery(consumer, wire, str(subject), came, **_failure(consumer, event_id, came))
+    return _unparked([found], may_park)[0]
+
+
+def _unparked(found: list[Delivery], may_park: bool) -> list[Delivery]:
     parked = [one for one in found if one.outcome == "parked"]
     if parked and not may_park:
         raise AssertionError(
             "\n".join(f"{one.consumer} parked {one.type} for {one.subject}: {one.error}\n{one.traceback}" for one in parked)
         )
     return found
+
+
+def _outcome(outcome: Outcome) -> str:
+    """What came of a message with one event."""
+    (came,) = (name for name, number in asdict(outcome).items() if number)
+    return came
 
 
 def _round(publisher: Context) -> list[Delivery]:
@@ -99,13 +163,13 @@ def _as_declared(name: str, publisher: Context) -> Consumer:
 
 def _receive(publisher: Context, consumer: Consumer, event: Sendable) -> Iterator[Delivery]:
     for message in payloads.messages([event], consumer):
-        outcome = inbox.receive(consumer.name, message, publishers=[publisher.name])
-        (came,) = (name for name, number in asdict(outcome).items() if number)
-        yield Delivery(consumer.name, event.event["type"], event.event["subject"], came, **_failure(consumer.name, event, came))
+        came = _outcome(inbox.receive(consumer.name, message, publishers=[publisher.name]))
+        failure = _failure(consumer.name, event.event["id"], came)
+        yield Delivery(consumer.name, event.event["type"], event.event["subject"], came, **failure)
 
 
-def _failure(consumer: str, event: Sendable, outcome: str) -> dict[str, Any]:
+def _failure(consumer: str, event_id: str, outcome: str) -> dict[str, Any]:
     if outcome != "parked":
         return {}
-    row = Parked.objects.of(context(consumer).alias).filter(event_id=event.event["id"]).latest("id")
+    row = Parked.objects.of(context(consumer).alias).filter(event_id=event_id).latest("id")
     return {"error": row.reason, "traceback": row.traceback}

@@ -17,7 +17,7 @@ from messaging.ledger import sequencer
 from messaging.models import Parked, Subscription
 from messaging.publisher import consumers
 from messaging.replica.staleness import Policy
-from messaging.testing import Delivery, assert_recorded, deliver, delivered
+from messaging.testing import Delivery, assert_recorded, deliver, deliver_event, delivered
 from users.events import UserSuspended
 from users.models import User
 from users.services import user_change_email, user_register, user_suspend
@@ -111,6 +111,18 @@ class Deliveries:
         (found,) = deliver(may_park=True)
         assert (found.outcome, found.error) == ("parked", "LookupError: no such month")
         assert Parked.objects.using("billing").get().subject == str(other.pk)
+
+    def test_an_event_that_nobody_recorded_reaches_a_consumer_alone(self) -> None:
+        key, facts = uuid.uuid4(), {"status": "active", "status_since": "2026-01-01T00:00:00Z"}
+        found = deliver_event("billing", CREATED, facts, subject=key, version=2)
+        assert found == Delivery("billing", CREATED, str(key), "applied")
+        assert deliver_event("billing", SUSPENDED, facts, subject=key, version=1).outcome == "obsolete"
+        deliver_event("billing", SUSPENDED, facts, subject=key, version=3, deleted=True)
+        copy = CachedUser.objects.using("billing").get(pk=key)
+        assert (copy.version, copy.deleted) == (3, True)
+        with pytest.raises(AssertionError, match=f"billing parked {CREATED} for {key}: .*status: Field required"):
+            deliver_event("billing", CREATED, {}, subject=key, version=4)
+        assert deliver_event("billing", CREATED, {}, subject=key, version=4, may_park=True).outcome == "parked"
 
     def test_a_consumer_gets_the_fields_that_it_is_registered_for(self) -> None:
         consumers.register_consumer(authority="users", name="billing", types=[CREATED], fields=["status"])
