@@ -17,7 +17,7 @@ from messaging.database.guard import Guard
 from messaging.database.tracked import Tracked
 from messaging.ledger import ledger
 from messaging.models import Ledger, Ownership
-from messaging.operations.checks import ledger_triggers_are_there
+from messaging.operations.checks.tables import ledger_triggers_are_there
 from messaging.operations.worker_startup import refuse_to_start
 from messaging.ownership import Follower
 from messaging.publisher import unseen

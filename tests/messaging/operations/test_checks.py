@@ -24,19 +24,19 @@ from billing.caches import CACHES
 from messaging.database.tracked import Tracked
 from messaging.ledger import ledger
 from messaging.models import Ledger, Subscription
-from messaging.operations import checks
+from messaging.operations.checks import broker, databases, feeds, outbox, tables
 from messaging.publisher import DomainEvent, Feed
 from users.models import User
 from users.services import user_register
 
 
 def found(monkeypatch, **caches):
-    monkeypatch.setattr(checks, "declared_caches", lambda consumer: caches if consumer == "billing" else {})
-    return [(error.id, error.msg) for error in checks.feeds_can_be_compared(None)]
+    monkeypatch.setattr(feeds, "declared_caches", lambda consumer: caches if consumer == "billing" else {})
+    return [(error.id, error.msg) for error in feeds.feeds_can_be_compared(None)]
 
 
 def test_the_project_can_be_compared():
-    assert checks.feeds_can_be_compared(None) == []
+    assert feeds.feeds_can_be_compared(None) == []
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_the_project_can_be_compared():
     ],
 )
 def test_a_missing_broker_is_a_warning(settings, url, problem):
-    assert checks.broker_is_set(None) == []
+    assert broker.broker_is_set(None) == []
     settings.MESSAGING = {**settings.MESSAGING, "BROKER_URL": url}
-    assert [(warning.id, warning.msg, warning.hint) for warning in checks.broker_is_set(None)] == [
+    assert [(warning.id, warning.msg, warning.hint) for warning in broker.broker_is_set(None)] == [
         (
             "messaging.W004",
             f'{problem} Set it, for example to "redis://localhost:6379/3" or "amqp://login:password@localhost/vhost".',
@@ -60,33 +60,33 @@ def test_a_missing_broker_is_a_warning(settings, url, problem):
 
 
 def test_sqlite_without_immediate_transactions_is_a_warning(monkeypatch):
-    assert checks.sqlite_writers_wait_for_each_other(None) == []
+    assert databases.sqlite_writers_wait_for_each_other(None) == []
     database = connections["users"]
     monkeypatch.setattr(database, "vendor", "sqlite")
     monkeypatch.setitem(database.settings_dict, "OPTIONS", {"timeout": 30})  # as startproject makes it, or with other options
-    (found,) = checks.sqlite_writers_wait_for_each_other(None)
+    (found,) = databases.sqlite_writers_wait_for_each_other(None)
     assert (found.id, found.msg) == (
         "messaging.W007",
         "SQLite transactions of the database 'users' aren't immediate, so they may collide.",
     )
     monkeypatch.setitem(database.settings_dict, "OPTIONS", {"transaction_mode": "immediate"})
-    assert checks.sqlite_writers_wait_for_each_other(None) == []
+    assert databases.sqlite_writers_wait_for_each_other(None) == []
 
 
 def test_a_second_alias_for_a_context_s_database_is_a_warning(monkeypatch):
-    assert checks.a_database_has_one_alias(None) == []
+    assert databases.a_database_has_one_alias(None) == []
     for other in ("default", "billing"):
         with monkeypatch.context() as patch:
             for key in ("NAME", "HOST", "PORT"):
                 patch.setitem(connections[other].settings_dict, key, connections["users"].settings_dict[key])
-            (warning,) = checks.a_database_has_one_alias(None)
+            (warning,) = databases.a_database_has_one_alias(None)
             one, two = sorted(["users", other]) if other == "billing" else ["users", other]
             assert warning.msg == (
                 f"The aliases {one!r} and {two!r} lead to one database. A transaction on one doesn't cover the other."
             )
             assert warning.id == "messaging.W006"
             patch.setitem(connections[other].settings_dict, "NAME", ":memory:")
-            assert checks.a_database_has_one_alias(None) == []
+            assert databases.a_database_has_one_alias(None) == []
 
 
 def test_a_copy_keyed_by_another_column_than_its_primary_key_is_an_error(monkeypatch):
@@ -157,8 +157,8 @@ def declared(monkeypatch):
 
     def declare(**options: Any) -> list[tuple[str | None, str]]:
         feed = Feed(**{"model": Profile, "facts": Facts, **options})
-        monkeypatch.setattr(checks, "declared_feed", lambda name: feed if name == "users" else None)
-        found_ = [*checks.feeds_can_be_compared(None), *checks.feeds_are_consistent(None)]
+        monkeypatch.setattr(feeds, "declared_feed", lambda name: feed if name == "users" else None)
+        found_ = [*feeds.feeds_can_be_compared(None), *feeds.feeds_are_consistent(None)]
         return [(error.id, error.msg.removeprefix("The feed of users: ")) for error in found_]
 
     yield declare
@@ -260,11 +260,11 @@ def test_a_view_is_an_error(monkeypatch):
 
     tracked = Tracked(Shown)
     monkeypatch.setitem(ledger.TRACKED, tracked.aggregate, tracked)
-    assert checks.feeds_have_tables(None, databases=["users"]) == []
+    assert tables.feeds_have_tables(None, databases=["users"]) == []
     with connections["users"].cursor() as cursor:
         cursor.execute("CREATE VIEW users_shown AS SELECT id FROM users_user")
         try:
-            assert [(error.id, error.msg) for error in checks.feeds_have_tables(None, databases=["users"])] == [
+            assert [(error.id, error.msg) for error in tables.feeds_have_tables(None, databases=["users"])] == [
                 ("messaging.E006", "users.shown is the view users_shown.")
             ]
             ledger.install_after_migrate(apps.get_app_config("users"), using="users")  # it isn't stopped by the view
@@ -320,8 +320,8 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def kept() -> list[str]:
     found = [
-        *checks.outbox_rows_are_kept(None),
-        *checks.outbox_rows_are_kept_beside_a_hosts(None, databases=["users", "billing"]),
+        *outbox.outbox_rows_are_kept(None),
+        *outbox.outbox_rows_are_kept_beside_a_hosts(None, databases=["users", "billing"]),
     ]
     assert {warning.id for warning in found} <= {"messaging.W005"}
     return [warning.msg for warning in found]
@@ -359,7 +359,7 @@ def test_the_setting_that_the_check_names_stops_the_clean_up(shared: None, setti
     user_register(email="ada@example.org", name="Ada")
     rows = Published.objects.using("users")
     rows.update(added=timezone.now() - timedelta(days=3650))
-    (warning,) = checks.outbox_rows_are_kept(None)
+    (warning,) = outbox.outbox_rows_are_kept(None)
     named, days = re.findall(r'\["(\w+)"\] to (\d+)', str(warning.hint))[0]
     with monkeypatch.context() as patch:
         patch.setattr(outbox_pattern_settings, named, int(days))
