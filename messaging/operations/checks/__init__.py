@@ -3,6 +3,6 @@
 Those with `Tags.database` ask a database, so they run only for the databases that `check --database` or `migrate` name.
 """
 
-from messaging.operations.checks import broker, consumers, databases, feeds, handlers, outbox, tables
+from messaging.operations.checks import broker, consumers, contexts, databases, feeds, handlers, outbox, routers, tables
 
-__all__ = ["broker", "consumers", "databases", "feeds", "handlers", "outbox", "tables"]
+__all__ = ["broker", "consumers", "contexts", "databases", "feeds", "handlers", "outbox", "routers", "tables"]

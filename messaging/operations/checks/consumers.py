@@ -10,8 +10,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from messaging import settings
-from messaging.consumer.handlers import table
 from messaging.models import Consumer
+from messaging.operations.checks import declared
 from messaging.publisher import grants
 
 #: A live consumer rarely bootstraps again, so a grant that stays open longer than this was probably forgotten.
@@ -23,8 +23,8 @@ def bootstrap_grants_are_closed(app_configs: Any, databases: Sequence[str] | Non
     """messaging.W001: a live consumer may still bootstrap, or a grant expired before its bootstrap was done."""
     found: list[CheckMessage] = []
     now = timezone.now()
-    for name, context in settings.contexts().items():
-        if context.alias not in (databases or []) or not _has_grants(connections[context.alias]):
+    for name, context in declared.contexts(databases or ()).items():
+        if not _has_grants(connections[context.alias]):
             continue
         for consumer in Consumer.objects.of(context.alias).filter(bootstrap_open=True):
             ends = consumer.bootstrap_closes_at
@@ -47,14 +47,14 @@ def registered_types_have_handlers(
 ) -> Sequence[CheckMessage]:
     """messaging.E004: an authority sends a consumer event types without a handler, so each event would be parked."""
     found: list[CheckMessage] = []
-    for name, context in settings.contexts().items():
-        if context.alias not in (databases or []) or not _has_grants(connections[context.alias]):
+    for name, context in declared.contexts(databases or ()).items():
+        if not _has_grants(connections[context.alias]):
             continue
         for consumer in Consumer.objects.of(context.alias).filter(name__in=list(settings.contexts())):
-            unknown = sorted(set(consumer.types) - set(table(consumer.name)))
+            unknown = sorted(set(consumer.types) - set(declared.handled(consumer.name)))
             if unknown:
-                register = f"manage.py consumers register {consumer.name} --to {name} --types …"
-                hint = f"Write a handler, or register without the type: {register}"
+                register = f"manage.py consumers register {consumer.name} --to {name}"
+                hint = f"Write a handler, or register it for the types that it has handlers for: `{register}`."
                 why = f"{name} sends {unknown[0]} to {consumer.name}, which has no handler for it."
                 found.append(Error(why, hint=hint, id="messaging.E004"))
     return found

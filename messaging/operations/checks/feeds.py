@@ -9,12 +9,12 @@ from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db import DEFAULT_DB_ALIAS, models
 
 from messaging import settings
-from messaging.consumer.cache import declared_caches
 from messaging.database import columns, row_hash
 from messaging.database.keys import kind_of_key
 from messaging.events.contract import NAME
 from messaging.events.text import plural
 from messaging.ledger import ledger
+from messaging.operations.checks import declared
 from messaging.publisher.feed import Feed, declared_feed
 
 
@@ -25,14 +25,16 @@ def feeds_can_be_compared(app_configs: Any, **kwargs: Any) -> Sequence[CheckMess
     for what, feed in _feeds():
         tracked = feed.declared
         using = ledger.alias_of(tracked) or DEFAULT_DB_ALIAS
+        if not declared.usable(using):
+            continue
         found += _wrong_key(what, tracked.model, tracked.key_name)
         for name in feed.names:
             found += _wrong_source(what, using, tracked.model, feed.source(name), f"{what}: {name}")
         if tracked.tombstone_condition is not None:
             for refusal in columns.refusals(using, tracked.model, tracked.tombstone_condition):
                 found.append(_uncomparable(f"{what}: its tombstone {refusal}.", OWN_COLUMNS))
-    for context in settings.contexts():
-        for authority, cache in declared_caches(context).items():
+    for context in declared.contexts():
+        for authority, cache in declared.caches(context).items():
             what = f"The copy in {context} of {authority}"
             found += _wrong_key(what, cache.model, cache.key, primary=True, follows=cache.follows)
             for name in (*cache.fields, cache.version):
@@ -91,8 +93,16 @@ def feeds_are_consistent(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessa
     """messaging.E005: a feed's declaration contradicts itself, another feed, or its events."""
     found: list[CheckMessage] = []
     tables: dict[tuple[str | None, str], str] = {}
+    feeds: dict[str, str] = {}
     for name in settings.feeds():
         feed = declared_feed(name)
+        first = feeds.setdefault(feed.aggregate, name) if feed is not None else name
+        if feed is not None and first != name:
+            why = f"The feeds {first} and {name} both have the aggregate {feed.aggregate}."
+            hint = (
+                f'Remove one of them, or give it an aggregate of its own, for another model: aggregate="{feed.tracked.context}.…".'
+            )
+            found.append(Error(why, hint=hint, id="messaging.E005"))
         for why, hint in _contradictions(feed, settings.authority(name)) if feed is not None else ():
             found.append(Error(f"The feed of {name}: {why}", hint=hint, id="messaging.E005"))
     for tracked in ledger.TRACKED.values():

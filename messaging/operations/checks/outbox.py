@@ -12,6 +12,7 @@ from django_outbox_pattern.models import Published
 from messaging import settings
 from messaging.database import engines
 from messaging.events.text import plural
+from messaging.operations.checks import declared
 from messaging.publisher import outbox
 
 #: A hundred years. django-outbox-pattern's clean-up can't be switched off, and Python's dates end after some thousand years.
@@ -21,7 +22,7 @@ DAYS_FOR_EVER = 36_500
 @register("messaging")
 def outbox_rows_are_kept(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     """messaging.W005: django-outbox-pattern is set up for the host's own use, and its clean-up would delete our rows too."""
-    return _cleaned_up(settings.contexts()) if hasattr(django_settings, "DJANGO_OUTBOX_PATTERN") else []
+    return _cleaned_up(declared.contexts()) if hasattr(django_settings, "DJANGO_OUTBOX_PATTERN") else []
 
 
 @register(Tags.database)
@@ -33,9 +34,8 @@ def outbox_rows_are_kept_beside_a_hosts(
         return []  # the check above reports it
     shared = [
         name
-        for name, context in settings.contexts().items()
-        if context.alias in (databases or [])
-        and engines.for_alias(context.alias).table_exists(connections[context.alias], Published._meta.db_table)
+        for name, context in declared.contexts(databases or ()).items()
+        if engines.for_alias(context.alias).table_exists(connections[context.alias], Published._meta.db_table)
         and outbox.foreign(context.alias).exists()
     ]
     return _cleaned_up(shared)

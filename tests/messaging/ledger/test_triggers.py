@@ -381,7 +381,7 @@ def test_a_worker_refuses_to_start_without_the_triggers(caplog: pytest.LogCaptur
         refuse_to_start(app)
     assert refused.value.code == 3
     assert (
-        "The table of users.user has no ledger trigger, so its changes get no version. Run `migrate --database users`."
+        "The table of users.user has no ledger trigger, so its changes get no version. Run `manage.py migrate --database users`."
         in caplog.text
     )
 

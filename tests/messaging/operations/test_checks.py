@@ -25,13 +25,14 @@ from messaging.database.tracked import Tracked
 from messaging.ledger import ledger
 from messaging.models import Ledger, Subscription
 from messaging.operations.checks import broker, databases, feeds, outbox, tables
+from messaging.operations.checks import declared as declarations
 from messaging.publisher import DomainEvent, Feed
 from users.models import User
 from users.services import user_register
 
 
 def found(monkeypatch, **caches):
-    monkeypatch.setattr(feeds, "declared_caches", lambda consumer: caches if consumer == "billing" else {})
+    monkeypatch.setattr(declarations, "declared_caches", lambda consumer: caches if consumer == "billing" else {})
     return [(error.id, error.msg) for error in feeds.feeds_can_be_compared(None)]
 
 
@@ -260,12 +261,14 @@ def test_a_view_is_an_error(monkeypatch):
 
     tracked = Tracked(Shown)
     monkeypatch.setitem(ledger.TRACKED, tracked.aggregate, tracked)
-    assert tables.feeds_have_tables(None, databases=["users"]) == []
+    assert [(warning.id, warning.msg) for warning in tables.tracked_tables(None, databases=["users"])] == [
+        ("messaging.W014", "users.shown has no table: the database 'users' has no users_shown.")
+    ]
     with connections["users"].cursor() as cursor:
         cursor.execute("CREATE VIEW users_shown AS SELECT id FROM users_user")
         try:
-            assert [(error.id, error.msg) for error in tables.feeds_have_tables(None, databases=["users"])] == [
-                ("messaging.E006", "users.shown is the view users_shown.")
+            assert [(error.id, error.msg) for error in tables.tracked_tables(None, databases=["users"])] == [
+                ("messaging.E006", "users.shown is the view users_shown, and no trigger sees all changes of its rows.")
             ]
             ledger.install_after_migrate(apps.get_app_config("users"), using="users")  # it isn't stopped by the view
         finally:
