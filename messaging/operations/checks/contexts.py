@@ -47,7 +47,7 @@ def contexts_are_apps(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]
     return [
         Warning(
             f"The context {name} isn't an installed app.",
-            hint=f'Add "{name}" to INSTALLED_APPS, or correct the name in MESSAGING["CONTEXTS"].',
+            hint=f'Write INSTALLED_APPS += ["{name}"], or correct the name in MESSAGING["CONTEXTS"].',
             id="messaging.W010",
         )
         for name in settings.contexts()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from messaging import settings
 from messaging.database import pooler
@@ -21,8 +21,7 @@ def contexts_have_databases(app_configs: Any, **kwargs: Any) -> Sequence[CheckMe
     return [
         Error(
             f"The context {name} is in the database {str(context.alias)!r}, which DATABASES doesn't have.",
-            hint=f'Write MESSAGING["CONTEXTS"]["{name}"] = {{"database": "…"}} with one of {", ".join(connections)}, or add it to '
-            "DATABASES.",
+            hint=f'Write MESSAGING["CONTEXTS"]["{name}"] = {{"database": "{DEFAULT_DB_ALIAS}"}}, or add it to DATABASES.',
             id="messaging.E007",
         )
         for name, context in settings.contexts().items()
@@ -54,13 +53,14 @@ def engines_are_supported(app_configs: Any, **kwargs: Any) -> Sequence[CheckMess
 @register("messaging")
 def sqlite_writers_wait_for_each_other(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     """messaging.W007: on SQLite a transaction that reads first may fail at its first write, instead of waiting for it."""
-    hint = (
-        'Set its OPTIONS: {"transaction_mode": "IMMEDIATE", "timeout": 30, '
-        '"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}.'
+    options = (
+        '{"transaction_mode": "IMMEDIATE", "timeout": 30, "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}'
     )
     return [
         Warning(
-            f"SQLite transactions of the database {alias!r} aren't immediate, so they may collide.", hint=hint, id="messaging.W007"
+            f"SQLite transactions of the database {alias!r} aren't immediate, so they may collide.",
+            hint=f'Set DATABASES["{alias}"]["OPTIONS"] = {options}.',
+            id="messaging.W007",
         )
         for alias in declared.aliases()
         if connections[alias].vendor == "sqlite"

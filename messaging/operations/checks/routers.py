@@ -64,7 +64,7 @@ def _own(context: str, using: str) -> Iterator[type[models.Model]]:
 
 
 def _hint(context: str, model: type[models.Model]) -> str:
-    if model._meta.app_label not in {*settings.contexts(), *SHARED_APPS}:
-        return f'Let MESSAGING["CONTEXTS"]["{context}"]["database"] be the database that has {model._meta.db_table}.'
+    if model._meta.app_label not in {*settings.contexts(), *SHARED_APPS}:  # a host's own table: its context goes where it is
+        return f'Set MESSAGING["CONTEXTS"]["{context}"]["database"] = "{router.db_for_write(model)}".'
     routers = [OURS, *(one for one in django_settings.DATABASE_ROUTERS if one != OURS)]
     return f"Set DATABASE_ROUTERS = {routers}."
