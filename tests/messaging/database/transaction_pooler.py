@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from psycopg import pq
+from psycopg.pq.abc import PGconn
 
 #: The codes of a client's first message: it asks for encryption, or ends another client's statement.
 SSL, GSS, CANCEL = 80877103, 80877104, 80877102
@@ -21,7 +22,7 @@ class Pooler:
 
     def __init__(self, conninfo: str, *, session: bool = False) -> None:
         self.conninfo, self.session = conninfo, session
-        self.free: deque[pq.PGconn] = deque()
+        self.free: deque[PGconn] = deque()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
 
@@ -33,7 +34,7 @@ class Pooler:
                 return
             threading.Thread(target=self._client, args=[client], daemon=True).start()
 
-    def _server(self) -> pq.PGconn:
+    def _server(self) -> PGconn:
         return self.free.pop() if self.free else pq.PGconn.connect(self.conninfo.encode())
 
     def _client(self, client: socket.socket) -> None:

@@ -1,17 +1,20 @@
 """Django's checks of messaging. E003 and E005 report what is wrong with a feed or a copy before it is used."""
 
+import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.apps.registry import Apps
 from django.core.cache import cache
+from django.core.management import call_command
 from django.db import connections, models, router
 from django.db.models import DecimalField, ExpressionWrapper, F, Model, Q, Sum, Value
 from django.db.models.functions import Upper
@@ -23,10 +26,11 @@ from django_outbox_pattern.producers import Producer
 from billing.caches import CACHES
 from messaging.database.tracked import Tracked
 from messaging.ledger import ledger
-from messaging.models import Ledger, Subscription
-from messaging.operations.checks import broker, databases, feeds, outbox, tables
+from messaging.models import Consumer, Ledger, Subscription
+from messaging.operations.checks import broker, consumers, databases, feeds, handlers, outbox, tables
 from messaging.operations.checks import declared as declarations
 from messaging.publisher import DomainEvent, Feed
+from messaging.publisher.consumers import register_consumer
 from users.models import User
 from users.services import user_register
 
@@ -374,3 +378,47 @@ def test_the_setting_that_the_check_names_stops_the_clean_up(shared: None, setti
     Producer(None, "", "")._remove_old_messages()
     assert rows.count() == 0
     cache.clear()
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+def test_a_registered_type_without_a_handler_is_an_error() -> None:
+    register_consumer(authority="users", name="billing", types=["users.user.created.v1"], fields=["status"])
+    assert consumers.registered_types_have_handlers(None, databases=["users"]) == []
+    Consumer.objects.using("users").filter(name="billing").update(types=["users.user.created.v1", "users.user.renamed.v1"])
+    (error,) = consumers.registered_types_have_handlers(None, databases=["users"])
+    assert (error.id, error.msg) == (
+        "messaging.E004",
+        "users sends users.user.renamed.v1 to billing, which has no handler for it.",
+    )
+    (command,) = re.findall(r"`manage\.py ([^`]+)`", str(error.hint))
+    call_command(*command.split(), stdout=StringIO())
+    assert consumers.registered_types_have_handlers(None, databases=["users"]) == []
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_an_unknown_public_key_is_a_warning(settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """billing runs alone, so users signs elsewhere."""
+    assert handlers.publishers_are_known(None, databases=["billing"]) == []
+    there = {**settings.MESSAGING, "KEY_FOLDER": tmp_path / "there"}
+    here = {**settings.MESSAGING, "KEY_FOLDER": tmp_path / "here", "CONTEXTS": ["billing"]}
+    settings.MESSAGING = here
+    found = {warning.msg: warning for warning in handlers.publishers_are_known(None, databases=["billing"])}
+    warning = found["billing has no public key of users."]
+    assert warning.id == "messaging.W002"
+    (command,) = re.findall(r"`manage\.py ([^`]+)`", str(warning.hint))
+    settings.MESSAGING = there
+    call_command(*command.split(), "--json", stdout=(printed := StringIO()))
+    settings.MESSAGING = {**here, "PUBLIC_KEYS": lambda publisher: json.loads(printed.getvalue())["public_keys"]}
+    assert handlers.publishers_are_known(None, databases=["billing"]) == []
+
+
+def test_an_old_sqlite_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    if connections["users"].vendor != "sqlite":
+        pytest.skip("it has no SQLite")
+    assert databases.engines_are_supported(None) == []
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 37, 2))
+    monkeypatch.setattr("sqlite3.sqlite_version", "3.37.2")
+    assert {error.id for error in databases.engines_are_supported(None)} == {"messaging.E009"}
+    assert "The database 'users' is SQLite 3.37.2, and messaging needs 3.38.0 or newer." in {
+        error.msg for error in databases.engines_are_supported(None)
+    }
