@@ -1,4 +1,4 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import post_migrate, pre_migrate
 
@@ -9,7 +9,7 @@ class MessagingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"  # as in its migrations, whatever the host's default is
 
     def import_models(self) -> None:
-        if self.apps and not self.apps.is_installed("django_outbox_pattern"):  # its models are the outbox and the inbox
+        if not apps.is_installed("django_outbox_pattern"):  # its models are the outbox and the inbox
             raise ImproperlyConfigured('messaging needs django_outbox_pattern. Add "django_outbox_pattern" to INSTALLED_APPS.')
         super().import_models()
 
