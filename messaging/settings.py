@@ -18,6 +18,12 @@ from django.core.exceptions import ImproperlyConfigured
 API_REQUESTS_PER_SECOND = 500
 #: The default of `RETRY_DELAYS`.
 RETRY_DELAYS_SECONDS = (1, 4, 16)
+#: The entries of `MESSAGING`.
+ENTRIES = (
+    *("CONTEXTS", "HANDLERS", "FEEDS", "CACHES", "SPLITS", "FOLDER", "TOKEN_FOLDER", "KEY_FOLDER", "WAKE_FOLDER"),
+    *("API_URL", "API_TOKEN", "API_RATE", "SIGNING_KEYS", "PUBLIC_KEYS", "ACCEPT_UNSIGNED"),
+    *("BROKER_URL", "BROKER_OPTIONS", "QUEUE_TYPE", "RETRY_DELAYS"),
+)
 
 
 def _setting(name: str, default: Any) -> Any:
@@ -112,8 +118,18 @@ def contexts() -> Mapping[str, Context]:
             'MESSAGING = {"CONTEXTS": {"billing": {"database": "default"}}}. Before the first one: {"CONTEXTS": {}}, and then '
             "`manage.py startcontext` writes it."
         )
-    databases = {name: declared[name].get("database", name) if isinstance(declared, Mapping) else name for name in declared}
+    if isinstance(declared, str):
+        raise ImproperlyConfigured(f'MESSAGING["CONTEXTS"] is the text {declared!r}. Write a list: [{declared!r}].')
+    databases = {name: _database(name, declared[name]) if isinstance(declared, Mapping) else name for name in declared}
     return {name: Context(name, Alias(alias, name)) for name, alias in databases.items()}
+
+
+def _database(name: str, entry: Any) -> str:
+    if not isinstance(entry, Mapping):
+        raise ImproperlyConfigured(
+            f'MESSAGING["CONTEXTS"]["{name}"] is {entry!r}. Write a dict that names its database: {{"database": "default"}}.'
+        )
+    return str(entry.get("database", name))
 
 
 def context(name: str) -> Context:

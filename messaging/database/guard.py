@@ -55,7 +55,7 @@ class Guard:
 
 class PostgreSQL:
     def install(self, connection: BaseDatabaseWrapper, guard: Guard) -> None:
-        """Install the guard on the table. Waits for writers in flight."""
+        """Install the guard on the table. Waits for writers in flight, so limit that (`messaging.database.lock_waits`)."""
         ownership = postgresql.qualified(connection, "messaging_ownership")
         function = f'{ownership.removesuffix(".messaging_ownership")}."{guard.name}"'
         with connection.cursor() as cursor:

@@ -96,6 +96,8 @@ def install_after_migrate(app_config: AppConfig, using: str, verbosity: int = 0,
             (kwargs.get("stdout") or sys.stdout).write(f"  {sentence}\n")
 
     keep_no_longer(using)
+    if not settings.names_in(using):
+        return  # maybe another kind of database, in which nothing of ours is
     if app_config.label == "messaging" and _is_current(using, Sequence):
         engines.for_alias(using).install_stamping(connections[using])
     for tracked in TRACKED.values():

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
@@ -24,6 +24,8 @@ from messaging.replica import staleness
 from messaging.replica.drift import KINDS
 from messaging.settings import Alias, Context
 
+#: The scheduler asks every second. A busy worker needs longer, but not that long.
+LATE_RETRY = timedelta(minutes=1)
 #: States of a copy that has contacted its authority.
 CONTACTED = (Subscription.State.LIVE, Subscription.State.UNREACHABLE)
 
@@ -152,6 +154,28 @@ def outbox_states() -> list[OutboxState]:
         seconds = round(max(0.0, (now - oldest).total_seconds()), 1) if oldest else None
         states.append(OutboxState(name, pending, failed, seconds))
     return states
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """Failed events of a context whose retry is late, because no scheduler asks for it or no worker does it."""
+
+    context: str
+    retries: int
+
+
+def overdue_retries() -> list[Overdue]:
+    """Return the contexts of this process whose retries are late."""
+    found = []
+    for name, context in settings.contexts().items():
+        with reading(context):
+            late = Parked.objects.of(context.alias).filter(
+                state=Parked.State.RETRYING, next_attempt_at__lt=timezone.now() - LATE_RETRY
+            )
+            number = late.count()
+        if number:
+            found.append(Overdue(name, number))
+    return found
 
 
 def tracking_states() -> list[TrackingState]:

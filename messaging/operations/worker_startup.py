@@ -10,7 +10,9 @@ from django.db import DatabaseError, InterfaceError, connections
 from messaging import settings
 from messaging.celery import app
 from messaging.database import errors
-from messaging.operations.checks import ledger_triggers_are_there, publishers_are_known, registered_types_have_handlers
+from messaging.operations.checks.consumers import registered_types_have_handlers
+from messaging.operations.checks.handlers import publishers_are_known
+from messaging.operations.checks.tables import ledger_triggers_are_there
 from messaging.transport import queues
 
 log = logging.getLogger(__name__)

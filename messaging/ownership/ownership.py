@@ -15,14 +15,14 @@ from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
 from messaging import failpoints
-from messaging.database import errors
+from messaging.database import errors, lock_waits
 from messaging.database import guard as guard_sql
 from messaging.database.guard import MARK, TRY_AGAIN, Guard
 from messaging.errors import MovedAway, Moving, NotFollowing, NotTheOwner
 from messaging.models import Ownership
 
 State = Ownership.State
-#: How many seconds a guard or a hand-over waits for writers in flight.
+#: How many seconds a hand-over waits for writers in flight.
 PATIENCE_SECONDS = 10.0
 
 
@@ -89,28 +89,30 @@ def writing_as_follower(using: str, label: str) -> Iterator[None]:
 # --- The steps of a split ------------------------------------------------------------------------------------------------
 
 
-def guard(guarded: Guard, owner: str) -> None:
-    """Install a guard on a table, with this owner. An existing one stays as it is."""
+def guard(guarded: Guard, owner: str, say: lock_waits.Say = lock_waits.silent) -> None:
+    """Install a guard on a table, with this owner. An existing one stays as it is. `say` is called with a sentence when other
+    transactions use the table. Raises `TableBusy`."""
     using, engine = guarded.using, guard_sql.for_alias(guarded.using)
     if ownership(using, guarded.label) and engine.there(connections[using], guarded):
         return
-    with transaction.atomic(using=using):
-        engine.lock(using, guarded.label, PATIENCE_SECONDS)
+
+    def install() -> None:
+        engine.lock(using, guarded.label, lock_waits.LOCK_SECONDS)
         Ownership.objects.using(using).get_or_create(pk=guarded.label, defaults={"owner": owner})
         if not engine.there(connections[using], guarded):
             engine.install(connections[using], guarded)
 
+    lock_waits.retried(using, guarded.table, install, say)
+
 
 def unguard(guarded: Guard) -> None:
-    """Remove the guard and its row, so that anybody may write.
+    """Remove the guard and its row, so that anybody may write. Raises `TableBusy`.
 
     They are removed in two transactions. Writers lock the table and then the row, followers the row and then the table; one
     transaction with both locks could deadlock with one of them. If it ends in between, `guard` installs the guard again.
     """
     engine = guard_sql.for_alias(guarded.using)
-    with transaction.atomic(using=guarded.using):
-        engine.wait_for(guarded.using, PATIENCE_SECONDS)
-        engine.remove(connections[guarded.using], guarded)
+    lock_waits.retried(guarded.using, guarded.table, lambda: engine.remove(connections[guarded.using], guarded))
     failpoints.reach("split.unguarded")
     with transaction.atomic(using=guarded.using):
         engine.wait_for(guarded.using, PATIENCE_SECONDS)

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import AppConfig
+from django.core.management import CommandError
 from django.db import connections
 
 from messaging import settings
 from messaging.consumer.cache import Cache, declared_cache
 from messaging.database.guard import Guard
-from messaging.errors import NoSplit
+from messaging.errors import NoSplit, TableBusy
 from messaging.ledger import sequencer
 from messaging.models import Ledger, Ownership, Subscription
 from messaging.ownership import ownership
@@ -142,7 +143,8 @@ def standing(split: Split) -> dict[str, Any]:
 
 
 def guard_after_migrate(app_config: AppConfig, using: str, **kwargs: object) -> None:
-    """After `migrate`: install missing guards. Django alters a SQLite table by creating a new one, which has no guard."""
+    """After `migrate`: install missing guards. Django alters a SQLite table by creating a new one, which has no guard.
+    Raises `CommandError` if a table is in use all the time."""
     if Ownership._meta.db_table not in connections[using].introspection.table_names():
         return
     for context in settings.splits():
@@ -153,4 +155,7 @@ def guard_after_migrate(app_config: AppConfig, using: str, **kwargs: object) -> 
         for side in (split.old, split.new):
             known = row(side) if side.using == using else None
             if known is not None and app_config.label in {side.context, "messaging"}:
-                ownership.guard(side.guard, known.owner)
+                try:
+                    ownership.guard(side.guard, known.owner)
+                except TableBusy as error:
+                    raise CommandError(f"The guard of {side.guard.label} isn't installed: {error}", returncode=3) from None

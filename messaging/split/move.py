@@ -15,7 +15,7 @@ from celery import Celery
 
 from messaging import failpoints
 from messaging.consumer.cache import declared_caches
-from messaging.database import locks
+from messaging.database import lock_waits, locks
 from messaging.errors import Differs, Held, NoSplit, NotReady, NotYet
 from messaging.ledger import ledger, sequencer
 from messaging.models import Ownership, Subscription
@@ -72,15 +72,16 @@ def one_mover(split: Split) -> Iterator[None]:
         raise NotReady(f"Another split of {split.new.context} is running. Wait for it, or stop it first.") from None
 
 
-def begin(split: Split) -> None:
+def begin(split: Split, say: lock_waits.Say = lock_waits.silent) -> None:
     """Install the guards on both tables, with the old context as the owner. A split that has begun stays as it is.
 
-    Raises `NotReady` if the old context was retired.
+    `say` is called with a sentence when other transactions use a table. Raises `NotReady` if the old context was retired, and
+    `TableBusy`.
     """
     if retired(split):
         raise NotReady(f"The split of {split.new.context} is over: {split.old.context} was retired.")
-    ownership.guard(split.new.guard, split.old.context)
-    ownership.guard(split.old.guard, split.old.context)
+    ownership.guard(split.new.guard, split.old.context, say)
+    ownership.guard(split.old.guard, split.old.context, say)
     failpoints.reach("split.guarded")
 
 

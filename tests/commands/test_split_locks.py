@@ -6,15 +6,18 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 
 from messaging import failpoints
+from messaging.database import guard as guard_sql
+from messaging.database import lock_waits
 from messaging.ledger import ledger
 from messaging.ownership import ownership
 from messaging.publisher.republish import republish
 from messaging.split import move
 from monolith.models import Invoice, User
-from tests.commands.calling import call
+from tests.commands.calling import Ended, call
 from tests.probes import wait_for
 from users.models import User as Moved
 
@@ -216,3 +219,58 @@ def test_a_long_transaction_about_another_split_holds_nobody(flipped):
         ended = call("split", "users", "--back", "--json")
         assert (ended.code, ended.json["owner"]) == (0, "monolith"), ended
     assert Invoice.objects.using("monolith").exists()
+
+
+def writing_for_long(began: threading.Event, go_on: threading.Event) -> None:
+    """A transaction that has written to the monolith's users, and doesn't end."""
+    with transaction.atomic(using="monolith"):
+        User.objects.using("monolith").create(email="long@example.org", name="Long")
+        began.set()
+        go_on.wait(60)
+
+
+def impatient_write(began: threading.Event, go_on: threading.Event) -> None:
+    """Another writer of the same table, which gives up after a second."""
+    with transaction.atomic(using="monolith"), connections["monolith"].cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '1s'")
+        cursor.execute("UPDATE monolith_user SET name = 'Wrote meanwhile' WHERE email = 'ada@example.org'")
+    began.set()
+
+
+def test_writers_do_not_wait_while_a_guard_waits_for_a_long_transaction(monkeypatch):
+    monkeypatch.setattr(lock_waits, "PATIENCE_SECONDS", 3.0)
+    ada = User.objects.using("monolith").create(email="ada@example.org", name="Ada")
+    ended = list[Ended]()
+
+    def split() -> None:
+        ended.append(call("split", "users"))
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+
+    with beside("monolith", writing_for_long) as go_on:
+        thread = threading.Thread(target=split)
+        thread.start()
+        wait_for(lambda: waits_for("monolith", "monolith_user"), timeout=20, what="the split to wait for the table")
+        with beside("monolith", impatient_write):
+            pass
+        assert User.objects.using("monolith").get(pk=ada.pk).name == "Wrote meanwhile"
+        thread.join(30)
+        go_on.set()
+    assert ended[0].code == 3
+    assert ended[0].err.count("monolith_user is in use: process ") == 2  # when it began to wait, and at the end
+    assert "End that transaction or wait for it, then try again." in ended[0].err
+    assert call("split", "users", "--json").json["verdict"] == "in_sync"
+
+
+def test_migrate_does_not_wait_for_long_either(monkeypatch):
+    monkeypatch.setattr(lock_waits, "PATIENCE_SECONDS", 1.0)
+    User.objects.using("monolith").create(email="ada@example.org", name="Ada")
+    call("split", "users")
+    with connections["monolith"].cursor() as cursor:
+        cursor.execute("DROP TRIGGER messaging_guard_monolith_user ON monolith_user")
+    with beside("monolith", writing_for_long), pytest.raises(CommandError) as refused:
+        call_command("migrate", database="monolith", verbosity=0)
+    assert refused.value.returncode == 3
+    assert str(refused.value).startswith("The guard of monolith.user isn't installed: monolith_user is in use: process ")
+    call_command("migrate", database="monolith", verbosity=0)
+    assert guard_sql.for_alias("monolith").there(connections["monolith"], move.split_of("users").old.guard)

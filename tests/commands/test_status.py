@@ -227,3 +227,16 @@ def test_texts_in_the_registers_do_not_control_a_terminal():
         ended = call(*line)
         assert "\x1b" not in ended.out + ended.err
         assert "[bold]x" in ended.out
+
+
+def test_retries_that_nobody_makes_are_named():
+    for minutes, reason in ((-5, "late"), (-5, "late too"), (5, "not due yet")):
+        Parked.objects.using("billing").create(
+            context="billing", reason=reason, state="retrying", next_attempt_at=timezone.now() + timedelta(minutes=minutes)
+        )
+    assert call("status", "--json").json["overdue"] == [{"context": "billing", "retries": 2}]
+    assert "2 retries of failed events are late in billing. Are these running? manage.py scheduler, manage.py worker billing" in (
+        call("status").out
+    )
+    Parked.objects.using("billing").update(state="applied")
+    assert call("status", "--json").json["overdue"] == []

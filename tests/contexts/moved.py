@@ -32,7 +32,8 @@ from messaging.consumer import checkpoints, inbox, incoming, parked, retries
 from messaging.database.outbox_pattern import SENT
 from messaging.events.ids import uuid7
 from messaging.models import Incident, Parked, Repair, Subscription
-from messaging.operations.checks import bootstrap_grants_are_closed, ledger_triggers_are_there, registered_types_have_handlers
+from messaging.operations.checks.consumers import bootstrap_grants_are_closed, registered_types_have_handlers
+from messaging.operations.checks.tables import ledger_triggers_are_there
 from messaging.publisher.relay import Relay
 from messaging.replica import BatchLookup, compare, find, staleness
 from messaging.replica.replica import Replica

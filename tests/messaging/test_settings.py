@@ -1,5 +1,7 @@
 """A context's settings in `MESSAGING`."""
 
+import inspect
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -89,3 +91,10 @@ def test_a_client_is_shared_within_a_block_and_closed_by_the_outermost() -> None
         assert replica.client is client
     with pytest.raises(RuntimeError, match="There is no connection to users"):
         _ = replica.client
+
+
+def test_every_entry_that_is_read_is_a_known_one():
+    """Another one is reported as misspelled (`messaging.W016`)."""
+    source = inspect.getsource(messaging_settings)
+    read = re.findall(r'(?:_setting\(|_folder\(|\.get\()"([A-Z_]+)"', source)
+    assert set(read) == set(messaging_settings.ENTRIES)

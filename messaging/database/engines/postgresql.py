@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -120,35 +120,38 @@ def _trigger_names(tracked: Tracked) -> tuple[str, str]:
     return identifier(tracked.trigger), identifier(f"{tracked.trigger}_truncate")
 
 
-def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
-    """Create or replace the ledger's triggers. Returns True if one was missing before.
+class Definition(NamedTuple):
+    """A trigger that a tracked table should have. Its function has the same name."""
 
-    Triggers that are as they should be stay, because creating one waits for the table's writers and keeps out new ones.
+    name: str
+    events: str
+    each: str  #: "ROW" or "STATEMENT"
+    kind: int  #: `pg_trigger.tgtype`
+    body: str  #: of the function, as `pg_proc.prosrc` has it
+
+
+def definitions(using: str, tracked: Tracked, ledger: str, table: str, *, partitioned: bool) -> list[Definition]:
+    """The triggers of a tracked table.
+
+    Parameters
+    ----------
+    ledger, table
+        The names of both tables with their schemas, quoted for SQL.
     """
-    table, key = tracked.quoted, tracked.key_column
-    fresh = trigger_missing(connection, tracked)
-    rows, truncate = _trigger_names(tracked)
-    ledger = qualified(connection, "messaging_ledger")
-    schema = ledger.removesuffix(".messaging_ledger")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)", [table])
-        partitioned = cursor.fetchone()[0]
-        # A row that moves to another partition is deleted and inserted. It exists when the triggers run, so it wasn't deleted.
-        moved = f"""
-                IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM {qualified(connection, table)} t WHERE t."{key}" = OLD."{key}") THEN
+    key, (rows, truncate) = tracked.key_column, _trigger_names(tracked)
+    # A row that moves to another partition is deleted and inserted. It exists when the triggers run, so it wasn't deleted.
+    moved = f"""
+                IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM {table} t WHERE t."{key}" = OLD."{key}") THEN
                     RETURN NULL;
                 END IF;"""
-        without = f"- ARRAY[{', '.join(map(literal, tracked.ignored_columns))}]"
-        only_ignored = f"""
+    without = f"- ARRAY[{', '.join(map(literal, tracked.ignored_columns))}]"
+    only_ignored = f"""
                 IF TG_OP = 'UPDATE' AND (to_jsonb(OLD) {without})::text = (to_jsonb(NEW) {without})::text THEN
                     RETURN NULL;
                 END IF;"""
-        # A changed key counts as a deletion of the old one. The upsert locks the ledger's row. So two writers of one aggregate
-        # queue here, as they do at the aggregate's own row, and no version is given out twice.
-        create_function(
-            connection,
-            f'{schema}."{rows}"',
-            f"""
+    # A changed key counts as a deletion of the old one. The upsert locks the ledger's row. So two writers of one aggregate queue
+    # here, as they do at the aggregate's own row, and no version is given out twice.
+    each_row = f"""
             BEGIN{moved if partitioned else ""}{only_ignored if tracked.ignored else ""}
                 IF TG_OP <> 'INSERT' AND (TG_OP = 'DELETE' OR OLD."{key}" <> NEW."{key}") THEN
                     INSERT INTO {ledger} AS l (aggregate, aggregate_id, version, announced_version, deleted, changed_at)
@@ -158,40 +161,59 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
                 END IF;
                 IF TG_OP <> 'DELETE' THEN
                     INSERT INTO {ledger} AS l (aggregate, aggregate_id, version, announced_version, deleted, erased, changed_at)
-                    VALUES (TG_ARGV[0], NEW."{key}"::text, 1, 0, {tracked.tombstone_sql(connection.alias, "NEW")},
-                        {tracked.erasure_sql(connection.alias)}, clock_timestamp())
+                    VALUES (TG_ARGV[0], NEW."{key}"::text, 1, 0, {tracked.tombstone_sql(using, "NEW")},
+                        {tracked.erasure_sql(using)}, clock_timestamp())
                     ON CONFLICT (aggregate, aggregate_id) DO UPDATE
                     SET version = l.version + 1, position = NULL, deleted = l.erased OR excluded.deleted,
                         erased = l.erased OR excluded.erased, changed_at = excluded.changed_at;
                 END IF;
                 RETURN NULL;
-            END """,
-        )
-        # TRUNCATE fires no row trigger, so it needs its own.
-        create_function(
-            connection,
-            f'{schema}."{truncate}"',
-            f"""
+            END """
+    # TRUNCATE fires no row trigger, so it needs its own.
+    all_rows = f"""
             BEGIN
                 UPDATE {ledger}
                 SET version = version + 1, position = NULL, deleted = true, changed_at = clock_timestamp()
                 WHERE aggregate = TG_ARGV[0] AND NOT deleted;
                 RETURN NULL;
-            END """,
-        )
+            END """
+    return [
+        Definition(rows, "INSERT OR UPDATE OR DELETE", "ROW", 1 | 4 | 8 | 16, each_row),
+        Definition(truncate, "TRUNCATE", "STATEMENT", 32, all_rows),
+    ]
+
+
+def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
+    """Create or replace the ledger's triggers. Returns True if one was missing before.
+
+    Triggers that are as they should be stay, because creating one waits for the table's writers and keeps out new ones.
+    """
+    fresh = trigger_missing(connection, tracked)
+    ledger = qualified(connection, "messaging_ledger")
+    schema = ledger.removesuffix(".messaging_ledger")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)", [tracked.quoted])
+        partitioned = cursor.fetchone()[0]
+        wanted = definitions(connection.alias, tracked, ledger, qualified(connection, tracked.quoted), partitioned=partitioned)
+        for each in wanted:
+            create_function(connection, f'{schema}."{each.name}"', each.body)
         # The lock comes last, so that it is short.
-        for name, events, each, kind in (
-            (rows, "INSERT OR UPDATE OR DELETE", "ROW", 1 | 4 | 8 | 16),
-            (truncate, "TRUNCATE", "STATEMENT", 32),
-        ):
-            function = f'{schema}."{name}"'
-            if not _stands(connection, tracked, name, function, kind):
+        for each in wanted:
+            function = f'{schema}."{each.name}"'
+            if not _stands(connection, tracked, each.name, function, each.kind):
                 cursor.execute(
-                    f'CREATE OR REPLACE TRIGGER "{name}" AFTER {events} ON {table} '
-                    f"FOR EACH {each} EXECUTE FUNCTION {function}({literal(tracked.aggregate)})"
+                    f'CREATE OR REPLACE TRIGGER "{each.name}" AFTER {each.events} ON {tracked.quoted} '
+                    f"FOR EACH {each.each} EXECUTE FUNCTION {function}({literal(tracked.aggregate)})"
                 )
-    drop_other_triggers(connection, tracked.table, "messaging_ledger_", [rows, truncate])
+    drop_other_triggers(connection, tracked.table, "messaging_ledger_", [each.name for each in wanted])
     return fresh
+
+
+#: The condition that a trigger t is enabled. A partition has a clone of each row trigger, with its name, and may have it disabled.
+ENABLED = (
+    "t.tgenabled IN ('O', 'A') AND NOT EXISTS (SELECT 1 FROM pg_partition_tree(t.tgrelid) part JOIN pg_trigger clone "
+    "ON clone.tgrelid = part.relid AND clone.tgname = t.tgname WHERE clone.tgenabled NOT IN ('O', 'A'))"
+)
 
 
 def _stands(connection: BaseDatabaseWrapper, tracked: Tracked, name: str, function: str, kind: int) -> bool:
@@ -199,7 +221,7 @@ def _stands(connection: BaseDatabaseWrapper, tracked: Tracked, name: str, functi
     function with the model's label."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s) AND tgenabled IN ('O', 'A') "
+            f"SELECT 1 FROM pg_trigger t WHERE tgname = %s AND tgrelid = to_regclass(%s) AND {ENABLED} "
             "AND tgtype = %s AND tgfoid = to_regproc(%s) AND tgargs = convert_to(%s, 'UTF8') || '\\x00'::bytea",
             [name, tracked.quoted, kind, function, tracked.aggregate],
         )
@@ -211,7 +233,7 @@ def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
     names = _trigger_names(tracked)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_trigger WHERE tgname = ANY(%s) AND tgrelid = to_regclass(%s) AND tgenabled IN ('O', 'A')",
+            f"SELECT count(*) FROM pg_trigger t WHERE tgname = ANY(%s) AND tgrelid = to_regclass(%s) AND {ENABLED}",
             [list(names), tracked.quoted],
         )
         return bool(cursor.fetchone()[0] < len(names))

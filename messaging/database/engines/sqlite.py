@@ -111,8 +111,8 @@ def install_trigger(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
     with connection.cursor() as cursor:
         # The rows that OR REPLACE may remove. It has rows only during a statement.
         cursor.execute("CREATE TABLE IF NOT EXISTS messaging_replaced (aggregate TEXT, aggregate_id TEXT, row_key)")
-        for name, (event, condition, body) in _triggers(connection, tracked).items():
-            cursor.execute(f'CREATE TRIGGER "{name}" {event} ON {tracked.quoted} {condition} BEGIN {body} END')
+        for statement in definitions(connection, tracked).values():
+            cursor.execute(statement)
     return fresh
 
 
@@ -120,6 +120,14 @@ def trigger_missing(connection: BaseDatabaseWrapper, tracked: Tracked) -> bool:
     """Return True if one of the triggers is missing, so writes to the model aren't counted."""
     there = {name for name, _ in triggers(connection, tracked.table, "messaging_ledger_")}
     return not there.issuperset(_triggers(connection, tracked))
+
+
+def definitions(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, str]:
+    """Maps the name of each trigger that a tracked table should have to the statement that creates it."""
+    return {
+        name: f'CREATE TRIGGER "{name}" {event} ON {tracked.quoted} {condition} BEGIN {body} END'
+        for name, (event, condition, body) in _triggers(connection, tracked).items()
+    }
 
 
 def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tuple[str, str, str]]:

@@ -76,7 +76,7 @@ class Command(BaseCommand):
                     receiver = split.new if options["flip"] else split.old
                     self._flip(split, receiver, options, longest, size)
                 else:
-                    move.begin(split)
+                    move.begin(split, self.stderr.write)
                     self._report(split, self._load(split, size), options)
 
     def _end(self, split: Split, options: dict[str, Any]) -> None:

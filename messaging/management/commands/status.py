@@ -9,11 +9,11 @@ from rich.table import Table
 
 from messaging.celery import app
 from messaging.errors import DatabaseUnreadable
-from messaging.events.text import printable
+from messaging.events.text import plural, printable
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Found
 from messaging.management.output import show, shown
-from messaging.operations.status import consumer_states, outbox_states, tracking_states
+from messaging.operations.status import consumer_states, outbox_states, overdue_retries, tracking_states
 from messaging.transport import queues
 
 
@@ -28,17 +28,24 @@ class Command(BaseCommand):
             consumers = [asdict(state) for state in consumer_states()]
             outbox = [asdict(state) for state in outbox_states()]
             tracking = [asdict(state) for state in tracking_states()]
+            overdue = overdue_retries()
         except DatabaseUnreadable as error:
             raise Found(f"{error}. Start it, or create its tables: manage.py migrate --database {error.alias}") from error
         depths = [{"queue": name, "depth": queues.depth(app, name)} for name in queues.here(app)]
         if options["json"]:
-            self.result(options, {"consumers": consumers, "outbox": outbox, "queues": depths, "tracking": tracking}, "")
+            values = {"consumers": consumers, "outbox": outbox, "queues": depths, "tracking": tracking}
+            self.result(options, {**values, "overdue": [asdict(state) for state in overdue]}, "")
         else:
             self._table("Consumers", [_progress(row) for row in consumers])
             self._table("Health", [_health(row) for row in consumers])
             self._table("Outbox", outbox)
             self._table("Queues", depths)
             self._table("Rows that are still being entered, so the feed is closed (manage.py track)", tracking)
+            for late in overdue:
+                number = plural(late.retries, "retry of a failed event is", "retries of failed events are")
+                self.stdout.write(
+                    f"{number} late in {late.context}. Are these running? manage.py scheduler, manage.py worker {late.context}"
+                )
             for row in consumers:
                 if row["restored"]:
                     self.stdout.write(printable(row["restored"]))

@@ -119,7 +119,7 @@ def test_rows_older_than_the_trigger_are_entered_as_announced():
 
 
 def test_the_check_reports_a_missing_trigger():
-    from messaging.operations.checks import ledger_triggers_are_there
+    from messaging.operations.checks.tables import ledger_triggers_are_there
 
     assert ledger_triggers_are_there(None, databases=["users"]) == []
     drop_triggers()

@@ -18,7 +18,7 @@ from messaging.database.guard import Guard
 from messaging.database.tracked import Tracked
 from messaging.ledger import ledger
 from messaging.models import Ledger, Ownership
-from messaging.operations.checks import ledger_triggers_are_there
+from messaging.operations.checks.tables import ledger_triggers_are_there
 from messaging.operations.worker_startup import refuse_to_start
 from messaging.ownership import Follower
 from messaging.publisher import unseen
@@ -399,7 +399,7 @@ def test_a_worker_refuses_to_start_without_the_triggers(caplog: pytest.LogCaptur
         refuse_to_start(app)
     assert refused.value.code == 3
     assert (
-        "The table of users.user has no ledger trigger, so its changes get no version. Run `migrate --database users`."
+        "The table of users.user has no ledger trigger, so its changes get no version. Run `manage.py migrate --database users`."
         in caplog.text
     )
 

@@ -1,17 +1,20 @@
 """Django's checks of messaging. E003 and E005 report what is wrong with a feed or a copy before it is used."""
 
+import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.apps.registry import Apps
 from django.core.cache import cache
+from django.core.management import call_command
 from django.db import connections, models, router
 from django.db.models import DecimalField, ExpressionWrapper, F, Model, Q, Sum, Value
 from django.db.models.functions import Upper
@@ -23,20 +26,22 @@ from django_outbox_pattern.producers import Producer
 from billing.caches import CACHES
 from messaging.database.tracked import Tracked
 from messaging.ledger import ledger
-from messaging.models import Ledger, Subscription
-from messaging.operations import checks
+from messaging.models import Consumer, Ledger, Subscription
+from messaging.operations.checks import broker, consumers, databases, feeds, handlers, outbox, tables
+from messaging.operations.checks import declared as declarations
 from messaging.publisher import DomainEvent, Feed
+from messaging.publisher.consumers import register_consumer
 from users.models import User
 from users.services import user_register
 
 
 def found(monkeypatch, **caches):
-    monkeypatch.setattr(checks, "declared_caches", lambda consumer: caches if consumer == "billing" else {})
-    return [(error.id, error.msg) for error in checks.feeds_can_be_compared(None)]
+    monkeypatch.setattr(declarations, "declared_caches", lambda consumer: caches if consumer == "billing" else {})
+    return [(error.id, error.msg) for error in feeds.feeds_can_be_compared(None)]
 
 
 def test_the_project_can_be_compared():
-    assert checks.feeds_can_be_compared(None) == []
+    assert feeds.feeds_can_be_compared(None) == []
 
 
 @pytest.mark.parametrize(
@@ -48,9 +53,9 @@ def test_the_project_can_be_compared():
     ],
 )
 def test_a_missing_broker_is_a_warning(settings, url, problem):
-    assert checks.broker_is_set(None) == []
+    assert broker.broker_is_set(None) == []
     settings.MESSAGING = {**settings.MESSAGING, "BROKER_URL": url}
-    assert [(warning.id, warning.msg, warning.hint) for warning in checks.broker_is_set(None)] == [
+    assert [(warning.id, warning.msg, warning.hint) for warning in broker.broker_is_set(None)] == [
         (
             "messaging.W004",
             f'{problem} Set it, for example to "redis://localhost:6379/3" or "amqp://login:password@localhost/vhost".',
@@ -60,33 +65,33 @@ def test_a_missing_broker_is_a_warning(settings, url, problem):
 
 
 def test_sqlite_without_immediate_transactions_is_a_warning(monkeypatch):
-    assert checks.sqlite_writers_wait_for_each_other(None) == []
+    assert databases.sqlite_writers_wait_for_each_other(None) == []
     database = connections["users"]
     monkeypatch.setattr(database, "vendor", "sqlite")
     monkeypatch.setitem(database.settings_dict, "OPTIONS", {"timeout": 30})  # as startproject makes it, or with other options
-    (found,) = checks.sqlite_writers_wait_for_each_other(None)
+    (found,) = databases.sqlite_writers_wait_for_each_other(None)
     assert (found.id, found.msg) == (
         "messaging.W007",
         "SQLite transactions of the database 'users' aren't immediate, so they may collide.",
     )
     monkeypatch.setitem(database.settings_dict, "OPTIONS", {"transaction_mode": "immediate"})
-    assert checks.sqlite_writers_wait_for_each_other(None) == []
+    assert databases.sqlite_writers_wait_for_each_other(None) == []
 
 
 def test_a_second_alias_for_a_context_s_database_is_a_warning(monkeypatch):
-    assert checks.a_database_has_one_alias(None) == []
+    assert databases.a_database_has_one_alias(None) == []
     for other in ("default", "billing"):
         with monkeypatch.context() as patch:
             for key in ("NAME", "HOST", "PORT"):
                 patch.setitem(connections[other].settings_dict, key, connections["users"].settings_dict[key])
-            (warning,) = checks.a_database_has_one_alias(None)
+            (warning,) = databases.a_database_has_one_alias(None)
             one, two = sorted(["users", other]) if other == "billing" else ["users", other]
             assert warning.msg == (
                 f"The aliases {one!r} and {two!r} lead to one database. A transaction on one doesn't cover the other."
             )
             assert warning.id == "messaging.W006"
             patch.setitem(connections[other].settings_dict, "NAME", ":memory:")
-            assert checks.a_database_has_one_alias(None) == []
+            assert databases.a_database_has_one_alias(None) == []
 
 
 def test_a_copy_keyed_by_another_column_than_its_primary_key_is_an_error(monkeypatch):
@@ -157,8 +162,8 @@ def declared(monkeypatch):
 
     def declare(**options: Any) -> list[tuple[str | None, str]]:
         feed = Feed(**{"model": Profile, "facts": Facts, **options})
-        monkeypatch.setattr(checks, "declared_feed", lambda name: feed if name == "users" else None)
-        found_ = [*checks.feeds_can_be_compared(None), *checks.feeds_are_consistent(None)]
+        monkeypatch.setattr(feeds, "declared_feed", lambda name: feed if name == "users" else None)
+        found_ = [*feeds.feeds_can_be_compared(None), *feeds.feeds_are_consistent(None)]
         return [(error.id, error.msg.removeprefix("The feed of users: ")) for error in found_]
 
     yield declare
@@ -277,12 +282,14 @@ def test_a_view_is_an_error(monkeypatch):
 
     tracked = Tracked(Shown)
     monkeypatch.setitem(ledger.TRACKED, tracked.aggregate, tracked)
-    assert checks.feeds_have_tables(None, databases=["users"]) == []
+    assert [(warning.id, warning.msg) for warning in tables.tracked_tables(None, databases=["users"])] == [
+        ("messaging.W014", "users.shown has no table: the database 'users' has no users_shown.")
+    ]
     with connections["users"].cursor() as cursor:
         cursor.execute("CREATE VIEW users_shown AS SELECT id FROM users_user")
         try:
-            assert [(error.id, error.msg) for error in checks.feeds_have_tables(None, databases=["users"])] == [
-                ("messaging.E006", "users.shown is the view users_shown.")
+            assert [(error.id, error.msg) for error in tables.tracked_tables(None, databases=["users"])] == [
+                ("messaging.E006", "users.shown is the view users_shown, and no trigger sees all changes of its rows.")
             ]
             ledger.install_after_migrate(apps.get_app_config("users"), using="users")  # it isn't stopped by the view
         finally:
@@ -337,8 +344,8 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def kept() -> list[str]:
     found = [
-        *checks.outbox_rows_are_kept(None),
-        *checks.outbox_rows_are_kept_beside_a_hosts(None, databases=["users", "billing"]),
+        *outbox.outbox_rows_are_kept(None),
+        *outbox.outbox_rows_are_kept_beside_a_hosts(None, databases=["users", "billing"]),
     ]
     assert {warning.id for warning in found} <= {"messaging.W005"}
     return [warning.msg for warning in found]
@@ -376,7 +383,7 @@ def test_the_setting_that_the_check_names_stops_the_clean_up(shared: None, setti
     user_register(email="ada@example.org", name="Ada")
     rows = Published.objects.using("users")
     rows.update(added=timezone.now() - timedelta(days=3650))
-    (warning,) = checks.outbox_rows_are_kept(None)
+    (warning,) = outbox.outbox_rows_are_kept(None)
     named, days = re.findall(r'\["(\w+)"\] to (\d+)', str(warning.hint))[0]
     with monkeypatch.context() as patch:
         patch.setattr(outbox_pattern_settings, named, int(days))
@@ -388,3 +395,47 @@ def test_the_setting_that_the_check_names_stops_the_clean_up(shared: None, setti
     Producer(None, "", "")._remove_old_messages()
     assert rows.count() == 0
     cache.clear()
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+def test_a_registered_type_without_a_handler_is_an_error() -> None:
+    register_consumer(authority="users", name="billing", types=["users.user.created.v1"], fields=["status"])
+    assert consumers.registered_types_have_handlers(None, databases=["users"]) == []
+    Consumer.objects.using("users").filter(name="billing").update(types=["users.user.created.v1", "users.user.renamed.v1"])
+    (error,) = consumers.registered_types_have_handlers(None, databases=["users"])
+    assert (error.id, error.msg) == (
+        "messaging.E004",
+        "users sends users.user.renamed.v1 to billing, which has no handler for it.",
+    )
+    (command,) = re.findall(r"`manage\.py ([^`]+)`", str(error.hint))
+    call_command(*command.split(), stdout=StringIO())
+    assert consumers.registered_types_have_handlers(None, databases=["users"]) == []
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_an_unknown_public_key_is_a_warning(settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """billing runs alone, so users signs elsewhere."""
+    assert handlers.publishers_are_known(None, databases=["billing"]) == []
+    there = {**settings.MESSAGING, "KEY_FOLDER": tmp_path / "there"}
+    here = {**settings.MESSAGING, "KEY_FOLDER": tmp_path / "here", "CONTEXTS": ["billing"]}
+    settings.MESSAGING = here
+    found = {warning.msg: warning for warning in handlers.publishers_are_known(None, databases=["billing"])}
+    warning = found["billing has no public key of users."]
+    assert warning.id == "messaging.W002"
+    (command,) = re.findall(r"`manage\.py ([^`]+)`", str(warning.hint))
+    settings.MESSAGING = there
+    call_command(*command.split(), "--json", stdout=(printed := StringIO()))
+    settings.MESSAGING = {**here, "PUBLIC_KEYS": lambda publisher: json.loads(printed.getvalue())["public_keys"]}
+    assert handlers.publishers_are_known(None, databases=["billing"]) == []
+
+
+def test_an_old_sqlite_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    if connections["users"].vendor != "sqlite":
+        pytest.skip("it has no SQLite")
+    assert databases.engines_are_supported(None) == []
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 37, 2))
+    monkeypatch.setattr("sqlite3.sqlite_version", "3.37.2")
+    assert {error.id for error in databases.engines_are_supported(None)} == {"messaging.E009"}
+    assert "The database 'users' is SQLite 3.37.2, and messaging needs 3.38.0 or newer." in {
+        error.msg for error in databases.engines_are_supported(None)
+    }

@@ -7,7 +7,7 @@ from django.db import connections
 from django.utils import timezone
 
 from messaging.models import Consumer
-from messaging.operations.checks import bootstrap_grants_are_closed
+from messaging.operations.checks.consumers import bootstrap_grants_are_closed
 from messaging.publisher import consumers, grants
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
