@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from pydantic import create_model
 
 from messaging.database.row_hash import kind_of_field
@@ -97,7 +98,15 @@ def _feed(plan: Plan) -> str:
     if dates:
         used.append(("datetime", "date"))
         arguments.append(bracketed("gone=", [f"{quoted(name)}: date(1970, 1, 1)" for name in dates], brackets="{}", indent=5))
+    if _is_written_at_login(plan):
+        arguments.append('ignore=("last_login",)')
     return f"{imports(used, plan.folder, [plan.publisher.name])}\n\n{bracketed('FEED = Feed', arguments)}\n"
+
+
+def _is_written_at_login(plan: Plan) -> bool:
+    """Django writes `last_login` at each login. Without an event each would look like a change that was lost."""
+    named = {field.name for field in plan.model._meta.concrete_fields}
+    return issubclass(plan.model, AbstractBaseUser) and "last_login" in named - {fact.field.name for fact in plan.facts}
 
 
 def _schema(plan: Plan, wire: str) -> str:
