@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from config.env import ROOT
-from tests.adoption.test_startproject import HERE, PATIENCE, Shop, databases_are_real, shop  # noqa: F401  (two are fixtures)
+from tests.adoption.project import HERE, PATIENCE
+from tests.adoption.test_startproject import Shop, databases_are_real, shop  # noqa: F401  (two are fixtures)
 from tests.probes import wait_for
 
 MESSAGING = """
