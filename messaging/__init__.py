@@ -8,6 +8,7 @@ operations     status, metrics, health, system checks
 split          move a table's live rows to another owner, and back
 http           the authority's API                                                         (public)
 replica        one consumer's copy of one authority: fill, catch up, compare, repair       (public)
+authority      what an authority answers to a consumer, without HTTP
 fingerprints   digests of ranges of rows, on either side
 publisher      outbox, relay, changes feed, grants to read it, retention                   (public)
 ownership      which context may write a table's rows                                      (public)
