@@ -18,6 +18,7 @@ ledger         version and position of every change
 transport      the broker: queues, frames, signatures
 database       SQL that differs between databases, and what their errors mean
 repair_log     who repaired what
+extras         which parts need packages that aren't installed with every messaging
 events         the contract of an event, and text helpers                                  (public)
 models         the tables, which contexts in one database share; each row is of one context
 errors, settings, failpoints

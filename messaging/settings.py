@@ -218,6 +218,15 @@ def public_keys(publisher: str) -> list[str]:
     return list(_setting("PUBLIC_KEYS", lambda name: _words(_environment(name, "PUBLIC_KEYS")))(publisher))
 
 
+def signing() -> bool | None:
+    """`SIGNING`: False if messages need no signature, because only trusted programs can write to the broker; True if they do, so
+    that nothing is sent or taken without the extra `signing`. None (the default): they are signed if that extra is installed."""
+    chosen = _setting("SIGNING", None)
+    if chosen is None or isinstance(chosen, bool):
+        return chosen
+    raise ImproperlyConfigured(f'MESSAGING["SIGNING"] is {chosen!r}. Set it to True or False, or remove it.')
+
+
 def unsigned() -> list[str]:
     """`ACCEPT_UNSIGNED`: publishers that may send without a signature, until all their processes sign; by default nobody."""
     return list(_setting("ACCEPT_UNSIGNED", []))

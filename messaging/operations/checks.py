@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_outbox_pattern import settings as outbox_pattern_settings
 from django_outbox_pattern.models import Published
 
-from messaging import settings
+from messaging import extras, settings
 from messaging.consumer.cache import declared_caches
 from messaging.consumer.handlers import Handler, table
 from messaging.database import columns, engines, row_hash
@@ -25,7 +25,7 @@ from messaging.ledger import ledger
 from messaging.models import Consumer
 from messaging.publisher import grants, outbox
 from messaging.publisher.feed import Feed, declared_feed
-from messaging.transport import broker, keys
+from messaging.transport import broker, signing
 
 #: A live consumer rarely bootstraps again, so a grant that stays open longer than this was probably forgotten.
 LONGEST_GRANT = timedelta(days=1)
@@ -65,6 +65,24 @@ def broker_is_set(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if not refusal or not settings.contexts():
         return []
     return [Warning(refusal, hint="Until then relays, workers and the scheduler refuse to start.", id="messaging.W004")]
+
+
+@register("messaging")
+def messages_are_signed(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.W008: messages aren't signed, and no setting says that they needn't be."""
+    if settings.signing() is not None or not settings.contexts() or broker.refusal() or not (sentence := extras.missing("signing")):
+        return []
+    why = "Messages aren't signed, so every program that can write to the broker can change your copies."
+    return [Warning(why, hint=f"{sentence} {signing.WITHOUT}", id="messaging.W008")]
+
+
+@register("messaging")
+def drivers_are_there(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.E007: a context's database is on PostgreSQL with psycopg2, which Django takes too if psycopg isn't installed."""
+    aliases = dict.fromkeys(str(context.alias) for context in settings.contexts().values())
+    found = [alias for alias in aliases if connections[alias].vendor == "postgresql"]
+    sentence = extras.missing("postgres") if found else ""
+    return [Error(sentence, hint=f"It is the database {found[0]!r}.", id="messaging.E007")] if sentence else []
 
 
 @register("messaging")
@@ -236,15 +254,13 @@ def registered_types_have_handlers(
 
 @register(Tags.database)
 def publishers_are_known(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """messaging.W002: a consumer doesn't know a publisher's public key, so each of its messages would be parked."""
+    """messaging.W002: a consumer can't check a publisher's signatures, so each of its messages would be parked."""
     found: list[CheckMessage] = []
     for name, context in settings.contexts().items():
         for publisher in sorted({wire.partition(".")[0] for wire in table(name)} if context.alias in (databases or []) else ()):
-            own = publisher in settings.contexts() and not settings.public_keys(publisher)  # this process has or makes its key
-            if not own and publisher not in settings.unsigned() and not keys.public(publisher):
-                variable = f"{publisher.upper()}_PUBLIC_KEYS"
-                hint = f"Set {variable} here. Where {publisher} runs, this prints it: manage.py signing_keys {publisher}"
-                found.append(Warning(f"{name} has no public key of {publisher}.", hint=hint, id="messaging.W002"))
+            if problem := signing.problem(name, publisher):
+                why, hint = problem
+                found.append(Warning(why, hint=hint, id="messaging.W002"))
     return found
 
 
