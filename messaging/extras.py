@@ -36,8 +36,7 @@ def missing(extra: str) -> str:
     if not absent:
         return ""
     verb = "isn't" if len(absent) == 1 else "aren't"
-    install = f'pip install "{DISTRIBUTION}[{extra}]"'
-    return f"{wanted.part} needs {' and '.join(absent)}, which {verb} installed. Install it: {install}"
+    return f'{wanted.part} needs {" and ".join(absent)}, which {verb} installed: pip install "{DISTRIBUTION}[{extra}]"'
 
 
 def require(extra: str) -> None:

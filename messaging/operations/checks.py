@@ -73,7 +73,7 @@ def messages_are_signed(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessag
     if settings.signing() is not None or not settings.contexts() or broker.refusal() or not (sentence := extras.missing("signing")):
         return []
     why = "Messages aren't signed, so every program that can write to the broker can change your copies."
-    return [Warning(why, hint=f"{sentence} {signing.WITHOUT}", id="messaging.W008")]
+    return [Warning(why, hint=f"{sentence}. {signing.WITHOUT}", id="messaging.W008")]
 
 
 @register("messaging")

@@ -15,7 +15,7 @@ from messaging.transport import unsigned
 
 #: The headers with a message's publisher and signature.
 PUBLISHER, SIGNATURE = unsigned.PUBLISHER, unsigned.SIGNATURE
-WITHOUT = 'Or, if only programs that you trust can write to the broker: MESSAGING["SIGNING"] = False.'
+WITHOUT = 'If only programs that you trust can write to the broker, set MESSAGING["SIGNING"] to False instead.'
 
 
 class Scheme(Protocol):
@@ -40,7 +40,7 @@ def scheme() -> Scheme:
     if chosen is False:
         return unsigned.Unsigned()
     if chosen is None and (sentence := extras.missing("signing")):
-        return unsigned.NotInstalled(f"{sentence} {WITHOUT}")
+        return unsigned.NotInstalled(f"{sentence}. {WITHOUT}")
     extras.require("signing")
     from messaging.transport import ed25519
 

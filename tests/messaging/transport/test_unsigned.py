@@ -24,7 +24,7 @@ from tests.messaging.travelling import travelled
 from tests.without import without
 
 BODY = b'[[], {"consumer": "billing", "events": []}, {}]'
-SENTENCE = 'needs cryptography, which isn\'t installed. Install it: pip install "django-bounded-contexts[signing]"'
+SENTENCE = 'needs cryptography, which isn\'t installed: pip install "django-bounded-contexts[signing]"'
 django_db = pytest.mark.django_db(transaction=True, databases="__all__")
 
 
