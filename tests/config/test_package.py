@@ -17,11 +17,6 @@ from messaging.extras import DISTRIBUTION, EXTRAS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = ("requirements.txt", "config/deploy/requirements.txt", "requirements-dev.txt")
-CORE = {canonicalize_name(Requirement(line).name): Requirement(line) for line in PROJECT["dependencies"]}
-OPTIONAL = {
-    extra: {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
-    for extra, lines in PROJECT["optional-dependencies"].items()
-}
 #: What messaging imports by another name than the one it is installed by, and packages that a requirement always brings.
 INSTALLED_BY = {
     "amqp": "kombu",
@@ -42,6 +37,14 @@ PLACES = {
     "redis": ("transport/redis.py",),
     "signing": ("transport/ed25519.py", "transport/keys.py"),
 }
+
+
+def _ranges(lines: list[str]) -> dict[str, Requirement]:
+    return {str(canonicalize_name(Requirement(line).name)): Requirement(line) for line in lines}
+
+
+CORE = _ranges(PROJECT["dependencies"])
+OPTIONAL = {extra: _ranges(lines) for extra, lines in PROJECT["optional-dependencies"].items()}
 
 
 def pins() -> dict[str, set[Version]]:
