@@ -8,6 +8,7 @@ operations     status, metrics, health, system checks, the catalogue of events
 split          move a table's live rows to another owner, and back
 http           the authority's API                                                         (public)
 replica        one consumer's copy of one authority: fill, catch up, compare, repair       (public)
+authority      what an authority answers to a consumer, without HTTP
 fingerprints   digests of ranges of rows, on either side
 publisher      outbox, relay, changes feed, grants to read it, retention                   (public)
 ownership      which context may write a table's rows                                      (public)
@@ -17,6 +18,7 @@ ledger         version and position of every change
 transport      the broker: queues, frames, signatures
 database       SQL that differs between databases, and what their errors mean
 repair_log     who repaired what
+extras         which parts need packages that aren't installed with every messaging
 events         the contract of an event, and text helpers                                  (public)
 models         the tables, which contexts in one database share; each row is of one context
 errors, settings, failpoints

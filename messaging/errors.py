@@ -1,11 +1,17 @@
-"""The errors of `messaging`, and what raises each of them. `http.errors` and `http.parsing` turn them into HTTP answers,
-`management.base` into exit codes."""
+"""The errors of `messaging`, and what raises each of them. `authority.refusals` turns some into an API's
+answers, `management.base` into exit codes."""
 
+from django.core.exceptions import ImproperlyConfigured
 from kombu.exceptions import OperationalError as BrokerError
 
 
 class MessagingError(Exception):
     """Base of all errors here. `tasks.deliver` raises it for a message to a context that this process doesn't run."""
+
+
+class MissingExtra(MessagingError, ImproperlyConfigured):
+    """A part is used whose packages aren't installed. The message says which ones, and how to install them. Raised by
+    `extras.require`."""
 
 
 # Recording events, replay, republish.
@@ -79,7 +85,8 @@ class TokenRejected(MessagingError):
 
 
 class MessageRejected(MessagingError):
-    """A message without a valid signature. Its text begins with the reason: "unsigned", "bad signature" … Raised by `signing`."""
+    """A message without a valid signature. Its text begins with the reason: "unsigned", "bad signature" … Raised by `signing`
+    and its schemes."""
 
 
 class InvalidEnvelope(MessagingError):

@@ -21,7 +21,7 @@ RETRY_DELAYS_SECONDS = (1, 4, 16)
 #: The entries of `MESSAGING`.
 ENTRIES = (
     *("CONTEXTS", "HANDLERS", "FEEDS", "CACHES", "SPLITS", "FOLDER", "TOKEN_FOLDER", "KEY_FOLDER", "WAKE_FOLDER"),
-    *("API_URL", "API_TOKEN", "API_RATE", "SIGNING_KEYS", "PUBLIC_KEYS", "ACCEPT_UNSIGNED"),
+    *("API_URL", "API_TOKEN", "API_RATE", "SIGNING", "SIGNING_KEYS", "PUBLIC_KEYS", "ACCEPT_UNSIGNED"),
     *("BROKER_URL", "BROKER_OPTIONS", "QUEUE_TYPE", "RETRY_DELAYS"),
 )
 
@@ -233,6 +233,15 @@ def public_keys(publisher: str) -> list[str]:
     By default they are in the environment, as `USERS_PUBLIC_KEYS`, separated by commas.
     """
     return list(_setting("PUBLIC_KEYS", lambda name: _words(_environment(name, "PUBLIC_KEYS")))(publisher))
+
+
+def signing() -> bool | None:
+    """`SIGNING`: False if messages need no signature, because only trusted programs can write to the broker; True if they do, so
+    that nothing is sent or taken without the extra `signing`. None (the default): they are signed if that extra is installed."""
+    chosen = _setting("SIGNING", None)
+    if chosen is None or isinstance(chosen, bool):
+        return chosen
+    raise ImproperlyConfigured(f'MESSAGING["SIGNING"] is {chosen!r}. Set it to True or False, or remove it.')
 
 
 def unsigned() -> list[str]:

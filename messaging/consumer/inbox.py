@@ -8,7 +8,7 @@ everything done. The pattern: https://www.enterpriseintegrationpatterns.com/Idem
 import logging
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 TRIES = 3
 
 
-def receive(consumer: str, raw_events: Sequence[Any], *, publishers: Collection[str] | None = None) -> Outcome:
+def receive(consumer: str, raw_events: Sequence[Any], *, publishers: Container[str] | None = None) -> Outcome:
     """Receive a message of many events in one transaction of a few statements. An invalid event is parked at once.
 
     If a handler fails, the batch is halved until the failing event is alone. That one is kept for a retry; the others are applied.

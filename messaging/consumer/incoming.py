@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
@@ -16,7 +16,7 @@ from messaging.transport import signing
 from messaging.transport.queues import DELIVER, HEARTBEAT
 
 #: Why a message with another publisher's events is refused.
-FORGED = "Forged: the event isn't from the context that signed the message."
+FORGED = "Forged: nothing shows that the event is from the context that it names."
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
 
@@ -30,22 +30,22 @@ class Arrival(NamedTuple):
     reason: str = ""
 
 
-def opened(task: str, headers: Mapping[str, Any], body: Any) -> tuple[dict[str, Any], list[str]]:
+def opened(task: str, headers: Mapping[str, Any], body: Any) -> tuple[dict[str, Any], Container[str]]:
     """Check a message's signature, then read its body. Returns its arguments, and the publishers whose events it may hold.
 
     Raises `MessageRejected` before it reads anything, and `InvalidEnvelope` for a body that can't be read.
     """
-    verified = signing.check(headers, task, body)
+    publishers = signing.check(headers, task, body)
     try:
         _, values, _ = json.loads(body if isinstance(body, str) else bytes(body).decode())
         if not isinstance(values, dict):
             raise TypeError
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidEnvelope(f"The message can't be read: {kind(error)}.") from None
-    return values, signing.publishers(verified)
+    return values, publishers
 
 
-def delivery(headers: Mapping[str, Any], body: Any) -> tuple[str, list[Any], list[str]]:
+def delivery(headers: Mapping[str, Any], body: Any) -> tuple[str, list[Any], Container[str]]:
     """Read a delivery into (consumer, events, publishers whose events it may hold). Raises the same errors as `opened`."""
     values, publishers = opened(DELIVER, headers, body)
     consumer, events = values.get("consumer"), values.get("events")
@@ -64,7 +64,7 @@ class Heartbeat(BaseModel):
     mark: str = Field(default="", max_length=32)
 
 
-def heartbeat(headers: Mapping[str, Any], body: Any) -> tuple[Heartbeat, list[str]]:
+def heartbeat(headers: Mapping[str, Any], body: Any) -> tuple[Heartbeat, Container[str]]:
     """Read a heartbeat. Returns it and the publishers that it may come from. Raises the same errors as `opened`."""
     values, publishers = opened(HEARTBEAT, headers, body)
     try:
@@ -101,7 +101,7 @@ def read(consumer: str, raw: Any) -> tuple[Event, Handler]:
     return event, handler
 
 
-def arrival(consumer: str, raw: Any, publishers: Collection[str] | None = None) -> Arrival:
+def arrival(consumer: str, raw: Any, publishers: Container[str] | None = None) -> Arrival:
     """Read one envelope. If it can't be read, or isn't from one of `publishers`, the result holds the reason."""
     try:
         size = _size(raw)

@@ -6,6 +6,8 @@ this setting from release 0.1.0 names classes of this package there. Django REST
 
 from django.urls import URLPattern
 
+from messaging import extras
+
 __all__ = ["contracts_url", "urls"]
 
 
@@ -16,7 +18,13 @@ def urls(authority: str) -> list[URLPattern]:
     ----------
     authority
         A feed's name. Without such a feed the list is empty.
+
+    Raises
+    ------
+    MissingExtra
+        The extra `api` isn't installed.
     """
+    extras.require("api")
     from messaging.http import views
 
     return views.urls(authority)
@@ -29,7 +37,13 @@ def contracts_url(context: str) -> URLPattern:
     ----------
     context
         The context that publishes the events.
+
+    Raises
+    ------
+    MissingExtra
+        The extra `api` isn't installed.
     """
+    extras.require("api")
     from messaging.http import views
 
     return views.contracts_url(context)

@@ -8,10 +8,10 @@ from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 
 from messaging import settings
-from messaging.errors import NotRegistered, TokenRejected
-from messaging.http.local import LocalRequest
+from messaging.authority.service import admitted
+from messaging.errors import TokenRejected
 from messaging.models import Consumer
-from messaging.publisher import entries, tokens
+from messaging.publisher import tokens
 
 
 class ConsumerToken(BaseAuthentication):
@@ -24,21 +24,7 @@ class ConsumerToken(BaseAuthentication):
         self.authority = authority
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Any]:
-        sent = request._request
-        consumer = self._local(sent.consumer) if isinstance(sent, LocalRequest) else self._by_token(request)
-        feeds = consumer.feeds or [settings.authority(self.authority)]
-        if self.authority not in feeds:
-            detail = f"The token of {consumer.name} isn't valid for the feed {self.authority}, only for: {', '.join(feeds)}."
-            raise AuthenticationFailed({"reason": "unknown_token", "detail": detail})
-        return AnonymousUser(), consumer
-
-    def _local(self, name: str) -> Consumer:
-        authority = settings.authority(self.authority)
-        try:
-            return entries.get(authority, name)
-        except NotRegistered:
-            detail = f"{name} isn't registered with {authority}. Register it: manage.py consumers register {name} --to {authority}"
-            raise AuthenticationFailed({"reason": "not_registered", "detail": detail}) from None
+        return AnonymousUser(), admitted(self.authority, self._by_token(request))
 
     def _by_token(self, request: Request) -> Consumer:
         parts = get_authorization_header(request).split()

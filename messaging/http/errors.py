@@ -4,7 +4,6 @@ For wrong input, `fields` says which field breaks which rule: `{"since": ["This 
 path as its name (`ids.3`), the input as a whole is `input`.
 """
 
-import logging
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -17,14 +16,11 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
-from messaging.database import errors as database_errors
-from messaging.errors import BeingEntered
-from messaging.events.text import said
+from messaging.authority.refusals import refusal_of
 
 #: Wrong fields that are named, so that an answer isn't many times as long as its request.
 MOST_FIELDS = 20
 
-log = logging.getLogger(__name__)
 _REASONS = {
     400: "bad_request",
     401: "no_token",
@@ -35,40 +31,6 @@ _REASONS = {
     415: "unsupported_media_type",
     429: "throttled",
 }
-
-
-class Forbidden(APIException):
-    """403 with a reason that a program can read."""
-
-    status_code = 403
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__({"reason": reason, "detail": detail})
-
-
-class Gone(APIException):
-    """410: the requested changes are no longer available. `more`: further keys of the answer."""
-
-    status_code = 410
-
-    def __init__(self, reason: str, detail: str, **more: Any) -> None:
-        super().__init__()
-        self.detail = {"reason": reason, "detail": detail, **more}  # APIException's constructor would turn numbers into text
-
-
-class Unavailable(APIException):
-    """503: the database can't be used now, the request kept colliding with others, or the feed lacks rows that are still being
-    entered. It may succeed later. Consumers of every release wait then, and take nothing for complete."""
-
-    status_code = 503
-
-    def __init__(self, cause: Exception) -> None:
-        if isinstance(cause, BeingEntered):
-            self.wait, reason, detail = 30, "being_entered", str(cause)
-        else:
-            what = "is read-only now, like a standby" if database_errors.is_read_only(cause) else "can't be used now"
-            self.wait, reason, detail = 1, "database_unavailable", f"The database {what}. Try again in a moment."
-        super().__init__({"reason": reason, "detail": detail})
 
 
 def respond(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -82,16 +44,11 @@ def respond(error: Exception, context: Mapping[str, Any]) -> Response | None:
         error = NotFound(*error.args)
     if isinstance(error, DjangoPermissionDenied):
         error = PermissionDenied(*error.args)
-    if isinstance(error, BeingEntered):
-        error = Unavailable(error)
-    if database_errors.takes_nothing(error) or database_errors.collided(error):
-        log.warning("a request can't be answered now: %s", said(error))
-        database_errors.let_go()
-        error = Unavailable(error)
+    if refusal := refusal_of(error):
+        return _response(refusal.body, refusal.status, "Bearer" if refusal.status == 401 else None, refusal.wait)
     if not isinstance(error, APIException):
         return None
-    headers = {"WWW-Authenticate": getattr(error, "auth_header", None), "Retry-After": int(getattr(error, "wait", None) or 0)}
-    return Response(_body(error), error.status_code, headers={name: str(value) for name, value in headers.items() if value})
+    return _response(_body(error), error.status_code, getattr(error, "auth_header", None), getattr(error, "wait", None))
 
 
 def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -100,6 +57,11 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
     if response is not None:
         set_rollback()
     return response
+
+
+def _response(body: Any, status: int, challenge: str | None, wait: float | None) -> Response:
+    headers = {"WWW-Authenticate": challenge, "Retry-After": int(wait or 0)}
+    return Response(body, status, headers={name: str(value) for name, value in headers.items() if value})
 
 
 def _body(error: APIException) -> Any:

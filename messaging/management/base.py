@@ -18,7 +18,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError
 
 from messaging import settings
 from messaging.database import errors
-from messaging.errors import BeingEntered, DatabaseAway, InTheWay, NoBroker, NotFollowing, NotYet, TableBusy
+from messaging.errors import BeingEntered, DatabaseAway, InTheWay, MissingExtra, NoBroker, NotFollowing, NotYet, TableBusy
 from messaging.events.text import said
 from messaging.ownership import ownership
 from messaging.settings import Context
@@ -180,7 +180,7 @@ def _guarded() -> Iterator[None]:
         if refused is None:
             raise
         raise Refused(str(refused)) from error
-    except (BeingEntered, NoBroker, NotFollowing, NotYet, InTheWay, TableBusy) as error:
+    except (BeingEntered, MissingExtra, NoBroker, NotFollowing, NotYet, InTheWay, TableBusy) as error:
         raise Refused(str(error)) from error
 
 

@@ -12,12 +12,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from prometheus_client import CONTENT_TYPE_LATEST
 
+from messaging import extras
 from messaging.celery import app
 from messaging.database.non_atomic import without_transactions
 from messaging.errors import DatabaseUnreadable
-from messaging.operations.metrics import exposition
 from messaging.operations.status import consumer_states, outbox_states
 from messaging.transport import queues
 
@@ -56,9 +55,13 @@ def ready(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer with the metrics in Prometheus' text format; 503 while a database is unreachable."""
+    """Answer with the metrics in Prometheus' text format; 503 while a database is unreachable, 501 without the extra `deploy`."""
+    if sentence := extras.missing("deploy"):
+        return HttpResponse(f"# {sentence}\n", status=501, content_type="text/plain")
+    from messaging.operations.metrics import CONTENT_TYPE, exposition
+
     try:
-        return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
+        return HttpResponse(exposition(), content_type=CONTENT_TYPE)
     except DatabaseUnreadable as error:
         return HttpResponse(f"# {error}\n", status=503, content_type="text/plain")
 

@@ -7,6 +7,7 @@ https://prometheus.io/docs/practices/naming/.
 
 from collections.abc import Iterator
 
+from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -15,6 +16,8 @@ from messaging import settings
 from messaging.models import Subscription
 from messaging.operations.status import DOUBTFUL, ConsumerState, consumer_states, outbox_states, reading
 from messaging.replica.drift import KINDS
+
+__all__ = ["CONTENT_TYPE", "exposition"]
 
 
 class Contexts(Collector):

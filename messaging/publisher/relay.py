@@ -30,6 +30,7 @@ from messaging.models import Consumer
 from messaging.publisher import outbox, payloads
 from messaging.publisher.payloads import Sendable
 from messaging.settings import Alias
+from messaging.transport import signing
 from messaging.transport.sender import Sender
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,10 @@ class Pace:
 
 @dataclass
 class Relay:
-    """The relay of one context. `run_once` does one round; `run` continues until `stop` is set."""
+    """The relay of one context. `run_once` does one round; `run` continues until `stop` is set.
+
+    Raises `NoBroker`; `MissingExtra` if the context has keys that it can't sign with.
+    """
 
     context: str
     app: Celery
@@ -95,6 +99,7 @@ class Relay:
 
     def __post_init__(self) -> None:
         self.using = settings.context(self.context).alias
+        signing.scheme().require(self.context)
         self.sender = Sender(self.app, self.context)
         self.pace = Pace()
         self.total = Round()  # of all rounds of `run`

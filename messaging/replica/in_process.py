@@ -1,15 +1,13 @@
-"""The API of an authority that runs in the consumer's own process: its views are called, without address, token and connection."""
+"""An authority that runs in the consumer's own process is asked by a call, without HTTP, address, token and connection."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
-from urllib.parse import urlencode
-
-from pydantic_core import to_json
 
 from messaging import settings
-from messaging.http import urls
-from messaging.http.local import LocalRequest
+from messaging.authority.refusals import refusal_of
+from messaging.authority.rendering import rendered
+from messaging.authority.service import Service, registration
 
 
 def runs_here(feed: str) -> bool:
@@ -17,17 +15,34 @@ def runs_here(feed: str) -> bool:
     return not settings.api_url(feed) and settings.authority(feed) in settings.contexts()
 
 
-def answer(feed: str, consumer: str, method: str, path: str, asked: Mapping[str, Any], body: bytes) -> tuple[int, Any, bytes]:
-    """Return the status, headers and body of the answer to a consumer's request. The caller's transaction is the view's too."""
-    patterns = urls(feed)
-    if not patterns:
-        return 404, {}, to_json({"reason": "no_feed", "detail": f"{feed} has no feed."})
-    query = urlencode(asked) if method == "GET" else ""
-    request = LocalRequest(consumer, method, f"/api/{feed}/{path}", query, body)
-    found = next(filter(None, (pattern.resolve(path) for pattern in patterns)))
-    response = found.func(request, *found.args, **found.kwargs)
-    response.render()
-    return response.status_code, response.headers, response.content
+def answer(feed: str, consumer: str, path: str, asked: Mapping[str, Any]) -> tuple[int, bytes]:
+    """Return the status and body of the answer to a consumer's request, as over HTTP. It is read in the caller's transaction.
+
+    Parameters
+    ----------
+    path
+        `changes/`, `fingerprints/`, `registration/`, or an id with a slash.
+    asked
+        The request's parameters.
+    """
+    try:
+        return 200, rendered(_answer(Service(feed), consumer, path, asked))
+    except Exception as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        return refusal.status, rendered(refusal.body)
+
+
+def _answer(service: Service, consumer: str, path: str, asked: Mapping[str, Any]) -> Any:
+    entry = service.consumer(consumer)
+    if path == "changes/":
+        return service.changes(entry, **asked)
+    if path == "fingerprints/":
+        return service.fingerprints(entry, **asked)
+    if path == "registration/":
+        return registration(entry)
+    return service.record(entry, path.removesuffix("/"))
 
 
 class AtOnce:

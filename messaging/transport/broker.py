@@ -14,7 +14,7 @@ from celery.app import amqp
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.utils.imports import symbol_by_name
 
-from messaging import settings
+from messaging import extras, settings
 from messaging.errors import NoBroker
 
 #: kombu's transports, and ours in their place. They are given as names, because a transport is imported when it is needed: Redis's
@@ -81,6 +81,8 @@ def refusal() -> str:
         return f'MESSAGING["BROKER_URL"] isn\'t a URL. {EXAMPLE}'
     if _scheme(text) not in TRANSPORT_ALIASES:
         return f'MESSAGING["BROKER_URL"] begins with {_scheme(text)}://, which kombu doesn\'t know. {EXAMPLE}'
+    if TRANSPORT_ALIASES[_scheme(text)].startswith("kombu.transport.redis:") and (sentence := extras.missing("redis")):
+        return sentence
     if settings.broker_options().get("global_keyprefix"):
         return (
             "The broker's option global_keyprefix isn't supported: with it, kombu loses messages that a killed worker fetched, and "

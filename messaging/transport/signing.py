@@ -1,59 +1,72 @@
-"""Signatures: a publisher signs its messages, and a consumer accepts only messages that it can verify.
+"""Who sent a message: its signature says so, or every program that may write to the broker is trusted.
 
-Each message has one Ed25519 signature (RFC 8032), over the SHA-256 of publisher, task and the body's bytes as sent. So it costs
-little per event and needs no canonical form, and the consumer named in the body is signed too. A writer to the queue without a key
-can neither forge nor change messages. A repeated message does no harm: the inbox recognizes it.
+`scheme` picks one of the two (docs/decisions/0025-signing-is-a-part.md). Nothing else asks which one it is.
 """
 
-import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Container, Mapping
+from typing import Any, Protocol
 
-from cryptography.exceptions import InvalidSignature
-
-from messaging import settings
-from messaging.errors import MessageRejected
+from messaging import extras, settings
+from messaging.errors import MessageRejected, MissingExtra
 from messaging.events.limits import LARGEST_BODY_BYTES as LARGEST_BODY_BYTES
 from messaging.events.text import plural
-from messaging.transport import keys
+from messaging.transport import unsigned
 
 #: The headers with a message's publisher and signature.
-PUBLISHER, SIGNATURE = "publisher", "signature"
+PUBLISHER, SIGNATURE = unsigned.PUBLISHER, unsigned.SIGNATURE
+WITHOUT = 'If only programs that you trust can write to the broker, set MESSAGING["SIGNING"] to False instead.'
+
+
+class Scheme(Protocol):
+    """How messages show who sent them. Each method raises `ImproperlyConfigured` for a key that can't be used."""
+
+    def sign(self, publisher: str, task: str, body: bytes) -> dict[str, str]:
+        """Return the headers for a publisher's message."""
+
+    def check(self, headers: Mapping[str, Any], task: str, body: bytes) -> Container[str]:
+        """Return the publishers whose events a message may contain. Raises `MessageRejected`."""
+
+    def problem(self, consumer: str, publisher: str) -> tuple[str, str] | None:
+        """Return (what is wrong, what to do) if a consumer would refuse each of a publisher's messages; else None."""
+
+    def require(self, publisher: str) -> None:
+        """Raise `MissingExtra` if a context of this process has keys that it can't sign with."""
+
+
+def scheme() -> Scheme:
+    """The scheme that `MESSAGING["SIGNING"]` chooses; without it, signatures if their extra is installed. Raises `MissingExtra`."""
+    chosen = settings.signing()
+    if chosen is False:
+        return unsigned.Unsigned()
+    if chosen is None and (sentence := extras.missing("signing")):
+        return unsigned.NotInstalled(f"{sentence}. {WITHOUT}")
+    extras.require("signing")
+    from messaging.transport import ed25519
+
+    return ed25519.Ed25519()
 
 
 def signed(publisher: str, task: str, body: bytes) -> dict[str, str]:
-    """The signature's headers for a publisher's message. Raises `ImproperlyConfigured` if the publisher has no valid key."""
-    signature = keys.private(publisher).sign(covered(publisher, task, body))
-    return {PUBLISHER: publisher, SIGNATURE: keys.text(signature)}
+    """The headers for a publisher's message. Raises `ImproperlyConfigured` if the publisher has no valid key."""
+    return scheme().sign(publisher, task, body)
 
 
-def check(headers: Mapping[str, Any], task: str, body: Any) -> str | None:
-    """Verify a message, and return its publisher; None for an unsigned one, if `ACCEPT_UNSIGNED` names any publisher.
-
-    Raises `MessageRejected`."""
+def check(headers: Mapping[str, Any], task: str, body: Any) -> Container[str]:
+    """Verify a message. Returns the publishers whose events it may contain. Raises `MessageRejected`."""
     if not isinstance(body, bytes | bytearray | memoryview | str):
         raise MessageRejected("unsigned: it has no body of bytes.")
     measure(body)
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
-    publisher, signature = headers.get(PUBLISHER), headers.get(SIGNATURE)
-    if publisher is None and signature is None:
-        if settings.unsigned():
-            return None
-        raise MessageRejected("unsigned: it has no headers with publisher and signature.")
-    if not isinstance(publisher, str) or not isinstance(signature, str):
-        raise MessageRejected("bad signature: publisher and signature must be texts.")
-    known = keys.public(publisher)
-    if not known:
-        raise MessageRejected(f"unknown publisher: this process has no public key of {publisher[:50]!r}.")
-    digest, given = covered(publisher, task, raw), keys.octets(signature)
-    for key in known:
-        try:
-            key.verify(given, digest)
-        except InvalidSignature:
-            continue
-        return publisher
-    raise MessageRejected(f"bad signature: the message was changed, or signed with a key that isn't known as {publisher}'s.")
+    return scheme().check(headers, task, raw)
+
+
+def problem(consumer: str, publisher: str) -> tuple[str, str] | None:
+    """Return (what is wrong, what to do) if a consumer would refuse each of a publisher's messages; else None."""
+    try:
+        return scheme().problem(consumer, publisher)
+    except MissingExtra as error:
+        return str(error), WITHOUT
 
 
 def measure(body: Any) -> None:
@@ -73,17 +86,3 @@ def signed_message_text(headers: Mapping[str, Any], body: Any) -> str:
         return ""
     texts = {name: headers[name] for name in (PUBLISHER, SIGNATURE) if isinstance(headers.get(name), str)}
     return json.dumps({**texts, "body": content})
-
-
-def publishers(verified: str | None) -> list[str]:
-    """The publishers whose events a message may contain: the verified one, or if it is unsigned those in `ACCEPT_UNSIGNED`."""
-    return settings.unsigned() if verified is None else [verified]
-
-
-def covered(publisher: str, task: str, body: bytes) -> bytes:
-    """The digest that is signed."""
-    # Ed25519 hashes its input twice, with a slower hash; a digest of half a megabyte costs a quarter of that. Each name ends with a
-    # newline, which no name with a key contains, so different messages can't have the same bytes.
-    digest = hashlib.sha256(f"{publisher}\n{task}\n".encode("utf-8", "surrogatepass"))
-    digest.update(body)
-    return digest.digest()

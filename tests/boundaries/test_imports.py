@@ -39,6 +39,8 @@ def test_the_project_keeps_every_contract(project: Path) -> None:
         ("billing/planted.py", "from config import settings", AROUND),
         ("messaging/database/planted.py", "from messaging.publisher import outbox", FLOORS),
         ("messaging/http/planted.py", "def late():\n    from messaging.replica import client", FLOORS),
+        ("messaging/replica/planted.py", "from messaging.http import urls", FLOORS),
+        ("messaging/authority/planted.py", "def late():\n    from messaging.http import urls", FLOORS),
         ("messaging/ledger/planted.py", "from messaging.consumer import inbox", FLOORS),
         ("messaging/planted.py", "", FLOORS),
         ("messaging/ledger/planted.py", "from messaging.boundaries import rules", FLOORS),

@@ -13,7 +13,7 @@ from kombu import Connection, Producer
 
 from messaging.celery import app
 from messaging.models import Parked, Subscription
-from messaging.transport import keys, signing
+from messaging.transport import ed25519, keys, signing
 from messaging.transport.queues import DELIVER, HEARTBEAT, queue
 from messaging.transport.sender import Sender, Signer
 from tests.delivery.test_delivery import PATIENCE, cache, held, wait_until_in_step
@@ -162,7 +162,7 @@ def test_forged_altered_and_replayed_messages_do_no_harm(stack, broker):
             named = named.replace(event["id"].encode(), str(uuid.uuid4()).encode())
         assert len({body, lie, named}) == 3
         unsigned = {name: value for name, value in headers.items() if name not in ("publisher", "signature")}
-        foreign = Ed25519PrivateKey.generate().sign(signing.covered("users", DELIVER, lie))
+        foreign = Ed25519PrivateKey.generate().sign(ed25519.covered("users", DELIVER, lie))
         future = b'[[], {"consumer": "billing", "authority": "users", "head": 999999, "at": "2099-01-01T00:00:00+00:00"}, {}]'
         put = [
             (body, headers),

@@ -6,7 +6,7 @@ that no code catches, raised at one of `messaging.failpoints`; uncommitted work 
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -63,7 +63,7 @@ class Message(NamedTuple):
 
     task: str
     kwargs: dict[str, Any]
-    publishers: list[str]
+    publishers: Container[str]
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -159,8 +159,8 @@ class System:
         found = []
         while (message := self.queues[name].get(no_ack=True)) is not None:
             task = message.headers["task"]
-            verified = signing.check(message.headers, task, message.body)
-            found.append(Message(task, json.loads(message.body)[1], signing.publishers(verified)))
+            publishers = signing.check(message.headers, task, message.body)
+            found.append(Message(task, json.loads(message.body)[1], publishers))
         return found
 
     def bound(self, name: str) -> bool:

@@ -5,10 +5,9 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from messaging import settings
+from messaging import extras, settings
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Refused, WrongUsage, checked_context, context_argument
-from messaging.transport import keys
 
 NEXT = {
     "show": "Set {variable} to this in other processes whose consumers receive messages from {context}.",
@@ -36,16 +35,19 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         context = checked_context(options["context"]).name
+        extras.require("signing")
         try:
             self._act(context, options)
         except OSError as error:
             raise Refused(
-                f"The keys of {context} can't be saved in {keys.file_of(context)}: {error.strerror}. They are unchanged."
+                f"The keys of {context} can't be saved in {settings.key_folder() / context}: {error.strerror}. They are unchanged."
             ) from error
         except ImproperlyConfigured as error:
             raise Refused(str(error)) from error
 
     def _act(self, context: str, options: dict[str, Any]) -> None:
+        from messaging.transport import keys  # needs the extra
+
         action = options["action"]
         variable = f"{context.upper()}_PUBLIC_KEYS"
         if action != "show" and settings.signing_keys(context):

@@ -1,12 +1,12 @@
-"""The broker."""
+"""The broker, and signatures of what goes through it."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage, Warning, register
 
-from messaging import settings
-from messaging.transport import broker
+from messaging import extras, settings
+from messaging.transport import broker, signing
 
 
 @register("messaging")
@@ -19,3 +19,12 @@ def broker_is_set(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if not refusal or not settings.contexts():
         return []
     return [Warning(refusal, hint="Until then relays, workers and the scheduler refuse to start.", id="messaging.W004")]
+
+
+@register("messaging")
+def messages_are_signed(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.W017: messages aren't signed, and no setting says that they needn't be."""
+    if settings.signing() is not None or not settings.contexts() or broker.refusal() or not (sentence := extras.missing("signing")):
+        return []
+    why = "Messages aren't signed, so every program that can write to the broker can change your copies."
+    return [Warning(why, hint=f"{sentence}. {signing.WITHOUT}", id="messaging.W017")]

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from messaging import settings
+from messaging import extras, settings
 from messaging.database import pooler
 from messaging.operations.checks import declared
 
@@ -48,6 +48,15 @@ def engines_are_supported(app_configs: Any, **kwargs: Any) -> Sequence[CheckMess
             hint = "Use a Python that is built with a newer SQLite, or PostgreSQL."
             found.append(Error(why, hint=hint, id="messaging.E009"))
     return found
+
+
+@register("messaging")
+def drivers_are_there(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """messaging.E012: a context's database is on PostgreSQL with psycopg2, which Django takes too if psycopg isn't installed."""
+    aliases = dict.fromkeys(str(context.alias) for context in settings.contexts().values() if context.alias in connections)
+    found = [alias for alias in aliases if connections[alias].vendor == "postgresql"]
+    sentence = extras.missing("postgres") if found else ""
+    return [Error(sentence, hint=f"It is the database {found[0]!r}.", id="messaging.E012")] if sentence else []
 
 
 @register("messaging")

@@ -9,7 +9,7 @@ from messaging import settings
 from messaging.consumer.cache import declared_caches
 from messaging.consumer.handlers import Handler, table
 from messaging.operations.checks import declared
-from messaging.transport import keys
+from messaging.transport import signing
 
 
 @register("messaging")
@@ -41,13 +41,11 @@ def handlers_are_wired(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage
 
 @register(Tags.database)
 def publishers_are_known(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """messaging.W002: a consumer doesn't know a publisher's public key, so each of its messages would be parked."""
+    """messaging.W002: a consumer can't check a publisher's signatures, so each of its messages would be parked."""
     found: list[CheckMessage] = []
     for name in declared.contexts(databases or ()):
         for publisher in sorted({wire.partition(".")[0] for wire in declared.handled(name)}):
-            own = publisher in settings.contexts() and not settings.public_keys(publisher)  # this process has or makes its key
-            if not own and publisher not in settings.unsigned() and not keys.public(publisher):
-                variable = f"{publisher.upper()}_PUBLIC_KEYS"
-                hint = f"Set {variable} here. Where {publisher} runs, this prints it: `manage.py signing_keys {publisher}`."
-                found.append(Warning(f"{name} has no public key of {publisher}.", hint=hint, id="messaging.W002"))
+            if problem := signing.problem(name, publisher):
+                why, hint = problem
+                found.append(Warning(why, hint=hint, id="messaging.W002"))
     return found

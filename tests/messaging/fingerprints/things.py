@@ -13,6 +13,7 @@ from django.db import connections, models
 from django.test import RequestFactory
 from pydantic import BaseModel
 
+from messaging.authority import service
 from messaging.consumer import Cache, Event, Upserted, upsert_newer
 from messaging.database.keys import kind_of_key
 from messaging.database.tracked import Tracked
@@ -94,7 +95,7 @@ def things(kind: str, copied_as: str | None = None) -> Iterator[Things]:
                 editor.create_model(model)
         with (
             mock.patch.dict(ledger.TRACKED, {"users.thing": tracked}),
-            mock.patch.object(views, "declared_feed", return_value=feed),
+            mock.patch.object(service, "declared_feed", return_value=feed),
         ):
             ledger.install(AUTHORITY, tracked)
             yield Things(Thing, Copied, feed)
