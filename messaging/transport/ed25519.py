@@ -48,7 +48,8 @@ class Ed25519:
         own = publisher in settings.contexts() and not settings.public_keys(publisher)  # this process has or makes its key
         if own or publisher in settings.unsigned() or keys.public(publisher):
             return None
-        hint = f"Set {publisher.upper()}_PUBLIC_KEYS here. Where {publisher} runs, this prints it: `manage.py signing_keys {publisher}`."
+        printed = f"Where {publisher} runs, this prints it: `manage.py signing_keys {publisher}`."
+        hint = f"Set {publisher.upper()}_PUBLIC_KEYS here. {printed}"
         return f"{consumer} has no public key of {publisher}.", hint
 
     def require(self, publisher: str) -> None:
