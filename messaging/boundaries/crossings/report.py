@@ -1,0 +1,59 @@
+"""The survey as text: a matrix of the apps, and a list of the crossings."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from messaging.boundaries.crossings.baseline import Change, as_line
+from messaging.boundaries.crossings.crossing import KINDS, Crossing
+
+WIDTH_COLUMNS = 80
+LIMITS = "No survey sees everything. What each kind can't see: docs/crossings.md of django-bounded-contexts"
+
+
+def matrix(crossings: Iterable[Crossing], width: int = WIDTH_COLUMNS) -> Iterator[str]:
+    """Yield the lines of a table: a row for each app that a crossing starts in, a column for each that one ends in. Too many columns
+    for the width continue in a second table."""
+    counts = Counter((each.source, each.target) for each in crossings)
+    labels = sorted({label for pair in counts for label in pair})
+    sources = [label for label in labels if any(source == label for source, _ in counts)]
+    targets = [label for label in labels if any(target == label for _, target in counts)]
+    numbers = {label: str(number) for number, label in enumerate(labels, start=1)}
+    names = [f"{numbers[label]:>{len(numbers[labels[-1]])}} {label}" for label in labels] if labels else []
+    named = dict(zip(labels, names, strict=True))
+    first = max(map(len, [*names, "from, to:"]))
+    cell = max([len(str(count)) for count in counts.values()] + [len(number) for number in numbers.values()] or [1]) + 2
+    fitting = max(1, (width - first) // cell)
+    for start in range(0, len(targets), fitting):
+        columns = targets[start : start + fitting]
+        if start:
+            yield ""
+        yield f"{'from, to:':<{first}}" + "".join(f"{numbers[target]:>{cell}}" for target in columns)
+        for source in sources:
+            row = ("·" if source == target else str(counts[source, target] or "") for target in columns)
+            yield (f"{named[source]:<{first}}" + "".join(f"{text:>{cell}}" for text in row)).rstrip()
+    ends = [label for label in labels if label not in sources]
+    if ends:
+        yield "Nothing starts in: " + ", ".join(named[label].strip() for label in ends)
+
+
+def listing(crossings: Iterable[Crossing]) -> Iterator[str]:
+    """Yield the lines of a list by pair and kind, with file and line."""
+    for (source, target), pair in groupby(crossings, key=lambda each: (each.source, each.target)):
+        several = list(pair)
+        yield ""
+        yield f"{source} -> {target}: {len(several)}"
+        for kind, same in groupby(several, key=lambda each: each.kind):
+            yield f"  {KINDS[kind]}"
+            for each in same:
+                yield f"    {each.path}:{each.line}  {each.what}"
+
+
+def differences(new: Iterable[Change], gone: Iterable[Change], file: str) -> Iterator[str]:
+    """Yield what to change in a baseline. A line for each entry begins with `+` or `-`."""
+    for change in new:
+        number = f"{change.found}, listed in line {change.line}: {change.listed}" if change.line else str(change.found)
+        yield f"+ {as_line(change.entry)}{f' (now {number})' if change.line or change.found > 1 else ''}"
+    for change in gone:
+        todo = f"write {change.found} for {change.listed}" if change.found else "remove"
+        yield f"- {as_line(change.entry)} ({todo} in line {change.line})"
