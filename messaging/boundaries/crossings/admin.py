@@ -1,7 +1,7 @@
 """Options of admin classes that lead into another app's tables, and inlines of another app's models."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.apps import apps
@@ -42,7 +42,7 @@ def _inline(code: Code, model: Any, kind: type, inline: Any) -> Iterator[Crossin
     place = _place(code, kind, "inlines")
     if place is not None:
         scope, node = place
-        line = next((each.lineno for each in ast.walk(node) if _last_word(each) == inline.__name__), node.lineno)
+        line = _line(node, inline.__name__, _last_word)
         ends = {inline.model._meta.app_label, model._meta.app_label} - {scope.source.app}
         for end in sorted(ends):
             what = f"{kind.__name__}: {inline.model._meta.label} in {model._meta.label}"
@@ -57,7 +57,7 @@ def _options(code: Code, model: Any, kind: Any) -> Iterator[Crossing]:
         scope, node = place
         for path in _paths(getattr(kind, option)):
             for app in sorted(reached(model, path, whole=option in SHOWN) - {scope.source.app}):
-                line = next((each.lineno for each in ast.walk(node) if _ends_with(each, path)), node.lineno)
+                line = _line(node, path, _path)
                 what = f"{kind.__name__}.{option}: {path}"
                 yield Crossing("admin-option", scope.source.app, app, scope.source.path, line, what)
 
@@ -79,8 +79,13 @@ def _place(code: Code, kind: type, option: str) -> tuple[Scope, ast.expr] | None
     return None
 
 
-def _ends_with(node: ast.AST, path: str) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.lstrip(SEARCH_PREFIXES) == path
+def _line(node: ast.expr, text: str, read: Callable[[ast.AST], str]) -> int:
+    """Return the line in which a part of an expression reads as this text, else the expression's own line."""
+    return next((each.lineno for each in ast.walk(node) if isinstance(each, ast.expr) and read(each) == text), node.lineno)
+
+
+def _path(node: ast.AST) -> str:
+    return node.value.lstrip(SEARCH_PREFIXES) if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _last_word(node: ast.AST) -> str:

@@ -31,6 +31,10 @@ class Change:
     #: The line of the file; None if the entry isn't listed.
     line: int | None
 
+    def values(self) -> dict[str, str | int]:
+        """Return the change for JSON."""
+        return {"entry": as_line(self.entry), "listed": self.listed, "found": self.found}
+
 
 def written(crossings: Iterable[Crossing], kept: Iterable[tuple[Entry, int]] = ()) -> str:
     """Return the text of a baseline.
@@ -105,4 +109,4 @@ def compared(
         for entry, (number, line) in listed.items()
         if counts[entry] < number and covers(entry[0], entry[1])
     ]
-    return new, gone
+    return new, sorted(gone, key=lambda change: change.line or 0)

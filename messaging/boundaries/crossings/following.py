@@ -1,7 +1,10 @@
-"""Follows an expression to the model that it is about: `orders.filter(…)` to Order, if `orders = Order.objects.all()`."""
+"""Follows an expression to the model that it is about: `orders.filter(…)` to Order, if `orders = Order.objects.all()`.
+
+This is one class in one file, because each of its steps may lead to any other.
+"""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from django.db import models
 
@@ -47,7 +50,7 @@ class Follower:
             case ast.IfExp(body=first, orelse=second):
                 return self.value(first, scope) or self.value(second, scope)
             case ast.BoolOp(values=choices):
-                return next(filter(None, (self.value(each, scope) for each in choices)), None)
+                return _first(self.value(each, scope) for each in choices)
             case ast.Subscript(value=base, slice=index):
                 rows = self.value(base, scope)
                 return Row(rows.models) if isinstance(rows, Rows) and not isinstance(index, ast.Slice) else rows
@@ -212,7 +215,7 @@ class Follower:
                     return found
         found = self._method(iter(lineage), name)
         if found is None:
-            found = next(filter(None, (self._in_scope(name, each) for each in lineage)), None)
+            found = _first(self._in_scope(name, each) for each in lineage)
         if found is None and name in OWN_ROWS | OWN_ROW | {"model"}:
             rows = self.own_rows(scope)
             if rows is not None:
@@ -260,7 +263,11 @@ class Follower:
             return None
         if isinstance(found.scope.node, ast.ClassDef):
             return self._made(found)
-        return next(filter(None, (self.value(each, found.scope) for each in found.scope.returns)), None)
+        return _first(self.value(each, found.scope) for each in found.scope.returns)
+
+
+def _first(found: Iterable[Value | None]) -> Value | None:
+    return next((each for each in found if each is not None), None)
 
 
 def called(node: ast.Call) -> str:

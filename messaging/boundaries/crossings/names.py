@@ -1,4 +1,4 @@
-"""Models, modules and apps that code names in a string: `get_model("orders", "Order")`, `"orders.Order"`, `"orders.tasks.export"`."""
+"""Models, modules and apps that code names in a string: `get_model("orders", "Order")`, `"orders.tasks.export"`."""
 
 import ast
 import re
@@ -35,8 +35,7 @@ def names(code: Code) -> Kind:
             elif FIELDS.search(name):
                 quiet.update(id(each) for each in ast.walk(node) if isinstance(each, ast.Constant))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in quiet:
-            if DOTTED.fullmatch(node.value):
-                yield from _dotted(node, node.value, place, code)
+            yield from _dotted(node, node.value, place, code)
 
     return find
 
@@ -52,6 +51,8 @@ def _model(node: ast.Call, words: list[str], place: Place) -> Iterable[Crossing]
 
 
 def _dotted(node: ast.Constant, text: str, place: Place, code: Code) -> Iterable[Crossing]:
+    if not DOTTED.fullmatch(text):
+        return
     model = model_named(text) if text.count(".") == 1 else None
     # Written as the model's class is: "orders.order" is often the name of something else, such as a queue.
     if model is not None and text == model._meta.label:
@@ -69,4 +70,3 @@ def _is_code(text: str, code: Code) -> bool:
     if scope is not None:
         return name in scope.definitions or name in scope.expressions or name in scope.imports
     return module in code.definitions  # an attribute of a class
-

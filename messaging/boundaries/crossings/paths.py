@@ -23,7 +23,7 @@ def reached(model: type[models.Model], path: str, *, whole: bool = False, ordere
         The path sorts. A foreign key at the end then reads the other table if that model has an ordering.
     """
     try:
-        steps, final, targets, rest = Query(model).names_to_path(path.split(LOOKUP_SEP), model._meta)
+        steps, final, targets, _ = Query(model).names_to_path(path.split(LOOKUP_SEP), model._meta)
     except FieldError:  # no field of this model: an annotation, or another model's path
         return set()
     if ordered and getattr(final, "related_model", None) and final.related_model._meta.ordering:

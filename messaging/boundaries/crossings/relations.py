@@ -13,7 +13,7 @@ from messaging.boundaries.crossings.crossing import Crossing
 
 
 def relations(code: Code) -> Iterator[Crossing]:
-    """Yield the fields of the surveyed apps' models. The models themselves are asked, so inherited and computed fields count too."""
+    """Yield the fields of the surveyed apps' models. The models themselves are asked, so inherited fields count too."""
     for model in apps.get_models():
         options = model._meta
         if options.app_label not in code.host.labels:
@@ -29,12 +29,12 @@ def relations(code: Code) -> Iterator[Crossing]:
 
 
 def _ends(field: Any) -> Iterator[tuple[str, type[models.Model], str]]:
-    end = field.related_model
+    end: Any = field.related_model
     if not isinstance(end, type):  # no relation, or a GenericForeignKey, which leads anywhere
         return
     if field.many_to_many:
         yield "many-to-many", end, ""
-        through = field.remote_field.through
+        through: Any = field.remote_field.through
         if through._meta.app_label not in (end._meta.app_label, field.model._meta.app_label):
             yield "many-to-many", through, " (through)"
     elif field.one_to_many:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from messaging.boundaries.crossings.baseline import Change, as_line
+from messaging.boundaries.crossings.baseline import Change, Entry, as_line
 from messaging.boundaries.crossings.crossing import KINDS, Crossing
 
 WIDTH_COLUMNS = 80
@@ -12,8 +12,10 @@ LIMITS = "No survey sees everything. What each kind can't see: docs/crossings.md
 
 
 def matrix(crossings: Iterable[Crossing], width: int = WIDTH_COLUMNS) -> Iterator[str]:
-    """Yield the lines of a table: a row for each app that a crossing starts in, a column for each that one ends in. Too many columns
-    for the width continue in a second table."""
+    """Yield the lines of a table: a row for each app that a crossing starts in, a column for each that one ends in.
+
+    Columns that are too many for the width continue in another table.
+    """
     counts = Counter((each.source, each.target) for each in crossings)
     labels = sorted({label for pair in counts for label in pair})
     sources = [label for label in labels if any(source == label for source, _ in counts)]
@@ -49,11 +51,14 @@ def listing(crossings: Iterable[Crossing]) -> Iterator[str]:
                 yield f"    {each.path}:{each.line}  {each.what}"
 
 
-def differences(new: Iterable[Change], gone: Iterable[Change], file: str) -> Iterator[str]:
-    """Yield what to change in a baseline. A line for each entry begins with `+` or `-`."""
+def differences(new: Iterable[Change], gone: Iterable[Change], crossings: Iterable[Crossing]) -> Iterator[str]:
+    """Yield a line for each entry of a baseline that changed: `+` and where it is found, or `-` and what to do in the file."""
+    places: dict[Entry, list[str]] = {}
+    for each in crossings:
+        places.setdefault(each.without_line(), []).append(f"{each.path}:{each.line}")
     for change in new:
-        number = f"{change.found}, listed in line {change.line}: {change.listed}" if change.line else str(change.found)
-        yield f"+ {as_line(change.entry)}{f' (now {number})' if change.line or change.found > 1 else ''}"
+        before = f"listed: {change.listed}, now: " if change.listed else ""
+        yield f"+ {as_line(change.entry)} ({before}{', '.join(places[change.entry])})"
     for change in gone:
-        todo = f"write {change.found} for {change.listed}" if change.found else "remove"
-        yield f"- {as_line(change.entry)} ({todo} in line {change.line})"
+        todo = f"write {change.found} for {change.listed} in" if change.found else "remove"
+        yield f"- {as_line(change.entry)} ({todo} line {change.line})"

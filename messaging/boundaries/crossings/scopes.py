@@ -77,7 +77,9 @@ def _fill(scope: Scope, nodes: Iterable[ast.AST]) -> None:
             continue
         if isinstance(node, ast.Import):
             for name in node.names:
-                scope.imports[name.asname or name.name.partition(".")[0]] = name.name if name.asname else name.name.partition(".")[0]
+                scope.imports[name.asname or name.name.partition(".")[0]] = (
+                    name.name if name.asname else name.name.partition(".")[0]
+                )
         elif isinstance(node, ast.ImportFrom):
             module = absolute(node, scope.source)
             for name in node.names:
@@ -120,9 +122,12 @@ def _bind(scope: Scope, target: ast.expr, how: How, value: ast.expr) -> None:
         scope.expressions.setdefault(target.id, []).append((how, value))
     elif isinstance(target, ast.Tuple | ast.List) and target.elts and how == "value":
         _bind(scope, target.elts[0], "first", value)
-    elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == scope.first_parameter:
-        if scope.owner is not None:
-            scope.owner.attributes.setdefault(target.attr, []).append((how, value, scope))
+    elif isinstance(target, ast.Attribute) and scope.owner is not None and _is_name(target.value, scope.first_parameter):
+        scope.owner.attributes.setdefault(target.attr, []).append((how, value, scope))
+
+
+def _is_name(node: ast.expr, name: str | None) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
 
 
 def absolute(node: ast.ImportFrom, source: Source) -> str:

@@ -23,10 +23,13 @@ from messaging.boundaries.crossings.walker import walk
 
 @dataclass(frozen=True)
 class Survey:
-    """The apps that were asked for, those that were read, and the crossings, sorted by pair, kind, file and line."""
+    """What was found."""
 
+    #: The apps that were asked for; none for all of the project's own.
     asked: frozenset[str]
+    #: The apps that a crossing may start or end in.
     apps: list[str]
+    #: Sorted by pair, kind, file and line.
     crossings: list[Crossing]
 
     def covers(self, source: str, target: str) -> bool:
@@ -54,11 +57,13 @@ def survey(labels: Collection[str] = ()) -> Survey:
     unknown = sorted(asked - known)
     if unknown:
         raise SurveyError(f"There is no app {unknown[0]!r}. Use labels of installed apps: {', '.join(sorted(known))}.", code=2)
-    host = Host(asked if len(asked) > 1 else {*own_labels(), *asked})
+    # Always all of the project's own, because one app's source says what another one's expressions stand for.
+    host = Host({*own_labels(), *asked})
     code = Code(host)
     found = [*_of_code(code), *relations(code), *admin(code), *migrations(host), *imports(host)]
-    made = Survey(asked, host.labels, [])
-    ours = (each for each in found if {each.source, each.target} <= set(host.labels) and made.covers(each.source, each.target))
+    made = Survey(asked, sorted(asked) if len(asked) > 1 else host.labels, [])
+    ends = set(made.apps)
+    ours = (each for each in found if {each.source, each.target} <= ends and made.covers(each.source, each.target))
     return replace(made, crossings=sorted(ours, key=Crossing.order))
 
 

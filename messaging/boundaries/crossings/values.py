@@ -4,16 +4,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from django.db import models
+from django.db.models import Model
 
 from messaging.boundaries.crossings.scopes import Scope
 
-Classes = tuple[type[models.Model], ...]
+#: Models; more than one for an abstract class that several inherit from.
+Classes = tuple[type[Model], ...]
 
 
 @dataclass(frozen=True)
 class Models:
-    """A model class. More than one for an abstract class that several models inherit from."""
+    """A model class."""
 
     models: Classes
 
@@ -24,7 +25,7 @@ class Rows:
 
     models: Classes
     #: The table that `add`, `remove`, `set` and `clear` write, for the rows of a many-to-many field.
-    through: type[models.Model] | None = None
+    through: type[Model] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,13 @@ Value = Models | Rows | Row | Field | Own | Instance | Outside
 
 
 @cache
-def related(model: type[models.Model], name: str) -> Value | None:
+def related(model: type[Model], name: str) -> Value | None:
     """Return what an attribute of a row leads to, if it is a relation: another row, or rows."""
     for relation in model._meta.related_objects:
         if relation.get_accessor_name() == name:
             if relation.one_to_one:
                 return Row((relation.related_model,))
-            through = relation.through if relation.many_to_many else None
+            through = getattr(relation, "through", None)
             return Rows((relation.related_model,), through)
     field = model._meta._forward_fields_map.get(name)  # type: ignore[attr-defined]  # `get_field` also takes names of reverse relations
     if field is None or name != field.name or not field.related_model:  # a GenericForeignKey leads to any model

@@ -15,6 +15,8 @@ from config.env import ROOT
 SHOP = Path(__file__).parent / "shop"
 #: `# -> lookup stock` at the end of a line: a crossing of this kind, from the file's app to stock. `orders:stock` names both.
 MARK = re.compile(r"# -> ([a-z-]+) (?:(\w+):)?(\w+)")
+#: What the rest of messaging needs, and the survey doesn't.
+UNNEEDED = "celery kombu pydantic rest_framework django_outbox_pattern rich urllib3 cryptography prometheus_client"
 Found = tuple[str, str, str, str, int]
 
 
@@ -32,7 +34,7 @@ class Host:
         done = subprocess.run(
             [sys.executable, "-m", "django", *words],
             cwd=self.folder,
-            env={**environment, "SHOP_ONLY_SURVEYS": "1", **variables},
+            env={**environment, "SHOP_WITHOUT": UNNEEDED, **variables},
             capture_output=True,
             text=True,
             timeout=120,
@@ -46,11 +48,13 @@ class Host:
         values: dict[str, Any] = json.loads(self.run("crossings", "--json", *words, code=code).stdout)
         return values
 
-    def remove(self, kind: str) -> None:
-        """Remove every line that is marked as a crossing of this kind."""
-        for file in self.folder.rglob("*.py"):
-            lines = file.read_text().splitlines(keepends=True)
-            file.write_text("".join(line for line in lines if f"# -> {kind} " not in line))
+    def remove(self, path: str, fragment: str) -> str:
+        """Remove the one line of a file that has this fragment. Returns the line."""
+        file = self.folder / path
+        lines = file.read_text().splitlines(keepends=True)
+        (line,) = [line for line in lines if fragment in line]
+        file.write_text("".join(each for each in lines if each != line))
+        return line
 
     def plant(self, path: str, text: str) -> None:
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,10 @@ class Command(BaseCommand):
             "(default: all apps whose code isn't an installed package)",
         )
         parser.add_argument(
-            "--baseline", metavar="FILE", type=Path, help="fail (exit code 1) if a crossing isn't in this file, or is gone and still in it"
+            "--baseline",
+            metavar="FILE",
+            type=Path,
+            help="fail (exit code 1) if a crossing isn't in this file, or is gone and still in it",
         )
         parser.add_argument("--update", action="store_true", help="write the crossings that are found to the baseline")
         parser.add_argument("--json", action="store_true", help="print the result as one JSON object on the last line")
@@ -60,9 +63,9 @@ class Command(BaseCommand):
         except ModuleNotFoundError as error:
             if error.name != "grimp":
                 raise
-            need = 'crossings needs grimp, which isn\'t installed: pip install "django-bounded-contexts[boundaries]"'
+            need = 'crossings needs grimp, which isn\'t installed. Type: pip install "django-bounded-contexts[boundaries]"'
             raise SurveyError(need, code=3) from None
-        listed = baseline.read(file) if file is not None and not (options["update"] and not file.exists()) else {}
+        listed = self._listed(file, options) if file is not None else {}
         made = survey(options["apps"])
         found = made.crossings
         new, gone = baseline.compared(found, listed, made.covers) if file is not None else ([], [])
@@ -71,7 +74,7 @@ class Command(BaseCommand):
         if file is not None and options["update"]:
             kept = [(entry, number) for entry, (number, _) in listed.items() if not made.covers(entry[0], entry[1])]
             self._write(file, baseline.written(found, kept))
-        changes = {"new": [baseline.as_line(each.entry) for each in new], "gone": [baseline.as_line(each.entry) for each in gone]}
+        changes = {"new": [each.values() for each in new], "gone": [each.values() for each in gone]}
         if options["json"]:
             known = {"file": str(file), "updated": options["update"], **changes} if file is not None else None
             self.stdout.write(json.dumps(_values(made.apps, found, known)))
@@ -80,7 +83,16 @@ class Command(BaseCommand):
         elif file is not None and not (new or gone):
             self.stdout.write(f"\nAll are in {file}, and it lists no other.")
         if (new or gone) and not options["update"]:
-            raise CommandError(_refusal(new, gone, file, options["apps"]), returncode=1)
+            raise CommandError(_refusal(new, gone, found, file, options["apps"]), returncode=1)
+
+    def _listed(self, file: Path, options: dict[str, Any]) -> dict[baseline.Entry, tuple[int, int]]:
+        """Read the baseline. One that is written anew, without entries of other apps, may be missing or broken."""
+        try:
+            return baseline.read(file)
+        except SurveyError:
+            if options["update"] and (not options["apps"] or not file.exists()):
+                return {}
+            raise
 
     def _print(self, apps: list[str], found: list[Any]) -> None:
         number = f"{len(found):,} crossing{'' if len(found) == 1 else 's'}"
@@ -116,9 +128,9 @@ def _values(apps: list[str], found: list[Any], known: dict[str, Any] | None) -> 
     }
 
 
-def _refusal(new: list[Any], gone: list[Any], file: Path | None, apps: list[str]) -> str:
+def _refusal(new: list[Any], gone: list[Any], found: list[Any], file: Path | None, apps: list[str]) -> str:
     words = [f"{len(new)} crossing{' is' if len(new) == 1 else 's are'} new"] if new else []
     words += [f"{len(gone)} {'is' if len(gone) == 1 else 'are'} gone but still listed"] if gone else []
     command = " ".join(["manage.py crossings", *apps, "--baseline", str(file), "--update"])
-    lines = "\n".join(report.differences(new, gone, str(file)))
+    lines = "\n".join(report.differences(new, gone, found))
     return f"{file} differs: {', '.join(words)}.\n{lines}\nRemove what is new from the code, or change the file: {command}"

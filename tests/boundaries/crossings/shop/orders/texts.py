@@ -1,5 +1,6 @@
 """The docstring names "stock.Item", stock.models and the table stock_item."""
 
+import stock.tasks  # -> import stock
 from importlib import import_module
 
 from django.apps import apps
@@ -31,3 +32,11 @@ def statements(cursor, number):
     Order.objects.extra(tables=["stock_item"], where=["1 = 1"])  # -> raw-sql stock
     Order.objects.annotate(taken=RawSQL("SELECT count(*) FROM " + "stock_item", []))  # -> raw-sql stock
     cursor.execute("SELECT * FROM orders_order_suppliers")
+
+
+def documented():
+    """stock.Item"""
+
+
+def described():
+    """SELECT * FROM stock_item"""
