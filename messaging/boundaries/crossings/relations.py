@@ -30,7 +30,7 @@ def relations(code: Code) -> Iterator[Crossing]:
 
 def _ends(field: Any) -> Iterator[tuple[str, type[models.Model], str]]:
     end: Any = field.related_model
-    if not isinstance(end, type):  # no relation, or a GenericForeignKey, which leads anywhere
+    if not (isinstance(end, type) and issubclass(end, models.Model)):  # no relation, or a GenericForeignKey, which leads anywhere
         return
     if field.many_to_many:
         yield "many-to-many", end, ""

@@ -1,5 +1,6 @@
 """The survey as text: a matrix of the apps, and a list of the crossings."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -8,35 +9,41 @@ from messaging.boundaries.crossings.baseline import Change, Entry, as_line
 from messaging.boundaries.crossings.crossing import KINDS, Crossing
 
 WIDTH_COLUMNS = 80
-LIMITS = "No survey sees everything. What each kind can't see: docs/crossings.md of django-bounded-contexts"
+HEADING = "from, to:"
+LIMITS = "What each kind can't see: docs/crossings.md of django-bounded-contexts"
 
 
 def matrix(crossings: Iterable[Crossing], width: int = WIDTH_COLUMNS) -> Iterator[str]:
     """Yield the lines of a table: a row for each app that a crossing starts in, a column for each that one ends in.
 
-    Columns that are too many for the width continue in another table.
+    Columns that are too many for the width continue in another table, which has only the rows with a number there.
     """
     counts = Counter((each.source, each.target) for each in crossings)
     labels = sorted({label for pair in counts for label in pair})
+    digits = len(str(len(labels)))
+    numbers = {label: f"{number:>{digits}}" for number, label in enumerate(labels, start=1)}
     sources = [label for label in labels if any(source == label for source, _ in counts)]
     targets = [label for label in labels if any(target == label for _, target in counts)]
-    numbers = {label: str(number) for number, label in enumerate(labels, start=1)}
-    names = [f"{numbers[label]:>{len(numbers[labels[-1]])}} {label}" for label in labels] if labels else []
-    named = dict(zip(labels, names, strict=True))
-    first = max(map(len, [*names, "from, to:"]))
-    cell = max([len(str(count)) for count in counts.values()] + [len(number) for number in numbers.values()] or [1]) + 2
+    first = max(len(HEADING), *(digits + 1 + len(label) for label in sources))
+    cell = max(digits, *(len(str(count)) for count in counts.values())) + 2
     fitting = max(1, (width - first) // cell)
     for start in range(0, len(targets), fitting):
         columns = targets[start : start + fitting]
         if start:
             yield ""
-        yield f"{'from, to:':<{first}}" + "".join(f"{numbers[target]:>{cell}}" for target in columns)
+        yield f"{HEADING:<{first}}" + "".join(f"{numbers[target]:>{cell}}" for target in columns)
         for source in sources:
-            row = ("·" if source == target else str(counts[source, target] or "") for target in columns)
-            yield (f"{named[source]:<{first}}" + "".join(f"{text:>{cell}}" for text in row)).rstrip()
-    ends = [label for label in labels if label not in sources]
+            if any(counts[source, target] for target in columns):
+                row = ("·" if source == target else str(counts[source, target] or "") for target in columns)
+                yield f"{numbers[source]} {source:<{first - digits - 1}}" + "".join(f"{text:>{cell}}" for text in row).rstrip()
+    ends = [f"{numbers[label].strip()} {label}" for label in labels if label not in sources]
     if ends:
-        yield "Nothing starts in: " + ", ".join(named[label].strip() for label in ends)
+        yield from wrapped("Nothing starts in: " + ", ".join(ends), width)
+
+
+def wrapped(text: str, width: int = WIDTH_COLUMNS) -> list[str]:
+    """Return a text as lines, of which all but the first are indented."""
+    return textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def listing(crossings: Iterable[Crossing]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from tests.boundaries.crossings.hosts import Host
 
@@ -59,7 +60,7 @@ def test_the_result_as_text(shop: Host) -> None:
         "  lookup path",
         "    stock/models.py:17  stock.Item: lines__order__number__gt",
     ]
-    assert lines[-1].startswith("No survey sees everything.")
+    assert lines[-1].startswith("What each kind can't see: docs/crossings.md")
 
 
 def test_no_crossing(shop: Host) -> None:
@@ -110,3 +111,9 @@ def test_messaging_offers_the_command_too(shop: Host) -> None:
     done = shop.run("crossings", "orders", "people", SHOP_WITHOUT="", SHOP_APPS="django_outbox_pattern messaging")
 
     assert " crossings between 2 apps: orders, people" in done.stdout
+
+
+def test_the_contexts_of_this_project_have_no_crossing(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("crossings", "users", "billing", "monolith")
+
+    assert capsys.readouterr().out.startswith("0 crossings between 3 apps: billing, monolith, users\n")

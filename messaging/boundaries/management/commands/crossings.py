@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from messaging.boundaries.crossings import baseline, report
-from messaging.boundaries.crossings.crossing import KINDS, SurveyError
+from messaging.boundaries.crossings.crossing import KINDS, Crossing, SurveyError
 
 
 class Command(BaseCommand):
@@ -94,15 +94,13 @@ class Command(BaseCommand):
                 return {}
             raise
 
-    def _print(self, apps: list[str], found: list[Any]) -> None:
+    def _print(self, apps: list[str], found: list[Crossing]) -> None:
+        width = int(os.environ.get("COLUMNS") or report.WIDTH_COLUMNS)
         number = f"{len(found):,} crossing{'' if len(found) == 1 else 's'}"
-        self.stdout.write(f"{number} between {len(apps)} app{'' if len(apps) == 1 else 's'}: {', '.join(apps)}")
+        lines = report.wrapped(f"{number} between {len(apps)} app{'' if len(apps) == 1 else 's'}: {', '.join(apps)}", width)
         if found:
-            self.stdout.write("")
-            width = int(os.environ.get("COLUMNS") or report.WIDTH_COLUMNS)
-            for line in (*report.matrix(found, width), *report.listing(found)):
-                self.stdout.write(line)
-        self.stdout.write(f"\n{report.LIMITS}")
+            lines += ["", *report.matrix(found, width), *report.listing(found)]
+        self.stdout.write("\n".join([*lines, "", *report.wrapped(report.LIMITS, width)]))
 
     def _write(self, file: Path, text: str) -> None:
         try:
@@ -111,7 +109,7 @@ class Command(BaseCommand):
             raise SurveyError(f"The baseline {file} can't be written: {error.strerror}.", code=2) from None
 
 
-def _values(apps: list[str], found: list[Any], known: dict[str, Any] | None) -> dict[str, Any]:
+def _values(apps: list[str], found: list[Crossing], known: dict[str, Any] | None) -> dict[str, Any]:
     matrix: dict[str, Counter[str]] = {}
     for each in found:
         matrix.setdefault(each.source, Counter())[each.target] += 1
@@ -128,7 +126,9 @@ def _values(apps: list[str], found: list[Any], known: dict[str, Any] | None) -> 
     }
 
 
-def _refusal(new: list[Any], gone: list[Any], found: list[Any], file: Path | None, apps: list[str]) -> str:
+def _refusal(
+    new: list[baseline.Change], gone: list[baseline.Change], found: list[Crossing], file: Path | None, apps: list[str]
+) -> str:
     words = [f"{len(new)} crossing{' is' if len(new) == 1 else 's are'} new"] if new else []
     words += [f"{len(gone)} {'is' if len(gone) == 1 else 'are'} gone but still listed"] if gone else []
     command = " ".join(["manage.py crossings", *apps, "--baseline", str(file), "--update"])
