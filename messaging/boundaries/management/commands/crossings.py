@@ -1,7 +1,7 @@
 """`crossings`: what binds the project's own apps together."""
 
 import json
-import os
+import shutil
 import sys
 from argparse import ArgumentParser
 from collections import Counter
@@ -95,7 +95,7 @@ class Command(BaseCommand):
             raise
 
     def _print(self, apps: list[str], found: list[Crossing]) -> None:
-        width = int(os.environ.get("COLUMNS") or report.WIDTH_COLUMNS)
+        width = shutil.get_terminal_size((report.WIDTH_COLUMNS, 24)).columns
         number = f"{len(found):,} crossing{'' if len(found) == 1 else 's'}"
         lines = report.wrapped(f"{number} between {len(apps)} app{'' if len(apps) == 1 else 's'}: {', '.join(apps)}", width)
         if found:
