@@ -46,6 +46,12 @@ class Code:
             if found is not None:
                 yield found
 
+    def classes_of_rows(self, model: type[models.Model]) -> Iterator[Scope]:
+        """Yield the surveyed source of a model's managers and querysets."""
+        for manager in model._meta.managers:
+            yield from self.classes_of(type(manager))
+            yield from self.classes_of(getattr(manager, "_queryset_class", type(manager)))
+
     def own(self, scope: Scope) -> Value:
         """Return what the name of a class or function of the source stands for."""
         found = self._models.get(scope.name)

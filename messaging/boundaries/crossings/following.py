@@ -59,13 +59,15 @@ class Follower:
                 return Rows(row.models) if isinstance(row, Row) else None
         return None
 
-    def expressions(self, node: ast.expr, scope: Scope) -> Iterator[ast.expr]:
-        """Yield an expression and, if it is a name, everything that is assigned to it."""
-        yield node
+    def expressions(self, node: ast.expr, scope: Scope) -> Iterator[tuple[ast.expr, Scope]]:
+        """Yield an expression, what is assigned to it if it is a name, and what a called function returns, each with its scope."""
+        yield node, scope
         if isinstance(node, ast.Name):
-            for how, expression in scope.expressions.get(node.id, ()):
-                if how == "value" and expression is not node:
-                    yield expression
+            yield from ((each, scope) for how, each in scope.expressions.get(node.id, ()) if how == "value" and each is not node)
+        elif isinstance(node, ast.Call):
+            function = self.value(node.func, scope)
+            if isinstance(function, Own):
+                yield from ((each, function.scope) for each in function.scope.returns)
 
     def own_rows(self, scope: Scope) -> Rows | None:
         """Return the rows that a class is about: by its `model` or `queryset`, or by `model` in its Meta."""
@@ -189,7 +191,7 @@ class Follower:
                 ends = [end for end in (related(model, name) for model in found) if end is not None]
                 return ends[0] if ends else self._method(self.code.classes_of(found[0]), name)
             case Rows(models=found):
-                return Models(found) if name == "model" else None
+                return Models(found) if name == "model" else self._method(self.code.classes_of_rows(found[0]), name)
             case Field(field=field):
                 through = getattr(getattr(field, "remote_field", None), "through", None) if name == "through" else None
                 return Models((through,)) if through is not None else None
@@ -236,6 +238,8 @@ class Follower:
             return Models((model,)) if model else None
         if name == "super" and isinstance(node.func, ast.Name):
             return self._self(scope)
+        if name == "type" and node.args and isinstance(row := self.value(node.args[0], scope), Row):
+            return Models(row.models)
         if name in LISTS and node.args and isinstance(node.func, ast.Name):
             return self.value(node.args[0], scope)
         if name.removeprefix("a") in ("get_object_or_404", "get_list_or_404") and node.args:

@@ -68,4 +68,4 @@ def survey(labels: Collection[str] = ()) -> Survey:
 
 
 def _of_code(code: Code) -> Iterable[Crossing]:
-    return walk(code, Follower(code), (lookups, signals, names(code), sql(), atomic()))
+    return walk(code, Follower(code), (lookups(), signals, names(code), sql(), atomic()))

@@ -120,9 +120,9 @@ def test_the_contexts_of_this_project_have_no_crossing(capsys: pytest.CaptureFix
 
 def test_a_broken_file_that_only_grimp_reads_is_a_sentence(tmp_path: Path) -> None:
     shop = Host(tmp_path)
-    shop.plant("stock/tests/broken.py", "def broken(:\n")
+    shop.plant("orders/tests/broken.py", "def broken(:\n")
 
     done = shop.run("crossings", code=1)
 
     assert done.stderr.startswith("The imports of orders, people, stock can't be read: Syntax error in ")
-    assert done.stderr.endswith("stock/tests/broken.py, line 1: def broken(:. Correct that, then try again.\n")
+    assert done.stderr.endswith("orders/tests/broken.py, line 1: def broken(:. Correct that, then try again.\n")

@@ -1,4 +1,4 @@
-"""The survey of a pair of apps equals the count by hand, in two projects from PyPI.
+"""The survey of a pair of apps equals the count by hand, for three pairs of two projects from PyPI.
 
 `public/` has for each project the pinned packages, Django's settings, and the count, which was made before the survey ran. Without
 a network the tests are skipped, unless `REQUIRE_PUBLIC` is set.
@@ -19,7 +19,12 @@ from messaging.boundaries.crossings.crossing import KINDS
 from tests.boundaries.crossings.hosts import Found, listed
 
 PUBLIC = Path(__file__).parent / "public"
-PAIRS = {"oscar": ("catalogue", "partner"), "wiki": ("wiki", "wiki_attachments")}
+#: The project and the apps of each count.
+PAIRS = {
+    "oscar_partner": ("catalogue", "partner"),
+    "oscar_offer": ("catalogue", "offer"),
+    "wiki_attachments": ("wiki", "wiki_attachments"),
+}
 #: A slow network has to deliver 50 MB.
 PATIENCE = 300.0
 pytestmark = pytest.mark.timeout(2 * PATIENCE)
@@ -31,10 +36,10 @@ class Count(NamedTuple):
     unseen: dict[Found, str]
 
 
-def count_by_hand(project: str) -> Count:
+def count_by_hand(pair_name: str) -> Count:
     seen: Counter[Found] = Counter()
     unseen: dict[Found, str] = {}
-    for line in (PUBLIC / f"{project}_count.txt").read_text().splitlines():
+    for line in (PUBLIC / f"{pair_name}_count.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             pair, kind, place, _, *more = line.split(" | ")
             source, _, target = pair.partition(" -> ")
@@ -74,13 +79,14 @@ def installed(project: str) -> Path:
     return folder
 
 
-def survey(project: str, folder: Path, *words: str) -> str:
-    """Survey the pair of a project. Returns what the command prints."""
+def survey(pair: str, folder: Path, *words: str) -> str:
+    """Survey a pair of apps. Returns what the command prints."""
+    project = pair.partition("_")[0]
     (folder / "public_settings.py").write_text((PUBLIC / f"{project}_settings.txt").read_text())
     places = [str(folder), str(ROOT), str(installed(project))]
     variables = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     done = subprocess.run(
-        [sys.executable, "-m", "django", "crossings", *PAIRS[project], *words],
+        [sys.executable, "-m", "django", "crossings", *PAIRS[pair], *words],
         cwd=folder,
         env={**variables, "PYTHONPATH": os.pathsep.join(places), "DJANGO_SETTINGS_MODULE": "public_settings"},
         capture_output=True,
@@ -93,14 +99,14 @@ def survey(project: str, folder: Path, *words: str) -> str:
 
 
 @pytest.fixture(scope="module", params=PAIRS)
-def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Counter[Found]]:
+def surveyed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Counter[Found]]:
     name: str = request.param
     return name, listed(json.loads(survey(name, tmp_path_factory.mktemp(name), "--json").splitlines()[-1]))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_pair_of_apps_equals_the_count_by_hand(project: tuple[str, Counter[Found]], kind: str) -> None:
-    name, found = project
+def test_a_pair_of_apps_equals_the_count_by_hand(surveyed: tuple[str, Counter[Found]], kind: str) -> None:
+    name, found = surveyed
     counted = count_by_hand(name).seen
 
     assert {each: number for each, number in found.items() if each[0] == kind} == {
@@ -108,8 +114,8 @@ def test_a_pair_of_apps_equals_the_count_by_hand(project: tuple[str, Counter[Fou
     }
 
 
-def test_what_the_survey_misses_is_counted_with_the_reason(project: tuple[str, Counter[Found]]) -> None:
-    name, found = project
+def test_what_the_survey_misses_is_counted_with_the_reason(surveyed: tuple[str, Counter[Found]]) -> None:
+    name, found = surveyed
 
     for each, reason in count_by_hand(name).unseen.items():
         assert reason.startswith("unseen: ")
@@ -117,4 +123,7 @@ def test_what_the_survey_misses_is_counted_with_the_reason(project: tuple[str, C
 
 
 def test_the_page_shows_what_the_command_prints(tmp_path: Path) -> None:
-    assert survey("oscar", tmp_path) in (ROOT / "docs" / "crossings.md").read_text()
+    page = (ROOT / "docs" / "crossings.md").read_text()
+
+    assert survey("oscar_partner", tmp_path) in page
+    assert f"there are {sum(len(count_by_hand(pair).unseen) for pair in PAIRS)}, " in page.replace("\n", " ")

@@ -52,6 +52,15 @@ def names(order: Order, orders: "list[Order]"):
     made.lines.filter(item__title="h")  # -> lookup stock
 
 
+def clauses(order: Order):
+    Line.objects.filter(_clause(), order=order)
+    Line.objects.filter(~_clause(), order=order)
+
+
+def _clause():
+    return Q(item__title="a")  # -> lookup stock
+
+
 async def later():
     order = await Order.objects.aget(number="a")
     await order.lines.aget(item__title="a")  # -> lookup stock

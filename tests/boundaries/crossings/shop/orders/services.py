@@ -26,6 +26,18 @@ def by_calls(line: Line):
         line.item.take()
 
 
+def by_a_manager(line: Line):
+    with transaction.atomic():  # -> atomic stock
+        line.save()
+        type(line.item).objects.take_all()
+
+
+def by_a_class(line: Line):
+    with transaction.atomic():  # -> atomic stock
+        line.save()
+        line.item.__class__.objects.take_all()
+
+
 def _write(line: Line):
     line.order.lines.create(order=line.order)
 

@@ -16,6 +16,9 @@ class ItemQuerySet(models.QuerySet):
     def wanted(self):
         return self.filter(lines__order__number__gt="")  # -> lookup orders
 
+    def take_all(self):
+        self.update(title="taken")
+
 
 class Item(models.Model):
     objects = ItemQuerySet.as_manager()
