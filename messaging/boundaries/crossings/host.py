@@ -9,6 +9,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
+import django
 from django.apps import AppConfig, apps
 from django.db.migrations.loader import MigrationLoader
 
@@ -95,6 +96,7 @@ class Host:
 def own_labels() -> list[str]:
     """Return the labels of the project's own apps: all whose code isn't where packages are installed, without this one."""
     installed = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
+    installed.add(Path(django.__file__).resolve().parent)  # wherever Django is, its apps aren't the project's
     configs = [config for config in apps.get_app_configs() if config.name != THIS_APP]
     return sorted(config.label for config in configs if not _is_installed(Path(config.path).resolve(), installed))
 

@@ -67,9 +67,9 @@ def inner(scope: Scope) -> Iterator[Scope]:
 
 
 def _fill(scope: Scope, nodes: Iterable[ast.AST]) -> None:
-    rest = list(nodes)
+    rest = list(reversed(list(nodes)))
     while rest:
-        node = rest.pop(0)
+        node = rest.pop()
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             _define(scope, node)
             continue
@@ -100,7 +100,7 @@ def _fill(scope: Scope, nodes: Iterable[ast.AST]) -> None:
             _bind(scope, node.target, "item", node.iter)
         elif isinstance(node, ast.Return) and node.value is not None:
             scope.returns.append(node.value)
-        rest[:0] = ast.iter_child_nodes(node)
+        rest += reversed(list(ast.iter_child_nodes(node)))
 
 
 def _define(scope: Scope, node: ast.ClassDef | FunctionNode) -> None:

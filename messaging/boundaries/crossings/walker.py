@@ -10,6 +10,9 @@ from messaging.boundaries.crossings.following import Follower
 from messaging.boundaries.crossings.host import Source
 from messaging.boundaries.crossings.scopes import Scope
 
+#: Nodes in which no kind finds anything.
+UNREAD = (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)
+
 
 class Place:
     """Where a node is: its module and its scope. Makes the crossings that are found there."""
@@ -33,14 +36,16 @@ def walk(code: Code, follower: Follower, kinds: Iterable[Kind]) -> Iterator[Cros
     """Yield the crossings in all modules of the surveyed apps."""
     kinds = list(kinds)
     for source in code.host.sources.values():
-        rest: list[tuple[ast.AST, Scope]] = [(source.tree, code.of(source))]
+        rest: list[tuple[ast.AST, Place]] = [(source.tree, Place(source, code.of(source), follower))]
         while rest:
-            node, scope = rest.pop()
-            place = Place(source, scope, follower)
+            node, place = rest.pop()
             for kind in kinds:
                 yield from kind(node, place)
-            inside = code.scopes.get(node, scope)
+            scope = code.scopes.get(node)
+            inside = Place(source, scope, follower) if scope is not None else place
             for name, value in ast.iter_fields(node):
                 # Decorators, bases and defaults are read outside of the function or class.
-                there = inside if name == "body" or isinstance(node, ast.Module) else scope
-                rest += [(child, there) for child in (value if isinstance(value, list) else [value]) if isinstance(child, ast.AST)]
+                there = inside if name == "body" else place
+                for child in value if isinstance(value, list) else (value,):
+                    if isinstance(child, ast.AST) and not isinstance(child, UNREAD):
+                        rest.append((child, there))
