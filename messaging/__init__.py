@@ -24,6 +24,6 @@ models         the tables, which contexts in one database share; each row is of 
 errors, settings, failpoints
 =============  ====================================================================================
 
-`boundaries` imports nothing else of messaging. An application imports the public packages, `models`, `errors` and `settings`, and
-nothing deeper.
+`boundaries` imports nothing else of messaging, and is an app of its own for `manage.py crossings`. An application imports the
+public packages, `models`, `errors` and `settings`, and nothing deeper.
 """

@@ -45,6 +45,8 @@ def test_the_project_keeps_every_contract(project: Path) -> None:
         ("messaging/planted.py", "", FLOORS),
         ("messaging/ledger/planted.py", "from messaging.boundaries import rules", FLOORS),
         ("messaging/boundaries/planted.py", "from messaging import models", ALONE),
+        ("messaging/boundaries/crossings/planted.py", "from messaging.events import text", ALONE),
+        ("messaging/management/commands/planted.py", "from messaging.boundaries.crossings import survey", FLOORS),
         ("users/planted.py", "from messaging.publisher import outbox", DOORS),
         ("billing/planted.py", "from messaging.consumer.inbox import receive", DOORS),
         ("billing/planted.py", "from messaging.testing.delivery import deliver", DOORS),

@@ -1,0 +1,3 @@
+from stock import models
+
+ITEM = "stock.Item"

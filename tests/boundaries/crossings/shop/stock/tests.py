@@ -1,0 +1,3 @@
+from orders import models
+
+ORDER = "orders.Order"
