@@ -24,8 +24,8 @@ from walkthrough.control import project_copy
 PATIENCE = 60.0
 #: What the last release didn't send, show or understand, in (file, text, text before).
 OF_USERS = (
-    ("messaging/http/views.py", 'if "marks" in asked:', "if False:"),
-    ("messaging/http/views.py", 'elif "checkpoint" in asked and consumer.marks:', "elif False:"),
+    ("messaging/authority/service.py", "if marks is not None:", "if False:"),
+    ("messaging/authority/service.py", "elif checkpoint is not None and consumer.marks:", "elif False:"),
     ("messaging/publisher/payloads.py", 'event["mark"], event["markbefore"] = known.mark, known.previous', "pass"),
     (
         "messaging/database/engines/sqlite.py",

@@ -19,8 +19,8 @@ from walkthrough.control import project_copy
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("registered")]
 PATIENCE = 60
 SIGNS = '        headers.update(signing.signed(self.publisher, headers["task"], raw))\n'
-CHECKS = "    verified = signing.check(headers, task, body)\n"
-WHOSE = "signing.publishers(verified)"
+CHECKS = "    publishers = signing.check(headers, task, body)\n"
+RETURNED = "    return values, publishers\n"
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_consumers_come_first_and_take_unsigned_messages_for_a_time(stack: Any, 
 
 def test_a_consumer_of_before_reads_what_is_signed(stack: Any) -> None:
     with without("messaging/consumer/incoming.py", CHECKS) as yesterday:
-        project_copy.edit(yesterday, "messaging/consumer/incoming.py", WHOSE, '["users"]')
+        project_copy.edit(yesterday, "messaging/consumer/incoming.py", RETURNED, '    return values, ["users"]\n')
         stack.run("old-worker", "manage.py", "worker", "billing", project=yesterday)
         stack.relay("users")
         user_register(email="ada@example.org", name="Ada")

@@ -271,8 +271,8 @@ PLANTS = {
     ),
     "floor_in_a_bootstrap": Plant(
         "a new copy is refused in the middle of its bootstrap because of tombstones that it doesn't need",
-        "messaging.http.views:ChangesView.get",
-        ((' and asked.get("floor", 0) < floor:', ":"),),
+        "messaging.authority.service:Service.changes",
+        ((" and (floor or 0) < purged:", ":"),),
         frozenset({EQUAL}),
         story="a_copy_is_begun_long_after_a_purge",
     ),
