@@ -1,7 +1,6 @@
 """Repair the rows that a comparison found: write the authority's values by the conditional upsert, and notify the owners."""
 
 import getpass
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -90,7 +89,7 @@ def _repair_rows(replica: Replica, rows: Sequence[dict[str, Any]], done: _Repair
     records = {record["id"]: record for record in replica.client.records([row["id"] for row in rows])}
     pull.note_head_mark(replica)
     read = changes.read_records(authority, cache, list(records.values()))
-    news = {event.subject: event for event in changes.events(authority, read, str(uuid.uuid4()))}
+    news = {event.subject: event for event in changes.events(replica.subscription(), read)}
     values = {key: drift.values_of(cache, record) for key, record in records.items()}
     with changes.applying(authority), transaction.atomic(using=using):
         _apply(cache, news.values())
