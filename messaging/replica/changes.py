@@ -46,7 +46,7 @@ def read_records(authority: str, cache: Cache, records: Sequence[Mapping[str, An
 
 
 def events(row: Subscription, changes: Sequence[WireChange[str, Any]]) -> list[Event]:
-    """Turn changes into the events that a copy's `apply` takes. `row`: the consumer's record, read before the changes are applied."""
+    """Turn changes into the events that a copy's `apply` takes. `row`: the consumer's record from before they are applied."""
     authority, correlation, is_old = row.authority, str(uuid.uuid4()), checkpoints.old_positions(row)
     return [
         Event(

@@ -206,7 +206,7 @@ def test_while_another_context_owns_the_users_a_suspension_waits() -> None:
     fill()
     invoice = issue()
     change(invoice)
-    Ownership.objects.using("users").create(model="users.user", owner="monolith", version=1)
+    Ownership.objects.using("users").create(aggregate="users.user", owner="monolith")
     receive(*sent())
     assert (status(invoice), row(invoice).postponed) == ("active", True)
     Ownership.objects.using("users").all().delete()
