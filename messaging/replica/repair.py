@@ -97,7 +97,8 @@ def _repair_rows(replica: Replica, rows: Sequence[dict[str, Any]], done: _Repair
         over = [row["id"] for row in rows if _stands_in_the_way(cache, row, own.get(row["id"]), values.get(row["id"]))]
         if over:
             clear_for_repair(cache, using, over, known=list(news))
-            _apply(cache, [news[key] for key in over if key in news])
+            # The copy had these rows in another form, so they are no news.
+            _apply(cache, [news[key]._replace(old=True) for key in over if key in news])
         after = drift.own_rows(using, cache, [row["id"] for row in rows])
     gone = [row for row in rows if row["id"] in over and row["id"] not in values and row["id"] not in after]
     removed = [{"id": row["id"], **(row["cache"] or {})} for row in gone]

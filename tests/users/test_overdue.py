@@ -11,6 +11,7 @@ from billing.events import InvoiceFlagged, InvoiceIssued
 from billing.models import Invoice
 from messaging.models import Ownership
 from messaging.replica import search
+from tests.messaging.backups import Backup
 from tests.users import overdue
 from tests.users.overdue import World, change, fill, issue, receive, sent
 from users.caches import USERS
@@ -215,3 +216,36 @@ def test_while_another_context_owns_the_users_a_suspension_waits() -> None:
     user_reactivate(user_id=invoice.user_id)
     USERS.owned()
     assert status(invoice) == "active"
+
+
+def test_after_billing_was_set_back_a_move_suspends_though_its_position_was_given_out_before() -> None:
+    fill()
+    overdue.catch_up()
+    invoice = issue()
+    overdue.catch_up()
+    backup = Backup("billing")
+    for _ in range(3):
+        issue()
+        overdue.catch_up()
+    backup.restore()
+    change(invoice)
+    sent()  # and lost
+    overdue.catch_up()
+    assert (status(invoice), bool(overdue.subscription().doubt)) == ("active", True)
+    overdue.mend()
+    assert status(invoice) == "suspended"
+
+
+def test_after_billing_was_set_back_to_before_a_flag_nobody_is_suspended_again() -> None:
+    fill()
+    invoice = issue()
+    change(invoice)
+    overdue.catch_up()
+    user_reactivate(user_id=invoice.user_id)
+    backup = Backup("billing")
+    change(invoice, kind=InvoiceFlagged, review_reason="late")
+    overdue.catch_up()
+    backup.restore()
+    overdue.catch_up()
+    overdue.mend()
+    assert (status(invoice), row(invoice).version) == ("active", 2)
