@@ -42,7 +42,7 @@ def row(invoice: Invoice) -> CachedInvoice:
 
 
 @pytest.mark.timeout(600)
-@rules(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@rules(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=30), seed=st.integers(0, 9999))
 def test_whatever_happens_each_move_suspends_once_and_nothing_else_does(steps: list[str], seed: int) -> None:
     world = World(seed)
