@@ -1,4 +1,4 @@
-"""The authority's admin. Every change goes through the services, so each one records its event."""
+"""The authority's admin. Every change of a user goes through the services, so each one records its event."""
 
 import json
 import uuid
@@ -14,13 +14,13 @@ from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from messaging.admin import ContextAdmin, register, short
+from messaging.admin import CacheAdmin, ContextAdmin, register, short
 from messaging.events import plural
 from messaging.publisher import positions
 from messaging.settings import context
 from users import services
 from users.errors import UserError
-from users.models import User
+from users.models import CachedInvoice, User
 
 DATABASE = context("users").alias
 register("users")
@@ -171,3 +171,24 @@ class UserAdmin(ContextAdmin):
             action_flag=flag,
             change_message=message if isinstance(message, str) else json.dumps(message),
         )
+
+
+@admin.register(CachedInvoice)
+class CachedInvoiceAdmin(CacheAdmin):
+    """The copy of billing's invoices: if a row equals billing's, and where it came from."""
+
+    context = "users"
+    authority = "billing"
+    list_display = ("invoice", "user", "status", "version", "compared_now", "source", "authority_time", "received_at")
+    list_filter = ("status", "source")
+    search_fields = ("^invoice_id", "^user_id")
+    search_help_text = "The id of an invoice or of its user, or the start of one."
+    fields = ("invoice_id", "user_id", "status", "version", "source", "authority_time", "received_at", "postponed")
+
+    @admin.display(description="invoice", ordering="invoice_id")
+    def invoice(self, row: CachedInvoice) -> str:
+        return short(row.pk)
+
+    @admin.display(description="user", ordering="user_id")
+    def user(self, row: CachedInvoice) -> str:
+        return short(row.user_id)

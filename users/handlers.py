@@ -1,30 +1,26 @@
 """The reactions of `users` to other contexts' events. `HANDLERS` at the end is the wiring."""
 
 from collections.abc import Sequence
-from uuid import UUID
+from typing import Literal
 
-from pydantic import BaseModel
-
-from messaging.consumer import Event, Handler
-from users.errors import TransitionNotAllowed, UnknownUser
-from users.services import user_suspend
+from messaging.consumer import Event, Handler, Upserted
+from users.caches import InvoiceFacts, apply_invoices
+from users.models import CachedInvoice
 
 
-class Overdue(BaseModel):
-    """The field that `users` reads of billing's `invoice.overdue`."""
+class Overdue(InvoiceFacts):
+    """An overdue invoice. Its event lacks the status if it was sent before `users` registered for it."""
 
-    user_id: UUID
+    status: Literal["issued", "overdue"] = "overdue"
 
 
-def suspend_overdue_user(events: Sequence[Event]) -> None:
-    """Suspend users who didn't pay. Users who are suspended or erased already stay as they are."""
-    for event in events:
-        try:
-            user_suspend(user_id=event.data.user_id, reason="overdue")
-        except (TransitionNotAllowed, UnknownUser):
-            continue  # not active any more, or deleted
+def apply_invoice_changes(events: Sequence[Event]) -> Upserted:
+    """Move the copy of invoices forward to the state in these events."""
+    return apply_invoices(events, CachedInvoice.Source.EVENT.value)
 
 
 HANDLERS = {
-    "billing.invoice.overdue.v1": Handler(reads=Overdue, apply=suspend_overdue_user, each=True),
+    "billing.invoice.issued.v1": Handler(reads=InvoiceFacts, apply=apply_invoice_changes),
+    "billing.invoice.overdue.v1": Handler(reads=Overdue, apply=apply_invoice_changes),
+    "billing.invoice.flagged.v1": Handler(reads=InvoiceFacts, apply=apply_invoice_changes),
 }

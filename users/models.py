@@ -1,4 +1,4 @@
-"""The authority's facts: which users exist, and which are suspended."""
+"""The authority's facts: which users exist, and which are suspended. And its copy of the invoices that it suspends users for."""
 
 import uuid
 
@@ -44,6 +44,41 @@ class User(models.Model):
 
     def __str__(self) -> str:
         return self.email or f"erased user {self.id}"
+
+
+class CachedInvoice(models.Model):
+    """The copy of an invoice of `billing`: whose it is, and if it is overdue."""
+
+    class Status(models.TextChoices):
+        ISSUED = "issued", "Issued"
+        OVERDUE = "overdue", "Overdue"
+
+    class Source(models.TextChoices):
+        EVENT = "event", "Event"
+        BOOTSTRAP = "bootstrap", "Bootstrap"
+        REPAIR = "repair", "Repair"
+        LOOKUP = "lookup", "Lookup"
+
+    invoice_id = models.UUIDField(primary_key=True)
+    user_id = models.UUIDField(help_text="The user that it bills. No foreign key: billing says who it is.")
+    status = models.CharField(max_length=10, choices=Status.choices)
+    version = models.BigIntegerField(help_text="The invoice's version at billing.")
+    source = models.CharField(max_length=10, choices=Source.choices)
+    authority_time = models.DateTimeField(help_text="When the change happened, by billing's clock.")
+    received_at = models.DateTimeField(help_text="When it arrived here.")
+    deleted = models.BooleanField(default=False, editable=False, help_text="The invoice's row was deleted at billing.")
+    postponed = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It became overdue while another context owned the users, so it suspends its user later.",
+    )
+
+    class Meta:
+        verbose_name = "cached invoice"
+        ordering = ["invoice_id"]
+
+    def __str__(self) -> str:
+        return f"{self.invoice_id} ({self.status}, v{self.version})"
 
 
 # Admin pages for messaging's tables in this context's database.

@@ -32,7 +32,7 @@ class Cache:
     #: The consumer's own reader of the data.
     reads: type[BaseModel]
     #: Takes changes and their source ("event", "bootstrap", "repair" or "lookup"), which the copy keeps. Writes them by
-    #: `upsert_newer` and does what follows from them. The same function serves events.
+    #: `upsert_newer` and does what follows from them, except from those that are `Event.old`. The same function serves events.
     apply: Callable[[Sequence[Event], str], Upserted]
     #: The column of the version.
     version: str = "version"

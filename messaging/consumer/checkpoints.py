@@ -4,7 +4,7 @@ Each event copy carries the position of its change. The checkpoint moves over co
 as ranges until the gap is filled.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -41,6 +41,24 @@ def advance_ranges(checkpoint: int, ahead: Iterable[Sequence[int]], positions: I
 def highest(row: Subscription) -> int:
     """Return the highest position that a copy has, by its own record. Events above it may still be on their way."""
     return int(max([row.checkpoint, *(last for _, last in row.ahead)]))
+
+
+def old_positions(row: Subscription) -> Callable[[int | None], bool]:
+    """Return a function that takes a change's position in the feed (None: not stamped yet) and returns True if it isn't news.
+
+    A change isn't news at a position that the copy has: it was applied before. Up to its bootstrap's head, a copy that isn't live
+    yet can't tell what was acted on before it began, so there nothing is news. To a doubtful copy its own positions say nothing:
+    an authority that was set back gives them out again.
+    """
+    if row.state == Subscription.State.NEW and row.bootstrap_head is None:
+        return lambda position: True
+    newest, ahead = (0, []) if row.doubt else (row.checkpoint, row.ahead)
+    newest = max(newest, row.bootstrap_head or 0)
+
+    def is_old(position: int | None) -> bool:
+        return position is not None and (position <= newest or any(first <= position <= last for first, last in ahead))
+
+    return is_old
 
 
 def note_progress(row: Subscription, *, moved: bool) -> None:

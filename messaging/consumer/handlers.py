@@ -46,6 +46,9 @@ class Event(NamedTuple):
     previous_mark: str = ""
     #: True for the tombstone of a row that was deleted, not erased: a new row with the same id may come.
     deleted: bool = False
+    #: True for a change that is no news, so that `apply` only writes its row: a bootstrap's snapshot has it, or a repair brings it
+    #: again (`messaging.consumer.checkpoints.old_positions`). Always False for an event from the broker.
+    old: bool = False
 
     @property
     def uuid(self) -> uuid.UUID:

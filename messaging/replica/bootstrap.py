@@ -92,7 +92,8 @@ def _run(
     registration = client.registration()
     row = replica.subscription()
     resumed = row.bootstrap_head is not None
-    live = row.state == State.LIVE
+    # A copy whose authority was unreachable is as complete as a live one. What comes after its checkpoint is news.
+    live = row.state in (State.LIVE, State.UNREACHABLE)
     replica.update(owners=registration["owners"])
     if registration["queue"]:  # a consumer that only pulls has none
         _bind(app, registration["queue"])

@@ -1,5 +1,6 @@
 """Turn an authority's changes from the API's JSON into events with the consumer's own facts."""
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -9,10 +10,12 @@ from django.core.exceptions import ValidationError as InvalidValue
 from django.db import DataError
 from pydantic import BaseModel, FailFast, TypeAdapter, ValidationError
 
+from messaging.consumer import checkpoints
 from messaging.consumer.cache import Cache
 from messaging.consumer.handlers import Event
 from messaging.errors import Unreachable
 from messaging.events.text import kind
+from messaging.models import Subscription
 from messaging.replica.answers import IDS, WireChange, WirePage
 from messaging.replica.client import misread
 
@@ -42,8 +45,9 @@ def read_records(authority: str, cache: Cache, records: Sequence[Mapping[str, An
     return found
 
 
-def events(authority: str, changes: Sequence[WireChange[str, Any]], correlation: str) -> list[Event]:
-    """Turn changes into the events that a copy's `apply` takes."""
+def events(row: Subscription, changes: Sequence[WireChange[str, Any]]) -> list[Event]:
+    """Turn changes into the events that a copy's `apply` takes. `row`: the consumer's record from before they are applied."""
+    authority, correlation, is_old = row.authority, str(uuid.uuid4()), checkpoints.old_positions(row)
     return [
         Event(
             id=f"pull:{authority}:{change['position']}",
@@ -57,6 +61,7 @@ def events(authority: str, changes: Sequence[WireChange[str, Any]], correlation:
             position=change["position"],
             data=change["data"],
             deleted=change["deleted"] and not change.get("erased", True),
+            old=is_old(change["position"]),
         )
         for change in changes
     ]

@@ -168,8 +168,11 @@ def as_dict(row: Difference) -> dict[str, Any]:
 
 
 def _plain(values: dict[str, Any] | None) -> dict[str, Any] | None:
-    if values is None:
-        return None
-    return {
-        name: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value for name, value in values.items()
-    }
+    """Turn a row's values into JSON's own types, for the command's output and for the repair's record."""
+    return None if values is None else {name: _plain_value(value) for name, value in values.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return value if isinstance(value, str | int | float | None) else str(value)

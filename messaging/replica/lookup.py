@@ -3,7 +3,6 @@
 Answers go into the copy by the same conditional upsert as events and pages, so an answer that an event overtook changes nothing.
 """
 
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -162,7 +161,7 @@ class BatchLookup:
 
 def _apply(replica: Replica, records: Sequence[Mapping[str, Any]]) -> int:
     read = changes.read_records(replica.authority, replica.cache, records)
-    events = changes.events(replica.authority, read, str(uuid.uuid4()))
+    events = changes.events(replica.subscription(), read)
     if not events:
         return 0
     with changes.applying(replica.authority), transaction.atomic(using=replica.alias):

@@ -4,7 +4,6 @@ A page is applied in one transaction with the checkpoint, by the same conditiona
 come in any order, and a repeated page changes nothing.
 """
 
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -190,7 +189,7 @@ def answer_of_page(page: Page) -> history.Answer:
 
 def apply_page(replica: Replica, page: Page, *, since: int, source: str, pairs: Sequence[Pair] = ()) -> tuple[int, int]:
     """Apply a page that begins after `since`, in one transaction. Returns (rows applied, checkpoint)."""
-    taken = changes.events(replica.authority, page.results, str(uuid.uuid4()))
+    taken = changes.events(replica.subscription(), page.results)
     with transaction.atomic(using=replica.alias):
         with changes.applying(replica.authority):
             applied = replica.cache.apply(taken, source).applied if taken else frozenset()

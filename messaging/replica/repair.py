@@ -1,7 +1,6 @@
 """Repair the rows that a comparison found: write the authority's values by the conditional upsert, and notify the owners."""
 
 import getpass
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -90,7 +89,7 @@ def _repair_rows(replica: Replica, rows: Sequence[dict[str, Any]], done: _Repair
     records = {record["id"]: record for record in replica.client.records([row["id"] for row in rows])}
     pull.note_head_mark(replica)
     read = changes.read_records(authority, cache, list(records.values()))
-    news = {event.subject: event for event in changes.events(authority, read, str(uuid.uuid4()))}
+    news = {event.subject: event for event in changes.events(replica.subscription(), read)}
     values = {key: drift.values_of(cache, record) for key, record in records.items()}
     with changes.applying(authority), transaction.atomic(using=using):
         _apply(cache, news.values())
@@ -98,7 +97,8 @@ def _repair_rows(replica: Replica, rows: Sequence[dict[str, Any]], done: _Repair
         over = [row["id"] for row in rows if _stands_in_the_way(cache, row, own.get(row["id"]), values.get(row["id"]))]
         if over:
             clear_for_repair(cache, using, over, known=list(news))
-            _apply(cache, [news[key] for key in over if key in news])
+            # The copy had these rows in another form, so they are no news.
+            _apply(cache, [news[key]._replace(old=True) for key in over if key in news])
         after = drift.own_rows(using, cache, [row["id"] for row in rows])
     gone = [row for row in rows if row["id"] in over and row["id"] not in values and row["id"] not in after]
     removed = [{"id": row["id"], **(row["cache"] or {})} for row in gone]

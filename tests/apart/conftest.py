@@ -113,10 +113,12 @@ def started(users: Deployment, billing: Deployment) -> dict[str, str]:
     """Both deployments run, and billing's copy was seeded from users' past; what `bootstrap` said."""
     with ThreadPoolExecutor() as pool:  # each box for itself, as far as it can
         ready = pool.map(_prepare, (users, billing), ("users", "billing"), (("seed", "--users", "200"), None))
-        (token, key_of_users), (_, key_of_billing) = ready
-        billing.environment |= {"USERS_API_URL": users.url, "USERS_API_TOKEN": token, "USERS_PUBLIC_KEYS": key_of_users}
-        users.environment["BILLING_PUBLIC_KEYS"] = key_of_billing
+        (token, key), (token_of_users, key_of_billing) = ready
+        billing.environment |= {"USERS_API_URL": users.url, "USERS_API_TOKEN": token, "USERS_PUBLIC_KEYS": key}
+        reads = {"BILLING_API_URL": billing.url, "BILLING_API_TOKEN": token_of_users, "BILLING_PUBLIC_KEYS": key_of_billing}
+        users.environment |= reads
         list(pool.map(Deployment.start, (users, billing)))
+    assert users.manage("bootstrap", "users", "--from", "billing", "--json")["verdict"] == "in_sync"
     said: dict[str, str] = billing.manage("bootstrap", "billing", "--from", "users", "--json")
     return said
 

@@ -122,6 +122,14 @@ def test_a_silent_change_is_pulled_and_both_sides_are_equal(
     assert billing.manage("reconcile", "billing", "--from", "users", "--json")["verdict"] == "in_sync"
 
 
+def test_a_silent_overdue_invoice_is_pulled_and_suspends(users: Deployment, started: Any, at_users: Ask, at_billing: Ask) -> None:
+    ((invoice, user),) = at_billing("SELECT id, user_id FROM billing_invoice WHERE status = 'issued' ORDER BY id LIMIT 1")
+    at_billing("UPDATE billing_invoice SET status = 'overdue' WHERE id = %s", invoice)
+    status = lambda: at_users("SELECT status, suspension_reason FROM users_user WHERE id = %s", user)  # noqa: E731
+    wait_for(lambda: status() == [("suspended", "overdue")], timeout=PATIENCE, what="the suspension", seen=users.tail)
+    assert users.manage("reconcile", "users", "--from", "billing", "--json")["verdict"] == "in_sync"
+
+
 def test_billing_goes_on_while_users_is_down_and_catches_up_afterwards(
     users: Deployment, billing: Deployment, started: Any, at_users: Ask, at_billing: Ask
 ) -> None:

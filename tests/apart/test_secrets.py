@@ -110,6 +110,7 @@ def planted(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             proxies[context] = https(int(box.environment["PORT"]))
         fronts = {context: f"http://127.0.0.1:{proxy.server_port}" for context, proxy in proxies.items()}
         boxes["billing"].environment["USERS_API_URL"] = fronts["users"]
+        boxes["users"].environment["BILLING_API_URL"] = fronts["billing"]
         try:
             yield live(Planted(server, boxes["users"], boxes["billing"], fronts, planted, {}), client)
         finally:
@@ -127,11 +128,13 @@ def live(planted: Planted, client: Any) -> Planted:
         (planted.secrets["token of billing"], users_key), (planted.secrets["token of users"], billing_key) = ready
         users.environment["BILLING_PUBLIC_KEYS"], billing.environment["USERS_PUBLIC_KEYS"] = billing_key, users_key
     token = billing.environment["USERS_API_TOKEN"] = planted.secrets["token of billing"]
+    users.environment["BILLING_API_TOKEN"] = planted.secrets["token of users"]
     register = f"from users.services import *\nprint(user_register(email='{EMAIL}', name='{NAME}').pk)"
     person = planted.person = users.manage("shell", "-v0", "-c", register)
     with ThreadPoolExecutor() as pool:
         list(pool.map(Deployment.start, (users, billing)))
     billing.manage("bootstrap", "billing", "--from", "users", "--json")
+    users.manage("bootstrap", "users", "--from", "billing", "--json")
 
     # A handler of users fails at a row that the database shows whole, and one of billing's at its own.
     planted.at(

@@ -118,7 +118,9 @@ class Conductor:
         self._must("fill", [*python, "tests.chaos.prepare", "fill"])
         self.fleet.add("web", kept.pop("web"))
         self._wait(lambda: _answers(f"http://127.0.0.1:{port}/api/users/contracts/"), "the web server")
-        self._must("first-bootstrap", [sys.executable, str(ROOT / "manage.py"), "bootstrap", "billing", "--from", "users"])
+        for consumer, authority in verdict.PAIRS:
+            command = [sys.executable, str(ROOT / "manage.py"), "bootstrap", consumer, "--from", authority]
+            self._must(f"first-bootstrap-{consumer}", command)
         for name, command in kept.items():
             self.fleet.add(name, command)
         for name in WRITERS:
@@ -210,33 +212,30 @@ class Conductor:
             self.fleet.members[name].kept = False
             self.fleet.resume(name)
         began = time.monotonic()
-        # By itself, without a person: the copy is equal, and events recorded while none could be lost have arrived.
-        self._until(began + SETTLING, lambda: not (self._unsettled(by_hand=False) or self._writing()))
-        number, late = self._asked(lambda: verdict.lost(self.databases, self.losing_ended), (0, ["the databases don't answer"]))
+        # By itself, without a person: the copies are equal, and events recorded while none could be lost have arrived.
+        self._until(began + SETTLING, lambda: not (self._unsettled() or self._writing()))
+        late = self._asked(lambda: verdict.late(self.databases, self.losing_ended), ["the databases don't answer"])
         self.outcome.checks["what was recorded while nothing could be lost has arrived by itself"] = late
-        # Messages that a flush or a drop took from a consumer without a copy need a person: docs/chaos.md.
-        if number:
-            self.commands.once("replay", "replay", "billing", "--to", "users", "--json")
-        self._until(max(began + SETTLING, time.monotonic() + SETTLING / 2), lambda: not self._unsettled(by_hand=True))
         self.outcome.settled_seconds = round(time.monotonic() - began, 1)
         for claim, check in {**verdict.SETTLES, **verdict.HOLDS}.items():
             self.outcome.checks[claim] = check(self.databases)
         decided, wrong = verdict.invoices_were_fresh(self.databases, self.wrong_clocks)
         self.outcome.checks["no invoice called a copy fresh that wasn't"] = wrong
         self.outcome.checks["nor did the copy itself, after a side was set back"] = self.untrue
-        done = self.commands.once("compare", "reconcile", "billing", "--from", "users", "--json")
-        self.outcome.checks["reconcile says so too"] = [] if done.code == 0 else [f"exit code {done.code}: {done.said[-400:]}"]
-        self._count(number, decided)
+        pairs = [(consumer, "--from", authority) for consumer, authority in verdict.PAIRS]
+        said = [self.commands.once("compare", "reconcile", *pair, "--json") for pair in pairs]
+        wrong = [f"exit code {done.code}: {done.said[-400:]}" for done in said if done.code]
+        self.outcome.checks["reconcile says so too"] = wrong
+        self._count(decided)
 
     def _writing(self) -> bool:
         return any(map(self.fleet.runs, WRITERS)) or self.commands.busy()
 
-    def _unsettled(self, *, by_hand: bool) -> bool:
+    def _unsettled(self) -> bool:
         """Return True if something hasn't recovered yet."""
-        wanted = list(verdict.SETTLES.values())[: None if by_hand else -1]
-        if any(self._asked(partial(check, self.databases), ["?"]) for check in wanted):
+        if any(self._asked(partial(check, self.databases), ["?"]) for check in verdict.SETTLES.values()):
             return True
-        return not by_hand and bool(self._asked(lambda: verdict.lost(self.databases, self.losing_ended), (0, ["?"]))[1])
+        return bool(self._asked(lambda: verdict.late(self.databases, self.losing_ended), ["?"]))
 
     def _asked(self, question: Callable[[], Any], otherwise: Any) -> Any:
         try:
@@ -252,7 +251,7 @@ class Conductor:
             self._attend()
             self.progress(self.outcome.seconds, "waiting for the recovery")
 
-    def _count(self, lost: int, decided: int) -> None:
+    def _count(self, decided: int) -> None:
         one = lambda context, query: (self.databases.rows(context, query) or [(0,)])[0]  # noqa: E731
         applied, duplicate, obsolete = one("billing", "SELECT applied, duplicate, obsolete FROM messaging_subscription")
         self.outcome.counts = {
@@ -266,7 +265,6 @@ class Conductor:
             "applied": applied,
             "duplicate": duplicate,
             "obsolete": obsolete,
-            "lost and replayed": lost,
         }
 
 

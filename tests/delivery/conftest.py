@@ -96,12 +96,12 @@ def stack(request, broker, transactional_db):
 
 @pytest.fixture
 def registered(transactional_db):
-    """Billing gets the users' events, and users the invoices that are overdue."""
+    """Billing gets the users' events, and users those of the invoices."""
     from billing.handlers import HANDLERS as BILLING
     from users.handlers import HANDLERS as USERS
 
     Consumer.objects.using("users").create(name="billing", queue="billing", types=list(BILLING), fields=["status", "status_since"])
-    Consumer.objects.using("billing").create(name="users", queue="users", types=list(USERS), fields=["user_id"])
+    Consumer.objects.using("billing").create(name="users", queue="users", types=list(USERS), fields=["status", "user_id"])
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from messaging.replica.staleness import Policy
 from tests.messaging.backups import Backup
 from tests.properties import looking, second
 from tests.properties.model import ERASED, FRESH, NOTICED, Authority, Copy, holds
-from tests.properties.story import NAMES, WHICH, Story
+from tests.properties.story import NAMES, WHICH, Billed, Story
 from users.feed import FEED
 
 
@@ -61,15 +61,21 @@ class Restoring(Story):
 
     def _of_authority(self) -> tuple[Any, ...]:
         registered = {name for name, copy in self.copies.items() if copy.registered}
-        return self.authority, self.suspended_by, self.waiting, registered, self.system.tokens
+        return self.authority, self.received, self.waiting, self.invoices, registered, self.system.tokens
 
     def _authority_set_back(
-        self, authority: Authority, suspended_by: set[str], waiting: dict[str, str], registered: set[str], tokens: dict[str, str]
+        self,
+        authority: Authority,
+        received: set[str],
+        waiting: list[Billed],
+        invoices: dict[str, Billed],
+        registered: set[str],
+        tokens: dict[str, str],
     ) -> None:
         authority.lost = self.authority.lost | {
             (key, version, facts) for key, user in self.authority.users.items() for version, facts in user.told.items()
         }
-        self.authority, self.suspended_by, self.waiting = authority, suspended_by, waiting
+        self.authority, self.received, self.waiting, self.invoices = authority, received, waiting, invoices
         self.system.tokens.clear()
         self.system.tokens.update(tokens)
         self.histories += 1

@@ -108,8 +108,8 @@ class Road(Writing):
             copy.unsure |= not copy.waiting.keys() <= self.authority.events.keys()
             for event in list(copy.waiting):
                 copy.apply(copy.waiting.pop(event))
-        for event in list(self.waiting):
-            self._suspend(self.waiting.pop(event))
+        while self.waiting:
+            self._bill(self.waiting.pop(0))
 
     def _queue(self, which: int) -> str:
         queues = [name for name in QUEUES if self.flying[name]]
@@ -136,9 +136,9 @@ class Road(Writing):
             self._park(name, message.events[0])
         elif name == "users":
             for event in dict.fromkeys(order):
-                if event not in self.suspended_by:
-                    self.suspended_by.add(event)
-                    self._suspend(self.overdue[event])
+                if event not in self.received:
+                    self.received.add(event)
+                    self._bill(self.billed[event])
         else:
             given = {event["id"]: looking.given(event) for event in message.events}  # of an event that is in it twice, the last
             expected = self.copies[name].take(given, order)
@@ -151,9 +151,9 @@ class Road(Writing):
         """A handler failed: the event waits for its retry, unless it came before."""
         key = event["id"]
         if name == "users":
-            if key not in self.suspended_by:
-                self.suspended_by.add(key)
-                self.waiting[key] = self.overdue[key]
+            if key not in self.received:
+                self.received.add(key)
+                self.waiting.append(self.billed[key])
         elif key not in self.copies[name].received:
             self.copies[name].received.add(key)
             self.copies[name].waiting[key] = looking.given(event)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
@@ -15,6 +15,15 @@ NAMES = st.sampled_from(["billing", second.NAME])
 WHICH = st.integers(0, 15)
 #: A crash happens when its step is reached so often.
 TURN = st.sampled_from([1, 1, 1, 2, 3])
+
+
+class Billed(NamedTuple):
+    """An invoice, as an event of billing tells of it."""
+
+    invoice: str
+    version: int
+    user: str
+    status: str
 
 
 class Story(RuleBasedStateMachine):
@@ -32,9 +41,10 @@ class Story(RuleBasedStateMachine):
         self.looking = looking.Looking(self.system)
         self.flying: dict[str, list[Message]] = {name: [] for name in QUEUES}
         self.ever: dict[str, list[Message]] = {name: [] for name in QUEUES}
-        self.overdue: dict[str, str] = {}
-        self.suspended_by: set[str] = set()
-        self.waiting: dict[str, str] = {}
+        self.billed: dict[str, Billed] = {}
+        self.received: set[str] = set()
+        self.waiting: list[Billed] = []
+        self.invoices: dict[str, Billed] = {}
         self.slow = "", GONE
         self.counted: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
         self.chance = random.Random(0)
@@ -55,7 +65,8 @@ class Story(RuleBasedStateMachine):
                 invoiced = looking.outbox(self.system, "billing")
                 for event in (event for message in messages for event in message.events):
                     holds(ONCE, event["id"] in invoiced, f"{event} was sent, and never committed")
-                    self.overdue[event["id"]] = event["data"]["user_id"]
+                    data = event["data"]
+                    self.billed[event["id"]] = Billed(event["subject"], event["aggregateversion"], data["user_id"], data["status"])
             self.flying[name] += messages
             self.ever[name] += [message for message in messages if message.events]
         self.looking.sending(self.authority, list(self.copies.values()))
@@ -130,9 +141,14 @@ class Story(RuleBasedStateMachine):
         number = self.system.number()
         return f"20{number // 12 % 100:02}-{number % 12 + 1:02}"
 
-    def _suspend(self, key: str) -> None:
-        """Do what an overdue invoice does to its user."""
-        refuses(lambda: self.authority.suspend(key), (Refused,))
+    def _bill(self, event: Billed) -> None:
+        """Take an event of an invoice into the copy of `users`. If the invoice moves to overdue, it suspends its user."""
+        known = self.invoices.get(event.invoice)
+        if known and event.version <= known.version:
+            return
+        self.invoices[event.invoice] = event
+        if event.status == "overdue" and (known is None or known.status != "overdue"):
+            refuses(lambda: self.authority.suspend(event.user), (Refused,))
 
     def _user(self, model: Authority, which: int) -> str | None:
         """Choose a user, usually one of two, so that a lot happens to the same one."""

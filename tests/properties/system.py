@@ -43,7 +43,7 @@ PLUMBING = (
     *("messaging_incident", "messaging_repair", "messaging_parked", "messaging_ledger"),
 )
 TABLES = {
-    "users": ("users_user", *PLUMBING),
+    "users": ("users_user", "users_cachedinvoice", *PLUMBING),
     "billing": ("billing_invoice", "billing_cacheduser", *PLUMBING),
     second.NAME: (second.Contact._meta.db_table, *PLUMBING),
 }

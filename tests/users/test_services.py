@@ -135,7 +135,8 @@ def test_an_overdue_invoice_suspends_and_names_its_cause(user):
         "aggregateversion": 2,
         "correlationid": "story",
     }
-    assert inbox.receive("users", [event, {**event, "id": "overdue-2"}]).applied == 2
+    outcome = inbox.receive("users", [event, {**event, "id": "overdue-2"}])
+    assert (outcome.applied, outcome.obsolete) == (1, 1)
     row = User.objects.using("users").get(pk=user.pk)
     assert (row.status, row.suspension_reason) == ("suspended", "overdue")
     told = [event for event in recorded("users") if event["type"] == "users.user.suspended.v1"]

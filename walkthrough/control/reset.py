@@ -1,4 +1,4 @@
-"""The starting state of every chapter: no fault is on, everything runs, there are demo users, and billing has an equal copy.
+"""The starting state of every chapter: no fault is on, everything runs, there are demo users, and each copy is equal.
 
 It empties the contexts' databases, so it refuses if they hold anything but demo data.
 """
@@ -47,6 +47,7 @@ def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True, 
     for command in ("seed", "seed_monolith") if moved else ("seed_monolith",):  # the same people, with the same ids
         call_command(command, "--users", str(users), "--suspended", str(suspended), stdout=io.StringIO())
     new_copy()
+    bootstrap.bootstrap(Replica.of("users", "billing"), app)
     if copied:
         bootstrap.bootstrap(Replica.of("billing", "users"), app)
 

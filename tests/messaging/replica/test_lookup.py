@@ -148,8 +148,8 @@ def test_an_invalid_id_never_becomes_a_url(client, key):
 
 
 def test_only_copies_can_miss():
-    with pytest.raises(NoCache, match="users keeps no copy of billing. Its copies: monolith"):
-        lookup.find("users", "billing", uuid.uuid4())
+    with pytest.raises(NoCache, match="users keeps no copy of shop. Its copies: billing, monolith"):
+        lookup.find("users", "shop", uuid.uuid4())
 
 
 def test_old_negative_answers_are_forgotten(client):
