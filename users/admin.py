@@ -179,7 +179,7 @@ class CachedInvoiceAdmin(CacheAdmin):
 
     context = "users"
     authority = "billing"
-    list_display = ("invoice", "user", "status", "version", "compared_now", "source", "authority_time", "received_at")
+    list_display = ("invoice", "user", "status", "version", "compared_now", "source", "authority_time")
     list_filter = ("status", "source")
     search_fields = ("^invoice_id", "^user_id")
     search_help_text = "The id of an invoice or of its user, or the start of one."
