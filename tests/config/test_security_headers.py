@@ -44,12 +44,12 @@ def test_every_answer_has_them(path: str, status: int) -> None:
 
 
 def test_an_error_of_ours_has_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    from messaging.operations import health
+    from messaging.operations import metrics
 
     def fails(*args: Any) -> None:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(health, "exposition", fails)
+    monkeypatch.setattr(metrics, "exposition", fails)
     answer = Client(raise_request_exception=False).get("/metrics")
     assert answer.status_code == 500
     assert {name: answer.headers[name] for name in FIXED} == FIXED
