@@ -102,10 +102,17 @@ def test_a_consumer_that_runs_elsewhere_is_known_by_the_register():
     assert "shipping (gets it)" in call("events", SUSPENDED).out
 
 
+@pytest.fixture
+def no_copies(monkeypatch):
+    for module in ("readers", "status"):
+        monkeypatch.setattr(f"messaging.operations.{module}.declared_cache", lambda consumer, authority: None)
+
+
+@pytest.mark.usefixtures("no_copies")
 def test_a_consumer_without_a_copy_has_no_lag():
     register("users", "billing")
     (users,) = event(call("events", "--json"), "billing.invoice.overdue.v1")["consumers"]
-    assert (users["reads"], users["lag"], users["lag_unknown"]) == (["user_id"], None, "it keeps no copy")
+    assert (users["reads"], users["lag"], users["lag_unknown"]) == (["user_id", "status"], None, "it keeps no copy")
 
 
 def test_versions_are_beside_each_other_and_say_who_upcasts(handling):
@@ -142,7 +149,9 @@ def test_a_type_that_is_handled_or_registered_and_not_published(handling):
     assert "users.user: published by nobody" in call("events", "users.user.cloned").out
 
 
-def test_a_type_that_nobody_consumes():
+@pytest.mark.usefixtures("no_copies")
+def test_a_type_that_nobody_consumes(handling):
+    handling("users", {})
     assert call("events", "billing.invoice.issued", "--json").json["remarks"] == ["Nobody consumes billing.invoice.issued.v1."]
     consumers.register_follower(authority="billing", name="archive", feed="billing", fields=["period"])
     assert call("events", "billing.invoice.issued", "--json").json["remarks"] == [

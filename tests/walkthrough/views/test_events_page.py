@@ -70,7 +70,7 @@ def test_before_anybody_is_registered_it_says_so_with_the_command(client: Client
     html = page(client)
     assert '<span class="tag bad">not registered</span>' in html
     assert "so it gets none. Type: manage.py consumers register billing --to users" in html
-    assert "Nobody consumes billing.invoice.flagged.v1 and billing.invoice.issued.v1." in html
+    assert "Nobody consumes monolith.user.changed.v1." in html
 
 
 def test_without_handlers_and_registrations_there_is_no_arrow(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
