@@ -131,7 +131,7 @@ def given(event: dict[str, Any]) -> Given:
     """Return an event of a message as its copy receives it."""
     data = event["data"]
     kept = data["status"] if "status" in data else (data["email"], data["name"])
-    return Given(event["subject"], event["aggregateversion"], kept, event.get("deleted", False))
+    return Given(event["subject"], event["aggregateversion"], kept, event.get("deleted", False), "position" in event)
 
 
 class Looking:

@@ -76,12 +76,13 @@ class Told(NamedTuple):
 
 class Given(NamedTuple):
     """The part of an event that a copy received: the facts that it keeps, as they were in the message. `deleted`: the row was
-    deleted, not erased."""
+    deleted, not erased. `placed`: it has its change's position, and so a mark."""
 
     subject: str
     version: int
     kept: Any
-    deleted: bool = False
+    deleted: bool
+    placed: bool
 
 
 @dataclass
@@ -191,7 +192,8 @@ class Authority:
 @dataclass
 class Copy:
     """What a consumer received. `keeps`: the facts that it keeps. `rows`: (version, facts) by id. `deleted`: ids of the tombstones
-    that a later row may replace, because the row was deleted, not erased.
+    that a later row may replace, because the row was deleted, not erased. `unplaced`: ids of the rows that an event without a
+    position brought. If its history is lost, no contact shows that, only a comparison.
 
     `partial_to`: it began at that position, without earlier changes. `tampered`: ids whose rows were changed by hand, until a
     repair. `set_back`: restored once from a backup. `unsure`: it may have rows of a history that its authority has lost; `strayed`:
@@ -203,6 +205,7 @@ class Copy:
     keeps: Callable[[Facts], Any]
     rows: dict[str, tuple[int, Any]] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
+    unplaced: set[str] = field(default_factory=set)
     received: set[str] = field(default_factory=set)
     waiting: dict[str, Given] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
@@ -230,6 +233,8 @@ class Copy:
             self.put(given.subject, given.version, self.gone, deleted=False)
         else:
             self.put(given.subject, given.version, given.kept, deleted=given.deleted)
+        if not given.placed:
+            self.unplaced.add(given.subject)
         return True
 
     def erased_here(self, key: str) -> bool:
@@ -238,11 +243,13 @@ class Copy:
 
     def put(self, key: str, version: int, kept: Any, *, deleted: bool) -> None:
         self.rows[key] = version, kept
+        self.unplaced.discard(key)
         (self.deleted.add if deleted else self.deleted.discard)(key)
 
     def drop(self, key: str) -> None:
         del self.rows[key]
         self.deleted.discard(key)
+        self.unplaced.discard(key)
 
     def take(self, events: Mapping[str, Given], order: Sequence[str]) -> tuple[int, int, int]:
         """Take a message with these events, by id; return (applied, duplicate, obsolete). Of a user's events the newest counts."""

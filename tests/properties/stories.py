@@ -8,7 +8,7 @@ from tests.properties import second
 from tests.properties.machine import Life
 from tests.properties.system import System
 
-FIRST = 0  # the first user
+FIRST, SECOND = 0, 1  # the first two users
 
 
 class Telling:
@@ -208,6 +208,19 @@ def both_sides_are_set_back(tell: Telling) -> None:
     tell.decide(None)
 
 
+def an_event_of_a_lost_history_had_no_position(tell: Telling) -> None:
+    """Its user had changed again when it was sent. No contact shows that its history is lost, but a comparison does."""
+    tell.begin_with(1)
+    tell.back_up(("users",))
+    tell.write("register", FIRST)
+    tell.write("change_email", SECOND)
+    tell.relay("users", 1, "", 1)
+    tell.arrive()
+    tell.set_back(("users",), 0)
+    tell.report("billing")
+    tell.repair("billing", None, False)
+
+
 def a_deleted_row_is_looked_up_and_comes_again(tell: Telling) -> None:
     """The copy learns of the deletion from the answer to a decision. The row with the same id then lives in the copy."""
     tell.begin_with(1)
@@ -266,6 +279,7 @@ STORIES: dict[str, Callable[[Telling], None]] = {
         an_authority_is_set_back_and_passes_its_old_head,
         an_erased_user_is_revived_by_a_backup,
         both_sides_are_set_back,
+        an_event_of_a_lost_history_had_no_position,
         a_deleted_row_is_looked_up_and_comes_again,
         a_deletion_is_announced_and_its_row_comes_again,
         an_erased_row_is_deleted_and_comes_again,
