@@ -87,7 +87,7 @@ def insert(key):
 
 
 @pytest.mark.parametrize("back", ROADS)
-@pytest.mark.parametrize("gone", [by_event, by_feed, by_repair])
+@pytest.mark.parametrize("gone", [by_event, by_feed, by_lookup, by_repair])
 def test_a_row_that_was_deleted_and_is_inserted_again_lives_in_the_copy(user, gone, back):
     by_event()
     delete(user.pk)

@@ -157,7 +157,7 @@ class Copying(Story):
         version, kept = copy.rows[key]
         if how == "missing":
             self.system.execute(name, f"DELETE FROM {table} WHERE user_id = %s", pk)
-            del copy.rows[key]
+            copy.drop(key)
         elif how == "ahead":
             self.system.execute(name, f"UPDATE {table} SET version = version + 7 WHERE user_id = %s", pk)
             copy.rows[key] = version + 7, kept

@@ -85,6 +85,11 @@ def copied(system: System, name: str) -> Rows:
     return {same_id(key): (version, rest[0] if len(rest) == 1 else tuple(rest)) for key, version, *rest in found}
 
 
+def only_deleted(system: System, name: str) -> set[str]:
+    """Return the ids of a copy's rows that it knows as deleted, not erased."""
+    return {same_id(key) for (key,) in system.rows(name, f"SELECT user_id FROM {TABLES[name]} WHERE deleted")}
+
+
 def place(system: System, name: str) -> Place:
     sql = "SELECT state, checkpoint, ahead, partial, doubt, confirmed_at FROM messaging_subscription WHERE authority = 'users'"
     for state, checkpoint, ahead, partial, doubt, confirmed in system.rows(name, sql):
@@ -118,14 +123,15 @@ def told(event: dict[str, Any]) -> Told:
     """Return an event of the outbox as the model knows it."""
     data = event["data"]
     facts = Facts(data["status"], data["email"], data["name"])
-    return Told(event["subject"], event["aggregateversion"], event["type"].split(".")[2], facts)
+    kind, deleted = event["type"].split(".")[2], event.get("deleted", False)
+    return Told(event["subject"], event["aggregateversion"], kind, facts, deleted)
 
 
 def given(event: dict[str, Any]) -> Given:
     """Return an event of a message as its copy receives it."""
     data = event["data"]
     kept = data["status"] if "status" in data else (data["email"], data["name"])
-    return Given(event["subject"], event["aggregateversion"], kept)
+    return Given(event["subject"], event["aggregateversion"], kept, event.get("deleted", False), "position" in event)
 
 
 class Looking:
@@ -208,7 +214,9 @@ class Looking:
             assert known is not None
             line = event["subject"], event["aggregateversion"], event["type"].split(".")[2]
             holds(COMMITTED, line == known[:3], f"{line} was sent for {known}")
-            holds(COMMITTED, given(event).kept == copy.keeps(known.facts), f"{event['data']} was sent for {known}")
+            received = given(event)
+            expected = copy.keeps(known.facts), known.deleted
+            holds(COMMITTED, (received.kept, received.deleted) == expected, f"{received} was sent for {known}")
             if "position" in event:
                 here = model.places.get(event["position"])
                 holds(HOLES, here == line[:2], f"{line} was sent as what lies at {event['position']}, and that is {here}")
@@ -240,6 +248,8 @@ class Looking:
         if not copy.unsure:
             self._checkpoint(copy, at, rows)
         holds(COPY, rows == copy.rows, f"{copy.name} has {_differing(rows, copy.rows)}")
+        deleted = only_deleted(self.system, copy.name)
+        holds(COPY, deleted == copy.deleted, f"{copy.name} knows {deleted} as deleted, not erased, instead of {copy.deleted}")
         self.seen[copy.name] = rows
         copy.erased |= {key for key, (version, _) in rows.items() if _erased(model, key, version)} - copy.tampered
         strange = [
@@ -255,9 +265,9 @@ class Looking:
         for key, entry in self.ledger.items():
             if entry.position is None or entry.position <= copy.partial_to or key in copy.tampered or not at.covers(entry.position):
                 continue
-            version, kept = rows.get(key, (0, None))
-            if kept == copy.gone and not entry.deleted:
-                continue  # erased here
+            if copy.erased_here(key) and not entry.deleted:
+                continue
+            version, _ = rows.get(key, (0, None))
             passed = f"{copy.name} at {at.checkpoint}, {at.ahead} passed {entry.position}, where {key} is at {entry.version}"
             holds(HOLES, version >= entry.version, f"{passed}; it has {version}")
 

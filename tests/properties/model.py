@@ -1,8 +1,8 @@
 """The expected state in plain dicts: what was committed at the authority, and what each copy received of it.
 
 It uses nothing of the implementation: no query, and no function of `messaging`. Each write adds a version, each committed service
-call adds an event, and a copy keeps the newest state that it received and never loses an erasure. The machine compares all of it
-with SQL after every step.
+call adds an event, and a copy keeps the newest state that it received and never loses an erasure. A row that was only deleted may
+come again. The machine compares all of it with SQL after every step.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -62,23 +62,27 @@ GONE: Final = Facts("erased", "", "")
 
 
 class Told(NamedTuple):
-    """An event: its user, version, kind and facts."""
+    """An event: its user, version, kind and facts. `deleted`: the row was deleted, not erased."""
 
     subject: str
     version: int
     kind: str
     facts: Facts
+    deleted: bool = False
 
     def emptied(self) -> "Told":
         return self._replace(facts=emptied(self.facts))
 
 
 class Given(NamedTuple):
-    """The part of an event that a copy received: the facts that it keeps, as they were in the message."""
+    """The part of an event that a copy received: the facts that it keeps, as they were in the message. `deleted`: the row was
+    deleted, not erased. `placed`: it has its change's position, and so a mark."""
 
     subject: str
     version: int
     kept: Any
+    deleted: bool
+    placed: bool
 
 
 @dataclass
@@ -96,6 +100,10 @@ class Aggregate:
     @property
     def facts(self) -> Facts:
         return GONE if self.deleted or self.row is None else self.row
+
+    @property
+    def only_deleted(self) -> bool:
+        return self.deleted and not self.erased_at
 
 
 class Refused(Exception):
@@ -132,7 +140,7 @@ class Authority:
         """Record an event. An erased user is announced only as erased, whatever the row has now."""
         user = self.users[key]
         user.announced = user.version
-        self.recorded.append(Told(key, user.version, "erased" if user.deleted else kind, user.facts))
+        self.recorded.append(Told(key, user.version, "erased" if user.deleted else kind, user.facts, user.only_deleted))
 
     def forget(self, key: str) -> None:
         """Retention purged the tombstone."""
@@ -183,7 +191,9 @@ class Authority:
 
 @dataclass
 class Copy:
-    """What a consumer received. `keeps`: the facts that it keeps. `rows`: (version, facts) by id.
+    """What a consumer received. `keeps`: the facts that it keeps. `rows`: (version, facts) by id. `deleted`: ids of the tombstones
+    that a later row may replace, because the row was deleted, not erased. `unplaced`: ids of the rows that an event without a
+    position brought. If its history is lost, no contact shows that, only a comparison.
 
     `partial_to`: it began at that position, without earlier changes. `tampered`: ids whose rows were changed by hand, until a
     repair. `set_back`: restored once from a backup. `unsure`: it may have rows of a history that its authority has lost; `strayed`:
@@ -194,6 +204,8 @@ class Copy:
     name: str
     keeps: Callable[[Facts], Any]
     rows: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+    unplaced: set[str] = field(default_factory=set)
     received: set[str] = field(default_factory=set)
     waiting: dict[str, Given] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
@@ -213,12 +225,31 @@ class Copy:
         return self.keeps(GONE)
 
     def apply(self, given: Given) -> bool:
-        """Keep this if it is newer, and return True if it was."""
-        version, kept = self.rows.get(given.subject, (0, None))
+        """Keep this if it is newer, and return True if it was. An erasure stays; the tombstone of a deletion doesn't."""
+        version, _ = self.rows.get(given.subject, (0, None))
         if given.version <= version:
             return False
-        self.rows[given.subject] = given.version, self.gone if kept == self.gone else given.kept
+        if self.erased_here(given.subject):
+            self.put(given.subject, given.version, self.gone, deleted=False)
+        else:
+            self.put(given.subject, given.version, given.kept, deleted=given.deleted)
+        if not given.placed:
+            self.unplaced.add(given.subject)
         return True
+
+    def erased_here(self, key: str) -> bool:
+        """Return True if the row is the tombstone of an erasure."""
+        return self.rows.get(key, (0, None))[1] == self.gone and key not in self.deleted
+
+    def put(self, key: str, version: int, kept: Any, *, deleted: bool) -> None:
+        self.rows[key] = version, kept
+        self.unplaced.discard(key)
+        (self.deleted.add if deleted else self.deleted.discard)(key)
+
+    def drop(self, key: str) -> None:
+        del self.rows[key]
+        self.deleted.discard(key)
+        self.unplaced.discard(key)
 
     def take(self, events: Mapping[str, Given], order: Sequence[str]) -> tuple[int, int, int]:
         """Take a message with these events, by id; return (applied, duplicate, obsolete). Of a user's events the newest counts."""

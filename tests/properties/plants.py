@@ -269,6 +269,27 @@ PLANTS = {
         frozenset({ERASED, COPY}),
         story="an_erased_user_is_revived_by_a_backup",
     ),
+    "deletion_taken_as_erasure": Plant(
+        "a pull or a lookup takes the tombstone of a deleted row as that of an erased user, who never comes back",
+        "messaging.replica.changes:events",
+        (('change["deleted"] and not change.get("erased", True)', "False"),),
+        frozenset({COPY}),
+        story="a_deleted_row_is_looked_up_and_comes_again",
+    ),
+    "deletion_announced_as_erasure": Plant(
+        "an event announces a deleted row as an erased user, who never comes back",
+        "messaging.publisher.outbox:record_many",
+        (("if deleted and not erased:", "if False:"),),
+        frozenset({LEDGER}),
+        story="a_deletion_is_announced_and_its_row_comes_again",
+    ),
+    "deletion_lifts_an_erasure": Plant(
+        "a deletion replaces an erasure in the copy, so a later row brings the user back",
+        "messaging.database.upsert:_stays",
+        (("NOT {ended('excluded')}", "NOT excluded.{_quoted(field, using)} = {value}"),),
+        frozenset({COPY}),
+        story="an_erased_row_is_deleted_and_comes_again",
+    ),
     "floor_in_a_bootstrap": Plant(
         "a new copy is refused in the middle of its bootstrap because of tombstones that it doesn't need",
         "messaging.authority.service:Service.changes",

@@ -105,7 +105,7 @@ class Restoring(Story):
         holds(ERASED, not invoiced & copy.erased, f"erased, and invoiced: {invoiced & copy.erased}")
         if policy or in_doubt:
             active = {key for key, user in self.authority.users.items() if user.facts.status == "active"}
-            wrong = invoiced - active - copy.tampered
+            wrong = invoiced - active - copy.tampered - (self._strayed(copy, copy.rows) & copy.unplaced)
             holds(FRESH, not wrong, f"{policy} invoiced {wrong}, who aren't active")
 
     @precondition(lambda self: self.unlucky)
@@ -126,7 +126,7 @@ class Restoring(Story):
     def _noticed(self, copy: Copy) -> None:
         """Take note of a contact: rows of a lost history make the copy doubtful."""
         at = looking.place(self.system, copy.name)
-        strayed = self._strayed(copy, copy.rows) - copy.tampered
+        strayed = self._strayed(copy, copy.rows) - copy.tampered - copy.unplaced
         holds(NOTICED, at.doubt or not strayed, f"{copy.name} isn't in doubt, and has {strayed} as {at.checkpoint}")
 
     def _changed_at(self, copy: Copy) -> datetime:
@@ -147,7 +147,7 @@ class Restoring(Story):
             different = {
                 key: found
                 for key, found in self._differing(copy, pulled=True).items()
-                if key not in copy.tampered and not self._erased_here(copy, key)
+                if key not in copy.tampered | (strayed & copy.unplaced) and not self._erased_here(copy, key)
             }
             holds(FRESH, not different, f"{name} is confirmed, and has {different}")
             copy.unsure = False

@@ -8,7 +8,7 @@ from tests.properties import second
 from tests.properties.machine import Life
 from tests.properties.system import System
 
-FIRST = 0  # the first user
+FIRST, SECOND = 0, 1  # the first two users
 
 
 class Telling:
@@ -208,6 +208,59 @@ def both_sides_are_set_back(tell: Telling) -> None:
     tell.decide(None)
 
 
+def an_event_of_a_lost_history_had_no_position(tell: Telling) -> None:
+    """Its user had changed again when it was sent. No contact shows that its history is lost, but a comparison does."""
+    tell.begin_with(1)
+    tell.back_up(("users",))
+    tell.write("register", FIRST)
+    tell.write("change_email", SECOND)
+    tell.relay("users", 1, "", 1)
+    tell.arrive()
+    tell.set_back(("users",), 0)
+    tell.report("billing")
+    tell.repair("billing", None, False)
+
+
+def a_deleted_row_is_looked_up_and_comes_again(tell: Telling) -> None:
+    """The copy learns of the deletion from the answer to a decision. The row with the same id then lives in the copy."""
+    tell.begin_with(1)
+    tell.write_silently("delete", FIRST)
+    tell.decide(Policy.ASK)
+    tell.write_silently("again", FIRST)
+
+
+def a_deletion_is_announced_and_its_row_comes_again(tell: Telling) -> None:
+    """The events of both arrive in the wrong order, then the older one again. A second copy pulls both."""
+    tell.begin_with(1)
+    tell.register(second.NAME)
+    tell.bootstrapped(second.NAME)
+    tell.write_silently("delete", FIRST)
+    tell.pulled(second.NAME)
+    tell.republish("")
+    tell.write_silently("again", FIRST)
+    tell.republish("")
+    tell.send()
+    tell.deliver_together(0, "")
+    tell.deliver_again(0, 0, "", mixed=False)
+    tell.pulled(second.NAME)
+
+
+def an_erased_row_is_deleted_and_comes_again(tell: Telling) -> None:
+    """A backup revives an erased user at the authority, where the row is deleted and inserted again. The copy keeps the erasure."""
+    tell.begin_with(1)
+    tell.back_up(("users",))
+    tell.write("erase", FIRST)
+    tell.pulled("billing")
+    tell.set_back(("users",), 0)
+    tell.write("register", FIRST)  # so that the deletion has a higher position than the erasure had, and a higher version
+    tell.write("change_email", FIRST)
+    tell.write_silently("delete", FIRST)
+    tell.pulled("billing")
+    tell.write_silently("again", FIRST)
+    tell.pulled("billing")
+    tell.decide(Policy.ASK)
+
+
 #: Stories by name.
 STORIES: dict[str, Callable[[Telling], None]] = {
     told.__name__: told
@@ -226,6 +279,10 @@ STORIES: dict[str, Callable[[Telling], None]] = {
         an_authority_is_set_back_and_passes_its_old_head,
         an_erased_user_is_revived_by_a_backup,
         both_sides_are_set_back,
+        an_event_of_a_lost_history_had_no_position,
+        a_deleted_row_is_looked_up_and_comes_again,
+        a_deletion_is_announced_and_its_row_comes_again,
+        an_erased_row_is_deleted_and_comes_again,
     )
 }
 

@@ -84,21 +84,22 @@ class Story(RuleBasedStateMachine):
         """Take the effects of a pull or a repair into the model: each row has the authority's present state or none. The invariants
         must find anything else. Rows changed by hand may be restored or removed."""
         rows, strayed = looking.copied(self.system, copy.name), self._strayed(copy, copy.rows)
+        deleted = looking.only_deleted(self.system, copy.name)
         for key in copy.rows.keys() | rows.keys():
             old, new, user = copy.rows.get(key), rows.get(key), self.authority.users.get(key)
             bent = key in copy.tampered or key in strayed
-            gone = old is not None and old[1] == copy.gone and key not in copy.tampered
+            erased = copy.erased_here(key) and key not in copy.tampered
             if bent and old != new:
                 self.looking.seen[copy.name].pop(key, None)
             if new is None:
                 if bent or (key in self.authority.purged and old is not None and old[1] == copy.gone):
-                    del copy.rows[key]
+                    copy.drop(key)
                     if user is None:  # no waiting event may bring it back
                         copy.waiting = {event: given for event, given in copy.waiting.items() if given.subject != key}
             elif user is not None:
-                there = user.version, copy.gone if gone else copy.keeps(user.facts)
+                there = user.version, copy.gone if erased else copy.keeps(user.facts)
                 if new == there and (bent or old is None or old[0] < new[0]):
-                    copy.rows[key] = new
+                    copy.put(key, *new, deleted=key in deleted if bent else user.only_deleted and not erased)
 
     def _differing(self, copy: Copy, *, pulled: bool = False) -> dict[str, tuple[Any, Any]]:
         """Return where a copy differs from the authority's rows: (there, here) by id. `pulled`: only what a pull should have
@@ -126,11 +127,13 @@ class Story(RuleBasedStateMachine):
         if user is None:
             return key in self.authority.purged and bool(kept == copy.gone)
         facts = user.told.get(version)
-        return facts is not None and kept in (copy.keeps(facts), copy.keeps(emptied(facts)), copy.gone)
+        if facts is None:
+            return False
+        return kept in (copy.keeps(facts), copy.keeps(emptied(facts))) or (kept == copy.gone and key not in copy.deleted)
 
     def _erased_here(self, copy: Copy, key: str) -> bool:
         user = self.authority.users.get(key)
-        return user is not None and copy.rows.get(key, (0, None))[1] == copy.gone != copy.keeps(user.facts)
+        return user is not None and copy.erased_here(key) and copy.keeps(user.facts) != copy.gone
 
     def _revived(self, copy: Copy) -> set[str]:
         """Return the ids of rows that are erased in a copy and that a backup revived at the authority."""
