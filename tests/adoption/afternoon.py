@@ -39,7 +39,7 @@ def steps() -> list[Step]:
     """Read the steps. A listing that no test would type is an error."""
     part = PAGE.read_text().partition(f"\n{HEADING}\n")[2].partition("\n## ")[0]
     _, *found = STEP.split(part)
-    return [_step(int(number), title, text) for number, title, text in zip(found[::3], found[1::3], found[2::3], strict=True)]
+    return [step(int(number), title, text) for number, title, text in zip(found[::3], found[1::3], found[2::3], strict=True)]
 
 
 def intro() -> str:
@@ -47,25 +47,26 @@ def intro() -> str:
     return STEP.split(PAGE.read_text().partition(f"\n{HEADING}\n")[2])[0]
 
 
-def _step(number: int, title: str, text: str) -> Step:
-    step = Step(number, title, text)
+def step(number: int, title: str, text: str) -> Step:
+    """Read the text of one step."""
+    made = Step(number, title, text)
     assert "**It gives** " in text, f"Step {number} doesn't say what it gives."
     assert text.count(UNDO) == 1, f"Step {number} doesn't say how to undo it."
     for language, listing in LISTING.findall(text):
         if language == "python":
             file, _, lines = listing.partition("\n")
             assert re.fullmatch(r"# \w+/\w+\.py", file), f"Step {number} has a listing without a file."
-            step.lines[file.removeprefix("# ")] = lines
+            made.lines[file.removeprefix("# ")] = lines
         else:
             assert language == "sh", f"Step {number} has a listing in {language}."
             for line in dedent(listing).splitlines():
                 match shlex.split(line):
                     case ["pip", "install", requirement]:
-                        step.installs.append(requirement)
+                        made.installs.append(requirement)
                     case ["manage.py", *words]:
-                        step.commands.append(words)
+                        made.commands.append(words)
                     case _:
                         raise AssertionError(f"Step {number} has a line that no test types: {line}")
     inline = re.findall(r"`manage\.py ([^`]+)`", text.partition(UNDO)[2].replace("\n", " "))
-    step.undo.extend(shlex.split(words) for words in inline)
-    return step
+    made.undo.extend(shlex.split(words) for words in inline)
+    return made

@@ -141,6 +141,23 @@ def test_the_page_counts_its_commands_and_lines() -> None:
     commands = sum(len(step.commands) + len(step.installs) for step in steps)
     lines = code_lines(*(lines for step in steps for lines in step.lines.values()))
     assert f"{commands} commands and {lines} lines" in re.sub(r"\s+", " ", afternoon.intro())
+    assert f"{len(steps)} steps and their undo, {lines} lines to write" in (ROOT / "README.md").read_text()
+    assert f"an afternoon in {len(steps)} steps" in (ROOT / "docs" / "index.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("```sh\nmake lift\n```\n**It gives** x. **Undo:** nothing.", "a line that no test types: make lift"),
+        ("```python\nrecord()\n```\n**It gives** x. **Undo:** nothing.", "a listing without a file"),
+        ("```sql\nSELECT 1\n```\n**It gives** x. **Undo:** nothing.", "a listing in sql"),
+        ("**It gives** x.", "doesn't say how to undo it"),
+        ("**Undo:** nothing.", "doesn't say what it gives"),
+    ],
+)
+def test_a_step_that_no_test_could_type_is_an_error(text: str, said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        afternoon.step(1, "Planted", text)
 
 
 def test_the_steps_of_the_page_and_each_undo(shop: Shop) -> None:

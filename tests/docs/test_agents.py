@@ -1,4 +1,4 @@
-"""`AGENTS.md` is short, and what it names exists: commands, options, links and the doors' names."""
+"""`AGENTS.md` is short, and what it names exists: links, paths, commands, options, make's targets and the doors' names."""
 
 import re
 from collections.abc import Callable
@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "AGENTS.md"
 LARGEST = 80
 DOOR = re.compile(r"^- `(messaging\.\w+)`: (.+)$", re.MULTILINE)
+PATH = re.compile(r"(?<![\w/.-])(?:[\w.-]+/)+[\w.-]*")
 CODE = re.compile(r"`([^`]+)`")
 
 
@@ -50,6 +51,11 @@ def missing_names(text: str) -> list[str]:
     ]
 
 
+def missing_paths(text: str) -> list[str]:
+    named = {path for code in CODE.findall(text) for path in PATH.findall(code)}
+    return sorted(path for path in named if not (ROOT / path).exists())
+
+
 def missing_targets(text: str) -> list[str]:
     return [target for target in TARGET.findall(text) if f"\n{target}:" not in (ROOT / "Makefile").read_text()]
 
@@ -61,7 +67,7 @@ def test_it_is_short() -> None:
 def test_what_it_names_exists() -> None:
     text = PAGE.read_text()
     assert len(DOOR.findall(text)) == text.partition("## Doors")[2].partition("\n## ")[0].count("\n- ")
-    assert [missing_links(text), missing_commands(text), missing_names(text), missing_targets(text)] == [[], [], [], []]
+    assert [find(text) for find in (missing_links, missing_commands, missing_names, missing_paths, missing_targets)] == [[]] * 5
 
 
 @pytest.mark.parametrize(
@@ -72,6 +78,7 @@ def test_what_it_names_exists() -> None:
         ("manage.py reconcile", "manage.py reconcil", missing_commands),
         ("--write-settings", "--writes-settings", missing_commands),
         ("`upsert_newer`", "`upsert_new`", missing_names),
+        ('"tests/messaging"', '"tests/messages"', missing_paths),
         ("`make check`", "`make checks`", missing_targets),
     ],
 )
