@@ -43,7 +43,7 @@ run: .venv/.run
 # own database is a SQLite file on either engine. The output of the other four is printed after SQLite's.
 BROKERS := $(addprefix tests/delivery/,test_frames.py test_messages.py test_outage.py test_queue_types.py)
 WALKED := tests/browser tests/docs tests/walkthrough/test_planted.py
-ALONE := tests/apart tests/chaos tests/config tests/adoption/test_wheel.py
+ALONE := tests/apart tests/chaos tests/config $(addprefix tests/adoption/,test_empty_environment.py test_wheel.py)
 MEASURED := tests/benchmarks
 ONCE := $(WALKED) $(ALONE) $(MEASURED)
 APART := tests/contexts tests/delivery

@@ -41,10 +41,10 @@ def build(folder: Path) -> Path:
     return wheel
 
 
-def install(wheel: Path, folder: Path) -> Path:
+def install(wheel: Path, folder: Path, extras: str = "") -> Path:
     """Make an empty environment and install the wheel, with the versions that are installed here. Returns its Python.
 
-    Without a network the test is skipped. Where `CI` is set it fails.
+    `extras` is as pip takes it: "[redis,signing]". Without a network the test is skipped. Where `CI` is set it fails.
     """
     python = folder / "bin" / "python"
     made = _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
@@ -53,7 +53,7 @@ def install(wheel: Path, folder: Path) -> Path:
     here.write_text("".join(f"{each.name}=={each.version}\n" for each in importlib.metadata.distributions()))
     # Half of an installation's time is compiling; what is used is compiled when it is imported.
     options = ("--quiet", "--no-compile", "--retries", "1", "--constraint", str(here))
-    done = _run([sys.executable, "-m", "pip", "--python", str(python), "install", *options, str(wheel)])
+    done = _run([sys.executable, "-m", "pip", "--python", str(python), "install", *options, f"{wheel}{extras}"])
     if done.returncode and any(words in done.stderr for words in UNREACHED) and not os.environ.get("CI"):
         pytest.skip(f"No package registry can be reached, so nothing was installed: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stderr

@@ -21,8 +21,8 @@ from tests.running import surroundings
 
 HERE = Path(__file__).parent
 PATIENCE = 60.0
-#: The programs that run beside a host's own, with their arguments.
-OURS = {"relay": ["accounts"], "worker": ["billing"], "scheduler": [], "tend": ["billing"]}
+#: The programs that run beside a host's own.
+OURS = ("relay", "worker", "scheduler", "tend")
 
 
 @contextmanager
@@ -50,6 +50,9 @@ def code_lines(*texts: str) -> int:
 
 class Project:
     """A project called `shop`, as `startproject` makes it, with a Celery of its own."""
+
+    publisher = "accounts"
+    copy = "SELECT account_id, active FROM billing_account"  #: the rows of billing's copy
 
     def __init__(self, folder: Path, broker: str, database: dict[str, Any], second: str, **environment: str) -> None:
         self.folder, self.broker, self.database, self.second = folder, broker, database, second
@@ -85,8 +88,9 @@ class Project:
 
     def start_ours(self, *names: str) -> None:
         """Start messaging's four programs, or some of them."""
+        contexts = {"relay": [self.publisher], "worker": ["billing"], "tend": ["billing"], "scheduler": []}
         for name in names or OURS:
-            self.start(name, "manage.py", name, *OURS[name])
+            self.start(name, "manage.py", name, *contexts[name])
 
     def stop(self, *names: str) -> None:
         for name in names or tuple(self.programs):
@@ -113,7 +117,7 @@ class Project:
         """Wait until the copy has every user with the same state."""
 
         def same() -> bool:
-            copied = self.ask("SELECT account_id, active FROM billing_account", moved=moved)
+            copied = self.ask(self.copy, moved=moved)
             return sorted(self.ask("SELECT id, is_active FROM auth_user")) == sorted(copied)
 
         wait_for(same, timeout=PATIENCE, what="billing's copy to equal the users", seen=self.tail)

@@ -1,8 +1,9 @@
 """A shop of django-oscar, set up as its documentation says, adopts `messaging` and gives it up again. Oscar isn't modified.
 
 `oscar/` is the shop: what is installed for it, its settings and its URLs, and the two files that record its sign-ups. The rest of
-what it adopts is `walkthrough/scenarios/one_database`. Its packages are installed for this test alone, and its pages are served by
-its own web server. It takes minutes, so it runs only when it is asked for: `make test ARGS="-m shop tests/adoption"`.
+what it adopts is written by `startcontext`. What is typed is read from the steps of `docs/lifting.md`. The shop's packages are
+installed for this test alone, and its pages are served by its own web server. It takes minutes, so it runs only when it is asked
+for: `make test ARGS="-m shop tests/adoption"`.
 """
 
 import os
@@ -21,23 +22,26 @@ import pytest
 from config.env import ROOT
 from config.runner.broker_server import broker as embedded
 from tests import schema
+from tests.adoption import afternoon
 from tests.adoption.customer import Customer
 from tests.adoption.project import HERE, Project, code_lines, databases
 from tests.running import free_port
-from walkthrough.scenarios import one_database
 
 OSCAR = HERE / "oscar"
+STEPS = afternoon.steps()
 PASSWORD = "gray-teapot-1815"
 CLEAN = "System check identified no issues (0 silenced)."
 UNCHANGED = "No changes detected"
 STAFF = ("--noinput", "--username", "staff", "--email", "staff@example.org")
-#: A project without the outbox's package names it too.
-OUTBOX = 'INSTALLED_APPS += ["django_outbox_pattern"]\n'
+WRITTEN = ("users", "billing")
 EXPORT = "from orders.tasks import export; export.delay(0)"
 
 
 class Shop(Project):
-    """A shop of oscar, and the minutes of each step."""
+    """A shop of oscar, and the seconds of each step."""
+
+    publisher = "users"
+    copy = "SELECT user_id, is_active FROM billing_cacheduser"
 
     def __init__(self, packages: Path, *given: Any) -> None:
         super().__init__(*given, PYTHONPATH=str(packages), DJANGO_SUPERUSER_PASSWORD=PASSWORD)
@@ -53,24 +57,28 @@ class Shop(Project):
         self.add_settings('INSTALLED_APPS += ["orders"]\n')
 
     def adopt(self) -> None:
-        """Add the two contexts, and the receiver of oscar's signal."""
-        one_database.adopt(self.folder)
-        shutil.copytree(OSCAR / "accounts", self.folder / "accounts", dirs_exist_ok=True)
-        self.add_settings(OUTBOX)
+        """Type the page's steps from the settings to the new context. Then add the receiver of oscar's signal."""
+        (self.folder / "messaging").symlink_to(ROOT / "messaging")
         if not self.database:
             self.add_settings((OSCAR / "sqlite.txt").read_text())
+        for step in STEPS[1:5]:
+            for lines in step.lines.values():
+                self.add_settings(f"\n{lines.replace(afternoon.BROKER, self.broker)}")
+            for words in step.commands:
+                self.manage(*words)
+        shutil.copytree(OSCAR / "users", self.folder / "users", dirs_exist_ok=True)
 
     def stop_publishing(self) -> None:
         """Remove the feed and the receiver."""
         for name in ("feed", "receivers", "apps"):
-            (self.folder / "accounts" / f"{name}.py").unlink()
+            (self.folder / "users" / f"{name}.py").unlink()
         self.open_again()
 
     def give_up(self, settings: str) -> None:
         """Take all lines and files out again."""
         self.settings.write_text(settings)
         (self.folder / "messaging").unlink()
-        for app in one_database.APPS:
+        for app in WRITTEN:
             shutil.rmtree(self.folder / app)
 
     def open(self) -> None:
@@ -136,20 +144,19 @@ def databases_are_real() -> None:
     """No test database is used: the shop has its own."""
 
 
-def test_what_the_shop_adds_is_short() -> None:
-    settings = [(one_database.FOLDER / "settings.txt").read_text(), OUTBOX]
-    files = [path for folder in (one_database.FOLDER, OSCAR) for app in one_database.APPS for path in (folder / app).glob("*.py")]
-    written = {path.name: path.read_text() for path in files if path.name != "__init__.py"}
-    assert len(written) == 7
-    assert code_lines(*settings) == 6
+def receiver() -> list[str]:
+    return [path.read_text() for path in (OSCAR / "users").glob("*.py")]
+
+
+def test_what_the_shop_adds_by_hand_is_short() -> None:
+    assert code_lines(*STEPS[1].lines.values()) == 2
     assert code_lines((OSCAR / "sqlite.txt").read_text()) == 5
-    assert code_lines(*written.values()) == 44
+    assert code_lines(*receiver()) == 12
 
 
 def test_the_documentation_shows_the_receiver() -> None:
-    shown = {line.strip() for line in (ROOT / "docs" / "lifting.md").read_text().splitlines()}
-    written = [line for path in (OSCAR / "accounts").glob("*.py") for line in path.read_text().splitlines()]
-    assert [line for line in written if line.strip() not in shown] == []
+    shown = {line.strip() for line in afternoon.PAGE.read_text().splitlines()}
+    assert [line for text in receiver() for line in text.splitlines() if line.strip() not in shown] == []
 
 
 @pytest.mark.shop
@@ -168,19 +175,17 @@ def test_a_shop_of_oscar_adopts_messaging_and_gives_it_up(shop: Shop) -> None:
 
     with shop.step("it adopts messaging"):
         shop.adopt()
-        shop.manage("makemigrations", "-v0", "billing")
-        shop.manage("migrate", "-v0")
         shop.check()
         shop.open_again()
-        shop.manage("consumers", "register", "billing", "--to", "accounts")
-        assert shop.manage("bootstrap", "billing", "--from", "accounts", "--json")["verdict"] == "in_sync"
+        for words in STEPS[6].commands:
+            shop.manage(*words)
         shop.wait_until_same()
         shop.start_ours("relay", "worker", "scheduler")
 
     with shop.step("a sign-up"):
         bob = shop.sign_up_and_log_in("bob")
         shop.wait_until_same()  # by the event: nothing pulls yet
-    assert shop.ask("SELECT applied FROM messaging_subscription WHERE authority = 'accounts'") == [(1,)]
+    assert shop.ask("SELECT applied FROM messaging_subscription WHERE authority = 'users'") == [(1,)]
     shop.start_ours("tend")
 
     with shop.step("a silent hour"):
@@ -189,19 +194,17 @@ def test_a_shop_of_oscar_adopts_messaging_and_gives_it_up(shop: Shop) -> None:
         staff.deactivate(ada, bob)
         assert shop.ask("SELECT id FROM auth_user WHERE NOT is_active ORDER BY id") == [(ada,), (bob,)]
         shop.wait_until_same()
-    assert shop.manage("reconcile", "billing", "--from", "accounts", "--json")["verdict"] == "in_sync"
+    assert shop.manage("reconcile", "billing", "--from", "users", "--json")["verdict"] == "in_sync"
     # None of the logins is a change.
     assert shop.ask("SELECT kind, sum(count) FROM messaging_incident GROUP BY kind") == [("silent", 2)]
 
     shop.export(2)
 
     with shop.step("it gives messaging up"):
-        shop.manage("consumers", "revoke", "billing", "--to", "accounts")
         shop.stop("relay", "worker", "tend", "scheduler")
         shop.stop_publishing()
-        shop.manage("untrack", "accounts.user")
-        for app in ("billing", "messaging", "django_outbox_pattern"):
-            shop.manage("migrate", "-v0", app, "zero")
+        for words in STEPS[12].commands:
+            shop.manage(*words)
         shop.give_up(settings)
         assert schema.dump_of(shop.place()) == before
         shop.check()
