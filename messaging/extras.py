@@ -19,7 +19,7 @@ class Extra:
     packages: dict[str, str]  #: the packages that messaging imports, each with the name that it is installed by
 
 
-#: pyproject.toml has the same names, with the versions.
+#: pyproject.toml has the same names, with the versions. `boundaries` isn't here: it imports nothing of messaging.
 EXTRAS = {
     "api": Extra("The HTTP API", {"rest_framework": "djangorestframework", "drf_spectacular": "drf-spectacular"}),
     "deploy": Extra("/metrics", {"prometheus_client": "prometheus_client"}),

@@ -92,10 +92,11 @@ def _suspend(user_id: UUID) -> None:
 
 def suspend_postponed() -> None:
     """Suspend the users whose invoices became overdue while another context owned the users."""
-    postponed = CachedInvoice.objects.using(DATABASE).filter(postponed=True)
-    for user_id in postponed.filter(status=OVERDUE).order_by("pk").values_list("user_id", flat=True):
-        _suspend(user_id)
-    postponed.update(postponed=False)
+    rows = list(CachedInvoice.objects.using(DATABASE).filter(postponed=True).order_by("pk"))
+    for row in rows:
+        if row.status == OVERDUE:
+            _suspend(row.user_id)
+    CachedInvoice.objects.using(DATABASE).filter(pk__in=[row.pk for row in rows]).update(postponed=False)
 
 
 class MonolithUser(BaseModel):

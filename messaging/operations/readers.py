@@ -139,4 +139,5 @@ class Known:
 
 def names(reads: type[BaseModel]) -> tuple[str, ...]:
     """Return the fields of `data` that a reader reads."""
-    return tuple(field.alias or name for name, field in reads.model_fields.items())
+    aliases = {name: field.validation_alias or field.alias for name, field in reads.model_fields.items()}
+    return tuple(alias if isinstance(alias, str) else name for name, alias in aliases.items())

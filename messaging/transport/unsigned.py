@@ -29,6 +29,10 @@ class AnybodyWithoutKeys(Container[str]):
         return self._known[publisher]
 
 
+#: As in the tables.
+LONGEST_NAME = 50
+
+
 class Unsigned:
     """`MESSAGING["SIGNING"]` is False: nothing is signed, and signatures of others aren't checked."""
 
@@ -76,8 +80,8 @@ class NotInstalled(Unsigned):
 
 def _keys_of(publisher: str) -> str:
     """Return where this process has keys of a publisher; empty if it has none."""
-    if not (publisher.isascii() and publisher.isidentifier()):
-        return ""  # the name comes with a message, and must not be a path to another file
+    if not (publisher.isascii() and publisher.isidentifier() and len(publisher) <= LONGEST_NAME):
+        return ""  # the name comes with a message, and must not be a path to another file, or longer than a file's name may be
     if settings.signing_keys(publisher):
         return "SIGNING_KEYS"
     if settings.public_keys(publisher):

@@ -13,6 +13,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import connections, models
 
 from messaging.management.scaffold import writing
+from messaging.management.scaffold.host_settings import ROUTER
 from messaging.management.scaffold.publishers import Publisher
 from messaging.management.scaffold.sources import copied_facts
 from messaging.publisher import DomainEvent, Feed
@@ -249,6 +250,17 @@ def bakery(project: Path, settings: Any) -> Iterator[Path]:
     apps.all_models.pop("bakery")
     for name in ("bakery", "bakery.models"):
         sys.modules.pop(name)
+
+
+class TheirRouter:
+    """A router of the host that has no opinion."""
+
+
+def test_the_router_comes_before_those_of_the_host(bakery: Path, settings: Any) -> None:
+    """One of theirs may keep the new tables out. They may be a tuple."""
+    settings.DATABASE_ROUTERS = (f"{__name__}.{TheirRouter.__name__}",)
+    ended = start("--database", "users", model="bakery.Loaf", fields="weight", publisher="loaves")
+    assert f'DATABASE_ROUTERS = ["{ROUTER}", *DATABASE_ROUTERS]\n' in ended.out
 
 
 def test_events_of_another_kind_are_not_overwritten(bakery: Path) -> None:

@@ -1,8 +1,10 @@
 """A move to overdue suspends its user once, by whatever way it comes. What is no news suspends nobody."""
 
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as rules
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from messaging.replica import search
 from tests.messaging.backups import Backup
 from tests.users import overdue
 from tests.users.overdue import World, change, fill, issue, receive, sent
+from users import caches
 from users.caches import USERS
 from users.models import CachedInvoice, User
 from users.services import user_erase, user_reactivate
@@ -202,6 +205,27 @@ def test_an_event_from_before_the_registration_of_the_status_suspends() -> None:
     user_reactivate(user_id=invoice.user_id)
     assert fill() == "in_sync"
     assert status(invoice) == "active"
+
+
+def test_a_suspension_that_is_postponed_while_others_are_made_up_for_waits_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that began before the flip may commit during it."""
+    CachedInvoice.objects.using("users").bulk_create(_postponed(2))
+    waiting = _postponed(1)
+
+    def suspend(user_id: UUID) -> None:
+        if waiting:
+            waiting.pop().save(using="users")
+
+    monkeypatch.setattr(caches, "_suspend", suspend)
+    USERS.owned()
+    assert CachedInvoice.objects.using("users").filter(postponed=True).count() == 1
+
+
+def _postponed(number: int) -> list[CachedInvoice]:
+    now = timezone.now()
+    ids = [(uuid4(), uuid4()) for _ in range(number)]
+    moment = {"authority_time": now, "received_at": now}
+    return [CachedInvoice(invoice_id=one, user_id=user, status="overdue", version=2, postponed=True, **moment) for one, user in ids]
 
 
 def test_while_another_context_owns_the_users_a_suspension_waits() -> None:

@@ -1,6 +1,7 @@
 """The surveyed source as a whole: finds what a dotted name stands for, and which models a class belongs to."""
 
 import ast
+import inspect
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -104,9 +105,14 @@ def loaded(name: str) -> Any:
         thing: Any = sys.modules.get(".".join(parts[:end]))
         if thing is not None:
             for part in parts[end:]:
-                thing = vars(thing).get(part) if hasattr(thing, "__dict__") else None
-            return thing
+                thing = None if _is_lazy(thing) or not hasattr(thing, "__dict__") else vars(thing).get(part)
+            return None if _is_lazy(thing) else thing
     return None
+
+
+def _is_lazy(thing: Any) -> bool:
+    """Return True for an object such as Django's `SimpleLazyObject`: to look at it would run the host's code."""
+    return isinstance(inspect.getattr_static(type(thing), "__class__", None), property)
 
 
 def model_named(*words: str) -> type[models.Model] | None:

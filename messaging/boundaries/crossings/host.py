@@ -120,7 +120,7 @@ def _read(name: str, label: str, file: Path) -> Source:
     try:
         with tokenize.open(file) as text:
             return Source(name, label, path, ast.parse(text.read()))
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
         where = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         why = error.msg if isinstance(error, SyntaxError) else str(error)
         raise SurveyError(f"{path}{where} can't be read as Python: {why}. Correct it, then try again.") from None

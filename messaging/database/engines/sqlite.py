@@ -1,4 +1,4 @@
-"""SQLite 3.35 and newer. Its transactions are immediate here, so each holds the one write lock from its start."""
+"""SQLite 3.38 and newer. Its transactions are immediate here, so each holds the one write lock from its start."""
 
 import json
 import re
@@ -153,13 +153,15 @@ def _triggers(connection: BaseDatabaseWrapper, tracked: Tracked) -> dict[str, tu
 
 def _counted(connection: BaseDatabaseWrapper, tracked: Tracked) -> str:
     """The condition of an update that counts: it changes a column that isn't ignored. Empty: every update counts."""
-    ignored = tracked.ignored_columns
+    ignored = {name.casefold() for name in tracked.ignored_columns}
     if not ignored:
         return ""
     with connection.cursor() as cursor:  # `hidden` is 1 for a virtual table's column, and 2 or 3 for a generated one
         cursor.execute("SELECT name FROM pragma_table_xinfo(%s) WHERE hidden <> 1", [tracked.table.replace('"', "")])
         names = [name for (name,) in cursor.fetchall()]
-    return "WHEN " + " OR ".join(f'OLD."{name}" IS NOT NEW."{name}"' for name in names if name not in ignored)
+    counted = [name for name in names if name.casefold() not in ignored]
+    # A column's own collation may take "ann" and "Ann" for the same.
+    return "WHEN " + " OR ".join(f'OLD."{name}" IS NOT NEW."{name}" COLLATE BINARY' for name in counted)
 
 
 def _replacing(tracked: Tracked, unique: list[list[str]]) -> dict[str, tuple[str, str, str]]:

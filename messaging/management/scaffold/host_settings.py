@@ -35,8 +35,8 @@ def lines(plan: Plan) -> str:
         found.append(f'MESSAGING.setdefault("FEEDS", {{}})[{quoted(publisher.name)}] = {feed}')
     routed = any(isinstance(each, ContextRouter) for each in router.routers)
     if not routed and set(databases.values()) != {DEFAULT_DB_ALIAS}:
-        more = "+=" if _is_set("DATABASE_ROUTERS") else "="
-        found.append(f"DATABASE_ROUTERS {more} [{quoted(ROUTER)}]")
+        theirs = ", *DATABASE_ROUTERS" * _is_set("DATABASE_ROUTERS")
+        found.append(f"DATABASE_ROUTERS = [{quoted(ROUTER)}{theirs}]")
     return "\n".join(found) + "\n"
 
 

@@ -36,7 +36,8 @@ def aliases(databases: Sequence[str] | None = None) -> list[str]:
 
 
 def tracked(using: str) -> list[Tracked]:
-    """The tracked models of the contexts in a database, without those that no trigger can be made for (`messaging.E003`)."""
+    """The tracked models of the contexts in a database, without those that no trigger can be made for
+    (`messaging.E003`, `messaging.E005`)."""
     return [one for one in ledger.TRACKED.values() if ledger.alias_of(one) == using and _can_have_triggers(using, one)]
 
 
@@ -44,6 +45,7 @@ def _can_have_triggers(using: str, one: Tracked) -> bool:
     try:
         kind_of_key(one.key)
         one.tombstone_sql(using, "NEW")
+        _ = one.ignored_columns
     except (FieldDoesNotExist, FieldError, TypeError):
         return False
     return True

@@ -57,7 +57,7 @@ def _messages(using: str, tracked: Tracked, state: TableState) -> Iterator[Check
     elif state.stale:
         yield Warning(
             f"The trigger {state.stale[0]} of {tracked.aggregate} isn't the one of its declaration and this release, so it may "
-            "count the wrong key, aggregate or tombstone.",
+            "count the wrong key, aggregate, tombstone or columns.",
             hint=f"{migrate}.",
             id="messaging.W008",
         )

@@ -126,3 +126,23 @@ def test_a_broken_file_that_only_grimp_reads_is_a_sentence(tmp_path: Path) -> No
 
     assert done.stderr.startswith("The imports of orders, people, stock can't be read: Syntax error in ")
     assert done.stderr.endswith("orders/tests/broken.py, line 1: def broken(:. Correct that, then try again.\n")
+
+
+def test_no_code_of_the_host_runs(tmp_path: Path) -> None:
+    shop = Host(tmp_path)
+    lazy = "from django.utils.functional import SimpleLazyObject\n\nSITE = SimpleLazyObject(lambda: 1 / 0)\n"
+    shop.plant("lazy_site.py", lazy)
+    shop.plant("people/models.py", "import lazy_site  # noqa: F401\n" + (shop.folder / "people/models.py").read_text())
+    shop.plant("orders/lazy.py", "from lazy_site import SITE\n\nSITE.objects.filter(name='a')\nSITE.connect(print)\n")
+
+    assert " crossings between 3 apps" in shop.run("crossings").stdout
+
+
+def test_an_expression_that_is_nested_too_deeply_is_a_sentence(tmp_path: Path) -> None:
+    shop = Host(tmp_path)
+    shop.plant("stock/long.py", "x = " + " | ".join(["a"] * 5000) + "\n")
+
+    done = shop.run("crossings", code=1)
+
+    assert done.stderr.startswith("stock/long.py can't be read as Python: ")
+    assert "Traceback" not in done.stderr

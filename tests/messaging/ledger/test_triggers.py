@@ -251,6 +251,16 @@ def test_a_change_of_ignored_columns_alone_is_no_change() -> None:
         assert entries() == [("1", 4, False)]
 
 
+def test_letters_in_another_case_are_a_change_beside_an_ignored_column() -> None:
+    exactly = "TEXT COLLATE NOCASE" if connections["users"].vendor == "sqlite" else "TEXT"
+    with tracked_table("ignoring_case") as tracked:
+        raw(f"ALTER TABLE ignoring_case ADD COLUMN name {exactly}")
+        ledger.install("users", replace(tracked, tombstone=None, ignored=("status",)))
+        raw("INSERT INTO ignoring_case (id, status, name) VALUES (1, 'new', 'ann')")
+        raw("UPDATE ignoring_case SET name = 'Ann'")
+        assert entries() == [("1", 2, False)]
+
+
 def test_a_renamed_table_counts_once() -> None:
     with tracked_table("before") as tracked:
         tracked.model(id=1, status="new").save(using="users")

@@ -96,7 +96,7 @@ def test_a_trigger_of_another_declaration_is_stale(declaration: dict[str, Any], 
     assert warning.id == "messaging.W008"
     assert re.fullmatch(
         r"The trigger messaging_ledger_users_user\w* of users.user isn't the one of its declaration and this release, so it may "
-        r"count the wrong key, aggregate or tombstone\.",
+        r"count the wrong key, aggregate, tombstone or columns\.",
         warning.msg,
     )
     migrate_as_its_hint_says(warning)

@@ -14,6 +14,7 @@ import pytest
 from django.apps import apps
 from django.apps.registry import Apps
 from django.core.cache import cache
+from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connections, models, router
 from django.db.models import DecimalField, ExpressionWrapper, F, Model, Q, Sum, Value
@@ -236,6 +237,14 @@ def test_what_can_not_be_compared_is_an_error(declared, options, why):
 )
 def test_a_declaration_that_contradicts_itself_is_an_error(declared, options, why):
     assert ("messaging.E005", why) in declared(**options)
+
+
+@pytest.mark.django_db(databases="__all__")
+@pytest.mark.parametrize("ignored", [("colour",), tuple("score")])
+def test_an_ignored_column_that_is_none_ends_no_check_of_the_database(monkeypatch, ignored):
+    """messaging.E005 says it."""
+    monkeypatch.setitem(ledger.TRACKED, "users.user", replace(ledger.TRACKED["users.user"], ignored=ignored))
+    assert [found for found in run_checks(databases=["users"]) if "users.user" in found.msg] == []
 
 
 def test_a_column_that_is_no_fact_may_be_ignored(declared, settings):

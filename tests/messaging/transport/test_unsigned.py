@@ -99,6 +99,11 @@ def test_a_signed_message_is_refused_where_it_cant_be_verified(settings):
     assert not CachedUser.objects.using("billing").exists()
 
 
+def test_a_name_that_no_file_can_have_has_no_keys(not_installed):
+    """The name comes with a message."""
+    assert signing.problem("billing", "a" * 300) is None
+
+
 def keys_elsewhere(settings):
     """Make this a machine that never had keys."""
     configured(settings, KEY_FOLDER=settings.MESSAGING["KEY_FOLDER"] / "another")
