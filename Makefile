@@ -37,16 +37,17 @@ help:
 run: .venv/.run
 	@exec $(BIN)/python -m config.runner.up
 
-# Five at a time, because most tests wait more than they compute: SQLite; PostgreSQL in two parts; and in two parts the tests that have
+# Six at a time, because most tests wait more than they compute: SQLite in two parts; PostgreSQL in two; and in two the tests that have
 # no engine, because they start the whole system, bring their own databases or brokers, or read settings or prose. Tests of brokers
 # alone run on PostgreSQL, which has both brokers. Tests without a database run once, on SQLite. So do those of a second consumer: its
-# own database is a SQLite file on either engine. The output of the other four is printed after SQLite's.
+# own database is a SQLite file on either engine. The output of the other five is printed after SQLite's.
 BROKERS := $(addprefix tests/delivery/,test_frames.py test_messages.py test_outage.py test_queue_types.py)
 WALKED := tests/browser tests/docs tests/walkthrough/test_planted.py
 ALONE := tests/apart tests/chaos tests/config $(addprefix tests/adoption/,test_empty_environment.py test_wheel.py)
 MEASURED := tests/benchmarks
 ONCE := $(WALKED) $(ALONE) $(MEASURED)
 APART := tests/contexts tests/delivery
+HOSTS := tests/adoption tests/boundaries tests/contexts tests/properties
 test: .venv/.dev
 	@folder=$$(mktemp -d); beside=; bad=; \
 	tests() { exec $(BIN)/python -m pytest "$$@"; }; \
@@ -54,9 +55,10 @@ test: .venv/.dev
 	trap 'for one in $$beside; do kill $${one#*:} 2>/dev/null; done; wait; rm -rf $$folder; exit 130' INT TERM; \
 	start postgresql --engine postgresql $(ONCE:%=--ignore %) $(if $(ARGS),,$(APART:%=--ignore %) --only-databases) $(ARGS); \
 	$(if $(ARGS),,start delivery --engine postgresql tests/delivery $(MEASURED); \
-	start walked --engine sqlite $(WALKED); start alone --engine sqlite $(ALONE);) \
+	start walked --engine sqlite $(WALKED); start alone --engine sqlite $(ALONE); \
+	start hosts --engine sqlite $(HOSTS) $(ALONE:%=--ignore %);) \
 	echo "In the background:$$(for one in $$beside; do printf ' %s' $${one%:*}; done). Their output comes when SQLite is through."; \
-	(tests --engine sqlite $(if $(ARGS),,$(patsubst %,--ignore %,$(ONCE) $(BROKERS))) $(ARGS)) || bad="$$bad sqlite"; \
+	(tests --engine sqlite $(if $(ARGS),,$(patsubst %,--ignore %,$(ONCE) $(BROKERS) $(HOSTS))) $(ARGS)) || bad="$$bad sqlite"; \
 	for one in $$beside; do wait $${one#*:} || bad="$$bad $${one%:*}"; cat $$folder/$${one%:*}; done; \
 	rm -rf $$folder; \
 	if [ -n "$$bad" ]; then echo "Tests failed on:$$bad" >&2; exit 1; fi
