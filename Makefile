@@ -47,7 +47,7 @@ ALONE := tests/apart tests/chaos tests/config $(addprefix tests/adoption/,test_e
 MEASURED := tests/benchmarks
 ONCE := $(WALKED) $(ALONE) $(MEASURED)
 APART := tests/contexts tests/delivery
-HOSTS := tests/adoption tests/boundaries tests/contexts tests/properties
+HOSTS := tests/adoption tests/boundaries
 test: .venv/.dev
 	@folder=$$(mktemp -d); beside=; bad=; \
 	tests() { exec $(BIN)/python -m pytest "$$@"; }; \
