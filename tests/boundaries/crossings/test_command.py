@@ -1,5 +1,6 @@
 """`manage.py crossings` as a person and a script meet it."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -139,8 +140,14 @@ def test_no_code_of_the_host_runs(tmp_path: Path) -> None:
 
 
 def test_an_expression_that_is_nested_too_deeply_is_a_sentence(tmp_path: Path) -> None:
-    shop = Host(tmp_path)
-    shop.plant("stock/long.py", "x = " + " | ".join(["a"] * 5000) + "\n")
+    long = "x = " + " | ".join(["a"] * 5000) + "\n"
+    try:
+        ast.parse(long)
+    except (RecursionError, MemoryError):
+        shop = Host(tmp_path)
+    else:
+        pytest.skip("this Python reads it")
+    shop.plant("stock/long.py", long)
 
     done = shop.run("crossings", code=1)
 
