@@ -10,7 +10,7 @@ from django.db.models.signals import post_migrate, pre_migrate
 class MessagingConfig(AppConfig):
     name = "messaging"
     verbose_name = "Messaging"
-    default_auto_field = "django.db.models.BigAutoField"  # as in its migrations, whatever the host's default is
+    default_auto_field = "django.db.models.BigAutoField"  # as in its migrations; a host may have another default
 
     def import_models(self) -> None:
         if not apps.is_installed("django_outbox_pattern"):  # its models are the outbox and the inbox

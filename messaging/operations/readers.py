@@ -56,7 +56,7 @@ KEEPS_NONE = "it keeps no copy"
 
 @dataclass(frozen=True)
 class Known:
-    """What the databases say. `unreadable`: a sentence for each database that doesn't answer."""
+    """The answers of the databases. `unreadable`: a sentence for each database that doesn't answer."""
 
     registers: Mapping[str, Mapping[str, Consumer]]
     states: Mapping[tuple[str, str], ConsumerState]

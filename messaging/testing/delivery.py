@@ -136,7 +136,7 @@ def _unparked(found: list[Delivery], may_park: bool) -> list[Delivery]:
 
 
 def _outcome(outcome: Outcome) -> str:
-    """What came of a message with one event."""
+    """The outcome of a message with one event."""
     (came,) = (name for name, number in asdict(outcome).items() if number)
     return came
 

@@ -23,7 +23,7 @@ from messaging.boundaries.crossings.walker import walk
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found."""
+    """The result of a survey."""
 
     #: The apps that were asked for; none for all of the project's own.
     asked: frozenset[str]

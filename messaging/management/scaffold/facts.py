@@ -1,4 +1,4 @@
-"""What is copied of a model's row: its key and its facts, each with its type in an event and its column in the copy."""
+"""The key and the facts that are copied of a model's row, each with its type in an event and its column in the copy."""
 
 from dataclasses import dataclass
 from datetime import date, datetime

@@ -1,4 +1,4 @@
-"""What the checks of databases and tables can work with: other checks report what is left out here."""
+"""The declarations that the checks of databases and tables can work with. Other checks report those that are left out here."""
 
 from collections.abc import Mapping, Sequence
 
