@@ -24,6 +24,8 @@ _PLANNING = ", ".join(
 
 class PostgreSQL:
     xor = "bit_xor"
+    #: The most bounds of a statement.
+    most_bounds = 100_000
 
     @contextmanager
     def ready(self, using: str) -> Iterator[None]:
@@ -79,9 +81,15 @@ class PostgreSQL:
         """A 64-bit hash. `first` is a literal that separates one use from another."""
         return f"('x' || md5('{first} ' || {' || chr(32) || '.join(words)}))::bit(64)::bigint"
 
+    def quick_hash(self, text: str, flag: str) -> str | None:
+        """A 64-bit hash that only this database computes, ten times as fast as `hash`; None if there is none."""
+        return f"hashtextextended({text}, ({flag})::int)"
+
 
 class SQLite:
     xor = "messaging_xor"
+    #: The most bounds of a statement; its parameters and its length are limited (https://www.sqlite.org/limits.html).
+    most_bounds = 2_000
 
     @contextmanager
     def ready(self, using: str) -> Iterator[None]:
@@ -137,6 +145,9 @@ class SQLite:
 
     def hash(self, first: str, *words: str) -> str:
         return f"messaging_hash('{first}', {', '.join(words)})"
+
+    def quick_hash(self, text: str, flag: str) -> str | None:
+        return None
 
 
 def _places(field: "models.Field[Any, Any]") -> int:

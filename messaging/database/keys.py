@@ -26,6 +26,8 @@ LONGEST_ID: Final = 100
 UUID_LENGTH: Final = 36
 #: Added to a text, it makes the next one: no text has the character before, NUL.
 AFTER: Final = "\x01"
+#: PostgreSQL walks along an array of texts up to the right one. From so many bounds on, a binary search is faster.
+WALKED_BOUNDS: Final = 64
 #: Digits of the longest integer.
 MOST_DIGITS: Final = len(str(LARGEST_INTEGER))
 
@@ -96,11 +98,20 @@ def _lowest(bound: str, digits: int, sign: str) -> int:
 class KeySql(ABC):
     """SQL for keys of one kind. `column` is a key's column, with its table's alias.
 
-    The kind "id" is the ledger's own column, which is text in the order of bytes.
+    The kind "id" is the ledger's own column, which is text in the order of bytes; `uuids`: every id in it is a UUID.
     """
 
-    def __init__(self, kind: str, collation: str = "") -> None:
-        self.kind, self.collation = kind, collation
+    def __init__(self, kind: str, collation: str = "", *, uuids: bool = False) -> None:
+        self.kind, self.collation, self.uuids = kind, collation, uuids
+
+    @property
+    def along_index(self) -> bool:
+        """True if an index of the key has the order of ids."""
+        return self.kind != "integer"
+
+    def id_of(self, value: Any) -> str:
+        """The id of a key as the database returned it."""
+        return str(uuid.UUID(str(value))) if self.kind == "uuid" else str(value)
 
     @abstractmethod
     def spelled(self, column: str) -> str:
@@ -120,6 +131,16 @@ class KeySql(ABC):
             ranges = [f"{column} BETWEEN {first} AND {last}" for first, last in spans(low, high)]
             return f"({' OR '.join(ranges)})" if ranges else "false", []
         return self._between(column, low, high)
+
+    def within(self, column: str, low: str, high: str) -> str | None:
+        """The condition that the id is in [low, high), for bounds that are columns, arrays' elements for example; None if the
+        database can't look up a range for each row of another table."""
+        return None
+
+    @property
+    def bound_type(self) -> str:
+        """The column type of a bound for `within`."""
+        return "uuid" if self.kind == "uuid" else "text"
 
     @abstractmethod
     def _between(self, column: str, low: str | None, high: str | None) -> Condition:
@@ -142,16 +163,28 @@ class PostgreSQL(KeySql):
     def ordered(self, column: str) -> str:
         return {"integer": self.spelled(column), "text": f"{column} USING ~<~"}.get(self.kind, column)
 
+    def within(self, column: str, low: str, high: str) -> str | None:
+        return None if self.kind == "integer" else f"{column} {self._above} {low} AND {column} {self._below} {high}"
+
     def _between(self, column: str, low: str | None, high: str | None) -> Condition:
-        above, below = ("~>=~", "~<~") if self.kind == "text" else (">=", "<")
-        return _compared(column, above, low, below, high, uuid.UUID if self.kind == "uuid" else str)
+        return _compared(column, self._above, low, self._below, high, uuid.UUID if self.kind == "uuid" else str)
+
+    @property
+    def _above(self) -> str:
+        return "~>=~" if self.kind == "text" else ">="
+
+    @property
+    def _below(self) -> str:
+        return "~<~" if self.kind == "text" else "<"
 
     def part(self, column: str, bounds: Sequence[str]) -> Condition:
         if not bounds:
             return "0", []
-        if self.kind == "uuid":
-            return f"width_bucket({column}, %s::uuid[])", [[uuid.UUID(bound) for bound in bounds]]
-        return f"width_bucket({self.spelled(column)}, %s::text[])", [list(bounds)]
+        if self.kind == "uuid" or self.uuids:
+            return f"width_bucket({column}::uuid, %s::uuid[])", [[uuid.UUID(bound) for bound in bounds]]
+        if len(bounds) <= WALKED_BOUNDS:
+            return f"width_bucket({self.spelled(column)}, %s::text[])", [list(bounds)]
+        return _halved(self.spelled(column), bounds, 0)
 
 
 class SQLite(KeySql):
@@ -210,6 +243,6 @@ def key_sql(using: str, field: "models.Field[Any, Any]") -> KeySql:
     return by_vendor(using, _BY_VENDOR)(kind_of_key(field), getattr(stored_field(field), "db_collation", None) or "")
 
 
-def id_sql(using: str) -> KeySql:
-    """The SQL for the ledger's ids in the database behind an alias."""
-    return by_vendor(using, _BY_VENDOR)("id")
+def id_sql(using: str, field: "models.Field[Any, Any]") -> KeySql:
+    """The SQL for the ledger's ids of rows with this key, in the database behind an alias."""
+    return by_vendor(using, _BY_VENDOR)("id", uuids=kind_of_key(field) == "uuid")

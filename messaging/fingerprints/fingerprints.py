@@ -11,7 +11,9 @@ A range is [from, to).
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from itertools import islice
+from operator import xor
 from typing import Any, NamedTuple
 
 from django.db import connections
@@ -28,6 +30,8 @@ from messaging.settings import Alias
 
 #: A row as [id, version, hash].
 Row = list[Any]
+#: From so many rows in a part on, its bounds are found by walking along the index (a million rows: 0.1 s instead of 0.7).
+WALKED_ROWS = 500
 #: Rows listed per range. A list of this length may be incomplete.
 MOST_LISTED = 1_000
 
@@ -73,11 +77,10 @@ def measured_of_cache(using: Alias, cache: Cache, ranges: Sequence[Sequence[str]
 
 def bounds_of_cache(using: Alias, cache: Cache, low: str, high: str, *, rows: int, parts: int) -> list[str]:
     """Return bounds that cut the copy's [low, high) of about `rows` rows into `parts` equal parts. Each is as short as possible."""
-    side, key, step = queries.CopyQueries(using, cache), column(cache.model, cache.key), max(1, -(-rows // parts))
-    with connections[using].cursor() as cursor:
-        cursor.execute(*side.steps(side.bound(low), side.bound(high), step))
-        found = [(str(key.to_python(before)), str(key.to_python(at))) for before, at in cursor.fetchall()]
-    return [low, *(_shortest(before, at) for before, at in found), high]
+    side, step = queries.CopyQueries(using, cache), max(1, -(-rows // parts))
+    found = (_walked if step >= WALKED_ROWS and side.keys.along_index else _numbered)(side, low, high, step)
+    key = column(cache.model, cache.key)
+    return [low, *(_shortest(str(key.to_python(before)), str(key.to_python(at))) for before, at in found), high]
 
 
 def hash_of(cache: Cache, key: str, row: Mapping[str, Any]) -> str:
@@ -96,6 +99,27 @@ def fingerprint(rows: int, mixed: int) -> Measured:
     """Return the fingerprint of a number of rows. `mixed`: the exclusive or of their hashes."""
     digest = hashlib.md5(f"{rows} {mixed}".encode(), usedforsecurity=False).digest()
     return Measured(rows, _text(int.from_bytes(digest[:8], "big")))
+
+
+def _numbered(side: queries.CopyQueries, low: str, high: str, step: int) -> list[tuple[Any, Any]]:
+    """Return each `step`th key of [low, high) but the first, with the key before it."""
+    with connections[side.using].cursor() as cursor:
+        cursor.execute(*side.steps(side.bound(low), side.bound(high), step))
+        return list(cursor.fetchall())
+
+
+def _walked(side: queries.CopyQueries, low: str, high: str, step: int) -> list[tuple[Any, Any]]:
+    """Do the same as `_numbered`, along the index. A step costs a statement, but a row that it passes hardly anything."""
+    found: list[tuple[Any, Any]] = []
+    begin, end = side.bound(low), side.bound(high)
+    with connections[side.using].cursor() as cursor:
+        while True:
+            cursor.execute(*side.step(begin, end, step))
+            keys = [key for (key,) in cursor.fetchall()]
+            if len(keys) < 2:
+                return found
+            found.append((keys[0], keys[1]))
+            begin = side.keys.id_of(keys[1])
 
 
 def _measured(side: queries.RangeQueries, ranges: Sequence[Sequence[str]]) -> list[list[Measured]]:
@@ -122,24 +146,39 @@ def _adjoining(ranges: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
 
 
 def _parts(side: queries.RangeQueries, bounds: Sequence[str]) -> list[Measured]:
-    """Measure the parts between the bounds in one statement, so that all of it is read at one moment."""
-    low, *inner, high = map(side.bound, bounds)
+    """Measure the parts between the bounds. A part's versions and facts are read in one statement, at one moment."""
+    limits, most = [side.bound(bound) for bound in bounds], side.engine.most_bounds
     counts, mixed = [0] * (len(bounds) - 1), [0] * (len(bounds) - 1)
     with side.engine.ready(side.using), connections[side.using].cursor() as cursor:
-        cursor.execute(*side.sums(low, high, [bound for bound in inner if bound is not None]))
-        for part, rows, first, second in cursor.fetchall():
-            counts[part] += rows
-            mixed[part] ^= first ^ second
+        for start in range(0, len(counts), most):
+            low, *inner, high = limits[start : start + most + 1]
+            cursor.execute(*side.sums(low, high, [bound for bound in inner if bound is not None]))
+            for part, rows, *hashes in cursor.fetchall():
+                counts[start + part] += rows
+                mixed[start + part] ^= reduce(xor, hashes)
     return [fingerprint(rows, hash_) for rows, hash_ in zip(counts, mixed, strict=True)]
 
 
 def _rows(side: queries.RangeQueries, ranges: Sequence[Sequence[str]]) -> list[list[Row]]:
-    found = []
+    bounds = [(side.bound(low), side.bound(high)) for low, high in ranges]
+    closed = {place: (low, high) for place, (low, high) in enumerate(bounds) if low is not None and high is not None}
+    together = side.rows_of_each(list(closed.values()), MOST_LISTED) if closed else None
+    found: list[list[Row]] = [[] for _ in ranges]
     with side.engine.ready(side.using), connections[side.using].cursor() as cursor:
-        for low, high in ranges:
-            cursor.execute(*side.rows(side.bound(low), side.bound(high), MOST_LISTED))
-            found.append([[key, version, _text(first ^ second)] for key, version, first, second in cursor.fetchall()])
+        if together:
+            places = list(closed)
+            cursor.execute(*together)
+            for number, *row in cursor.fetchall():
+                found[places[number]].append(_row(*row))
+        for place, (low, high) in enumerate(bounds):
+            if not together or place not in closed:
+                cursor.execute(*side.rows(low, high, MOST_LISTED))
+                found[place] = [_row(*row) for row in cursor.fetchall()]
     return found
+
+
+def _row(key: str, version: int, first: int, second: int) -> Row:
+    return [key, version, _text(first ^ second)]
 
 
 def _shortest(before: str, key: str) -> str:

@@ -1,6 +1,6 @@
 """The SQL of a comparison: over an authority's ledger and its model's table, and over a consumer's copy.
 
-A statement is (SQL, parameters). `sums` selects (part, number of rows, hash, hash), to be added up by part. `rows` selects
+A statement is (SQL, parameters). `sums` selects (part, number of rows, hash, …), to be added up by part. `rows` selects
 (id, version, hash, hash), by id. A row's hash is the exclusive or of both hashes.
 """
 
@@ -40,9 +40,28 @@ class RangeQueries(ABC):
     def sums(self, low: Bound, high: Bound, inner: Sequence[str]) -> Statement:
         """Select the number of rows and the hashes, by part."""
 
-    @abstractmethod
     def rows(self, low: Bound, high: Bound, limit: int) -> Statement:
         """Select the rows of a range, by id."""
+        where, between = self.listed_keys.between(self.listed, low, high)
+        return self._rows(where, limit), between
+
+    def rows_of_each(self, ranges: Sequence[tuple[str, str]], limit: int) -> Statement | None:
+        """Select the rows of each range with the range's number before them. None if it takes a statement for each range."""
+        keys, kind = self.listed_keys, self.listed_keys.bound_type
+        where = keys.within(self.listed, "r.low", "r.high")
+        if where is None:
+            return None
+        bounds = f"unnest(%s::{kind}[], %s::{kind}[]) WITH ORDINALITY AS r(low, high, number)"
+        lows, highs = [low for low, _ in ranges], [high for _, high in ranges]
+        return f"SELECT r.number - 1, x.* FROM {bounds} CROSS JOIN LATERAL ({self._rows(where, limit)}) x", [lows, highs]
+
+    #: The column whose ids are listed, and its kind of key.
+    listed: str
+    listed_keys: KeySql
+
+    @abstractmethod
+    def _rows(self, where: str, limit: int) -> str:
+        """Select the rows that fulfil a condition, by id."""
 
 
 class CopyQueries(RangeQueries):
@@ -52,6 +71,7 @@ class CopyQueries(RangeQueries):
         super().__init__(using, column(cache.model, cache.key))
         self.table = f'"{cache.model._meta.db_table}"'
         self.key, self.version = (f't."{column(cache.model, name).column}"' for name in (cache.key, cache.version))
+        self.listed, self.listed_keys = self.key, self.keys
         spelled = self.keys.spelled(self.key)
         fields = [column(cache.model, name) for name in sorted(cache.fields)]
         words = [self.engine.word(field, f't."{field.column}"') for field in fields]
@@ -66,12 +86,10 @@ class CopyQueries(RangeQueries):
         mixed = ", ".join(f"{self.engine.xor}({hash_})" for hash_ in self.hashes)
         return f"SELECT {part}, count(*), {mixed} FROM {self.table} t WHERE {where} GROUP BY 1", [*parameters, *between]
 
-    def rows(self, low: Bound, high: Bound, limit: int) -> Statement:
-        where, between = self._copies(low, high)
+    def _rows(self, where: str, limit: int) -> str:
         return (
-            f"SELECT {self.keys.spelled(self.key)}, {self.version}, {', '.join(self.hashes)} FROM {self.table} t WHERE {where} "
-            f"ORDER BY {self.keys.ordered(self.key)} LIMIT {limit}",
-            between,
+            f"SELECT {self.keys.spelled(self.key)}, {self.version}, {', '.join(self.hashes)} FROM {self.table} t "
+            f"WHERE {where}{self.copied} ORDER BY {self.keys.ordered(self.key)} LIMIT {limit}"
         )
 
     def steps(self, low: Bound, high: Bound, step: int) -> Statement:
@@ -83,6 +101,12 @@ class CopyQueries(RangeQueries):
             f"WHERE number > 1 AND (number - 1) %% {step} = 0 ORDER BY number",
             between,
         )
+
+    def step(self, low: Bound, high: Bound, step: int) -> Statement:
+        """Select the `step`th key and the one after it."""
+        where, between = self._copies(low, high)
+        ordered = self.keys.ordered(self.key)
+        return f"SELECT {self.key} FROM {self.table} t WHERE {where} ORDER BY {ordered} LIMIT 2 OFFSET {step - 1}", between
 
     def _copies(self, low: Bound, high: Bound) -> Statement:
         where, between = self.keys.between(self.key, low, high)
@@ -98,23 +122,25 @@ class AuthorityQueries(RangeQueries):
     def __init__(self, using: Alias, feed: Feed, fields: Sequence[str]) -> None:
         super().__init__(using, feed.tracked.key)
         engine, tracked = self.engine, feed.tracked
-        self.ids = id_sql(using)
+        self.ids = id_sql(using, feed.tracked.key)
+        self.listed, self.listed_keys = "l.aggregate_id", self.ids
         self.table, self.key = tracked.quoted, f't."{tracked.key_column}"'
         # Deleted entries count as rows only if the feed keeps them.
-        self.counted = "" if feed.keeps_gone else " AND NOT l.deleted"
+        self.keeps_gone = feed.keeps_gone
         self.aggregate = literal(feed.aggregate)
         sources = [(name, feed.source(name)) for name in sorted(feed.names) if name in fields]
         known = [(field_of(tracked.model, source), sql_of(using, tracked.model, source, "t")) for _, source in sources]
         words = [engine.word(field, escaped(sql)) for field, sql in known]
         instead = [self._gone(feed, name, field) for (name, _), (field, _) in zip(sources, known, strict=True)]
-        self.gone = escaped(gone_sql(using, tracked))
+        self.gone, self.tombstone = escaped(gone_sql(using, tracked)), escaped(tracked.tombstone_sql(using, "t"))
         self.version = engine.hash("v", "l.aggregate_id", engine.word(column(Ledger, "version"), "l.version"))
         self.facts = engine.hash("f", self.keys.spelled(self.key), *words)
         self.gone_facts = engine.hash("f", "l.aggregate_id", *instead) if feed.keeps_gone else "0"
-        self.joined = f"messaging_ledger l LEFT JOIN {self.table} t ON {self.keys.matches(self.key, 'l.aggregate_id')}"
+        self.matches = self.keys.matches(self.key, "l.aggregate_id")
 
     def sums(self, low: Bound, high: Bound, inner: Sequence[str]) -> Statement:
-        """Sum versions over the ledger and facts over the model's table, without a join; then correct the facts of tombstones.
+        """Sum versions over the ledger and facts over the model's table, without a join. The few deleted entries look up their
+        rows. Where `gone` is shown instead, it counts, and the row's facts count again, so they cancel out.
 
         (An entry without a row that isn't a tombstone needs a trigger that was off. Its part is then listed and found equal.)
         """
@@ -123,22 +149,26 @@ class AuthorityQueries(RangeQueries):
         where, between = self._entries(low, high)
         row_part, row_parts = self.keys.part(self.key, inner)
         row_where, row_between = self.keys.between(self.key, low, high)
-        known = f"CASE WHEN {self.key} IS NULL THEN 0 ELSE {self.facts} END"
+        counted = "true" if self.keeps_gone else "NOT l.deleted"
+        # Not EXISTS: PostgreSQL would read the whole table for it.
+        shown = f"l.deleted AND NOT coalesce((SELECT {self.tombstone} FROM {self.table} t WHERE {self.matches}), false)"
+        hidden = f"(SELECT {self.facts} FROM {self.table} t WHERE {self.matches} AND NOT {self.tombstone})"
         statement = f"""
-            SELECT {part}, count(*), {xor}({self.version}), 0 FROM messaging_ledger l WHERE {where}{self.counted} GROUP BY 1
+            SELECT {part}, count(CASE WHEN {counted} THEN 1 END), {xor}(CASE WHEN {counted} THEN {self.version} ELSE 0 END),
+                {xor}(CASE WHEN {shown} THEN {self.gone_facts} ELSE 0 END),
+                {xor}(CASE WHEN l.deleted THEN coalesce({hidden}, 0) ELSE 0 END)
+            FROM messaging_ledger l WHERE {where} GROUP BY 1
             UNION ALL
-            SELECT {row_part}, 0, {xor}({self.facts}), 0 FROM {self.table} t WHERE {row_where} GROUP BY 1
-            UNION ALL
-            SELECT {part}, 0, {xor}({self.gone_facts}), {xor}({known}) FROM {self.joined}
-            WHERE {where} AND l.deleted AND {self.gone} GROUP BY 1"""
-        return statement, [*parts, *between, *row_parts, *row_between, *parts, *between]
+            SELECT {row_part}, 0, {xor}({self.facts}), 0, 0 FROM {self.table} t WHERE {row_where} GROUP BY 1"""
+        return statement, [*parts, *between, *row_parts, *row_between]
 
-    def rows(self, low: Bound, high: Bound, limit: int) -> Statement:
-        where, between = self._entries(low, high)
+    def _rows(self, where: str, limit: int) -> str:
+        facts = f"CASE WHEN {self.gone} THEN {self.gone_facts} ELSE {self.facts} END"
+        counted = "" if self.keeps_gone else " AND NOT l.deleted"
         return (
-            f"SELECT l.aggregate_id, l.version, {self.version}, CASE WHEN {self.gone} THEN {self.gone_facts} ELSE {self.facts} END "
-            f"FROM {self.joined} WHERE {where}{self.counted} ORDER BY l.aggregate_id LIMIT {limit}",
-            between,
+            f"SELECT l.aggregate_id, l.version, {self.version}, {facts} "
+            f"FROM messaging_ledger l LEFT JOIN {self.table} t ON {self.matches} "
+            f"WHERE {where} AND l.aggregate = {self.aggregate}{counted} ORDER BY l.aggregate_id LIMIT {limit}"
         )
 
     def _entries(self, low: Bound, high: Bound) -> Statement:

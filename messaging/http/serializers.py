@@ -12,7 +12,7 @@ from messaging.fingerprints.fingerprints import MOST_LISTED
 
 MOST_CHANGES = 10_000
 LONGEST_WAIT_SECONDS = 30
-MOST_BOUNDS, MOST_ROWS, MOST_IDS = 2_000, 500, 1_000
+MOST_BOUNDS, MOST_ROWS, MOST_IDS = 25_000, 500, 1_000
 LAST_POSITION = 2**63 - 1
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

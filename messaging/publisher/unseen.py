@@ -14,7 +14,7 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 from pydantic_core import to_json
 
-from messaging.database import engines
+from messaging.database import engines, expressions
 from messaging.database.keys import key_sql
 from messaging.database.tracked import Tracked, literal
 from messaging.events.contract import DomainEvent
@@ -54,6 +54,8 @@ def enter_rows(using: Alias, feed: Feed) -> None:
     """Enter rows without an entry, and correct entries whose row exists and shouldn't, or the reverse. It reads first: on SQLite a
     statement that may write blocks writers for as long as it searches."""
     engine, tracked = engines.for_alias(using), feed.tracked
+    if _ids_agree(using, tracked, engine):
+        return
     without_entry, wrong = _without_entry(using, tracked, engine), _wrong(using, tracked)
     with connections[using].cursor() as cursor:
         if _any(cursor, without_entry):
@@ -73,6 +75,31 @@ def _any(cursor: Any, query: str) -> bool:
     return bool(cursor.fetchone()[0])
 
 
+def _ids_agree(using: Alias, tracked: Tracked, engine: ModuleType) -> bool:
+    """Return True if ledger and rows are known to agree: hashes of their ids, added up, are equal. Each comparison looks, and two
+    scans take a sixth of the time of the joins that find out which ids differ. False where the database has no quick hash."""
+    erased, matches = tracked.tombstone_sql(using, "t"), _matches(using, tracked)
+    dialect = expressions.dialect(using)
+    entry, with_row = dialect.quick_hash("l.aggregate_id", "false"), dialect.quick_hash("l.aggregate_id", erased)
+    row = dialect.quick_hash(engine.spelled(tracked, "t"), erased)
+    if row is None:
+        return False
+    of_feed = f"l.aggregate = {literal(tracked.aggregate)} AND"
+    # An entry that was erased may have a row that isn't: somebody brought it back, which the ledger doesn't follow.
+    each = f"""
+        SELECT {dialect.xor}({row}) AS sum FROM {tracked.quoted} t
+        UNION ALL SELECT {dialect.xor}({entry}) FROM messaging_ledger l WHERE {of_feed} NOT l.deleted
+        UNION ALL SELECT {dialect.xor}({with_row}) FROM messaging_ledger l JOIN {tracked.quoted} t ON {matches}
+            WHERE {of_feed} l.deleted AND (l.erased OR {erased})"""
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT coalesce({dialect.xor}(sum), 0) = 0 FROM ({each}) AS sums")
+        return bool(cursor.fetchone()[0])
+
+
+def _matches(using: Alias, tracked: Tracked) -> str:
+    return key_sql(using, tracked.key).matches(f't."{tracked.key_column}"', "l.aggregate_id")
+
+
 def _without_entry(using: Alias, tracked: Tracked, engine: ModuleType) -> str:
     label, spelled, erased = literal(tracked.aggregate), engine.spelled(tracked, "t"), tracked.tombstone_sql(using, "t")
     return f"""
@@ -83,7 +110,7 @@ def _without_entry(using: Alias, tracked: Tracked, engine: ModuleType) -> str:
 def _wrong(using: Alias, tracked: Tracked) -> str:
     key = f't."{tracked.key_column}"'
     erased = f"({key} IS NOT NULL AND {tracked.tombstone_sql(using, 't')})"
-    gone, matches = f"({key} IS NULL OR {erased})", key_sql(using, tracked.key).matches(key, "l.aggregate_id")
+    gone, matches = f"({key} IS NULL OR {erased})", _matches(using, tracked)
     return f"""
         SELECT l.id, l.version, {gone} AS deleted, {erased} AS erased FROM messaging_ledger l
         LEFT JOIN {tracked.quoted} t ON {matches}

@@ -25,6 +25,8 @@ from messaging.replica import answers, in_process
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 #: The most bytes of a fingerprint in an answer.
 FINGERPRINT_BYTES = 100
+#: Bounds in one request for fingerprints that an authority takes, and one of the last release.
+MOST_BOUNDS, FEWER_BOUNDS = 25_000, 2_000
 #: An authority accepts 256 KiB. Ids that are texts can be longer than UUIDs, so requests with many of them are split.
 MOST_REQUEST_BYTES = 250_000
 #: Seconds for which a request is retried after 429. Then the authority counts as unreachable.
@@ -74,6 +76,7 @@ class AuthorityClient:
         self.where = "in this process" if self._here else f"at {self.url or 'an unknown address'}"
         self._kind, self._readers = kind, answers.readers(kind)
         self.bytes = self.round_trips = 0
+        self._most_bounds = MOST_BOUNDS
         self._most: int | None = None  # rows per page, after a page exceeded the limit of bytes
         self._pool = urllib3.PoolManager(
             maxsize=2,
@@ -135,9 +138,23 @@ class AuthorityClient:
 
     def fingerprints(self, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return the fingerprints between the bounds of each list."""
-        if _too_much(bound for bounds in ranges for bound in bounds) and len(ranges) > 1:
+        bounds = sum(map(len, ranges))
+        if len(ranges) > 1 and (bounds > self._most_bounds or _too_much(bound for bounds in ranges for bound in bounds)):
             half = len(ranges) // 2
             return self.fingerprints(ranges[:half]) + self.fingerprints(ranges[half:])
+        if bounds > self._most_bounds:
+            half = bounds // 2
+            first, second = (self.fingerprints([part])[0] for part in (ranges[0][: half + 1], ranges[0][half:]))
+            return [first + second]
+        try:
+            return self._fingerprints(ranges)
+        except Denied as error:
+            if error.reason != "bad_request" or bounds <= FEWER_BOUNDS:
+                raise
+            self._most_bounds = FEWER_BOUNDS
+            return self.fingerprints(ranges)
+
+    def _fingerprints(self, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
         largest = answers.LARGEST_ERROR_BYTES + sum(map(len, ranges)) * FINGERPRINT_BYTES
         found = self._ask("POST", "fingerprints/", {"ranges": ranges}, read=answers.MEASURED.validate_json, largest=largest)[
             "fingerprints"
@@ -317,8 +334,8 @@ def _lies_in(between: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
 
 
 def _too_much(texts: Iterable[str]) -> bool:
-    """Return True if these texts as JSON may be longer than a request may be. A character takes at most six bytes."""
-    return sum(len(text) * 6 + 4 for text in texts) > MOST_REQUEST_BYTES
+    """Return True if these texts as JSON, with brackets around each, are longer than a request may be."""
+    return sum(len(json.dumps(text, ensure_ascii=False).encode()) + 3 for text in texts) > MOST_REQUEST_BYTES
 
 
 def _brief(error: BaseException) -> str:

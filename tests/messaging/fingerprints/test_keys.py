@@ -97,7 +97,7 @@ def test_a_search_finds_exactly_the_rows_that_differ(pair: tuple[str, Things], m
     monkeypatch.setattr(search, "FEW_ROWS", 2)
     monkeypatch.setattr(search, "DENSE_ROWS", 4)
     monkeypatch.setattr(search, "PARTS", 3)
-    monkeypatch.setattr(search, "FINER_PARTS", 4)
+    monkeypatch.setattr(search, "LEAST_ROWS", 1)
     monkeypatch.setattr(fingerprints, "MOST_LISTED", 3)
     replica = made.replica()
 
