@@ -13,11 +13,10 @@ fingerprints   digests of ranges of rows, on either side
 publisher      outbox, relay, changes feed, grants to read it, retention                   (public)
 ownership      which context may write a table's rows                                      (public)
 tasks, celery  the Celery tasks, and the app that they are on
-consumer       receive each event once, and keep a cache                                   (public)
+consumer       receive each event once, keep a cache, note who repaired what               (public)
 ledger         version and position of every change
 transport      the broker: queues, frames, signatures
 database       SQL that differs between databases, and what their errors mean
-repair_log     who repaired what
 extras         which parts need packages that aren't installed with every messaging
 events         the contract of an event, and text helpers                                  (public)
 models         the tables, which contexts in one database share; each row is of one context

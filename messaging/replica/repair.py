@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import repair_log
+from messaging.consumer import repair_log
 from messaging.consumer.cache import Cache
 from messaging.consumer.handlers import Event
 from messaging.events.text import plural

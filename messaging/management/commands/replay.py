@@ -8,9 +8,9 @@ from typing import Any
 from django.utils import timezone
 from rich.table import Table
 
-from messaging import repair_log, settings
+from messaging import settings
 from messaging.celery import app
-from messaging.consumer import forecast
+from messaging.consumer import forecast, repair_log
 from messaging.errors import BrokerAway
 from messaging.events import contract
 from messaging.events.text import plural

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from messaging import repair_log, settings
+from messaging import settings
+from messaging.consumer import repair_log
 from messaging.errors import NoFeed
 from messaging.events.text import plural
 from messaging.management.base import Command as BaseCommand
