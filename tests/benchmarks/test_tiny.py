@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.figures import figure
 from benchmarks.parts import SIZES, parts
-from benchmarks.surroundings import servers
+from benchmarks.surroundings import TEMPLATE, servers, templates
 from config.env import ROOT
 
 PARTS = parts(SIZES["tiny"])
@@ -24,8 +24,8 @@ def environment():
     os.environ.clear()
     os.environ.update(kept)
     try:
-        with servers() as (postgres_url, broker_url):
-            yield {**kept, "BENCH_POSTGRES_URL": postgres_url, "BENCH_BROKER_URL": broker_url}
+        with servers() as (postgres_url, broker_url), templates(postgres_url):
+            yield {**kept, "BENCH_POSTGRES_URL": postgres_url, "BENCH_BROKER_URL": broker_url, TEMPLATE: os.environ[TEMPLATE]}
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -13,7 +13,7 @@ from tests.browser import test_chapters, test_playing, test_refusals
 from tests.browser.conftest import Pages
 from tests.browser.test_playing import held as held
 from tests.running import Run, end, surroundings
-from walkthrough.chapters import chapter
+from walkthrough.script.player import SETTING
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,11 @@ def running() -> Iterator[Run]:
 
 
 @pytest.mark.timeout(400)
-def test_the_whole_of_chapter_3(page: Pages) -> None:
-    test_chapters.test_a_chapter_by_its_buttons(page, chapter(3))
+def test_a_stage_and_a_step_that_kills_a_program(page: Pages) -> None:
+    """The whole chapters are played in `test_chapters`."""
+    page.page.goto("/chapters/3/")
+    for name in (SETTING, "commit-first"):
+        test_chapters.play(page.page, name)
 
 
 def test_a_refused_form_keeps_the_page(page: Pages) -> None:
