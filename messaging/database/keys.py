@@ -110,7 +110,7 @@ class KeySql(ABC):
         return self.kind != "integer"
 
     def id_of(self, value: Any) -> str:
-        """The id of a key as the database returned it."""
+        """The id, given a key as the database returns it."""
         return str(uuid.UUID(str(value))) if self.kind == "uuid" else str(value)
 
     @abstractmethod

@@ -146,13 +146,15 @@ def _adjoining(ranges: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
 
 
 def _parts(side: queries.RangeQueries, bounds: Sequence[str]) -> list[Measured]:
-    """Measure the parts between the bounds. A part's versions and facts are read in one statement, at one moment."""
-    limits, most = [side.bound(bound) for bound in bounds], side.engine.most_bounds
+    """Measure the parts between the bounds, in statements of as many bounds as the database takes. A part's versions and facts are
+    read in one statement, at one moment."""
     counts, mixed = [0] * (len(bounds) - 1), [0] * (len(bounds) - 1)
+    low, *inner, high = map(side.bound, bounds)
+    limits, most = [low, *filter(None, inner), high], side.engine.most_bounds  # there are no ids above an inner bound that is None
     with side.engine.ready(side.using), connections[side.using].cursor() as cursor:
-        for start in range(0, len(counts), most):
-            low, *inner, high = limits[start : start + most + 1]
-            cursor.execute(*side.sums(low, high, [bound for bound in inner if bound is not None]))
+        for start in range(0, len(limits) - 1, most):
+            low, *between, high = limits[start : start + most + 1]
+            cursor.execute(*side.sums(low, high, between))
             for part, rows, *hashes in cursor.fetchall():
                 counts[start + part] += rows
                 mixed[start + part] ^= reduce(xor, hashes)

@@ -46,7 +46,10 @@ class RangeQueries(ABC):
         return self._rows(where, limit), between
 
     def rows_of_each(self, ranges: Sequence[tuple[str, str]], limit: int) -> Statement | None:
-        """Select the rows of each range with the range's number before them. None if it takes a statement for each range."""
+        """Select the rows of each range with the range's number before them. None if it takes a statement for each range.
+
+        A lateral join reads one range after the other, so each range's rows stay in order.
+        """
         keys, kind = self.listed_keys, self.listed_keys.bound_type
         where = keys.within(self.listed, "r.low", "r.high")
         if where is None:
@@ -140,7 +143,7 @@ class AuthorityQueries(RangeQueries):
 
     def sums(self, low: Bound, high: Bound, inner: Sequence[str]) -> Statement:
         """Sum versions over the ledger and facts over the model's table, without a join. The few deleted entries look up their
-        rows. Where `gone` is shown instead, it counts, and the row's facts count again, so they cancel out.
+        rows. Where `gone` or nothing is shown instead of a row, its facts count again, so they cancel out.
 
         (An entry without a row that isn't a tombstone needs a trigger that was off. Its part is then listed and found equal.)
         """
@@ -152,7 +155,8 @@ class AuthorityQueries(RangeQueries):
         counted = "true" if self.keeps_gone else "NOT l.deleted"
         # Not EXISTS: PostgreSQL would read the whole table for it.
         shown = f"l.deleted AND NOT coalesce((SELECT {self.tombstone} FROM {self.table} t WHERE {self.matches}), false)"
-        hidden = f"(SELECT {self.facts} FROM {self.table} t WHERE {self.matches} AND NOT {self.tombstone})"
+        but = f" AND NOT {self.tombstone}" if self.keeps_gone else ""
+        hidden = f"(SELECT {self.facts} FROM {self.table} t WHERE {self.matches}{but})"
         statement = f"""
             SELECT {part}, count(CASE WHEN {counted} THEN 1 END), {xor}(CASE WHEN {counted} THEN {self.version} ELSE 0 END),
                 {xor}(CASE WHEN {shown} THEN {self.gone_facts} ELSE 0 END),

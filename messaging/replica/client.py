@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from typing import Any
 
 import urllib3
@@ -25,7 +26,7 @@ from messaging.replica import answers, in_process
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 #: The most bytes of a fingerprint in an answer.
 FINGERPRINT_BYTES = 100
-#: Bounds in one request for fingerprints that an authority takes, and one of the last release.
+#: Bounds in one request for fingerprints that an authority accepts, and that one of the last release accepts.
 MOST_BOUNDS, FEWER_BOUNDS = 25_000, 2_000
 #: An authority accepts 256 KiB. Ids that are texts can be longer than UUIDs, so requests with many of them are split.
 MOST_REQUEST_BYTES = 250_000
@@ -138,18 +139,19 @@ class AuthorityClient:
 
     def fingerprints(self, ranges: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return the fingerprints between the bounds of each list."""
-        bounds = sum(map(len, ranges))
-        if len(ranges) > 1 and (bounds > self._most_bounds or _too_much(bound for bounds in ranges for bound in bounds)):
-            half = len(ranges) // 2
-            return self.fingerprints(ranges[:half]) + self.fingerprints(ranges[half:])
-        if bounds > self._most_bounds:
-            half = bounds // 2
-            first, second = (self.fingerprints([part])[0] for part in (ranges[0][: half + 1], ranges[0][half:]))
-            return [first + second]
+        number = sum(map(len, ranges))
+        if number > self._most_bounds or _too_much(chain.from_iterable(ranges)):
+            if len(ranges) > 1:
+                half = len(ranges) // 2
+                return self.fingerprints(ranges[:half]) + self.fingerprints(ranges[half:])
+            if number > 2:
+                half = number // 2
+                first, second = (self.fingerprints([part])[0] for part in (ranges[0][: half + 1], ranges[0][half:]))
+                return [first + second]
         try:
             return self._fingerprints(ranges)
         except Denied as error:
-            if error.reason != "bad_request" or bounds <= FEWER_BOUNDS:
+            if error.reason != "bad_request" or number <= FEWER_BOUNDS:
                 raise
             self._most_bounds = FEWER_BOUNDS
             return self.fingerprints(ranges)
@@ -165,7 +167,7 @@ class AuthorityClient:
 
     def rows(self, ranges: Sequence[Sequence[str]]) -> list[list[list[Any]]]:
         """Return the rows (id, version, hash) of each range [from, to), by id."""
-        if _too_much(bound for bounds in ranges for bound in bounds) and len(ranges) > 1:
+        if _too_much(chain.from_iterable(ranges)) and len(ranges) > 1:
             half = len(ranges) // 2
             return self.rows(ranges[:half]) + self.rows(ranges[half:])
         found = self._ask("POST", "fingerprints/", {"rows": ranges}, read=self._readers.listed.validate_json)["rows"]
@@ -334,7 +336,7 @@ def _lies_in(between: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
 
 
 def _too_much(texts: Iterable[str]) -> bool:
-    """Return True if these texts as JSON, with brackets around each, are longer than a request may be."""
+    """Return True if lists of these texts, as JSON, may be longer than a request may be."""
     return sum(len(json.dumps(text, ensure_ascii=False).encode()) + 3 for text in texts) > MOST_REQUEST_BYTES
 
 

@@ -4,6 +4,8 @@ The consumer cuts its ids into sixteen parts of equal size, with the shortest pr
 fingerprints from the authority. Parts that differ are cut again, until they are small enough to list (Meyer, Range-Based Set
 Reconciliation, 2022, arXiv 2212.13567). One million equal rows cost one round trip; ten differences among them cost six.
 
+The more rows are expected to differ in a range, the more parts it is cut into: so many differences take few round trips too.
+
 A row that is listed as different is only suspected, because both sides were read at different moments and changes are on their
 way. So it is read again a little later, by value.
 """
@@ -30,8 +32,8 @@ LEAST_ROWS = 8
 MOST_BOUNDS, MOST_RANGES, MOST_ROWS = 25_000, 500, 5_000
 #: Ids in one request for records, and suspects that are checked together.
 MOST_IDS, MOST_SUSPECTS = 1_000, 10_000
-#: Seconds for a change on its way to arrive (at 1,000 a second, 99 of 100 take less than 0.15).
-#: Looks at a row that keeps moving.
+#: Seconds for a change on its way to arrive (at 1,000 a second, 99 of 100 take less than 0.15), and looks at a row that keeps
+#: moving.
 SETTLE_SECONDS, LOOKS = 0.5, 3
 
 
@@ -215,9 +217,11 @@ def _states(rows: Sequence[Sequence[Any]], end: str) -> dict[str, State]:
 
 
 def _expected(differing: int, parts: int, full: int) -> float:
-    """Estimate the rows that differ in a part that does, from the number of such parts in its range: if rows that differ fall on
-    parts by chance, a share of exp(-rows per part) of them has none. If no part is equal, all `full` parts of such ranges have at
-    least so many that one more equal part would have been likely."""
+    """Estimate how many rows differ in a part that differs, given how many of its range's parts do.
+
+    If rows that differ fall on parts at random, m on each on average, a share of exp(-m) of the parts gets none. If every part
+    differs, the result is a lower bound: with fewer rows, one of the `full` parts of all such ranges would probably be equal.
+    """
     share = differing / parts if differing < parts else 1 - 1 / (2 * full)
     return -math.log(1 - share) / share
 

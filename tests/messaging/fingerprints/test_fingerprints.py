@@ -14,6 +14,7 @@ from messaging.consumer.cache import declared_cache
 from messaging.database import row_hash
 from messaging.database.columns import column
 from messaging.fingerprints import fingerprints
+from messaging.http import serializers
 from messaging.models import Ledger
 from messaging.publisher import pages
 from messaging.publisher.feed import declared_feed
@@ -230,8 +231,8 @@ def test_a_time_that_is_none_is_still_hashed():
 def test_as_many_bounds_as_may_be_asked_for_are_answered():
     users(20)
     copy()
-    bounds = ["", *(f"{number:04x}" for number in range(1, 65536, 33)), ""]
-    assert len(bounds) > 1980
+    bounds = ["", *(f"{number:05x}" for number in range(1, 16**5, 42)), ""]
+    assert 24_900 < len(bounds) <= serializers.MOST_BOUNDS
     assert authority(*bounds) == cache(*bounds)
 
 

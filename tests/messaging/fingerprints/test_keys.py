@@ -15,7 +15,7 @@ from messaging.fingerprints import fingerprints, queries
 from messaging.models import Ledger
 from messaging.replica import search
 from messaging.replica.answers import readers
-from tests.messaging.fingerprints.things import AUTHORITY, COPY, Things, things
+from tests.messaging.fingerprints.things import AUTHORITY, COPY, Things, put, things
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -43,18 +43,6 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[str, Things]]:
     kind, copied_as = request.param
     with things(kind, copied_as) as made:
         yield kind, made
-
-
-def put(made: Things, rows: dict[Any, str], copied: dict[Any, tuple[int, str]]) -> None:
-    """Replace all rows, versions too, on both sides."""
-    for alias, model in ((AUTHORITY, made.thing), (COPY, made.copied)):
-        with connections[alias].cursor() as cursor:
-            cursor.execute(f'DELETE FROM "{model._meta.db_table}"')
-    Ledger.objects.using(AUTHORITY).all().delete()
-    made.thing._base_manager.using(AUTHORITY).bulk_create(made.thing(id=key, name=name) for key, name in rows.items())
-    made.copied._base_manager.using(COPY).bulk_create(
-        made.copied(id=str(key), name=name, version=version) for key, (version, name) in copied.items()
-    )
 
 
 def theirs(made: Things, *bounds: str) -> list[str]:
@@ -128,6 +116,7 @@ def test_requests_with_long_ids_are_split_until_the_authority_takes_them() -> No
         assert sorted(record["id"] for record in client.records(ids)) == ids
         lists = [["", *ids[start : start + 10]] for start in range(0, 1000, 10)]
         assert client.fingerprints(lists) == fingerprints.of_cache(COPY, made.cache, lists)
+        assert client.fingerprints([["", *ids, ""]]) == fingerprints.of_cache(COPY, made.cache, [["", *ids, ""]])
         ranges = [[low, high] for low, high in zip(ids[::2], ids[1::2], strict=True)]
         assert [[key for key, _, _ in rows] for rows in client.rows(ranges)] == [[low] for low, _ in ranges]
         assert client.round_trips > 3

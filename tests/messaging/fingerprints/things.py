@@ -3,6 +3,7 @@ socket."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,14 +12,16 @@ from unittest import mock
 from django.apps.registry import Apps
 from django.db import connections, models
 from django.test import RequestFactory
+from django.utils import timezone
 from pydantic import BaseModel
 
 from messaging.authority import service
 from messaging.consumer import Cache, Event, Upserted, upsert_newer
 from messaging.database.keys import kind_of_key
-from messaging.database.tracked import Tracked
+from messaging.database.tracked import Tombstone, Tracked
 from messaging.http import views
 from messaging.ledger import ledger
+from messaging.models import Ledger
 from messaging.publisher import DomainEvent, Feed
 from messaging.replica.client import AuthorityClient
 from messaging.replica.replica import Replica
@@ -64,7 +67,7 @@ class Things:
 
 
 @contextmanager
-def things(kind: str, copied_as: str | None = None) -> Iterator[Things]:
+def things(kind: str, copied_as: str | None = None, *, keeps_gone: bool = False, tombstone: Tombstone = None) -> Iterator[Things]:
     """Make both tables. The keys of the copy may be of another kind than the authority's."""
 
     class Thing(models.Model):
@@ -86,8 +89,9 @@ def things(kind: str, copied_as: str | None = None) -> Iterator[Things]:
             app_label = "billing"
             db_table = "things_copied"
 
-    feed = Feed(model=Thing, facts=Facts, gone={}, announces=lambda facts, first: Facts, keeps_gone=False)
-    tracked = Tracked(Thing, None)
+    gone = {"name": "gone"} if keeps_gone else {}
+    feed = Feed(model=Thing, facts=Facts, gone=gone, announces=lambda facts, first: Facts, keeps_gone=keeps_gone)
+    tracked = Tracked(Thing, tombstone)
     made = {AUTHORITY: Thing, COPY: Copied}
     try:
         for alias, model in made.items():
@@ -105,6 +109,38 @@ def things(kind: str, copied_as: str | None = None) -> Iterator[Things]:
                 cursor.execute(f'DROP TABLE IF EXISTS "{model._meta.db_table}"')
 
 
+def put(made: Things, rows: dict[Any, str], copied: dict[Any, tuple[int, str]]) -> None:
+    """Replace all rows, versions too, on both sides."""
+    for alias, model in ((AUTHORITY, made.thing), (COPY, made.copied)):
+        with connections[alias].cursor() as cursor:
+            cursor.execute(f'DELETE FROM "{model._meta.db_table}"')
+    Ledger.objects.using(AUTHORITY).all().delete()
+    made.thing._base_manager.using(AUTHORITY).bulk_create(made.thing(id=key, name=name) for key, name in rows.items())
+    made.copied._base_manager.using(COPY).bulk_create(
+        made.copied(id=str(key), name=name, version=version) for key, (version, name) in copied.items()
+    )
+
+
+def entries(made: Things, states: dict[Any, tuple[str, str]]) -> None:
+    """Replace the authority's rows and its ledger. `states`: each id's row ("none", "alive" or "tombstone", whose name is "erased")
+    and entry ("none", "alive", "deleted" or "erased"), in any combination."""
+    names = {"alive": "a", "tombstone": "erased"}
+    put(made, {key: names[row] for key, (row, _) in states.items() if row != "none"}, {})
+    Ledger.objects.using(AUTHORITY).all().delete()
+    Ledger.objects.using(AUTHORITY).bulk_create(
+        Ledger(
+            aggregate="users.thing",
+            aggregate_id=str(key),
+            version=1,
+            deleted=entry != "alive",
+            erased=entry == "erased",
+            changed_at=timezone.now(),
+        )
+        for key, (_, entry) in states.items()
+        if entry != "none"
+    )
+
+
 class InProcess(AuthorityClient):
     """A client that calls the authority's views instead of a server."""
 
@@ -117,10 +153,13 @@ class InProcess(AuthorityClient):
             "changes/": views.ChangesView.as_view(authority="users"),
         }
 
+    def ahead(self) -> ThreadPoolExecutor:
+        return OwnConnections(1)
+
     def _answer(self, method: str, path: str, asked: Any, wait: int) -> tuple[int, Any, bytes]:
         headers = {"Authorization": f"Bearer {self.token}"}
         if method == "POST":
-            body = json.dumps(asked, ensure_ascii=False).encode()
+            body = json.dumps(asked, separators=(",", ":"), ensure_ascii=False).encode()
             request = RequestFactory().post("/", body, content_type="application/json", headers=headers)
         else:
             request = RequestFactory().get("/", asked, headers=headers)
@@ -128,3 +167,16 @@ class InProcess(AuthorityClient):
         answer = self.views[path](request)
         answer.render()
         return answer.status_code, answer.headers, answer.content
+
+
+class OwnConnections(ThreadPoolExecutor):
+    """Closes the database connections that the work opened in its thread. A server does it at the end of a request."""
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **options: Any) -> "Future[Any]":
+        def closing() -> Any:
+            try:
+                return work(*arguments, **options)
+            finally:
+                connections.close_all()
+
+        return super().submit(closing)

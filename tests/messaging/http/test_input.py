@@ -166,10 +166,14 @@ def test_a_body_may_be_as_long_as_the_limit_and_no_longer(users_api):
 
 
 def test_the_largest_questions_are_shorter_than_the_limit():
-    longest = len(json.dumps("f" * 36)) + 2
-    assert (serializers.MOST_BOUNDS + 2 * serializers.MOST_ROWS + serializers.MOST_IDS) * (
-        longest + 4
-    ) < parsing.LARGEST_REQUEST_BYTES
+    """Bounds are prefixes; those of whole ids are split among several requests (`test_requests_with_long_ids_are_split`)."""
+
+    def most(bounds: int, ids: int) -> int:
+        """Bytes of a question: a bound as long as one between two of ten million random ids, and whole ids."""
+        return bounds * len('"0123456",') + ids * len(f'["{ID}"],')
+
+    assert most(serializers.MOST_BOUNDS, 0) < parsing.LARGEST_REQUEST_BYTES
+    assert most(0, 2 * serializers.MOST_ROWS + serializers.MOST_IDS) < parsing.LARGEST_REQUEST_BYTES
 
 
 @pytest.mark.parametrize(

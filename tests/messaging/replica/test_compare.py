@@ -202,22 +202,22 @@ def test_changes_that_a_slow_worker_has_not_reached_are_no_drift(api, monkeypatc
     sequencer.stamp_pending("users")
     CachedUser.objects.using("billing").filter(pk=ids[1]).delete()
     Subscription.objects.using("billing").create(authority="users", checkpoint=4)
-    listed = iter(reached)
-    records, listing = AuthorityClient.records, fingerprints.rows_of_cache
+    positions = iter(reached)
+    listing, waiting = fingerprints.rows_of_cache, search._wait_until
 
     def get_on() -> None:
-        Subscription.objects.using("billing").update(checkpoint=next(listed))
+        Subscription.objects.using("billing").update(checkpoint=next(positions))
 
     def at_the_list(*asked):
         get_on()
         return listing(*asked)
 
-    def at_a_look(self, asked):
+    def before_a_look(moment):
         get_on()
-        return records(self, asked)
+        waiting(moment)
 
     monkeypatch.setattr(fingerprints, "rows_of_cache", at_the_list)
-    monkeypatch.setattr(AuthorityClient, "records", at_a_look)
+    monkeypatch.setattr(search, "_wait_until", before_a_look)
     assert set(found()[1].values()) == kinds
 
 
@@ -323,7 +323,6 @@ def expected(authority, cache):
 def test_differences_among_many_rows_are_found_by_smaller_ranges(api, monkeypatch):
     ids = sorted(both(700))
     monkeypatch.setattr(search, "PARTS", 4)
-    monkeypatch.setattr(search, "FINER_PARTS", 32)
     monkeypatch.setattr(search, "FEW_ROWS", 2)
     asked, answered = [], AuthorityClient.fingerprints
 
@@ -334,7 +333,9 @@ def test_differences_among_many_rows_are_found_by_smaller_ranges(api, monkeypatc
     monkeypatch.setattr(AuthorityClient, "fingerprints", fingerprints_of)
     planted = plant([ids[0], ids[240], ids[440], ids[-1]])
     assert found()[1] == planted
-    assert asked[:2] == [[4], [30, 30, 30, 30]]
+    # All four parts differ, so two or three rows are expected in each; then one in each.
+    assert asked[:2] == [[4], [10, 10, 10, 10]]
+    assert asked[2:]
     assert all(part <= 4 for parts in asked[2:] for part in parts)
 
 
