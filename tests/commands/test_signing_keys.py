@@ -4,8 +4,10 @@ import resource
 
 import pytest
 
-from messaging.transport import keys
 from tests.commands.calling import call
+from tests.signing import keys as signing_keys
+
+keys = signing_keys()
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from kombu import Connection
 
-from messaging.transport import keys
 from tests import warm
 from tests.commands.calling import call
 from tests.delivery.conftest import living, pytest_runtest_makereport, registered, stack, valkey  # noqa: F401
 from tests.delivery.stack import ROOT, Stack
+from tests.signing import public_keys
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ class Notifications:
             "DATABASE_URL": f"sqlite:///{folder}/django.sqlite3",
             "NOTIFICATIONS_DATABASE_URL": f"sqlite:///{self.file}",
             "VAR_DIR": str(folder),
-            "USERS_PUBLIC_KEYS": ",".join(keys.public_key_texts("users")),
+            "USERS_PUBLIC_KEYS": public_keys("users"),
         }
 
     def manage(self, *arguments: str, code: int = 0) -> Any:

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django_outbox_pattern.models import Published
 from kombu import Connection, Producer
 
 from messaging.celery import app
 from messaging.models import Parked, Subscription
-from messaging.transport import ed25519, keys, signing
+from messaging.transport import signing
 from messaging.transport.queues import DELIVER, HEARTBEAT, queue
 from messaging.transport.sender import Sender, Signer
 from tests.delivery.test_delivery import PATIENCE, cache, held, wait_until_in_step
@@ -143,8 +142,13 @@ def test_no_time_in_a_messages_headers_loses_it_or_holds_it_back(stack, broker):
     assert len(cache()) >= len(whens) - 1  # "never" is no time, so that message is no task
 
 
+@needs_signing
 def test_forged_altered_and_replayed_messages_do_no_harm(stack, broker):
     """What somebody can do who may write to billing's queue, and read what is there."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from messaging.transport import ed25519, keys
+
     ada = user_register(email="ada@example.org", name="Ada")
     user_suspend(user_id=ada.pk, reason="test")
     sender = Sender(app_on(broker), "users")

@@ -21,10 +21,13 @@ from messaging.consumer.outcome import Outcome
 from messaging.errors import MessageRejected
 from messaging.models import Parked
 from messaging.settings import Alias
-from messaging.transport import keys, signing
+from messaging.transport import signing
 from messaging.transport.queues import DELIVER, HEARTBEAT, queue
 from messaging.transport.sender import Sender
 from tests.messaging.consumer.test_inbox import envelope
+from tests.signing import keys as signing_keys
+
+keys = signing_keys()
 
 BODY = b'[[], {"consumer": "billing", "events": []}, {}]'
 

@@ -16,11 +16,12 @@ from messaging.models import Parked, Subscription
 from messaging.operations import checks
 from messaging.publisher.relay import Relay
 from messaging.settings import Alias
-from messaging.transport import keys, signing
+from messaging.transport import signing
 from messaging.transport.queues import DELIVER
 from tests.commands.calling import call
 from tests.messaging.consumer.test_inbox import envelope
 from tests.messaging.travelling import travelled
+from tests.signing import keys, needs_signing
 from tests.without import without
 
 BODY = b'[[], {"consumer": "billing", "events": []}, {}]'
@@ -56,10 +57,11 @@ def reasons():
     return [row.reason for row in Parked.objects.using("billing").all()]
 
 
+@needs_signing
 @django_db
 def test_a_setting_leaves_signing_out(settings, folder):
     signed = signing.signed("users", DELIVER, BODY)
-    keys.drop_retired("users")
+    keys().drop_retired("users")
     configured(settings, SIGNING=False)
     assert signing.signed("users", DELIVER, BODY) == {}
     assert "users" in signing.check({}, DELIVER, BODY)
@@ -87,6 +89,7 @@ def test_a_missing_extra_is_a_warning(not_installed, settings):
     assert checks.broker.messages_are_signed(None) == []
 
 
+@needs_signing
 @django_db
 def test_a_signed_message_is_refused_where_it_cant_be_verified(settings):
     arrived = travelled(DELIVER, consumer="billing", events=[envelope(uuid.uuid4(), 1)])
