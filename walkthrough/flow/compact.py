@@ -85,7 +85,7 @@ def _roads(boxes: dict[str, Box], top: float, bottom: float) -> list[Road]:
         Road(("tend", "api"), f"M{left:g} {tend.y:g}V{api.bottom + 4:g}", asks=True),
         Road(("api", "tend"), f"M{right:g} {api.bottom:g}V{tend.y - 4:g}"),
         Road(("tend", "copy"), f"M{tend.middle:g} {tend.bottom:g}V{copy.y - 4:g}"),
-        Road(("rows", "api"), f"M{rows.middle:g} {rows.bottom:g}V{api.centre:g}H{api.x - 4:g}", unless="ledger"),
+        Road(("rows", "api"), f"M{rows.middle + 16:g} {rows.bottom:g}V{api.centre:g}H{api.x - 4:g}", unless="ledger"),
         Road(("api", "copy"), f"M{right:g} {api.bottom:g}V{copy.y - 4:g}", unless="tend"),
         Road(("invoices", "api"), f"M{left:g} {copy.y:g}V{api.bottom + 4:g}", asks=True),
         Road(("api", "invoices"), f"M{right:g} {api.bottom:g}V{copy.y - 4:g}"),

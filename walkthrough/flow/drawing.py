@@ -26,10 +26,10 @@ FULL: dict[int, Callable[[], Geometry]] = {
     **{size: partial(compact, size) for size in (636, 348, 268)},
 }
 BRIEF: dict[int, Callable[[], Geometry]] = {
-    640: partial(brief, 640),
+    **{size: partial(brief, size) for size in (812, 640)},
     **{size: partial(compact, size, brief=True) for size in (348, 268)},
 }
-ONE: dict[int, Callable[[], Geometry]] = {size: partial(one_database, size) for size in (640, 268)}
+ONE: dict[int, Callable[[], Geometry]] = {size: partial(one_database, size) for size in (812, 640, 348, 268)}
 
 
 @dataclass(frozen=True)

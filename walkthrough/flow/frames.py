@@ -6,6 +6,10 @@ from walkthrough.flow.geometry import Box, Geometry
 from walkthrough.flow.markup import element, elements
 from walkthrough.flow.shapes import Shape
 from walkthrough.flow.state import State
+from walkthrough.flow.text import TEXT, fitting, width
+
+#: The size of a frame's name in a chapter.
+TITLE = 15
 
 
 def frames(state: State, shape: Shape, geometry: Geometry) -> SafeString:
@@ -14,7 +18,8 @@ def frames(state: State, shape: Shape, geometry: Geometry) -> SafeString:
         '<rect class="frame{}" x="{}" y="{}" width="{}" height="{}" rx="8"/>',
         ((" apart" if shape.apart else "", *box) for box in geometry.frames.values()),
     )
-    names = elements('<text class="ttl" x="{}" y="{}">{}</text>', ((*geometry.names[key], key) for key in geometry.frames))
+    style = "ttl" if shape.full else "ttl brief"
+    names = elements('<text class="{}" x="{}" y="{}">{}</text>', ((style, *geometry.names[key], key) for key in geometry.frames))
     if shape.one_database:
         return boxes + names + _between(shape, geometry)
     return boxes + names + (_pids(state, geometry) if shape.apart else SafeString(""))
@@ -23,11 +28,14 @@ def frames(state: State, shape: Shape, geometry: Geometry) -> SafeString:
 def _pids(state: State, geometry: Geometry) -> SafeString:
     """The process of each context: the same one until billing moves out."""
     pids = state.programs.pids
-    found = {name: pids.get(own) or pids.get("web") for name, own in (("users", "users-api"), ("billing", "billing-web"))}
-    return elements(
-        '<text class="cap" x="{}" y="{}" text-anchor="end">PID {}</text>',
-        ((geometry.frames[name].right - 12, geometry.names[name][1], pid) for name, pid in found.items() if pid),
-    )
+    known = {name: pids.get(own) or pids.get("web") for name, own in (("users", "users-api"), ("billing", "billing-web"))}
+    found = {name: pid for name, pid in known.items() if pid}
+    rows = []
+    for name, pid in found.items():
+        frame, (x, y) = geometry.frames[name], geometry.names[name]
+        room = frame.right - 8 - x - width(name, TITLE, bold=True) - 8
+        rows.append((frame.right - 8, y, fitting((f"PID {pid}", f"{pid}"), room, TEXT)))
+    return elements('<text class="cap" x="{}" y="{}" text-anchor="end">{}</text>', rows)
 
 
 def _between(shape: Shape, geometry: Geometry) -> SafeString:

@@ -5,8 +5,8 @@ from walkthrough.flow.geometry import Box, Geometry
 
 def one_database(width: float) -> Geometry:
     """Two tables in one frame. The parts have the names of the monolith's models."""
-    side = 120 if width > 500 else 92
-    pad = 16 if width > 500 else 10
+    side = 152 if width > 800 else 120 if width > 300 else 92
+    pad = 16 if width > 300 else 10
     top, height = 44, 48
     people, bills = Box(pad, top, side, height), Box(width - pad - side, top, side, height)
     return Geometry(

@@ -21,6 +21,8 @@ class Shape:
     apart: bool = False
     #: The queue shows the versions of the events instead of their number.
     versions: bool = False
+    #: What the parts in `new` are.
+    heading: str = "New here"
 
     @property
     def one_database(self) -> bool:
@@ -58,9 +60,9 @@ SHAPES = {
         lacks="a remedy for changes without events",
     ),
     "7": Shape(WHOLE, ("ledger", "tend"), says="The ledger counts every change. Tend pulls what is missing."),
-    "8": Shape(WHOLE, ("queue",), says="The queue is lost, with the messages in it. The feed isn't."),
-    "9": Shape(WHOLE, ("copy",), says="The copy knows its age. A decision says how old is too old."),
-    "10": Shape(WHOLE, ("queue",), says="Old and new versions of an event travel on one road.", versions=True),
-    "11": Shape(WHOLE, ("api", "tend"), says="Two programs, two databases, two deployments.", apart=True),
+    "8": Shape(WHOLE, ("queue",), says="The queue is lost, with the messages in it. The feed isn't.", heading="Look at"),
+    "9": Shape(WHOLE, ("copy",), says="The copy knows its age. A decision says how old is too old.", heading="Look at"),
+    "10": Shape(WHOLE, ("queue",), says="Old and new versions of an event travel on one road.", versions=True, heading="Look at"),
+    "11": Shape(WHOLE, says="Two programs, two databases, two deployments.", apart=True),
     "12": Shape(WHOLE, says="The whole, with the figures of this run."),
 }

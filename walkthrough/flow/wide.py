@@ -44,7 +44,7 @@ def wide(width: float) -> Geometry:
 
 def brief(width: float) -> Geometry:
     """A chapter's picture: one line for each part, in the same places."""
-    side, program, queue = 120, 74, 104  # the longest name fits beside a number of six digits
+    side, program, queue = (152, 84, 112) if width > 800 else (120, 74, 104)  # a name fits beside a number of six digits
     frame = side + 24
     gap = (width - 2 * frame - 2 * program - queue) / 4
     relay = frame + gap
@@ -134,7 +134,7 @@ def _without_tend(boxes: dict[str, Box], up: float, down: float) -> list[Road]:
     """The roads of the chapters that have no ledger or no sync process yet."""
     rows, api, copy = boxes["rows"], boxes["api"], boxes["copy"]
     return [
-        Road(("rows", "api"), f"M{rows.right:g} {rows.centre:g}H{api.middle:g}V{api.bottom + 4:g}", unless="ledger"),
+        Road(("rows", "api"), f"M{rows.right:g} {rows.centre - 9:g}H{api.middle:g}V{api.bottom + 4:g}", unless="ledger"),
         Road(("api", "copy"), f"M{api.right:g} {down:g}H{copy.x - 4:g}", unless="tend"),
         Road(("invoices", "api"), f"M{copy.x:g} {up:g}H{api.right + 6:g}", asks=True),
         Road(("api", "invoices"), f"M{api.right:g} {down:g}H{copy.x - 4:g}"),

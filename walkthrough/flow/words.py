@@ -13,6 +13,8 @@ from walkthrough.observe.side_by_side import MOST_COUNTED
 Forms = tuple[str, ...]
 #: Heartbeats come every few seconds. A copy that wasn't confirmed for so long is shown as old.
 OLD_SECONDS = 30
+#: No line breaks between a number and its unit.
+SPACE = "\u00a0"
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,13 @@ def counted(number: int) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time, as short as possible: 0.4 s, 12 s, 3 min, 2 h, 5 d."""
+    """A length of time, as short as possible: 40 ms, 1.2 s, 12 s, 3 min, 2 h, 5 d."""
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 or seconds == int(seconds) else f"{seconds:.1f} s"
+            return f"{seconds / size:.0f}{SPACE}{unit}"
+    if seconds < 1 and seconds != int(seconds):
+        return f"{seconds * 1000:.0f}{SPACE}ms"
+    return f"{seconds:.0f}{SPACE}s" if seconds >= 10 or seconds == int(seconds) else f"{seconds:.1f}{SPACE}s"
 
 
 def _outbox(state: State) -> Label:
