@@ -31,6 +31,8 @@ class State:
     comparison: copy.Comparison
     inbox: list[outcomes.Arrived]
     counts: outcomes.Counts
+    #: Ids of the lost events among the newest ones.
+    lost: list[str]
     last: outcomes.Last | None
     #: Versions of the contracts of the newest events, as v1.
     versions: list[str]
@@ -49,7 +51,7 @@ def look() -> State:
     recorded = outbox.newest()
     newest = changes.newest(row)
     received = outcomes.received()
-    missing = outcomes.lost(recorded, row, queue)
+    missing = outcomes.lost(recorded, row, queue, now)
     waiting = outbox.outbox()
     own = copy.copy(row, changes.ghosts(newest), now)
     return State(
@@ -65,6 +67,7 @@ def look() -> State:
         comparison=copy.comparison(row, now),
         inbox=received,
         counts=outcomes.counts(row, len(missing)),
+        lost=missing,
         last=outcomes.last(recorded, missing, now),
         versions=sorted({row.destination.rpartition(".")[2] for row in recorded}),
     )

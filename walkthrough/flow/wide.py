@@ -37,7 +37,7 @@ def wide(width: float) -> Geometry:
         Words("Feed: fills every gap", centre, 192, "middle", "lane", ("tend",)),
         Words("Comparison: proves it", centre, 276, "middle", "lane", ("comparison",)),
         Words("owns the facts", frame - PAD, 36, "end", "cap"),
-        Words("keeps a copy, decides by it", width - PAD, 36, "end", "cap"),
+        Words("keeps a copy" if narrow else "keeps a copy, decides by it", width - PAD, 36, "end", "cap"),
     ]
     return _geometry("wide", width, 376, boxes, frame, lanes, (centre, 246, middle + queue + 2 * gap - middle))
 

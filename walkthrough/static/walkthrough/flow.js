@@ -49,11 +49,13 @@
     if (flying.length) requestAnimationFrame(move);
   }
 
-  // What the counters gained since the last look. After a reset they are lower, and nothing moves.
-  function gained(before, now) {
-    const found = [];
+  // What the counters gained since the last look. After a reset they are lower, and nothing moves. Lost events are told apart by their
+  // ids, because they are counted among the newest events only.
+  function gained(flow, before, now) {
+    const found = now.lost.filter((id) => !flow.lost.has(id)).map(() => "lost");
+    for (const id of now.lost) flow.lost.add(id);
     for (const [outcome, number] of Object.entries(now.counts)) {
-      for (let count = before.counts[outcome]; count < number; count++) found.push(outcome);
+      for (let count = before.counts[outcome]; count < number && outcome !== "lost"; count++) found.push(outcome);
     }
     return found;
   }
@@ -62,7 +64,7 @@
     const svg = visible(flow)?.querySelector("svg");
     const sample = flow.querySelector("[data-sample]");
     if (!before || !now || !svg) return;
-    const events = gained(before, now);
+    const events = gained(flow, before, now);
     const share = Math.max(1, Math.ceil(events.length / MOST));
     if (sample) sample.textContent = share > 1 ? `1 of ${share} shown.` : "";
     const shown = events.filter((_, place) => place % share === 0);
@@ -136,6 +138,7 @@
   }
 
   for (const flow of document.querySelectorAll("[data-flow]")) {
+    flow.lost = new Set(nowOf(flow.querySelector(".flow-now"))?.lost);
     flow.dataset.part = flow.querySelector("[aria-current]")?.dataset.part || "";
     flow.addEventListener("click", (event) => {
       const part = event.target.closest(".part"), end = event.target.closest(".flow-close");
