@@ -112,7 +112,9 @@ def lost(recorded: Sequence[Published], row: Subscription, queue: Queue, now: da
     reader = Consumer.objects.using("users").filter(name="billing").first()
     if reader is None:
         return []
-    sent = [one for one in recorded if state_of(one) == SENT and one.destination in reader.types and one.added > reader.registered_at]
+    sent = [
+        one for one in recorded if state_of(one) == SENT and one.destination in reader.types and one.added > reader.registered_at
+    ]
     keys = {f"billing:{one.pk}": one for one in sent}
     arrived = dict(Received.objects.using("billing").filter(msg_id__in=keys).values_list("msg_id", "added"))
     later = [keys[key].added for key, at in arrived.items() if at < now - GRACE]

@@ -14,8 +14,6 @@ from walkthrough.flow.text import TEXT, fitting, width
 from walkthrough.flow.words import Label
 
 NAME, SMALL, FIGURE = 15, 14, 18
-#: Below this width a number is written smaller.
-NARROW = 300
 
 
 @dataclass(frozen=True)
@@ -84,11 +82,18 @@ def _name(pen: Pen) -> tuple[str, ...]:
     return (part.name, part.short) if part.short else (part.name,)
 
 
+def _number(pen: Pen, dy: float, room: float, *, at: str = "start") -> SafeString:
+    """The part's number, smaller if it is too long."""
+    large = width(pen.label.figure, FIGURE, bold=True) <= room
+    return pen.write("num" if large else "num small", dy, [pen.label.figure], size=FIGURE if large else SMALL, room=room, at=at)
+
+
 def _wide(pen: Pen) -> SafeString:
     if pen.key == "comparison":
         sign = pen.write(f"big {pen.label.look}", 37, [pen.label.figure], size=26, at="end")
         return pen.write("name", 24, _name(pen), size=NAME, room=pen.inner - 30) + sign + pen.caption(44, room=pen.inner - 18)
-    head = pen.write("name", 26, _name(pen), size=NAME) + pen.write("num", 27, [pen.label.figure], size=FIGURE, at="end")
+    room = pen.inner - width(_name(pen)[0], NAME, bold=True) - 6
+    head = pen.write("name", 26, _name(pen), size=NAME) + _number(pen, 27, room, at="end")
     if pen.key == "copy":
         return head + _wide_copy(pen)
     below = pen.write("cap bad", 105, pen.label.below)  # since when the broker is away
@@ -105,11 +110,10 @@ def _wide_copy(pen: Pen) -> SafeString:
 
 
 def _compact(pen: Pen) -> SafeString:
-    size = FIGURE if pen.geometry.width > NARROW else SMALL
     name = pen.write("name small", 22, _name(pen)[::-1], size=SMALL)
     if pen.key == "comparison":
         return name + pen.write(f"big {pen.label.look}", 56, [pen.label.figure], size=26) + pen.caption(84)
-    figure = pen.write("num" if size == FIGURE else "num small", 45, [pen.label.figure], size=size)
+    figure = _number(pen, 45, pen.inner)
     if pen.key != "copy":
         return name + figure + pen.marks(62) + pen.caption(86)
     state, half = pen.state, (pen.inner - 10) / 2

@@ -10,7 +10,7 @@ NARROW = 1100
 def wide(width: float) -> Geometry:
     """The full picture."""
     narrow = width < NARROW
-    program, queue = (104, 144) if narrow else (112, 176)
+    program, queue = (104, 152) if narrow else (112, 176)
     side = 272 - (48 if narrow else 0)
     frame = side + 2 * PAD
     gap = (width - 2 * frame - 2 * program - queue) / 4

@@ -173,7 +173,8 @@ def _comparison(state: State) -> Label:
         return Label("?", "calm", ("not compared yet", "never"))
     ago, number = f"{span(round(state.comparison.ago))} ago", state.comparison.differing
     if number:
-        return Label("≠", "open", (f"{figure(number)} differ, {ago}", f"{figure(number)} differ"))
+        words = f"{figure(number)} differ{'s' if number == 1 else ''}"
+        return Label("≠", "open", (f"{words}, {ago}", words))
     return Label("=", "calm", (f"equal, {ago}", "equal"))
 
 

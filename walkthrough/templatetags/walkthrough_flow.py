@@ -46,7 +46,13 @@ def shown(request: HttpRequest, name: str, opened: str, width: int | None = None
     pulled = [change.position for change in now.changes if change.arrived == "pulled"]
     counts = {name: getattr(now.counts, name) for name in OUTCOMES}
     written = [(name, f"{number:,}") for name, number in counts.items()]
-    return {**base, "pictures": pictures, "state": now, "now": {"counts": counts, "pulled": pulled, "lost": now.lost}, "counts": written}
+    return {
+        **base,
+        "pictures": pictures,
+        "state": now,
+        "now": {"counts": counts, "pulled": pulled, "lost": now.lost},
+        "counts": written,
+    }
 
 
 def _address(request: HttpRequest, key: str) -> str:
