@@ -14,7 +14,7 @@ from walkthrough.lab.history import SHOWN, Mark, Sample
 WIDTHS, HEIGHT = (560, 348, 248), 120
 #: Room for the scale on the left and the times below; above the line, each row of marks needs a line of text.
 LEFT, BELOW, ABOVE, LINE = 52, 20, 10, 16
-#: Rows of marks with words. A mark without room has a line only, and its words stand below the chart.
+#: Rows of marks with words. A mark without room has a line only; its words are in the label.
 MOST_ROWS = 3
 
 
