@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from walkthrough.views import chapters, events, lab, page
+from walkthrough.views import chapters, events, flow, lab, page
 
 app_name = "walkthrough"
 urlpatterns = [
@@ -16,6 +16,9 @@ urlpatterns = [
     path("chapters/<int:number>/play/<slug:step>/", chapters.play, name="play"),
     path("chapters/<int:number>/now/", chapters.steps, name="now"),
     path("playing/", chapters.bar, name="playing"),
+    path("flow/", flow.flow, name="flow"),
+    path("flow/<slug:part>/", flow.source, name="flow-source"),
+    path("glossary/", flow.glossary_page, name="glossary"),
     path("events/", events.events, name="events"),
     path("lab/", lab.lab, name="lab"),
     path("lab/live/", lab.live, name="lab-live"),

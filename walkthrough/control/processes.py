@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from config.env import VAR
@@ -19,6 +21,40 @@ class SystemNotRunning(Exception):
 
 class WouldNot(Exception):
     """A program didn't start, stop or end in time. The text may be shown."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A program's state. `since`: when its last process ended, or None. `pid`: 0 if it doesn't run."""
+
+    state: str
+    since: datetime | None
+    pid: int
+
+    @property
+    def runs(self) -> bool:
+        return self.state == "RUNNING"
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def word(self) -> str:
+        return self.state.lower()
+
+
+def seen() -> dict[str, Seen]:
+    """Program to what the supervisor knows of it; empty if there is no supervisor."""
+    try:
+        return {info["name"]: _seen(info) for info in _ask("getAllProcessInfo")}
+    except SystemNotRunning:
+        return {}
+
+
+def _seen(info: dict[str, Any]) -> Seen:
+    stopped = datetime.fromtimestamp(info["stop"], UTC) if info["stop"] else None
+    return Seen(info["statename"], stopped, info["pid"])
 
 
 def states() -> dict[str, str]:

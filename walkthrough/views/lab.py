@@ -15,14 +15,16 @@ from django.views.decorators.http import require_POST, require_safe
 from kombu.exceptions import OperationalError as BrokerError
 
 from messaging.errors import MessagingError
+from messaging.events.text import plural
 from messaging.events.text import said as said_by
 from messaging.models import Subscription
 from messaging.operations.status import DOUBTFUL
 from messaging.replica.staleness import span_in_words
 from walkthrough.control import broker, demo_only, faults
 from walkthrough.control.processes import SystemNotRunning, WouldNot
+from walkthrough.flow.words import span
 from walkthrough.lab import charts, damage, processes, repairs, state, timeline
-from walkthrough.lab.history import HISTORY
+from walkthrough.lab.history import HISTORY, Sample
 from walkthrough.observe import side_by_side
 
 #: Kind of switch to what it does; the URL names both.
@@ -102,18 +104,25 @@ def _live(request: HttpRequest) -> dict[str, Any]:
         "damages": damage.DAMAGE,
         "mends": repairs.REPAIRS,
         "broken": state.broken(rows, lanes, on, running, row.doubt if row else ""),
-        "charts": [
-            charts.chart(
-                "Lag", samples, lambda one: float(one.lag), lambda number: f"{number:.0f} position{'' if number == 1 else 's'}"
-            ),
-            charts.chart("Staleness", samples, lambda one: one.staleness, lambda number: span_in_words(timedelta(seconds=number))),
-        ],
+        "charts": _charts(samples),
         "state": (DOUBTFUL if row.doubt else row.state) if row else "new",
         "doubt": row.doubt if row else "",
         "age": span_in_words(old) if (old := broker.age(row)) is not None else "",
         "timeline": timeline.timeline(chosen) if chosen else None,
         "chosen": chosen,
     }
+
+
+def _charts(samples: list[Sample]) -> list[charts.Chart]:
+    marks = list(HISTORY.marks)
+    return [
+        charts.chart(
+            "Lag", samples, lambda one: float(one.lag), lambda lag: plural(round(lag), "position"), lambda lag: f"{lag:,.0f}", marks
+        ),
+        charts.chart(
+            "Staleness", samples, lambda one: one.staleness, lambda old: span_in_words(timedelta(seconds=old)), span, marks
+        ),
+    ]
 
 
 def _chosen(request: HttpRequest) -> uuid.UUID | None:

@@ -1,12 +1,16 @@
 """The lab without a browser: what each damage does, what the chart draws, what the story tells, and what is refused."""
 
 import re
+import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from html import unescape as html_unescape
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from django_outbox_pattern.models import Published
 
 from billing.models import CachedUser, Invoice
@@ -20,9 +24,11 @@ from tests.walkthrough.views.test_page import deliver, register_consumers
 from users.models import User
 from users.services import user_erase, user_register, user_suspend
 from walkthrough.control import broker, faults
+from walkthrough.control.processes import Seen
+from walkthrough.flow.text import TEXT, width
 from walkthrough.lab import processes
 from walkthrough.lab.charts import chart
-from walkthrough.lab.history import Sample, sample
+from walkthrough.lab.history import History, Mark, Sample, sample
 from walkthrough.lab.processes import Process
 from walkthrough.lab.timeline import timeline
 from walkthrough.observe import facts
@@ -225,10 +231,55 @@ def test_lag_counts_what_is_not_stamped_yet(user: User) -> None:
 
 def test_a_chart_draws_its_samples_from_left_to_right() -> None:
     samples = [Sample(at, lag, None) for at, lag in ((0.0, 0), (150.0, 40), (300.0, 20))]
-    drawn = chart("Lag", samples, lambda one: float(one.lag), lambda number: f"{number:.0f}")
-    points = [tuple(float(number) for number in pair.split(",")) for pair in drawn.line.split()]
-    assert [x for x, _ in points] == [40.0, 320.0, 600.0]
-    lowest, highest, middle = (y for _, y in points)
-    assert highest < middle < lowest
+    drawn = chart("Lag", samples, lambda one: float(one.lag), lambda number: f"{number:.0f}", str)
+    for one in drawn.drawings:
+        points = [tuple(float(number) for number in pair.split(",")) for pair in one.line.split()]
+        assert [x for x, _ in points] == [one.left, (one.left + one.width) / 2, one.width]
+        lowest, highest, middle = (y for _, y in points)
+        assert highest < middle < lowest
+        assert [text.words for text in one.scale] == ["50.0", "25.0", "0.0"]
+        assert one.grid[0] < highest < one.grid[1] < middle < one.grid[2] == lowest
     assert (drawn.top, drawn.now, drawn.highest) == ("50", "20", "40")
-    assert chart("Staleness", samples, lambda one: one.staleness, str).now == "not known"
+    assert chart("Staleness", samples, lambda one: one.staleness, str, str).now == "not known"
+
+
+def test_a_chart_has_the_time_of_day_at_full_minutes() -> None:
+    now = datetime(2026, 11, 29, 14, 3, 30, tzinfo=UTC)
+    drawn = chart("Lag", [Sample(0.0, 0, None, now)], lambda one: float(one.lag), str, str)
+    wide, _, narrow = drawn.drawings
+    assert [text.words for text in wide.times] == ["13:59", "14:00", "14:01", "14:02", "14:03"]
+    assert [text.words for text in narrow.times] == ["14:00", "14:02"]
+    assert wide.times[-1].x == pytest.approx(wide.width - 30 / 300 * (wide.width - wide.left), abs=0.1)
+
+
+def test_marks_stand_at_their_time_and_their_words_meet_nothing() -> None:
+    marks = [Mark(at, f"relay-users stopped 14:03:{at:02.0f}") for at in (-10.0, 5.0, 100.0, 110.0, 120.0, 130.0, 295.0)]
+    drawn = chart("Lag", [Sample(300.0, 0, None)], lambda one: float(one.lag), str, str, marks)
+    assert drawn.marks == [mark.words for mark in marks[1:]]  # the first is older than the chart
+    assert "Marks: relay-users stopped 14:03:05, relay" in drawn.label
+    for one in drawn.drawings:
+        assert len(one.marks) == 6
+        assert one.marks[1] == pytest.approx(one.left + 100 / 300 * (one.width - one.left), abs=0.1)
+        assert one.words
+        places = [(text.y, text.x, text.x + width(text.words, TEXT)) for text in one.words]
+        for number, (y, left, right) in enumerate(places):
+            assert 0 <= left < right <= one.width
+            assert y < one.grid[0]
+            assert all(y != other or right < begin or end < left for other, begin, end in places[number + 1 :])
+
+
+def test_the_history_notes_what_stops_starts_and_restarts() -> None:
+    history, stopped = History(), timezone.now() - timedelta(seconds=40)
+    runs, ended = Seen("RUNNING", None, 5), Seen("STOPPED", stopped, 0)
+    for seen in (
+        {"broker": ended, "relay-users": runs, "beat": ended},
+        {"broker": ended, "relay-users": runs},
+        {"broker": runs, "relay-users": replace(runs, pid=6)},
+        {},  # the supervisor doesn't answer
+        {"broker": runs, "relay-users": replace(ended, since=None)},
+    ):
+        history.note(seen)
+    words = [mark.words for mark in history.marks]
+    assert words[0] == f"broker stopped {timezone.localtime(stopped):%H:%M:%S}"
+    assert [one.rpartition(" ")[0] for one in words[1:]] == ["relay-users restarted", "broker started", "relay-users stopped"]
+    assert history.marks[0].at == pytest.approx(time.monotonic() - 40, abs=5)
