@@ -12,8 +12,9 @@ from rich.table import Table
 
 from walkthrough.script.chapter import Chapter, Kind
 from walkthrough.script.player import SETTING
-from walkthrough.script.transcript import Check, Entry, Played, Ran, Rows, Said
+from walkthrough.script.transcript import Check, Entry, Played, Ran, Result, Rows, Said
 
+RESULTS = {Result.HOLDS: "green", Result.PREDICTED: "yellow", Result.FAILS: "bold red"}
 LOOKS = {Kind.DO: "cyan", Kind.BREAK: "red", Kind.MEND: "green"}
 
 
@@ -46,9 +47,10 @@ def show(console: Console, entry: Entry) -> None:
             table.add_row(*(escape(cell) for cell in row))
         console.print(Padding(table, (0, 0, 0, 2)))
     elif isinstance(entry, Check):
-        mark, look = ("✓", "green") if entry.holds else ("✗", "bold red")
         seen = f" [dim]({escape(entry.seen)})[/]" if entry.seen else ""
-        console.print(Padding(f"[{look}]{mark}[/] {escape(entry.claim)}{seen}", (0, 0, 0, 2)))
+        words = "" if entry.result is Result.HOLDS else f": {entry.result}"
+        look = RESULTS[entry.result]
+        console.print(Padding(f"[{look}]{entry.result.mark}[/] {escape(entry.claim)}[{look}]{words}[/]{seen}", (0, 0, 0, 2)))
 
 
 def closing(console: Console, played: Played) -> None:

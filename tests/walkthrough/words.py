@@ -13,7 +13,7 @@ from walkthrough.script.chapter import Chapter
 from walkthrough.script.transcript import Entry, Ran, Rows, Said
 
 #: Methods of a stage whose arguments are sentences.
-SPEAKING = {"say", "check", "eventually", "rows"}
+SPEAKING = {"say", "check", "fault", "eventually", "rows"}
 
 
 def count(texts: Iterable[str]) -> int:

@@ -47,20 +47,31 @@ class Stage:
         self._add(Rows(title, tuple(head), tuple(tuple(str(cell) for cell in row) for row in rows)))
 
     def check(self, claim: str, holds: bool, seen: object = "") -> bool:
-        """Show a claim, whether it holds, and the value that was found; returns `holds`."""
+        """Show a claim, its result, and the value that was found; returns `holds`."""
         self._add(Check(claim, bool(holds), str(seen)))
         return bool(holds)
 
+    def fault(self, claim: str, happened: bool, seen: object = "") -> bool:
+        """Show a fault that the chapter predicts. It is amber if it happened, and red if it didn't; returns `happened`."""
+        self._add(Check(claim, bool(happened), str(seen), fault=True))
+        return bool(happened)
+
     def eventually(
-        self, claim: str, probe: Callable[[], Any], seen: Callable[[], object] = lambda: "", timeout: float = PATIENCE
+        self,
+        claim: str,
+        probe: Callable[[], Any],
+        seen: Callable[[], object] = lambda: "",
+        timeout: float = PATIENCE,
+        fault: bool = False,
     ) -> bool:
-        """Check a claim that may take a while to become true. `seen` is called once: when it holds, or when time is up."""
+        """Check a claim, or a fault, that may take a while. `seen` is called once: when it holds, or when time is up."""
         began = time.monotonic()
         holds = self.wait(probe, timeout)
         took = time.monotonic() - began
         words = f"{seen()}"
         when = f"after {took:.1f} s" if holds else f"not within {timeout:.0f} s"
-        return self.check(claim, holds, f"{words.removesuffix('.')}, {when}" if words else when)
+        show = self.fault if fault else self.check
+        return show(claim, holds, f"{words.removesuffix('.')}, {when}" if words else when)
 
     def wait(self, probe: Callable[[], Any], timeout: float = PATIENCE) -> bool:
         """Return True as soon as the probe does, and False when time is up."""

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
 from messaging.events.text import plural
@@ -56,15 +57,42 @@ class Rows:
     kind: Literal["rows"] = "rows"
 
 
+class Result(StrEnum):
+    """What came of a check, and of a whole step; the words are those that a reader sees."""
+
+    HOLDS = "holds"
+    #: The chapter shows this fault on purpose, and it happened.
+    PREDICTED = "fails, as predicted"
+    FAILS = "fails"
+
+    @property
+    def mark(self) -> str:
+        return {Result.HOLDS: "✓", Result.PREDICTED: "!", Result.FAILS: "✗"}[self]
+
+    @property
+    def look(self) -> str:
+        """The class of a tag that shows it."""
+        return {Result.HOLDS: "good", Result.PREDICTED: "open", Result.FAILS: "bad"}[self]
+
+
 @dataclass(frozen=True)
 class Check:
     """A claim and its result."""
 
     claim: str
+    #: True if the claim is true.
     holds: bool
     #: The value that was found.
     seen: str = ""
+    #: True if the claim is a fault that the chapter shows. Then the step is right only if the fault happens.
+    fault: bool = False
     kind: Literal["check"] = "check"
+
+    @property
+    def result(self) -> Result:
+        if not self.holds:
+            return Result.FAILS
+        return Result.PREDICTED if self.fault else Result.HOLDS
 
 
 Entry = Said | Ran | Rows | Check
@@ -89,8 +117,15 @@ class Played:
 
     @property
     def green(self) -> bool:
-        """True if it came to its end and every check holds. A step without a check proves nothing."""
+        """True if it came to its end and every check was as expected. A step without a check proves nothing."""
         return not self.error and bool(self.checks) and all(check.holds for check in self.checks)
+
+    @property
+    def result(self) -> Result:
+        """The result of the whole step: it fails as predicted if one of its checks does, and the others are as expected."""
+        if not self.green:
+            return Result.FAILS
+        return Result.PREDICTED if any(check.fault for check in self.checks) else Result.HOLDS
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "entries": [asdict(entry) for entry in self.entries]}

@@ -48,7 +48,7 @@ def _line(entry: Entry | None) -> str:
     if entry is None:
         return ""
     if isinstance(entry, Check):
-        return f"{'✓' if entry.holds else '✗'} {entry.claim}"
+        return f"{entry.result.mark} {entry.claim}"
     if isinstance(entry, Ran):
         return f"$ {entry.command}"
     return entry.title if isinstance(entry, Rows) else entry.text

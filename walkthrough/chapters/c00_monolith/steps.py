@@ -67,7 +67,7 @@ def signal(stage: Stage) -> None:
     User.objects.filter(pk=another.pk).update(status=User.Status.SUSPENDED, suspension_reason="chargeback")
     stage.say(f"`QuerySet.update()`, as in a quick script, suspends {another.name}. It sends no signal.")
     flagged = _flagged(another)
-    stage.check(f"{another.name}'s invoices aren't flagged", flagged == 0 < another.invoices.count(), f"{flagged} flagged")
+    stage.fault(f"{another.name}'s invoices aren't flagged", flagged == 0 < another.invoices.count(), f"{flagged} flagged")
 
 
 def migrate(stage: Stage) -> None:
@@ -82,12 +82,12 @@ def migrate(stage: Stage) -> None:
         found = [(what, _within(PAGE, attempt)) for what, attempt in attempts]
         stage.say(LOCKED[connections["monolith"].vendor])
         stage.rows(f"Meanwhile, with a timeout of {PAGE:g} s", ("attempt", "result"), found)
-        stage.check("No invoice can be written", _failed(found[-1][1]))
+        stage.fault("No invoice can be written", _failed(found[-1][1]))
         began = time.perf_counter()
         issued = services.generate_invoices(_this())
         took, over = time.perf_counter() - began, time.perf_counter() - until
     normally = stage.notes["normally"]
-    stage.check(
+    stage.fault(
         "Without the timeout, invoicing waits until the migration ends",
         issued > 0 and over > -PAGE,
         f"{plural(issued, 'invoice')} after {took:.1f} s instead of {normally * 1000:.0f} ms",
@@ -101,8 +101,8 @@ def cascade(stage: Stage) -> None:
     after = _revenue(_last())
     stage.say(f"{user.name} asked to be deleted.")
     stage.rows(f"Revenue of {_last()}, a closed month", ("before", "after"), [(f"{before:.2f} EUR", f"{after:.2f} EUR")])
-    stage.check("`on_delete=CASCADE` deletes their invoices too", gone == theirs > 0, f"{plural(gone, 'invoice')} deleted")
-    stage.check("The closed month has lost revenue", after < before, f"{before - after:.2f} EUR less")
+    stage.fault("`on_delete=CASCADE` deletes their invoices too", gone == theirs > 0, f"{plural(gone, 'invoice')} deleted")
+    stage.fault("The closed month has lost revenue", after < before, f"{before - after:.2f} EUR less")
 
 
 def _this() -> str:

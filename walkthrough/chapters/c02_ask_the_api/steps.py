@@ -54,7 +54,7 @@ def more(stage: Stage) -> None:
     joined = set(_ids()) - before
     found, known = _generate(stage, 1), stage.notes["known"]
     invoiced = Invoice.objects.using("billing").filter(user_id__in=joined).count()
-    stage.check(
+    stage.fault(
         "The new users get no invoice: billing doesn't know them",
         len(joined) == MORE and found.json["calls"] == known and invoiced == 0,
         f"{MORE} joined; {plural(found.json['calls'], 'call')} as before, {plural(invoiced, 'invoice')} for them",
@@ -75,7 +75,7 @@ def slow(stage: Stage) -> None:
     with stage.processes.throttled(API):
         found = _generate(stage, 3)
     before, after = stage.notes["seconds"], found.json["seconds"]
-    stage.check(
+    stage.fault(
         "Every call is slow, so the run is slow",
         found.code == 0 and after > 1.5 * before,
         f"{after:.1f} s instead of {before:.1f} s; {COLUMNS[-1]} {_measured(stage.notes['calls'], found)[-1]}",
@@ -85,8 +85,8 @@ def slow(stage: Stage) -> None:
 def down(stage: Stage) -> None:
     stage.processes.stop(API)
     found = _generate(stage, 4)
-    stage.check("Billing refuses to invoice", found.code == 3)
-    stage.check(
+    stage.fault("Billing refuses to invoice", found.code == 3)
+    stage.fault(
         "No invoice is issued",
         found.json["issued"] == 0 and not Invoice.objects.using("billing").filter(period=facts.month(4)).exists(),
         f"{found.json['issued']} issued, {found.json['held']} held",

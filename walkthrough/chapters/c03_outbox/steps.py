@@ -28,12 +28,12 @@ def commit_first(stage: Stage) -> None:
     ran = stage.manage("dual_write", "commit-then-send", str(user_id), "--die-after", "committed")
     committed = _killed(ran) and facts.user_status(user_id) == "suspended"
     stage.check("The process was killed right after its commit", committed)
-    stage.check("No event is recorded, and none is on its way", _nothing_comes(), f"{facts.recorded()} in the outbox")
+    stage.fault("No event is recorded, and none is on its way", _nothing_comes(), f"{facts.recorded()} in the outbox")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
-    stage.check("Billing received nothing: its row is stale", facts.differing() == {user_id: "stale"})
+    stage.fault("Billing received nothing: its row is stale", facts.differing() == {user_id: "stale"})
     stage.manage("generate_invoices", "--period", PERIOD)
     billed = Invoice.objects.using("billing").filter(user_id=user_id, period=PERIOD).exists()
-    stage.check("So billing invoices a suspended user", billed)
+    stage.fault("So billing invoices a suspended user", billed)
 
 
 def send_first(stage: Stage) -> None:
@@ -43,7 +43,7 @@ def send_first(stage: Stage) -> None:
     stage.eventually("Billing has received a suspension", lambda: facts.copied_status(user_id) == "suspended")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
     false = facts.user_status(user_id) == "active" and facts.differing().get(user_id) == "ahead"
-    stage.check("The suspension was never committed: billing calls an active user suspended", false)
+    stage.fault("The suspension was never committed: billing calls an active user suspended", false)
 
 
 def outbox(stage: Stage) -> None:
@@ -88,7 +88,7 @@ def mend(stage: Stage) -> None:
     stage.check("The invoice is flagged", bool(late), late)
     ran = stage.manage("reconcile", "billing", "--from", "users", "--json")
     ahead = ran.code == 1 and ran.json["counts"]["ahead"] == 1
-    stage.check("Pulling can't repair the other row: billing's version is higher", ahead)
+    stage.fault("Pulling can't repair the other row: billing's version is higher", ahead)
     user_suspend(user_id=false, reason="the version that billing has")
     user_reactivate(user_id=false)
     stage.say("The users context changes that user twice, so its version is higher than billing's.")

@@ -80,7 +80,7 @@ def narrow(stage: Stage) -> None:
     )
     _compared(stage, "Narrow: suspended users", took)
     ran = stage.manage("generate_invoices", "--period", PERIOD, "--json")
-    stage.check(
+    stage.fault(
         "The active users are missing: billing has nobody to bill",
         ran.code == 0 and ran.json["issued"] == 0,
         f"{plural(ran.json['issued'], 'invoice')} for {plural(_users() - suspended, 'active user')}",
@@ -93,16 +93,16 @@ def direct(stage: Stage) -> None:
     stage.check("Billing has every row", ran.json == {"copied": _users()}, plural(_copied(), "row"))
     found = _compared(stage, "Reading the other database", took)
     unproved = found.counts["stale"] == _users()
-    stage.check("But no row has a version, so none can be proved equal", unproved, _differing(found))
+    stage.fault("But no row has a version, so none can be proved equal", unproved, _differing(found))
     row = facts.progress()
-    stage.check("And without a checkpoint, changes can't be pulled", row.checkpoint == 0, f"checkpoint {row.checkpoint}")
+    stage.fault("And without a checkpoint, changes can't be pulled", row.checkpoint == 0, f"checkpoint {row.checkpoint}")
 
 
 def year_later(stage: Stage) -> None:
     before = _copied()
     ran = stage.manage("copy_directly", "--year-later")
-    stage.check("Billing's script breaks", ran.code == 1)
-    stage.check("Billing's old copy stays, and gets older", _copied() == before, plural(_copied(), "row"))
+    stage.fault("Billing's script breaks", ran.code == 1)
+    stage.fault("Billing's old copy stays, and gets older", _copied() == before, plural(_copied(), "row"))
 
 
 def from_now(stage: Stage) -> None:

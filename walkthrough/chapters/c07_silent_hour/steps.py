@@ -45,12 +45,12 @@ def silence(stage: Stage) -> None:
     ids = sorted(set(changed))
     stage.notes.update(changed=ids, twice=max(ids, key=changed.count))
     stage.say(f"{plural(len(changed), 'change')} to {plural(len(ids), 'user')}. The users table has every change.")
-    stage.check("No event was recorded", facts.recorded() == before[0], plural(facts.recorded() - before[0], "event"))
+    stage.fault("No event was recorded", facts.recorded() == before[0], plural(facts.recorded() - before[0], "event"))
     quiet = broker.hands_are_empty("billing", "users") and facts.counts() == before[1]
-    stage.check("Nothing reached billing's queue, and nothing is parked", quiet and not facts.parked().exists())
+    stage.fault("Nothing reached billing's queue, and nothing is parked", quiet and not facts.parked().exists())
     stage.rows(f"{SHOWN} of these users, side by side", facts.SIDES, facts.side_by_side([UUID(user_id) for user_id in ids[:SHOWN]]))
     stale = {str(user_id): kind for user_id, kind in facts.differing().items()} == dict.fromkeys(ids, "stale")
-    stage.check("Billing's copy of each is stale", stale, facts.in_words())
+    stage.fault("Billing's copy of each is stale", stale, facts.in_words())
 
 
 def notice(stage: Stage) -> None:

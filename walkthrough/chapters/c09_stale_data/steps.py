@@ -31,11 +31,11 @@ def unbound(stage: Stage) -> None:
     late = facts.active(1)[0]
     user_suspend(user_id=late.pk, reason="fraud")
     stage.say(f"Neither events nor the feed reach billing now. {late.name} is suspended.")
-    stage.check("In billing's copy the user is still active", status(late.pk) == "active", status(late.pk))
+    stage.fault("In billing's copy the user is still active", status(late.pk) == "active", status(late.pk))
     ran = stage.manage("generate_invoices", "--period", "2026-09", "--max-staleness", "3650d")
     stage.check("With a bound of ten years, the run succeeds", ran.code == 0)
     wrong = invoices("2026-09").filter(user_id=late.pk)
-    stage.check(f"{late.name} is suspended and got an invoice", wrong.count() == 1, plural(wrong.count(), "invoice"))
+    stage.fault(f"{late.name} is suspended and got an invoice", wrong.count() == 1, plural(wrong.count(), "invoice"))
     stage.notes["first"], stage.notes["name"] = str(late.pk), late.name
 
 
@@ -81,8 +81,8 @@ def proceed(stage: Stage) -> None:
     marked = issued.exclude(staleness="").count()
     stage.check("Every invoice carries the copy's age", marked == issued.count() > 0, f"{marked} of {issued.count()}")
     wrong = issued.filter(user_id=second.pk)
-    stage.check(f"{second.name}'s invoice is wrong", wrong.count() == 1, plural(wrong.count(), "invoice"))
-    stage.check("The invoice isn't flagged yet", not wrong.exclude(review_reason="").exists())
+    stage.fault(f"{second.name}'s invoice is wrong", wrong.count() == 1, plural(wrong.count(), "invoice"))
+    stage.fault("The invoice isn't flagged yet", not wrong.exclude(review_reason="").exists())
     stage.notes["second"] = str(second.pk)
 
 

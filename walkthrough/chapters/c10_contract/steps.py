@@ -190,7 +190,9 @@ def ship(stage: Stage) -> None:
     with version(stage, "renaming-users", *RENAMED, shown=False) as newer:
         suspend_by(stage, newer, chosen)
     number = lambda: facts.parked().count()  # noqa: E731
-    stage.eventually("Billing can't read these events and parks them", lambda: number() == 2, lambda: f"{number()} parked")
+    stage.eventually(
+        "Billing can't read these events and parks them", lambda: number() == 2, lambda: f"{number()} parked", fault=True
+    )
     first = facts.parked().first()
     reason = first.reason if first else "nothing is parked"
     stage.check("The reason names the missing field", "status_since" in reason, reason)

@@ -57,7 +57,7 @@ def silence(stage: Stage) -> None:
     finally:
         stage.faults.switch("publisher_bug", False)
     originals = stage.faults.suppressed()
-    stage.check(
+    stage.fault(
         "Five users changed without an event",
         facts.recorded() == before,
         f"{plural(facts.recorded() - before, 'event')} recorded",
@@ -109,14 +109,14 @@ def without_row(stage: Stage) -> None:
     lost_id, name = lost.pk, lost.name
     User.objects.using("users").filter(pk=lost_id).delete()
     events = Published.objects.using("users").filter(body__subject=str(lost_id)).count()
-    stage.check(f"{name}'s row was deleted without an event", events == 0, plural(events, "event"))
+    stage.fault(f"{name}'s row was deleted without an event", events == 0, plural(events, "event"))
     stage.eventually(
         "Billing's copy keeps only the id (a tombstone)",
         lambda: tombstone(lost_id) == ("erased", True),
         lambda: f"deleted: {tombstone(lost_id)[1]}",
     )
     personal = {"name", "email"} & {field.name for field in CachedUser._meta.get_fields()}
-    stage.check(
+    stage.fault(
         "The copy can't restore the name, because billing never had it", not personal, f"billing keeps {', '.join(fields())}"
     )
     stage.say(
