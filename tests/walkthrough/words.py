@@ -36,8 +36,11 @@ def prose(chapter: Chapter) -> Iterator[str]:
 
 
 def buttons(chapter: Chapter) -> Iterator[str]:
+    """What the steps say before they are played: their names, their texts and their questions."""
     for step in chapter.steps:
         yield from (step.button, step.says)
+        if step.prediction:
+            yield from (step.prediction.question, *step.prediction.options.values())
 
 
 def spoken(source: str) -> Iterator[str]:

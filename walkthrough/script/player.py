@@ -71,13 +71,13 @@ def following(chapter: Chapter, found: Progress) -> str:
     return next((step.name for step in chapter.steps if found.of(step.name) is None), "")
 
 
-def begin(chapter: Chapter, name: str) -> None:
+def begin(chapter: Chapter, name: str, guess: str = "") -> None:
     """Play a step in a thread of this process. Returns when everybody sees that it runs; raises what `play` raises."""
     begun = Future[None]()
 
     def run() -> None:
         try:
-            play(chapter, name, begun=lambda: begun.set_result(None))
+            play(chapter, name, begun=lambda: begun.set_result(None), guess=guess)
         except BaseException as error:
             if begun.done():
                 raise
@@ -91,7 +91,11 @@ def begin(chapter: Chapter, name: str) -> None:
 
 
 def play(
-    chapter: Chapter, name: str, follow: Callable[[Entry], None] = lambda entry: None, begun: Callable[[], None] = lambda: None
+    chapter: Chapter,
+    name: str,
+    follow: Callable[[Entry], None] = lambda entry: None,
+    begun: Callable[[], None] = lambda: None,
+    guess: str = "",
 ) -> Played:
     """Set the stage, or play the next step. Keeps the played step, and returns it.
 
@@ -101,15 +105,19 @@ def play(
         Called with each entry at once.
     begun
         Called when everybody sees that the step runs.
+    guess
+        The option of the step's prediction that the reader chose; empty without a guess.
 
     Raises
     ------
     CanNotPlay
-        Another step is being played, or this step isn't the next one.
+        Another step is being played, this step isn't the next one, or the guess isn't one of its options.
     """
+    if guess and guess not in _options(chapter, name):
+        raise CanNotPlay(f"This step has no option “{guess}”. Reload the page, and choose again.")
     with _alone():
         found = _allowed(chapter, name)
-        done = Played(name)
+        done = Played(name, guess=guess)
         with now.told(chapter.number, done) as note:
             begun()
             _perform(chapter, found, done, note, follow)
@@ -141,6 +149,7 @@ def _perform(chapter: Chapter, found: Progress, done: Played, note: Callable[[],
     try:
         demo_only.check()
         (chapter.starts if done.step == SETTING else chapter.step(done.step).run)(stage)
+        _check_outcome(done, _options(chapter, done.step))
     except CLEAR as error:
         done.error = str(error)
     except Exception as error:  # the page says so; a half-played step isn't green
@@ -148,6 +157,17 @@ def _perform(chapter: Chapter, found: Progress, done: Played, note: Callable[[],
         done.error = f"{kind(error)}: {error}"
     done.seconds = round(time.monotonic() - began, 1)
     found.played.append(done)
+
+
+def _options(chapter: Chapter, name: str) -> dict[str, str]:
+    prediction = chapter.step(name).prediction if name != SETTING else None
+    return prediction.options if prediction else {}
+
+
+def _check_outcome(done: Played, options: dict[str, str]) -> None:
+    """A step that asks must say which of its options came true, and any other none."""
+    if done.outcome not in (options or [""]):
+        raise ValueError(f"its outcome is “{done.outcome}”, and its options are {', '.join(options) or 'none'}")
 
 
 def _out_of_order(chapter: Chapter, name: str, expected: str) -> str:

@@ -56,6 +56,16 @@ class Stage:
         self._add(Check(claim, bool(happened), str(seen), fault=True))
         return bool(happened)
 
+    def outcome(self, **options: bool) -> None:
+        """Record which option of the step's prediction came true. Each option is given with its condition, by what the step found.
+
+        Raises `ValueError` unless exactly one of them is true.
+        """
+        came = [name for name, true in options.items() if true]
+        if len(came) != 1:
+            raise ValueError(f"exactly one of {', '.join(options)} should come true; found: {', '.join(came) or 'none'}")
+        self.played.outcome = came[0]
+
     def eventually(
         self,
         claim: str,

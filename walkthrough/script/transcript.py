@@ -110,6 +110,9 @@ class Played:
     error: str = ""
     #: True if its player died during the step.
     interrupted: bool = False
+    #: The option that the reader guessed, and the one that came true; empty where there is none.
+    guess: str = ""
+    outcome: str = ""
 
     @property
     def checks(self) -> list[Check]:

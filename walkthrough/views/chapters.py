@@ -42,14 +42,15 @@ def chapter(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 def play(request: HttpRequest, number: int, step: str) -> HttpResponse:
-    """Play a step. With htmx the answer comes at once: the steps as they are now. Without it the answer comes after the step:
-    the page with this step in view."""
+    """Play a step, with the reader's guess if it was posted. With htmx the answer comes at once: the steps as they are now. Without
+    it the answer comes after the step: the page with this step in view."""
     found = _found(number)
     if step != player.SETTING and step not in {one.name for one in found.steps}:
         raise Http404(f"Chapter {number} has no step {step!r}.")
     refused, status = "", 200
+    guess = "" if "without" in request.POST else request.POST.get("guess", "")
     try:
-        (player.begin if request.htmx else player.play)(found, step)  # type: ignore[attr-defined]
+        (player.begin if request.htmx else player.play)(found, step, guess=guess)  # type: ignore[attr-defined]
     except player.CanNotPlay as error:
         refused, status = str(error), 409
     if request.htmx:  # type: ignore[attr-defined]

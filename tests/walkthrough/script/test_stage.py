@@ -1,5 +1,7 @@
 """A stage's checks: what is expected, what is a fault on purpose, and what may take a while."""
 
+import pytest
+
 from walkthrough.script.stage import Stage
 from walkthrough.script.transcript import Check, Played, Result
 
@@ -30,3 +32,12 @@ def test_a_fault_may_take_a_while_and_is_red_when_time_is_up() -> None:
     assert not stage.eventually("It is parked again", lambda: False, timeout=0.01, fault=True)
     assert [check.result for check in stage.played.checks] == [Result.PREDICTED, Result.FAILS]
     assert stage.played.checks[0].seen.startswith("1 parked, after ")
+
+
+def test_exactly_one_option_comes_true_by_its_condition() -> None:
+    stage = made()
+    stage.outcome(once=False, twice=True)
+    assert stage.played.outcome == "twice"
+    for options, found in (({"once": False, "twice": False}, "none"), ({"once": True, "twice": True}, "once, twice")):
+        with pytest.raises(ValueError, match=f"exactly one of once, twice should come true; found: {found}"):
+            made().outcome(**options)

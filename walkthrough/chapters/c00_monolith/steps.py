@@ -62,12 +62,13 @@ def signal(stage: Stage) -> None:
     one, another = User.objects.filter(status=User.Status.ACTIVE).order_by("id")[:2]
     services.suspend(one, "chargeback")
     stage.say(f"The service suspends {one.name}. A signal acts in the same transaction; the service's code doesn't show it.")
-    flagged = _flagged(one)
+    flagged = first = _flagged(one)
     stage.check(f"{one.name}'s invoices are flagged for review", flagged == one.invoices.count() > 0, f"{flagged} flagged")
     User.objects.filter(pk=another.pk).update(status=User.Status.SUSPENDED, suspension_reason="chargeback")
     stage.say(f"`QuerySet.update()`, as in a quick script, suspends {another.name}. It sends no signal.")
     flagged = _flagged(another)
     stage.fault(f"{another.name}'s invoices aren't flagged", flagged == 0 < another.invoices.count(), f"{flagged} flagged")
+    stage.outcome(both=first > 0 < flagged, one=first > 0 == flagged, none=first == flagged == 0)
 
 
 def migrate(stage: Stage) -> None:
@@ -92,6 +93,8 @@ def migrate(stage: Stage) -> None:
         issued > 0 and over > -PAGE,
         f"{plural(issued, 'invoice')} after {took:.1f} s instead of {normally * 1000:.0f} ms",
     )
+    waited = _failed(found[-1][1])
+    stage.outcome(now=not waited, after=waited and issued > 0, never=waited and issued == 0)
 
 
 def cascade(stage: Stage) -> None:
@@ -103,6 +106,8 @@ def cascade(stage: Stage) -> None:
     stage.rows(f"Revenue of {_last()}, a closed month", ("before", "after"), [(f"{before:.2f} EUR", f"{after:.2f} EUR")])
     stage.fault("`on_delete=CASCADE` deletes their invoices too", gone == theirs > 0, f"{plural(gone, 'invoice')} deleted")
     stage.fault("The closed month has lost revenue", after < before, f"{before - after:.2f} EUR less")
+    there = User.objects.filter(email=user.email).exists()
+    stage.outcome(same=after == before and not there, less=after < before, refused=after == before and there)
 
 
 def _this() -> str:

@@ -59,6 +59,7 @@ def more(stage: Stage) -> None:
         len(joined) == MORE and found.json["calls"] == known and invoiced == 0,
         f"{MORE} joined; {plural(found.json['calls'], 'call')} as before, {plural(invoiced, 'invoice')} for them",
     )
+    stage.outcome(all=invoiced == MORE, some=0 < invoiced < MORE, none=invoiced == 0)
     _by_the_old_way(1)
     call_command("cutover", "billing", "--to", "api", stdout=io.StringIO())
     stage.say("Billing reads the monolith's list of all users once and invoices them, so now it knows the new ones.")
@@ -80,6 +81,7 @@ def slow(stage: Stage) -> None:
         found.code == 0 and after > 1.5 * before,
         f"{after:.1f} s instead of {before:.1f} s; {COLUMNS[-1]} {_measured(stage.notes['calls'], found)[-1]}",
     )
+    stage.outcome(same=after < 2 * before, more=2 * before <= after <= 10 * before, much=after > 10 * before)
 
 
 def down(stage: Stage) -> None:
@@ -91,6 +93,8 @@ def down(stage: Stage) -> None:
         found.json["issued"] == 0 and not Invoice.objects.using("billing").filter(period=facts.month(4)).exists(),
         f"{found.json['issued']} issued, {found.json['held']} held",
     )
+    issued = found.json["issued"]
+    stage.outcome(all=issued == _active(), some=0 < issued < _active(), none=issued == 0)
     kept = Invoice.objects.using("billing").count()
     stage.check("Billing's own database was up all the time", kept > 0, f"it has {plural(kept, 'invoice')}")
 

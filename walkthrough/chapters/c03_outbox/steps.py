@@ -24,13 +24,15 @@ def starts(stage: Stage) -> None:
 
 
 def commit_first(stage: Stage) -> None:
-    user_id = UUID(stage.notes["lost"])
+    user_id, before = UUID(stage.notes["lost"]), sum(facts.counts().values())
     ran = stage.manage("dual_write", "commit-then-send", str(user_id), "--die-after", "committed")
     committed = _killed(ran) and facts.user_status(user_id) == "suspended"
     stage.check("The process was killed right after its commit", committed)
     stage.fault("No event is recorded, and none is on its way", _nothing_comes(), f"{facts.recorded()} in the outbox")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
     stage.fault("Billing received nothing: its row is stale", facts.differing() == {user_id: "stale"})
+    received = sum(facts.counts().values()) - before
+    stage.outcome(once=received == 1, twice=received > 1, nothing=received == 0)
     stage.manage("generate_invoices", "--period", PERIOD)
     billed = Invoice.objects.using("billing").filter(user_id=user_id, period=PERIOD).exists()
     stage.fault("So billing invoices a suspended user", billed)
@@ -44,6 +46,8 @@ def send_first(stage: Stage) -> None:
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
     false = facts.user_status(user_id) == "active" and facts.differing().get(user_id) == "ahead"
     stage.fault("The suspension was never committed: billing calls an active user suspended", false)
+    here, there = facts.user_status(user_id) == "suspended", facts.copied_status(user_id) == "suspended"
+    stage.outcome(both=here and there, users=here and not there, billing=there and not here, nobody=not here and not there)
 
 
 def outbox(stage: Stage) -> None:
@@ -78,6 +82,8 @@ def kill_relay(stage: Stage) -> None:
     stage.eventually("The new relay sends the unmarked event again", both_deliveries, seen)
     once = counted["applied"] == 1 and counted["duplicate"] == 1 and facts.copied_status(sent) == "suspended"
     stage.check("The event was applied once: its second delivery is counted as a duplicate", once)
+    received, applied = sum(counted.values()), counted["applied"]
+    stage.outcome(once=received == applied == 1, apply_once=received > applied == 1, apply_twice=applied > 1)
 
 
 def mend(stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 import time
 
-from billing.models import CachedUser
+from billing.models import CachedUser, Invoice
 from messaging.errors import Denied
 from messaging.events.text import plural
 from messaging.models import Subscription
@@ -45,6 +45,8 @@ def kill(stage: Stage) -> None:
     row, enough = facts.progress(), DIES_AT * PAGE
     stage.check(f"The checkpoint is at the end of page {DIES_AT}", row.checkpoint >= enough, f"checkpoint {row.checkpoint}")
     part = enough <= _copied() < USERS and row.state == Subscription.State.BOOTSTRAPPING
+    live = row.state == Subscription.State.LIVE
+    stage.outcome(nothing=_copied() == 0, part=_copied() > 0 and not live, whole=_copied() > 0 and live)
     stage.check("The copy is incomplete, and not live", part, f"state {row.state}, {plural(_copied(), 'row')}")
     stage.notes["checkpoint"] = row.checkpoint
 
@@ -85,6 +87,9 @@ def narrow(stage: Stage) -> None:
         ran.code == 0 and ran.json["issued"] == 0,
         f"{plural(ran.json['issued'], 'invoice')} for {plural(_users() - suspended, 'active user')}",
     )
+    copied = CachedUser.objects.using("billing").filter(status="suspended").values_list("pk", flat=True)
+    wrong = Invoice.objects.using("billing").filter(period=PERIOD, user_id__in=list(copied)).exists()
+    stage.outcome(active=ran.json["issued"] > 0 and not wrong, suspended=wrong, nobody=ran.json["issued"] == 0)
 
 
 def direct(stage: Stage) -> None:
@@ -103,6 +108,7 @@ def year_later(stage: Stage) -> None:
     ran = stage.manage("copy_directly", "--year-later")
     stage.fault("Billing's script breaks", ran.code == 1)
     stage.fault("Billing's old copy stays, and gets older", _copied() == before, plural(_copied(), "row"))
+    stage.outcome(empty=_copied() == 0, old=ran.code != 0 and _copied() == before, new=ran.code == 0)
 
 
 def from_now(stage: Stage) -> None:

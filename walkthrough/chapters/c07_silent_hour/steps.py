@@ -47,7 +47,9 @@ def silence(stage: Stage) -> None:
     stage.say(f"{plural(len(changed), 'change')} to {plural(len(ids), 'user')}. The users table has every change.")
     stage.fault("No event was recorded", facts.recorded() == before[0], plural(facts.recorded() - before[0], "event"))
     quiet = broker.hands_are_empty("billing", "users") and facts.counts() == before[1]
-    stage.fault("Nothing reached billing's queue, and nothing is parked", quiet and not facts.parked().exists())
+    wrong = facts.parked().exists()
+    stage.fault("Nothing reached billing's queue, and nothing is parked", quiet and not wrong)
+    stage.outcome(nothing=quiet and not wrong, queue=not quiet and not wrong, parked=wrong)
     stage.rows(f"{SHOWN} of these users, side by side", facts.SIDES, facts.side_by_side([UUID(user_id) for user_id in ids[:SHOWN]]))
     stale = {str(user_id): kind for user_id, kind in facts.differing().items()} == dict.fromkeys(ids, "stale")
     stage.fault("Billing's copy of each is stale", stale, facts.in_words())
@@ -117,7 +119,9 @@ def late(stage: Stage) -> None:
         lambda: facts.counts()["obsolete"] - before["obsolete"] == len(originals),
         _counted,
     )
-    stage.check("No row changed", _rows() == rows and facts.counts()["applied"] == before["applied"], facts.in_words())
+    changed = len(set(rows) ^ set(_rows())) / 2
+    stage.outcome(none=not changed, one=changed == 1, more=changed > 1)
+    stage.check("No row changed", not changed and facts.counts()["applied"] == before["applied"], facts.in_words())
     twice = UUID(stage.notes["twice"])
     stage.check(
         "The user who was suspended and reactivated is active", facts.copied_status(twice) == "active", facts.copied_status(twice)

@@ -47,6 +47,7 @@ def lose(stage: Stage) -> None:
     stage.check("The worker has taken every message that the broker has", through)
     arrived = received(chosen, began)
     stage.fault("None of the events arrived: they are lost", arrived == 0, f"{arrived} of {QUEUED} in billing's inbox")
+    stage.outcome(all=arrived == QUEUED, some=0 < arrived < QUEUED, none=arrived == 0)
     stage.fault("Billing would invoice all six users", len(facts.differing()) == QUEUED, facts.in_words())
     stage.notes["queued"] = [str(user_id) for user_id in chosen]
 
@@ -60,7 +61,10 @@ def work_on(stage: Stage) -> None:
     again = User.objects.using("users").filter(status="suspended").exclude(suspension_reason__in=REASONS).order_by("pk")[0]
     changed.append(user_reactivate(user_id=again.pk).pk)
     stage.check("Every change is committed without the broker", len(changed) == MEANWHILE, plural(len(changed), "change"))
-    stage.check("The outbox keeps their events", facts.unsent() == MEANWHILE, f"{facts.unsent()} unsent")
+    kept = facts.unsent()
+    stage.check("The outbox keeps their events", kept == MEANWHILE, f"{kept} unsent")
+    committed = User.objects.using("users").filter(pk__in=changed, suspension_reason=REASONS[1]).count() == MEANWHILE - 1
+    stage.outcome(wait=committed and kept == MEANWHILE, lost=committed and kept < MEANWHILE, refused=not committed)
     stage.fault("Billing knows none of these changes", len(facts.differing()) == QUEUED + MEANWHILE, facts.in_words())
     stage.notes["meanwhile"] = [str(user_id) for user_id in changed]
 

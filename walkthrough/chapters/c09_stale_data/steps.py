@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from billing.models import CachedUser, Invoice
 from messaging.events.text import plural
 from messaging.replica import staleness
+from users.models import User
 from users.services import user_suspend
 from walkthrough.control import reset
 from walkthrough.observe import facts
@@ -36,6 +37,9 @@ def unbound(stage: Stage) -> None:
     stage.check("With a bound of ten years, the run succeeds", ran.code == 0)
     wrong = invoices("2026-09").filter(user_id=late.pk)
     stage.fault(f"{late.name} is suspended and got an invoice", wrong.count() == 1, plural(wrong.count(), "invoice"))
+    suspended = User.objects.using("users").filter(status="suspended").values_list("pk", flat=True)
+    invoiced = invoices("2026-09").filter(user_id__in=list(suspended)).count()
+    stage.outcome(none=invoiced == 0, one=invoiced == 1 < len(suspended), all=invoiced == len(suspended))
     stage.notes["first"], stage.notes["name"] = str(late.pk), late.name
 
 
@@ -82,7 +86,9 @@ def proceed(stage: Stage) -> None:
     stage.check("Every invoice carries the copy's age", marked == issued.count() > 0, f"{marked} of {issued.count()}")
     wrong = issued.filter(user_id=second.pk)
     stage.fault(f"{second.name}'s invoice is wrong", wrong.count() == 1, plural(wrong.count(), "invoice"))
-    stage.fault("The invoice isn't flagged yet", not wrong.exclude(review_reason="").exists())
+    flagged = wrong.exclude(review_reason="").exists()
+    stage.fault("The invoice isn't flagged yet", not flagged)
+    stage.outcome(age=marked > 0 and not flagged, flag=flagged, nothing=marked == 0 and not flagged)
     stage.notes["second"] = str(second.pk)
 
 

@@ -183,6 +183,8 @@ def rename(stage: Stage) -> None:
         stage.check("It names the field and the rule", bool(named), named[0] if named else asked.last)
         written = stage.quietly("write_contracts", "users", project=newer)
         stage.check("`write_contracts` refuses to overwrite the old schema", written.code == 3, f"exit code {written.code}")
+        second = (newer / "users" / "contracts" / f"{SUSPENDED}.v2.json").exists()
+        stage.outcome(same=written.code == 0 and not second, version=second, refuses=written.code != 0 and not second)
 
 
 def ship(stage: Stage) -> None:
@@ -196,7 +198,8 @@ def ship(stage: Stage) -> None:
     first = facts.parked().first()
     reason = first.reason if first else "nothing is parked"
     stage.check("The reason names the missing field", "status_since" in reason, reason)
-    stage.eventually("No fact is lost: the feed brings both changes", facts.agree, facts.in_words)
+    equal = stage.eventually("No fact is lost: the feed brings both changes", facts.agree, facts.in_words)
+    stage.outcome(event=by_event(chosen) > 0, feed=equal and by_event(chosen) == 0, never=not equal and by_event(chosen) == 0)
     for row in facts.parked():
         parked.discard(Alias("billing"), row.pk, by="chapter 10", note="the field that was renamed in place")
     stage.check("So both messages can be discarded", number() == 0, f"{number()} parked")

@@ -62,7 +62,7 @@ def silence(stage: Stage) -> None:
         facts.recorded() == before,
         f"{plural(facts.recorded() - before, 'event')} recorded",
     )
-    stage.eventually("The sync process pulls the changes", facts.agree, facts.in_words)
+    pulled = stage.eventually("The sync process pulls the changes", facts.agree, facts.in_words)
     found = facts.incidents(kind="silent").first()
     listed = set(found.subjects) if found else set()
     stage.check("An incident names each of these users", listed == set(map(str, chosen)), found or "no incident")
@@ -74,6 +74,7 @@ def silence(stage: Stage) -> None:
         f"{plural(number, 'event')} recorded",
     )
     _arrive_late(stage, originals)
+    stage.outcome(nobody=pulled, users=not pulled and facts.agree(), billing=not pulled and not facts.agree())
     compared = stage.quietly("reconcile", "billing", "--from", "users")
     stage.check("`reconcile` finds no difference", compared.code == 0)
 
@@ -102,6 +103,7 @@ def without_stream(stage: Stage) -> None:
     whole = repaired.code == 0 and copies() == number
     stage.check("`reconcile billing --from users --repair` restores the copy from the rows", whole, repaired.last)
     stage.check("Copy and authority are equal", facts.agree(), facts.in_words())
+    stage.outcome(all=whole and facts.agree(), later=0 < copies() < number, nothing=copies() == 0)
 
 
 def without_row(stage: Stage) -> None:
@@ -115,6 +117,8 @@ def without_row(stage: Stage) -> None:
         lambda: tombstone(lost_id) == ("erased", True),
         lambda: f"deleted: {tombstone(lost_id)[1]}",
     )
+    status, deleted = tombstone(lost_id)
+    stage.outcome(all=status not in ("", "erased"), id=deleted and status == "erased", nothing=not status)
     personal = {"name", "email"} & {field.name for field in CachedUser._meta.get_fields()}
     stage.fault(
         "The copy can't restore the name, because billing never had it", not personal, f"billing keeps {', '.join(fields())}"
@@ -155,8 +159,8 @@ def fields() -> list[str]:
 
 
 def tombstone(user_id: UUID) -> tuple[str, bool]:
-    """The status of billing's row, and True if the authority's row was deleted but not erased."""
-    return CachedUser.objects.using("billing").values_list("status", "deleted").get(pk=user_id)
+    """The status of billing's row, empty without one, and True if the authority's row was deleted but not erased."""
+    return CachedUser.objects.using("billing").filter(pk=user_id).values_list("status", "deleted").first() or ("", False)
 
 
 STEPS = {
