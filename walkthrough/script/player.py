@@ -16,7 +16,7 @@ from django.db import connections
 
 from messaging.events.text import kind
 from walkthrough.control import demo_only, processes
-from walkthrough.script import kept, now
+from walkthrough.script import kept, now, usual
 from walkthrough.script.chapter import Chapter
 from walkthrough.script.stage import Stage
 from walkthrough.script.transcript import Entry, Played
@@ -144,11 +144,15 @@ def _perform(chapter: Chapter, found: Progress, done: Played, note: Callable[[],
         note()
         follow(entry)
 
-    stage = Stage(done, found.notes, shows)
+    stage = Stage(done, found.notes, shows, note)
     began = time.monotonic()
     try:
         demo_only.check()
-        (chapter.starts if done.step == SETTING else chapter.step(done.step).run)(stage)
+        if done.step == SETTING:
+            with stage.waiting("Stops faults, starts processes, and writes the demo data"):
+                chapter.starts(stage)
+        else:
+            chapter.step(done.step).run(stage)
         _check_outcome(done, _options(chapter, done.step))
     except CLEAR as error:
         done.error = str(error)
@@ -157,6 +161,8 @@ def _perform(chapter: Chapter, found: Progress, done: Played, note: Callable[[],
         done.error = f"{kind(error)}: {error}"
     done.seconds = round(time.monotonic() - began, 1)
     found.played.append(done)
+    if done.green:
+        usual.note(chapter.number, done.step, done.seconds)
 
 
 def _options(chapter: Chapter, name: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The tools of a chapter's steps: they act on the running system, and record what the step says, runs and finds.
 
 def stop_users(stage: Stage) -> None:
-    stage.processes.stop("users-api")
+    stage.stop("users-api")
     ran = stage.manage("generate_invoices", "--period", "2026-11")
     stage.check("Billing issues nothing while users is unreachable", ran.code == 3, seen=ran.last)
 """
@@ -35,8 +35,14 @@ class Stage:
     processes = processes
     faults = faults
 
-    def __init__(self, played: Played, notes: dict[str, Any], follow: Callable[[Entry], None] = lambda entry: None) -> None:
-        self.played, self.notes, self._follow = played, notes, follow
+    def __init__(
+        self,
+        played: Played,
+        notes: dict[str, Any],
+        follow: Callable[[Entry], None] = lambda entry: None,
+        waits: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.played, self.notes, self._follow, self._waits = played, notes, follow, waits
 
     def say(self, text: str) -> None:
         """Show a sentence."""
@@ -76,21 +82,44 @@ class Stage:
     ) -> bool:
         """Check a claim, or a fault, that may take a while. `seen` is called once: when it holds, or when time is up."""
         began = time.monotonic()
-        holds = self.wait(probe, timeout)
+        holds = self.wait(f"Waits until this holds: {claim}", probe, timeout)
         took = time.monotonic() - began
         words = f"{seen()}"
         when = f"after {took:.1f} s" if holds else f"not within {timeout:.0f} s"
         show = self.fault if fault else self.check
         return show(claim, holds, f"{words.removesuffix('.')}, {when}" if words else when)
 
-    def wait(self, probe: Callable[[], Any], timeout: float = PATIENCE) -> bool:
-        """Return True as soon as the probe does, and False when time is up."""
+    def wait(self, what: str, probe: Callable[[], Any], timeout: float = PATIENCE) -> bool:
+        """Return True as soon as the probe does, and False when time is up. `what` says what it waits for: “Waits until …”."""
         limit = time.monotonic() + timeout
-        while not probe():
-            if time.monotonic() > limit:
-                return False
-            time.sleep(LOOK)
+        if probe():
+            return True
+        with self.waiting(what):
+            while not probe():
+                if time.monotonic() > limit:
+                    return False
+                time.sleep(LOOK)
         return True
+
+    def stop(self, *programs: str) -> None:
+        """Stop programs of the running system; returns when they have ended."""
+        with self.waiting(f"Stops {' and '.join(programs)}"):
+            processes.stop(*programs)
+
+    def start(self, *programs: str) -> None:
+        """Start programs of the running system; returns when they run."""
+        with self.waiting(f"Starts {' and '.join(programs)}"):
+            processes.start(*programs)
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Let everybody see what the step waits for while the block runs."""
+        before, self.played.waiting = self.played.waiting, what
+        self._waits()
+        try:
+            yield
+        finally:
+            self.played.waiting = before
 
     def manage(
         self, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = LONGEST, project: Path = ROOT
@@ -139,10 +168,12 @@ class Stage:
                 return os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0).decode(errors="replace")
 
             try:
-                if not self.wait(lambda: begun in printed() or process.poll() is not None, timeout) or process.poll() is not None:
+                begins = self.wait(f"Runs `{shown}`", lambda: begun in printed() or process.poll() is not None, timeout)
+                if not begins or process.poll() is not None:
                     raise processes.WouldNot(f"{shown} didn't begin: {printed().strip() or 'it printed nothing'}")
                 yield
-                code = process.wait(timeout)
+                with self.waiting(f"Waits until `{shown}` ends"):
+                    code = process.wait(timeout)
                 self._add(Ran(shown, code, shortened(printed()), _object(printed())))
             finally:
                 if process.poll() is None:
@@ -157,17 +188,18 @@ class Stage:
         if project != ROOT:
             shown = f"cd {project.name} && {shown}"
         try:
-            done = subprocess.run(
-                command,
-                cwd=project,
-                env={**project_copy.environment(project), "NO_COLOR": "1", "COLUMNS": WIDTH, **(environment or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=timeout,
-                check=False,
-            )
+            with self.waiting(f"Runs `{shown}`"):
+                done = subprocess.run(
+                    command,
+                    cwd=project,
+                    env={**project_copy.environment(project), "NO_COLOR": "1", "COLUMNS": WIDTH, **(environment or {})},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    timeout=timeout,
+                    check=False,
+                )
         except subprocess.TimeoutExpired:
             raise processes.WouldNot(f"{shown} didn't end within {timeout:.0f} s.") from None
         return Ran(shown, done.returncode, shortened(done.stdout), _object(done.stdout))

@@ -1,6 +1,8 @@
 """The entries that a step shows. They are kept as JSON, so that the page can show them again and the terminal prints the same."""
 
+import json
 import re
+import zlib
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -113,6 +115,8 @@ class Played:
     #: The option that the reader guessed, and the one that came true; empty where there is none.
     guess: str = ""
     outcome: str = ""
+    #: What it waits for now, in words; empty if it waits for nothing.
+    waiting: str = ""
 
     @property
     def checks(self) -> list[Check]:
@@ -129,6 +133,19 @@ class Played:
         if not self.green:
             return Result.FAILS
         return Result.PREDICTED if any(check.fault for check in self.checks) else Result.HOLDS
+
+    @property
+    def verdict(self) -> str:
+        """The result in words, with the number of checks that failed."""
+        if self.interrupted or self.error:
+            return "interrupted" if self.interrupted else "stopped half-way"
+        failed = sum(check.result is Result.FAILS for check in self.checks)
+        return f"{plural(failed, 'check')} failed" if failed else str(self.result)
+
+    @property
+    def digest(self) -> int:
+        """A number for this play, so that a page can tell it from another one of the same step."""
+        return zlib.crc32(json.dumps(self.as_json(), sort_keys=True).encode())
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "entries": [asdict(entry) for entry in self.entries]}

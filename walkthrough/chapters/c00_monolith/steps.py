@@ -85,7 +85,8 @@ def migrate(stage: Stage) -> None:
         stage.rows(f"Meanwhile, with a timeout of {PAGE:g} s", ("attempt", "result"), found)
         stage.fault("No invoice can be written", _failed(found[-1][1]))
         began = time.perf_counter()
-        issued = services.generate_invoices(_this())
+        with stage.waiting("Waits for the lock that the migration holds"):
+            issued = services.generate_invoices(_this())
         took, over = time.perf_counter() - began, time.perf_counter() - until
     normally = stage.notes["normally"]
     stage.fault(

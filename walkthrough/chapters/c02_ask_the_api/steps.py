@@ -24,7 +24,7 @@ COLUMNS = ("users known to billing", "calls", "seconds", "ms per call", f"{REAL:
 
 def starts(stage: Stage) -> None:
     reset.reset(copied=False)
-    stage.processes.stop("tend-billing")  # it would fill a copy of users, which this chapter doesn't have yet
+    stage.stop("tend-billing")  # it would fill a copy of users, which this chapter doesn't have yet
     _by_the_old_way(-1)
     stage.check(
         "Billing has no copy of users; it knows only the users on last month's invoices",
@@ -85,7 +85,7 @@ def slow(stage: Stage) -> None:
 
 
 def down(stage: Stage) -> None:
-    stage.processes.stop(API)
+    stage.stop(API)
     found = _generate(stage, 4)
     stage.fault("Billing refuses to invoice", found.code == 3)
     stage.fault(

@@ -15,7 +15,7 @@ PERIOD = "2026-11"
 
 def starts(stage: Stage) -> None:
     reset.reset()
-    stage.processes.stop("tend-billing")
+    stage.stop("tend-billing")
     stage.say(
         "Billing's sync process (`tend-billing`) is stopped: it would pull the lost change within seconds, as chapter 7 shows."
     )
@@ -88,7 +88,7 @@ def kill_relay(stage: Stage) -> None:
 
 def mend(stage: Stage) -> None:
     lost, false = UUID(stage.notes["lost"]), UUID(stage.notes["false"])
-    stage.processes.start("tend-billing")
+    stage.start("tend-billing")
     stage.eventually("Billing pulls the lost change from `users`", lambda: lost not in facts.differing(), facts.in_words)
     late = Invoice.objects.using("billing").get(user_id=lost, period=PERIOD).review_reason
     stage.check("The invoice is flagged", bool(late), late)
@@ -103,7 +103,7 @@ def mend(stage: Stage) -> None:
 
 def _crash_relay(stage: Stage, step: str, user_id: UUID) -> None:
     """Kill the supervised relay at a step of its work, while it holds an event of this user. Return when its successor runs."""
-    stage.wait(lambda: stage.processes.runs("relay-users"))
+    stage.wait("Waits until the relay runs", lambda: stage.processes.runs("relay-users"))
     was = stage.processes.pid("relay-users")
     crash_points.plant(step, "relay", "users")
     try:

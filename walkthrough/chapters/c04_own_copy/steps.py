@@ -29,11 +29,11 @@ def starts(stage: Stage) -> None:
 @contextmanager
 def by_events_alone(stage: Stage) -> Iterator[None]:
     """Let only events change the copy: on a busy machine, `tend` may pull a change before its event comes."""
-    stage.processes.stop("tend-billing")
+    stage.stop("tend-billing")
     try:
         yield
     finally:
-        stage.processes.start("tend-billing")
+        stage.start("tend-billing")
 
 
 def follow(stage: Stage) -> None:
@@ -62,7 +62,7 @@ def storm(stage: Stage) -> None:
         for user_id in chosen:
             user_suspend(user_id=user_id, reason="the newest state")
         stage.say(f"The users context recorded {plural(EVENTS, 'event')} about three users.")
-        stage.wait(lambda: facts.unsent() == 0)
+        stage.wait("Waits until the relay has sent every event", lambda: facts.unsent() == 0)
     finally:
         stage.faults.mend_all()
     counted = {name: value - before[name] for name, value in facts.counts().items()}

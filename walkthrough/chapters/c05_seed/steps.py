@@ -72,7 +72,8 @@ def resume(stage: Stage) -> None:
 
 
 def narrow(stage: Stage) -> None:
-    reset.new_copy()
+    with stage.waiting("Empties billing's copy"):
+        reset.new_copy()
     stage.say("Billing is new again, and receives events from now on.")
     stage.manage(*BOOTSTRAP, "--from-now", "--json")
     ran, took = _timed(stage, "import_suspended", "--json")
@@ -93,7 +94,8 @@ def narrow(stage: Stage) -> None:
 
 
 def direct(stage: Stage) -> None:
-    reset.new_copy()
+    with stage.waiting("Empties billing's copy"):
+        reset.new_copy()
     ran, took = _timed(stage, "copy_directly", "--json")
     stage.check("Billing has every row", ran.json == {"copied": _users()}, plural(_copied(), "row"))
     found = _compared(stage, "Reading the other database", took)
@@ -112,7 +114,8 @@ def year_later(stage: Stage) -> None:
 
 
 def from_now(stage: Stage) -> None:
-    reset.new_copy()
+    with stage.waiting("Empties billing's copy"):
+        reset.new_copy()
     ran, took = _timed(stage, *BOOTSTRAP, "--from-now", "--json")
     stage.check(
         "Billing is live at once, with an empty copy", ran.json["state"] == "live" and _copied() == 0, plural(_copied(), "row")
@@ -160,7 +163,8 @@ def _timed(stage: Stage, *arguments: str) -> tuple[Ran, float]:
 
 def _compared(stage: Stage, way: str, took: float) -> Comparison:
     """Compare by fingerprints when all events have arrived, and note the way's line for the last table."""
-    stage.wait(lambda: facts.unsent() == 0 and broker.hands_are_empty("billing", "users"))
+    taken = lambda: facts.unsent() == 0 and broker.hands_are_empty("billing", "users")  # noqa: E731
+    stage.wait("Waits until the relay has sent every event, and billing's worker has taken them", taken)
     found = compare.compare(Replica.of("billing", "users"))
     told = "equal" if found.verdict == "in_sync" else _differing(found)
     if facts.progress().partial:

@@ -33,7 +33,7 @@ def starts(stage: Stage) -> None:
 
 
 def silence(stage: Stage) -> None:
-    stage.processes.stop("tend-billing")
+    stage.stop("tend-billing")
     stage.say("Billing's sync process (`tend-billing`) is stopped. It would repair the copy within seconds.")
     before = facts.recorded(), facts.counts()
     began = timezone.now() - timedelta(hours=1)
@@ -83,7 +83,7 @@ def listed(stage: Stage) -> None:
 
 
 def pull(stage: Stage) -> None:
-    stage.processes.start("tend-billing")
+    stage.start("tend-billing")
     stage.eventually("The sync process pulls the missing changes", facts.agree, facts.in_words)
     found = facts.incidents(kind=Incident.Kind.SILENT).first()
     named = found is not None and sorted(found.subjects) == stage.notes["changed"]

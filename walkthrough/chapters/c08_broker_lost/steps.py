@@ -34,16 +34,17 @@ def starts(stage: Stage) -> None:
 
 def lose(stage: Stage) -> None:
     chosen = [user.pk for user in facts.active(QUEUED)]
-    stage.processes.stop("tend-billing", "worker-billing")
+    stage.stop("tend-billing", "worker-billing")
     began = timezone.now()
     for user_id in chosen:
         user_suspend(user_id=user_id, reason=REASONS[0])
     stage.eventually("The relay has sent their events", lambda: facts.unsent() == 0, lambda: f"{facts.unsent()} unsent")
     stage.check("They wait in the queue", waiting() > 0, f"{plural(waiting(), 'message')}, including heartbeats")
-    broker.lose()
-    stage.processes.start("worker-billing")
+    with stage.waiting("Empties the broker, and starts it again"):
+        broker.lose()
+    stage.start("worker-billing")
     stage.say("Billing's worker runs again. Its sync process is still stopped.")
-    through = stage.wait(lambda: broker.hands_are_empty("billing", "users"))
+    through = stage.wait("Waits until billing's worker has emptied its queue", lambda: broker.hands_are_empty("billing", "users"))
     stage.check("The worker has taken every message that the broker has", through)
     arrived = received(chosen, began)
     stage.fault("None of the events arrived: they are lost", arrived == 0, f"{arrived} of {QUEUED} in billing's inbox")
@@ -53,7 +54,7 @@ def lose(stage: Stage) -> None:
 
 
 def work_on(stage: Stage) -> None:
-    stage.processes.stop(stage.notes["path"])
+    stage.stop(stage.notes["path"])
     stage.say("The broker is stopped. The users context keeps working.")
     changed = [user.pk for user in facts.active(MEANWHILE - 1)]
     for user_id in changed:
@@ -70,7 +71,7 @@ def work_on(stage: Stage) -> None:
 
 
 def follow(stage: Stage) -> None:
-    stage.processes.start("tend-billing")
+    stage.start("tend-billing")
     stage.say(f"The sync process runs again. It waits {SILENCE_SECONDS:.0f} seconds for a heartbeat.")
     stage.eventually("Billing's copy is equal again, and the broker is still stopped", facts.agree, facts.in_words, timeout=30)
     changed = {*stage.notes["queued"], *stage.notes["meanwhile"]}
@@ -84,7 +85,7 @@ def follow(stage: Stage) -> None:
 
 def back(stage: Stage) -> None:
     before = facts.counts()
-    stage.processes.start(stage.notes["path"])
+    stage.start(stage.notes["path"])
     stage.eventually("The relay sends these events", lambda: facts.unsent() == 0, lambda: f"{facts.unsent()} unsent", timeout=30)
     counted = lambda: {name: value - before[name] for name, value in facts.counts().items()}  # noqa: E731
     stage.eventually(

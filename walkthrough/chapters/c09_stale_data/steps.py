@@ -28,7 +28,7 @@ def starts(stage: Stage) -> None:
 
 
 def unbound(stage: Stage) -> None:
-    stage.processes.stop("relay-users", "tend-billing")
+    stage.stop("relay-users", "tend-billing")
     late = facts.active(1)[0]
     user_suspend(user_id=late.pk, reason="fraud")
     stage.say(f"Neither events nor the feed reach billing now. {late.name} is suspended.")
@@ -94,7 +94,7 @@ def proceed(stage: Stage) -> None:
 
 def arrives(stage: Stage) -> None:
     second = UUID(stage.notes["second"])
-    stage.processes.start("relay-users", "tend-billing")
+    stage.start("relay-users", "tend-billing")
     stage.eventually("The suspension arrives", lambda: status(second) == "suspended", lambda: status(second))
     flagged = invoices("2026-11").filter(user_id=second).exclude(review_reason="")
     stage.eventually("It flags the wrong invoice", flagged.exists, lambda: f"{flagged.count()} flagged")
@@ -118,7 +118,8 @@ def arrives(stage: Stage) -> None:
 
 def _grow_old(stage: Stage) -> None:
     """Wait until the copy is older than the bound."""
-    stage.wait(lambda: (staleness.staleness("billing", "users") or timedelta()) > OLD * 1.5)
+    old = lambda: (staleness.staleness("billing", "users") or timedelta()) > OLD * 1.5  # noqa: E731
+    stage.wait("Waits until billing's copy is older than two seconds", old)
 
 
 def invoices(period: str = "") -> "QuerySet[Invoice]":

@@ -43,8 +43,8 @@ SOON = 3
 
 def starts(stage: Stage) -> None:
     reset.reset(copied=False)
-    stage.processes.stop("tend-billing")
-    stage.processes.start(TEND)
+    stage.stop("tend-billing")
+    stage.start(TEND)
     separate_contexts.start(stage, API, WEB)
     stage.check("Billing's copy is empty", not facts.copies(), plural(facts.copies(), "row"))
 
@@ -121,7 +121,7 @@ def migrate(stage: Stage) -> None:
 
 
 def away(stage: Stage) -> None:
-    stage.processes.stop(*USERS)
+    stage.stop(*USERS)
     someone = facts.active(1)[0]
     user_suspend(user_id=someone.pk, reason="while nobody listened")
     stage.say(f"{someone.name} is suspended.")
@@ -143,7 +143,7 @@ def away(stage: Stage) -> None:
 
 
 def back(stage: Stage) -> None:
-    stage.processes.start(*USERS)
+    stage.start(*USERS)
     separate_contexts.start(stage, API)
     stage.eventually("The copy is equal again", facts.agree, facts.in_words)
     ran = _billing(stage, "reconcile", "billing", "--from", "users", shown=False)

@@ -80,7 +80,8 @@ def silence(stage: Stage) -> None:
 
 
 def _arrive_late(stage: Stage, originals: list[dict[str, Any]]) -> None:
-    stage.wait(lambda: facts.unsent() == 0 and broker.hands_are_empty("billing", "users"))  # republished events are counted, too
+    # republished events are counted, too
+    stage.wait("Waits until the relay has sent every event, and billing's worker has taken them", _all_taken)
     before = facts.counts()
     counted = lambda: {name: value - before[name] for name, value in facts.counts().items()}  # noqa: E731
     broker.send("billing", "users", originals)
@@ -147,6 +148,10 @@ def there_and_back(stage: Stage) -> None:
     back = stage.quietly("cutover", "billing", "--to", "cache", "--shadow-reads", "10")
     stage.check("`--to cache`: the gate allows billing to use its copy again", back.code == 0)
     stage.rows("All steps", ("step", "chapter", "undo"), ROUTE)
+
+
+def _all_taken() -> bool:
+    return facts.unsent() == 0 and broker.hands_are_empty("billing", "users")
 
 
 def copies() -> int:
