@@ -5,8 +5,7 @@ from playwright.sync_api import Page
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Pages
-from tests.browser.steps import card, ended, press
-from tests.probes import wait_for
+from tests.browser.steps import STEP, card, ended, press
 from walkthrough.chapters import CHAPTERS
 from walkthrough.script.chapter import Chapter, Step
 from walkthrough.script.player import SETTING
@@ -43,17 +42,20 @@ def walked(tab: Page, step: Step) -> str:
     return result
 
 
+#: True when the step has ended. Until then it collects what the page says that the step waits for.
+OVER = """name => {
+  const card = document.getElementById(`step-${name}`), waits = card.querySelector(".waits")?.textContent;
+  if (waits) (window.waits ??= new Set()).add(waits);
+  return card.dataset.state === "played" && !card.dataset.old;
+}"""
+
+
 def played(tab: Page, name: str, guess: str = "") -> str:
     """Press a step's button and wait for its result. If it takes long, it must have said what it waits for."""
+    tab.evaluate("window.waits = new Set()")
     press(tab, name, guess)
-    waits: set[str] = set()
-
-    def over() -> bool:
-        shown = card(tab, name).locator(".waits").all_inner_texts()
-        waits.update(filter(None, shown))
-        return card(tab, name).get_attribute("data-state") == "played"
-
-    wait_for(over, timeout=120, what=f"{name} to end", seen=lambda: card(tab, name).inner_text())
+    tab.wait_for_function(OVER, arg=name, polling=100, timeout=STEP)
+    waits = tab.evaluate("[...window.waits]")
     seconds = float(card(tab, name).locator(".ran-for").inner_text().split()[1])
     assert seconds < LONG or waits, f"{name} took {seconds} s and never said what it waited for."
     return ended(tab, name)
