@@ -1,16 +1,14 @@
 """Play a chapter: one step after the other, one player at a time. Played steps are kept until the stage is set again."""
 
 import contextvars
-import fcntl
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from django.db import connections
 
@@ -18,22 +16,18 @@ from messaging.events.text import kind
 from walkthrough.control import demo_only, processes
 from walkthrough.script import kept, now, usual
 from walkthrough.script.chapter import Chapter
+from walkthrough.script.one_player import CanNotPlay as CanNotPlay
+from walkthrough.script.one_player import alone
 from walkthrough.script.stage import Stage
 from walkthrough.script.transcript import Entry, Played
 
 log = logging.getLogger(__name__)
 #: The name of the step that sets the stage.
 SETTING = "stage"
-#: A player that has ended its step, as everybody sees, gets this long to let go of the lock.
-LETTING_GO_SECONDS = 5.0
 INTERRUPTED = "The process that played this step ended before the step did. Set the stage again, then play on."
 
 #: Errors whose message says what to do.
 CLEAR = (demo_only.RealData, processes.SystemNotRunning, processes.WouldNot)
-
-
-class CanNotPlay(Exception):
-    """The step can't be played now; the message says why, and what to do."""
 
 
 @dataclass
@@ -115,7 +109,7 @@ def play(
     """
     if guess and guess not in _options(chapter, name):
         raise CanNotPlay(f"This step has no option “{guess}”. Reload the page, and choose again.")
-    with _alone():
+    with alone():
         found = _allowed(chapter, name)
         done = Played(name, guess=guess)
         with now.told(chapter.number, done) as note:
@@ -182,27 +176,6 @@ def _out_of_order(chapter: Chapter, name: str, expected: str) -> str:
     if not expected:
         return "All steps of this chapter are played. Set its stage to play it again."
     return f"Play “{chapter.step(expected).button}” before “{chapter.step(name).button}”."
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    kept.FOLDER.mkdir(parents=True, exist_ok=True)
-    with (kept.FOLDER / "playing.lock").open("w") as file:
-        limit = time.monotonic() + LETTING_GO_SECONDS
-        while not _locked(file):
-            last = now.look()
-            if (last and last.running) or time.monotonic() > limit:
-                raise CanNotPlay("Another step is being played, on a page or in a terminal. Wait until it ends.")
-            time.sleep(0.02)
-        yield
-
-
-def _locked(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _on_stage() -> int | None:

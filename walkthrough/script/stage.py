@@ -6,12 +6,12 @@ def stop_users(stage: Stage) -> None:
     stage.check("Billing issues nothing while users is unreachable", ran.code == 3, seen=ran.last)
 """
 
-import json
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from config.env import ROOT
-from walkthrough.control import faults, processes, project_copy
+from walkthrough.control import faults, processes
+from walkthrough.script import commands
 from walkthrough.script.transcript import Check, Entry, Played, Ran, Rows, Said, shortened
 
 #: Seconds that a claim may take to become true, and that a command may take.
 PATIENCE, LONGEST = 20.0, 180.0
 LOOK = 0.1
-#: Columns for a command's tables, so that a page and a terminal don't break their lines.
-WIDTH = "96"
 
 
 class Stage:
@@ -158,7 +157,7 @@ class Stage:
             process = subprocess.Popen(
                 [sys.executable, "manage.py", *arguments],
                 cwd=ROOT,
-                env={**os.environ, "NO_COLOR": "1", "COLUMNS": WIDTH, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "NO_COLOR": "1", "COLUMNS": commands.WIDTH, "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -174,7 +173,7 @@ class Stage:
                 yield
                 with self.waiting(f"Waits until `{shown}` ends"):
                     code = process.wait(timeout)
-                self._add(Ran(shown, code, shortened(printed()), _object(printed())))
+                self._add(Ran(shown, code, shortened(printed()), commands.last_object(printed())))
             finally:
                 if process.poll() is None:
                     process.kill()
@@ -187,34 +186,9 @@ class Stage:
     def _run(self, command: list[str], shown: str, environment: Mapping[str, str] | None, timeout: float, project: Path) -> Ran:
         if project != ROOT:
             shown = f"cd {project.name} && {shown}"
-        try:
-            with self.waiting(f"Runs `{shown}`"):
-                done = subprocess.run(
-                    command,
-                    cwd=project,
-                    env={**project_copy.environment(project), "NO_COLOR": "1", "COLUMNS": WIDTH, **(environment or {})},
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    timeout=timeout,
-                    check=False,
-                )
-        except subprocess.TimeoutExpired:
-            raise processes.WouldNot(f"{shown} didn't end within {timeout:.0f} s.") from None
-        return Ran(shown, done.returncode, shortened(done.stdout), _object(done.stdout))
+        with self.waiting(f"Runs `{textwrap.shorten(shown, 90, placeholder=' …')}`"):
+            return commands.run(command, shown, environment, timeout, project)
 
     def _add(self, entry: Entry) -> None:
         self.played.entries.append(entry)
         self._follow(entry)
-
-
-def _object(output: str) -> Any:
-    """Return the object that `--json` printed: the last line that is a JSON object."""
-    for line in reversed(output.splitlines()):
-        if line.startswith("{"):
-            try:
-                return json.loads(line)
-            except ValueError:
-                continue
-    return None

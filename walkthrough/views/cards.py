@@ -16,6 +16,10 @@ SETTING = Step(
 )
 
 
+#: A step's purpose in words, and the class of a tag that shows it.
+PURPOSES = {Kind.DO: ("", ""), Kind.BREAK: ("breaks something", "bad"), Kind.MEND: ("repairs", "good")}
+
+
 @dataclass(frozen=True)
 class Card:
     """One step, with what the page shows of it."""
@@ -47,12 +51,18 @@ class Card:
         return self.step is SETTING
 
     @property
-    def breaks(self) -> bool:
-        return self.step.kind is Kind.BREAK
+    def tag(self) -> str:
+        """What came of it, or else what it is for."""
+        if self.running:
+            return "running"
+        return self.played.verdict if self.played else PURPOSES[self.step.kind][0]
 
     @property
-    def mends(self) -> bool:
-        return self.step.kind is Kind.MEND
+    def look(self) -> str:
+        """The tag's class."""
+        if self.running:
+            return "running"
+        return self.played.result.look if self.played else PURPOSES[self.step.kind][1]
 
     @property
     def guess(self) -> str:
