@@ -102,11 +102,12 @@ def test_the_outcome_stands_beside_the_guess(client: Client, guess: str, says: l
 def test_a_fault_on_purpose_is_amber_and_a_check_that_should_hold_is_red(client: Client) -> None:
     on_stage(Played(ASKS.name, [HOLDS, FAULT], outcome="nothing"))
     html = card(client, ASKS.name)
-    assert html.count('<span class="tag open">fails, as predicted</span>') == 2  # the check's and the step's
+    assert '<span class="tag open">fails, as predicted</span>' in html  # the check's
+    assert '<span id="tag-commit-first" class="tag open">fails, as predicted</span>' in html  # the step's
     assert '<span class="tag good">holds</span>' in html
     on_stage(Played(ASKS.name, [HOLDS, Check("Billing hears nothing", False, fault=True)], outcome="twice"))
     html = card(client, ASKS.name)
-    assert '<span class="tag bad">1 check failed</span>' in html
+    assert '<span id="tag-commit-first" class="tag bad">1 check failed</span>' in html
     assert '<span class="tag bad">fails</span>' in html
     assert "Set the stage to run it again" in html
 
@@ -135,7 +136,7 @@ def test_a_running_step_shows_its_guess_its_time_and_what_it_waits_for(client: C
     assert 'data-state="running"' in html
     assert "You said: <b>The suspension, twice</b>" in html
     assert "of usually 8 s" in html
-    assert re.search(r'<progress data-elapsed="0\.\d" max="8" value="0"', html)
+    assert re.search(r'<progress data-elapsed="\d+\.\d" max="8" value="\d+"', html)
     assert re.search(r'<span data-longer="8" hidden>', html)
     assert 'role="status">Runs <code>manage.py status</code></p>' in html
     assert "It has begun." in html
@@ -163,5 +164,5 @@ def test_the_bar_leads_to_the_next_step_then_to_the_next_chapter(client: Client,
 
 
 def test_while_a_step_runs_the_bar_shows_the_seconds_and_leads_nowhere(client: Client, running: Played) -> None:
-    assert bar(client) == f"Running: {ASKS.button} usually 8 s 0 s -> "
-    assert bar(client, 4) == "Running in chapter 3 0 s -> "
+    assert re.fullmatch(rf"Running: {ASKS.button} usually 8 s \d+ s -> ", bar(client))
+    assert re.fullmatch(r"Running in chapter 3 \d+ s -> ", bar(client, 4))
