@@ -12,6 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.browser.conftest import ARGUMENTS, NAMES
+from tests.browser.steps import ended, press
 
 IMAGES = Path(__file__).parent / "images"
 STEPS = ("stage", "follow", "storm", "poison")
@@ -21,8 +22,8 @@ def chapter(page: Page) -> None:
     """The steps of chapter 4, played."""
     page.goto("/chapters/4/")
     for step in STEPS:
-        page.click(f"#play-{step}")
-        page.locator(f"#step-{step} .act > .tag").wait_for(timeout=120_000)
+        press(page, step)
+        ended(page, step)
     page.locator("#steps-title").scroll_into_view_if_needed()
     page.evaluate("window.scrollTo(0, document.querySelector('#steps-title').getBoundingClientRect().top + scrollY - 24)")
     page.screenshot(path=IMAGES / "chapter.png")

@@ -7,12 +7,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ActionForm
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, ActionForm
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 
 from messaging.admin import CacheAdmin, ContextAdmin, register, short
 from messaging.events import plural
@@ -26,6 +27,8 @@ DATABASE = context("users").alias
 register("users")
 #: Refusals that an action shows one by one. It only counts the rest.
 MOST_REFUSALS = 5
+#: Users that the question before an erasure names. It only counts the rest.
+MOST_NAMES = 20
 
 
 class ReasonForm(ActionForm):
@@ -133,8 +136,28 @@ class UserAdmin(ContextAdmin):
         self._each(request, queryset, "reactivated", lambda pk: services.user_reactivate(user_id=pk))
 
     @admin.action(description="Erase for good", permissions=["delete"])
-    def erase(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
+    def erase(self, request: HttpRequest, queryset: models.QuerySet[User]) -> HttpResponse | None:
+        """Ask first, on a page of its own."""
+        if "confirmed" not in request.POST:
+            return self._ask(request, queryset)
         self._each(request, queryset, "erased", lambda pk: services.user_erase(user_id=pk))
+        return None
+
+    def _ask(self, request: HttpRequest, queryset: models.QuerySet[User]) -> HttpResponse:
+        number = queryset.count()
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Erase for good?",
+            "question": f"Erase {plural(number, 'user')} for good?",
+            "them": "the user" if number == 1 else "the users",
+            "shown": queryset[:MOST_NAMES],
+            "more": max(0, number - MOST_NAMES),
+            "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+            "across": request.POST.get("select_across", "0"),
+            "back": request.get_full_path(),
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "users/erase.html", context)
 
     def _each(self, request: HttpRequest, queryset: models.QuerySet[User], done: str, act: Callable[[uuid.UUID], Any]) -> None:
         refusals, total = [], 0

@@ -4,7 +4,7 @@ import logging
 import re
 
 #: A request of an open page that was answered. A failed one is logged.
-_LOOK = re.compile(r'"GET /(live|lab/live|playing)/[^ "]* HTTP/[\d.]+" 200 ')
+_LOOK = re.compile(r'"GET /(live|lab/live|playing|chapters/[0-9]+/now)/[^ "]* HTTP/[\d.]+" 200 ')
 
 
 def install() -> None:

@@ -10,10 +10,11 @@ from rich.panel import Panel
 from rich.rule import Rule
 from rich.table import Table
 
-from walkthrough.script.chapter import Chapter, Kind
+from walkthrough.script.chapter import Chapter, Kind, Prediction, Step
 from walkthrough.script.player import SETTING
-from walkthrough.script.transcript import Check, Entry, Played, Ran, Rows, Said
+from walkthrough.script.transcript import Check, Entry, Played, Ran, Result, Rows, Said
 
+RESULTS = {Result.HOLDS: "green", Result.PREDICTED: "yellow", Result.FAILS: "bold red"}
 LOOKS = {Kind.DO: "cyan", Kind.BREAK: "red", Kind.MEND: "green"}
 
 
@@ -46,13 +47,20 @@ def show(console: Console, entry: Entry) -> None:
             table.add_row(*(escape(cell) for cell in row))
         console.print(Padding(table, (0, 0, 0, 2)))
     elif isinstance(entry, Check):
-        mark, look = ("✓", "green") if entry.holds else ("✗", "bold red")
         seen = f" [dim]({escape(entry.seen)})[/]" if entry.seen else ""
-        console.print(Padding(f"[{look}]{mark}[/] {escape(entry.claim)}{seen}", (0, 0, 0, 2)))
+        words = "" if entry.result is Result.HOLDS else f": {entry.result}"
+        look = RESULTS[entry.result]
+        console.print(Padding(f"[{look}]{entry.result.mark}[/] {escape(entry.claim)}[{look}]{words}[/]{seen}", (0, 0, 0, 2)))
 
 
-def closing(console: Console, played: Played) -> None:
-    """Print the error that ended a step, if there was one."""
+def closing(console: Console, step: Step | None, played: Played) -> None:
+    """Print what came of a prediction, and the error that ended the step, if there was one. Setting the stage has no step."""
+    if step and step.prediction and played.outcome:
+        options = step.prediction.options
+        if played.guess:
+            verdict = "[green]you were right[/]" if played.guess == played.outcome else "[dim]not this time[/]"
+            console.print(Padding(f"You said: {escape(options[played.guess])} ({verdict})", (1, 0, 0, 2)))
+        console.print(Padding(f"[bold]It was: {escape(options[played.outcome])}[/]", (0 if played.guess else 1, 0, 0, 2)))
     if played.error:
         console.print(Padding(f"[bold red]✗ Stopped half-way:[/] {escape(played.error)}", (0, 0, 0, 2)))
 
@@ -78,6 +86,18 @@ def ending(console: Console, chapter: Chapter) -> None:
             )
         )
     console.print()
+
+
+def ask(console: Console, prediction: Prediction) -> str:
+    """Ask for a guess. Returns the name of an option, or nothing if the reader wants to play without a guess."""
+    console.print(Padding(f"[bold]Predict:[/] {escape(prediction.question)}", (0, 0, 0, 2)))
+    for number, text in enumerate(prediction.options.values(), 1):
+        console.print(Padding(f"{number}  {escape(text)}", (0, 0, 0, 4)))
+    numbers = {str(number): name for number, name in enumerate(prediction.options, 1)}
+    while True:
+        answer = console.input(f"[dim]  Your guess, 1 to {len(numbers)}; Enter plays without a guess. [/]").strip()
+        if not answer or answer in numbers:
+            return numbers.get(answer, "")
 
 
 def wait_for_key(console: Console) -> None:

@@ -158,10 +158,35 @@ def test_actions_go_through_the_services(client: Client, user: User) -> None:
     assert (user.status, user.suspension_reason) == ("suspended", "late again")
     assert "1 user reactivated." in act(client, "users_user", "reactivate", [user.pk])
     assert "Only a suspended user can be reactivated" in act(client, "users_user", "reactivate", [user.pk])
-    assert "1 user erased." in act(client, "users_user", "erase", [user.pk])
+    assert "1 user erased." in act(client, "users_user", "erase", [user.pk], confirmed="yes")
     assert types("users") == [f"users.user.{what}.v1" for what in ("created", "suspended", "reactivated", "erased")]
     ledger = Ledger.objects.using("users").get(aggregate_id=str(user.pk))
     assert (ledger.version, ledger.announced_version, ledger.deleted) == (4, 4, True)
+
+
+def test_erasing_asks_first_and_names_the_users(client: Client, user: User) -> None:
+    other = user_register(email="bob@example.org", name="Bob <b>")
+    html = act(client, "users_user", "erase", [user.pk, other.pk])
+    assert "Erase 2 users for good?" in html
+    assert f"{other.pk}: Bob &lt;b&gt;" in html
+    assert set(User.objects.values_list("status", flat=True)) == {"active"}
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', html))
+    assert (fields["action"], fields["select_across"], fields["confirmed"]) == ("erase", "0", "yes")
+    ids = re.findall(r'name="_selected_action" value="([^"]*)"', html)
+    assert "2 users erased." in act(client, "users_user", "erase", ids, confirmed="yes")
+
+
+def test_erasing_all_of_a_filtered_list_asks_about_all_of_them_and_names_twenty(client: Client) -> None:
+    for number in range(22):
+        user_register(email=f"{number}@example.org", name=f"User {number}")
+    url = reverse("admin:users_user_changelist")
+    form = {"action": "erase", "select_across": "1", "_selected_action": [str(User.objects.first().pk)]}  # type: ignore[union-attr]
+    html = client.post(f"{url}?status__exact=active", form).content.decode()
+    assert "Erase 22 users for good?" in html
+    assert "and 2 more" in html
+    assert f'href="{url}?status__exact=active"' in html
+    client.post(f"{url}?status__exact=active", {**form, "confirmed": "yes"})
+    assert set(User.objects.values_list("status", flat=True)) == {"erased"}
 
 
 def test_the_list_shows_the_ledger_s_version(client: Client, user: User) -> None:

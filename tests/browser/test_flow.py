@@ -88,7 +88,9 @@ def test_a_stopped_relay_is_seen_as_such_with_the_events_that_wait(page: Pages) 
 def test_a_broker_that_is_away_is_seen_as_such(page: Pages) -> None:
     tab = mended(page)
     tab.click("#stop-broker")
-    expect(part(tab, "queue")).to_have_attribute("aria-label", re.compile("queue: away, the broker is away, since"), timeout=PATIENCE)
+    expect(part(tab, "queue")).to_have_attribute(
+        "aria-label", re.compile("queue: away, the broker is away, since"), timeout=PATIENCE
+    )
     expect(part(tab, "relay")).to_have_attribute("aria-label", "relay: waits", timeout=PATIENCE)
     mended(page)
     expect(part(tab, "queue")).to_have_attribute("aria-label", re.compile("queue: 0"), timeout=PATIENCE)

@@ -17,6 +17,7 @@ from messaging.transport.queues import DELIVER, HEARTBEAT, queue
 from messaging.transport.sender import Sender, Signer
 from tests.delivery.test_delivery import PATIENCE, cache, held, wait_until_in_step
 from tests.probes import wait_for
+from tests.signing import needs_signing
 from users.services import user_register, user_suspend
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("registered")]

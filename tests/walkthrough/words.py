@@ -13,7 +13,7 @@ from walkthrough.script.chapter import Chapter
 from walkthrough.script.transcript import Entry, Ran, Rows, Said
 
 #: Methods of a stage whose arguments are sentences.
-SPEAKING = {"say", "check", "eventually", "rows"}
+SPEAKING = {"say", "check", "fault", "eventually", "rows"}
 
 
 def count(texts: Iterable[str]) -> int:
@@ -36,8 +36,11 @@ def prose(chapter: Chapter) -> Iterator[str]:
 
 
 def buttons(chapter: Chapter) -> Iterator[str]:
+    """What the steps say before they are played: their names, their texts and their questions."""
     for step in chapter.steps:
         yield from (step.button, step.says)
+        if step.prediction:
+            yield from (step.prediction.question, *step.prediction.options.values())
 
 
 def spoken(source: str) -> Iterator[str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config.runner.programs import BILLING_ADDRESS, USERS_ADDRESS
-from walkthrough.control import processes
 
 if TYPE_CHECKING:
     from walkthrough.script.stage import Stage
@@ -42,7 +41,7 @@ def status(url: str) -> int:
 
 def start(stage: "Stage", *names: str) -> None:
     """Start them, and check that they answer. A web server takes seconds to start, and more on a busy machine."""
-    processes.start(*names)
+    stage.start(*names)
     for name in names:
         claim = f"{name} answers as its own process"
         stage.eventually(claim, partial(answers, name), partial(address, name), timeout=LONGEST_START)

@@ -22,6 +22,19 @@ class Kind(StrEnum):
     MEND = "mend"
 
 
+class Unplayable(ValueError):
+    """The prose and the code of a chapter don't fit together; the message says where, and what to change."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A question that a reader answers before a step is played. The run decides which option comes true."""
+
+    question: str
+    #: Option to its text, in the order of the page.
+    options: dict[str, str]
+
+
 @dataclass(frozen=True)
 class Step:
     """One button."""
@@ -33,6 +46,8 @@ class Step:
     #: Acts and checks, with the stage's tools.
     run: Callable[["Stage"], None]
     kind: Kind = Kind.DO
+    #: What a reader is asked first.
+    prediction: Prediction | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):

@@ -5,7 +5,8 @@ sections of `SECTIONS` follow, each under a heading of the second level:
 
 - *The code*: a list of links to files. A link's text in backticks is a name in that file; any other stands for the whole file. Of a
   long one the page shows a piece, given by words of its first and of its last line: "`name` from `words` to `words`".
-- *Run it, break it*: a heading `### name: Words on the button` for each step, in the order of `STEPS` in `steps.py`.
+- *Run it, break it*: a heading `### name: Words on the button` for each step, in the order of `STEPS` in `steps.py`. A step may
+  end with a question (`prediction_text`).
 - *Look closer in the admin*: a list of links, each to the name of a URL, with a query where one is needed.
 - *Trade-offs*: a table.
 - *In your monolith*: a heading for each advice, then the text, then fences with commands, one a line. After the language each fence
@@ -25,7 +26,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from config.env import ROOT
-from walkthrough.script.chapter import Advice, Chapter, Commands, Listing, Place, Step, TradeOff, Window
+from walkthrough.script import prediction_text
+from walkthrough.script.chapter import Act, Advice, Chapter, Commands, Listing, Place, Step, TradeOff, Unplayable, Window
 
 KEYS = ("title", "question")
 STEPS, WRONG = "Run it, break it", "What is still wrong"
@@ -44,10 +46,6 @@ SECTIONS = (
 #: The text of a link to code: a name or a file, and the piece of it that the page shows.
 PIECE = re.compile(r"(?:`(?P<symbol>[\w.]+)`|(?P<file>[\w.]+))(?: from `(?P<first>[^`]+)`)?(?: to `(?P<last>[^`]+)`)?")
 _markdown = MarkdownIt("commonmark").enable("table")
-
-
-class Unplayable(ValueError):
-    """The prose and the code of a chapter don't fit together; the message says where, and what to change."""
 
 
 def load(folder: Path) -> Chapter:
@@ -130,7 +128,12 @@ def _steps(text: str, code: ModuleType) -> tuple[Step, ...]:
             raise Unplayable(f"steps.py has the step “{name}”, and nothing here describes it. Add “### {name}: …” to “{STEPS}”.")
     if names != list(code.STEPS):
         raise Unplayable(f"it has the steps in the order {_listed(names)}, and steps.py as {_listed(code.STEPS)}.")
-    return tuple(Step(name, button, says, code.STEPS[name].run, code.STEPS[name].kind) for name, _, button, says in described)
+    return tuple(_step(name, button, text, code.STEPS[name]) for name, _, button, text in described)
+
+
+def _step(name: str, button: str, text: str, act: Act) -> Step:
+    says, prediction = prediction_text.split(name, text)
+    return Step(name, button, says, act.run, act.kind, prediction)
 
 
 def _links(text: str) -> list[tuple[str, str, str]]:

@@ -39,9 +39,13 @@ class Now:
         return self.seen if self.interrupted else self.ended
 
     @property
+    def elapsed(self) -> float:
+        """Seconds for which it has been running, or ran."""
+        return max(0.0, (self.over or time.time()) - self.began)
+
+    @property
     def seconds(self) -> int:
-        """How long it has been running, or ran."""
-        return max(0, round((self.over or time.time()) - self.began))
+        return round(self.elapsed)
 
     @property
     def last(self) -> Entry | None:
@@ -52,7 +56,7 @@ class Now:
     def stamp(self) -> str:
         """A text that changes whenever there is something new to see."""
         state = "interrupted" if self.interrupted else "running" if self.running else "ended"
-        return f"{self.chapter}-{self.played.step}-{self.began:.3f}-{len(self.played.entries)}-{state}"
+        return f"{self.chapter}-{self.played.step}-{self.began:.3f}-{self.seen:.3f}-{state}"
 
 
 @contextmanager

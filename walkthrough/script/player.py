@@ -1,39 +1,33 @@
 """Play a chapter: one step after the other, one player at a time. Played steps are kept until the stage is set again."""
 
 import contextvars
-import fcntl
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from django.db import connections
 
 from messaging.events.text import kind
 from walkthrough.control import demo_only, processes
-from walkthrough.script import kept, now
+from walkthrough.script import kept, now, usual
 from walkthrough.script.chapter import Chapter
+from walkthrough.script.one_player import CanNotPlay as CanNotPlay
+from walkthrough.script.one_player import alone
 from walkthrough.script.stage import Stage
 from walkthrough.script.transcript import Entry, Played
 
 log = logging.getLogger(__name__)
 #: The name of the step that sets the stage.
 SETTING = "stage"
-#: A player that has ended its step, as everybody sees, gets this long to let go of the lock.
-LETTING_GO_SECONDS = 5.0
 INTERRUPTED = "The process that played this step ended before the step did. Set the stage again, then play on."
 
 #: Errors whose message says what to do.
 CLEAR = (demo_only.RealData, processes.SystemNotRunning, processes.WouldNot)
-
-
-class CanNotPlay(Exception):
-    """The step can't be played now; the message says why, and what to do."""
 
 
 @dataclass
@@ -71,13 +65,13 @@ def following(chapter: Chapter, found: Progress) -> str:
     return next((step.name for step in chapter.steps if found.of(step.name) is None), "")
 
 
-def begin(chapter: Chapter, name: str) -> None:
+def begin(chapter: Chapter, name: str, guess: str = "") -> None:
     """Play a step in a thread of this process. Returns when everybody sees that it runs; raises what `play` raises."""
     begun = Future[None]()
 
     def run() -> None:
         try:
-            play(chapter, name, begun=lambda: begun.set_result(None))
+            play(chapter, name, begun=lambda: begun.set_result(None), guess=guess)
         except BaseException as error:
             if begun.done():
                 raise
@@ -91,7 +85,11 @@ def begin(chapter: Chapter, name: str) -> None:
 
 
 def play(
-    chapter: Chapter, name: str, follow: Callable[[Entry], None] = lambda entry: None, begun: Callable[[], None] = lambda: None
+    chapter: Chapter,
+    name: str,
+    follow: Callable[[Entry], None] = lambda entry: None,
+    begun: Callable[[], None] = lambda: None,
+    guess: str = "",
 ) -> Played:
     """Set the stage, or play the next step. Keeps the played step, and returns it.
 
@@ -101,15 +99,19 @@ def play(
         Called with each entry at once.
     begun
         Called when everybody sees that the step runs.
+    guess
+        The option of the step's prediction that the reader chose; empty without a guess.
 
     Raises
     ------
     CanNotPlay
-        Another step is being played, or this step isn't the next one.
+        Another step is being played, this step isn't the next one, or the guess isn't one of its options.
     """
-    with _alone():
+    if guess and guess not in _options(chapter, name):
+        raise CanNotPlay(f"This step has no option “{guess}”. Reload the page, and choose again.")
+    with alone():
         found = _allowed(chapter, name)
-        done = Played(name)
+        done = Played(name, guess=guess)
         with now.told(chapter.number, done) as note:
             begun()
             _perform(chapter, found, done, note, follow)
@@ -136,11 +138,16 @@ def _perform(chapter: Chapter, found: Progress, done: Played, note: Callable[[],
         note()
         follow(entry)
 
-    stage = Stage(done, found.notes, shows)
+    stage = Stage(done, found.notes, shows, note)
     began = time.monotonic()
     try:
         demo_only.check()
-        (chapter.starts if done.step == SETTING else chapter.step(done.step).run)(stage)
+        if done.step == SETTING:
+            with stage.waiting("Stops faults, starts processes, and writes the demo data"):
+                chapter.starts(stage)
+        else:
+            chapter.step(done.step).run(stage)
+        _check_outcome(done, _options(chapter, done.step))
     except CLEAR as error:
         done.error = str(error)
     except Exception as error:  # the page says so; a half-played step isn't green
@@ -148,6 +155,19 @@ def _perform(chapter: Chapter, found: Progress, done: Played, note: Callable[[],
         done.error = f"{kind(error)}: {error}"
     done.seconds = round(time.monotonic() - began, 1)
     found.played.append(done)
+    if done.green:
+        usual.note(chapter.number, done.step, done.seconds)
+
+
+def _options(chapter: Chapter, name: str) -> dict[str, str]:
+    prediction = chapter.step(name).prediction if name != SETTING else None
+    return prediction.options if prediction else {}
+
+
+def _check_outcome(done: Played, options: dict[str, str]) -> None:
+    """A step that asks must say which of its options came true, and any other none."""
+    if done.outcome not in (options or [""]):
+        raise ValueError(f"its outcome is “{done.outcome}”, and its options are {', '.join(options) or 'none'}")
 
 
 def _out_of_order(chapter: Chapter, name: str, expected: str) -> str:
@@ -156,27 +176,6 @@ def _out_of_order(chapter: Chapter, name: str, expected: str) -> str:
     if not expected:
         return "All steps of this chapter are played. Set its stage to play it again."
     return f"Play “{chapter.step(expected).button}” before “{chapter.step(name).button}”."
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    kept.FOLDER.mkdir(parents=True, exist_ok=True)
-    with (kept.FOLDER / "playing.lock").open("w") as file:
-        limit = time.monotonic() + LETTING_GO_SECONDS
-        while not _locked(file):
-            last = now.look()
-            if (last and last.running) or time.monotonic() > limit:
-                raise CanNotPlay("Another step is being played, on a page or in a terminal. Wait until it ends.")
-            time.sleep(0.02)
-        yield
-
-
-def _locked(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _on_stage() -> int | None:

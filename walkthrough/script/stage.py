@@ -1,17 +1,17 @@
 """The tools of a chapter's steps: they act on the running system, and record what the step says, runs and finds.
 
 def stop_users(stage: Stage) -> None:
-    stage.processes.stop("users-api")
+    stage.stop("users-api")
     ran = stage.manage("generate_invoices", "--period", "2026-11")
     stage.check("Billing issues nothing while users is unreachable", ran.code == 3, seen=ran.last)
 """
 
-import json
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from config.env import ROOT
-from walkthrough.control import faults, processes, project_copy
+from walkthrough.control import faults, processes
+from walkthrough.script import commands
 from walkthrough.script.transcript import Check, Entry, Played, Ran, Rows, Said, shortened
 
 #: Seconds that a claim may take to become true, and that a command may take.
 PATIENCE, LONGEST = 20.0, 180.0
 LOOK = 0.1
-#: Columns for a command's tables, so that a page and a terminal don't break their lines.
-WIDTH = "96"
 
 
 class Stage:
@@ -35,8 +34,14 @@ class Stage:
     processes = processes
     faults = faults
 
-    def __init__(self, played: Played, notes: dict[str, Any], follow: Callable[[Entry], None] = lambda entry: None) -> None:
-        self.played, self.notes, self._follow = played, notes, follow
+    def __init__(
+        self,
+        played: Played,
+        notes: dict[str, Any],
+        follow: Callable[[Entry], None] = lambda entry: None,
+        waits: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.played, self.notes, self._follow, self._waits = played, notes, follow, waits
 
     def say(self, text: str) -> None:
         """Show a sentence."""
@@ -47,29 +52,73 @@ class Stage:
         self._add(Rows(title, tuple(head), tuple(tuple(str(cell) for cell in row) for row in rows)))
 
     def check(self, claim: str, holds: bool, seen: object = "") -> bool:
-        """Show a claim, whether it holds, and the value that was found; returns `holds`."""
+        """Show a claim, its result, and the value that was found; returns `holds`."""
         self._add(Check(claim, bool(holds), str(seen)))
         return bool(holds)
 
+    def fault(self, claim: str, happened: bool, seen: object = "") -> bool:
+        """Show a fault that the chapter predicts. It is amber if it happened, and red if it didn't; returns `happened`."""
+        self._add(Check(claim, bool(happened), str(seen), fault=True))
+        return bool(happened)
+
+    def outcome(self, **options: bool) -> None:
+        """Record which option of the step's prediction came true. Each option is given with its condition, by what the step found.
+
+        Raises `ValueError` unless exactly one of them is true.
+        """
+        came = [name for name, true in options.items() if true]
+        if len(came) != 1:
+            raise ValueError(f"exactly one of {', '.join(options)} should come true; found: {', '.join(came) or 'none'}")
+        self.played.outcome = came[0]
+
     def eventually(
-        self, claim: str, probe: Callable[[], Any], seen: Callable[[], object] = lambda: "", timeout: float = PATIENCE
+        self,
+        claim: str,
+        probe: Callable[[], Any],
+        seen: Callable[[], object] = lambda: "",
+        timeout: float = PATIENCE,
+        fault: bool = False,
     ) -> bool:
-        """Check a claim that may take a while to become true. `seen` is called once: when it holds, or when time is up."""
+        """Check a claim, or a fault, that may take a while. `seen` is called once: when it holds, or when time is up."""
         began = time.monotonic()
-        holds = self.wait(probe, timeout)
+        holds = self.wait(f"Waits until this holds: {claim}", probe, timeout)
         took = time.monotonic() - began
         words = f"{seen()}"
         when = f"after {took:.1f} s" if holds else f"not within {timeout:.0f} s"
-        return self.check(claim, holds, f"{words.removesuffix('.')}, {when}" if words else when)
+        show = self.fault if fault else self.check
+        return show(claim, holds, f"{words.removesuffix('.')}, {when}" if words else when)
 
-    def wait(self, probe: Callable[[], Any], timeout: float = PATIENCE) -> bool:
-        """Return True as soon as the probe does, and False when time is up."""
+    def wait(self, what: str, probe: Callable[[], Any], timeout: float = PATIENCE) -> bool:
+        """Return True as soon as the probe does, and False when time is up. `what` says what it waits for: “Waits until …”."""
         limit = time.monotonic() + timeout
-        while not probe():
-            if time.monotonic() > limit:
-                return False
-            time.sleep(LOOK)
+        if probe():
+            return True
+        with self.waiting(what):
+            while not probe():
+                if time.monotonic() > limit:
+                    return False
+                time.sleep(LOOK)
         return True
+
+    def stop(self, *programs: str) -> None:
+        """Stop programs of the running system; returns when they have ended."""
+        with self.waiting(f"Stops {' and '.join(programs)}"):
+            processes.stop(*programs)
+
+    def start(self, *programs: str) -> None:
+        """Start programs of the running system; returns when they run."""
+        with self.waiting(f"Starts {' and '.join(programs)}"):
+            processes.start(*programs)
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Let everybody see what the step waits for while the block runs."""
+        before, self.played.waiting = self.played.waiting, what
+        self._waits()
+        try:
+            yield
+        finally:
+            self.played.waiting = before
 
     def manage(
         self, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = LONGEST, project: Path = ROOT
@@ -108,7 +157,7 @@ class Stage:
             process = subprocess.Popen(
                 [sys.executable, "manage.py", *arguments],
                 cwd=ROOT,
-                env={**os.environ, "NO_COLOR": "1", "COLUMNS": WIDTH, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "NO_COLOR": "1", "COLUMNS": commands.WIDTH, "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -118,11 +167,13 @@ class Stage:
                 return os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0).decode(errors="replace")
 
             try:
-                if not self.wait(lambda: begun in printed() or process.poll() is not None, timeout) or process.poll() is not None:
+                begins = self.wait(f"Runs `{shown}`", lambda: begun in printed() or process.poll() is not None, timeout)
+                if not begins or process.poll() is not None:
                     raise processes.WouldNot(f"{shown} didn't begin: {printed().strip() or 'it printed nothing'}")
                 yield
-                code = process.wait(timeout)
-                self._add(Ran(shown, code, shortened(printed()), _object(printed())))
+                with self.waiting(f"Waits until `{shown}` ends"):
+                    code = process.wait(timeout)
+                self._add(Ran(shown, code, shortened(printed()), commands.last_object(printed())))
             finally:
                 if process.poll() is None:
                     process.kill()
@@ -135,33 +186,9 @@ class Stage:
     def _run(self, command: list[str], shown: str, environment: Mapping[str, str] | None, timeout: float, project: Path) -> Ran:
         if project != ROOT:
             shown = f"cd {project.name} && {shown}"
-        try:
-            done = subprocess.run(
-                command,
-                cwd=project,
-                env={**project_copy.environment(project), "NO_COLOR": "1", "COLUMNS": WIDTH, **(environment or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise processes.WouldNot(f"{shown} didn't end within {timeout:.0f} s.") from None
-        return Ran(shown, done.returncode, shortened(done.stdout), _object(done.stdout))
+        with self.waiting(f"Runs `{textwrap.shorten(shown, 90, placeholder=' …')}`"):
+            return commands.run(command, shown, environment, timeout, project)
 
     def _add(self, entry: Entry) -> None:
         self.played.entries.append(entry)
         self._follow(entry)
-
-
-def _object(output: str) -> Any:
-    """Return the object that `--json` printed: the last line that is a JSON object."""
-    for line in reversed(output.splitlines()):
-        if line.startswith("{"):
-            try:
-                return json.loads(line)
-            except ValueError:
-                continue
-    return None

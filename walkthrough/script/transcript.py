@@ -1,7 +1,10 @@
 """The entries that a step shows. They are kept as JSON, so that the page can show them again and the terminal prints the same."""
 
+import json
 import re
+import zlib
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
 from messaging.events.text import plural
@@ -56,15 +59,42 @@ class Rows:
     kind: Literal["rows"] = "rows"
 
 
+class Result(StrEnum):
+    """What came of a check, and of a whole step; the words are those that a reader sees."""
+
+    HOLDS = "holds"
+    #: The chapter shows this fault on purpose, and it happened.
+    PREDICTED = "fails, as predicted"
+    FAILS = "fails"
+
+    @property
+    def mark(self) -> str:
+        return {Result.HOLDS: "✓", Result.PREDICTED: "!", Result.FAILS: "✗"}[self]
+
+    @property
+    def look(self) -> str:
+        """The class of a tag that shows it."""
+        return {Result.HOLDS: "good", Result.PREDICTED: "open", Result.FAILS: "bad"}[self]
+
+
 @dataclass(frozen=True)
 class Check:
     """A claim and its result."""
 
     claim: str
+    #: True if the claim is true.
     holds: bool
     #: The value that was found.
     seen: str = ""
+    #: True if the claim is a fault that the chapter shows. Then the step is right only if the fault happens.
+    fault: bool = False
     kind: Literal["check"] = "check"
+
+    @property
+    def result(self) -> Result:
+        if not self.holds:
+            return Result.FAILS
+        return Result.PREDICTED if self.fault else Result.HOLDS
 
 
 Entry = Said | Ran | Rows | Check
@@ -82,6 +112,11 @@ class Played:
     error: str = ""
     #: True if its player died during the step.
     interrupted: bool = False
+    #: The option that the reader guessed, and the one that came true; empty where there is none.
+    guess: str = ""
+    outcome: str = ""
+    #: What it waits for now, in words; empty if it waits for nothing.
+    waiting: str = ""
 
     @property
     def checks(self) -> list[Check]:
@@ -89,8 +124,28 @@ class Played:
 
     @property
     def green(self) -> bool:
-        """True if it came to its end and every check holds. A step without a check proves nothing."""
+        """True if it came to its end and every check was as expected. A step without a check proves nothing."""
         return not self.error and bool(self.checks) and all(check.holds for check in self.checks)
+
+    @property
+    def result(self) -> Result:
+        """The result of the whole step: it fails as predicted if one of its checks does, and the others are as expected."""
+        if not self.green:
+            return Result.FAILS
+        return Result.PREDICTED if any(check.fault for check in self.checks) else Result.HOLDS
+
+    @property
+    def verdict(self) -> str:
+        """The result in words, with the number of checks that failed."""
+        if self.interrupted or self.error:
+            return "interrupted" if self.interrupted else "stopped half-way"
+        failed = sum(check.result is Result.FAILS for check in self.checks)
+        return f"{plural(failed, 'check')} failed" if failed else str(self.result)
+
+    @property
+    def digest(self) -> int:
+        """A number for this play, so that a page can tell it from another one of the same step."""
+        return zlib.crc32(json.dumps(self.as_json(), sort_keys=True).encode())
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "entries": [asdict(entry) for entry in self.entries]}

@@ -16,9 +16,11 @@ BUSY, IDLE = "500ms", "3s"
 
 @dataclass(frozen=True)
 class Bar:
-    """`look`: running, green, red or interrupted. `last`: the last line of the running step."""
+    """`look`: running, green, red or interrupted. `verdict`: the result in words. `last`: the last line of the running step."""
 
     look: str
+    tag: str
+    verdict: str
     chapter: int
     step: str
     button: str
@@ -36,7 +38,9 @@ def bar(state: Now | None) -> Bar | None:
     except KeyError:
         return None  # an older version of the project played it
     look = "interrupted" if state.interrupted else "running" if state.running else "green" if state.played.green else "red"
-    return Bar(look, chapter.number, name, button, state.seconds, _line(state.last) if state.running else "")
+    tag = "running" if state.running else state.played.result.look
+    verdict = "running" if state.running else "interrupted" if state.interrupted else state.played.verdict
+    return Bar(look, tag, verdict, chapter.number, name, button, state.seconds, _line(state.last) if state.running else "")
 
 
 def every(state: Now | None) -> str:
@@ -48,7 +52,7 @@ def _line(entry: Entry | None) -> str:
     if entry is None:
         return ""
     if isinstance(entry, Check):
-        return f"{'✓' if entry.holds else '✗'} {entry.claim}"
+        return f"{entry.result.mark} {entry.claim}"
     if isinstance(entry, Ran):
         return f"$ {entry.command}"
     return entry.title if isinstance(entry, Rows) else entry.text

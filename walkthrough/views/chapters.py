@@ -1,7 +1,5 @@
 """A chapter's page: its texts, its code, and its steps as buttons with their output."""
 
-from typing import Any
-
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -11,15 +9,9 @@ from django.views.decorators.http import require_POST, require_safe
 from walkthrough.chapters import CHAPTERS
 from walkthrough.chapters import chapter as by_number
 from walkthrough.script import code_listing, now, player
-from walkthrough.script.chapter import Chapter, Kind, Step
+from walkthrough.script.chapter import Chapter
 from walkthrough.templatetags.walkthrough_bar import shown, stamp
-
-SETTING = Step(
-    player.SETTING,
-    "Set the stage",
-    "Turns off all faults, starts all processes, and replaces the demo data with this chapter's starting state.",
-    lambda stage: None,
-)
+from walkthrough.views import cards
 
 
 @require_safe
@@ -35,28 +27,29 @@ def chapter(request: HttpRequest, number: int) -> HttpResponse:
         "next": CHAPTERS[place + 1] if place + 1 < len(CHAPTERS) else None,
         "listings": [code_listing.shown(one) for one in found.listings],
         "windows": [(one.title, f"{reverse(one.name)}{'?' if one.query else ''}{one.query}") for one in found.windows],
-        **_steps(found),
+        **cards.context(found),
     }
     return render(request, "walkthrough/chapter.html", context)
 
 
 @require_POST
 def play(request: HttpRequest, number: int, step: str) -> HttpResponse:
-    """Play a step. With htmx the answer comes at once: the steps as they are now. Without it the answer comes after the step:
-    the page with this step in view."""
+    """Play a step, with the reader's guess if it was posted. With htmx the answer comes at once: the steps as they are now. Without
+    it the answer comes after the step: the page with this step in view."""
     found = _found(number)
     if step != player.SETTING and step not in {one.name for one in found.steps}:
         raise Http404(f"Chapter {number} has no step {step!r}.")
     refused, status = "", 200
+    guess = "" if "without" in request.POST else request.POST.get("guess", "")
     try:
-        (player.begin if request.htmx else player.play)(found, step)  # type: ignore[attr-defined]
+        (player.begin if request.htmx else player.play)(found, step, guess=guess)  # type: ignore[attr-defined]
     except player.CanNotPlay as error:
         refused, status = str(error), 409
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "walkthrough/_played.html", {"chapter": found, **_steps(found, refused)}, status=status)
+        return render(request, "walkthrough/_played.html", {"chapter": found, **cards.context(found, refused)}, status=status)
     if refused:
         return render(request, "walkthrough/refused.html", {"chapter": found, "refused": refused}, status=status)
-    return redirect(f"{reverse('walkthrough:chapter', args=[number])}#step-{step}")
+    return redirect(f"{reverse('walkthrough:chapter', args=[number])}#title-{step}")
 
 
 @require_safe
@@ -64,7 +57,7 @@ def play(request: HttpRequest, number: int, step: str) -> HttpResponse:
 def steps(request: HttpRequest, number: int) -> HttpResponse:
     """The steps as they are now."""
     found = _found(number)
-    return render(request, "walkthrough/_played.html", {"chapter": found, **_steps(found)})
+    return render(request, "walkthrough/_played.html", {"chapter": found, **cards.context(found)})
 
 
 @require_safe
@@ -84,34 +77,3 @@ def _found(number: int) -> Chapter:
         return by_number(number)
     except KeyError:
         raise Http404(f"There is no chapter {number}.") from None
-
-
-def _steps(chapter: Chapter, refused: str = "") -> dict[str, Any]:
-    state = now.look()  # first, so that the steps are never older than their stamp
-    running = state if state and state.running else None
-    found = player.progress(chapter)
-    following = player.following(chapter, found)
-    listed = [
-        {
-            "step": step,
-            "played": found.of(step.name),
-            "next": step.name == following,
-            "setting": step is SETTING,
-            "running": running.played
-            if running and (running.chapter, running.played.step) == (chapter.number, step.name)
-            else None,
-            "breaks": step.kind is Kind.BREAK,
-            "mends": step.kind is Kind.MEND,
-        }
-        for step in (SETTING, *chapter.steps)
-    ]
-    played = [found.of(step.name) for step in chapter.steps]
-    return {
-        "steps": listed,
-        "now": state,
-        "busy": running is not None,
-        "on_stage": found.on_stage,
-        "refused": refused,
-        "finished": all(played) and not running,
-        "green": all(one is not None and one.green for one in played),
-    }

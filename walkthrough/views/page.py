@@ -7,13 +7,13 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.db import IntegrityError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from messaging.ownership import ownership
-from users import services
+from users import selectors, services
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser, UserError
 from walkthrough.chapters import CHAPTERS
 from walkthrough.observe import event_trail, side_by_side
@@ -75,9 +75,15 @@ def reactivate(request: HttpRequest, user_id: UUID) -> HttpResponse:
     return _act(request, "active again", lambda: services.user_reactivate(user_id=user_id))
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
 def erase(request: HttpRequest, user_id: UUID) -> HttpResponse:
-    """Erase a user."""
+    """Erase a user. A GET asks first, where the page has no JavaScript to ask."""
+    if request.method != "POST":
+        user = selectors.users_by_id(ids=[user_id]).get(user_id)
+        if user is None or not user.name:
+            raise Http404("There is no user with this id, or the user is erased already.")
+        return render(request, "walkthrough/erase.html", {"user": user})
     return _act(request, "erased", lambda: services.user_erase(user_id=user_id))
 
 

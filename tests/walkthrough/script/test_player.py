@@ -13,7 +13,7 @@ from config.env import ROOT
 from messaging.events import tracing
 from tests.probes import wait_for
 from walkthrough.script import kept, now, player
-from walkthrough.script.chapter import Chapter, Step
+from walkthrough.script.chapter import Chapter, Prediction, Step
 from walkthrough.script.now import Now
 from walkthrough.script.player import SETTING, CanNotPlay
 from walkthrough.script.stage import Stage
@@ -92,6 +92,64 @@ def test_what_was_played_is_kept_with_all_that_it_showed() -> None:
     assert heard == done.entries == expected
     assert player.progress(chapter).of("fine") == done
     assert player.progress(chapter).notes == {"began": "here"}
+
+
+QUESTION = Prediction("How many?", {"none": "None", "one": "One"})
+
+
+def asking(outcome: str, prediction: Prediction | None = QUESTION) -> Chapter:
+    """A chapter whose step records this outcome."""
+
+    def run(stage: Stage) -> None:
+        stage.check("It ran", True)
+        if outcome:
+            stage.outcome(**{outcome: True})
+
+    steps = (Step("ask", "Ask", "Asks.", run, prediction=prediction),)
+    chapter = Chapter(1, "c1", "t", "q", "s", "c", "w", starts, steps)
+    player.play(chapter, SETTING)
+    return chapter
+
+
+@pytest.mark.parametrize("guess", ["none", "one", ""])
+def test_a_guess_is_kept_with_what_came_true(guess: str) -> None:
+    chapter = asking("one")
+    assert player.play(chapter, "ask", guess=guess).green
+    kept = player.progress(chapter).of("ask")
+    assert kept is not None
+    assert (kept.guess, kept.outcome) == (guess, "one")
+
+
+def test_a_guess_is_seen_while_the_step_runs() -> None:
+    seen: list[Now | None] = []
+    step = Step("ask", "Ask", "Asks.", lambda stage: seen.append(now.look()), prediction=QUESTION)
+    chapter = Chapter(1, "c1", "t", "q", "s", "c", "w", starts, (step,))
+    player.play(chapter, SETTING)
+    player.play(chapter, "ask", guess="one")
+    assert seen[0] is not None
+    assert seen[0].played.guess == "one"
+
+
+def test_a_guess_that_is_no_option_is_refused_and_the_step_is_still_the_next_one() -> None:
+    chapter = asking("one")
+    for name, guess in (("ask", "two"), (SETTING, "one")):
+        with pytest.raises(CanNotPlay, match=f"no option “{guess}”"):
+            player.play(chapter, name, guess=guess)
+    assert player.following(chapter, player.progress(chapter)) == "ask"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "prediction", "says"),
+    [
+        ("", QUESTION, "its outcome is “”, and its options are none, one"),
+        ("many", QUESTION, "its outcome is “many”, and its options are none, one"),
+        ("one", None, "its outcome is “one”, and its options are none"),
+    ],
+)
+def test_a_step_that_asks_and_does_not_say_what_came_true_is_red(outcome: str, prediction: Prediction | None, says: str) -> None:
+    done = player.play(asking(outcome, prediction), "ask")
+    assert not done.green
+    assert says in done.error
 
 
 def test_another_chapter_takes_the_stage() -> None:

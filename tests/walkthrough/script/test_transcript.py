@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from walkthrough.script.transcript import MOST_LINES, MOST_SHOWN, Check, Entry, Played, Ran, Rows, Said, shortened
+from walkthrough.script.transcript import MOST_LINES, MOST_SHOWN, Check, Entry, Played, Ran, Result, Rows, Said, shortened
 
 ENTRIES: list[Entry] = [
     Said("Five users are suspended."),
@@ -12,6 +12,7 @@ ENTRIES: list[Entry] = [
     Rows("Side by side", ("user", "users"), (("Ada", "active v1"), ("Bob", "no row"))),
     Check("They agree", True, "24 users"),
     Check("They differ", False),
+    Check("Nobody hears of it", True, fault=True),
 ]
 
 
@@ -39,6 +40,34 @@ def test_each_kind_comes_back_as_itself(entry: Entry) -> None:
 )
 def test_green_is_a_step_that_came_to_its_end_with_checks_that_all_hold(entries: list[Entry], error: str, green: bool) -> None:
     assert Played("x", entries, error=error).green is green
+
+
+@pytest.mark.parametrize(
+    ("entries", "result"),
+    [
+        ([Check("a", True), Check("b", True)], Result.HOLDS),
+        ([Check("a", True), Check("a fault", True, fault=True)], Result.PREDICTED),
+        ([Check("a", False), Check("a fault", True, fault=True)], Result.FAILS),
+        ([Check("a", True), Check("a fault that didn't happen", False, fault=True)], Result.FAILS),
+        ([], Result.FAILS),
+    ],
+)
+def test_a_fault_that_the_chapter_predicts_is_amber_when_it_happens_and_red_when_it_does_not(
+    entries: list[Entry], result: Result
+) -> None:
+    played = Played("x", entries)
+    assert played.result is result
+    assert played.green is (result is not Result.FAILS)
+
+
+def test_each_result_has_words_a_mark_and_a_look_of_its_own() -> None:
+    seen = {(str(result), result.mark, result.look) for result in Result}
+    assert seen == {("holds", "✓", "good"), ("fails, as predicted", "!", "open"), ("fails", "✗", "bad")}
+
+
+def test_what_was_kept_before_there_were_faults_is_still_read() -> None:
+    old = {"claim": "a", "holds": True, "seen": "", "kind": "check"}
+    assert Played.from_json({"step": "x", "entries": [old]}).result is Result.HOLDS
 
 
 def test_the_last_line_is_what_a_command_has_to_say() -> None:

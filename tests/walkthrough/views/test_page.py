@@ -1,5 +1,6 @@
 """The first page by real requests: what it shows, what its forms do, and what it refuses."""
 
+import re
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from django.contrib.staticfiles import finders
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
@@ -139,6 +141,23 @@ def test_a_post_without_its_token_is_refused(user: User) -> None:
     assert "Go back, reload the page, and send the form again." in refused.content.decode()
     token = client.get("/").cookies["csrftoken"].value
     assert client.post(f"/users/{user.pk}/erase/", {"csrfmiddlewaretoken": token}).status_code == 302
+
+
+def test_erasing_asks_on_a_page_of_its_own_and_only_a_post_erases(client: Client, user: User) -> None:
+    form = re.search(
+        rf'<form method="(\w+)" action="/users/{user.pk}/erase/" hx-post="[^"]*"[^>]* hx-confirm="([^"]*)"',
+        client.get("/").content.decode(),
+    )
+    assert form
+    assert (form[1], form[2].partition("?")[0]) == ("get", "Erase Ada for good")
+    html = client.get(f"/users/{user.pk}/erase/").content.decode()
+    assert "<h1>Erase Ada for good?</h1>" in html
+    assert '<form method="post"' in html
+    user.refresh_from_db()
+    assert user.status == "active"
+    assert client.post(f"/users/{user.pk}/erase/", follow=True).redirect_chain == [(reverse("walkthrough:page"), 302)]
+    for gone in (user.pk, uuid.uuid4()):
+        assert client.get(f"/users/{gone}/erase/").status_code == 404
 
 
 def test_each_kind_of_drift_is_told(client: Client, user: User) -> None:

@@ -62,12 +62,13 @@ def signal(stage: Stage) -> None:
     one, another = User.objects.filter(status=User.Status.ACTIVE).order_by("id")[:2]
     services.suspend(one, "chargeback")
     stage.say(f"The service suspends {one.name}. A signal acts in the same transaction; the service's code doesn't show it.")
-    flagged = _flagged(one)
+    flagged = first = _flagged(one)
     stage.check(f"{one.name}'s invoices are flagged for review", flagged == one.invoices.count() > 0, f"{flagged} flagged")
     User.objects.filter(pk=another.pk).update(status=User.Status.SUSPENDED, suspension_reason="chargeback")
     stage.say(f"`QuerySet.update()`, as in a quick script, suspends {another.name}. It sends no signal.")
     flagged = _flagged(another)
-    stage.check(f"{another.name}'s invoices aren't flagged", flagged == 0 < another.invoices.count(), f"{flagged} flagged")
+    stage.fault(f"{another.name}'s invoices aren't flagged", flagged == 0 < another.invoices.count(), f"{flagged} flagged")
+    stage.outcome(both=first > 0 < flagged, one=first > 0 == flagged, none=first == flagged == 0)
 
 
 def migrate(stage: Stage) -> None:
@@ -82,16 +83,19 @@ def migrate(stage: Stage) -> None:
         found = [(what, _within(PAGE, attempt)) for what, attempt in attempts]
         stage.say(LOCKED[connections["monolith"].vendor])
         stage.rows(f"Meanwhile, with a timeout of {PAGE:g} s", ("attempt", "result"), found)
-        stage.check("No invoice can be written", _failed(found[-1][1]))
+        stage.fault("No invoice can be written", _failed(found[-1][1]))
         began = time.perf_counter()
-        issued = services.generate_invoices(_this())
+        with stage.waiting("Waits for the lock that the migration holds"):
+            issued = services.generate_invoices(_this())
         took, over = time.perf_counter() - began, time.perf_counter() - until
     normally = stage.notes["normally"]
-    stage.check(
+    stage.fault(
         "Without the timeout, invoicing waits until the migration ends",
         issued > 0 and over > -PAGE,
         f"{plural(issued, 'invoice')} after {took:.1f} s instead of {normally * 1000:.0f} ms",
     )
+    waited = _failed(found[-1][1])
+    stage.outcome(now=not waited, after=waited and issued > 0, never=waited and issued == 0)
 
 
 def cascade(stage: Stage) -> None:
@@ -101,8 +105,10 @@ def cascade(stage: Stage) -> None:
     after = _revenue(_last())
     stage.say(f"{user.name} asked to be deleted.")
     stage.rows(f"Revenue of {_last()}, a closed month", ("before", "after"), [(f"{before:.2f} EUR", f"{after:.2f} EUR")])
-    stage.check("`on_delete=CASCADE` deletes their invoices too", gone == theirs > 0, f"{plural(gone, 'invoice')} deleted")
-    stage.check("The closed month has lost revenue", after < before, f"{before - after:.2f} EUR less")
+    stage.fault("`on_delete=CASCADE` deletes their invoices too", gone == theirs > 0, f"{plural(gone, 'invoice')} deleted")
+    stage.fault("The closed month has lost revenue", after < before, f"{before - after:.2f} EUR less")
+    there = User.objects.filter(email=user.email).exists()
+    stage.outcome(same=after == before and not there, less=after < before, refused=after == before and there)
 
 
 def _this() -> str:

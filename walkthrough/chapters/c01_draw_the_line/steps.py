@@ -46,6 +46,7 @@ def plant_import(stage: Stage) -> None:
     _plant(stage, *IMPORT)
     ran = stage.command(*LINT, project=project_copy.KEPT)
     stage.check("import-linter rejects it", ran.code == 1)
+    stage.outcome(yes=ran.code != 0, no=ran.code == 0)
     stage.check(
         "It names the rule, the module and the line number",
         all(word in ran.output for word in ("do not know each other BROKEN", "billing.planted -> users.models")),
@@ -54,17 +55,21 @@ def plant_import(stage: Stage) -> None:
 
 def plant_key(stage: Stage) -> None:
     _plant(stage, *KEY)
+    imports = stage.command(*LINT, project=project_copy.KEPT)
+    stage.fault("import-linter doesn't see a key that imports nothing", imports.code == 0)
     ran = stage.manage("check", project=project_copy.KEPT)
     stage.check("Django's system check rejects it", ran.code == 1 and "boundaries.E001" in ran.output)
     stage.check("It names the field", "billing.Receipt.user" in ran.output)
+    _outcome(stage, linter=imports.code != 0, check=ran.code != 0)
 
 
 def plant_sql(stage: Stage) -> None:
     _plant(stage, *SQL)
     imports = stage.command(*LINT, project=project_copy.KEPT)
-    stage.check("import-linter doesn't see a string", imports.code == 0)
+    stage.fault("import-linter doesn't see a string", imports.code == 0)
     ran = stage.manage("check", project=project_copy.KEPT)
     stage.check("The check that reads strings finds it", "boundaries.E002" in ran.output)
+    _outcome(stage, linter=imports.code != 0, check=ran.code != 0)
 
 
 def take_out(stage: Stage) -> None:
@@ -72,6 +77,11 @@ def take_out(stage: Stage) -> None:
     _no_import_crosses(stage)
     ran = stage.manage("check", project=project_copy.KEPT)
     stage.check("No relation and no string crosses the line either", ran.code == 0)
+
+
+def _outcome(stage: Stage, linter: bool, check: bool) -> None:
+    """Which of the two tools rejected the violation."""
+    stage.outcome(linter=linter and not check, check=check and not linter, both=linter and check, none=not linter and not check)
 
 
 def _no_import_crosses(stage: Stage) -> None:

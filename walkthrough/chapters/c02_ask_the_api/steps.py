@@ -24,7 +24,7 @@ COLUMNS = ("users known to billing", "calls", "seconds", "ms per call", f"{REAL:
 
 def starts(stage: Stage) -> None:
     reset.reset(copied=False)
-    stage.processes.stop("tend-billing")  # it would fill a copy of users, which this chapter doesn't have yet
+    stage.stop("tend-billing")  # it would fill a copy of users, which this chapter doesn't have yet
     _by_the_old_way(-1)
     stage.check(
         "Billing has no copy of users; it knows only the users on last month's invoices",
@@ -54,11 +54,12 @@ def more(stage: Stage) -> None:
     joined = set(_ids()) - before
     found, known = _generate(stage, 1), stage.notes["known"]
     invoiced = Invoice.objects.using("billing").filter(user_id__in=joined).count()
-    stage.check(
+    stage.fault(
         "The new users get no invoice: billing doesn't know them",
         len(joined) == MORE and found.json["calls"] == known and invoiced == 0,
         f"{MORE} joined; {plural(found.json['calls'], 'call')} as before, {plural(invoiced, 'invoice')} for them",
     )
+    stage.outcome(all=invoiced == MORE, some=0 < invoiced < MORE, none=invoiced == 0)
     _by_the_old_way(1)
     call_command("cutover", "billing", "--to", "api", stdout=io.StringIO())
     stage.say("Billing reads the monolith's list of all users once and invoices them, so now it knows the new ones.")
@@ -75,22 +76,25 @@ def slow(stage: Stage) -> None:
     with stage.processes.throttled(API):
         found = _generate(stage, 3)
     before, after = stage.notes["seconds"], found.json["seconds"]
-    stage.check(
+    stage.fault(
         "Every call is slow, so the run is slow",
         found.code == 0 and after > 1.5 * before,
         f"{after:.1f} s instead of {before:.1f} s; {COLUMNS[-1]} {_measured(stage.notes['calls'], found)[-1]}",
     )
+    stage.outcome(same=after < 2 * before, more=2 * before <= after <= 10 * before, much=after > 10 * before)
 
 
 def down(stage: Stage) -> None:
-    stage.processes.stop(API)
+    stage.stop(API)
     found = _generate(stage, 4)
-    stage.check("Billing refuses to invoice", found.code == 3)
-    stage.check(
+    stage.fault("Billing refuses to invoice", found.code == 3)
+    stage.fault(
         "No invoice is issued",
         found.json["issued"] == 0 and not Invoice.objects.using("billing").filter(period=facts.month(4)).exists(),
         f"{found.json['issued']} issued, {found.json['held']} held",
     )
+    issued = found.json["issued"]
+    stage.outcome(all=issued == _active(), some=0 < issued < _active(), none=issued == 0)
     kept = Invoice.objects.using("billing").count()
     stage.check("Billing's own database was up all the time", kept > 0, f"it has {plural(kept, 'invoice')}")
 

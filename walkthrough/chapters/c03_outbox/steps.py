@@ -15,7 +15,7 @@ PERIOD = "2026-11"
 
 def starts(stage: Stage) -> None:
     reset.reset()
-    stage.processes.stop("tend-billing")
+    stage.stop("tend-billing")
     stage.say(
         "Billing's sync process (`tend-billing`) is stopped: it would pull the lost change within seconds, as chapter 7 shows."
     )
@@ -24,16 +24,18 @@ def starts(stage: Stage) -> None:
 
 
 def commit_first(stage: Stage) -> None:
-    user_id = UUID(stage.notes["lost"])
+    user_id, before = UUID(stage.notes["lost"]), sum(facts.counts().values())
     ran = stage.manage("dual_write", "commit-then-send", str(user_id), "--die-after", "committed")
     committed = _killed(ran) and facts.user_status(user_id) == "suspended"
     stage.check("The process was killed right after its commit", committed)
-    stage.check("No event is recorded, and none is on its way", _nothing_comes(), f"{facts.recorded()} in the outbox")
+    stage.fault("No event is recorded, and none is on its way", _nothing_comes(), f"{facts.recorded()} in the outbox")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
-    stage.check("Billing received nothing: its row is stale", facts.differing() == {user_id: "stale"})
+    stage.fault("Billing received nothing: its row is stale", facts.differing() == {user_id: "stale"})
+    received = sum(facts.counts().values()) - before
+    stage.outcome(once=received == 1, twice=received > 1, nothing=received == 0)
     stage.manage("generate_invoices", "--period", PERIOD)
     billed = Invoice.objects.using("billing").filter(user_id=user_id, period=PERIOD).exists()
-    stage.check("So billing invoices a suspended user", billed)
+    stage.fault("So billing invoices a suspended user", billed)
 
 
 def send_first(stage: Stage) -> None:
@@ -43,7 +45,9 @@ def send_first(stage: Stage) -> None:
     stage.eventually("Billing has received a suspension", lambda: facts.copied_status(user_id) == "suspended")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
     false = facts.user_status(user_id) == "active" and facts.differing().get(user_id) == "ahead"
-    stage.check("The suspension was never committed: billing calls an active user suspended", false)
+    stage.fault("The suspension was never committed: billing calls an active user suspended", false)
+    here, there = facts.user_status(user_id) == "suspended", facts.copied_status(user_id) == "suspended"
+    stage.outcome(both=here and there, users=here and not there, billing=there and not here, nobody=not here and not there)
 
 
 def outbox(stage: Stage) -> None:
@@ -78,17 +82,19 @@ def kill_relay(stage: Stage) -> None:
     stage.eventually("The new relay sends the unmarked event again", both_deliveries, seen)
     once = counted["applied"] == 1 and counted["duplicate"] == 1 and facts.copied_status(sent) == "suspended"
     stage.check("The event was applied once: its second delivery is counted as a duplicate", once)
+    received, applied = sum(counted.values()), counted["applied"]
+    stage.outcome(once=received == applied == 1, apply_once=received > applied == 1, apply_twice=applied > 1)
 
 
 def mend(stage: Stage) -> None:
     lost, false = UUID(stage.notes["lost"]), UUID(stage.notes["false"])
-    stage.processes.start("tend-billing")
+    stage.start("tend-billing")
     stage.eventually("Billing pulls the lost change from `users`", lambda: lost not in facts.differing(), facts.in_words)
     late = Invoice.objects.using("billing").get(user_id=lost, period=PERIOD).review_reason
     stage.check("The invoice is flagged", bool(late), late)
     ran = stage.manage("reconcile", "billing", "--from", "users", "--json")
     ahead = ran.code == 1 and ran.json["counts"]["ahead"] == 1
-    stage.check("Pulling can't repair the other row: billing's version is higher", ahead)
+    stage.fault("Pulling can't repair the other row: billing's version is higher", ahead)
     user_suspend(user_id=false, reason="the version that billing has")
     user_reactivate(user_id=false)
     stage.say("The users context changes that user twice, so its version is higher than billing's.")
@@ -97,7 +103,7 @@ def mend(stage: Stage) -> None:
 
 def _crash_relay(stage: Stage, step: str, user_id: UUID) -> None:
     """Kill the supervised relay at a step of its work, while it holds an event of this user. Return when its successor runs."""
-    stage.wait(lambda: stage.processes.runs("relay-users"))
+    stage.wait("Waits until the relay runs", lambda: stage.processes.runs("relay-users"))
     was = stage.processes.pid("relay-users")
     crash_points.plant(step, "relay", "users")
     try:

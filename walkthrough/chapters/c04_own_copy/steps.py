@@ -15,7 +15,10 @@ from walkthrough.observe import facts
 from walkthrough.script.chapter import Act, Kind
 from walkthrough.script.stage import Stage
 
-TIMES = 6
+#: How often each of `USERS` users is suspended and reactivated before the last suspension.
+TIMES, USERS = 6, 3
+EVENTS = USERS * (2 * TIMES + 1)
+DELIVERIES = 3 * EVENTS
 
 
 def starts(stage: Stage) -> None:
@@ -26,11 +29,11 @@ def starts(stage: Stage) -> None:
 @contextmanager
 def by_events_alone(stage: Stage) -> Iterator[None]:
     """Let only events change the copy: on a busy machine, `tend` may pull a change before its event comes."""
-    stage.processes.stop("tend-billing")
+    stage.stop("tend-billing")
     try:
         yield
     finally:
-        stage.processes.start("tend-billing")
+        stage.start("tend-billing")
 
 
 def follow(stage: Stage) -> None:
@@ -46,7 +49,7 @@ def follow(stage: Stage) -> None:
 
 
 def storm(stage: Stage) -> None:
-    chosen = [user.pk for user in facts.active(3)]
+    chosen = [user.pk for user in facts.active(USERS)]
     before = facts.counts()
     stage.faults.switch("duplicate", True)
     stage.faults.switch("reorder", True)
@@ -58,23 +61,25 @@ def storm(stage: Stage) -> None:
                 user_reactivate(user_id=user_id)
         for user_id in chosen:
             user_suspend(user_id=user_id, reason="the newest state")
-        number = len(chosen) * (2 * TIMES + 1)
-        stage.say(f"The users context recorded {plural(number, 'event')} about three users.")
-        stage.wait(lambda: facts.unsent() == 0)
+        stage.say(f"The users context recorded {plural(EVENTS, 'event')} about three users.")
+        stage.wait("Waits until the relay has sent every event", lambda: facts.unsent() == 0)
     finally:
         stage.faults.mend_all()
     counted = {name: value - before[name] for name, value in facts.counts().items()}
 
     def all_arrived() -> bool:
         counted.update({name: value - before[name] for name, value in facts.counts().items()})
-        return sum(counted.values()) >= 3 * number
+        return sum(counted.values()) >= DELIVERIES
 
     seen = lambda: ", ".join(f"{value} {name}" for name, value in counted.items())  # noqa: E731
-    stage.eventually(f"All {plural(3 * number, 'delivery', 'deliveries')} arrived", all_arrived, seen)
-    stage.check("Repeats are counted as duplicates, and change nothing", counted["duplicate"] == 2 * number)
+    stage.eventually(f"All {plural(DELIVERIES, 'delivery', 'deliveries')} arrived", all_arrived, seen)
+    stage.check("Repeats are counted as duplicates, and change nothing", counted["duplicate"] == 2 * EVENTS)
     stage.check("Overtaken events are counted as obsolete, and change nothing", counted["obsolete"] > 0)
     stage.rows("Side by side", facts.SIDES, facts.side_by_side(chosen))
     last = set(CachedUser.objects.using("billing").filter(pk__in=chosen).values_list("status", flat=True))
+    stage.outcome(
+        every=counted["applied"] >= DELIVERIES, each=EVENTS <= counted["applied"] < DELIVERIES, fewer=counted["applied"] < EVENTS
+    )
     stage.check("The newest state wins", last == {"suspended"} and facts.agree(), facts.in_words())
 
 
@@ -94,6 +99,8 @@ def poison(stage: Stage) -> None:
             lambda: facts.agree() and brought().source == "event",
             lambda: f"brought by: {brought().get_source_display()}",
         )
+        arrived, taken = facts.agree(), broker.hands_are_empty("billing", "users")
+        stage.outcome(arrives=arrived, waits=not arrived and not taken, lost=not arrived and taken)
     stage.manage("parked", "list", "billing")
 
 

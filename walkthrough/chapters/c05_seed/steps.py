@@ -2,7 +2,7 @@
 
 import time
 
-from billing.models import CachedUser
+from billing.models import CachedUser, Invoice
 from messaging.errors import Denied
 from messaging.events.text import plural
 from messaging.models import Subscription
@@ -45,6 +45,8 @@ def kill(stage: Stage) -> None:
     row, enough = facts.progress(), DIES_AT * PAGE
     stage.check(f"The checkpoint is at the end of page {DIES_AT}", row.checkpoint >= enough, f"checkpoint {row.checkpoint}")
     part = enough <= _copied() < USERS and row.state == Subscription.State.BOOTSTRAPPING
+    live = row.state == Subscription.State.LIVE
+    stage.outcome(nothing=_copied() == 0, part=_copied() > 0 and not live, whole=_copied() > 0 and live)
     stage.check("The copy is incomplete, and not live", part, f"state {row.state}, {plural(_copied(), 'row')}")
     stage.notes["checkpoint"] = row.checkpoint
 
@@ -70,7 +72,8 @@ def resume(stage: Stage) -> None:
 
 
 def narrow(stage: Stage) -> None:
-    reset.new_copy()
+    with stage.waiting("Empties billing's copy"):
+        reset.new_copy()
     stage.say("Billing is new again, and receives events from now on.")
     stage.manage(*BOOTSTRAP, "--from-now", "--json")
     ran, took = _timed(stage, "import_suspended", "--json")
@@ -80,33 +83,39 @@ def narrow(stage: Stage) -> None:
     )
     _compared(stage, "Narrow: suspended users", took)
     ran = stage.manage("generate_invoices", "--period", PERIOD, "--json")
-    stage.check(
+    stage.fault(
         "The active users are missing: billing has nobody to bill",
         ran.code == 0 and ran.json["issued"] == 0,
         f"{plural(ran.json['issued'], 'invoice')} for {plural(_users() - suspended, 'active user')}",
     )
+    copied = CachedUser.objects.using("billing").filter(status="suspended").values_list("pk", flat=True)
+    wrong = Invoice.objects.using("billing").filter(period=PERIOD, user_id__in=list(copied)).exists()
+    stage.outcome(active=ran.json["issued"] > 0 and not wrong, suspended=wrong, nobody=ran.json["issued"] == 0)
 
 
 def direct(stage: Stage) -> None:
-    reset.new_copy()
+    with stage.waiting("Empties billing's copy"):
+        reset.new_copy()
     ran, took = _timed(stage, "copy_directly", "--json")
     stage.check("Billing has every row", ran.json == {"copied": _users()}, plural(_copied(), "row"))
     found = _compared(stage, "Reading the other database", took)
     unproved = found.counts["stale"] == _users()
-    stage.check("But no row has a version, so none can be proved equal", unproved, _differing(found))
+    stage.fault("But no row has a version, so none can be proved equal", unproved, _differing(found))
     row = facts.progress()
-    stage.check("And without a checkpoint, changes can't be pulled", row.checkpoint == 0, f"checkpoint {row.checkpoint}")
+    stage.fault("And without a checkpoint, changes can't be pulled", row.checkpoint == 0, f"checkpoint {row.checkpoint}")
 
 
 def year_later(stage: Stage) -> None:
     before = _copied()
     ran = stage.manage("copy_directly", "--year-later")
-    stage.check("Billing's script breaks", ran.code == 1)
-    stage.check("Billing's old copy stays, and gets older", _copied() == before, plural(_copied(), "row"))
+    stage.fault("Billing's script breaks", ran.code == 1)
+    stage.fault("Billing's old copy stays, and gets older", _copied() == before, plural(_copied(), "row"))
+    stage.outcome(empty=_copied() == 0, old=ran.code != 0 and _copied() == before, new=ran.code == 0)
 
 
 def from_now(stage: Stage) -> None:
-    reset.new_copy()
+    with stage.waiting("Empties billing's copy"):
+        reset.new_copy()
     ran, took = _timed(stage, *BOOTSTRAP, "--from-now", "--json")
     stage.check(
         "Billing is live at once, with an empty copy", ran.json["state"] == "live" and _copied() == 0, plural(_copied(), "row")
@@ -154,7 +163,8 @@ def _timed(stage: Stage, *arguments: str) -> tuple[Ran, float]:
 
 def _compared(stage: Stage, way: str, took: float) -> Comparison:
     """Compare by fingerprints when all events have arrived, and note the way's line for the last table."""
-    stage.wait(lambda: facts.unsent() == 0 and broker.hands_are_empty("billing", "users"))
+    taken = lambda: facts.unsent() == 0 and broker.hands_are_empty("billing", "users")  # noqa: E731
+    stage.wait("Waits until the relay has sent every event, and billing's worker has taken them", taken)
     found = compare.compare(Replica.of("billing", "users"))
     told = "equal" if found.verdict == "in_sync" else _differing(found)
     if facts.progress().partial:

@@ -103,6 +103,7 @@ def tamper(stage: Stage) -> None:
         invoiced and run.issued > 0,
         f"the user was {'' if invoiced else 'not '}invoiced",
     )
+    stage.outcome(yes=invoiced, no=not invoiced and run.issued > 0, nobody=run.issued == 0)
     ran = stage.manage("cutover", "billing", "--to", "cache")
     stage.check(
         "The gate refuses, and names the mismatch", ran.code == 3 and "mismatch" in ran.output and str(chosen)[:8] in ran.output

@@ -34,25 +34,27 @@ def starts(stage: Stage) -> None:
 
 def lose(stage: Stage) -> None:
     chosen = [user.pk for user in facts.active(QUEUED)]
-    stage.processes.stop("tend-billing", "worker-billing")
+    stage.stop("tend-billing", "worker-billing")
     began = timezone.now()
     for user_id in chosen:
         user_suspend(user_id=user_id, reason=REASONS[0])
     stage.eventually("The relay has sent their events", lambda: facts.unsent() == 0, lambda: f"{facts.unsent()} unsent")
     stage.check("They wait in the queue", waiting() > 0, f"{plural(waiting(), 'message')}, including heartbeats")
-    broker.lose()
-    stage.processes.start("worker-billing")
+    with stage.waiting("Empties the broker, and starts it again"):
+        broker.lose()
+    stage.start("worker-billing")
     stage.say("Billing's worker runs again. Its sync process is still stopped.")
-    through = stage.wait(lambda: broker.hands_are_empty("billing", "users"))
+    through = stage.wait("Waits until billing's worker has emptied its queue", lambda: broker.hands_are_empty("billing", "users"))
     stage.check("The worker has taken every message that the broker has", through)
     arrived = received(chosen, began)
-    stage.check("None of the events arrived: they are lost", arrived == 0, f"{arrived} of {QUEUED} in billing's inbox")
-    stage.check("Billing would invoice all six users", len(facts.differing()) == QUEUED, facts.in_words())
+    stage.fault("None of the events arrived: they are lost", arrived == 0, f"{arrived} of {QUEUED} in billing's inbox")
+    stage.outcome(all=arrived == QUEUED, some=0 < arrived < QUEUED, none=arrived == 0)
+    stage.fault("Billing would invoice all six users", len(facts.differing()) == QUEUED, facts.in_words())
     stage.notes["queued"] = [str(user_id) for user_id in chosen]
 
 
 def work_on(stage: Stage) -> None:
-    stage.processes.stop(stage.notes["path"])
+    stage.stop(stage.notes["path"])
     stage.say("The broker is stopped. The users context keeps working.")
     changed = [user.pk for user in facts.active(MEANWHILE - 1)]
     for user_id in changed:
@@ -60,13 +62,16 @@ def work_on(stage: Stage) -> None:
     again = User.objects.using("users").filter(status="suspended").exclude(suspension_reason__in=REASONS).order_by("pk")[0]
     changed.append(user_reactivate(user_id=again.pk).pk)
     stage.check("Every change is committed without the broker", len(changed) == MEANWHILE, plural(len(changed), "change"))
-    stage.check("The outbox keeps their events", facts.unsent() == MEANWHILE, f"{facts.unsent()} unsent")
-    stage.check("Billing knows none of these changes", len(facts.differing()) == QUEUED + MEANWHILE, facts.in_words())
+    kept = facts.unsent()
+    stage.check("The outbox keeps their events", kept == MEANWHILE, f"{kept} unsent")
+    committed = User.objects.using("users").filter(pk__in=changed, suspension_reason=REASONS[1]).count() == MEANWHILE - 1
+    stage.outcome(wait=committed and kept == MEANWHILE, lost=committed and kept < MEANWHILE, refused=not committed)
+    stage.fault("Billing knows none of these changes", len(facts.differing()) == QUEUED + MEANWHILE, facts.in_words())
     stage.notes["meanwhile"] = [str(user_id) for user_id in changed]
 
 
 def follow(stage: Stage) -> None:
-    stage.processes.start("tend-billing")
+    stage.start("tend-billing")
     stage.say(f"The sync process runs again. It waits {SILENCE_SECONDS:.0f} seconds for a heartbeat.")
     stage.eventually("Billing's copy is equal again, and the broker is still stopped", facts.agree, facts.in_words, timeout=30)
     changed = {*stage.notes["queued"], *stage.notes["meanwhile"]}
@@ -80,7 +85,7 @@ def follow(stage: Stage) -> None:
 
 def back(stage: Stage) -> None:
     before = facts.counts()
-    stage.processes.start(stage.notes["path"])
+    stage.start(stage.notes["path"])
     stage.eventually("The relay sends these events", lambda: facts.unsent() == 0, lambda: f"{facts.unsent()} unsent", timeout=30)
     counted = lambda: {name: value - before[name] for name, value in facts.counts().items()}  # noqa: E731
     stage.eventually(

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from billing.models import CachedUser, Invoice
 from messaging.events.text import plural
 from messaging.replica import staleness
+from users.models import User
 from users.services import user_suspend
 from walkthrough.control import reset
 from walkthrough.observe import facts
@@ -27,15 +28,18 @@ def starts(stage: Stage) -> None:
 
 
 def unbound(stage: Stage) -> None:
-    stage.processes.stop("relay-users", "tend-billing")
+    stage.stop("relay-users", "tend-billing")
     late = facts.active(1)[0]
     user_suspend(user_id=late.pk, reason="fraud")
     stage.say(f"Neither events nor the feed reach billing now. {late.name} is suspended.")
-    stage.check("In billing's copy the user is still active", status(late.pk) == "active", status(late.pk))
+    stage.fault("In billing's copy the user is still active", status(late.pk) == "active", status(late.pk))
     ran = stage.manage("generate_invoices", "--period", "2026-09", "--max-staleness", "3650d")
     stage.check("With a bound of ten years, the run succeeds", ran.code == 0)
     wrong = invoices("2026-09").filter(user_id=late.pk)
-    stage.check(f"{late.name} is suspended and got an invoice", wrong.count() == 1, plural(wrong.count(), "invoice"))
+    stage.fault(f"{late.name} is suspended and got an invoice", wrong.count() == 1, plural(wrong.count(), "invoice"))
+    suspended = User.objects.using("users").filter(status="suspended").values_list("pk", flat=True)
+    invoiced = invoices("2026-09").filter(user_id__in=list(suspended)).count()
+    stage.outcome(none=invoiced == 0, one=invoiced == 1 < len(suspended), all=invoiced == len(suspended))
     stage.notes["first"], stage.notes["name"] = str(late.pk), late.name
 
 
@@ -81,14 +85,16 @@ def proceed(stage: Stage) -> None:
     marked = issued.exclude(staleness="").count()
     stage.check("Every invoice carries the copy's age", marked == issued.count() > 0, f"{marked} of {issued.count()}")
     wrong = issued.filter(user_id=second.pk)
-    stage.check(f"{second.name}'s invoice is wrong", wrong.count() == 1, plural(wrong.count(), "invoice"))
-    stage.check("The invoice isn't flagged yet", not wrong.exclude(review_reason="").exists())
+    stage.fault(f"{second.name}'s invoice is wrong", wrong.count() == 1, plural(wrong.count(), "invoice"))
+    flagged = wrong.exclude(review_reason="").exists()
+    stage.fault("The invoice isn't flagged yet", not flagged)
+    stage.outcome(age=marked > 0 and not flagged, flag=flagged, nothing=marked == 0 and not flagged)
     stage.notes["second"] = str(second.pk)
 
 
 def arrives(stage: Stage) -> None:
     second = UUID(stage.notes["second"])
-    stage.processes.start("relay-users", "tend-billing")
+    stage.start("relay-users", "tend-billing")
     stage.eventually("The suspension arrives", lambda: status(second) == "suspended", lambda: status(second))
     flagged = invoices("2026-11").filter(user_id=second).exclude(review_reason="")
     stage.eventually("It flags the wrong invoice", flagged.exists, lambda: f"{flagged.count()} flagged")
@@ -112,7 +118,8 @@ def arrives(stage: Stage) -> None:
 
 def _grow_old(stage: Stage) -> None:
     """Wait until the copy is older than the bound."""
-    stage.wait(lambda: (staleness.staleness("billing", "users") or timedelta()) > OLD * 1.5)
+    old = lambda: (staleness.staleness("billing", "users") or timedelta()) > OLD * 1.5  # noqa: E731
+    stage.wait("Waits until billing's copy is older than two seconds", old)
 
 
 def invoices(period: str = "") -> "QuerySet[Invoice]":

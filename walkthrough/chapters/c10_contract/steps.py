@@ -183,6 +183,8 @@ def rename(stage: Stage) -> None:
         stage.check("It names the field and the rule", bool(named), named[0] if named else asked.last)
         written = stage.quietly("write_contracts", "users", project=newer)
         stage.check("`write_contracts` refuses to overwrite the old schema", written.code == 3, f"exit code {written.code}")
+        second = (newer / "users" / "contracts" / f"{SUSPENDED}.v2.json").exists()
+        stage.outcome(same=written.code == 0 and not second, version=second, refuses=written.code != 0 and not second)
 
 
 def ship(stage: Stage) -> None:
@@ -190,11 +192,14 @@ def ship(stage: Stage) -> None:
     with version(stage, "renaming-users", *RENAMED, shown=False) as newer:
         suspend_by(stage, newer, chosen)
     number = lambda: facts.parked().count()  # noqa: E731
-    stage.eventually("Billing can't read these events and parks them", lambda: number() == 2, lambda: f"{number()} parked")
+    stage.eventually(
+        "Billing can't read these events and parks them", lambda: number() == 2, lambda: f"{number()} parked", fault=True
+    )
     first = facts.parked().first()
     reason = first.reason if first else "nothing is parked"
     stage.check("The reason names the missing field", "status_since" in reason, reason)
-    stage.eventually("No fact is lost: the feed brings both changes", facts.agree, facts.in_words)
+    equal = stage.eventually("No fact is lost: the feed brings both changes", facts.agree, facts.in_words)
+    stage.outcome(event=by_event(chosen) > 0, feed=equal and by_event(chosen) == 0, never=not equal and by_event(chosen) == 0)
     for row in facts.parked():
         parked.discard(Alias("billing"), row.pk, by="chapter 10", note="the field that was renamed in place")
     stage.check("So both messages can be discarded", number() == 0, f"{number()} parked")
@@ -232,14 +237,16 @@ def consumer(stage: Stage) -> None:
         for edit in NEWER_USERS:
             for project in (newer, publishing):
                 project_copy.edit(project, edit.path, edit.old, edit.new)
-        stage.processes.stop("worker-billing")
+        stage.stop("worker-billing")
         try:
             with project_copy.worker(newer, "billing"):
                 stage.quietly("consumers", "register", "billing", "--to", "users", project=newer)
                 stage.check(
                     "The new billing is registered for both versions", len(types_of_billing()) == 2, ", ".join(types_of_billing())
                 )
-                took = stage.wait(lambda: broker.hands_are_empty("billing", "users"))
+                took = stage.wait(
+                    "Waits until the new worker has emptied billing's queue", lambda: broker.hands_are_empty("billing", "users")
+                )
                 stage.check("It takes the old billing's place at the queue", took)
                 before = facts.counts()
                 suspend_here(old)
@@ -248,7 +255,7 @@ def consumer(stage: Stage) -> None:
         finally:
             # First the register: a worker doesn't start while it is sent a type that it has no handler for.
             call_command("consumers", "register", "billing", "--to", "users", stdout=io.StringIO())
-            stage.processes.start("worker-billing")
+            stage.start("worker-billing")
     stage.check("Nothing is parked, and the copy is equal", not facts.parked().exists() and facts.agree(), facts.in_words())
     stage.check(
         "After the rollback, the old billing runs again, registered for version 1", types_of_billing() == [f"{SUSPENDED}.v1"]
@@ -264,7 +271,7 @@ def _both_arrive(stage: Stage, old: Sequence[UUID], new: Sequence[UUID], before:
     stage.eventually(
         "The new publisher's changes are applied", lambda: by_event(new) == 3, lambda: f"{by_event(new)} of 3 by event"
     )
-    stage.wait(lambda: sum(counted().values()) >= 9)
+    stage.wait("Waits until all nine events have arrived", lambda: sum(counted().values()) >= 9)
     once = counted()["applied"] == 6 and counted()["obsolete"] == 3
     stage.check("Nine events for six changes: each change is applied once", once, seen())
 

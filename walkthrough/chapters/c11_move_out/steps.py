@@ -5,6 +5,7 @@ import time
 from django.conf import settings
 from django.db import connections
 
+from billing.models import Invoice
 from messaging.events.text import plural
 from users.models import User
 from users.services import user_suspend
@@ -42,8 +43,8 @@ SOON = 3
 
 def starts(stage: Stage) -> None:
     reset.reset(copied=False)
-    stage.processes.stop("tend-billing")
-    stage.processes.start(TEND)
+    stage.stop("tend-billing")
+    stage.start(TEND)
     separate_contexts.start(stage, API, WEB)
     stage.check("Billing's copy is empty", not facts.copies(), plural(facts.copies(), "row"))
 
@@ -114,12 +115,13 @@ def migrate(stage: Stage) -> None:
     stage.check(
         "A long migration on users doesn't stop billing",
         ran.code == 0 and ran.json["issued"] == _active() and took < MIGRATION - 1,
-        f"{ran.json['issued']} issued within {took:.1f}  s, with the start of the process",
+        f"{ran.json['issued']} issued within {took:.1f} s, with the start of the process",
     )
+    stage.outcome(before=ran.code == 0 and took < MIGRATION, after=ran.code == 0 and took >= MIGRATION, fails=ran.code != 0)
 
 
 def away(stage: Stage) -> None:
-    stage.processes.stop(*USERS)
+    stage.stop(*USERS)
     someone = facts.active(1)[0]
     user_suspend(user_id=someone.pk, reason="while nobody listened")
     stage.say(f"{someone.name} is suspended.")
@@ -128,6 +130,9 @@ def away(stage: Stage) -> None:
     stage.check("Billing's web server answers", separate_contexts.answers(WEB), separate_contexts.address(WEB))
     ran = _billing(stage, "generate_invoices", "--period", facts.month(2), "--json", shown=False)
     stage.check("Billing creates invoices from its copy", ran.code == 0 and ran.json["issued"] > 0, f"{ran.json['issued']} issued")
+    wrong = Invoice.objects.using("billing").filter(user_id=someone.pk, period=facts.month(2)).exists()
+    stage.fault(f"{someone.name} is suspended and got an invoice", wrong)
+    stage.outcome(nobody=ran.json["issued"] == 0, right=ran.json["issued"] > 0 and not wrong, wrong=wrong)
     stage.eventually("The copy gets old, and billing knows its age", lambda: facts.age() > SOON, lambda: f"{facts.age():.0f} s old")
     held = _billing(stage, "generate_invoices", "--period", facts.month(3), "--max-staleness", f"{SOON}s", "--json", shown=False)
     stage.check(
@@ -138,7 +143,7 @@ def away(stage: Stage) -> None:
 
 
 def back(stage: Stage) -> None:
-    stage.processes.start(*USERS)
+    stage.start(*USERS)
     separate_contexts.start(stage, API)
     stage.eventually("The copy is equal again", facts.agree, facts.in_words)
     ran = _billing(stage, "reconcile", "billing", "--from", "users", shown=False)

@@ -57,12 +57,12 @@ def silence(stage: Stage) -> None:
     finally:
         stage.faults.switch("publisher_bug", False)
     originals = stage.faults.suppressed()
-    stage.check(
+    stage.fault(
         "Five users changed without an event",
         facts.recorded() == before,
         f"{plural(facts.recorded() - before, 'event')} recorded",
     )
-    stage.eventually("The sync process pulls the changes", facts.agree, facts.in_words)
+    pulled = stage.eventually("The sync process pulls the changes", facts.agree, facts.in_words)
     found = facts.incidents(kind="silent").first()
     listed = set(found.subjects) if found else set()
     stage.check("An incident names each of these users", listed == set(map(str, chosen)), found or "no incident")
@@ -74,12 +74,14 @@ def silence(stage: Stage) -> None:
         f"{plural(number, 'event')} recorded",
     )
     _arrive_late(stage, originals)
+    stage.outcome(nobody=pulled, users=not pulled and facts.agree(), billing=not pulled and not facts.agree())
     compared = stage.quietly("reconcile", "billing", "--from", "users")
     stage.check("`reconcile` finds no difference", compared.code == 0)
 
 
 def _arrive_late(stage: Stage, originals: list[dict[str, Any]]) -> None:
-    stage.wait(lambda: facts.unsent() == 0 and broker.hands_are_empty("billing", "users"))  # republished events are counted, too
+    # republished events are counted, too
+    stage.wait("Waits until the relay has sent every event, and billing's worker has taken them", _all_taken)
     before = facts.counts()
     counted = lambda: {name: value - before[name] for name, value in facts.counts().items()}  # noqa: E731
     broker.send("billing", "users", originals)
@@ -102,6 +104,7 @@ def without_stream(stage: Stage) -> None:
     whole = repaired.code == 0 and copies() == number
     stage.check("`reconcile billing --from users --repair` restores the copy from the rows", whole, repaired.last)
     stage.check("Copy and authority are equal", facts.agree(), facts.in_words())
+    stage.outcome(all=whole and facts.agree(), later=0 < copies() < number, nothing=copies() == 0)
 
 
 def without_row(stage: Stage) -> None:
@@ -109,14 +112,16 @@ def without_row(stage: Stage) -> None:
     lost_id, name = lost.pk, lost.name
     User.objects.using("users").filter(pk=lost_id).delete()
     events = Published.objects.using("users").filter(body__subject=str(lost_id)).count()
-    stage.check(f"{name}'s row was deleted without an event", events == 0, plural(events, "event"))
+    stage.fault(f"{name}'s row was deleted without an event", events == 0, plural(events, "event"))
     stage.eventually(
         "Billing's copy keeps only the id (a tombstone)",
         lambda: tombstone(lost_id) == ("erased", True),
         lambda: f"deleted: {tombstone(lost_id)[1]}",
     )
+    status, deleted = tombstone(lost_id)
+    stage.outcome(all=status not in ("", "erased"), id=deleted and status == "erased", nothing=not status)
     personal = {"name", "email"} & {field.name for field in CachedUser._meta.get_fields()}
-    stage.check(
+    stage.fault(
         "The copy can't restore the name, because billing never had it", not personal, f"billing keeps {', '.join(fields())}"
     )
     stage.say(
@@ -145,6 +150,10 @@ def there_and_back(stage: Stage) -> None:
     stage.rows("All steps", ("step", "chapter", "undo"), ROUTE)
 
 
+def _all_taken() -> bool:
+    return facts.unsent() == 0 and broker.hands_are_empty("billing", "users")
+
+
 def copies() -> int:
     return CachedUser.objects.using("billing").count()
 
@@ -155,8 +164,8 @@ def fields() -> list[str]:
 
 
 def tombstone(user_id: UUID) -> tuple[str, bool]:
-    """The status of billing's row, and True if the authority's row was deleted but not erased."""
-    return CachedUser.objects.using("billing").values_list("status", "deleted").get(pk=user_id)
+    """The status of billing's row, empty without one, and True if the authority's row was deleted but not erased."""
+    return CachedUser.objects.using("billing").filter(pk=user_id).values_list("status", "deleted").first() or ("", False)
 
 
 STEPS = {

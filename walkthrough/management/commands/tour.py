@@ -13,7 +13,7 @@ from walkthrough import terminal
 from walkthrough.chapters import CHAPTERS
 from walkthrough.control import processes
 from walkthrough.script import player
-from walkthrough.script.chapter import Chapter
+from walkthrough.script.chapter import Chapter, Step
 
 
 class Command(BaseCommand):
@@ -23,7 +23,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--chapter", type=int, metavar="N", help=f"only this one, {CHAPTERS[0].number} to {CHAPTERS[-1].number}"
         )
-        parser.add_argument("--yes", action="store_true", help="don't wait for a key; exit code 1 if a check fails")
+        parser.add_argument(
+            "--yes", action="store_true", help="ask for no guess and don't wait for a key; exit code 1 if a check isn't as expected"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         chosen = [one for one in CHAPTERS if options["chapter"] in (None, one.number)]
@@ -42,7 +44,7 @@ class Command(BaseCommand):
         self.result(
             options,
             values,
-            f"{plural(len(chosen), 'chapter')}, {plural(total, 'step')}: " + (f"{len(red)} failed." if red else "all green."),
+            f"{plural(len(chosen), 'chapter')}, {plural(total, 'step')}: " + (f"{len(red)} failed." if red else "all as expected."),
         )
         if red:
             raise Found(f"These steps failed: {', '.join(red)}.")
@@ -51,15 +53,23 @@ class Command(BaseCommand):
         """Play one chapter up to the first step that fails; returns that step, or nothing."""
         terminal.opening(console, chapter)
         for name in (player.SETTING, *(step.name for step in chapter.steps)):
+            step = None if name == player.SETTING else chapter.step(name)
             terminal.announce(console, chapter, name)
-            if pause:
-                terminal.wait_for_key(console)
+            guess = _guess(console, step) if pause else ""
             try:
-                done = player.play(chapter, name, lambda entry: terminal.show(console, entry))
+                done = player.play(chapter, name, lambda entry: terminal.show(console, entry), guess=guess)
             except player.CanNotPlay as error:
                 raise Refused(str(error)) from None
-            terminal.closing(console, done)
+            terminal.closing(console, step, done)
             if not done.green:
                 return [f"chapter {chapter.number}, {name}"]
         terminal.ending(console, chapter)
         return []
+
+
+def _guess(console: Console, step: Step | None) -> str:
+    """Ask for a guess where the step has a question; else only wait for a key."""
+    if step and step.prediction:
+        return terminal.ask(console, step.prediction)
+    terminal.wait_for_key(console)
+    return ""

@@ -44,6 +44,19 @@
   }
   window.addEventListener("blur", released); // only the window's; a field that loses the focus to a press has one, too
 
+  // A button that can't be undone asks first. While it asks, its part of the page isn't replaced: a button that is gone does nothing.
+  const asking = () => document.getElementById("confirm");
+  document.addEventListener("htmx:confirm", (event) => {
+    if (!event.detail.question) return;
+    event.preventDefault();
+    const dialog = asking();
+    dialog.querySelector("p").textContent = event.detail.question;
+    dialog.querySelector("[value=yes]").textContent = event.target.dataset.confirm || "Yes";
+    dialog.returnValue = "";
+    dialog.onclose = () => { if (dialog.returnValue === "yes") event.detail.issueRequest(true); };
+    dialog.showModal();
+  });
+
   // A part of a page is HTML without a document around it. Anything else comes from Django or a middleware.
   function isPart(xhr) {
     const type = xhr.getResponseHeader("Content-Type") || "";
@@ -68,7 +81,7 @@
     for (const [key, trouble] of troubles) if (trouble.away) troubles.delete(key); // it answers again
     if (isPart(xhr)) {
       troubles.delete(keyOf(requestConfig));
-      if (pressing && requestConfig.verb === "get") detail.shouldSwap = false;
+      if ((pressing || asking().open) && requestConfig.verb === "get") detail.shouldSwap = false;
     } else {
       detail.shouldSwap = false;
       troubles.set(keyOf(requestConfig), { text: sentence(xhr, requestConfig.verb !== "get") });

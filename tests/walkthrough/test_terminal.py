@@ -1,0 +1,67 @@
+"""What the terminal shows of a step, and how it asks for a guess."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from walkthrough import terminal
+from walkthrough.script.chapter import Prediction, Step
+from walkthrough.script.transcript import Check, Played
+
+QUESTION = Prediction("How many events arrive?", {"none": "None", "one": "One", "all": "All [six]"})
+STEP = Step("lose", "Lose it", "It is lost.", lambda stage: None, prediction=QUESTION)
+
+
+@pytest.fixture
+def console(monkeypatch: pytest.MonkeyPatch) -> Console:
+    return Console(file=io.StringIO(), width=100, highlight=False)
+
+
+def printed(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    typed = iter(lines)
+    monkeypatch.setattr("builtins.input", lambda *_: next(typed))
+
+
+@pytest.mark.parametrize(("typed", "guess"), [(["2"], "one"), ([""], ""), (["4", "one", "0", " 3 "], "all")])
+def test_it_asks_until_the_answer_is_an_options_number_or_nothing(
+    console: Console, monkeypatch: pytest.MonkeyPatch, typed: list[str], guess: str
+) -> None:
+    answers(monkeypatch, *typed)
+    assert terminal.ask(console, QUESTION) == guess
+    assert "Predict: How many events arrive?" in printed(console)
+    assert "3  All [six]" in printed(console)
+    assert printed(console).count("Your guess, 1 to 3; Enter plays without a guess.") == len(typed)
+
+
+@pytest.mark.parametrize(
+    ("guess", "lines"),
+    [
+        ("one", ["You said: One (not this time)", "It was: All [six]"]),
+        ("all", ["You said: All [six] (you were right)", "It was: All [six]"]),
+        ("", ["It was: All [six]"]),
+    ],
+)
+def test_guess_and_outcome_are_shown_together(console: Console, guess: str, lines: list[str]) -> None:
+    terminal.closing(console, STEP, Played("lose", guess=guess, outcome="all"))
+    assert [line.strip() for line in printed(console).splitlines() if line.strip()] == lines
+
+
+def test_a_step_that_stopped_half_way_has_no_outcome(console: Console) -> None:
+    terminal.closing(console, STEP, Played("lose", guess="one", error="The broker is away."))
+    assert printed(console).split() == "✗ Stopped half-way: The broker is away.".split()
+
+
+def test_a_fault_that_was_predicted_is_said_to_be_one(console: Console) -> None:
+    for check in (Check("It holds", True, "3"), Check("It is lost", True, fault=True), Check("It is found", False)):
+        terminal.show(console, check)
+    assert [line.strip() for line in printed(console).splitlines()] == [
+        "✓ It holds (3)",
+        "! It is lost: fails, as predicted",
+        "✗ It is found: fails",
+    ]

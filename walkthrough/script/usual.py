@@ -1,0 +1,47 @@
+"""How long a step usually takes: the median of its last plays on this machine, each of them as expected.
+
+Before the first one it is the value of `seconds.json`, which was measured elsewhere. Play all chapters with `manage.py tour --yes`;
+then `python -m walkthrough.script.usual` writes this machine's medians to that file.
+"""
+
+import json
+from pathlib import Path
+from statistics import median
+
+from walkthrough.script import kept
+
+MEASURED = Path(__file__).with_name("seconds.json")
+#: Plays of a step that are kept.
+MOST = 9
+
+
+def seconds(chapter: int, step: str) -> float | None:
+    """The step's usual seconds; None if it was never measured."""
+    plays = kept.read(_file()).get(_key(chapter, step))
+    found: float | None = median(plays) if plays else kept.read(MEASURED).get(_key(chapter, step))
+    return found
+
+
+def note(chapter: int, step: str, took: float) -> None:
+    """Keep the time of a play."""
+    values = kept.read(_file())
+    values[_key(chapter, step)] = [*values.get(_key(chapter, step), []), took][-MOST:]
+    kept.write(_file(), values)
+
+
+def main() -> None:
+    """Write this machine's medians to the project's file; values of other steps stay."""
+    medians = {key: round(median(plays), 1) for key, plays in kept.read(_file()).items()}
+    MEASURED.write_text(json.dumps(dict(sorted((kept.read(MEASURED) | medians).items())), indent=1) + "\n", encoding="utf-8")
+
+
+def _file() -> Path:
+    return kept.FOLDER / "seconds.json"
+
+
+def _key(chapter: int, step: str) -> str:
+    return f"{chapter:02}/{step}"
+
+
+if __name__ == "__main__":
+    main()
