@@ -1,8 +1,8 @@
 """Measures what hashing a row costs PostgreSQL, by step and by other hashes than the product's md5.
 
 `python -m benchmarks.hashes --rows 1000000 --runs 3 --json`. The rows are (id, version). The result is microseconds per row,
-without those of reading it. `measured` says of what: the processor's time of the server's process if it runs on this machine, else the time
-that passed.
+without those of reading it. `measured` says of what: the processor's time of the server's process if it runs on this machine, else
+the time that passed.
 """
 
 import argparse

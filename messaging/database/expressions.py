@@ -24,8 +24,8 @@ _PLANNING = ", ".join(
 
 class PostgreSQL:
     xor = "bit_xor"
-    #: The most bounds of a statement. Each bound may be two parameters, and the protocol has at most 65,535.
-    most_bounds = 30_000
+    #: The most parts of a statement. Each bound may be two parameters, and the protocol has at most 65,535.
+    most_parts = 30_000
 
     @contextmanager
     def ready(self, using: str) -> Iterator[None]:
@@ -88,8 +88,8 @@ class PostgreSQL:
 
 class SQLite:
     xor = "messaging_xor"
-    #: The most bounds of a statement. Its parameters and its length are limited (https://www.sqlite.org/limits.html).
-    most_bounds = 2_000
+    #: The most parts of a statement. Its parameters and its length are limited (https://www.sqlite.org/limits.html).
+    most_parts = 2_000
 
     @contextmanager
     def ready(self, using: str) -> Iterator[None]:

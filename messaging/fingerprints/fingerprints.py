@@ -128,9 +128,10 @@ def _measured(side: queries.RangeQueries, ranges: Sequence[Sequence[str]]) -> li
     Adjoining lists are read together: for most of a table, one scan takes half the time of sixteen index scans.
     """
     found: list[list[Measured]] = []
-    for lists in _adjoining(ranges):
-        parts = iter(_parts(side, [*(bound for bounds in lists for bound in bounds[:-1]), lists[-1][-1]]))
-        found += [list(islice(parts, len(bounds) - 1)) for bounds in lists]
+    with side.engine.ready(side.using):
+        for lists in _adjoining(ranges):
+            parts = iter(_parts(side, [*(bound for bounds in lists for bound in bounds[:-1]), lists[-1][-1]]))
+            found += [list(islice(parts, len(bounds) - 1)) for bounds in lists]
     return found
 
 
@@ -146,15 +147,16 @@ def _adjoining(ranges: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
 
 
 def _parts(side: queries.RangeQueries, bounds: Sequence[str]) -> list[Measured]:
-    """Measure the parts between the bounds, in statements of as many bounds as the database takes. A part's versions and facts are
-    read in one statement, at one moment."""
-    counts, mixed = [0] * (len(bounds) - 1), [0] * (len(bounds) - 1)
+    """Measure the parts between the bounds, as many in a statement as the database takes. A part's versions and facts are read at
+    one moment."""
+    counts, mixed, most = [0] * (len(bounds) - 1), [0] * (len(bounds) - 1), side.engine.most_parts
     low, *inner, high = map(side.bound, bounds)
-    limits, most = [low, *filter(None, inner), high], side.engine.most_bounds  # there are no ids above an inner bound that is None
-    with side.engine.ready(side.using), connections[side.using].cursor() as cursor:
+    known = [bound for bound in inner if bound is not None]  # there are no ids above one that is None
+    limits = [low, *known, high]
+    with connections[side.using].cursor() as cursor:
         for start in range(0, len(limits) - 1, most):
-            low, *between, high = limits[start : start + most + 1]
-            cursor.execute(*side.sums(low, high, between))
+            end = min(start + most, len(limits) - 1)
+            cursor.execute(*side.sums(limits[start], limits[end], known[start : end - 1]))
             for part, rows, *hashes in cursor.fetchall():
                 counts[start + part] += rows
                 mixed[start + part] ^= reduce(xor, hashes)

@@ -156,7 +156,7 @@ def test_thousands_of_bounds_are_measured_alike_on_both_sides(kind: str, monkeyp
     bounds = ["", *sorted({str(IDS_OF_MANY[kind](chance)) for _ in range(5000)}), ""]
     numbers: list[int] = []
     for side in (queries.CopyQueries, queries.AuthorityQueries):
-        _count_bounds(monkeypatch, side, numbers)
+        _count_parts(monkeypatch, side, numbers)
     with things(kind) as made:
         fill(made, ids)
         measured = fingerprints.measured_of_cache(COPY, made.cache, [bounds])[0]
@@ -169,14 +169,14 @@ def test_thousands_of_bounds_are_measured_alike_on_both_sides(kind: str, monkeyp
         assert theirs == alone
     if connections[COPY].vendor == "sqlite":
         assert len(numbers) > 6
-        assert max(numbers) <= expressions.SQLite.most_bounds
+        assert max(numbers) <= expressions.SQLite.most_parts
 
 
-def _count_bounds(monkeypatch: pytest.MonkeyPatch, side: type[queries.RangeQueries], numbers: list[int]) -> None:
+def _count_parts(monkeypatch: pytest.MonkeyPatch, side: type[queries.RangeQueries], numbers: list[int]) -> None:
     sums = side.sums
 
     def counting(self: Any, low: Any, high: Any, inner: Sequence[str]) -> queries.Statement:
-        numbers.append(len(inner) + 2 - (low is None) - (high is None))
+        numbers.append(len(inner) + 1)
         return sums(self, low, high, inner)
 
     monkeypatch.setattr(side, "sums", counting)
@@ -198,7 +198,7 @@ def test_parts_have_the_same_numbers_however_many_bounds_a_statement_takes(
         whole = [fingerprints._measured(side, [bounds])[0] for side in sides]
         with monkeypatch.context() as patch:
             for dialect in (expressions.PostgreSQL, expressions.SQLite):
-                patch.setattr(dialect, "most_bounds", most)
+                patch.setattr(dialect, "most_parts", most)
             assert [fingerprints._measured(side, [bounds])[0] for side in sides] == whole
         assert sum(part.rows for part in whole[0]) == len(ids)
 
