@@ -135,7 +135,6 @@ def test_postgresql_lists_many_ranges_in_one_statement(pair: tuple[str, Things],
     assert (copy.rows_of_each([one], 3) is not None) is (on_postgresql and copy.keys.kind != "integer")
     assert (authority.rows_of_each([one], 3) is not None) is on_postgresql
     if on_postgresql:
-        monkeypatch.delattr(queries.AuthorityQueries, "rows")
         monkeypatch.delattr(queries.RangeQueries, "rows")
         assert fingerprints._rows(authority, [one, one]) == [[], []]
 
