@@ -40,11 +40,14 @@ run: .venv/.run
 # Six at a time, because most tests wait more than they compute: SQLite in two parts; PostgreSQL in two; and in two the tests that have
 # no engine, because they start the whole system, bring their own databases or brokers, or read settings or prose. Tests of brokers
 # alone run on PostgreSQL, which has both brokers. Tests without a database run once, on SQLite. So do those of a second consumer: its
-# own database is a SQLite file on either engine. The output of the other five is printed after SQLite's.
+# own database is a SQLite file on either engine. So do pages and commands that only show rows, on SQLite; and requests with wrong or
+# hostile values, on PostgreSQL, which refuses more of them. The output of the other five is printed after SQLite's.
 BROKERS := $(addprefix tests/delivery/,test_frames.py test_messages.py test_outage.py test_queue_types.py)
 WALKED := tests/browser tests/docs tests/walkthrough/test_planted.py
 ALONE := tests/apart tests/chaos tests/config $(addprefix tests/adoption/,test_empty_environment.py test_wheel.py)
 MEASURED := tests/benchmarks
+SHOWN := tests/admin/test_admin.py tests/admin/test_numbers.py tests/commands/test_consumers.py
+ASKED := $(addprefix tests/messaging/,http/test_access.py http/test_host.py http/test_input.py http/test_schema.py replica/test_answers.py)
 ONCE := $(WALKED) $(ALONE) $(MEASURED)
 APART := tests/contexts tests/delivery
 HOSTS := tests/adoption tests/boundaries
@@ -53,12 +56,12 @@ test: .venv/.dev
 	tests() { exec $(BIN)/python -m pytest "$$@"; }; \
 	start() { name=$$1; shift; (tests "$$@") >$$folder/$$name 2>&1 & beside="$$beside $$name:$$!"; }; \
 	trap 'for one in $$beside; do kill $${one#*:} 2>/dev/null; done; wait; rm -rf $$folder; exit 130' INT TERM; \
-	start postgresql --engine postgresql $(ONCE:%=--ignore %) $(if $(ARGS),,$(APART:%=--ignore %) --only-databases) $(ARGS); \
+	start postgresql --engine postgresql $(ONCE:%=--ignore %) $(if $(ARGS),,$(APART:%=--ignore %) $(SHOWN:%=--ignore %) --only-databases) $(ARGS); \
 	$(if $(ARGS),,start delivery --engine postgresql tests/delivery $(MEASURED); \
 	start walked --engine sqlite $(WALKED); start alone --engine sqlite $(ALONE); \
 	start hosts --engine sqlite $(HOSTS) $(ALONE:%=--ignore %);) \
 	echo "In the background:$$(for one in $$beside; do printf ' %s' $${one%:*}; done). Their output comes when SQLite is through."; \
-	(tests --engine sqlite $(if $(ARGS),,$(patsubst %,--ignore %,$(ONCE) $(BROKERS) $(HOSTS))) $(ARGS)) || bad="$$bad sqlite"; \
+	(tests --engine sqlite $(if $(ARGS),,$(patsubst %,--ignore %,$(ONCE) $(BROKERS) $(HOSTS) $(ASKED))) $(ARGS)) || bad="$$bad sqlite"; \
 	for one in $$beside; do wait $${one#*:} || bad="$$bad $${one%:*}"; cat $$folder/$${one%:*}; done; \
 	rm -rf $$folder; \
 	if [ -n "$$bad" ]; then echo "Tests failed on:$$bad" >&2; exit 1; fi
