@@ -23,6 +23,7 @@ from messaging.transport.queues import DELIVER, HEARTBEAT
 from tests.messaging.consumer.test_inbox import START, envelope, poisoned  # noqa: F401
 from tests.messaging.travelling import travelled
 from tests.read_only import read_only
+from tests.signing import needs_signing
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -166,6 +167,7 @@ def test_a_signed_message_that_is_no_delivery_is_parked_once_as_it_came(body):
     assert (parked.raw or json.dumps(parked.envelope))[:20] == body.decode("utf-8", "backslashreplace")[:20]
 
 
+@needs_signing
 def test_nothing_is_read_before_its_signature_is_checked(monkeypatch):
     message = travelled(DELIVER, consumer="billing", events=[envelope(uuid.uuid4(), 1)])
     monkeypatch.setattr(json, "loads", lambda body: pytest.fail("it was read"))
@@ -181,6 +183,7 @@ def test_a_delivery_with_an_unforeseen_error_is_parked_and_logged(monkeypatch):
     assert Parked.objects.using("billing").get().reason == "The message can't be delivered: ZeroDivisionError: division by zero"
 
 
+@needs_signing
 def test_a_message_that_can_not_be_parked_goes_back(monkeypatch):
     monkeypatch.setattr(parked_events, "PAUSE_SECONDS", (0.0, 0.0))
     message = {"context": "billing", "headers": {}, "body": b"[]"}

@@ -32,6 +32,7 @@ from messaging.operations.checks import broker, consumers, databases, feeds, han
 from messaging.operations.checks import declared as declarations
 from messaging.publisher import DomainEvent, Feed
 from messaging.publisher.consumers import register_consumer
+from tests.signing import needs_signing
 from users.models import User
 from users.services import user_register
 
@@ -421,6 +422,7 @@ def test_a_registered_type_without_a_handler_is_an_error() -> None:
     assert consumers.registered_types_have_handlers(None, databases=["users"]) == []
 
 
+@needs_signing
 @pytest.mark.django_db(databases="__all__")
 def test_an_unknown_public_key_is_a_warning(settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """billing runs alone, so users signs elsewhere."""

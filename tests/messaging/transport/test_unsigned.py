@@ -159,6 +159,7 @@ def test_a_wrong_setting_is_named(settings):
         signing.signed("users", DELIVER, BODY)
 
 
+@needs_signing
 def test_with_the_extra_messages_are_signed():
     with pytest.raises(MessageRejected, match="unsigned"):
         signing.check({}, DELIVER, BODY)
