@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.walkthrough import words
+from tests.walkthrough.words import spoken, written
 from walkthrough.chapters import CHAPTERS, FOLDER
+from walkthrough.script import words
 from walkthrough.script.chapter import Advice, Chapter, Commands, Listing, Place, Step, TradeOff, Window
 from walkthrough.script.transcript import Check, Entry, Ran, Rows, Said
 
@@ -13,7 +14,7 @@ MOST = {0: 677, 1: 658, 2: 635, 3: 770, 4: 556, 5: 835, 6: 980, 7: 729, 8: 699, 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda one: one.slug)
 def test_a_chapter_has_no_more_words_than_it_may(chapter: Chapter) -> None:
-    found = words.written(chapter, FOLDER / f"c{chapter.number:02}_{chapter.slug.replace('-', '_')}")
+    found = written(chapter, FOLDER / f"c{chapter.number:02}_{chapter.slug.replace('-', '_')}")
     assert found <= MOST[chapter.number], f"Chapter {chapter.number} has {found} words. Say it shorter, or elsewhere."
 
 
@@ -46,7 +47,7 @@ stage.manage("split", "users")
 stage.check(f"It has {plural(n, 'row')} now", ok, seen="so many")
 stage.say(A + "and on")
 """
-    assert sorted(words.spoken(source)) == [" now", "It has ", "and on", "row", "so many"]
+    assert sorted(spoken(source)) == [" now", "It has ", "and on", "row", "so many"]
 
 
 def test_all_that_a_played_step_shows_is_counted() -> None:

@@ -43,7 +43,7 @@ def send_first(stage: Stage) -> None:
     stage.eventually("Billing has received a suspension", lambda: facts.copied_status(user_id) == "suspended")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
     false = facts.user_status(user_id) == "active" and facts.differing().get(user_id) == "ahead"
-    stage.check("The suspension was never committed: billing calls an active user suspended", false)
+    stage.check("The suspension was never committed: billing calls an active user suspended", false, facts.in_words())
 
 
 def outbox(stage: Stage) -> None:

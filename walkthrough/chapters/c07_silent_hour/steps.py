@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -81,8 +82,11 @@ def listed(stage: Stage) -> None:
 
 
 def pull(stage: Stage) -> None:
+    began = time.monotonic()
     stage.processes.start("tend-billing")
-    stage.eventually("The sync process pulls the missing changes", facts.agree, facts.in_words)
+    whole = stage.wait(facts.agree)
+    took = f"{time.monotonic() - began:.1f} s after its start"
+    stage.check("The sync process pulls the missing changes", whole, f"{facts.in_words()}, {took}")
     found = facts.incidents(kind=Incident.Kind.SILENT).first()
     named = found is not None and sorted(found.subjects) == stage.notes["changed"]
     stage.check("An incident names each of these users", named, found.summary if found else "no incident")
