@@ -104,29 +104,22 @@ class Stage:
         fails.
         """
         shown = shlex.join(["manage.py", *arguments])
-        with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(
-                [sys.executable, "manage.py", *arguments],
-                cwd=ROOT,
-                env={**os.environ, "NO_COLOR": "1", "COLUMNS": WIDTH, "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        with _started("manage.py", *arguments) as (process, printed):
+            if not self.wait(lambda: begun in printed() or process.poll() is not None, timeout) or process.poll() is not None:
+                raise processes.WouldNot(f"{shown} didn't begin: {printed().strip() or 'it printed nothing'}")
+            yield
+            code = process.wait(timeout)
+            self._add(Ran(shown, code, shortened(printed()), _object(printed())))
 
-            def printed() -> str:  # the process writes at the file's own offset, so this must not move it
-                return os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0).decode(errors="replace")
+    def until(self, *arguments: str, reached: Callable[[str], bool], timeout: float = PATIENCE) -> Ran:
+        """Run a program of Python that doesn't end by itself, stop it when its output is as `reached` wants it, and show it.
 
-            try:
-                if not self.wait(lambda: begun in printed() or process.poll() is not None, timeout) or process.poll() is not None:
-                    raise processes.WouldNot(f"{shown} didn't begin: {printed().strip() or 'it printed nothing'}")
-                yield
-                code = process.wait(timeout)
-                self._add(Ran(shown, code, shortened(printed()), _object(printed())))
-            finally:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
+        It is stopped, too, when time is up.
+        """
+        with _started(*arguments) as (process, printed):
+            self.wait(lambda: reached(printed()) or process.poll() is not None, timeout)
+            process.terminate()
+            return self._ran(Ran(shlex.join(["python", *arguments]), process.wait(timeout), shortened(printed())))
 
     def _ran(self, ran: Ran) -> Ran:
         self._add(ran)
@@ -154,6 +147,30 @@ class Stage:
     def _add(self, entry: Entry) -> None:
         self.played.entries.append(entry)
         self._follow(entry)
+
+
+@contextmanager
+def _started(*arguments: str) -> Iterator[tuple["subprocess.Popen[bytes]", Callable[[], str]]]:
+    """Run a program of Python during the block. Yields it, and a function that returns what it has printed."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "NO_COLOR": "1", "COLUMNS": WIDTH, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+        def printed() -> str:  # the process writes at the file's own offset, so this must not move it
+            return os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0).decode(errors="replace")
+
+        try:
+            yield process, printed
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 def _object(output: str) -> Any:

@@ -9,7 +9,7 @@ from walkthrough.script.chapter import Advice, Chapter, Commands, Listing, Place
 from walkthrough.script.transcript import Check, Entry, Ran, Rows, Said
 
 #: The most words that each chapter may have on its page, on its buttons and in what its steps say.
-MOST = {0: 677, 1: 658, 2: 635, 3: 770, 4: 556, 5: 835, 6: 980, 7: 729, 8: 699, 9: 691, 10: 811, 11: 766, 12: 992}
+MOST = {0: 677, 1: 658, 2: 635, 3: 905, 4: 556, 5: 835, 6: 980, 7: 729, 8: 699, 9: 691, 10: 811, 11: 766, 12: 992}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda one: one.slug)
