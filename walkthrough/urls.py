@@ -2,16 +2,18 @@
 
 from django.urls import path
 
-from walkthrough.views import chapters, events, flow, lab, page
+from walkthrough.views import chapters, events, flow, home, lab, page
 
 app_name = "walkthrough"
 urlpatterns = [
-    path("", page.page, name="page"),
+    path("", home.home, name="home"),
+    path("side-by-side/", page.page, name="page"),
     path("live/", page.live, name="live"),
     path("register/", page.register, name="register"),
     path("users/<uuid:user_id>/suspend/", page.suspend, name="suspend"),
     path("users/<uuid:user_id>/reactivate/", page.reactivate, name="reactivate"),
     path("users/<uuid:user_id>/erase/", page.erase, name="erase"),
+    path("chapters/", home.chapters, name="chapters"),
     path("chapters/<int:number>/", chapters.chapter, name="chapter"),
     path("chapters/<int:number>/play/<slug:step>/", chapters.play, name="play"),
     path("chapters/<int:number>/now/", chapters.steps, name="now"),
