@@ -42,9 +42,8 @@ def _module(name: str, context: str) -> str:
 MESSAGING = {
     "CONTEXTS": {"users": {"database": "users"}, "billing": {"database": "billing"}},
     "FEEDS": {
-        "users": f"{SHOP}.users.feed.FEED",
+        "users": f"{_module('feed', 'users')}.FEED",
         "billing": None,
-        **({"teams": ("users", "feed.TEAMS")} if "feed" in OWN else {}),
     },
     "HANDLERS": {"users": "", "billing": f"{_module('handlers', 'billing')}.HANDLERS"},
     "CACHES": {"users": "", "billing": f"{_module('caches', 'billing')}.CACHES"},
