@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from walkthrough.views import chapters, events, lab, page
+from walkthrough.views import chapters, events, exercises, lab, page
 
 app_name = "walkthrough"
 urlpatterns = [
@@ -16,6 +16,9 @@ urlpatterns = [
     path("chapters/<int:number>/play/<slug:step>/", chapters.play, name="play"),
     path("chapters/<int:number>/now/", chapters.steps, name="now"),
     path("playing/", chapters.bar, name="playing"),
+    path("exercises/", exercises.exercises, name="exercises"),
+    path("exercises/<int:number>/", exercises.exercise, name="exercise"),
+    path("exercises/<int:number>/check/", exercises.check, name="exercise-check"),
     path("events/", events.events, name="events"),
     path("lab/", lab.lab, name="lab"),
     path("lab/live/", lab.live, name="lab-live"),

@@ -16,6 +16,8 @@ from config.env import ROOT, VAR
 FOLDER = Path(__file__).parent
 #: The reader's files, a folder for each exercise.
 FILES = VAR / "exercises"
+#: A link to a file of the project, which the page shows as its path. A link to a chapter leads to its page.
+SOURCE, CHAPTER = re.compile(r"\[[^\]]+\]\(\.\./\.\./\.\./([^)]+)\)"), re.compile(r"\]\(\.\./\.\./chapters/")
 SECTIONS = ("What to do", "Why", "Hints", "Afterwards")
 
 
@@ -72,6 +74,7 @@ def load(folder: Path) -> Exercise:
     text = (folder / "exercise.md").read_text(encoding="utf-8")
     about, found = re.match(r"---\n(.*?)\n---\n(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
     values = dict(line.split(": ", 1) for line in about.splitlines())
+    found = SOURCE.sub(r"`\1`", CHAPTER.sub("](../", found))
     parts = {title: below.strip() for title, below in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", found, re.DOTALL | re.MULTILINE)}
     if tuple(parts) != SECTIONS or set(values) != {"title", "minutes"}:
         raise ValueError(f"{folder.name}/exercise.md should have title, minutes and the sections {', '.join(SECTIONS)}.")

@@ -91,6 +91,16 @@ def changed(exercise: Exercise, result: Result) -> bool:
     return book.digest(exercise.mine) != result.digest
 
 
+def state(exercise: Exercise) -> str:
+    """Say how far the reader is, in a word or two."""
+    result = last(exercise)
+    if result is None:
+        return "open"
+    if result.done:
+        return "done"
+    return "not yet" if result.error else f"{len(result.outcomes) - result.missing} of {len(result.outcomes)} claims hold"
+
+
 def forget(exercise: Exercise) -> None:
     """Put the gap back, and forget the last result."""
     exercise.reset()

@@ -9,9 +9,8 @@ Each probe begins with empty tables. It may use all of the shop and of `messagin
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from io import StringIO

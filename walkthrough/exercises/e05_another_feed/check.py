@@ -48,7 +48,9 @@ def page() -> None:
     ready()
     (row,) = shown()
     lacks_unless(row["data"].get("name") == "Ada's", f"The feed shows {row['data']}.")
-    lacks_unless(row["data"].get("seats") == 5, f"A team has 3 paid seats and 2 free ones. The feed says {row['data'].get('seats')}.")
+    lacks_unless(
+        row["data"].get("seats") == 5, f"A team has 3 paid seats and 2 free ones. The feed says {row['data'].get('seats')}."
+    )
 
 
 @probe("The contact's e-mail address isn't in it")
@@ -120,7 +122,9 @@ def repair() -> None:
     bootstrapped()
     CachedTeam.objects.update(seats=1)
     found = compare.compare(Replica.of("billing", "users")).differing
-    lacks_unless(found == 1, "The copy says 1 seat instead of 5, and the comparison calls it equal. Name `seats` in `Cache.fields`.")
+    lacks_unless(
+        found == 1, "The copy says 1 seat instead of 5, and the comparison calls it equal. Name `seats` in `Cache.fields`."
+    )
     manage("reconcile", "billing", "--from", "users", "--repair")
     row = CachedTeam.objects.get(pk=team.pk)
     lacks_unless(row.seats == 5, f"After the repair the copy says {row.seats} seats.")

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from messaging.celery import app
@@ -104,10 +105,8 @@ def resumes() -> None:
         if number == 2:
             raise Killed
 
-    try:
+    with suppress(Killed):
         caught_up(die)
-    except Killed:
-        pass
     kept, at = CachedUser.objects.count(), checkpoint()
     lacks_unless(kept == 2, f"The process was killed before its second page, and the copy has {kept} users instead of 2.")
     lacks_unless(at == 2, f"The copy has the changes up to position 2, and the checkpoint says {at}.")

@@ -87,7 +87,9 @@ def hold_midway() -> None:
 
     with connections["billing"].execute_wrapper(age):
         done = run(Policy.HOLD)
-    lacks_unless(done.issued == 2, f"After the first batch of 2 the copy was too old, and {done.issued} were billed. Ask per batch.")
+    lacks_unless(
+        done.issued == 2, f"After the first batch of 2 the copy was too old, and {done.issued} were billed. Ask per batch."
+    )
     lacks_unless(done.held == 3, f"Three users were left, and Run.held is {done.held}.")
 
 
@@ -114,10 +116,14 @@ def ask() -> None:
     user_suspend(user_id=ids[0])  # billing doesn't hear of it
     confirmed(minutes=60)
     done = run(Policy.ASK)
-    lacks_unless(ids[0] not in billed(), "A user was suspended after the copy got old, and was billed. Ask, then read the copy again.")
+    lacks_unless(
+        ids[0] not in billed(), "A user was suspended after the copy got old, and was billed. Ask, then read the copy again."
+    )
     lacks_unless(billed() == set(ids[1:]), f"Two of three users are active, and {len(billed())} were billed.")
     lacks_unless(done.held == 0, f"All users got an answer, and Run.held is {done.held}.")
-    lacks_unless(not Invoice.objects.exclude(staleness=""), "A user who was just looked up is fresh, and the invoice says otherwise.")
+    lacks_unless(
+        not Invoice.objects.exclude(staleness=""), "A user who was just looked up is fresh, and the invoice says otherwise."
+    )
 
 
 @probe("ASK: without an answer it holds")

@@ -62,7 +62,9 @@ def without_plan() -> None:
 @probe("An event without a status is parked")
 def invalid() -> None:
     came = send(OLD, {"status_since": SINCE, "plan": "pro"}, new_id())
-    lacks_unless(came.outcome == "parked", f"An event of version 1 without a status was {came.outcome}. Nobody can know its meaning.")
+    lacks_unless(
+        came.outcome == "parked", f"An event of version 1 without a status was {came.outcome}. Nobody can know its meaning."
+    )
     lacks_unless("status" in came.error, f"It was parked for another reason: {came.error}")
 
 

@@ -1,1 +1,1 @@
-"""The small Django project that the exercises complete: `users` publishes, `billing` keeps copies. Each check makes its databases anew."""
+"""The small Django project of the exercises: `users` publishes, `billing` keeps copies. Each check has new databases."""

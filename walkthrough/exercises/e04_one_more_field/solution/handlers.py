@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from caches import UserFacts, apply_users
+
 from messaging.consumer import Event, Handler, Upserted
 
 

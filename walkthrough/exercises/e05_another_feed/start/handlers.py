@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from caches import TeamFacts, apply_teams
+
 from messaging.consumer import Event, Handler, Upserted
 
 

@@ -56,6 +56,6 @@ def _active_of(ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
     return [user_id for user_id in _active() if user_id in ids]
 
 
-def _issue(ids: Sequence[uuid.UUID], period: str, staleness: str = "") -> int:
+def _issue(ids: Sequence[uuid.UUID], period: str, doubt: str = "") -> int:
     """Write an invoice for each of these users. Returns their number."""
-    return len(Invoice.objects.bulk_create([Invoice(user_id=one, period=period, staleness=staleness) for one in ids]))
+    return len(Invoice.objects.bulk_create([Invoice(user_id=one, period=period, staleness=doubt) for one in ids]))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from caches import UserFactsV1, UserFactsV2, apply_users, to_v2
+
 from messaging.consumer import Event, Handler, Upserted
 
 

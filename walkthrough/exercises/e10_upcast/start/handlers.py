@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from caches import UserFactsV2, apply_users
+
 from messaging.consumer import Event, Handler, Upserted
 
 

@@ -22,14 +22,10 @@ class UserFacts(BaseModel):
 
 def apply_users(events: Sequence[Event], source: str) -> Upserted:
     """Move the copy forward to the state in these events."""
-    rows = [
-        {"user_id": event.subject, "version": event.version, "source": source, **event.data.model_dump()} for event in events
-    ]
+    rows = [{"user_id": event.subject, "version": event.version, "source": source, **event.data.model_dump()} for event in events]
     return upsert_newer(CachedUser, rows, using=DATABASE)
 
 
 CACHES = {
-    "users": Cache(
-        model=CachedUser, key="user_id", fields=("status", "status_since", "plan"), reads=UserFacts, apply=apply_users
-    )
+    "users": Cache(model=CachedUser, key="user_id", fields=("status", "status_since", "plan"), reads=UserFacts, apply=apply_users)
 }
