@@ -63,14 +63,27 @@ def _callout(folder: Path, item: str) -> Callout:
     return Callout(item[: link.start()], link[1], (folder / link[2]).resolve().relative_to(ROOT).as_posix())
 
 
+def whole(one: Slice) -> list[Line]:
+    """All lines of a slice."""
+    return [_line(" ", text) for text in one.text.splitlines()]
+
+
 def changes(before: Slice, after: Slice) -> list[Line]:
-    """The lines of the diff between two slices."""
-    found = difflib.unified_diff(before.text.splitlines(), after.text.splitlines(), n=CONTEXT_LINES, lineterm="")
-    # Two lines of head, then a line "@@ … @@" above each hunk. The first hunk begins at the first line.
-    return [Line("…", "") if text.startswith("@@") else line(text[0], text[1:]) for text in list(found)[3:]]
+    """The lines of the diff between two slices. Marks aren't compared, and removed lines are shown without theirs."""
+    old, new = ([line.text for line in whole(one)] for one in (before, after))
+    marked, found = whole(after), list[Line]()
+    for hunk in difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(CONTEXT_LINES):
+        found += [Line("…", "")] if found else []
+        for kind, first, last, begin, end in hunk:
+            if kind == "equal":
+                found += marked[begin:end]
+                continue
+            found += [Line("-", text) for text in old[first:last]]
+            found += [Line("+", line.text, line.mark) for line in marked[begin:end]]
+    return found
 
 
-def line(sign: str, text: str) -> Line:
+def _line(sign: str, text: str) -> Line:
     """A line of code, without its mark."""
     mark = MARK.search(text)
     return Line(sign, MARK.sub("", text).rstrip(), mark[1]) if mark else Line(sign, text)

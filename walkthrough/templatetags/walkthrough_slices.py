@@ -17,7 +17,7 @@ def what_changed(chapter: Chapter) -> dict[str, Any]:
     """The diff between this chapter's slice and the one before; for the first chapter the whole slice."""
     place = CHAPTERS.index(chapter)
     after, before = _slice(chapter), _slice(CHAPTERS[place - 1]) if place else None
-    whole = [slices.line(" ", text) for text in after.text.splitlines()]
+    whole = slices.whole(after)
     return {
         "slice": after,
         "lines": slices.changes(before, after) if before else whole,

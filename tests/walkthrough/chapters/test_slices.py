@@ -105,16 +105,17 @@ def test_a_mark_without_an_explanation_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_diff_has_signs_marks_and_what_was_left_out() -> None:
-    before = slices.Slice("a", "\n".join(["one", "two  # (1)", *"abcdefgh", "last"]), "", ())
-    after = slices.Slice("b", "\n".join(["one", "2  # (1)", *"abcdefgh", "end"]), "", ())
+    before = slices.Slice("a", "\n".join(["one  # (1)", "two  # (2)", *"abcdefgh", "last  # (3)"]), "", ())
+    after = slices.Slice("b", "\n".join(["one", "2  # (1)", *"abcdefg", "h  # (2)", "end"]), "", ())
     found = slices.changes(before, after)
     assert [(line.sign, line.text, line.mark) for line in found] == [
         (" ", "one", ""),
-        ("-", "two", "(1)"),
+        ("-", "two", ""),
         ("+", "2", "(1)"),
         *((" ", text, "") for text in "abc"),
         ("…", "", ""),
-        *((" ", text, "") for text in "fgh"),
+        *((" ", text, "") for text in "fg"),
+        (" ", "h", "(2)"),
         ("-", "last", ""),
         ("+", "end", ""),
     ]
