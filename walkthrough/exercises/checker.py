@@ -19,7 +19,7 @@ from walkthrough.exercises.book import Exercise
 from walkthrough.script import kept
 
 #: Seconds that a check may take. It usually takes three.
-LONGEST = 30.0
+LONGEST = 60.0
 #: Lines of a process that died that are shown.
 LAST_LINES = 5
 
@@ -60,12 +60,12 @@ class Result:
         return f"Not yet: {len(self.outcomes) - self.missing} of {plural(len(self.outcomes), 'claim')} hold."
 
 
-def check(exercise: Exercise, files: Path | None = None, *, longest: float = LONGEST) -> Result:
-    """Check the reader's files, or others."""
+def check(exercise: Exercise, files: Path | None = None, *, longest: float | None = None) -> Result:
+    """Check the reader's files, or others. `longest`: seconds that it may take."""
     chosen = (files or exercise.mine).resolve()
     began, digest = time.monotonic(), book.digest(chosen)
     with tempfile.TemporaryDirectory(prefix="exercise-") as folder:
-        found = _run(exercise, chosen, Path(folder), _template(), longest)
+        found = _run(exercise, chosen, Path(folder), _template(), longest or LONGEST)
     outcomes = tuple(Outcome(**one) for one in found.get("probes", ()))
     return Result(outcomes, found.get("error", ""), round(time.monotonic() - began, 1), digest)
 

@@ -52,7 +52,7 @@ def test_it_shows_the_chapter_s_mechanism(folder: Path) -> None:
 
 @each
 def test_it_runs_alone(folder: Path) -> None:
-    done = subprocess.run([sys.executable, folder / "slice.py"], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, folder / "slice.py"], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == str(SHOWS[number(folder)])
 
 
@@ -75,7 +75,7 @@ def test_without_its_mechanism_it_shows_something_else(tmp_path: Path, name: str
         text = text.replace("list(bootstrap(billing, users))", "[next(bootstrap(billing, users))]")
         key = "later"
     (tmp_path / "slice.py").write_text(text, encoding="utf-8")
-    done = subprocess.run([sys.executable, tmp_path / "slice.py"], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, tmp_path / "slice.py"], capture_output=True, text=True, timeout=120, check=False)
     assert f"{key!r}: {SHOWS[int(name[1:3])][key]!r}" not in done.stdout
 
 

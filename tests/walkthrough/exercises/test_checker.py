@@ -59,7 +59,6 @@ def test_an_endless_loop_is_stopped() -> None:
     write("def silent_changes():\n    while True:\n        pass\n")
     result = checker.check(SEVENTH, longest=6)
     assert result.error == "The check didn't end within 6 s, so it was stopped. Is there a loop without an end?"
-    assert result.seconds < 20
 
 
 def test_a_process_that_ends_too_early_is_told() -> None:

@@ -17,7 +17,7 @@ each = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda one: one.name)
 #: A sentence about what each exercise lacks as shipped.
 LACKS = {
     1: "4 left: orders/models.py, line 5: walkthrough.exercises.shop.users.models",
-    2: "An answer took 1.5 s, and decide waited for it.",
+    2: "An answer took 3 s, and decide waited for it.",
     3: "The row was committed before the event was recorded.",
     4: "Billing wasn't sent `users.user.plan_changed.v1`, because HANDLERS doesn't list it.",
     5: "A team has 3 paid seats and 2 free ones. The feed says 3.",
