@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from walkthrough.views import chapters, events, flow, home, lab, page
+from walkthrough.views import chapters, events, exercises, flow, home, lab, page
 
 app_name = "walkthrough"
 urlpatterns = [
@@ -21,6 +21,9 @@ urlpatterns = [
     path("flow/", flow.flow, name="flow"),
     path("flow/<slug:part>/", flow.source, name="flow-source"),
     path("glossary/", flow.glossary_page, name="glossary"),
+    path("exercises/", exercises.exercises, name="exercises"),
+    path("exercises/<int:number>/", exercises.exercise, name="exercise"),
+    path("exercises/<int:number>/check/", exercises.check, name="exercise-check"),
     path("events/", events.events, name="events"),
     path("lab/", lab.lab, name="lab"),
     path("lab/live/", lab.live, name="lab-live"),
