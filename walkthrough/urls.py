@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from walkthrough.views import chapters, events, lab, page
+from walkthrough.views import chapters, events, lab, mystery, page
 
 app_name = "walkthrough"
 urlpatterns = [
@@ -17,6 +17,10 @@ urlpatterns = [
     path("chapters/<int:number>/now/", chapters.steps, name="now"),
     path("playing/", chapters.bar, name="playing"),
     path("events/", events.events, name="events"),
+    path("mystery/", mystery.mystery, name="mystery"),
+    path("mystery/now/", mystery.now, name="mystery-now"),
+    path("mystery/numbers/", mystery.numbers, name="mystery-numbers"),
+    path("mystery/<slug:what>/", mystery.act, name="mystery-act"),
     path("lab/", lab.lab, name="lab"),
     path("lab/live/", lab.live, name="lab-live"),
     path("lab/<slug:kind>/<slug:name>/", lab.act, name="lab-act"),

@@ -107,7 +107,7 @@ def play(
     CanNotPlay
         Another step is being played, or this step isn't the next one.
     """
-    with _alone():
+    with alone():
         found = _allowed(chapter, name)
         done = Played(name)
         with now.told(chapter.number, done) as note:
@@ -159,7 +159,8 @@ def _out_of_order(chapter: Chapter, name: str, expected: str) -> str:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
+    """Be the only player inside the block. Raises `CanNotPlay` if there is another."""
     kept.FOLDER.mkdir(parents=True, exist_ok=True)
     with (kept.FOLDER / "playing.lock").open("w") as file:
         limit = time.monotonic() + LETTING_GO_SECONDS
