@@ -26,7 +26,7 @@ from walkthrough.observe import facts
 from walkthrough.script.transcript import Check
 
 #: Seconds in which the rest of a repair may arrive, after which nothing moves any more, and in which the relay may take an event.
-SETTLING, STILL, PROBE = 20.0, 1.5, 8.0
+SETTLING, STILL, PROBE = 60.0, 1.5, 30.0
 LOOK = 0.1
 #: How often a user is suspended and reactivated to see if events flow.
 PROBES = 3

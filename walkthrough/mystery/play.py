@@ -122,6 +122,8 @@ def give_up(begun: Begun = nothing) -> Mystery:
         mystery.answer = Answer(cause.name, cause.repairs[0], False, said, tuple(checks))
         if not mystery.answer.healed:  # the reader broke more than the mystery did
             reset.reset()
+            said, checks = f"{said} More was broken, so the demo data was replaced.", order.check(timezone.now())
+            mystery.answer = Answer(cause.name, cause.repairs[0], False, said, tuple(checks))
         _finish(mystery, Phase.SHOWN)
     return mystery
 

@@ -53,10 +53,10 @@ def _by_the_lab(name: str) -> Callable[[datetime], str]:
 
 
 def _connection(since: datetime) -> str:
-    """Late copies still wait in the relay's process; a restart loses them, and the sync process fills the gaps."""
+    """Late copies still wait in the relays' processes. A restart loses them, and the sync process fills the gaps."""
     told = _off({"drop", "duplicate", "reorder"}, "What the relay sends reaches the broker unchanged.")
-    processes.restart("relay-users")
-    return f"{told} relay-users was restarted."
+    processes.restart("relay-users", "relay-billing")
+    return f"{told} Both relays were restarted."
 
 
 def _roll_back_and_republish(since: datetime) -> str:
@@ -115,7 +115,7 @@ REPAIRS = (
     Repair(
         "fix-connection",
         "Repair the connection between relay and broker",
-        "the lab: Drop, Duplicate and Reorder deliveries off, then stop and start relay-users",
+        "the lab: Drop, Duplicate and Reorder deliveries off, then stop and start both relays",
         _connection,
     ),
     Repair(

@@ -77,7 +77,7 @@ def act(request: HttpRequest, what: str) -> HttpResponse:
     if not refused and not request.htmx:  # type: ignore[attr-defined]
         return redirect(f"{reverse('walkthrough:mystery')}#outcome")
     template = "_mystery" if request.htmx else "mystery"  # type: ignore[attr-defined]
-    context = {**_context(state.look()), "refused": refused, "swapped": True}
+    context = {**_context(state.look()), "refused": refused, "swapped": what != "hint", "hinted": what == "hint"}
     return render(request, f"walkthrough/{template}.html", context, status=status)
 
 
