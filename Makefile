@@ -42,7 +42,7 @@ run: .venv/.run
 # alone run on PostgreSQL, which has both brokers. Tests without a database run once, on SQLite. So do those of a second consumer: its
 # own database is a SQLite file on either engine. The output of the other five is printed after SQLite's.
 BROKERS := $(addprefix tests/delivery/,test_frames.py test_messages.py test_outage.py test_queue_types.py)
-WALKED := tests/browser tests/docs tests/walkthrough/test_planted.py
+WALKED := tests/browser tests/docs tests/walkthrough/test_planted.py tests/walkthrough/mystery/test_solved.py
 ALONE := tests/apart tests/chaos tests/config $(addprefix tests/adoption/,test_empty_environment.py test_wheel.py)
 MEASURED := tests/benchmarks
 ONCE := $(WALKED) $(ALONE) $(MEASURED)

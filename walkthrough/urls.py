@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from walkthrough.views import chapters, events, exercises, flow, home, lab, page
+from walkthrough.views import chapters, events, exercises, flow, home, lab, mystery, page
 
 app_name = "walkthrough"
 urlpatterns = [
@@ -25,6 +25,10 @@ urlpatterns = [
     path("exercises/<int:number>/", exercises.exercise, name="exercise"),
     path("exercises/<int:number>/check/", exercises.check, name="exercise-check"),
     path("events/", events.events, name="events"),
+    path("mystery/", mystery.mystery, name="mystery"),
+    path("mystery/now/", mystery.now, name="mystery-now"),
+    path("mystery/numbers/", mystery.numbers, name="mystery-numbers"),
+    path("mystery/<slug:what>/", mystery.act, name="mystery-act"),
     path("lab/", lab.lab, name="lab"),
     path("lab/live/", lab.live, name="lab-live"),
     path("lab/<slug:kind>/<slug:name>/", lab.act, name="lab-act"),
