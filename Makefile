@@ -43,7 +43,7 @@ run: .venv/.run
 # own database is a SQLite file on either engine. So do pages and commands that only show rows, on SQLite; and requests with wrong or
 # hostile values, on PostgreSQL, which refuses more of them. The output of the other five is printed after SQLite's.
 BROKERS := $(addprefix tests/delivery/,test_frames.py test_messages.py test_outage.py test_queue_types.py)
-WALKED := tests/browser tests/docs tests/walkthrough/test_planted.py
+WALKED := tests/browser tests/docs tests/walkthrough/test_planted.py tests/walkthrough/mystery/test_solved.py
 ALONE := tests/apart tests/chaos tests/config $(addprefix tests/adoption/,test_empty_environment.py test_wheel.py)
 MEASURED := tests/benchmarks
 SHOWN := tests/admin/test_admin.py tests/admin/test_numbers.py tests/commands/test_consumers.py

@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "messaging.events.tracing.CorrelationMiddleware",
     "messaging.ownership.middleware.OwnershipMiddleware",
     "config.unusable.DatabaseMiddleware",
+    *(["walkthrough.views.frame.FrameMiddleware", "walkthrough.mystery.looks.counting"] if WALKTHROUGH else []),
 ]
 
 ROOT_URLCONF = "config.urls"

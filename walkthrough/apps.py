@@ -11,9 +11,12 @@ class WalkthroughConfig(AppConfig):
     def ready(self) -> None:
         from messaging import failpoints
         from walkthrough import quiet
-        from walkthrough.control import crash_points, faults
+        from walkthrough.control import concealed, crash_points, faults
+        from walkthrough.mystery import choice, looks
 
         faults.install()
+        concealed.resolvers.append(choice.switches)
+        looks.install()
         quiet.install()
         failpoints.listeners.append(crash_points.listen)
         autoreload_started.connect(self._watch)

@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.rule import Rule
 from rich.table import Table
 
+from walkthrough.questions import CLOSING, figures
 from walkthrough.script.chapter import Chapter, Kind, Prediction, Step
 from walkthrough.script.player import SETTING
 from walkthrough.script.transcript import Check, Entry, Played, Ran, Result, Rows, Said
@@ -67,6 +68,8 @@ def closing(console: Console, step: Step | None, played: Played) -> None:
 
 def ending(console: Console, chapter: Chapter) -> None:
     console.print()
+    if chapter.number == CLOSING:
+        answers(console)
     _text(console, chapter.still_wrong, chapter.ending)
     if chapter.trade_offs:
         table = Table("choice", "gains", "costs", title="Trade-offs", title_justify="left")
@@ -86,6 +89,17 @@ def ending(console: Console, chapter: Chapter) -> None:
             )
         )
     console.print()
+
+
+def answers(console: Console) -> None:
+    """Print each question's options with the verdict and the reader's own figures."""
+    for question, options in figures.answers():
+        table = Table("option", "verdict", "your figures", title=f"{question.number}. {question.title}", title_justify="left")
+        for one in options:
+            mark = " [green]✓[/]" if one.option.ours else ""
+            own = f"chapter {one.option.chapter} not played yet" if one.figure is None else one.figure
+            table.add_row(f"{escape(one.option.title)}{mark}", escape(one.option.says), escape(own))
+        console.print(table)
 
 
 def ask(console: Console, prediction: Prediction) -> str:

@@ -7,6 +7,7 @@ from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Pages
 from tests.browser.steps import STEP, card, ended, press
 from walkthrough.chapters import CHAPTERS
+from walkthrough.questions import CLOSING, QUESTIONS
 from walkthrough.script.chapter import Chapter, Step
 from walkthrough.script.player import SETTING
 from walkthrough.script.transcript import Result
@@ -25,6 +26,7 @@ def test_a_chapter_by_its_buttons(page: Pages, chapter: Chapter) -> None:
     results = [walked(tab, step) for step in chapter.steps]
     assert Result.PREDICTED in results or chapter.number in (4, 6)  # there everything that breaks is caught
     assert tab.locator("#finished").inner_text() == "Every check of this chapter is as expected."
+    _shows_its_own_figures(page, chapter)
     assert_accessible(tab)
     page.keep(f"chapter-{chapter.number:02}")
 
@@ -59,3 +61,18 @@ def played(tab: Page, name: str, guess: str = "") -> str:
     seconds = float(card(tab, name).locator(".ran-for").inner_text().split()[1])
     assert seconds < LONG or waits, f"{name} took {seconds} s and never said what it waited for."
     return ended(tab, name)
+
+
+def _shows_its_own_figures(page: Pages, chapter: Chapter) -> None:
+    """What was just played is in the last chapter's table of answers."""
+    tab = page.context.new_page()
+    tab.goto(f"/chapters/{CLOSING}/")
+    for option in (option for question in QUESTIONS for option in question.options if option.chapter == chapter.number):
+        row = tab.locator(".answers tr", has=tab.get_by_role("link", name=option.title))
+        before, after = option.figure.split("{seen}")
+        figure = row.locator(".own").inner_text()
+        assert figure.startswith(before), figure
+        assert len(figure) > len(before + after), figure
+        assert "not played yet" not in figure
+        assert row.locator(".tag.bad").count() == 0
+    tab.close()

@@ -29,7 +29,7 @@ def first(tab: Page) -> tuple[Locator, Locator]:
     return tab.locator(f"#erase-{user_id}"), tab.locator("tbody tr", has_text=user_id[:8])
 
 
-@pytest.mark.parametrize("path", ["/", "/lab/"])
+@pytest.mark.parametrize("path", ["/side-by-side/", "/lab/"])
 def test_the_page_asks_and_goes_on_refreshing_only_when_it_was_answered(page: Pages, path: str) -> None:
     tab = page.page
     tab.goto(path)
@@ -41,7 +41,7 @@ def test_the_page_asks_and_goes_on_refreshing_only_when_it_was_answered(page: Pa
     for _ in range(2):
         with tab.expect_response(re.compile("/live/")):
             pass
-    if path == "/":
+    if path == "/side-by-side/":
         assert_accessible(tab)
         page.keep("erase")
     tab.keyboard.press("Escape")
@@ -56,7 +56,7 @@ def test_the_page_asks_and_goes_on_refreshing_only_when_it_was_answered(page: Pa
 
 
 def test_without_javascript_a_page_asks(page: Pages, plain: Page) -> None:
-    plain.goto("/")
+    plain.goto("/side-by-side/")
     button, row = first(plain)
     button.click()
     expect(plain.locator("h1")).to_have_text(re.compile(r"^Erase .+ for good\?$"))

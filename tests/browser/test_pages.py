@@ -20,21 +20,21 @@ def log_in(page: Pages) -> None:
     expect(page.page.locator("#user-tools")).to_be_visible()
 
 
-def test_the_first_page_shows_a_suspension_at_billing(page: Pages) -> None:
+def test_side_by_side_shows_a_suspension_at_billing(page: Pages) -> None:
     tab = page.page
-    tab.goto("/")
+    tab.goto("/side-by-side/")
     row = tab.locator("tbody tr", has=tab.locator("button.suspend")).first
     name = row.locator("th").inner_text().splitlines()[0]
     row.locator("button.suspend").click()
     changed = tab.locator("tbody tr", has_text=name)
     expect(changed.locator(".status.suspended")).to_have_count(2, timeout=10_000)
     assert_accessible(tab)
-    page.keep("first")
+    page.keep("side-by-side")
 
 
 def test_no_link_is_broken(page: Pages) -> None:
     log_in(page)
-    begin = ["/", "/lab/", "/events/", *(f"/chapters/{chapter.number}/" for chapter in CHAPTERS)]
+    begin = ["/", "/chapters/", "/side-by-side/", "/lab/", "/events/", *(f"/chapters/{chapter.number}/" for chapter in CHAPTERS)]
     seen: dict[str, int] = {}
     for path in begin:
         html = page.page.request.get(path).text()

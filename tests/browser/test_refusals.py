@@ -41,7 +41,7 @@ def press(page: Pages, action: str = "suspend") -> tuple[str, Locator]:
 
 def test_a_registration_with_an_address_that_is_taken_keeps_the_page_and_what_was_typed(page: Pages) -> None:
     tab = page.page
-    tab.goto("/")
+    tab.goto("/side-by-side/")
     taken = tab.locator(".who small").first.inner_text()
     with refused(page) as trouble:
         tab.fill("#register-email", taken)
@@ -56,13 +56,13 @@ def test_a_registration_with_an_address_that_is_taken_keeps_the_page_and_what_wa
 
 def test_a_user_who_was_changed_or_is_gone_meanwhile_keeps_the_page(page: Pages) -> None:
     tab = page.page
-    tab.goto("/")
+    tab.goto("/side-by-side/")
     tab.route("**/live/", lambda route: None)  # without an answer the page keeps its content
     old = tab.locator("button.suspend").first
     path = str(tab.locator("form", has=old).first.get_attribute("action"))
-    assert page.context.request.get("/").ok
+    assert page.context.request.get("/side-by-side/").ok
     other = page.context.new_page()
-    other.goto("/")
+    other.goto("/side-by-side/")
     other.click(f"#{old.get_attribute('id')}")
     expect(other.locator("#notice")).to_contain_text("is suspended")
     with refused(page) as trouble, tab.expect_response(f"**{path}") as answer:
@@ -82,7 +82,7 @@ def test_a_user_who_was_changed_or_is_gone_meanwhile_keeps_the_page(page: Pages)
 
 def test_a_running_refresh_keeps_a_buttons_answer(page: Pages) -> None:
     tab, held = page.page, list[Route]()
-    tab.goto("/")
+    tab.goto("/side-by-side/")
     with tab.expect_request("**/live/"):
         tab.route("**/live/", lambda route: held.append(route))
     old = page.context.request.get("/live/").text()
@@ -99,7 +99,7 @@ def test_a_running_refresh_keeps_a_buttons_answer(page: Pages) -> None:
 
 def test_a_refresh_during_a_press_keeps_the_button(page: Pages) -> None:
     tab = page.page
-    tab.goto("/")
+    tab.goto("/side-by-side/")
     button = tab.locator("button.suspend").first
     button.hover()
     tab.mouse.down()
@@ -123,7 +123,7 @@ def test_a_refresh_during_a_press_keeps_the_button(page: Pages) -> None:
 )
 def test_a_press_without_a_release_does_not_stop_the_refreshes(page: Pages, button: Literal["left", "right"], then: str) -> None:
     tab = page.page
-    tab.goto("/")
+    tab.goto("/side-by-side/")
     tab.locator("h1").hover()
     tab.mouse.down(button=button)
     tab.evaluate(f"{then}; document.querySelector('#live > *').dataset.old = 'yes'")
@@ -133,7 +133,7 @@ def test_a_press_without_a_release_does_not_stop_the_refreshes(page: Pages, butt
 
 def test_a_login_in_another_tab_doesn_t_spoil_the_buttons_of_this_one(page: Pages) -> None:
     tab = page.page
-    tab.goto("/")
+    tab.goto("/side-by-side/")
     page.page = page.context.new_page()
     log_in(page)
     page.page = tab
@@ -146,7 +146,7 @@ def test_a_login_in_another_tab_doesn_t_spoil_the_buttons_of_this_one(page: Page
 
 def test_a_form_without_any_valid_token_is_a_notice_and_without_javascript_one_clear_page(page: Pages) -> None:
     tab = page.page
-    tab.goto("/")
+    tab.goto("/side-by-side/")
     page.context.clear_cookies()
     with refused(page) as trouble:
         press(page)
@@ -159,7 +159,7 @@ def test_a_form_without_any_valid_token_is_a_notice_and_without_javascript_one_c
     assert page.context.browser
     context = page.context.browser.new_context(java_script_enabled=False, base_url=page.address)
     plain = context.new_page()
-    plain.goto("/")
+    plain.goto("/side-by-side/")
     context.clear_cookies()
     plain.locator("button.suspend").first.click()
     expect(plain.locator("h1")).to_have_text("Not done: the form was out of date")
@@ -199,7 +199,7 @@ def broken(page: Pages) -> Iterator[None]:
 
 def test_a_server_error_is_one_notice_that_goes_when_it_is_fixed(page: Pages, request: pytest.FixtureRequest) -> None:
     tab = page.page
-    tab.goto("/")
+    tab.goto("/side-by-side/")
     with refused(page) as trouble:
         request.getfixturevalue("broken")
         expect(trouble).to_contain_text("This page can’t be updated. The server answered 503; its log says why.", timeout=PATIENCE)

@@ -79,6 +79,6 @@ def test_styles_in_a_page_are_for_swagger_alone() -> None:
 
 def test_django_s_page_about_an_error_keeps_its_styles(settings: Any) -> None:
     settings.DEBUG = True
-    assert policy(Client().get("/nowhere/"))["style-src"] == "'self' 'unsafe-inline'"
+    assert policy(Client().get("/api/nowhere/"))["style-src"] == "'self' 'unsafe-inline'"
     settings.DEBUG = False
     assert "style-src" not in policy(Client().get("/nowhere/"))

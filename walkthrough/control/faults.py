@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.env import VAR
+from walkthrough.control import concealed
 
 log = logging.getLogger(__name__)
 FOLDER = VAR / "walkthrough"
@@ -64,6 +65,11 @@ def switched_on() -> frozenset[str]:
     return _known[1]
 
 
+def acting() -> frozenset[str]:
+    """The faults that act: those that are on, and those that a mystery conceals."""
+    return switched_on() | concealed.names()
+
+
 def switch(name: str, on: bool) -> None:
     """Turn a fault on or off, for every process. Raises `KeyError` for an unknown name."""
     if name not in NAMES:
@@ -72,8 +78,9 @@ def switch(name: str, on: bool) -> None:
 
 
 def mend_all() -> None:
-    """Turn all faults off."""
+    """Turn all faults off, also those that a mystery conceals."""
     _write(frozenset())
+    concealed.reveal()
     SUPPRESSED.unlink(missing_ok=True)
 
 
@@ -92,12 +99,13 @@ def _write(names: frozenset[str]) -> None:
 
 
 def install() -> None:
-    """Install the faults where they act: between relay and broker, and in front of the publisher."""
+    """Install the faults where they act: between relay and broker, in front of the publisher, and at its clock."""
     from messaging import failpoints
-    from users import services
+    from users import clock, services
 
     failpoints.passages.append(Passage())
     services.withholding.append(forget)
+    clock.offsets.append(concealed.offset)
 
 
 class Passage:
@@ -107,11 +115,13 @@ class Passage:
         self._later = Later()
 
     def __call__(self, consumer: Any, events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-        on = switched_on()
+        on = acting()
         if not on:
             return [events]
         if "drop" in on:
             return []
+        if concealed.RENAMED in on:
+            events = [concealed.renamed(event) for event in events]
         messages = [[event] for event in events] if "reorder" in on else [events]
         if "duplicate" in on:
             messages = messages * 3
@@ -159,11 +169,10 @@ class Later:
 
 
 def forget(user: Any, event: Any) -> bool:
-    """The publisher with the bug: the row changes, and the event isn't recorded but kept for later."""
-    if "publisher_bug" not in switched_on():
-        return False
-    _keep(user, event)
-    return True
+    """The publisher with the bug: the row changes, and the event isn't recorded. The lab's switch keeps it for later."""
+    if "publisher_bug" in switched_on():
+        _keep(user, event)
+    return "publisher_bug" in acting()
 
 
 def _keep(user: Any, event: Any) -> None:

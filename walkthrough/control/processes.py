@@ -71,6 +71,14 @@ def pid(name: str) -> int:
     return int(_ask("getProcessInfo", name)["pid"])
 
 
+def supervisor_pid() -> int:
+    """The id of supervisord's process, another one after each `make run`; 0 if it doesn't run."""
+    try:
+        return int(_ask("getPID"))
+    except SystemNotRunning:
+        return 0
+
+
 def stop(*names: str) -> None:
     """Stop them with SIGTERM; returns when they have ended."""
     for name in names:
@@ -93,6 +101,15 @@ def kill(name: str) -> int:
     if was:
         _ask("signalProcess", name, "KILL")
     return was
+
+
+def kill_for_good(name: str) -> None:
+    """Kill it with SIGKILL, and stop what supervisord starts instead."""
+    was = kill(name)
+    limit = time.monotonic() + PATIENCE
+    while pid(name) in (0, was) and time.monotonic() < limit:
+        time.sleep(0.05)
+    stop(name)
 
 
 def freeze(name: str) -> None:

@@ -115,6 +115,10 @@ DAMAGE = (
 )
 
 
+#: Kinds of drift that a change of one row of the copy makes.
+TAMPERING = {"missing": _missing, "corrupt": _corrupt, "ahead": _ahead}
+
+
 def do(name: str) -> str:
     """Do the damage by that name. Raises `KeyError` for an unknown name."""
     return {damage.name: damage for damage in DAMAGE}[name].run()

@@ -39,13 +39,19 @@ def _compare() -> str:
     return _in_words(compare.compare(Replica.of("billing", "users")))
 
 
-def _repair() -> str:
+def repair_copy(*, authority_wins: bool) -> str:
+    """Compare billing's copy with users, and repair the rows that differ; those that are ahead only if the authority wins."""
     with (replica := Replica.of("billing", "users")).connected():
         found = compare.compare(replica)
         if found.verdict != "drift":
             return _in_words(found)
-        repaired = repair.repair(replica, found, authority_wins=True)
-    return f"{_in_words(found)} {plural(repaired, 'row')} repaired, including rows that were ahead."
+        repaired = repair.repair(replica, found, authority_wins=authority_wins)
+    ahead = "including rows that were ahead" if authority_wins else "without rows that are ahead"
+    return f"{_in_words(found)} {plural(repaired, 'row')} repaired, {ahead}."
+
+
+def _repair() -> str:
+    return repair_copy(authority_wins=True)
 
 
 def _retry() -> str:

@@ -1,4 +1,4 @@
-"""The first page's data: users and billing's cache side by side, and the path between them.
+"""The data of the page “Side by side”: users and billing's cache side by side, and the path between them.
 
 The walkthrough may read every context. The page asks once per second, so each query is bounded, and their number doesn't grow with
 the number of users.

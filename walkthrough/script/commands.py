@@ -1,11 +1,16 @@
 """The commands of a step: each runs as a process of its own, and is shown with its exit code and output."""
 
 import json
+import os
 import subprocess
-from collections.abc import Mapping
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from config.env import ROOT
 from walkthrough.control import processes, project_copy
 from walkthrough.script.transcript import Ran, shortened
 
@@ -30,6 +35,30 @@ def run(command: list[str], shown: str, environment: Mapping[str, str] | None, t
     except subprocess.TimeoutExpired:
         raise processes.WouldNot(f"{shown} didn't end within {timeout:.0f} s.") from None
     return Ran(shown, done.returncode, shortened(done.stdout), last_object(done.stdout))
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[tuple["subprocess.Popen[bytes]", Callable[[], str]]]:
+    """Run a program of Python during the block. Yields it, and a function that returns what it has printed."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "NO_COLOR": "1", "COLUMNS": WIDTH, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+        def printed() -> str:  # the process writes at the file's own offset, so this must not move it
+            return os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0).decode(errors="replace")
+
+        try:
+            yield process, printed
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 def last_object(output: str) -> Any:

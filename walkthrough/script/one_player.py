@@ -18,7 +18,7 @@ class CanNotPlay(Exception):
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Play a step inside the block; nobody else does. Raises `CanNotPlay`."""
+    """Be the only player inside the block. Raises `CanNotPlay` if there is another."""
     kept.FOLDER.mkdir(parents=True, exist_ok=True)
     with (kept.FOLDER / "playing.lock").open("w") as file:
         limit = time.monotonic() + LETTING_GO_SECONDS

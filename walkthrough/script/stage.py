@@ -8,9 +8,7 @@ def stop_users(stage: Stage) -> None:
 
 import os
 import shlex
-import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -153,31 +151,25 @@ class Stage:
         fails.
         """
         shown = shlex.join(["manage.py", *arguments])
-        with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(
-                [sys.executable, "manage.py", *arguments],
-                cwd=ROOT,
-                env={**os.environ, "NO_COLOR": "1", "COLUMNS": commands.WIDTH, "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        with commands.started("manage.py", *arguments) as (process, printed):
+            begins = self.wait(f"Runs `{shown}`", lambda: begun in printed() or process.poll() is not None, timeout)
+            if not begins or process.poll() is not None:
+                raise processes.WouldNot(f"{shown} didn't begin: {printed().strip() or 'it printed nothing'}")
+            yield
+            with self.waiting(f"Waits until `{shown}` ends"):
+                code = process.wait(timeout)
+            self._add(Ran(shown, code, shortened(printed()), commands.last_object(printed())))
 
-            def printed() -> str:  # the process writes at the file's own offset, so this must not move it
-                return os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0).decode(errors="replace")
+    def until(self, *arguments: str, reached: Callable[[str], bool], timeout: float = PATIENCE) -> Ran:
+        """Run a program of Python that doesn't end by itself, stop it when its output is as `reached` wants it, and show it.
 
-            try:
-                begins = self.wait(f"Runs `{shown}`", lambda: begun in printed() or process.poll() is not None, timeout)
-                if not begins or process.poll() is not None:
-                    raise processes.WouldNot(f"{shown} didn't begin: {printed().strip() or 'it printed nothing'}")
-                yield
-                with self.waiting(f"Waits until `{shown}` ends"):
-                    code = process.wait(timeout)
-                self._add(Ran(shown, code, shortened(printed()), commands.last_object(printed())))
-            finally:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
+        It is stopped, too, when time is up.
+        """
+        shown = shlex.join(["python", *arguments])
+        with commands.started(*arguments) as (process, printed):
+            self.wait(f"Runs `{shown}`", lambda: reached(printed()) or process.poll() is not None, timeout)
+            process.terminate()
+            return self._ran(Ran(shown, process.wait(timeout), shortened(printed())))
 
     def _ran(self, ran: Ran) -> Ran:
         self._add(ran)

@@ -1,16 +1,29 @@
 """Tags for the base template. Contexts' pages extend it, too, and know nothing of chapters or of the bar."""
 
+from contextlib import suppress
 from typing import Any
 
 from django import template
 from django.template import Context
+from django.urls import NoReverseMatch, reverse
 
-from walkthrough.chapters import CHAPTERS
 from walkthrough.script import now
 from walkthrough.views import bar
 
 register = template.Library()
 NOTHING = "none"
+#: The pages' names in the URLs, and their words.
+PAGES = (
+    ("walkthrough:home", "Home"),
+    ("walkthrough:chapters", "Chapters"),
+    ("walkthrough:exercises", "Exercises"),
+    ("walkthrough:lab", "Lab"),
+    ("walkthrough:mystery", "Mystery"),
+    ("walkthrough:page", "Side by side"),
+    ("walkthrough:events", "Events"),
+    ("admin:index", "Admin"),
+    ("api-docs", "API"),
+)
 
 
 @register.inclusion_tag("walkthrough/_bar.html", takes_context=True)
@@ -21,9 +34,17 @@ def playing_bar(context: Context) -> dict[str, Any]:
     return shown(context["now"], stamp(context["now"]), swapped=bool(context.get("swapped")))
 
 
-@register.simple_tag
-def first_chapter() -> int:
-    return CHAPTERS[0].number
+@register.inclusion_tag("walkthrough/_pages.html", takes_context=True)
+def pages(context: Context) -> dict[str, Any]:
+    """The links at the top of every page."""
+    match = getattr(context.get("request"), "resolver_match", None)
+    here = match.view_name if match else ""
+    within = "walkthrough:chapters" if "chapter" in context else ""
+    found = []
+    for name, words in PAGES:
+        with suppress(NoReverseMatch):
+            found.append((reverse(name), words, "page" if name == here else "true" if name == within else ""))
+    return {"pages": found}
 
 
 def stamp(state: now.Now | None) -> str:

@@ -25,6 +25,7 @@ from walkthrough.control.processes import SystemNotRunning, WouldNot
 from walkthrough.flow.words import span
 from walkthrough.lab import charts, damage, processes, repairs, state, timeline
 from walkthrough.lab.history import HISTORY, Sample
+from walkthrough.mystery import play
 from walkthrough.observe import side_by_side
 
 #: Kind of switch to what it does; the URL names both.
@@ -32,13 +33,14 @@ ACTS: dict[str, Callable[[str, str], str]] = {
     "fault": lambda name, what: _switch(name, on=what == "on"),
     "process": processes.act,
     "damage": lambda name, what: damage.do(name),
-    "mend": lambda name, what: repairs.repair_everything() if name == "everything" else repairs.do(name),
+    "mend": lambda name, what: _repair_everything() if name == "everything" else repairs.do(name),
 }
 #: Errors that an act may raise; the page shows each as a sentence.
 EXPECTED = (
     MessagingError,
     demo_only.RealData,
     damage.NothingToDamage,
+    play.NotNow,
     SystemNotRunning,
     WouldNot,
     Error,
@@ -88,6 +90,11 @@ def _switch(name: str, *, on: bool) -> str:
     faults.switch(name, on)
     title = next(fault.title for fault in faults.FAULTS if fault.name == name)
     return f"{title}: {'on' if on else 'off'}."
+
+
+def _repair_everything() -> str:
+    play.must_not_be_open()
+    return repairs.repair_everything()
 
 
 def _live(request: HttpRequest) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The first page: users and billing's cache side by side, and where to begin."""
+"""The page “Side by side”: users and billing's copy, the way of each event, and forms that change a user."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from messaging.ownership import ownership
 from users import selectors, services
 from users.errors import InvalidUser, TransitionNotAllowed, UnknownUser, UserError
-from walkthrough.chapters import CHAPTERS
 from walkthrough.observe import event_trail, side_by_side
 from walkthrough.views import lab
 
@@ -116,7 +115,7 @@ def _plainly(request: HttpRequest, notice: str, status: int, form: RegisterForm)
 
 
 def _page(request: HttpRequest, form: RegisterForm | None = None, notice: str = "", status: int = 200) -> HttpResponse:
-    context = {**_live(), **_notice(notice, status), "form": form or RegisterForm(), "chapters": CHAPTERS}
+    context = {**_live(), **_notice(notice, status), "form": form or RegisterForm()}
     return render(request, "walkthrough/page.html", context, status=status)
 
 

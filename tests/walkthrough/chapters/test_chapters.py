@@ -50,7 +50,9 @@ def test_every_folder_is_a_chapter_with_prose_and_steps() -> None:
         (one.number, one.slug) for one in CHAPTERS
     ]
     for folder in folders:
-        assert {"__init__.py", "chapter.md", "steps.py"} == {path.name for path in folder.iterdir()} - {"__pycache__"}
+        assert {"__init__.py", "chapter.md", "slice.md", "slice.py", "steps.py"} == {path.name for path in folder.iterdir()} - {
+            "__pycache__"
+        }
 
 
 def test_runserver_starts_anew_when_prose_changes() -> None:

@@ -1,4 +1,4 @@
-"""The first page by real requests: what it shows, what its forms do, and what it refuses."""
+"""The page “Side by side” by real requests: what it shows, what its forms do, and what it refuses."""
 
 import re
 import uuid
@@ -56,7 +56,7 @@ def drifts() -> list[str]:
 
 
 def test_an_empty_page_says_what_to_do(client: Client) -> None:
-    html = client.get("/").content.decode()
+    html = client.get("/side-by-side/").content.decode()
     assert "There are no users yet. Register the first one above, and watch the row arrive at billing." in html
     assert "No event is recorded yet. The first change records one." in html
     assert "http://" not in html
@@ -64,7 +64,7 @@ def test_an_empty_page_says_what_to_do(client: Client) -> None:
 
 
 def test_the_files_it_needs_come_with_the_packages(client: Client) -> None:
-    html = client.get("/").content.decode()
+    html = client.get("/side-by-side/").content.decode()
     for name in ("walkthrough/style.css", "walkthrough/walkthrough.js", "django_htmx/htmx-2.min.js"):
         assert f"/static/{name}" in html
         assert finders.find(name)
@@ -72,12 +72,12 @@ def test_the_files_it_needs_come_with_the_packages(client: Client) -> None:
 
 def test_with_debug_no_script_puts_an_answer_in_the_page_s_place(client: Client, settings: Any) -> None:
     settings.DEBUG = True
-    assert "django-htmx.js" not in client.get("/").content.decode()
+    assert "django-htmx.js" not in client.get("/side-by-side/").content.decode()
 
 
 def test_registering_writes_the_user_and_its_event(client: Client) -> None:
     response = client.post("/register/", {"email": "ada@example.org", "name": "Ada"}, follow=True)
-    assert response.redirect_chain == [("/", 302)]
+    assert response.redirect_chain == [("/side-by-side/", 302)]
     assert "Ada is registered." in response.content.decode()
     assert User.objects.get().email == "ada@example.org"
     assert Published.objects.using("users").get().destination == "users.user.created.v1"
@@ -105,13 +105,13 @@ def test_a_bad_registration_is_a_sentence(
 
 def test_suspend_reactivate_erase_change_the_row_and_record_events(client: Client, user: User) -> None:
     for action, status in (("suspend", "suspended"), ("reactivate", "active"), ("erase", "erased")):
-        assert f"/users/{user.pk}/{action}/" in client.get("/").content.decode()
+        assert f"/users/{user.pk}/{action}/" in client.get("/side-by-side/").content.decode()
         assert client.post(f"/users/{user.pk}/{action}/").status_code == 302
         user.refresh_from_db()
         assert user.status == status
     recorded = Published.objects.using("users").order_by("added").values_list("destination", flat=True)
     assert [wire.split(".")[2] for wire in recorded] == ["created", "suspended", "reactivated", "erased"]
-    assert f"/users/{user.pk}/" not in client.get("/").content.decode()
+    assert f"/users/{user.pk}/" not in client.get("/side-by-side/").content.decode()
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX])
@@ -139,14 +139,14 @@ def test_a_post_without_its_token_is_refused(user: User) -> None:
     refused = client.post(f"/users/{user.pk}/erase/")
     assert refused.status_code == 403
     assert "Go back, reload the page, and send the form again." in refused.content.decode()
-    token = client.get("/").cookies["csrftoken"].value
+    token = client.get("/side-by-side/").cookies["csrftoken"].value
     assert client.post(f"/users/{user.pk}/erase/", {"csrfmiddlewaretoken": token}).status_code == 302
 
 
 def test_erasing_asks_on_a_page_of_its_own_and_only_a_post_erases(client: Client, user: User) -> None:
     form = re.search(
         rf'<form method="(\w+)" action="/users/{user.pk}/erase/" hx-post="[^"]*"[^>]* hx-confirm="([^"]*)"',
-        client.get("/").content.decode(),
+        client.get("/side-by-side/").content.decode(),
     )
     assert form
     assert (form[1], form[2].partition("?")[0]) == ("get", "Erase Ada for good")
@@ -185,9 +185,9 @@ def test_each_kind_of_drift_is_told(client: Client, user: User) -> None:
 def test_an_erased_user_is_nameless_everywhere_on_the_page(client: Client) -> None:
     user = user_register(email="zenobia@example.org", name="Zenobia")
     deliver("users", "billing")
-    assert "zenobia@example.org" in client.get("/").content.decode()
+    assert "zenobia@example.org" in client.get("/side-by-side/").content.decode()
     user_erase(user_id=user.pk)
-    assert "zenobia" not in client.get("/").content.decode().lower()
+    assert "zenobia" not in client.get("/side-by-side/").content.decode().lower()
 
 
 def test_an_event_s_way_and_its_cause(user: User) -> None:
@@ -224,7 +224,7 @@ def test_a_broker_that_fails_in_its_own_way_doesn_t_break_the_page(client: Clien
         raise RuntimeError("no transport knows this")
 
     monkeypatch.setattr(side_by_side.queues, "depth", fail)
-    response = client.get("/")
+    response = client.get("/side-by-side/")
     assert response.status_code == 200
     assert "broker unreachable" in response.content.decode()
 

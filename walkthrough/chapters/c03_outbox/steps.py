@@ -2,15 +2,21 @@
 
 from uuid import UUID
 
+from django.db import DatabaseError
+from django_outbox_pattern.models import Published
+
 from billing.models import Invoice
 from users.services import user_reactivate, user_suspend
 from walkthrough.control import broker, crash_points, reset
 from walkthrough.observe import facts
+from walkthrough.scenarios import picked_relay
 from walkthrough.script.chapter import Act, Kind
 from walkthrough.script.stage import Stage
 from walkthrough.script.transcript import Ran
 
 PERIOD = "2026-11"
+#: What the package's relay writes before each try, and how many events wait for it.
+TRIES, WAITING = "Starting publisher", 3
 
 
 def starts(stage: Stage) -> None:
@@ -45,7 +51,7 @@ def send_first(stage: Stage) -> None:
     stage.eventually("Billing has received a suspension", lambda: facts.copied_status(user_id) == "suspended")
     stage.rows("Side by side", facts.SIDES, facts.side_by_side([user_id]))
     false = facts.user_status(user_id) == "active" and facts.differing().get(user_id) == "ahead"
-    stage.fault("The suspension was never committed: billing calls an active user suspended", false)
+    stage.fault("The suspension was never committed: billing calls an active user suspended", false, facts.in_words())
     here, there = facts.user_status(user_id) == "suspended", facts.copied_status(user_id) == "suspended"
     stage.outcome(both=here and there, users=here and not there, billing=there and not here, nobody=not here and not there)
 
@@ -86,6 +92,34 @@ def kill_relay(stage: Stage) -> None:
     stage.outcome(once=received == applied == 1, apply_once=received > applied == 1, apply_twice=applied > 1)
 
 
+def package(stage: Stage) -> None:
+    stage.stop("relay-users")
+    chosen = [user.pk for user in facts.active(9)[-WAITING:]]
+    for user_id in chosen:
+        user_suspend(user_id=user_id, reason="chapter 3")
+    stage.check("Each event is a row of the package's table", *_waiting())
+    command = ("-m", "django", "publish", "--settings", picked_relay.__name__)
+    ran = stage.until(*command, reached=lambda said: said.count(TRIES) >= WAITING)
+    number, hidden = ran.output.count(TRIES), _hidden_error()
+    named = hidden in ran.output
+    stage.fault("The relay tries again and again, at INFO, and names no error", number >= WAITING and not named, f"{number} tries")
+    stage.fault("It hides this error: it looks into `default`", "published" in hidden, hidden)
+    nothing, unsent = _waiting()
+    stage.fault("It sent nothing", nothing, unsent)
+    stage.outcome(sends=not nothing, names=nothing and named, hides=nothing and not named)
+    stage.say(
+        "A router that leads to `users` isn't enough. On PostgreSQL the relay still opens its transaction on `default`, Django "
+        "refuses to lock rows of `users`, and the relay writes the same line."
+    )
+    stage.start("relay-users")
+    stage.eventually(
+        "The relay of this project sends the same rows",
+        lambda: facts.unsent() == 0 and all(facts.copied_status(user_id) == "suspended" for user_id in chosen),
+        lambda: f"{facts.unsent()} unsent",
+    )
+    stage.say("So the tables are right: they work in any database. Only the code around them doesn't.")
+
+
 def mend(stage: Stage) -> None:
     lost, false = UUID(stage.notes["lost"]), UUID(stage.notes["false"])
     stage.start("tend-billing")
@@ -115,6 +149,19 @@ def _crash_relay(stage: Stage, step: str, user_id: UUID) -> None:
     stage.eventually("A new relay runs", successor, lambda: f"process {stage.processes.pid('relay-users')}")
 
 
+def _waiting() -> tuple[bool, str]:
+    return facts.unsent() == WAITING, f"{facts.unsent()} unsent"
+
+
+def _hidden_error() -> str:
+    """The database's answer to the query that the package's relay makes."""
+    try:
+        Published.objects.using("default").exists()
+    except DatabaseError as error:
+        return str(error).splitlines()[0]
+    return "none"
+
+
 def _killed(ran: Ran) -> bool:
     return ran.code == -9
 
@@ -129,5 +176,6 @@ STEPS = {
     "send-first": Act(send_first, Kind.BREAK),
     "outbox": Act(outbox),
     "kill-relay": Act(kill_relay, Kind.BREAK),
+    "package": Act(package, Kind.BREAK),
     "mend": Act(mend, Kind.MEND),
 }

@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -83,8 +84,11 @@ def listed(stage: Stage) -> None:
 
 
 def pull(stage: Stage) -> None:
+    began = time.monotonic()
     stage.start("tend-billing")
-    stage.eventually("The sync process pulls the missing changes", facts.agree, facts.in_words)
+    whole = stage.wait("Waits until the sync process has pulled the missing changes", facts.agree)
+    took = f"{time.monotonic() - began:.1f} s after its start"
+    stage.check("The sync process pulls the missing changes", whole, f"{facts.in_words()}, {took}")
     found = facts.incidents(kind=Incident.Kind.SILENT).first()
     named = found is not None and sorted(found.subjects) == stage.notes["changed"]
     stage.check("An incident names each of these users", named, found.summary if found else "no incident")
