@@ -309,6 +309,8 @@ class SyncProcess:
         rows = Subscription.objects.of(self.using).filter(authority=watch.authority, state=State.LIVE)
         if rows.update(state=State.UNREACHABLE):
             log.warning("%s: %s", self.consumer, error)
+        if isinstance(error, Denied):
+            watch.connect()  # with the token that is set now: the one of this connection may have been replaced
         self._rest(watch)
 
     def _rest(self, watch: Watch) -> None:

@@ -12,7 +12,7 @@ from messaging.consumer import checkpoints
 from messaging.database import locks
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Incident, Subscription
-from messaging.publisher import grants
+from messaging.publisher import grants, tokens
 from messaging.replica import pull, sync
 from messaging.replica.client import AuthorityClient
 from messaging.replica.replica import Replica
@@ -89,6 +89,20 @@ def test_without_a_heartbeat_the_feed_is_followed(live):
     Subscription.objects.using("billing").update(heartbeat_at=timezone.now() - timedelta(seconds=sync.SILENCE_SECONDS + 1))
     live.look()
     assert subscription().checkpoint == 10
+
+
+def test_a_replaced_token_is_taken_without_a_restart(live, settings):
+    watch = live._watches["users"]
+    watch.connect()
+    token = tokens.issue_token(authority="users", name="billing", ttl=timedelta(hours=1))
+    live.look()
+    assert subscription().state == "unreachable"
+    settings.MESSAGING = {**settings.MESSAGING, "API_TOKEN": lambda consumer, authority: token}
+    for _ in range(2):  # the first look is refused once more, with the old token
+        watch.quiet_until = 0.0
+        live.look()
+    watch.close()
+    assert subscription().state == "live"
 
 
 @pytest.mark.parametrize("name", ["behind_since", "heartbeat_at"])
