@@ -127,7 +127,7 @@ print(json.dumps({
 
 def acting(ask: bool, **environment: str) -> dict[str, Any]:
     samples = {"<uuid:user_id>": str(uuid.uuid4()), "<int:number>": "4", "<slug:step>": "storm"}
-    samples |= {"<slug:kind>": "fault", "<slug:name>": "drop", "<slug:what>": "on"}
+    samples |= {"<slug:kind>": "fault", "<slug:name>": "drop", "<slug:what>": "on", "<slug:part>": "relay"}
     paths = ["/" + "".join(samples.get(part, part) for part in re.split("(<[^>]+>)", str(one.pattern))) for one in urlpatterns]
     assert len(paths) > 10
     done = python("-c", ACTING, json.dumps(paths), "ask" if ask else "", **environment)
