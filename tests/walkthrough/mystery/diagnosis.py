@@ -46,12 +46,12 @@ def _settled(reader: Reader) -> dict[str, Any]:
     """The status of billing's copy, when no gap is being filled any more."""
     seen: list[dict[str, Any]] = []
 
-    def settled() -> dict[str, Any] | None:
+    def settled() -> bool:
         seen.append(_billing(reader))
-        row = seen[-1]
-        return row if not row["lag"] or row["state"] != "live" else None
+        return not seen[-1]["lag"] or seen[-1]["state"] != "live"
 
-    return wait_for(settled, timeout=PATIENCE, what="billing's copy to be caught up, or not to be live", seen=lambda: seen[-1])
+    wait_for(settled, timeout=PATIENCE, what="billing's copy to be caught up, or not to be live", seen=lambda: seen[-1])
+    return seen[-1]
 
 
 def _flagged_for_another_time(reader: Reader, ticket: str, user: str) -> bool:

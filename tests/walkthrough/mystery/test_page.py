@@ -73,8 +73,8 @@ def test_without_an_open_mystery_everything_else_is_refused(client: Client, what
 def test_an_open_one_shows_ticket_choices_and_places_but_not_the_cause(client: Client, opened: Mystery) -> None:
     html = client.get("/mystery/").content.decode()
     assert "Ada &lt;b&gt;got&lt;/b&gt; an invoice." in html
-    for one in (*choice.causes_of(SEED), *choice.repairs_of(SEED)):
-        assert f'value="{one.name}"' in html
+    for name in (*(one.name for one in choice.causes_of(SEED)), *(one.name for one in choice.repairs_of(SEED))):
+        assert f'value="{name}"' in html
     assert html.count('type="radio"') == 2 * choice.OFFERED
     assert " checked>" not in html
     cause = choice.cause_of(SEED)
