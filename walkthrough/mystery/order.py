@@ -44,7 +44,8 @@ def check(since: datetime) -> list[Check]:
     found += [_delivered(), _agree(), _state()]
     if all(one.holds for one in found):
         found.append(_flow())
-    return [*found, _equal()] if found[-1].holds else found
+        found += [_equal()] if found[-1].holds else []
+    return found
 
 
 def _programs() -> Check:

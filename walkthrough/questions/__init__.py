@@ -157,6 +157,7 @@ TRUTH = Question(
             3,
             "send-first",
             "The suspension was never committed",
+            "After the crash, {seen}",
         ),
     ),
 )
