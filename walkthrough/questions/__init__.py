@@ -45,7 +45,7 @@ class Question:
 
 SEED = Question(
     1,
-    "A new context starts with an empty copy. Who fills it?",
+    "A new context starts with an empty copy. How is it filled?",
     "Billing is new. The users context has run for years, and nobody kept the old events.",
     (
         Option(
@@ -59,14 +59,14 @@ SEED = Question(
         ),
         Option(
             "Read the owner’s tables",
-            "Quick, once. The rows have no version to compare, and a renamed column breaks the script.",
+            "It is quick the first time. But the rows have no version to compare, and a renamed column breaks the script.",
             5,
             "direct",
             "But no row has a version",
             "Compared, {seen}",
         ),
         Option(
-            "Build a narrow interface for one deployment",
+            "Build a narrow interface for one release",
             "Clean, until the next context or the first repair needs what it left out.",
             5,
             "narrow",
@@ -97,7 +97,7 @@ SILENCE = Question(
         ),
         Option(
             "Record the missing events now",
-            "First you must know which ones. A version for each row makes that one query.",
+            "First you must know which ones. If each row has a version, one query finds them.",
             7,
             "republish",
             "`republish users` records one event",
@@ -137,7 +137,7 @@ TRUTH = Question(
         ),
         Option(
             "The event stream",
-            "Only if it has every change. A change that nobody recorded is missing there for ever, with event sourcing too.",
+            "It is right only if it has every change. A change that nobody recorded never gets in, not even with event sourcing.",
             7,
             "pull",
             "An incident names each",
@@ -177,7 +177,7 @@ STEPS = Question(
         ),
         Option(
             "Announce facts, and keep a copy that no decision uses",
-            "Compare it with the old answers for weeks. You can delete it at any time.",
+            "For weeks, compare the copy with the monolith’s answers. You can delete the copy at any time.",
             6,
             "shadow",
             "Both agree on every user",
@@ -195,7 +195,7 @@ STEPS = Question(
         ),
         Option(
             "Move out last",
-            "Its own process and database are a change of settings, once the rest works.",
+            "Once the rest works, a change of settings gives billing its own process and database.",
             11,
             "away",
             "Billing creates invoices from its copy",
