@@ -24,6 +24,8 @@ PAGES = (
     ("admin:index", "Admin"),
     ("api-docs", "API"),
 )
+#: What a page is about to the page that lists it.
+WITHIN = {"chapter": "walkthrough:chapters", "exercise": "walkthrough:exercises"}
 
 
 @register.inclusion_tag("walkthrough/_bar.html", takes_context=True)
@@ -39,7 +41,7 @@ def pages(context: Context) -> dict[str, Any]:
     """The links at the top of every page."""
     match = getattr(context.get("request"), "resolver_match", None)
     here = match.view_name if match else ""
-    within = "walkthrough:chapters" if "chapter" in context else ""
+    within = next((name for part, name in WITHIN.items() if part in context), "")
     found = []
     for name, words in PAGES:
         with suppress(NoReverseMatch):
