@@ -9,7 +9,12 @@ from django.utils import timezone
 
 from messaging.models import Subscription
 from walkthrough.flow import changes, copy, outbox, outcomes, programs
+from walkthrough.flow.changes import TILES, Change, Ledger
+from walkthrough.flow.copy import Comparison, Copy
 from walkthrough.flow.counted import number_of
+from walkthrough.flow.outbox import Outbox
+from walkthrough.flow.outcomes import Arrived, Counts, Last
+from walkthrough.flow.programs import Programs, Queue
 
 #: Seconds for which a state is kept, so that several open pages cost as much as one.
 KEPT_SECONDS = 0.5
@@ -22,25 +27,25 @@ class State:
     at: datetime
     rows: int
     copied: int
-    outbox: outbox.Outbox
-    ledger: changes.Ledger
-    changes: list[changes.Change]
-    programs: programs.Programs
-    queue: programs.Queue
-    copy: copy.Copy
-    comparison: copy.Comparison
-    inbox: list[outcomes.Arrived]
-    counts: outcomes.Counts
+    outbox: Outbox
+    ledger: Ledger
+    changes: list[Change]
+    programs: Programs
+    queue: Queue
+    copy: Copy
+    comparison: Comparison
+    inbox: list[Arrived]
+    counts: Counts
     #: Ids of the lost events among the newest ones.
     lost: list[str]
-    last: outcomes.Last | None
+    last: Last | None
     #: Versions of the contracts of the newest events, as v1.
     versions: list[str]
 
     @property
-    def tiles(self) -> list[changes.Change]:
+    def tiles(self) -> list[Change]:
         """The newest changes, those that are drawn as rows."""
-        return self.changes[-changes.TILES :]
+        return self.changes[-TILES:]
 
 
 def look() -> State:

@@ -31,16 +31,17 @@ def flow(context: template.Context, shape: str | int) -> dict[str, Any]:
 
 def shown(request: HttpRequest, name: str, opened: str, width: int | None = None) -> dict[str, Any]:
     """The template context of a picture. `width`: only the picture of this width. Without a database it has an `error`."""
-    shape, part = SHAPES[name], PARTS.get(opened)
+    shape, found = SHAPES[name], PARTS.get(opened)
+    part = found if found and found.key in shape.parts else None
     base = {
         "shape": shape,
         "address": f"{reverse('walkthrough:flow')}?{urlencode({'shape': name})}",
-        "part": part if part and part.key in shape.parts else None,
+        "part": part,
         "new": [PARTS[key].name for key in shape.new],
     }
     try:
         now = state.kept()
-        pictures = drawing.pictures(now, shape, lambda key: _address(request, key), base["part"].key if base["part"] else "", width)
+        pictures = drawing.pictures(now, shape, lambda key: _address(request, key), part.key if part else "", width)
     except DatabaseError:
         return {**base, "error": True}
     pulled = [change.position for change in now.changes if change.arrived == "pulled"]

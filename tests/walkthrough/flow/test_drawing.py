@@ -34,11 +34,11 @@ SIZES = (
     ("name", 15),
 )
 AT = datetime(2026, 11, 29, 14, 3, 12, tzinfo=timezone.get_current_timezone())
-RUNS, DOWN = Program("runs", "runs", pid=8), Program("down", "stopped", AT)
+RUNS, DOWN, UNKNOWN = Program("runs", "runs", pid=8), Program("down", "stopped", AT), Program("unknown", "unknown")
 
 
 def changes(**values: Any) -> list[Change]:
-    known = {"silent": False, "arrived": "here", "truth": "active", "copied": "active", "drift": ""} | values
+    known: dict[str, Any] = {"silent": False, "arrived": "here", "truth": "active", "copied": "active", "drift": ""} | values
     return [Change(key=f"{number}", position=number, **known) for number in range(24)]
 
 
@@ -92,7 +92,7 @@ STATES = {
         CALM, copy=replace(CALM.copy, holes=999_999), programs=replace(CALM.programs, tend=Program("busy", "pulls"))
     ),
     "erased": replace(CALM, changes=changes(truth="erased", copied="erased")),
-    "unsupervised": replace(CALM, programs=Programs(*[Program("unknown", "unknown")] * 4, {})),
+    "unsupervised": replace(CALM, programs=Programs(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, {})),
 }
 
 
