@@ -121,6 +121,7 @@ def test_a_diff_has_signs_marks_and_what_was_left_out() -> None:
     ]
 
 
+@pytest.mark.django_db(databases="__all__")
 def test_the_first_page_shows_the_whole_slice_and_later_ones_the_changes(client: Client) -> None:
     first = client.get("/chapters/0/").content.decode()
     assert '<h2 id="slice-title">In 44 lines</h2>' in first
@@ -132,6 +133,7 @@ def test_the_first_page_shows_the_whole_slice_and_later_ones_the_changes(client:
     assert "In full: <code>Invoice</code> in <code>billing/models.py</code>" in second
 
 
+@pytest.mark.django_db(databases="__all__")
 def test_each_chapter_but_the_first_and_the_last_two_leads_to_its_exercise(client: Client) -> None:
     found = [
         one.number
