@@ -5,13 +5,16 @@ looking at files or at the lab. It isn't a secret from a person who runs that co
 """
 
 import json
+import logging
 import os
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from config.env import VAR
 
+log = logging.getLogger(__name__)
 FOLDER = VAR / "walkthrough"
 FILE = FOLDER / "concealed.json"
 #: Faults that the lab has no switch for: a field of users' events has another name, and users' clock is slow.
@@ -28,7 +31,7 @@ _known: tuple[int, frozenset[str]] = (0, frozenset())
 def conceal(seed: int, *, early: bool) -> None:
     """Turn the seed's faults on, for every process."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    draft = FILE.with_suffix(f".{os.getpid()}")
+    draft = FILE.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
     draft.write_text(json.dumps({"seed": seed, "early": early}), encoding="utf-8")
     draft.replace(FILE)
 
@@ -39,16 +42,24 @@ def reveal() -> None:
 
 
 def names() -> frozenset[str]:
-    """The concealed faults that are on. The file is read again after a change."""
+    """The concealed faults that are on; none if the file is broken. The file is read again after a change."""
     global _known
     try:
         changed = os.stat(FILE).st_mtime_ns
         if changed != _known[0]:
-            values = json.loads(FILE.read_text(encoding="utf-8"))
-            _known = changed, frozenset().union(*(resolve(values["seed"], values["early"]) for resolve in resolvers))
-    except FileNotFoundError:
+            _known = changed, _resolved(FILE.read_text(encoding="utf-8"))
+    except OSError:
         return frozenset()
     return _known[1]
+
+
+def _resolved(text: str) -> frozenset[str]:
+    try:
+        values = json.loads(text)
+        return frozenset().union(*(resolve(values["seed"], values["early"]) for resolve in resolvers))
+    except (ValueError, KeyError, TypeError):
+        log.warning("%s is broken, so no fault is concealed", FILE.name)
+        return frozenset()
 
 
 def renamed(event: dict[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
 
 from messaging.celery import app
 from messaging.models import Subscription
@@ -110,18 +112,25 @@ _full: tuple[float, bool] = (0.0, False)
 
 
 def _is_full() -> bool:
-    """Return True if Redis or Valkey has used up its memory. Other brokers don't tell."""
+    """Return True if Redis or Valkey has used up its memory. Other brokers don't tell, nor does one that went away."""
     global _full
     if time.monotonic() < _full[0]:
         return _full[1]
-    full = False
-    with app.connection_for_read() as connection:
-        client = getattr(connection.default_channel, "client", None)
-        if client is not None:
-            memory = client.info("memory")
-            full = 0 < memory.get("maxmemory", 0) <= memory.get("used_memory", 0)
+    connection = app.connection_for_read()
+    away = (BrokerError, OSError, *connection.connection_errors, *connection.channel_errors)
+    try:
+        with connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
+            full = _memory_is_full(getattr(connection.default_channel, "client", None))
+    except away:
+        full = False
     _full = time.monotonic() + FULL_KEPT, full
     return full
+
+
+def _memory_is_full(client: Any) -> bool:
+    memory: dict[str, int] = client.info("memory") if client else {}
+    return 0 < memory.get("maxmemory", 0) <= memory.get("used_memory", 0)
 
 
 def clock(moment: datetime) -> str:

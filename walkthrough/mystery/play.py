@@ -1,5 +1,6 @@
 """The rules: start a mystery, ask for a hint, diagnose and repair, give up. For the page and the command alike."""
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -7,6 +8,7 @@ from django.db import connections
 from django.utils import timezone
 
 from messaging.errors import MessagingError
+from messaging.events.text import kind
 from walkthrough.control import concealed, demo_only, faults, processes, reset
 from walkthrough.lab import processes as switches
 from walkthrough.mystery import choice, looks, order, repairs, state
@@ -14,8 +16,10 @@ from walkthrough.mystery.causes import cause as cause_named
 from walkthrough.mystery.scene import Scene
 from walkthrough.mystery.state import Answer, Mystery, Phase
 from walkthrough.script import player
+from walkthrough.script.one_player import alone
 from walkthrough.script.transcript import Check
 
+log = logging.getLogger(__name__)
 #: Errors whose message says what to do.
 CLEAR = (MessagingError, demo_only.RealData, processes.SystemNotRunning, processes.WouldNot, player.CanNotPlay)
 Begun = Callable[[], None]
@@ -34,9 +38,11 @@ def nothing() -> None:
 
 
 def current() -> Mystery:
-    """Return the open mystery. Raises `NotNow`."""
+    """Return the open mystery. Raises `NotNow`, also while it is being prepared or checked."""
     found = state.look()
-    if found is None or not (found.open or found.busy):
+    if found and found.busy:
+        raise NotNow(f"Mystery {found.seed} is being prepared, or a repair is being checked. Wait until that ends.")
+    if found is None or not found.open:
         raise NotNow(found.why if found and found.why else "No mystery is open. Start one: manage.py mystery start")
     return found
 
@@ -56,8 +62,12 @@ def start(seed: int | None = None, begun: Begun = nothing) -> Mystery:
     must_not_be_open()
     processes.states()
     demo_only.check()
-    mystery = Mystery(choice.new_seed() if seed is None else seed)
-    with state.working(mystery, Phase.STARTING):
+
+    def new() -> Mystery:
+        must_not_be_open()
+        return Mystery(choice.new_seed() if seed is None else seed)
+
+    with state.working(new, Phase.STARTING) as mystery:
         begun()
         try:
             _stage(mystery)
@@ -83,13 +93,15 @@ def _stage(mystery: Mystery) -> None:
 
 
 def hint() -> str:
-    """Return the next hint. Raises `NotNow`."""
-    mystery = current()
-    found = choice.cause_of(mystery.seed).hints
-    if mystery.hints < len(found):
-        mystery.hints += 1
-        state.write(mystery)
-    return found[mystery.hints - 1]
+    """Return the next hint. Raises `NotNow`, and `CanNotPlay` while somebody changes the system."""
+    current()
+    with alone():
+        mystery = current()
+        found = choice.cause_of(mystery.seed).hints
+        if mystery.hints < len(found):
+            mystery.hints += 1
+            state.write(mystery)
+        return found[mystery.hints - 1]
 
 
 def solve(cause: str, repair: str, begun: Begun = nothing) -> Mystery:
@@ -97,11 +109,16 @@ def solve(cause: str, repair: str, begun: Begun = nothing) -> Mystery:
 
     Raises `Unknown`, `NotNow`, and the errors in `CLEAR`.
     """
-    mystery = current()
-    _offered("cause", cause, [one.name for one in choice.causes_of(mystery.seed)])
-    _offered("repair", repair, [one.name for one in choice.repairs_of(mystery.seed)])
+
+    def offering() -> Mystery:
+        mystery = current()
+        _offered("cause", cause, [one.name for one in choice.causes_of(mystery.seed)])
+        _offered("repair", repair, [one.name for one in choice.repairs_of(mystery.seed)])
+        return mystery
+
+    offering()
     processes.states()
-    with state.working(mystery, Phase.CHECKING):
+    with state.working(offering, Phase.CHECKING) as mystery:
         begun()
         mystery.tries += 1
         right = cause == choice.cause_of(mystery.seed).name
@@ -113,16 +130,15 @@ def solve(cause: str, repair: str, begun: Begun = nothing) -> Mystery:
 
 def give_up(begun: Begun = nothing) -> Mystery:
     """Show the answer, and put the system in order by the right repair. Raises `NotNow`, and the errors in `CLEAR`."""
-    mystery = current()
+    current()
     processes.states()
-    with state.working(mystery, Phase.CHECKING):
+    with state.working(current, Phase.CHECKING) as mystery:
         begun()
         cause = choice.cause_of(mystery.seed)
         said, checks = _repaired(cause.repairs[0], mystery)
         mystery.answer = Answer(cause.name, cause.repairs[0], False, said, tuple(checks))
         if not mystery.answer.healed:  # the reader broke more than the mystery did
-            reset.reset()
-            said, checks = f"{said} More was broken, so the demo data was replaced.", order.check(timezone.now())
+            said, checks = f"{said} {_replaced()}", _checked(timezone.now())
             mystery.answer = Answer(cause.name, cause.repairs[0], False, said, tuple(checks))
         _finish(mystery, Phase.SHOWN)
     return mystery
@@ -140,10 +156,27 @@ def about(mystery: Mystery) -> str:
 def _repaired(name: str, mystery: Mystery) -> tuple[str, list[Check]]:
     since = datetime.fromtimestamp(mystery.staged, UTC)
     said = repairs.carry_out(repairs.repair(name), since)
-    checks = order.check(since)
+    checks = _checked(since)
     for connection in connections.all(initialized_only=True):
         connection.close_if_unusable_or_obsolete()
     return said, checks
+
+
+def _checked(since: datetime) -> list[Check]:
+    try:
+        return order.check(since)
+    except Exception as error:
+        log.exception("a mystery's check")
+        return [Check("The system can be checked", False, f"It failed: {kind(error)}: {error}")]
+
+
+def _replaced() -> str:
+    try:
+        reset.reset()
+    except Exception as error:
+        log.exception("a mystery's end")
+        return f"More was broken, and the demo data couldn't be replaced. It failed: {kind(error)}: {error}"
+    return "More was broken, so the demo data was replaced."
 
 
 def _finish(mystery: Mystery, phase: Phase) -> None:

@@ -1,6 +1,7 @@
 """The repairs that a reader may choose. Each does what a command or a button of the lab does."""
 
 import io
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,17 +11,19 @@ from django.core.management import CommandError, call_command
 from messaging.celery import app
 from messaging.consumer import parked
 from messaging.errors import MessagingError
-from messaging.events.text import plural, said
+from messaging.events.text import kind, plural, said
 from messaging.publisher import republish
 from messaging.replica import bootstrap
 from messaging.replica.replica import Replica
 from messaging.settings import Alias
 from users.models import User
-from walkthrough.control import concealed, processes, reset
+from walkthrough.control import concealed, faults, processes, reset
 from walkthrough.lab import processes as switches
 from walkthrough.lab import repairs as lab
 from walkthrough.mystery import times
 from walkthrough.observe import facts
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,9 @@ def carry_out(repair: Repair, since: datetime) -> str:
         return repair.run(since)
     except (MessagingError, CommandError, processes.WouldNot) as error:
         return f"It failed: {said(error)}"
+    except Exception as error:
+        log.exception("a mystery's repair, %s", repair.name)
+        return f"It failed: {kind(error)}: {error}"
 
 
 def _starting(program: str) -> Callable[[datetime], str]:
@@ -102,7 +108,9 @@ def _bootstrap(since: datetime) -> str:
 
 
 def _off(names: set[str], told: str) -> str:
-    """Turn concealed faults off. The others stay on."""
+    """Turn faults off, the lab's switches and the concealed ones. The others stay on."""
+    for name in names & faults.NAMES:
+        faults.switch(name, False)
     if concealed.names() and concealed.names() <= names:
         concealed.reveal()
     return told

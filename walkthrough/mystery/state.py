@@ -4,18 +4,21 @@ The file holds the seed and never the fault's name: see `walkthrough.control.con
 """
 
 import fcntl
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from walkthrough.control import processes
+from walkthrough.control import concealed, processes
+from walkthrough.mystery import looks
 from walkthrough.script import kept
-from walkthrough.script.one_player import alone
+from walkthrough.script.one_player import alone, alone_at_once
 from walkthrough.script.transcript import Check
 
+log = logging.getLogger(__name__)
 FILE, LOCK, ON_STAGE = "mystery.json", "mystery.lock", "on-stage.json"
 
 
@@ -117,8 +120,9 @@ def look() -> Mystery | None:
     while found and found.busy and not _somebody_works():
         before, found = found, _read()
         if found == before:  # it hasn't ended in between
-            interrupted = "The process that prepared this mystery ended before it was ready. Start another one."
-            return _gone(before, interrupted) if before.phase is Phase.STARTING else _with(before, Phase.OPEN)
+            if before.phase is Phase.STARTING:
+                return _gone(before, "The process that prepared this mystery ended before it was ready. Start another one.")
+            found = _with(before, Phase.OPEN)
     if found and found.open:
         if kept.read(kept.FOLDER / ON_STAGE).get("mystery") != found.staged:
             return _gone(found, "A chapter was set on stage since, so this mystery is over. Start another one.")
@@ -128,12 +132,17 @@ def look() -> Mystery | None:
 
 
 @contextmanager
-def working(mystery: Mystery, phase: Phase) -> Iterator[None]:
-    """Let everybody see, inside the block, that the system is being changed. Raises `CanNotPlay` if somebody else does."""
-    with alone(), (kept.FOLDER / LOCK).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        mystery.enter(phase)
-        yield
+def working(find: Callable[[], Mystery], phase: Phase) -> Iterator[Mystery]:
+    """Let everybody see, inside the block, that the system is being changed. Raises `CanNotPlay` if somebody else does.
+
+    `find`: returns the mystery, or raises. It is called when nobody else can change it any more.
+    """
+    with alone():
+        mystery = find()
+        with (kept.FOLDER / LOCK).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            mystery.enter(phase)
+            yield mystery
 
 
 def take_stage(mystery: Mystery) -> None:
@@ -143,7 +152,11 @@ def take_stage(mystery: Mystery) -> None:
 
 def _read() -> Mystery | None:
     values = kept.read(kept.FOLDER / FILE)
-    return _from_json(values) if values else None
+    try:
+        return _from_json(values) if values else None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        log.warning("%s has other values than a mystery's, so it counts as none", FILE)
+        return None
 
 
 def _from_json(values: dict[str, Any]) -> Mystery:
@@ -156,7 +169,14 @@ def _from_json(values: dict[str, Any]) -> Mystery:
 
 
 def _gone(mystery: Mystery, why: str) -> Mystery:
-    mystery.why = why
+    """End it: no fault stays on, and nothing counts looks. While somebody plays, the file stays as it is for a later look."""
+    with alone_at_once() as nobody_plays:
+        before = _read()
+        mystery.why = why
+        if nobody_plays and before and (before.seed, before.since) == (mystery.seed, mystery.since):
+            concealed.reveal()
+            mystery.looks = looks.end()
+            mystery.enter(Phase.GONE)
     return _with(mystery, Phase.GONE)
 
 

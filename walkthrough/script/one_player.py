@@ -19,8 +19,7 @@ class CanNotPlay(Exception):
 @contextmanager
 def alone() -> Iterator[None]:
     """Be the only player inside the block. Raises `CanNotPlay` if there is another."""
-    kept.FOLDER.mkdir(parents=True, exist_ok=True)
-    with (kept.FOLDER / "playing.lock").open("w") as file:
+    with _file() as file:
         limit = time.monotonic() + LETTING_GO_SECONDS
         while not _locked(file):
             last = now.look()
@@ -28,6 +27,18 @@ def alone() -> Iterator[None]:
                 raise CanNotPlay("Another step is being played, on a page or in a terminal. Wait until it ends.")
             time.sleep(0.02)
         yield
+
+
+@contextmanager
+def alone_at_once() -> Iterator[bool]:
+    """Be the only player inside the block, if nobody is one now: it gets True then. It never waits."""
+    with _file() as file:
+        yield _locked(file)
+
+
+def _file() -> IO[str]:
+    kept.FOLDER.mkdir(parents=True, exist_ok=True)
+    return (kept.FOLDER / "playing.lock").open("w")
 
 
 def _locked(file: IO[str]) -> bool:

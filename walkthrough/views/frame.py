@@ -14,7 +14,7 @@ API = "/api/"
 
 
 class FrameMiddleware:
-    """The last middleware, so that it sees what the views raise and what no URL leads to."""
+    """Near the end of the middleware, so that it sees what the views raise and what no URL leads to."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

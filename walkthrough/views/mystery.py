@@ -25,6 +25,8 @@ from walkthrough.mystery.state import Mystery, Phase
 log = logging.getLogger(__name__)
 #: Seconds that a phase usually takes, for the reader who waits.
 USUALLY = {Phase.STARTING: 5, Phase.CHECKING: 8}
+#: Python reads no number of more than 4300 digits.
+LONGEST_SEED = 100
 ACTS: dict[str, Callable[[HttpRequest, Begun], object]] = {
     "start": lambda request, begun: play.start(_seed(request), begun),
     "solve": lambda request, begun: play.solve(request.POST.get("cause", ""), request.POST.get("repair", ""), begun),
@@ -85,7 +87,7 @@ def _seed(request: HttpRequest) -> int | None:
     text = request.POST.get("seed", "").strip()
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and int(text) <= choice.LARGEST_SEED):
+    if len(text) > LONGEST_SEED or not (text.isascii() and text.isdigit() and int(text) <= choice.LARGEST_SEED):
         raise play.Unknown(f"A seed is a whole number from 0 to {choice.LARGEST_SEED}.")
     return int(text)
 
@@ -97,12 +99,14 @@ def _beside(acts: Callable[[Begun], object]) -> None:
     def run() -> None:
         try:
             acts(lambda: begun.set_result(None))
-        except Exception as error:
+        except BaseException as error:
             if begun.done():
-                log.warning("a mystery: %s", error)  # the page shows it from the kept state
+                log.exception("a mystery")  # the page shows it from the kept state
             else:
                 begun.set_exception(error)
         finally:
+            if not begun.done():
+                begun.set_result(None)
             connections.close_all()  # this thread's own
 
     threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name="mystery").start()

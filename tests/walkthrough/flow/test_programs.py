@@ -52,6 +52,15 @@ def test_the_queue_of_a_broker_that_fills_up_and_goes_away(broker: Celery, tmp_p
     assert programs.queue() == Queue(None)
 
 
+def test_a_broker_that_goes_away_between_two_questions_isn_t_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    url = f"redis+socket://{tmp_path}/nobody"
+    monkeypatch.setenv("CELERY_BROKER_URL", url)
+    monkeypatch.setattr(programs, "app", Celery(broker=url))
+    monkeypatch.setattr(programs, "_full", (0.0, False))
+    monkeypatch.setattr(programs.side_by_side, "depth", lambda name: 3)
+    assert programs.queue() == Queue(3)
+
+
 def looks(known: dict[str, Seen], monkeypatch: pytest.MonkeyPatch, **values: str) -> dict[str, tuple[str, str]]:
     monkeypatch.setattr(programs.processes, "seen", lambda: known)
     found = programs.programs(Subscription(authority="users", **values), Queue(0), WHOLE, 0)

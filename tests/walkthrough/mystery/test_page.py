@@ -1,5 +1,7 @@
 """The page and the command where nothing runs: they read, and say what is missing."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from walkthrough.control import concealed, processes
 from walkthrough.mystery import choice, looks, play, state
 from walkthrough.mystery.state import Answer, Mystery, Phase, Ticket
 from walkthrough.script import kept
+from walkthrough.script.one_player import alone
 from walkthrough.script.transcript import Check
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -22,6 +25,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (kept, concealed):
         monkeypatch.setattr(module, "FOLDER", tmp_path)
     monkeypatch.setattr(concealed, "FILE", tmp_path / "concealed.json")
+    monkeypatch.setattr(concealed, "_known", (0, frozenset()))
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ def test_without_a_running_system_it_says_how_to_start_one(client: Client) -> No
     assert refused.value.returncode == 3
 
 
-@pytest.mark.parametrize("seed", ["x", "-1", "1000000", "1.5", "²"])
+@pytest.mark.parametrize("seed", ["x", "-1", "1000000", "1.5", "²", "9" * 5000])
 def test_a_seed_that_is_none_is_refused(client: Client, seed: str) -> None:
     response = client.post("/mystery/start/", {"seed": seed})
     assert response.status_code == 400
@@ -133,7 +137,7 @@ def test_the_end_explains_itself(client: Client, opened: Mystery) -> None:
 
 
 def test_who_waits_sees_that_and_is_told_when_it_is_over(client: Client, opened: Mystery) -> None:
-    with state.working(opened, Phase.CHECKING):
+    with state.working(lambda: opened, Phase.CHECKING):
         html = client.get("/mystery/").content.decode()
         assert "The repair is being carried out" in html
         assert "Reload the page" in html
@@ -156,6 +160,71 @@ def test_one_whose_process_died_while_it_began_is_gone(client: Client) -> None:
 def test_a_restart_of_the_system_ends_it(client: Client, opened: Mystery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "supervisor_pid", lambda: opened.system + 1)
     assert "The system was started again since" in client.get("/mystery/").content.decode()
+
+
+@pytest.mark.parametrize("phase", [Phase.OPEN, Phase.CHECKING, Phase.STARTING])
+def test_the_fault_of_one_that_is_gone_is_off(opened: Mystery, monkeypatch: pytest.MonkeyPatch, phase: Phase) -> None:
+    concealed.conceal(SEED, early=False)
+    assert concealed.names() == {concealed.SLOW_CLOCK}
+    opened.enter(phase)
+    monkeypatch.setattr(processes, "supervisor_pid", lambda: opened.system + 1)
+    with alone():  # a step may be changing the system now
+        assert ended(state.look())
+        assert concealed.names()
+    assert ended(state.look())
+    assert concealed.names() == frozenset()
+    monkeypatch.setattr(processes, "supervisor_pid", lambda: opened.system)
+    assert not (kept.FOLDER / looks.FILE).exists()
+    assert ended(state.look())  # also when that process runs again
+
+
+def ended(found: Mystery | None) -> bool:
+    return found is not None and found.phase is Phase.GONE and bool(found.why)
+
+
+@pytest.mark.parametrize("act", [play.hint, play.give_up, lambda: play.solve(choice.cause_of(SEED).name, "set-clock")])
+@pytest.mark.parametrize("phase", [Phase.SOLVED, Phase.GONE])
+def test_who_acts_late_changes_nothing(
+    opened: Mystery, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], phase: Phase
+) -> None:
+    """Another page ends the mystery after this one was asked and before it has the lock."""
+
+    @contextmanager
+    def late() -> Iterator[None]:
+        with alone():
+            opened.enter(phase)
+            yield
+
+    for module in (state, play):
+        monkeypatch.setattr(module, "alone", late)
+    monkeypatch.setattr(processes, "states", dict)
+    with pytest.raises(play.NotNow):
+        act()
+    found = state.look()
+    assert found
+    assert (found.phase, found.hints, found.tries) == (phase, 0, 0)
+
+
+@pytest.mark.parametrize("what", ["solve", "hint", "give-up"])
+def test_while_a_repair_is_checked_everything_is_refused(client: Client, opened: Mystery, what: str) -> None:
+    with state.working(lambda: opened, Phase.CHECKING):
+        response = client.post(f"/mystery/{what}/", {"cause": choice.cause_of(SEED).name, "repair": "set-clock"})
+    assert response.status_code == 409
+    assert "or a repair is being checked" in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "7", '{"seed": "x"}', '{"phase": "dancing"}', '{"phase": "open", "seed": 7, "ticket": "x"}']
+)
+def test_a_file_of_another_shape_counts_as_none(text: str) -> None:
+    (kept.FOLDER / state.FILE).write_text(text)
+    assert state.look() is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "{}", '{"seed": null, "early": false}', '{"seed": "x", "early": true}'])
+def test_a_broken_file_of_faults_counts_as_none(text: str) -> None:
+    concealed.FILE.write_text(text)
+    assert concealed.names() == frozenset()
 
 
 def test_only_pages_that_a_person_opens_are_looks(client: Client, opened: Mystery) -> None:
