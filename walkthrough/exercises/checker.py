@@ -4,10 +4,12 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ from walkthrough.script import kept
 LONGEST = 60.0
 #: Lines of a process that died that are shown.
 LAST_LINES = 5
+#: Bytes of its output that are read, from the end.
+TAIL = 10_000
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Outcome:
 
     claim: str
     lacks: str
+    #: True if `lacks` tells an exception, and isn't the check's own sentence.
+    raised: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,10 @@ def check_mine(exercise: Exercise) -> Result:
 def last(exercise: Exercise) -> Result | None:
     """The last result of the reader's files; None if they weren't checked."""
     values = kept.read(_file(exercise)).get("result")
-    if values is None:
+    try:
+        return Result(**{**values, "outcomes": tuple(Outcome(**one) for one in values["outcomes"])}) if values else None
+    except (KeyError, TypeError):  # another shape than a result's
         return None
-    return Result(**{**values, "outcomes": tuple(Outcome(**one) for one in values["outcomes"])})
 
 
 def changed(exercise: Exercise, result: Result) -> bool:
@@ -134,20 +141,31 @@ def _process(arguments: list[str], databases: Path, files: Path, template: Path,
         "EXERCISE_TEMPLATE": str(template),
         "PYTHONPATH": str(ROOT),
     }
-    try:
-        done = subprocess.run(
+    with tempfile.TemporaryFile() as output:  # `run.py` limits its size
+        process = subprocess.Popen(
             [sys.executable, "-m", "walkthrough.exercises.run", *arguments],
             cwd=databases,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
-            timeout=longest,
-            check=False,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
-        return None
-    return done.stdout.decode(errors="replace")
+        try:
+            process.wait(longest)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            _end(process)
+        output.seek(max(0, output.seek(0, os.SEEK_END) - TAIL))
+        return output.read().decode(errors="replace")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill it, and what it started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _template() -> Path:

@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import re
+import resource
 import shutil
 import sys
 import traceback
@@ -18,11 +19,14 @@ from typing import Any
 
 import django
 
+#: Bytes of the largest file that a check may write: a database, or what the reader's code prints.
+LARGEST_FILE = 32 * 2**20
 DATABASES = ("default", "users", "billing")
 
 
 def main() -> None:
     folder, result = sys.argv[1:3]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
     if folder == "--prepare":
         _prepare()
         return
@@ -69,15 +73,15 @@ def _probed(files: Path) -> Iterator[dict[str, Any]]:
     from walkthrough.exercises.probing import PROBES, Lacks
 
     for probe in PROBES:
-        lacks = ""
+        lacks, raised = "", False
         _emptied()
         try:
             probe.run()
         except Lacks as error:
             lacks = str(error)
         except Exception as error:  # of the reader's code, or of ours because of it: the page says which
-            lacks = _told(error, files)
-        yield {"claim": probe.claim, "lacks": lacks}
+            lacks, raised = _told(error, files), True
+        yield {"claim": probe.claim, "lacks": lacks, "raised": raised}
 
 
 def _emptied() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.env import VAR
+from tests.probes import wait_for
 from walkthrough.exercises import book, checker
 from walkthrough.exercises.book import Exercise
 
@@ -64,6 +65,32 @@ def test_an_endless_loop_is_stopped() -> None:
 def test_a_process_that_ends_too_early_is_told() -> None:
     write("import os\n\nprint('goodbye', flush=True)\nos._exit(0)\n")
     assert checker.check(SEVENTH).error == "The check's process ended before the check did. Its last lines:\ngoodbye"
+
+
+def test_endless_output_is_refused_and_what_the_code_started_ends_with_the_check(tmp_path: Path) -> None:
+    seen = tmp_path / "pid"
+    write(
+        "import subprocess\nfrom pathlib import Path\n\n\ndef silent_changes():\n"
+        f"    Path({str(seen)!r}).write_text(str(subprocess.Popen(['sleep', '300']).pid))\n"
+        "    while True:\n        print('*' * 1_000_000)\n"
+    )
+    result = checker.check(SEVENTH)
+    assert "File too large" in " ".join(one.lacks for one in result.outcomes if one.raised), result
+    wait_for(lambda: not running(int(seen.read_text())), timeout=10, what="the end of the code's own process")
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("kept_text", ["[]", '{"result": "x"}', '{"result": {"outcomes": [1]}}', '{"result": {"dance": 1}}'])
+def test_a_kept_result_of_another_shape_counts_as_none(kept_text: str) -> None:
+    checker._file(SEVENTH).parent.mkdir(parents=True, exist_ok=True)
+    checker._file(SEVENTH).write_text(kept_text)
+    assert checker.last(SEVENTH) is None
 
 
 def test_the_gap_s_files_are_made_once_and_kept() -> None:
