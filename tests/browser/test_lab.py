@@ -75,7 +75,7 @@ def test_the_charts_stay_readable_while_a_stage_is_set(page: Pages) -> None:
 def test_a_stopped_relay_fills_the_outbox_and_a_started_one_empties_it(page: Pages) -> None:
     tab = page.page
     tab.goto("/lab/")
-    waiting = tab.locator(".lane").first.locator("dd").first
+    waiting = tab.locator("#lab .lane").first.locator("dd").first
     tab.click("#stop-relay-users")
     expect(tab.locator("#start-relay-users")).to_be_visible(timeout=PATIENCE)
     tab.locator("button.suspend").first.click()
@@ -87,7 +87,7 @@ def test_a_stopped_relay_fills_the_outbox_and_a_started_one_empties_it(page: Pag
 def test_duplicated_deliveries_are_counted(page: Pages) -> None:
     tab = page.page
     tab.goto("/lab/")
-    outcomes = tab.locator(".lane").first.locator(".outcomes")
+    outcomes = tab.locator("#lab .lane").first.locator(".outcomes")
 
     def duplicates() -> int:
         found = re.search(r"(\d+) duplicate", outcomes.inner_text())
