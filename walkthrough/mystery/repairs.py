@@ -90,7 +90,7 @@ def _clock(since: datetime) -> str:
 def _new_token(since: datetime) -> str:
     call_command("consumers", "register", "billing", "--to", "users", "--new-token", stdout=io.StringIO())
     processes.restart("tend-billing")
-    return "Billing has a new token, valid for a year. tend-billing was restarted, because it keeps the token it started with."
+    return "Billing has a new token, valid for a year. tend-billing was restarted, so that it takes it at once."
 
 
 def _replay(since: datetime) -> str:
