@@ -4,6 +4,13 @@ from django.apps import AppConfig
 from django.utils.autoreload import BaseReloader, autoreload_started
 
 
+def _switches(seed: int, early: bool) -> frozenset[str]:
+    """A mystery's concealed faults. Its causes and repairs load half of the walkthrough, which few processes need."""
+    from walkthrough.mystery import choice
+
+    return choice.switches(seed, early)
+
+
 class WalkthroughConfig(AppConfig):
     name = "walkthrough"
     verbose_name = "Walkthrough"
@@ -12,10 +19,10 @@ class WalkthroughConfig(AppConfig):
         from messaging import failpoints
         from walkthrough import quiet
         from walkthrough.control import concealed, crash_points, faults
-        from walkthrough.mystery import choice, looks
+        from walkthrough.mystery import looks
 
         faults.install()
-        concealed.resolvers.append(choice.switches)
+        concealed.resolvers.append(_switches)
         looks.install()
         quiet.install()
         failpoints.listeners.append(crash_points.listen)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from messaging.events.text import plural
 from walkthrough.chapters import CHAPTERS
 from walkthrough.script import now, player
 from walkthrough.script.chapter import Chapter
@@ -43,7 +44,7 @@ class Stop:
         """Where the reader stands in it: "step 2 of 5"."""
         names, total = [step.name for step in self.chapter.steps], len(self.chapter.steps)
         if not self.step:
-            return f"all {total} steps played"
+            return f"all {plural(total, 'step')} played"
         return f"step {names.index(self.step) + 1} of {total}" if self.step in names else "set its stage"
 
 

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from messaging.events.text import plural
 from users.models import User
 from walkthrough import questions
 from walkthrough.script import course
@@ -40,6 +41,6 @@ def _way() -> dict[str, Any]:
         "stops": stops,
         "stage": course.on_stage(stops),
         "done": sum(stop.done for stop in stops),
-        "entrances": (("", course.entrance(short)), (f"All {len(stops)} chapters", course.entrance(stops))),
+        "entrances": (("", course.entrance(short)), (f"All {plural(len(stops), 'chapter')}", course.entrance(stops))),
         "short_minutes": course.in_fives(short),
     }

@@ -6,6 +6,7 @@ from django.db import DatabaseError
 from django_outbox_pattern.models import Published
 
 from billing.models import Invoice
+from messaging.events.text import plural
 from users.services import user_reactivate, user_suspend
 from walkthrough.control import broker, crash_points, reset
 from walkthrough.observe import facts
@@ -102,7 +103,11 @@ def package(stage: Stage) -> None:
     ran = stage.until(*command, reached=lambda said: said.count(TRIES) >= WAITING)
     number, hidden = ran.output.count(TRIES), _hidden_error()
     named = hidden in ran.output
-    stage.fault("The relay tries again and again, at INFO, and names no error", number >= WAITING and not named, f"{number} tries")
+    stage.fault(
+        "The relay tries again and again, at INFO, and names no error",
+        number >= WAITING and not named,
+        plural(number, "try", "tries"),
+    )
     stage.fault("It hides this error: it looks into `default`", "published" in hidden, hidden)
     nothing, unsent = _waiting()
     stage.fault("It sent nothing", nothing, unsent)

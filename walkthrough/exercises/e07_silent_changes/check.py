@@ -5,6 +5,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_outbox_pattern.models import Published
 
+from messaging.events.text import plural
 from messaging.models import Ledger
 from walkthrough.exercises.probing import lacks_unless, manage, mine, probe
 from walkthrough.exercises.shop.users.models import User
@@ -90,7 +91,7 @@ def one_query() -> None:
     with CaptureQueriesContext(connections["users"]) as captured:
         number = len(silent.silent_changes())
     lacks_unless(number == 5, f"Five users were changed, and silent_changes returned {number}.")
-    lacks_unless(len(captured) == 1, f"It sent {len(captured)} queries.")
+    lacks_unless(len(captured) == 1, f"It sent {plural(len(captured), 'query', 'queries')}.")
 
 
 @probe("`republish` records what it finds, and then it finds nothing")

@@ -7,6 +7,7 @@ from typing import Any
 
 from messaging.celery import app
 from messaging.consumer import upsert_newer
+from messaging.events.text import plural
 from messaging.replica import AuthorityClient
 from messaging.transport.queues import queue
 from walkthrough.exercises.probing import lacks_unless, manage, mine, probe, refusing
@@ -86,7 +87,7 @@ def after_loss() -> None:
     total, asked = caught_up()
     lacks_unless(asked[0] == at, f"The checkpoint is {at}, and catch_up asked for the changes after {asked[0]}.")
     lacks_unless(wrong() == 0, f"{wrong()} of the users suspended meanwhile are wrong in the copy.")
-    lacks_unless(total == 2, f"Two users were suspended, and catch_up read {total} changes.")
+    lacks_unless(total == 2, f"Two users were suspended, and catch_up read {plural(total, 'change')}.")
 
 
 @probe("With nothing new, one request is enough")
@@ -94,7 +95,10 @@ def nothing_new() -> None:
     users(3)
     caught_up()
     total, asked = caught_up()
-    lacks_unless(total == 0 and len(asked) == 1, f"Nothing has changed; it read {total} changes with {len(asked)} requests.")
+    lacks_unless(
+        total == 0 and len(asked) == 1,
+        f"Nothing has changed; it read {plural(total, 'change')} with {plural(len(asked), 'request')}.",
+    )
 
 
 @probe("A killed run goes on after its last page")
@@ -108,7 +112,7 @@ def resumes() -> None:
     with suppress(Killed):
         caught_up(die)
     kept, at = CachedUser.objects.count(), checkpoint()
-    lacks_unless(kept == 2, f"The process was killed before its second page, and the copy has {kept} users instead of 2.")
+    lacks_unless(kept == 2, f"The process was killed before its second page, and the copy has {plural(kept, 'user')} instead of 2.")
     lacks_unless(at == 2, f"The copy has the changes up to position 2, and the checkpoint says {at}.")
     _, asked = caught_up()
     lacks_unless(asked[0] == 2, f"The next run begins after position {asked[0]} instead of 2.")
@@ -122,7 +126,10 @@ def page_needs_checkpoint() -> None:
     with refusing("billing_checkpoint", "billing", "UPDATE"):
         caught_up()
     kept = CachedUser.objects.count()
-    lacks_unless(kept == 0, f"The checkpoint couldn't be written, and {kept} rows of the page are kept. Use one transaction.")
+    lacks_unless(
+        kept == 0,
+        f"The checkpoint couldn't be written, and {plural(kept, 'row of the page is', 'rows of the page are')} kept. Use one transaction.",
+    )
 
 
 @probe("Without its page, the checkpoint doesn't move")
@@ -142,7 +149,10 @@ def meanwhile() -> None:
             user_suspend(user_id=ids[0])
 
     caught_up(change)
-    lacks_unless(wrong() == 0, f"A user was suspended during the run, and {wrong()} rows of the copy are wrong.")
+    lacks_unless(
+        wrong() == 0,
+        f"A user was suspended during the run, and {plural(wrong(), 'row of the copy is', 'rows of the copy are')} wrong.",
+    )
 
 
 @probe("A row that an event has moved on isn't set back")

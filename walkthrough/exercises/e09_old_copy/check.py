@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connections
 from django.utils import timezone
 
+from messaging.events.text import plural
 from messaging.models import Subscription
 from messaging.replica import Policy
 from walkthrough.exercises.probing import lacks_unless, mine, probe, register_and_bootstrap
@@ -62,7 +63,7 @@ def fresh() -> None:
         lacks_unless(billed() == set(ids), f"With a fresh copy, {policy.value} billed {len(billed())} of 3 users.")
         lacks_unless(not done.reason and not done.held, f"The copy is fresh, and the run says {done.reason or done.held!r}.")
     stale = Invoice.objects.exclude(staleness="").count()
-    lacks_unless(not stale, f"{stale} invoices decided on a fresh copy say that it was old.")
+    lacks_unless(not stale, f"The copy was fresh, and {plural(stale, 'invoice says', 'invoices say')} that it was old.")
 
 
 @probe("HOLD: an old copy issues nothing")
@@ -70,7 +71,10 @@ def hold() -> None:
     ready()
     confirmed(minutes=60)
     done = run(Policy.HOLD)
-    lacks_unless(not billed(), f"The copy is an hour old, 15 minutes are accepted, and {len(billed())} users were billed.")
+    lacks_unless(
+        not billed(),
+        f"The copy is an hour old, 15 minutes are accepted, and {plural(len(billed()), 'user was', 'users were')} billed.",
+    )
     lacks_unless(done.held == 3, f"Three active users weren't decided on, and Run.held is {done.held}.")
     lacks_unless(done.reason, "Run.reason doesn't say why.")
 
@@ -132,7 +136,7 @@ def ask_in_vain() -> None:
     confirmed(minutes=60)
     with away():
         done = run(Policy.ASK)
-    lacks_unless(not billed(), f"Nobody answered, and {len(billed())} users were billed.")
+    lacks_unless(not billed(), f"Nobody answered, and {plural(len(billed()), 'user was', 'users were')} billed.")
     lacks_unless(done.held == 3, f"Three users got no answer, and Run.held is {done.held}.")
 
 
