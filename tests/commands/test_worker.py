@@ -8,8 +8,10 @@ from config.env import ROOT
 from tests import warm
 from tests.commands.calling import call
 from tests.running import surroundings
+from tests.signing import needs_signing
 
 
+@needs_signing
 @pytest.mark.parametrize(
     "command",
     [["manage.py", "worker", "billing"], ["-m", "celery", "--quiet", "-A", "config", "worker", "-Q", "billing"]],

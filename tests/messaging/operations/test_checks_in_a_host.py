@@ -10,6 +10,7 @@ import pytest
 
 from tests import warm
 from tests.running import surroundings
+from tests.signing import INSTALLED
 from walkthrough.scenarios import one_database
 
 IMMEDIATE = (
@@ -17,6 +18,8 @@ IMMEDIATE = (
     '"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}'
 )
 BROKER = 'MESSAGING["BROKER_URL"] = "redis://localhost:6379/3"'
+#: Where messages can't be signed, what `messaging.W017` asks for.
+SIGNING = "" if INSTALLED else 'MESSAGING["SIGNING"] = False'
 #: A database engine that isn't supported, as Django sees it.
 OTHER_ENGINE = """
 from django.db.backends.sqlite3 import base
@@ -45,7 +48,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.settings = folder, folder / "shop" / "settings.py"
-        self.settings.write_text(f"{self.settings.read_text()}\n{IMMEDIATE}\n")
+        self.settings.write_text(f"{self.settings.read_text()}\n{IMMEDIATE}\n{SIGNING}\n")
         self.before = self.settings.read_text()
         self.environment = {**surroundings(folder), "DJANGO_SETTINGS_MODULE": "shop.settings", "SHOP_BROKER_URL": "redis://x/3"}
 
