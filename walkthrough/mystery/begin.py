@@ -64,6 +64,7 @@ def authority_set_back(scene: Scene) -> Ticket:
     scene.until_copied(lost, "suspended")
     backup.put_back()
     scene.suspend([later])  # the same positions again, in another history
+    scene.until(lambda: facts.progress().doubt, "billing's notice of the other history")
     user = lost[0]
     return Ticket(
         f"{user.name} was suspended at {clock(times[user.pk])} because of {scene.reason}. Now {user.name} is back and orders as "

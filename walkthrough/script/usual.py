@@ -1,7 +1,6 @@
 """How long a step usually takes: the median of its last plays on this machine, each of them as expected.
 
-Before the first one it is the value of `seconds.json`, which was measured elsewhere. Play all chapters with `manage.py tour --yes`;
-then `python -m walkthrough.script.usual` writes this machine's medians to that file.
+Before the first one it is the value of `seconds.json`, which was measured elsewhere; see `walkthrough.script.minutes`.
 """
 
 import json
@@ -22,6 +21,11 @@ def seconds(chapter: int, step: str) -> float | None:
     return found
 
 
+def measured(chapter: int) -> float:
+    """The seconds of all steps of a chapter, as measured elsewhere."""
+    return float(sum(took for key, took in kept.read(MEASURED).items() if key.startswith(_key(chapter, ""))))
+
+
 def note(chapter: int, step: str, took: float) -> None:
     """Keep the time of a play."""
     values = kept.read(_file())
@@ -29,7 +33,7 @@ def note(chapter: int, step: str, took: float) -> None:
     kept.write(_file(), values)
 
 
-def main() -> None:
+def write_medians() -> None:
     """Write this machine's medians to the project's file; values of other steps stay."""
     medians = {key: round(median(plays), 1) for key, plays in kept.read(_file()).items()}
     MEASURED.write_text(json.dumps(dict(sorted((kept.read(MEASURED) | medians).items())), indent=1) + "\n", encoding="utf-8")
@@ -41,7 +45,3 @@ def _file() -> Path:
 
 def _key(chapter: int, step: str) -> str:
     return f"{chapter:02}/{step}"
-
-
-if __name__ == "__main__":
-    main()

@@ -6,29 +6,34 @@ from pathlib import Path
 import pytest
 
 from walkthrough.chapters import CHAPTERS
-from walkthrough.script import course, kept, minutes
+from walkthrough.script import course, kept, minutes, usual
 from walkthrough.script.chapter import Chapter
 from walkthrough.script.transcript import Check, Played, Said
 
 
 @pytest.fixture
-def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
+def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    found: dict[str, int] = {}
     monkeypatch.setattr(minutes, "_measured", lambda: found)
     monkeypatch.setattr(kept, "FOLDER", tmp_path)
     return found
 
 
-def test_words_and_seconds_and_a_pause_for_each_step_make_the_minutes(measured: dict[str, dict[str, int]]) -> None:
+def test_words_and_seconds_and_a_pause_for_each_step_make_the_minutes(
+    counted: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chapter = CHAPTERS[0]
     pauses = (1 + len(chapter.steps)) * minutes.PAUSE_SECONDS
-    measured["0"] = {"words": 3 * minutes.WORDS_PER_MINUTE, "seconds": 120 - pauses}
+    monkeypatch.setattr(usual, "MEASURED", tmp_path / "seconds.json")
+    counted["0"] = 3 * minutes.WORDS_PER_MINUTE
+    kept.write(usual.MEASURED, {"00/stage": 20.0, "00/bill": 100.0 - pauses, "01/stage": 600.0})
     assert minutes.minutes(chapter) == 5
-    measured["0"] = {"words": 0, "seconds": 0}
+    counted["0"] = 0
+    kept.write(usual.MEASURED, {})
     assert minutes.minutes(chapter) == max(1, round(pauses / 60))
 
 
-def test_only_a_walkthrough_that_was_played_whole_and_green_is_measured(measured: dict[str, dict[str, int]]) -> None:
+def test_only_a_walkthrough_that_was_played_whole_and_green_is_measured(counted: dict[str, int]) -> None:
     with pytest.raises(SystemExit, match="Play every step of chapter 0 first"):
         minutes.measure()
     for chapter in CHAPTERS:
@@ -38,13 +43,13 @@ def test_only_a_walkthrough_that_was_played_whole_and_green_is_measured(measured
         kept.write(kept.FOLDER / f"chapter-{chapter.number:02}.json", {"played": [one.as_json() for one in steps]})
     found = minutes.measure()
     steps_of_first = 1 + len(CHAPTERS[0].steps)
-    assert found["0"] == {"words": minutes.page(CHAPTERS[0]) + 3 * steps_of_first, "seconds": round(1.6 * steps_of_first)}
+    assert found["0"] == minutes.page(CHAPTERS[0]) + 3 * steps_of_first
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda one: one.slug)
 def test_the_measurement_fits_the_chapter(chapter: Chapter) -> None:
     found = json.loads(minutes.MEASURED.read_text())[str(chapter.number)]
-    page, shown = minutes.page(chapter), found["words"] - minutes.page(chapter)
+    page, shown = minutes.page(chapter), found - minutes.page(chapter)
     assert 0 < shown < 2 * page, f"Play the chapters and measure again: python -m walkthrough.script.minutes (page {page}, {found})"
 
 
