@@ -128,7 +128,8 @@ def page_needs_checkpoint() -> None:
     kept = CachedUser.objects.count()
     lacks_unless(
         kept == 0,
-        f"The checkpoint couldn't be written, and {plural(kept, 'row of the page is', 'rows of the page are')} kept. Use one transaction.",
+        f"The checkpoint couldn't be written, and {plural(kept, 'row of the page is', 'rows of the page are')} kept. "
+        "Use one transaction.",
     )
 
 
