@@ -30,6 +30,7 @@
     }
   }
   setInterval(tick, TICK);
+  for (const swapped of ["htmx:afterSwap", "htmx:oobAfterSwap"]) document.addEventListener(swapped, tick);
 
   //: The step that this page started; empty when its outcome was shown.
   let pressed = "";
