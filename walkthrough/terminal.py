@@ -56,7 +56,10 @@ def show(console: Console, entry: Entry) -> None:
 
 def closing(console: Console, step: Step | None, played: Played) -> None:
     """Print what came of a prediction, and the error that ended the step, if there was one. Setting the stage has no step."""
-    if step and step.prediction and played.outcome:
+    if step and step.prediction and played.guess and played.doubtful:
+        said = escape(step.prediction.options[played.guess])
+        console.print(Padding(f"You said: {said}. A check failed, so this run doesn't answer the question.", (1, 0, 0, 2)))
+    elif step and step.prediction and played.outcome and not played.doubtful:
         options = step.prediction.options
         if played.guess:
             verdict = "[green]you were right[/]" if played.guess == played.outcome else "[dim]not this time[/]"

@@ -71,11 +71,11 @@ def test_it_asks_for_guesses_and_the_page_shows_them(page: Pages) -> None:
         for _ in ("stage", "bill"):
             tour.reads("Press Enter to play it")
             tour.types("")
-        tour.reads("Predict: Whose invoices are flagged?")
+        tour.reads("Predict: Which invoices are flagged?")
         for answer in ("9", "2"):  # the first one is no option
             tour.reads("Your guess, 1 to 3; Enter plays without a guess.")
             tour.types(answer)
-        tour.reads("You said: Those of the user whom the service suspends (you were right)")
+        tour.reads("You said: Only the first user's invoices (you were right)")
         tour.reads("Your guess, 1 to 3")
         tour.types("")
         tour.reads("It was: When the migration has ended")

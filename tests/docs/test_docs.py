@@ -92,6 +92,11 @@ def test_every_word_that_the_readme_stresses_is_in_the_glossary():
     assert {word for word in stressed if word not in words and word.removesuffix("s") not in words} == set()
 
 
+def test_the_glossary_is_alphabetical():
+    words = re.findall(r"^\| ([^|]+) \|", section(DOCS / "glossary.md", "## Words"), re.MULTILINE)[1:]
+    assert words == sorted(words, key=str.lower)
+
+
 def test_the_readmes_figures_are_those_of_the_benchmarks():
     figures = re.findall(r"\d[\d,]*", section(README, "## One benchmark").splitlines()[-2])
     row = next(line for line in (DOCS / "benchmarks.md").read_text().splitlines() if line.startswith("| events a second |"))

@@ -1,4 +1,4 @@
-"""What the checks of the exercises are made of. A check is a module of probes, each a claim about the reader's code:
+"""The building blocks of an exercise's check. A check is a module of probes. Each probe makes a claim about the reader's code:
 
 @probe("A suspension is recorded as one event.")
 def one_event() -> None:
@@ -22,7 +22,7 @@ from django.db import DatabaseError, connections
 
 @dataclass(frozen=True)
 class Probe:
-    """A claim, and the function that finds out if it holds."""
+    """A claim, and the function that checks it."""
 
     claim: str
     run: Callable[[], None]
@@ -64,7 +64,7 @@ def mine(module: str) -> Any:
 
 @contextmanager
 def refusing(table: str, alias: str, what: str = "INSERT") -> Iterator[None]:
-    """Let the database refuse what is written to a table, as if the process died there. The refusal doesn't leave the block."""
+    """Let the database refuse writes to a table, as if the process died there. The block swallows the database's error."""
     with connections[alias].cursor() as cursor:
         cursor.execute(f"CREATE TRIGGER refusing BEFORE {what} ON {table} BEGIN SELECT RAISE(ABORT, 'refused by the check'); END")
     try:

@@ -1,4 +1,4 @@
-"""Billing's copy by its own record: how far it is complete, how old, if it is doubtful, and what the last comparison found."""
+"""Reads billing's record of its copy: the checkpoint, the age, any doubt, and the result of the last comparison."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +13,8 @@ from walkthrough.control import broker
 @dataclass(frozen=True)
 class Copy:
     """`holes`: positions that are missing below the highest known one. `age`: seconds since the copy was confirmed, None if it
-    never was. `pulled`: rows that came without an event, by the open incident. `overdue`: seconds since when something is missing.
-    `ghosts`: the status of rows that the authority doesn't know."""
+    never was. `pulled`: rows that came without an event, by the open incident. `overdue`: for how many seconds a position has been
+    missing. `ghosts`: the status of rows that the authority doesn't know."""
 
     checkpoint: int
     holes: int
@@ -57,13 +57,13 @@ def copy(row: Subscription, ghosts: list[str], now: datetime) -> Copy:
 
 
 def holes(row: Subscription) -> int:
-    """Count the positions that billing knows of and doesn't have."""
+    """Count the positions that billing knows of but doesn't have."""
     beyond = sum(last - first + 1 for first, last in row.ahead)
     return max(0, max(row.head, highest(row)) - row.checkpoint - beyond)
 
 
 def comparison(row: Subscription, now: datetime) -> Comparison:
-    """What the last comparison found."""
+    """Return the result of the last comparison."""
     if row.drift is None or row.compared_at is None:
         return Comparison(None, 0.0)
     return Comparison({kind: row.drift.get(kind, 0) for kind in KINDS}, (now - row.compared_at).total_seconds())

@@ -37,15 +37,18 @@ SHAPES = {
     "home": Shape(WHOLE, full=True),
     "0": Shape(("people", "bills"), says="One database. One JOIN answers everything.", lacks="a border between the two tables"),
     "1": Shape(("people", "bills"), says="One database, and a border in the code.", lacks="a second database", line=True),
-    "2": Shape(("rows", "api", "invoices"), ("api",), says="Billing asks for each decision.", lacks="billing keeps nothing"),
+    "2": Shape(("rows", "api", "invoices"), ("api",), says="Billing asks for each decision.", lacks="a copy at billing"),
     "3": Shape(
         _EVENTS,
         _EVENTS[1:],
         says="A change and its event commit together. The relay sends the event.",
-        lacks="billing keeps no copy",
+        lacks="protection from late events",
     ),
     "4": Shape(
-        (*_EVENTS, "copy"), ("copy",), says="Billing keeps what it receives, and a row only moves forward.", lacks="the past"
+        (*_EVENTS, "copy"),
+        ("copy",),
+        says="Billing keeps what it receives, and a row only moves forward.",
+        lacks="a way to fill a new copy",
     ),
     "5": Shape(
         (*_EVENTS, "copy", "api"),
@@ -64,5 +67,5 @@ SHAPES = {
     "9": Shape(WHOLE, ("copy",), says="The copy knows its age. A decision says how old is too old.", heading="Look at"),
     "10": Shape(WHOLE, ("queue",), says="Old and new versions of an event travel on one road.", versions=True, heading="Look at"),
     "11": Shape(WHOLE, says="Two programs, two databases, two deployments.", apart=True),
-    "12": Shape(WHOLE, says="The whole, with the figures of this run."),
+    "12": Shape(WHOLE, says="The whole system, with the figures of this run."),
 }

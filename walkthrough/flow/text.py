@@ -1,4 +1,4 @@
-"""How wide a text is, so that each text of the picture fits its place whatever the tables say."""
+"""Measures texts, so that every text of the picture fits into its place."""
 
 from collections.abc import Sequence
 
@@ -20,12 +20,12 @@ OTHERS, BOLD = 0.7, 1.1
 
 
 def width(text: str, size: float, *, bold: bool = False) -> float:
-    """The width of a text in pixels, a little too large for most fonts."""
+    """Return the width of a text in pixels, a little too large for most fonts."""
     return sum(WIDTHS.get(character, OTHERS) for character in text) * size * (BOLD if bold else 1)
 
 
 def fitting(forms: Sequence[str], room: float, size: float, *, bold: bool = False) -> str:
-    """The first form that fits. If none does, the last one is cut."""
+    """Return the first form that fits. If none fits, cut the last one."""
     for form in forms:
         if width(form, size, bold=bold) <= room:
             return form

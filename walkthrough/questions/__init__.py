@@ -67,14 +67,14 @@ SEED = Question(
         ),
         Option(
             "Build a narrow interface for one release",
-            "Clean, until the next context or the first repair needs what it left out.",
+            "Clean, until another context or a repair needs a fact that it leaves out.",
             5,
             "narrow",
             "The active users are missing",
         ),
         Option(
             "Start now, without the past",
-            "Enough if only new users matter. All others cost a request at first use.",
+            "Enough if only new users matter. Every other user costs a request at first use.",
             5,
             "from-now",
             "Unknown users are looked up",
@@ -137,7 +137,7 @@ TRUTH = Question(
         ),
         Option(
             "The event stream",
-            "It is right only if it has every change. A change that nobody recorded never gets in, not even with event sourcing.",
+            "It is right only if it has every change. A change that nobody recorded is missing, even with event sourcing.",
             7,
             "pull",
             "An incident names each",

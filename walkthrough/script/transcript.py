@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from messaging.events.text import plural
 
+#: What a page shows instead of “fails, as predicted” beside a guess that was wrong.
+ON_PURPOSE = "fails, on purpose"
 #: Lines of a command's output that are kept; a longer output loses its middle.
 MOST_LINES = 60
 #: Lines of a command's output that a page shows; a longer output is folded.
@@ -135,12 +137,31 @@ class Played:
         return Result.PREDICTED if any(check.fault for check in self.checks) else Result.HOLDS
 
     @property
+    def doubtful(self) -> bool:
+        """True if a check failed: the step may have measured something else, so its outcome answers no question."""
+        return any(not check.holds for check in self.checks)
+
+    @property
+    def surprised(self) -> bool:
+        """True if another option came true than the one that the reader guessed."""
+        return bool(self.guess and self.outcome) and self.guess != self.outcome
+
+    def words(self, result: Result) -> str:
+        """Return the result in words. A fault isn't “as predicted” for a reader who predicted something else."""
+        return ON_PURPOSE if result is Result.PREDICTED and self.surprised else str(result)
+
+    @property
+    def fault_words(self) -> str:
+        """The result of a fault that happened, in words."""
+        return self.words(Result.PREDICTED)
+
+    @property
     def verdict(self) -> str:
         """The result in words, with the number of checks that failed."""
         if self.interrupted or self.error:
             return "interrupted" if self.interrupted else "stopped half-way"
         failed = sum(check.result is Result.FAILS for check in self.checks)
-        return f"{plural(failed, 'check')} failed" if failed else str(self.result)
+        return f"{plural(failed, 'check')} failed" if failed else self.words(self.result)
 
     @property
     def digest(self) -> int:

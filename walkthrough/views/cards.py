@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from walkthrough.chapters import CHAPTERS
-from walkthrough.script import now, player, usual
+from walkthrough.script import course, now, player, usual
 from walkthrough.script.chapter import Chapter, Kind, Step
 from walkthrough.script.transcript import Played
 
@@ -72,8 +72,8 @@ class Card:
 
     @property
     def outcome(self) -> str:
-        """The text of the option that came true."""
-        return self._option(self.played.outcome) if self.played else ""
+        """The text of the option that came true; empty if a check failed."""
+        return self._option(self.played.outcome) if self.played and not self.played.doubtful else ""
 
     def _option(self, name: str) -> str:
         return self.step.prediction.options.get(name, "") if self.step.prediction else ""
@@ -110,6 +110,7 @@ def context(chapter: Chapter, refused: str = "") -> dict[str, Any]:
         "running_step": next((card for card in cards if card.running), None),
         "next_step": None if finished else next((card for card in cards if card.next), None),
         "next_chapter": next((one for one in CHAPTERS if one.number > chapter.number), None),
+        "short": course.after(chapter.number),
         "on_stage": found.on_stage,
     }
 

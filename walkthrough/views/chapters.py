@@ -10,7 +10,7 @@ from walkthrough import questions
 from walkthrough.chapters import CHAPTERS
 from walkthrough.chapters import chapter as by_number
 from walkthrough.questions import figures
-from walkthrough.script import code_listing, course, now, player
+from walkthrough.script import code_listing, now, player
 from walkthrough.script.chapter import Chapter
 from walkthrough.templatetags.walkthrough_bar import shown, stamp
 from walkthrough.views import cards
@@ -27,7 +27,6 @@ def chapter(request: HttpRequest, number: int) -> HttpResponse:
         "chapters": CHAPTERS,
         "previous": CHAPTERS[place - 1] if place else None,
         "next": CHAPTERS[place + 1] if place + 1 < len(CHAPTERS) else None,
-        "short": course.after(found.number),
         "answers": figures.answers() if number == questions.CLOSING else None,
         "listings": [code_listing.shown(one) for one in found.listings],
         "windows": [(one.title, f"{reverse(one.name)}{'?' if one.query else ''}{one.query}") for one in found.windows],

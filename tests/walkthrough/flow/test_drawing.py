@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree
 
@@ -33,7 +32,8 @@ SIZES = (
     ("ttl", 18),
     ("name", 15),
 )
-AT = datetime(2026, 11, 29, 14, 3, 12, tzinfo=timezone.get_current_timezone())
+#: Today, because the time of another day is shown with its date.
+AT = timezone.localtime().replace(hour=14, minute=3, second=12, microsecond=0)
 RUNS, DOWN, UNKNOWN = Program("runs", "runs", pid=8), Program("down", "stopped", AT), Program("unknown", "unknown")
 
 

@@ -65,6 +65,15 @@ def test_each_result_has_words_a_mark_and_a_look_of_its_own() -> None:
     assert seen == {("holds", "✓", "good"), ("fails, as predicted", "!", "open"), ("fails", "✗", "bad")}
 
 
+@pytest.mark.parametrize(
+    ("guess", "words"), [("", "fails, as predicted"), ("right", "fails, as predicted"), ("wrong", "fails, on purpose")]
+)
+def test_a_fault_is_not_as_predicted_for_a_reader_who_predicted_something_else(guess: str, words: str) -> None:
+    played = Played("x", [Check("a fault", True, fault=True)], guess=guess, outcome="right")
+    assert played.verdict == played.fault_words == words
+    assert played.words(Result.HOLDS) == "holds"
+
+
 def test_what_was_kept_before_there_were_faults_is_still_read() -> None:
     old = {"claim": "a", "holds": True, "seen": "", "kind": "check"}
     assert Played.from_json({"step": "x", "entries": [old]}).result is Result.HOLDS

@@ -61,7 +61,7 @@ def bill(stage: Stage) -> None:
 def signal(stage: Stage) -> None:
     one, another = User.objects.filter(status=User.Status.ACTIVE).order_by("id")[:2]
     services.suspend(one, "chargeback")
-    stage.say(f"The service suspends {one.name}. A signal acts in the same transaction; the service's code doesn't show it.")
+    stage.say(f"The service suspends {one.name}. A signal flags the invoices. The service's code doesn't show that.")
     flagged = first = _flagged(one)
     stage.check(f"{one.name}'s invoices are flagged for review", flagged == one.invoices.count() > 0, f"{flagged} flagged")
     User.objects.filter(pk=another.pk).update(status=User.Status.SUSPENDED, suspension_reason="chargeback")

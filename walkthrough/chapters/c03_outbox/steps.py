@@ -24,7 +24,7 @@ def starts(stage: Stage) -> None:
     reset.reset()
     stage.stop("tend-billing")
     stage.say(
-        "Billing's sync process (`tend-billing`) is stopped: it would pull the lost change within seconds, as chapter 7 shows."
+        "Billing's sync process (`tend-billing`) is stopped. It would repair the next steps' damage within seconds (chapter 7)."
     )
     stage.notes.update(zip(("lost", "false", "undone", "kept"), (str(user.pk) for user in facts.active(4)), strict=True))
     stage.check("Billing has an equal copy of every user", facts.agree(), facts.in_words())
@@ -108,13 +108,13 @@ def package(stage: Stage) -> None:
         number >= WAITING and not named,
         plural(number, "try", "tries"),
     )
-    stage.fault("It hides this error: it looks into `default`", "published" in hidden, hidden)
+    stage.fault("The relay looks into `default`, and hides this error", "published" in hidden, hidden)
     nothing, unsent = _waiting()
     stage.fault("It sent nothing", nothing, unsent)
     stage.outcome(sends=not nothing, names=nothing and named, hides=nothing and not named)
     stage.say(
-        "A router that leads to `users` isn't enough. On PostgreSQL the relay still opens its transaction on `default`, Django "
-        "refuses to lock rows of `users`, and the relay writes the same line."
+        "A database router isn't enough. On PostgreSQL the relay still opens its transaction on `default`. So Django refuses to "
+        "lock the rows in `users`, and the relay writes the same line."
     )
     stage.start("relay-users")
     stage.eventually(
@@ -122,7 +122,7 @@ def package(stage: Stage) -> None:
         lambda: facts.unsent() == 0 and all(facts.copied_status(user_id) == "suspended" for user_id in chosen),
         lambda: f"{facts.unsent()} unsent",
     )
-    stage.say("So the tables are right: they work in any database. Only the code around them doesn't.")
+    stage.say("So the package's tables work in any database. Its relay doesn't.")
 
 
 def mend(stage: Stage) -> None:
@@ -136,7 +136,7 @@ def mend(stage: Stage) -> None:
     stage.fault("Pulling can't repair the other row: billing's version is higher", ahead)
     user_suspend(user_id=false, reason="the version that billing has")
     user_reactivate(user_id=false)
-    stage.say("The users context changes that user twice, so its version is higher than billing's.")
+    stage.say("So the users context changes that user twice. Its version is now higher than billing's.")
     stage.eventually("Now all rows are equal", facts.agree, facts.in_words)
 
 

@@ -168,7 +168,7 @@ def _compared(stage: Stage, way: str, took: float) -> Comparison:
     found = compare.compare(Replica.of("billing", "users"))
     told = "equal" if found.verdict == "in_sync" else _differing(found)
     if facts.progress().partial:
-        told += " (incomplete)"
+        told += ", but rows are missing"
     stage.notes.setdefault("ways", []).append([way, f"{_copied()} of {_users()}", f"{took:.1f}", told])
     return found
 

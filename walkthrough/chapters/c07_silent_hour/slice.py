@@ -1,4 +1,4 @@
-"""Chapter 7: the database counts every change, so changes without an event are a query."""
+"""Chapter 7: the database counts every change, so a query finds changes without an event."""
 
 import sqlite3
 

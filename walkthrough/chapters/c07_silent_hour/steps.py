@@ -73,6 +73,7 @@ def notice(stage: Stage) -> None:
         "billing", "users"
     ]
     stage.rows("From manage.py status: billing's copy of users", ("checkpoint", "head", "lag"), [shown])
+    stage.say("Two quick changes to one user share a position.")
     stage.check("`status` shows the lag", shown[-1] == lag())
 
 
@@ -93,7 +94,7 @@ def pull(stage: Stage) -> None:
     named = found is not None and sorted(found.subjects) == stage.notes["changed"]
     stage.check("An incident names each of these users", named, found.summary if found else "no incident")
     repaired = CachedUser.objects.using("billing").filter(source="repair").count()
-    stage.check("The source of these rows is now a repair", repaired == len(stage.notes["changed"]), plural(repaired, "row"))
+    stage.check("Each of these rows names a repair as its source", repaired == len(stage.notes["changed"]), plural(repaired, "row"))
 
 
 def republish(stage: Stage) -> None:
@@ -179,7 +180,7 @@ def _unannounced() -> list[tuple[str, int, int, str]]:
     names = dict(User.objects.using("users").values_list("pk", "name"))
     return [
         (
-            names.get(UUID(entry.aggregate_id)) or entry.aggregate_id[:8],
+            names.get(UUID(entry.aggregate_id)) or f"erased ({entry.aggregate_id[:8]})",
             entry.version,
             entry.announced_version,
             f"{entry.changed_at:%H:%M}",

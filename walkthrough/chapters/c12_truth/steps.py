@@ -125,7 +125,7 @@ def without_row(stage: Stage) -> None:
         "The copy can't restore the name, because billing never had it", not personal, f"billing keeps {', '.join(fields())}"
     )
     stage.say(
-        "So back up the authority's database. If somebody inserts a row with this id again, every copy shows it again. A user "
+        "So back up the authority's database. If somebody inserts a row with this id, every copy shows it again. A user "
         "who was erased by the service stays erased."
     )
 

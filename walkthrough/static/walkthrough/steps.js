@@ -4,13 +4,25 @@
 {
   //: Milliseconds between two looks at the clock.
   const TICK = 250;
+  //: A step that began so many milliseconds later is another one.
+  const LATE = 10000;
   const title = (name) => document.getElementById(`title-${name}`);
   const card = (name) => document.getElementById(`step-${name}`);
 
-  // The server says for how long a step has been running; from then on the page counts.
+  //: When the running step began, by this page's clock. A slow answer makes it look later than it was.
+  let began = Infinity;
+  function start(seconds) {
+    const found = performance.now() - 1000 * seconds;
+    began = found - began > LATE ? found : Math.min(began, found);
+    return began;
+  }
+
+  // The server says for how long a step has been running; from then on the page counts, and never backwards.
   function tick() {
-    for (const one of document.querySelectorAll("[data-elapsed]")) {
-      one.began ??= performance.now() - 1000 * Number(one.dataset.elapsed);
+    const running = document.querySelectorAll("[data-elapsed]");
+    if (!running.length) began = Infinity;
+    for (const one of running) {
+      one.began ??= start(Number(one.dataset.elapsed));
       const seconds = (performance.now() - one.began) / 1000;
       if (one.localName === "progress") one.value = seconds;
       else one.textContent = Math.floor(seconds);
@@ -18,6 +30,7 @@
     }
   }
   setInterval(tick, TICK);
+  for (const swapped of ["htmx:afterSwap", "htmx:oobAfterSwap"]) document.addEventListener(swapped, tick);
 
   //: The step that this page started; empty when its outcome was shown.
   let pressed = "";

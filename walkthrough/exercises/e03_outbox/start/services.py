@@ -29,7 +29,7 @@ def user_change_plan(*, user_id: uuid.UUID, plan: str) -> User:
         user = User.objects.select_for_update().get(pk=user_id)
         user.plan = plan
         user.save()
-        # 2. Nobody is told.
+        # 2. This records no event.
     return user
 
 

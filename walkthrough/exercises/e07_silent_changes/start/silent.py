@@ -1,4 +1,4 @@
-"""Finds the users whose changes nobody was told of."""
+"""Finds the users whose last changes have no event."""
 
 from typing import NamedTuple
 

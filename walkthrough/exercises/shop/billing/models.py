@@ -56,7 +56,7 @@ class Invoice(models.Model):
 
 
 class ShadowRead(models.Model):
-    """A user about whom the old source and billing's copy were both asked."""
+    """One comparison: the old source and billing's copy both answer about one user."""
 
     user_id = models.UUIDField()
     old_status = models.CharField(max_length=10, blank=True)
