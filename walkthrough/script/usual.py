@@ -14,9 +14,11 @@ MEASURED = Path(__file__).with_name("seconds.json")
 MOST = 9
 
 
-def seconds(chapter: int, step: str) -> float | None:
-    """The step's usual seconds; None if it was never measured."""
-    plays = kept.read(_file()).get(_key(chapter, step))
+def seconds(chapter: int, step: str, last: float | None = None) -> float | None:
+    """The step's usual seconds; None if it was never measured. A last play of `last` seconds doesn't count: it is compared."""
+    plays = kept.read(_file()).get(_key(chapter, step), [])
+    if plays[-1:] == [last]:
+        plays = plays[:-1]
     found: float | None = median(plays) if plays else kept.read(MEASURED).get(_key(chapter, step))
     return found
 

@@ -90,14 +90,14 @@ def context(chapter: Chapter, refused: str = "") -> dict[str, Any]:
         Card(
             step=step,
             number=number,
-            usual=_whole(usual.seconds(chapter.number, step.name)),
+            usual=_whole(usual.seconds(chapter.number, step.name, played.seconds if played else None)),
             running=here if here and here.step == step.name else None,
-            played=found.of(step.name),
+            played=played,
             next=step.name == following,
             ready=not running and (step.name == following or step is SETTING),
-            folded=bool(here) or found.played[-1:] != [found.of(step.name)],
+            folded=bool(here) or found.played[-1:] != [played],
         )
-        for number, step in enumerate((SETTING, *chapter.steps))
+        for number, step, played in ((place, one, found.of(one.name)) for place, one in enumerate((SETTING, *chapter.steps)))
     ]
     finished = all(card.played for card in cards[1:]) and not running
     return {

@@ -26,6 +26,14 @@ def test_before_the_first_play_it_is_the_measured_one() -> None:
     assert usual.seconds(1, "unknown") is None
 
 
+def test_a_play_is_compared_with_those_before_it() -> None:
+    usual.note(1, "one", 20.0)
+    assert usual.seconds(1, "one", last=20.0) == 8.0
+    usual.note(1, "one", 30.0)
+    assert usual.seconds(1, "one", last=30.0) == 20.0
+    assert usual.seconds(1, "one", last=29.0) == 25.0  # it failed, so it isn't among them
+
+
 def test_then_it_is_the_median_of_the_last_plays() -> None:
     for took in (2.0, 40.0, 3.0):
         usual.note(1, "one", took)

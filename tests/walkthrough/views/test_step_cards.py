@@ -152,7 +152,7 @@ def test_earlier_results_are_folded_and_the_last_one_is_not(client: Client) -> N
 
 @pytest.fixture
 def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
-    monkeypatch.setattr(usual, "seconds", lambda chapter, step: 8.2)
+    monkeypatch.setattr(usual, "seconds", lambda chapter, step, last: 8.2)
     on_stage()
     played = Played(ASKS.name, [Said("It has begun.")], guess="twice", waiting="Runs `manage.py status`")
     with now.told(CHAPTER.number, played):
@@ -180,7 +180,7 @@ def test_past_the_usual_time_it_says_so(client: Client, running: Played) -> None
 
 
 def test_the_bar_leads_to_the_next_step_then_to_the_next_chapter(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usual, "seconds", lambda chapter, step: 8.2)
+    monkeypatch.setattr(usual, "seconds", lambda chapter, step, last: 8.2)
     assert bar(client) == "Next: Set the stage usually 8 s Next -> #title-stage"
     on_stage()
     assert bar(client) == f"Next: {ASKS.button} step 1 of {len(CHAPTER.steps)} usually 8 s Next -> #title-{ASKS.name}"
