@@ -46,7 +46,8 @@ BROKERS := $(addprefix tests/delivery/,test_frames.py test_messages.py test_outa
 WALKED := tests/browser tests/docs tests/walkthrough/test_planted.py tests/walkthrough/mystery/test_solved.py
 ALONE := tests/apart tests/chaos tests/config $(addprefix tests/adoption/,test_empty_environment.py test_wheel.py)
 MEASURED := tests/benchmarks
-SHOWN := tests/admin/test_admin.py tests/admin/test_numbers.py tests/commands/test_consumers.py
+SHOWN := tests/admin/test_admin.py tests/admin/test_numbers.py tests/commands/test_consumers.py \
+	$(addprefix tests/walkthrough/,mystery/test_page.py $(addprefix views/test_,chapter_pages.py frame.py home.py step_cards.py))
 ASKED := $(addprefix tests/messaging/,http/test_access.py http/test_host.py http/test_input.py http/test_schema.py replica/test_answers.py)
 ONCE := $(WALKED) $(ALONE) $(MEASURED)
 APART := tests/contexts tests/delivery
