@@ -37,7 +37,7 @@ def test_a_stage_and_a_step_that_kills_a_program(page: Pages) -> None:
     """The whole chapters are played in `test_chapters`."""
     page.page.goto("/chapters/3/")
     assert test_chapters.played(page.page, SETTING) == Result.HOLDS
-    assert test_chapters.walked(page.page, chapter(3).step("commit-first")) == Result.PREDICTED
+    assert test_chapters.walked(page.page, chapter(3).step("commit-first")) in test_chapters.AMBER
 
 
 def test_a_refused_form_keeps_the_page(page: Pages) -> None:
