@@ -110,7 +110,7 @@ def test_earlier_results_fold_and_the_step_that_was_pressed_stays_where_it_is(ta
     tab.click(f"#play-{SECOND}")
     expect(card(tab, FIRST).locator("details")).to_have_count(1)
     assert abs(card(tab, SECOND).evaluate(TOP) - before) < 2
-    assert ended(tab, SECOND) == "fails, as predicted"
+    assert ended(tab, SECOND) == "fails, on purpose"
     assert tab.locator(f"#title-{SECOND}").evaluate(IN_VIEW)
     card(tab, FIRST).locator("summary").first.click()
     press(tab, "outbox")
