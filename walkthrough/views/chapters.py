@@ -29,7 +29,6 @@ def chapter(request: HttpRequest, number: int) -> HttpResponse:
         "chapters": CHAPTERS,
         "previous": CHAPTERS[place - 1] if place else None,
         "next": CHAPTERS[place + 1] if place + 1 < len(CHAPTERS) else None,
-        "short": course.after(found.number),
         "listings": [code_listing.shown(one) for one in found.listings],
         "windows": [(one.title, f"{reverse(one.name)}{'?' if one.query else ''}{one.query}") for one in found.windows],
         **_steps(found),
@@ -78,9 +77,9 @@ def bar(request: HttpRequest) -> HttpResponse:
 
 
 def _steps(chapter: Chapter, refused: str = "") -> dict[str, Any]:
-    """What changes with each step: the steps, and the closing chapter's answers, which have the reader's figures."""
+    """What changes with each step: the steps, where they lead, and the closing chapter's answers with the reader's figures."""
     answers = figures.answers() if chapter.number == questions.CLOSING else None
-    return {"answers": answers, **cards.context(chapter, refused)}
+    return {"answers": answers, "short": course.after(chapter.number), **cards.context(chapter, refused)}
 
 
 def _found(number: int) -> Chapter:

@@ -161,6 +161,11 @@ def test_the_bar_leads_to_the_next_step_then_to_the_next_chapter(client: Client,
     assert bar(client) == f"Next: {ASKS.button} step 1 of {len(CHAPTER.steps)} usually 8 s Next -> #title-{ASKS.name}"
     on_stage(*(Played(step.name, [HOLDS]) for step in CHAPTER.steps))
     assert bar(client) == f"Next: chapter 4. {chapter(4).title} Next -> /chapters/4/"
+    first = CHAPTERS[0]
+    on_stage(*(Played(step.name, [HOLDS]) for step in first.steps), of=first)
+    path = f"on the short path: chapter 3. {CHAPTER.title}"
+    assert bar(client, 0) == f"Next: chapter 1. {chapter(1).title} {path} Next -> /chapters/1/"
+    assert 'on the short path: <a href="/chapters/3/">' in client.get("/chapters/0/now/").content.decode()
     last = CHAPTERS[-1]
     on_stage(*(Played(step.name, [HOLDS]) for step in last.steps), of=last)
     assert bar(client, last.number).endswith("-> /lab/")

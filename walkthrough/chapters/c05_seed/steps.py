@@ -148,7 +148,7 @@ def keep(stage: Stage) -> None:
     stage.check(
         "With a grant for an hour, billing gets the whole copy",
         whole,
-        f"{plural(_copied(), 'row')}, {done.get('rows_per_second')} rows/s",
+        f"{plural(_copied(), 'row')}, {done.get('rows_per_second', 0):,} rows/s",
     )
     _compared(stage, "Feed, without interruption", took)
     _refused(stage, "The grant closes before the hour is over")
@@ -173,7 +173,7 @@ def _compared(stage: Stage, way: str, took: float) -> Comparison:
     told = "equal" if found.verdict == "in_sync" else _differing(found)
     if facts.progress().partial:
         told += " (incomplete)"
-    stage.notes.setdefault("ways", []).append([way, f"{_copied()} of {_users()}", f"{took:.1f}", told])
+    stage.notes.setdefault("ways", []).append([way, f"{_copied():,} of {_users():,}", f"{took:.1f}", told])
     return found
 
 
