@@ -15,18 +15,21 @@ from tests.browser.conftest import ARGUMENTS, NAMES
 from tests.browser.steps import ended, press
 
 IMAGES = Path(__file__).parent / "images"
-STEPS = ("stage", "follow", "storm", "poison")
+#: The steps that the picture shows, each with a guess where it asks for one.
+STEPS = {"stage": "", "follow": "", "storm": "each", "poison": "arrives"}
 
 
 def chapter(page: Page) -> None:
     """The steps of chapter 4, played."""
     page.goto("/chapters/4/")
-    for step in STEPS:
-        press(page, step)
+    for step, guess in STEPS.items():
+        press(page, step, guess)
         ended(page, step)
     page.locator("#steps-title").scroll_into_view_if_needed()
-    page.evaluate("window.scrollTo(0, document.querySelector('#steps-title').getBoundingClientRect().top + scrollY - 24)")
+    page.evaluate("window.scrollTo(0, document.querySelector('#steps-title').getBoundingClientRect().top + scrollY - 64)")
     page.screenshot(path=IMAGES / "chapter.png")
+    press(page, "discard")  # or the lab would show what is parked
+    ended(page, "discard")
 
 
 def lab(page: Page) -> None:
@@ -41,6 +44,10 @@ def lab(page: Page) -> None:
     ):
         page.click(switch)
         page.locator(seen).first.wait_for(timeout=60_000)
+    page.set_viewport_size({"width": 1300, "height": 1480})  # the picture and the switches
+    page.evaluate("window.scrollTo(0, 0)")
+    page.mouse.move(0, 0)
+    page.locator(".flow-size:visible").get_by_text("a ring marks what differs").wait_for()
     page.screenshot(path=IMAGES / "lab.png")
     page.click("#mend-everything")
     page.get_by_text("Nothing is broken").wait_for(timeout=60_000)

@@ -11,11 +11,19 @@ def _switches(seed: int, early: bool) -> frozenset[str]:
     return choice.switches(seed, early)
 
 
+def _end_mystery() -> None:
+    """No program of a new run starts with a mystery's fault."""
+    from walkthrough.mystery import state
+
+    state.end_at_start()
+
+
 class WalkthroughConfig(AppConfig):
     name = "walkthrough"
     verbose_name = "Walkthrough"
 
     def ready(self) -> None:
+        from config import runner
         from messaging import failpoints
         from walkthrough import quiet
         from walkthrough.control import concealed, crash_points, faults
@@ -23,6 +31,7 @@ class WalkthroughConfig(AppConfig):
 
         faults.install()
         concealed.resolvers.append(_switches)
+        runner.beginning.append(_end_mystery)
         looks.install()
         quiet.install()
         failpoints.listeners.append(crash_points.listen)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from django.db import connections
 
-from config import api_locations
+from config import api_locations, runner
 from config.env import VAR
 from config.runner import preflight, provisioning
 from config.runner.log_tail import Terminal, tail
@@ -29,10 +29,12 @@ class Stop(Protocol):
 
 
 def prepare() -> tuple[str, str | None]:
-    """Prepare the login and the registrations. Returns the admin's name and password."""
+    """Prepare the login and the registrations, and what an app does at each start. Returns the admin's name and password."""
     login = provisioning.login()
     for line in provisioning.register():
         say(line)
+    for begin in runner.beginning:
+        begin()
     connections.close_all()
     return login
 

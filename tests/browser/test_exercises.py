@@ -60,6 +60,8 @@ def test_what_changed_is_accessible_and_scrolls_in_its_own_box(page: Pages, numb
     tab.set_viewport_size({"width": 420, "height": 900})
     tab.goto(f"/chapters/{number}/")
     box = tab.locator("pre.diff").first
+    expect(box).to_be_hidden()
+    tab.locator(".fold > summary").click()
     expect(box).to_be_visible()
     assert box.evaluate("one => one.scrollWidth > one.clientWidth")
     box.focus()

@@ -16,6 +16,9 @@ def test_the_lab_is_accessible_and_fits(page: Pages) -> None:
     expect(page.page.get_by_text("Nothing is broken")).to_be_visible()
     assert_accessible(page.page)
     page.keep("lab")
+    page.page.set_viewport_size({"width": 320, "height": 900})
+    widths = page.page.locator("fieldset form > small").evaluate_all("all => all.map((one) => one.getBoundingClientRect().width)")
+    assert min(widths) > 150, "On a narrow screen a switch's words stand below it."
 
 
 def test_damage_is_seen_by_kind_and_repaired(page: Pages) -> None:

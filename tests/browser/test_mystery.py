@@ -36,6 +36,9 @@ def test_a_mystery_is_solved_by_the_keyboard_alone(page: Pages) -> None:
     tab.locator("#hint").focus()
     tab.keyboard.press("Enter")
     expect(tab.locator(".hints li")).to_have_count(1)
+    tab.set_viewport_size({"width": 420, "height": 900})
+    assert_accessible(tab)
+    tab.set_viewport_size({"width": 1400, "height": 900})
 
     tab.goto("/lab/")
     expect(tab.locator(".broken")).to_contain_text("relay-users stopped")

@@ -1,4 +1,5 @@
-"""Checks an exercise: its probes run in a process of their own, on throw-away databases, for a limited time."""
+"""Checks an exercise: its probes run in a process of their own, on throw-away databases, for a limited time. The process ends with
+the one that started it, even if that is killed."""
 
 import fcntl
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from config.env import ROOT, VAR
+from config.runner.broker_server import tethered
 from messaging.events.text import plural
 from walkthrough.exercises import book
 from walkthrough.exercises.book import Exercise
@@ -143,10 +145,10 @@ def _process(arguments: list[str], databases: Path, files: Path, template: Path,
     }
     with tempfile.TemporaryFile() as output:  # `run.py` limits its size
         process = subprocess.Popen(
-            [sys.executable, "-m", "walkthrough.exercises.run", *arguments],
+            tethered(sys.executable, "-m", "walkthrough.exercises.run", *arguments),
             cwd=databases,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -165,7 +167,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """Kill it, and what it started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with process:  # closes the pipe and waits
+        pass
 
 
 def _template() -> Path:

@@ -145,4 +145,6 @@ def _probed() -> list[UUID]:
 
 def _equal() -> Check:
     found = compare.compare(Replica.of("billing", "users"))
-    return Check("The fingerprints of both sides are equal", found.verdict == "in_sync", str(found.error or found.verdict))
+    return Check(
+        "The fingerprints of both sides are equal", found.verdict == "in_sync", str(found.error or found.verdict.replace("_", " "))
+    )

@@ -20,6 +20,7 @@ from walkthrough.script.transcript import Check
 
 log = logging.getLogger(__name__)
 FILE, LOCK, ON_STAGE = "mystery.json", "mystery.lock", "on-stage.json"
+RESTARTED = "The system was started again since, so this mystery is over. Start another one."
 
 
 class Phase(StrEnum):
@@ -127,8 +128,15 @@ def look() -> Mystery | None:
         if kept.read(kept.FOLDER / ON_STAGE).get("mystery") != found.staged:
             return _gone(found, "A chapter was set on stage since, so this mystery is over. Start another one.")
         if processes.supervisor_pid() not in (0, found.system):
-            return _gone(found, "The system was started again since, so this mystery is over. Start another one.")
+            return _gone(found, RESTARTED)
     return found
+
+
+def end_at_start() -> None:
+    """End a mystery that an earlier run of the system left open. Call it before the system's programs start."""
+    found = _read()
+    if found and (found.open or found.busy):
+        _gone(found, RESTARTED)
 
 
 @contextmanager

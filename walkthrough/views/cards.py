@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from walkthrough.chapters import CHAPTERS
-from walkthrough.script import course, now, player, usual
+from walkthrough.script import now, player, usual
 from walkthrough.script.chapter import Chapter, Kind, Step
 from walkthrough.script.transcript import Played
 
@@ -110,7 +110,6 @@ def context(chapter: Chapter, refused: str = "") -> dict[str, Any]:
         "running_step": next((card for card in cards if card.running), None),
         "next_step": None if finished else next((card for card in cards if card.next), None),
         "next_chapter": next((one for one in CHAPTERS if one.number > chapter.number), None),
-        "short": course.after(chapter.number),
         "on_stage": found.on_stage,
     }
 

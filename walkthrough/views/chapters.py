@@ -1,5 +1,7 @@
 """A chapter's page: its texts, its code, and its steps as buttons with their output."""
 
+from typing import Any
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -27,10 +29,9 @@ def chapter(request: HttpRequest, number: int) -> HttpResponse:
         "chapters": CHAPTERS,
         "previous": CHAPTERS[place - 1] if place else None,
         "next": CHAPTERS[place + 1] if place + 1 < len(CHAPTERS) else None,
-        "answers": figures.answers() if number == questions.CLOSING else None,
         "listings": [code_listing.shown(one) for one in found.listings],
         "windows": [(one.title, f"{reverse(one.name)}{'?' if one.query else ''}{one.query}") for one in found.windows],
-        **cards.context(found),
+        **_steps(found),
     }
     return render(request, "walkthrough/chapter.html", context)
 
@@ -49,7 +50,7 @@ def play(request: HttpRequest, number: int, step: str) -> HttpResponse:
     except player.CanNotPlay as error:
         refused, status = str(error), 409
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "walkthrough/_played.html", {"chapter": found, **cards.context(found, refused)}, status=status)
+        return render(request, "walkthrough/_played.html", {"chapter": found, **_steps(found, refused)}, status=status)
     if refused:
         return render(request, "walkthrough/refused.html", {"chapter": found, "refused": refused}, status=status)
     return redirect(f"{reverse('walkthrough:chapter', args=[number])}#title-{step}")
@@ -60,7 +61,7 @@ def play(request: HttpRequest, number: int, step: str) -> HttpResponse:
 def steps(request: HttpRequest, number: int) -> HttpResponse:
     """The steps as they are now."""
     found = _found(number)
-    return render(request, "walkthrough/_played.html", {"chapter": found, **cards.context(found)})
+    return render(request, "walkthrough/_played.html", {"chapter": found, **_steps(found)})
 
 
 @require_safe
@@ -73,6 +74,12 @@ def bar(request: HttpRequest) -> HttpResponse:
     if known and known != stamp(state):
         response["HX-Trigger"] = "played"
     return response
+
+
+def _steps(chapter: Chapter, refused: str = "") -> dict[str, Any]:
+    """What changes with each step: the steps, where they lead, and the closing chapter's answers with the reader's figures."""
+    answers = figures.answers() if chapter.number == questions.CLOSING else None
+    return {"answers": answers, "short": course.after(chapter.number), **cards.context(chapter, refused)}
 
 
 def _found(number: int) -> Chapter:

@@ -41,6 +41,15 @@ def _way() -> dict[str, Any]:
         "stops": stops,
         "stage": course.on_stage(stops),
         "done": sum(stop.done for stop in stops),
-        "entrances": (("", course.entrance(short)), (f"All {plural(len(stops), 'chapter')}", course.entrance(stops))),
+        "entrances": _entrances(stops, short),
         "short_minutes": course.in_fives(short),
     }
+
+
+def _entrances(stops: list[course.Stop], short: list[course.Stop]) -> list[tuple[str, course.Entrance]]:
+    """The buttons into the chapters, with their words. The first one leads on: after the short path, to the chapters beside it."""
+    begin = course.entrance(short)
+    walked, all_done = (all(stop.done for stop in way) for way in (short, stops))
+    words = "Short path again" if walked else "Continue" if begin.begun else "Start"
+    found = [(words, begin), (f"All {plural(len(stops), 'chapter')}", course.entrance(stops))]
+    return found[::-1] if walked and not all_done else found

@@ -15,6 +15,7 @@ from walkthrough.chapters import CHAPTERS, FOLDER
 from walkthrough.script import slices
 from walkthrough.script.chapter import Listing
 from walkthrough.script.code_listing import shown
+from walkthrough.templatetags import walkthrough_slices
 
 FOLDERS = [path.parent for path in sorted(FOLDER.glob("c*/chapter.md"))]
 each = pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
@@ -131,6 +132,18 @@ def test_the_first_page_shows_the_whole_slice_and_later_ones_the_changes(client:
     assert re.search(r'<span class="change removed"><span class="sign">-</span>  user_id INTEGER REFERENCES user ON', second)
     assert re.search(r'<span class="change added"><span class="sign">\+</span>  user_id INTEGER, <b class="mark">\(1\)</b>', second)
     assert "In full: <code>Invoice</code> in <code>billing/models.py</code>" in second
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_many_lines_are_folded_with_their_notes_and_few_are_open(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, third = (client.get(f"/chapters/{number}/").content.decode() for number in (0, 3))
+    assert re.search(r'<details class="fold">\s*<summary>All 44 lines, with 3 notes</summary>\s*<pre', first)
+    size = r"\d+ lines added, \d+ removed, with 3 notes"
+    assert re.search(
+        rf'<details class="fold">\s*<summary>{size}</summary>\s*<pre[^>]*>.*?</pre>\s*<ol class="callouts">', third, re.DOTALL
+    )
+    monkeypatch.setattr(walkthrough_slices, "MOST_OPEN", 44)
+    assert '<details class="fold" open>' in client.get("/chapters/0/").content.decode()
 
 
 @pytest.mark.django_db(databases="__all__")

@@ -1,13 +1,18 @@
 """The check itself: errors of the reader's code, its limits, and what is kept."""
 
 import json
+import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from config.env import VAR
+from config.env import ROOT, VAR
 from tests.probes import wait_for
 from walkthrough.exercises import book, checker
 from walkthrough.exercises.book import Exercise
@@ -77,6 +82,30 @@ def test_endless_output_is_refused_and_what_the_code_started_ends_with_the_check
     result = checker.check(SEVENTH)
     assert "File too large" in " ".join(one.lacks for one in result.outcomes if one.raised), result
     wait_for(lambda: not running(int(seen.read_text())), timeout=10, what="the end of the code's own process")
+
+
+def test_a_check_ends_with_the_process_that_began_it(tmp_path: Path) -> None:
+    seen = tmp_path / "pid"
+    write(
+        "import os\nfrom pathlib import Path\n\n\ndef silent_changes():\n"
+        f"    Path({str(seen)!r}).write_text(str(os.getpid()))\n    while True:\n        pass\n"
+    )
+    code = (
+        "from pathlib import Path; from walkthrough.exercises import book, checker; "
+        f"checker.check(book.exercise(7), Path({str(SEVENTH.mine)!r}), longest=150)"
+    )
+    server = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    try:
+        wait_for(lambda: seen.exists() and seen.read_text(), timeout=120, what="the reader's code to run")
+    finally:
+        server.kill()
+        server.wait()
+    check = int(seen.read_text())
+    try:
+        wait_for(lambda: not running(check), timeout=20, what="the end of the check")
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(check, signal.SIGKILL)
 
 
 def running(pid: int) -> bool:

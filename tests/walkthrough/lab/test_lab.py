@@ -112,6 +112,17 @@ def test_one_damage_after_the_other_hits_rows_that_are_in_step(client: Client, u
     assert sorted(facts.differing().values()) == ["ahead", "corrupt"]
 
 
+@pytest.mark.parametrize("path", ["/lab/live/", "/lab/live/?user={}", "/live/"])
+def test_what_takes_the_focus_has_an_id_because_each_second_it_is_replaced(client: Client, user: User, path: str) -> None:
+    """The page gives the focus back to the element with the same id, so that the keyboard's place isn't lost."""
+    html = client.get(path.format(user.pk)).content.decode()
+    found = re.findall(r'<(?:a|button|summary)\b[^>]*>|<[^>]* tabindex="0"[^>]*>', html)
+    assert len(found) > 2
+    assert [one for one in found if ' id="' not in one] == []
+    ids = re.findall(r' id="([^"]+)"', " ".join(found))
+    assert len(ids) == len(set(ids))
+
+
 def state(client: Client) -> str:
     """The words of the state line."""
     html = client.get("/lab/live/").content.decode()

@@ -8,8 +8,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from config.runner import system
+from messaging.replica.compare import Comparison
 from walkthrough.control import concealed, processes
-from walkthrough.mystery import choice, looks, play, state
+from walkthrough.mystery import choice, looks, order, play, state
 from walkthrough.mystery.state import Answer, Mystery, Phase, Ticket
 from walkthrough.script import kept
 from walkthrough.script.one_player import alone
@@ -160,6 +162,33 @@ def test_one_whose_process_died_while_it_began_is_gone(client: Client) -> None:
 def test_a_restart_of_the_system_ends_it(client: Client, opened: Mystery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "supervisor_pid", lambda: opened.system + 1)
     assert "The system was started again since" in client.get("/mystery/").content.decode()
+
+
+def test_the_comparison_s_verdict_is_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order.Replica, "of", lambda consumer, authority: None)
+    monkeypatch.setattr(order.compare, "compare", lambda replica: Comparison(verdict="in_sync"))
+    assert order._equal() == Check("The fingerprints of both sides are equal", True, "in sync")
+
+
+@pytest.mark.parametrize("phase", [Phase.OPEN, Phase.CHECKING, Phase.STARTING])
+def test_none_outlives_a_restart_of_the_system(opened: Mystery, phase: Phase) -> None:
+    """No program may start with its fault, whether or not somebody looks at the mystery again."""
+    concealed.conceal(SEED, early=phase is Phase.STARTING)
+    opened.enter(phase)
+    looks.begin()
+    assert concealed.names()
+    system.prepare()
+    assert concealed.names() == frozenset()
+    assert not (kept.FOLDER / looks.FILE).exists()
+    assert ended(state.look())
+
+
+def test_a_restart_keeps_the_answer_of_one_that_was_solved(opened: Mystery) -> None:
+    opened.enter(Phase.SOLVED)
+    system.prepare()
+    found = state.look()
+    assert found
+    assert found.phase is Phase.SOLVED
 
 
 @pytest.mark.parametrize("phase", [Phase.OPEN, Phase.CHECKING, Phase.STARTING])

@@ -1,5 +1,6 @@
 """The home page and the list of chapters by real requests: the four questions, and the way as far as the reader has come."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,19 @@ def test_what_was_played_is_seen(client: Client) -> None:
     step = CHAPTERS[3].steps[1].name
     assert f'<a href="/chapters/3/#step-{step}">On stage: chapter 3, step 2 of {len(CHAPTERS[3].steps)}</a>' in html
     assert html.count('<span class="tag good">done</span>') == 1
+
+
+def test_after_the_short_path_the_first_button_leads_to_the_other_chapters(client: Client) -> None:
+    for number in SHORT:
+        play(number, len(CHAPTERS[number].steps))
+    first, second = re.findall(r'<a class="button([^"]*)" href="([^"]*)">(.*?) \(', read(client))
+    assert first == (" primary", "/chapters/1/", "All 13 chapters")
+    assert second == ("", "/chapters/0/", "Short path again")
+    for chapter in CHAPTERS:
+        play(chapter.number, len(chapter.steps))
+    first, second = re.findall(r'<a class="button([^"]*)" href="([^"]*)">(.*?) \(', read(client))
+    assert first == (" primary", "/chapters/0/", "Short path again")
+    assert second == ("", "/chapters/0/", "All 13 chapters")
 
 
 def test_without_users_it_says_what_to_do(client: Client) -> None:

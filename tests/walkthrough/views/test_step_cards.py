@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils.html import escape
 
+from walkthrough import questions
 from walkthrough.chapters import CHAPTERS, chapter
+from walkthrough.questions import QUESTIONS
 from walkthrough.script import kept, now, player, usual
 from walkthrough.script.chapter import Chapter
 from walkthrough.script.player import SETTING, Progress
@@ -186,6 +189,11 @@ def test_the_bar_leads_to_the_next_step_then_to_the_next_chapter(client: Client,
     assert bar(client) == f"Next: {ASKS.button} step 1 of {len(CHAPTER.steps)} usually 8 s Next -> #title-{ASKS.name}"
     on_stage(*(Played(step.name, [HOLDS]) for step in CHAPTER.steps))
     assert bar(client) == f"Next: chapter 4. {chapter(4).title} Next -> /chapters/4/"
+    first = CHAPTERS[0]
+    on_stage(*(Played(step.name, [HOLDS]) for step in first.steps), of=first)
+    path = f"on the short path: chapter 3. {CHAPTER.title}"
+    assert bar(client, 0) == f"Next: chapter 1. {chapter(1).title} {path} Next -> /chapters/1/"
+    assert 'on the short path: <a href="/chapters/3/">' in client.get("/chapters/0/now/").content.decode()
     last = CHAPTERS[-1]
     on_stage(*(Played(step.name, [HOLDS]) for step in last.steps), of=last)
     assert bar(client, last.number).endswith("-> /lab/")
@@ -194,3 +202,21 @@ def test_the_bar_leads_to_the_next_step_then_to_the_next_chapter(client: Client,
 def test_while_a_step_runs_the_bar_shows_the_seconds_and_leads_nowhere(client: Client, running: Played) -> None:
     assert re.fullmatch(rf"Running: {ASKS.button} usually 8 s \d+ s -> ", bar(client))
     assert re.fullmatch(r"Running in chapter 3 \d+ s -> ", bar(client, 4))
+
+
+def test_the_closing_chapter_s_answers_change_with_its_steps(client: Client) -> None:
+    closing = chapter(questions.CLOSING)
+    option = next(one for question in QUESTIONS for one in question.options if one.chapter == closing.number)
+    on_stage(of=closing)
+    assert "Chapter 12</a> not played yet" in answers(client.get("/chapters/12/"))
+    on_stage(Played(option.step, [Check(option.claim, True, "25 rows")]), of=closing)
+    found = answers(client.get("/chapters/12/now/"))
+    assert ' hx-swap-oob="true"' in found
+    assert "25 rows" in found
+    assert 'id="answers"' not in client.get("/chapters/11/now/").content.decode()
+
+
+def answers(response: Any) -> str:
+    found = re.search(r'<section id="answers".*?</section>', response.content.decode(), re.DOTALL)
+    assert found
+    return found[0]

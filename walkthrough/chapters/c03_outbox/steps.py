@@ -104,7 +104,7 @@ def package(stage: Stage) -> None:
     number, hidden = ran.output.count(TRIES), _hidden_error()
     named = hidden in ran.output
     stage.fault(
-        "The relay tries again and again, at INFO, and names no error",
+        "The relay keeps trying, at INFO, and names no error",
         number >= WAITING and not named,
         plural(number, "try", "tries"),
     )

@@ -65,9 +65,13 @@ def resume(stage: Stage) -> None:
         f"{plural(done.get('rows', 0), 'row')} in {plural(done.get('pages', 0), 'page')}",
     )
     live = done.get("state") == "live" and done.get("verdict") == "in_sync"
-    stage.check("Digests (fingerprints) are equal, so the copy is live", live, f"{done.get('state')}, {done.get('verdict')}")
+    stage.check(
+        "Digests (fingerprints) are equal, so the copy is live", live, f"{done.get('state')}, {_spoken(done.get('verdict'))}"
+    )
     found = _compared(stage, "Feed, after the kill", took)
-    stage.check("The copy has these changes too", found.verdict == "in_sync", f"{plural(_copied(), 'row')}, {found.verdict}")
+    stage.check(
+        "The copy has these changes too", found.verdict == "in_sync", f"{plural(_copied(), 'row')}, {_spoken(found.verdict)}"
+    )
     _refused(stage, "The grant has closed: billing may not read from the beginning")
 
 
@@ -144,7 +148,7 @@ def keep(stage: Stage) -> None:
     stage.check(
         "With a grant for an hour, billing gets the whole copy",
         whole,
-        f"{plural(_copied(), 'row')}, {done.get('rows_per_second')} rows/s",
+        f"{plural(_copied(), 'row')}, {done.get('rows_per_second', 0):,} rows/s",
     )
     _compared(stage, "Feed, without interruption", took)
     _refused(stage, "The grant closes before the hour is over")
@@ -169,12 +173,16 @@ def _compared(stage: Stage, way: str, took: float) -> Comparison:
     told = "equal" if found.verdict == "in_sync" else _differing(found)
     if facts.progress().partial:
         told += ", but rows are missing"
-    stage.notes.setdefault("ways", []).append([way, f"{_copied()} of {_users()}", f"{took:.1f}", told])
+    stage.notes.setdefault("ways", []).append([way, f"{_copied():,} of {_users():,}", f"{took:.1f}", told])
     return found
 
 
+def _spoken(verdict: object) -> str:
+    return str(verdict).replace("_", " ")
+
+
 def _differing(found: Comparison) -> str:
-    return f"{found.verdict}: " + ", ".join(f"{number} {kind}" for kind, number in found.counts.items() if number)
+    return f"{found.verdict}: " + ", ".join(f"{number:,} {kind}" for kind, number in found.counts.items() if number)
 
 
 def _refused(stage: Stage, claim: str) -> None:
