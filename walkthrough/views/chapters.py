@@ -12,7 +12,7 @@ from walkthrough import questions
 from walkthrough.chapters import CHAPTERS
 from walkthrough.chapters import chapter as by_number
 from walkthrough.questions import figures
-from walkthrough.script import code_listing, now, player
+from walkthrough.script import code_listing, course, now, player
 from walkthrough.script.chapter import Chapter
 from walkthrough.templatetags.walkthrough_bar import shown, stamp
 from walkthrough.views import cards
