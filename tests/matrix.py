@@ -43,7 +43,7 @@ LEFT_OUT = {
 }  # fmt: skip
 #: An extra that the tests also pass without, and the package that it brings.
 OPTIONAL = {"signing": "cryptography"}
-LIMIT_MINUTES = 20
+LIMIT_MINUTES = 30
 #: Each uses about one core.
 AT_ONCE = min(2, os.cpu_count() or 1)
 DESCRIPTION = f"""\
