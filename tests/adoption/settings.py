@@ -23,6 +23,7 @@ CONTEXTS["mail_room2"] = Context(
 
 from config.settings import *  # noqa: E402, F403  (it reads the contexts)
 from config.settings import MESSAGING as _MESSAGING  # noqa: E402
+from tests.signing import INSTALLED  # noqa: E402
 
 MESSAGING = {
     **cast("dict[str, Any]", _MESSAGING),
@@ -34,4 +35,6 @@ MESSAGING = {
     "CACHES": {"mail_room2": "tests.adoption.mail_room2.caches.CACHES"},
     "SPLITS": {},
 }
+if not INSTALLED:
+    MESSAGING["SIGNING"] = False
 SECURE_SSL_REDIRECT = False  # the tests' server speaks HTTP
