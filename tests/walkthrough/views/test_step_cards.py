@@ -133,16 +133,6 @@ def test_a_run_with_a_failed_check_answers_no_question(client: Client) -> None:
     assert "It was" not in card(client, ASKS.name)
 
 
-def test_the_bar_below_offers_the_short_path_too_after_the_last_step(client: Client) -> None:
-    on_stage(*(Played(step.name, [HOLDS]) for step in CHAPTER.steps))
-    assert "On the short path" not in client.get("/chapters/3/").content.decode()  # chapter 4 is next on both
-    monolith = chapter(0)
-    on_stage(*(Played(step.name, [HOLDS]) for step in monolith.steps), of=monolith)
-    html = client.get("/chapters/0/").content.decode()
-    assert re.search(r'<a class="path" href="/chapters/3/">On the short path: chapter 3', html)
-    assert bar(client, 0).endswith("-> /chapters/1/")
-
-
 def test_earlier_results_are_folded_and_the_last_one_is_not(client: Client) -> None:
     first, second = (step.name for step in CHAPTER.steps[:2])
     on_stage(Played(first, [FAULT], outcome="nothing"))
