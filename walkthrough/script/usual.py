@@ -4,8 +4,10 @@ Before the first one it is the value of `seconds.json`, which was measured elsew
 """
 
 import json
+from functools import cache
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from walkthrough.script import kept
 
@@ -19,13 +21,13 @@ def seconds(chapter: int, step: str, last: float | None = None) -> float | None:
     plays = kept.read(_file()).get(_key(chapter, step), [])
     if plays[-1:] == [last]:
         plays = plays[:-1]
-    found: float | None = median(plays) if plays else kept.read(MEASURED).get(_key(chapter, step))
+    found: float | None = median(plays) if plays else _elsewhere(MEASURED).get(_key(chapter, step))
     return found
 
 
 def measured(chapter: int) -> float:
     """The seconds of all steps of a chapter, as measured elsewhere."""
-    return float(sum(took for key, took in kept.read(MEASURED).items() if key.startswith(_key(chapter, ""))))
+    return float(sum(took for key, took in _elsewhere(MEASURED).items() if key.startswith(_key(chapter, ""))))
 
 
 def note(chapter: int, step: str, took: float) -> None:
@@ -39,6 +41,12 @@ def write_medians() -> None:
     """Write this machine's medians to the project's file; values of other steps stay."""
     medians = {key: round(median(plays), 1) for key, plays in kept.read(_file()).items()}
     MEASURED.write_text(json.dumps(dict(sorted((kept.read(MEASURED) | medians).items())), indent=1) + "\n", encoding="utf-8")
+
+
+@cache
+def _elsewhere(path: Path) -> dict[str, Any]:
+    """The project's file. Nothing changes it while a page is served, and the home page asks for each chapter."""
+    return kept.read(path)
 
 
 def _file() -> Path:

@@ -86,6 +86,7 @@ def context(chapter: Chapter, refused: str = "") -> dict[str, Any]:
     here = running if state and state.chapter == chapter.number else None
     found = player.progress(chapter)
     following = player.following(chapter, found)
+    steps = [(step, found.of(step.name)) for step in (SETTING, *chapter.steps)]
     cards = [
         Card(
             step=step,
@@ -97,7 +98,7 @@ def context(chapter: Chapter, refused: str = "") -> dict[str, Any]:
             ready=not running and (step.name == following or step is SETTING),
             folded=bool(here) or found.played[-1:] != [played],
         )
-        for number, step, played in ((place, one, found.of(one.name)) for place, one in enumerate((SETTING, *chapter.steps)))
+        for number, (step, played) in enumerate(steps)
     ]
     finished = all(card.played for card in cards[1:]) and not running
     return {

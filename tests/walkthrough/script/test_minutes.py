@@ -29,7 +29,7 @@ def test_words_and_seconds_and_a_pause_for_each_step_make_the_minutes(
     kept.write(usual.MEASURED, {"00/stage": 20.0, "00/bill": 100.0 - pauses, "01/stage": 600.0})
     assert minutes.minutes(chapter) == 5
     counted["0"] = 0
-    kept.write(usual.MEASURED, {})
+    monkeypatch.setattr(usual, "MEASURED", tmp_path / "none.json")
     assert minutes.minutes(chapter) == max(1, round(pauses / 60))
 
 
