@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-POLL = 0.02
+#: Seconds between two looks: a part of what was waited already, so a long wait leaves the processor to what it waits for.
+SOONEST, LATEST, PART = 0.02, 0.1, 0.05
 
 
 def wait_for(condition: Callable[[], T], *, timeout: float, what: str, seen: Callable[[], Any] | None = None) -> T:
@@ -24,4 +25,4 @@ def wait_for(condition: Callable[[], T], *, timeout: float, what: str, seen: Cal
         if waited >= timeout:
             last = answer if seen is None else seen()
             raise AssertionError(f"Waited {waited:.1f} s for {what}; last seen: {last!r}")
-        time.sleep(min(POLL, timeout - waited))
+        time.sleep(min(max(SOONEST, waited * PART), LATEST, timeout - waited))

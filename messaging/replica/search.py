@@ -12,14 +12,16 @@ way. So it is read again a little later, by value.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from messaging.consumer import checkpoints
 from messaging.fingerprints import fingerprints
 from messaging.replica import drift
 from messaging.replica.drift import State
+from messaging.replica.in_process import AtOnce
 from messaging.replica.replica import Replica
 
 #: Parts of all rows, and parts that a range is cut into for each row in it that is expected to differ.
@@ -35,6 +37,9 @@ MOST_IDS, MOST_SUSPECTS = 1_000, 10_000
 #: Seconds for a change on its way to arrive (at 1,000 a second, 99 of 100 take less than 0.15), and looks at a row that keeps
 #: moving.
 SETTLE_SECONDS, LOOKS = 0.5, 3
+
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,15 @@ class _Suspect(NamedTuple):
     before: State | None
     since: float
     frontier: int
+
+
+class _Reading(NamedTuple):
+    """Suspects that are read again. `theirs`: the authority's answer, which may still be on its way."""
+
+    suspects: dict[str, _Suspect]
+    frontier: int
+    ours: dict[str, dict[str, Any]]
+    theirs: "Future[list[dict[str, Any]]]"
 
 
 class _Range(NamedTuple):
@@ -88,11 +102,10 @@ class Search:
         rows = self.cache.model._base_manager.using(self.using).count()
         self._cut(self._bounds([_Range("", "", rows)]))
         while self._split or self._next or self._list:
-            # Ranges to list are collected: few of them are listed together at the end, many as soon as they fill a request.
-            if (self._split or self._next) and len(self._list) < MOST_RANGES:
-                self._cut(self._next or self._bounds(self._taken()))
+            if self._may_list():
+                self._suspect()
             else:
-                self._suspect(self._portion())
+                self._cut(self._next or self._bounds(self._taken()))
             if len(self._suspects) >= MOST_SUSPECTS:
                 yield from self._confirmed()
         yield from self._confirmed()
@@ -147,21 +160,30 @@ class Search:
             for part in found:
                 (self._list if part.rows <= FEW_ROWS else self._split).append(part._replace(expected=expected))
 
-    def _portion(self) -> list[_Range]:
-        """Take as many ranges to list as fit in one request."""
-        taken: list[_Range] = []
-        while self._list and len(taken) < MOST_RANGES and sum(part.rows for part in taken) < MOST_ROWS:
-            taken.append(self._list.pop())
-        return taken
+    def _may_list(self) -> bool:
+        """Return True if it is time to list ranges: many as soon as they fill a request, few of them together at the end."""
+        enough = MOST_RANGES if self._split or self._next else 1
+        return len(self._list) >= enough and len(self._suspects) < MOST_SUSPECTS
 
-    def _suspect(self, ranges: Sequence[_Range]) -> None:
-        """List the rows of these ranges on both sides, and note those that differ."""
-        asked = [[part.low, part.high] for part in ranges]
+    def _portions(self) -> Iterator[list[_Range]]:
+        """Take ranges to list, as many at a time as fit in one request."""
+        while self._may_list():
+            taken: list[_Range] = []
+            while self._list and len(taken) < MOST_RANGES and sum(part.rows for part in taken) < MOST_ROWS:
+                taken.append(self._list.pop())
+            yield taken
+
+    def _suspect(self) -> None:
+        """List the rows of ranges on both sides, and note those that differ."""
         with self.client.ahead() as pool:
-            listed = pool.submit(self.client.rows, asked)
-            ours = fingerprints.rows_of_cache(self.using, self.cache, asked)
-            theirs = listed.result()
-        self.progress(1)
+            asked = ((ranges, pool.submit(self.client.rows, [part[:2] for part in ranges])) for ranges in self._portions())
+            for ranges, listed in _one_ahead(asked):
+                ours = fingerprints.rows_of_cache(self.using, self.cache, [part[:2] for part in ranges])
+                self._compare(ranges, ours, listed.result())
+                self.progress(1)
+
+    def _compare(self, ranges: Sequence[_Range], ours: Sequence[Sequence[Any]], theirs: Sequence[Sequence[Any]]) -> None:
+        """Note the listed rows that differ."""
         frontier, now = checkpoints.highest(self.replica.subscription()), time.monotonic()
         for part, mine, others in zip(ranges, ours, theirs, strict=True):
             end = fingerprints.listed_to(self.cache, part.high, mine, others)
@@ -177,27 +199,36 @@ class Search:
         suspects, self._suspects = self._suspects, {}
         for _ in range(LOOKS):
             moving: dict[str, _Suspect] = {}
-            ids = sorted(suspects)
-            for start in range(0, len(ids), MOST_IDS):
-                portion = {key: suspects[key] for key in ids[start : start + MOST_IDS]}
-                found = self._look(portion, moving)
-                if found:
-                    yield found
+            with self.client.ahead() as pool:
+                for reading in _one_ahead(self._read_again(suspects, pool)):
+                    found = self._judge(reading, moving)
+                    self.progress(1)
+                    if found:
+                        yield found
             suspects = moving
             if not suspects:
                 return
 
-    def _look(self, suspects: Mapping[str, _Suspect], moving: dict[str, _Suspect]) -> list[Difference]:
-        _wait_until(max(suspect.since for suspect in suspects.values()) + SETTLE_SECONDS)
-        # The copy is read before the authority: if it is newer than the authority's later answer, it is really ahead. The frontier
-        # is read before both: all changes below it must be in the rows that are read then.
-        frontier = checkpoints.highest(self.replica.subscription())
-        ours = drift.own_rows(self.using, self.cache, list(suspects))
-        theirs = {record["id"]: record for record in self.client.records(list(suspects))}
-        self.progress(1)
+    def _read_again(self, suspects: Mapping[str, _Suspect], pool: ThreadPoolExecutor | AtOnce) -> Iterator[_Reading]:
+        """Read the suspects again, as many at a time as fit in one request.
+
+        The copy is read before the authority: if it is newer than the authority's later answer, it is really ahead. The frontier
+        is read before both: all changes below it must be in the rows that are read then.
+        """
+        ids = sorted(suspects)
+        for start in range(0, len(ids), MOST_IDS):
+            portion = {key: suspects[key] for key in ids[start : start + MOST_IDS]}
+            _wait_until(max(suspect.since for suspect in portion.values()) + SETTLE_SECONDS)
+            frontier = checkpoints.highest(self.replica.subscription())
+            ours = drift.own_rows(self.using, self.cache, list(portion))
+            yield _Reading(portion, frontier, ours, pool.submit(self.client.records, list(portion)))
+
+    def _judge(self, reading: _Reading, moving: dict[str, _Suspect]) -> list[Difference]:
+        """Return the suspects that differ. Those that still change are added to `moving`."""
+        frontier, theirs = reading.frontier, {record["id"]: record for record in reading.theirs.result()}
         now, found = time.monotonic(), []
-        for key, suspect in suspects.items():
-            record, row = theirs.get(key), ours.get(key)
+        for key, suspect in reading.suspects.items():
+            record, row = theirs.get(key), reading.ours.get(key)
             authority = None if record is None else drift.values_of(self.cache, record)
             then = drift.state_of(self.cache, key, authority)
             kind = drift.kind_of(suspect.before, then, drift.state_of(self.cache, key, row))
@@ -210,6 +241,16 @@ class Search:
             elif kind:
                 found.append(Difference(key, kind, authority, row))
         return found
+
+
+def _one_ahead(begun: Iterable[Item]) -> Iterator[Item]:
+    """Yield each item when the next one has begun, so that the authority works on its request while the caller works on this."""
+    waiting: list[Item] = []
+    for item in begun:
+        waiting.append(item)
+        if len(waiting) > 1:
+            yield waiting.pop(0)
+    yield from waiting
 
 
 def _states(rows: Sequence[Sequence[Any]], end: str) -> dict[str, State]:

@@ -17,7 +17,6 @@ import redis
 from config.env import ROOT
 from config.runner.broker_server import broker as embedded
 from tests.apart.deployment import Deployment
-from tests.browser.conftest import chromium  # noqa: F401  (a fixture, for production's pages)
 from tests.delivery.conftest import pytest_runtest_makereport, registered, stack, valkey  # noqa: F401  (fixtures, for the upgrade)
 from tests.postgres import postgres
 

@@ -1,6 +1,7 @@
 """docs/production.md, its own lines in its own order: real processes, PostgreSQL, a broker, and traffic beside an upgrade."""
 
 import configparser
+import itertools
 import os
 import re
 import secrets
@@ -27,12 +28,15 @@ from config.env import ROOT
 from config.runner.broker_server import broker as embedded
 from tests.apart.deployment import Deployment
 from tests.apart.front import https
+from tests.browser.conftest import browsing
 from tests.postgres import postgres
 from tests.probes import wait_for
 from tests.running import free_port
 
 pytestmark = pytest.mark.timeout(400)
 PATIENCE = 60.0
+#: Seconds between two requests of a reader, and of the writer. With shorter ones they'd take the processor from the upgrade.
+PAUSE = 0.05
 PAGE = (ROOT / "docs" / "production.md").read_text()
 SECTIONS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
 #: Sections with commands, in the order in which these tests run them.
@@ -184,6 +188,12 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
             box.proxy.server_close()
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
 def test_every_command_of_the_page_is_run_here() -> None:
     assert [section for section in SECTIONS if listings(section, "sh")] == RUN
 
@@ -253,20 +263,21 @@ class Traffic:
 
     def read(self, kept: bool) -> None:
         with urllib3.PoolManager(headers=self.headers, retries=False, timeout=60.0) as pool:
-            while not self.over.wait(0.02):
-                for path in self.paths:
-                    try:
-                        answer = pool.request(
-                            "GET", self.box.url + path, headers=self.headers | ({} if kept else {"Connection": "close"})
-                        )
-                        self.answers[str(answer.status)] += 1
-                    except (urllib3.exceptions.HTTPError, OSError) as error:
-                        self.answers[f"{path}: {error!r}"] += 1
+            for path in itertools.cycle(self.paths):
+                if self.over.wait(PAUSE):
+                    return
+                try:
+                    answer = pool.request(
+                        "GET", self.box.url + path, headers=self.headers | ({} if kept else {"Connection": "close"})
+                    )
+                    self.answers[str(answer.status)] += 1
+                except (urllib3.exceptions.HTTPError, OSError) as error:
+                    self.answers[f"{path}: {error!r}"] += 1
 
     def __enter__(self) -> "Traffic":
         write = (
             "import select, sys, users.services as services\nnumber = 0\n"
-            "while not select.select([sys.stdin], [], [], 0.02)[0]:\n"
+            f"while not select.select([sys.stdin], [], [], {PAUSE})[0]:\n"
             "    number += 1\n"
             "    user = services.user_register(email=f'{number}@beside.example.org', name='Beside')\n"
             "    services.user_suspend(user_id=user.pk, reason='beside an upgrade')\n"

@@ -1,13 +1,16 @@
 """A real `make run` with a real browser.
 
-The browser is the system's Chromium or Chrome, or the one that Playwright installed (`playwright install chromium`). Without one
-these tests are skipped, with a clear line at the end. With REQUIRE_BROWSER=1, as in CI, that is a failure.
+The browser is the system's Chromium or Chrome, or the one that Playwright installed (`playwright install chromium`). The headless
+shell comes first, as with Playwright: the same engine without windows, and a page takes a third of the processor. Without a browser
+these tests are skipped, with a clear line at the end. With REQUIRE_BROWSER=1, as in CI, that is a failure. With SCREENSHOTS=1 they
+leave pictures of their pages.
 """
 
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from tests.running import Run, end
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: No sandbox, because root has none, and nothing that uses the network by itself.
 ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -29,8 +32,9 @@ LEAVING = ("htmx:sendAbort", "htmx:afterRequest", "htmx:sendError")
 MISSING = "NO BROWSER: the walkthrough's pages were not tested in one. Install Chromium, or: playwright install chromium"
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+@contextmanager
+def browsing() -> Iterator[Browser]:
+    """Run a browser. Until its end this thread has an event loop, so Django refuses queries in it."""
     with sync_playwright() as playwright:
         found = next(filter(None, map(shutil.which, NAMES)), None)
         try:
@@ -41,6 +45,12 @@ def chromium() -> Iterator[Browser]:
             pytest.skip(f"{MISSING} ({str(error).splitlines()[0]})")
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")
@@ -83,17 +93,21 @@ class Pages:
             self.errors.append(message.text)
 
     def keep(self, name: str) -> None:
-        """Take a wide and a narrow screenshot; nothing may be wider than the window."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        for width in (1400, 420):
-            self.page.set_viewport_size({"width": width, "height": 900})
-            too_wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            self.page.screenshot(path=SCREENSHOTS / f"{name}-{width}.png", full_page=True)
-            assert too_wide <= 0, f"{name} is {too_wide} pixels wider than a window of {width}"
+        keep(self.page, name)
         self.page.set_viewport_size({"width": 1400, "height": 900})
 
     def close(self) -> None:
         self.context.close()
+
+
+def keep(page: Page, name: str) -> None:
+    """Nothing may be wider than a wide and a narrow window. Leaves screenshots if asked: one takes as long as ten requests."""
+    for width in (1400, 420):
+        page.set_viewport_size({"width": width, "height": 900})
+        too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if os.environ.get("SCREENSHOTS"):
+            page.screenshot(path=SCREENSHOTS / f"{name}-{width}.png", full_page=True)
+        assert too_wide <= 0, f"{name} is {too_wide} pixels wider than a window of {width}"
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

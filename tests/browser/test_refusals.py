@@ -13,7 +13,7 @@ from playwright.sync_api import Error, Locator, Route, expect
 
 from config.env import ROOT
 from tests.browser.accessibility import assert_accessible
-from tests.browser.conftest import Pages
+from tests.browser.conftest import Pages, keep
 from tests.browser.test_pages import log_in
 
 PATIENCE = 30_000
@@ -164,9 +164,7 @@ def test_a_form_without_any_valid_token_is_a_notice_and_without_javascript_one_c
     plain.locator("button.suspend").first.click()
     expect(plain.locator("h1")).to_have_text("Not done: the form was out of date")
     expect(plain.locator("main")).to_contain_text("Go back, reload the page, and send the form again.")
-    for width in (1400, 420):
-        plain.set_viewport_size({"width": width, "height": 900})
-        plain.screenshot(path=ROOT / "var" / "screenshots" / f"csrf-{width}.png")
+    keep(plain, "csrf")
     context.close()
 
 

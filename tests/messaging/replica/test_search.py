@@ -82,3 +82,22 @@ def plant(made: Things, ids: list[str], fates: dict[str, str]) -> None:
             if fate != "missing"
         },
     )
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+def test_the_next_request_is_on_its_way_while_a_page_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(search, "MOST_IDS", 2)
+    asked: list[int] = []
+    records = AuthorityClient.records
+
+    def noting(client, ids):
+        asked.append(len(ids))
+        return records(client, ids)
+
+    monkeypatch.setattr(AuthorityClient, "records", noting)
+    with things("text") as made:
+        plant(made, ["a", "b", "c", "d", "e"], dict.fromkeys("abcde", "missing"))
+        pages = search.Search(made.replica()).pages()
+        seen = [(len(page), list(asked)) for page in pages]
+    assert seen == [(2, [2, 2]), (2, [2, 2, 1]), (1, [2, 2, 1])]
