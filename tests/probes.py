@@ -1,7 +1,10 @@
 """Waits in tests: for a condition, never for a length of time."""
 
+import fcntl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -26,3 +29,12 @@ def wait_for(condition: Callable[[], T], *, timeout: float, what: str, seen: Cal
             last = answer if seen is None else seen()
             raise AssertionError(f"Waited {waited:.1f} s for {what}; last seen: {last!r}")
         time.sleep(min(max(SOONEST, waited * PART), LATEST, timeout - waited))
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """The suite runs on two engines at a time; this waits until the other one has left the same lock."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

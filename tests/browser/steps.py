@@ -1,4 +1,4 @@
-"""A chapter's step in a browser: guess, press, and what came of it."""
+"""What tests press in a browser: a chapter's step, with its guess and what came of it, and the lab's large repair."""
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -24,3 +24,10 @@ def ended(tab: Page, name: str) -> str:
     """The step's result in words, when it has one."""
     tab.locator(f"#step-{name}[data-state=played]:not([data-old])").wait_for(timeout=STEP)
     return card(tab, name).locator(".act > .tag").inner_text()
+
+
+def mend(tab: Page) -> None:
+    """Press "Repair everything" in the lab, and wait for its end: the page says before that nothing is broken any more."""
+    tab.click("#mend-everything")
+    expect(tab.locator("#said")).to_contain_text("All faults are off", timeout=STEP)
+    expect(tab.get_by_text("Nothing is broken")).to_be_visible(timeout=STEP)

@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Pages
+from tests.browser.steps import mend
 
 PATIENCE = 45_000
 #: The dots that were ever seen, with the places they passed, by outcome: a dot lives for two seconds.
@@ -29,8 +30,7 @@ def mended(page: Pages) -> Page:
     """The lab with nothing broken."""
     tab = page.page
     tab.goto("/lab/")
-    tab.click("#mend-everything")
-    expect(tab.get_by_text("Nothing is broken")).to_be_visible(timeout=PATIENCE)
+    mend(tab)
     return tab
 
 

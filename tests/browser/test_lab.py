@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Pages
-from tests.browser.steps import ended
+from tests.browser.steps import ended, mend
 
 PATIENCE = 45_000
 
@@ -37,8 +37,7 @@ def test_damage_is_seen_by_kind_and_repaired(page: Pages) -> None:
             pass
     expect(tab.locator("#said")).to_contain_text("3 rows repaired")
     expect(tab.locator("tr.drift")).to_have_count(0, timeout=PATIENCE)
-    tab.click("#mend-everything")
-    expect(tab.get_by_text("Nothing is broken")).to_be_visible(timeout=PATIENCE)
+    mend(tab)
 
 
 def test_what_is_damaged_is_named_as_the_table_names_it_and_stands_in_the_state_line(page: Pages) -> None:
@@ -57,8 +56,7 @@ def test_what_is_damaged_is_named_as_the_table_names_it_and_stands_in_the_state_
         expect(tab.locator(f"tr.drift.{kind}", has_text=found[1]).first).to_be_visible()
     expect(tab.locator(".broken")).to_contain_text("2 rows shown differ: 1 ghost, 1 missing")
     page.keep("lab-damage")
-    tab.click("#mend-everything")
-    expect(tab.get_by_text("Nothing is broken")).to_be_visible(timeout=PATIENCE)
+    mend(tab)
 
 
 def test_the_charts_stay_readable_while_a_stage_is_set(page: Pages) -> None:
@@ -102,7 +100,7 @@ def test_duplicated_deliveries_are_counted(page: Pages) -> None:
     expect(tab.locator("#fault-duplicate")).to_have_attribute("aria-checked", "true", timeout=PATIENCE)
     tab.locator("button.suspend").first.click()
     expect(outcomes).to_contain_text(f"{before + 2} duplicate", timeout=PATIENCE)
-    tab.click("#mend-everything")
+    mend(tab)
     expect(tab.locator("#fault-duplicate")).to_have_attribute("aria-checked", "false", timeout=PATIENCE)
 
 

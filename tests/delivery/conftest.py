@@ -1,10 +1,9 @@
 """A broker and a stack of processes for every test of delivery."""
 
-import fcntl
 import os
 import socket
 import tempfile
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from messaging.publisher import tokens
 from messaging.replica.replica import Replica
 from messaging.transport.queues import queue
 from tests.delivery.stack import Stack
+from tests.probes import alone
 from users.seeding import demo_users, save
 
 RABBITMQ = "amqp://guest:guest@127.0.0.1:5672//"
@@ -58,17 +58,9 @@ def each_once():
 @pytest.fixture(params=brokers())
 def broker(request):
     url = request.getfixturevalue("valkey") if request.param == "valkey" else RABBITMQ
-    with alone() if url == RABBITMQ else nullcontext():
+    with alone(Path(tempfile.gettempdir()) / "tests-rabbitmq.lock") if url == RABBITMQ else nullcontext():
         _empty(url, request.param)
         yield url
-
-
-@contextmanager
-def alone():
-    """The suite runs on two engines at a time; this waits for the other one."""
-    with (Path(tempfile.gettempdir()) / "tests-rabbitmq.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _empty(url, kind):

@@ -18,6 +18,7 @@ import pytest
 from config.env import ROOT
 from messaging.boundaries.crossings.crossing import KINDS
 from tests.boundaries.crossings.hosts import Found, listed
+from tests.probes import alone
 
 PUBLIC = Path(__file__).parent / "public"
 #: The project and the apps of each count.
@@ -60,26 +61,16 @@ def installed(project: str) -> Path:
     """Install a project's packages, once for all runs of the tests."""
     pins = PUBLIC / f"{project}_packages.txt"
     folder = ROOT / "var" / "public" / f"{project}-{sys.version_info.major}.{sys.version_info.minor}"
-    done = folder / "installed.txt"
-    if not done.exists() or done.read_text() != pins.read_text():
-        words = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--upgrade",
-            "--target",
-            str(folder),
-            "-r",
-            str(pins),
-        ]
-        pip = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        if pip.returncode and not os.environ.get("REQUIRE_PUBLIC"):
-            pytest.skip(f"{project} can't be installed: {pip.stderr[-300:]}")
-        assert pip.returncode == 0, pip.stderr
-        done.write_text(pins.read_text())
+    with alone(folder.with_name(f"{folder.name}.lock")):
+        done = folder / "installed.txt"
+        if not done.exists() or done.read_text() != pins.read_text():
+            into = ("--quiet", "--no-deps", "--upgrade", "--target", str(folder))
+            words = [sys.executable, "-m", "pip", "install", *into, "-r", str(pins)]
+            pip = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
+            if pip.returncode and not os.environ.get("REQUIRE_PUBLIC"):
+                pytest.skip(f"{project} can't be installed: {pip.stderr[-300:]}")
+            assert pip.returncode == 0, pip.stderr
+            done.write_text(pins.read_text())
     return folder
 
 
