@@ -62,7 +62,8 @@ class DomainEvent(BaseModel):
         `wire` has another form, or another class has it already.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built at its first use: most programs start without reading an event.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     wire: ClassVar[str] = ""
     registry: ClassVar[dict[str, type["DomainEvent"]]] = {}
@@ -95,7 +96,7 @@ class DomainEvent(BaseModel):
 class Envelope(BaseModel):
     """An event on the wire. Consumers may rely on these attributes, and ignore unknown ones."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     specversion: Literal["1.0"]
     id: str = Field(
