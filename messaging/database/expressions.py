@@ -26,6 +26,8 @@ class PostgreSQL:
     xor = "bit_xor"
     #: The most parts of a statement. Each bound may be two parameters, and the protocol has at most 65,535.
     most_parts = 30_000
+    #: The most ranges of a statement. The planner looks at each.
+    most_ranges = 200
 
     @contextmanager
     def ready(self, using: str) -> Iterator[None]:
@@ -90,6 +92,8 @@ class SQLite:
     xor = "messaging_xor"
     #: The most parts of a statement. Its parameters and its length are limited (https://www.sqlite.org/limits.html).
     most_parts = 2_000
+    #: The most ranges of a statement: it would remember each row that it reads.
+    most_ranges = 1
 
     @contextmanager
     def ready(self, using: str) -> Iterator[None]:

@@ -60,7 +60,9 @@ def text_of_bound(kind: str, bound: str) -> str | None:
         return bound or None
     if len(bound) > UUID_LENGTH:  # right after a UUID, from a copy whose keys are texts
         return bound_after(kind, bound[:UUID_LENGTH]) or None
-    return str(uuid.UUID(bound.replace("-", "").ljust(32, "0")[:32]))
+    # Without an object for each: a request has 25,000 bounds.
+    digits = bound.replace("-", "").lower().ljust(32, "0")[:32]
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def bound_after(kind: str, key: str) -> str:
@@ -108,10 +110,6 @@ class KeySql(ABC):
     def along_index(self) -> bool:
         """True if an index of the key has the order of ids."""
         return self.kind != "integer"
-
-    def id_of(self, value: Any) -> str:
-        """The id, given a key as the database returns it."""
-        return str(uuid.UUID(str(value))) if self.kind == "uuid" else str(value)
 
     @abstractmethod
     def spelled(self, column: str) -> str:
@@ -181,7 +179,7 @@ class PostgreSQL(KeySql):
         if not bounds:
             return "0", []
         if self.kind == "uuid" or self.uuids:
-            return f"width_bucket({column}::uuid, %s::uuid[])", [[uuid.UUID(bound) for bound in bounds]]
+            return f"width_bucket({column}::uuid, %s::uuid[])", [f"{{{','.join(bounds)}}}"]
         if len(bounds) <= WALKED_BOUNDS:
             return f"width_bucket({self.spelled(column)}, %s::text[])", [list(bounds)]
         return _halved(self.spelled(column), bounds, 0)

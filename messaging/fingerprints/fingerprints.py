@@ -10,7 +10,7 @@ A range is [from, to).
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import islice
 from operator import xor
@@ -23,6 +23,7 @@ from messaging.database import row_hash
 from messaging.database.columns import column
 from messaging.database.keys import bound_after
 from messaging.fingerprints import queries
+from messaging.fingerprints.queries import Bound
 from messaging.ledger import entering
 from messaging.publisher import unseen
 from messaging.publisher.feed import Feed
@@ -41,6 +42,13 @@ class Measured(NamedTuple):
 
     rows: int
     text: str
+
+
+class _Piece(NamedTuple):
+    """The bounds of a range's parts, and the number of parts after them that no id can be in."""
+
+    bounds: list[Bound]
+    empty: int
 
 
 def of_authority(using: Alias, feed: Feed, fields: Sequence[str], ranges: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -79,8 +87,7 @@ def bounds_of_cache(using: Alias, cache: Cache, low: str, high: str, *, rows: in
     """Return bounds that cut the copy's [low, high) of about `rows` rows into `parts` equal parts. Each is as short as possible."""
     side, step = queries.CopyQueries(using, cache), max(1, -(-rows // parts))
     found = (_walked if step >= WALKED_ROWS and side.keys.along_index else _numbered)(side, low, high, step)
-    key = column(cache.model, cache.key)
-    return [low, *(_shortest(str(key.to_python(before)), str(key.to_python(at))) for before, at in found), high]
+    return [low, *(_shortest(before, at) for before, at in found), high]
 
 
 def hash_of(cache: Cache, key: str, row: Mapping[str, Any]) -> str:
@@ -101,16 +108,16 @@ def fingerprint(rows: int, mixed: int) -> Measured:
     return Measured(rows, _text(int.from_bytes(digest[:8], "big")))
 
 
-def _numbered(side: queries.CopyQueries, low: str, high: str, step: int) -> list[tuple[Any, Any]]:
+def _numbered(side: queries.CopyQueries, low: str, high: str, step: int) -> list[tuple[str, str]]:
     """Return each `step`th key of [low, high) but the first, with the key before it."""
     with connections[side.using].cursor() as cursor:
         cursor.execute(*side.steps(side.bound(low), side.bound(high), step))
         return list(cursor.fetchall())
 
 
-def _walked(side: queries.CopyQueries, low: str, high: str, step: int) -> list[tuple[Any, Any]]:
+def _walked(side: queries.CopyQueries, low: str, high: str, step: int) -> list[tuple[str, str]]:
     """Do the same as `_numbered`, along the index. A step costs a statement, but a row that it passes hardly anything."""
-    found: list[tuple[Any, Any]] = []
+    found: list[tuple[str, str]] = []
     begin, end = side.bound(low), side.bound(high)
     with connections[side.using].cursor() as cursor:
         while True:
@@ -119,20 +126,45 @@ def _walked(side: queries.CopyQueries, low: str, high: str, step: int) -> list[t
             if len(keys) < 2:
                 return found
             found.append((keys[0], keys[1]))
-            begin = side.keys.id_of(keys[1])
+            begin = keys[1]
 
 
 def _measured(side: queries.RangeQueries, ranges: Sequence[Sequence[str]]) -> list[list[Measured]]:
     """Measure the parts between the bounds of each list.
 
-    Adjoining lists are read together: for most of a table, one scan takes half the time of sixteen index scans.
+    Adjoining lists are one range, and many ranges are read by one statement. So the database scans a table once at most, if it
+    takes a scan for cheaper than the index (measured on a million rows: 100 ranges of 1,000 rows take 0.5 s instead of 1.3).
     """
-    found: list[list[Measured]] = []
     with side.engine.ready(side.using):
-        for lists in _adjoining(ranges):
-            parts = iter(_parts(side, [*(bound for bounds in lists for bound in bounds[:-1]), lists[-1][-1]]))
-            found += [list(islice(parts, len(bounds) - 1)) for bounds in lists]
-    return found
+        parts = iter([part for batch in _batches(side, _pieces(side, ranges)) for part in _parts(side, batch)])
+    return [list(islice(parts, len(bounds) - 1)) for bounds in ranges]
+
+
+def _pieces(side: queries.RangeQueries, ranges: Sequence[Sequence[str]]) -> Iterator[_Piece]:
+    """Yield the bounds of each range: lists that adjoin are one, if it doesn't have more parts than a statement takes."""
+    most = side.engine.most_parts
+    for lists in _adjoining(ranges):
+        low, *inner = (side.bound(bound) for one in lists for bound in one[:-1])
+        known = [bound for bound in inner if bound is not None]  # there are no ids above one that is None
+        limits = [low, *known, side.bound(lists[-1][-1])]
+        for start in range(0, len(limits) - 1, most):
+            last = start + most >= len(limits) - 1
+            yield _Piece(limits[start : start + most + 1], len(inner) - len(known) if last else 0)
+
+
+def _batches(side: queries.RangeQueries, pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
+    """Group ascending ranges, as many as a statement takes."""
+    batch: list[_Piece] = []
+    for piece in pieces:
+        end, begin = batch[-1].bounds[-1] if batch else None, piece.bounds[0]
+        ascend = end is not None and begin is not None and end <= begin
+        number = sum(len(one.bounds) for one in (*batch, piece))
+        if batch and not (ascend and len(batch) < side.engine.most_ranges and number <= side.engine.most_parts + 1):
+            yield batch
+            batch = []
+        batch.append(piece)
+    if batch:
+        yield batch
 
 
 def _adjoining(ranges: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
@@ -146,21 +178,22 @@ def _adjoining(ranges: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
     return groups
 
 
-def _parts(side: queries.RangeQueries, bounds: Sequence[str]) -> list[Measured]:
-    """Measure the parts between the bounds, as many in a statement as the database takes. A part's versions and facts are read at
-    one moment."""
-    counts, mixed, most = [0] * (len(bounds) - 1), [0] * (len(bounds) - 1), side.engine.most_parts
-    low, *inner, high = map(side.bound, bounds)
-    known = [bound for bound in inner if bound is not None]  # there are no ids above one that is None
-    limits = [low, *known, high]
+def _parts(side: queries.RangeQueries, batch: Sequence[_Piece]) -> Iterator[Measured]:
+    """Measure the parts of these ranges by one statement. A part's versions and facts are read at one moment."""
+    bounds = [bound for piece in batch for bound in piece.bounds][1:-1]
+    inner = [bound for bound in bounds if bound is not None]  # all: only the ends of a batch may be open
+    counts, mixed = [0] * (len(inner) + 1), [0] * (len(inner) + 1)
     with connections[side.using].cursor() as cursor:
-        for start in range(0, len(limits) - 1, most):
-            end = min(start + most, len(limits) - 1)
-            cursor.execute(*side.sums(limits[start], limits[end], known[start : end - 1]))
-            for part, rows, *hashes in cursor.fetchall():
-                counts[start + part] += rows
-                mixed[start + part] ^= reduce(xor, hashes)
-    return [fingerprint(rows, hash_) for rows, hash_ in zip(counts, mixed, strict=True)]
+        cursor.execute(*side.sums([(piece.bounds[0], piece.bounds[-1]) for piece in batch], inner))
+        for part, rows, *hashes in cursor.fetchall():
+            counts[part] += rows
+            mixed[part] ^= reduce(xor, hashes)
+    start = 0
+    for piece in batch:
+        end = start + len(piece.bounds) - 1
+        yield from map(fingerprint, counts[start:end], mixed[start:end])
+        yield from [fingerprint(0, 0)] * piece.empty
+        start = end + 1  # what is between two ranges isn't read
 
 
 def _rows(side: queries.RangeQueries, ranges: Sequence[Sequence[str]]) -> list[list[Row]]:

@@ -22,6 +22,8 @@ from messaging.settings import Alias
 Statement = tuple[str, list[Any]]
 #: An id; None is no bound.
 Bound = str | None
+#: From an id up to another, without it.
+Range = tuple[Bound, Bound]
 
 
 class RangeQueries(ABC):
@@ -37,8 +39,8 @@ class RangeQueries(ABC):
         return text_of_bound(self.keys.kind, text)
 
     @abstractmethod
-    def sums(self, low: Bound, high: Bound, inner: Sequence[str]) -> Statement:
-        """Select the number of rows and the hashes, by part."""
+    def sums(self, ranges: Sequence[Range], inner: Sequence[str]) -> Statement:
+        """Select the number of rows and the hashes of these ranges, by part: the number of bounds in `inner` at or below the id."""
 
     def rows(self, low: Bound, high: Bound, limit: int) -> Statement:
         """Select the rows of a range, by id."""
@@ -83,9 +85,9 @@ class CopyQueries(RangeQueries):
         # Rows that were created here aren't copies.
         self.copied = f" AND {self.version} > 0" if cache.follows else ""
 
-    def sums(self, low: Bound, high: Bound, inner: Sequence[str]) -> Statement:
+    def sums(self, ranges: Sequence[Range], inner: Sequence[str]) -> Statement:
         part, parameters = self.keys.part(self.key, inner)
-        where, between = self._copies(low, high)
+        where, between = self._copies(ranges)
         mixed = ", ".join(f"{self.engine.xor}({hash_})" for hash_ in self.hashes)
         return f"SELECT {part}, count(*), {mixed} FROM {self.table} t WHERE {where} GROUP BY 1", [*parameters, *between]
 
@@ -96,23 +98,25 @@ class CopyQueries(RangeQueries):
         )
 
     def steps(self, low: Bound, high: Bound, step: int) -> Statement:
-        """Select every `step`th key but the first, each with the key before it."""
-        where, between = self._copies(low, high)
+        """Select every `step`th id but the first, each with the id before it."""
+        where, between = self._copies([(low, high)])
+        before, key = self.keys.spelled("before"), self.keys.spelled("id")
         return (
-            f"SELECT before, id FROM (SELECT {self.key} AS id, lag({self.key}) OVER ids AS before, row_number() OVER ids AS number "
-            f"FROM {self.table} t WHERE {where} WINDOW ids AS (ORDER BY {self.keys.ordered(self.key)})) AS numbered "
+            f"SELECT {before}, {key} FROM (SELECT {self.key} AS id, lag({self.key}) OVER ids AS before, "
+            f"row_number() OVER ids AS number FROM {self.table} t WHERE {where} "
+            f"WINDOW ids AS (ORDER BY {self.keys.ordered(self.key)})) AS numbered "
             f"WHERE number > 1 AND (number - 1) %% {step} = 0 ORDER BY number",
             between,
         )
 
     def step(self, low: Bound, high: Bound, step: int) -> Statement:
-        """Select the `step`th key and the one after it."""
-        where, between = self._copies(low, high)
-        ordered = self.keys.ordered(self.key)
-        return f"SELECT {self.key} FROM {self.table} t WHERE {where} ORDER BY {ordered} LIMIT 2 OFFSET {step - 1}", between
+        """Select the `step`th id and the one after it."""
+        where, between = self._copies([(low, high)])
+        spelled, ordered = self.keys.spelled(self.key), self.keys.ordered(self.key)
+        return f"SELECT {spelled} FROM {self.table} t WHERE {where} ORDER BY {ordered} LIMIT 2 OFFSET {step - 1}", between
 
-    def _copies(self, low: Bound, high: Bound) -> Statement:
-        where, between = self.keys.between(self.key, low, high)
+    def _copies(self, ranges: Sequence[Range]) -> Statement:
+        where, between = _in_any(self.keys, self.key, ranges)
         return f"{where}{self.copied}", between
 
 
@@ -141,7 +145,7 @@ class AuthorityQueries(RangeQueries):
         self.gone_facts = engine.hash("f", "l.aggregate_id", *instead) if feed.keeps_gone else "0"
         self.matches = self.keys.matches(self.key, "l.aggregate_id")
 
-    def sums(self, low: Bound, high: Bound, inner: Sequence[str]) -> Statement:
+    def sums(self, ranges: Sequence[Range], inner: Sequence[str]) -> Statement:
         """Sum versions over the ledger and facts over the model's table, without a join. The few deleted entries look up their
         rows. Where `gone` or nothing is shown instead of a row, its facts count again, so they cancel out.
 
@@ -149,9 +153,9 @@ class AuthorityQueries(RangeQueries):
         """
         xor = self.engine.xor
         part, parts = self.ids.part("l.aggregate_id", inner)
-        where, between = self._entries(low, high)
+        where, between = _in_any(self.ids, "l.aggregate_id", ranges)
         row_part, row_parts = self.keys.part(self.key, inner)
-        row_where, row_between = self.keys.between(self.key, low, high)
+        row_where, row_between = _in_any(self.keys, self.key, ranges)
         counted = "true" if self.keeps_gone else "NOT l.deleted"
         # Not EXISTS: PostgreSQL would read the whole table for it.
         shown = f"l.deleted AND NOT coalesce((SELECT {self.tombstone} FROM {self.table} t WHERE {self.matches}), false)"
@@ -161,7 +165,7 @@ class AuthorityQueries(RangeQueries):
             SELECT {part}, count(CASE WHEN {counted} THEN 1 END), {xor}(CASE WHEN {counted} THEN {self.version} ELSE 0 END),
                 {xor}(CASE WHEN {shown} THEN {self.gone_facts} ELSE 0 END),
                 {xor}(CASE WHEN l.deleted THEN coalesce({hidden}, 0) ELSE 0 END)
-            FROM messaging_ledger l WHERE {where} GROUP BY 1
+            FROM messaging_ledger l WHERE {where} AND l.aggregate = {self.aggregate} GROUP BY 1
             UNION ALL
             SELECT {row_part}, 0, {xor}({self.facts}), 0, 0 FROM {self.table} t WHERE {row_where} GROUP BY 1"""
         return statement, [*parts, *between, *row_parts, *row_between]
@@ -175,13 +179,15 @@ class AuthorityQueries(RangeQueries):
             f"WHERE {where} AND l.aggregate = {self.aggregate}{counted} ORDER BY l.aggregate_id LIMIT {limit}"
         )
 
-    def _entries(self, low: Bound, high: Bound) -> Statement:
-        where, between = self.ids.between("l.aggregate_id", low, high)
-        return f"{where} AND l.aggregate = {self.aggregate}", between
-
     def _gone(self, feed: Feed, name: str, field: "models.Field[Any, Any]") -> str:
         """Return the SQL of a gone aggregate's fact."""
         value = feed.gone_value(name)
         if value is CHANGED_AT:
             return self.engine.time("l.changed_at")
         return escaped(literal(row_hash.word(row_hash.kind_of_field(field), value)))
+
+
+def _in_any(keys: KeySql, column: str, ranges: Sequence[Range]) -> Statement:
+    """The condition that an id is in one of these ranges."""
+    found = [keys.between(column, low, high) for low, high in ranges]
+    return f"({' OR '.join(where for where, _ in found)})", [bound for _, between in found for bound in between]

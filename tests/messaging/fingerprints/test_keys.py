@@ -163,7 +163,7 @@ def test_a_narrow_range_is_read_along_an_index(kind: str) -> None:
             (COPY, "things_copied", queries.CopyQueries(COPY, made.cache)),
             (AUTHORITY, "things_thing", queries.AuthorityQueries(AUTHORITY, made.feed, ["name"])),
         ):
-            for statement, parameters in (side.sums(low, high, []), side.rows(low, high, 10)):
+            for statement, parameters in (side.sums([(low, high)], []), side.rows(low, high, 10)):
                 with side.engine.ready(alias), connections[alias].cursor() as cursor:
                     if connections[alias].vendor == "sqlite":
                         cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)

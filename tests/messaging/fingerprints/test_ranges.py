@@ -54,7 +54,7 @@ def test_walking_along_the_index_finds_the_same_bounds_as_numbering(kind: str) -
                 inside = sorted(key for key in map(str, ids) if low <= key and (not high or key < high))
                 numbered = fingerprints._numbered(side, low, high, step)
                 assert fingerprints._walked(side, low, high, step) == numbered
-                assert [side.keys.id_of(key) for _, key in numbered] == inside[step::step]
+                assert [key for _, key in numbered] == inside[step::step]
 
         check()
 
@@ -174,9 +174,9 @@ def test_thousands_of_bounds_are_measured_alike_on_both_sides(kind: str, monkeyp
 def _count_parts(monkeypatch: pytest.MonkeyPatch, side: type[queries.RangeQueries], numbers: list[int]) -> None:
     sums = side.sums
 
-    def counting(self: Any, low: Any, high: Any, inner: Sequence[str]) -> queries.Statement:
+    def counting(self: Any, ranges: Sequence[queries.Range], inner: Sequence[str]) -> queries.Statement:
         numbers.append(len(inner) + 1)
-        return sums(self, low, high, inner)
+        return sums(self, ranges, inner)
 
     monkeypatch.setattr(side, "sums", counting)
 
@@ -200,6 +200,36 @@ def test_parts_have_the_same_numbers_however_many_bounds_a_statement_takes(
                 patch.setattr(dialect, "most_parts", most)
             assert [fingerprints._measured(side, [bounds])[0] for side in sides] == whole
         assert sum(part.rows for part in whole[0]) == len(ids)
+
+    check()
+
+
+def test_ranges_that_lie_apart_have_the_same_numbers_in_one_statement(
+    pair: tuple[str, Things], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in another order, with a range twice, and with open ends."""
+    kind, made = pair
+    sides = copies(made), queries.AuthorityQueries(AUTHORITY, made.feed, ["name"])
+    numbers: list[int] = []
+    for side in (queries.CopyQueries, queries.AuthorityQueries):
+        _count_parts(monkeypatch, side, numbers)
+
+    @BATCH
+    @given(st.sets(IDS[kind], max_size=20), st.sets(IDS[kind], min_size=1, max_size=12), st.randoms(), st.integers(2, 4))
+    def check(ids: set[Any], cuts: set[Any], chance: random.Random, size: int) -> None:
+        fill(made, list(ids))
+        bounds = ["", *sorted(map(str, cuts)), ""]
+        pieces = [bounds[start : start + size] for start in range(0, len(bounds) - 1, size)]  # nothing adjoins
+        ranges = [piece for piece in pieces if len(piece) > 1]
+        for wanted in (ranges, chance.sample(ranges, len(ranges)), [*ranges, *ranges[:1]]):
+            with monkeypatch.context() as patch:
+                patch.setattr(expressions.SQLite, "most_ranges", 3)
+                found = [fingerprints._measured(side, wanted) for side in sides]
+            assert found == [[fingerprints._measured(side, [one])[0] for one in wanted] for side in sides]
+        numbers.clear()
+        fingerprints._measured(sides[0], ranges)
+        if connections[COPY].vendor == "postgresql":
+            assert len(numbers) <= 1
 
     check()
 
