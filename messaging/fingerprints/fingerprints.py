@@ -8,8 +8,8 @@ Bounds are ids or prefixes, ascending as texts. "" is open: as the first bound i
 A range is [from, to).
 """
 
-import base64
 import hashlib
+from binascii import b2a_base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import islice
@@ -93,7 +93,7 @@ def bounds_of_cache(using: Alias, cache: Cache, low: str, high: str, *, rows: in
 def hash_of(cache: Cache, key: str, row: Mapping[str, Any]) -> str:
     """Return the hash of a row, given its version and its values by field; the same as `rows_of_cache` returns."""
     fields = [(row_hash.kind_of_field(column(cache.model, name)), name) for name in sorted(cache.fields)]
-    return _text(row_hash.row_hash(key, row["version"], [row_hash.word(kind, row[name]) for kind, name in fields]))
+    return _text_of(row_hash.row_hash(key, row["version"], [row_hash.word(kind, row[name]) for kind, name in fields]))
 
 
 def listed_to(cache: Cache, high: str, *lists: Sequence[Row]) -> str:
@@ -104,8 +104,7 @@ def listed_to(cache: Cache, high: str, *lists: Sequence[Row]) -> str:
 
 def fingerprint(rows: int, mixed: int) -> Measured:
     """Return the fingerprint of a number of rows. `mixed`: the exclusive or of their hashes."""
-    digest = hashlib.md5(f"{rows} {mixed}".encode(), usedforsecurity=False).digest()
-    return Measured(rows, _text(int.from_bytes(digest[:8], "big")))
+    return Measured(rows, _text(hashlib.md5(f"{rows} {mixed}".encode(), usedforsecurity=False).digest()[:8]))
 
 
 def _numbered(side: queries.CopyQueries, low: str, high: str, step: int) -> list[tuple[str, str]]:
@@ -215,15 +214,21 @@ def _rows(side: queries.RangeQueries, ranges: Sequence[Sequence[str]]) -> list[l
 
 
 def _row(key: str, version: int, first: int, second: int) -> Row:
-    return [key, version, _text(first ^ second)]
+    return [key, version, _text_of(first ^ second)]
 
 
 def _shortest(before: str, key: str) -> str:
     """Return the shortest prefix of `key` that sorts after `before`."""
-    length = next(place for place in range(1, len(key) + 1) if key[:place] > before)
+    length = 1
+    while key[:length] <= before:
+        length += 1
     return key[:length]
 
 
-def _text(value: int) -> str:
+def _text_of(hash_: int) -> str:
+    return _text((hash_ & row_hash.MASK).to_bytes(8, "big"))
+
+
+def _text(eight: bytes) -> str:
     """Write 64 bits in eleven characters."""
-    return base64.b64encode((value & row_hash.MASK).to_bytes(8, "big")).decode().rstrip("=")
+    return b2a_base64(eight)[:11].decode()

@@ -30,6 +30,8 @@ PARTS = 16
 FEW_ROWS, DENSE_ROWS = 32, 512
 #: Rows of the copy in the smallest part: a list of so few rows is shorter than the fingerprints of its parts.
 LEAST_ROWS = 8
+#: Bounds in a request while the authority waits for it: it works on a small one while the next one's bounds are looked up.
+FIRST_BOUNDS = 5_000
 #: Bounds, ranges to list, and rows of the copy, in one request.
 MOST_BOUNDS, MOST_RANGES, MOST_ROWS = 25_000, 500, 5_000
 #: Ids in one request for records, and suspects that are checked together.
@@ -105,15 +107,15 @@ class Search:
             if self._may_list():
                 self._suspect()
             else:
-                self._cut(self._next or self._bounds(self._taken()))
+                self._cut(self._next or self._bounds(self._taken(FIRST_BOUNDS)))
             if len(self._suspects) >= MOST_SUSPECTS:
                 yield from self._confirmed()
         yield from self._confirmed()
 
-    def _taken(self) -> list[_Range]:
-        """Take as many of the last ranges to split as fit in one request, in their order."""
+    def _taken(self, most: int) -> list[_Range]:
+        """Take as many of the last ranges to split as have at most so many bounds, in their order."""
         first, bounds = len(self._split), 0
-        while first and bounds + self._split[first - 1].parts + 1 <= MOST_BOUNDS:
+        while first and (not bounds or bounds + self._split[first - 1].parts + 1 <= most):
             first -= 1
             bounds += self._split[first].parts + 1
         self._split, taken = self._split[:first], self._split[first:]
@@ -139,7 +141,7 @@ class Search:
         with self.client.ahead() as pool:
             asked = pool.submit(self.client.fingerprints, bounds)
             ours = fingerprints.measured_of_cache(self.using, self.cache, bounds)
-            self._next = self._bounds(self._taken())  # the authority takes longer, because it has two tables to scan
+            self._next = self._bounds(self._taken(MOST_BOUNDS))  # the authority takes longer, because it has two tables to scan
             theirs = asked.result()
         self.progress(1)
         differing = [
@@ -215,7 +217,7 @@ class Search:
         The copy is read before the authority: if it is newer than the authority's later answer, it is really ahead. The frontier
         is read before both: all changes below it must be in the rows that are read then.
         """
-        ids = sorted(suspects)
+        ids = sorted(suspects, key=lambda key: (suspects[key].since, key))  # the oldest needn't wait any more
         for start in range(0, len(ids), MOST_IDS):
             portion = {key: suspects[key] for key in ids[start : start + MOST_IDS]}
             _wait_until(max(suspect.since for suspect in portion.values()) + SETTLE_SECONDS)

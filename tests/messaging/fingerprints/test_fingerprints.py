@@ -203,7 +203,7 @@ def test_the_values_of_tombstones_are_those_of_the_feed():
     kinds = [(row_hash.kind_of_field(column(User, name)), name) for name in sorted(names)]
     for record in records:
         words = [row_hash.word(kind, record["data"][name]) for kind, name in kinds]
-        assert listed[record["id"]] == fingerprints._text(row_hash.row_hash(record["id"], record["version"], words))
+        assert listed[record["id"]] == fingerprints._text_of(row_hash.row_hash(record["id"], record["version"], words))
     whole = fingerprints.of_authority(Alias("users"), FEED, names, [["", ""]])
     mixed = 0
     for record in records:

@@ -101,3 +101,14 @@ def test_the_next_request_is_on_its_way_while_a_page_is_worked_on(monkeypatch: p
         pages = search.Search(made.replica()).pages()
         seen = [(len(page), list(asked)) for page in pages]
     assert seen == [(2, [2, 2]), (2, [2, 2, 1]), (1, [2, 2, 1])]
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+def test_a_range_with_more_bounds_than_a_first_request_is_cut_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(search, "FIRST_BOUNDS", 1)
+    monkeypatch.setattr(search, "FEW_ROWS", 4)
+    planted = {f"{number:04}": "missing" for number in range(0, 2_000, 97)}
+    with things("text") as made:
+        plant(made, [f"{number:04}" for number in range(2_000)], planted)
+        assert {row.id: row.kind for page in search.Search(made.replica()).pages() for row in page} == planted
