@@ -92,10 +92,10 @@ def margins(result: dict[str, Any]) -> Iterator[Margin]:
     found, listed = median("reconcile", parts.OURS, "10.bytes"), median("reconcile", parts.LIST, "versions.bytes")
     share = _ratio(found, listed)
     yield Margin("bytes for 10 differences, of the list's", " %", 0.2, True, None if share is None else 100 * share)
-    for differ, most in ((0, 0.2), (10, 0.4), (100, 0.5), (10_000, 1.1)):
+    for differ, bound in ((0, 0.2), (10, 0.4), (100, 0.5), (10_000, 1.1)):
         found, listed = median("reconcile", parts.OURS, f"{differ}.seconds"), median("reconcile", parts.LIST, "versions.seconds")
         if found is not None:
-            yield Margin(f"seconds for {differ:,} differences, of the list's", " ×", most, True, _ratio(found, listed))
+            yield Margin(f"seconds for {differ:,} differences, of the list's", " ×", bound, True, _ratio(found, listed))
     yield Margin("writes lost to the sequencer", " %", 5, True, median("sequencer", parts.OURS, "cost_percent"))
     longest = median("tracking", parts.OURS, "longest_wait_ms")
     yield Margin("the longest that one write took while a table is tracked", " ms", 100, True, longest)
