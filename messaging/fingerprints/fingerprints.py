@@ -219,9 +219,7 @@ def _row(key: str, version: int, first: int, second: int) -> Row:
 
 def _shortest(before: str, key: str) -> str:
     """Return the shortest prefix of `key` that sorts after `before`."""
-    length = 1
-    while key[:length] <= before:
-        length += 1
+    length = next(place for place in range(1, len(key) + 1) if key[:place] > before)
     return key[:length]
 
 
