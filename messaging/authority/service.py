@@ -144,7 +144,7 @@ class Service:
 
 def admitted(feed: str, consumer: Consumer) -> Consumer:
     """Return the consumer if it may read this feed of its authority. Raises `Refusal` (401)."""
-    feeds = consumer.feeds or [settings.authority(feed)]
+    feeds = grants.readable_feeds(consumer, settings.authority(feed))
     if feed not in feeds:
         detail = f"The token of {consumer.name} isn't valid for the feed {feed}, only for: {', '.join(feeds)}."
         raise Refusal(401, "unknown_token", detail)

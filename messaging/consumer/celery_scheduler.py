@@ -1,6 +1,6 @@
 # celery has no types.
 # mypy: disable-error-code="misc,no-any-return"
-"""The scheduler of retries: Celery's beat, which keeps its schedule in memory and logs little while the broker doesn't answer."""
+"""Celery's beat. Its schedule is in memory (`messaging.celery` sets it), and it logs little while the broker doesn't answer."""
 
 import logging
 from typing import Any

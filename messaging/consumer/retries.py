@@ -1,4 +1,4 @@
-"""Retry failed events after growing delays. Each try is one transaction, with what the handler writes."""
+"""Retry failed events. Each try is one transaction, with what the handler writes; `parked.note_failure` schedules the next one."""
 
 from datetime import datetime
 from typing import Any

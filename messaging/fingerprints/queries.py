@@ -1,4 +1,4 @@
-"""The SQL of a comparison: over an authority's ledger and its model's table, and over a consumer's copy.
+"""The SQL of fingerprints: over an authority's ledger and its model's table, and over a consumer's copy.
 
 A statement is (SQL, parameters). `sums` selects (part, number of rows, hash, …), to be added up by part. `rows` selects
 (id, version, hash, hash), by id. A row's hash is the exclusive or of both hashes.

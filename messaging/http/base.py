@@ -26,7 +26,7 @@ class OwnView(APIView):
     parser_classes = (parsing.Json,)
     content_negotiation_class = parsing.OnlyWhatThereIs
     authentication_classes = ()
-    permission_classes = ()
+    permission_classes = ()  # who may read what: `messaging.publisher.grants`
     throttle_classes: tuple[type[BaseThrottle], ...] = ()
     versioning_class = None
     metadata_class = None  # no answer to OPTIONS: the schema has more

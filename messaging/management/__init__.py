@@ -1,4 +1,4 @@
-"""The commands' common base: exit codes, `--json`, arguments and terminal output."""
+"""The commands' common base: exit codes, `--json`, arguments and terminal output. `scaffold` is what `startcontext` writes."""
 
 from messaging.management.base import Command, Found, Refused, WrongUsage, database_errors_as_refusals, duration
 from messaging.management.output import progress_bar

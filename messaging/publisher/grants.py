@@ -1,4 +1,5 @@
-"""Bootstrap grants: which consumer may read the authority's feed, and from which position.
+"""Which consumer may read which feeds of an authority (`readable_feeds`), and from which position (`may_read`): bootstrap grants.
+`tokens` says which consumer asks.
 
 A grant is open from the registration (or from `consumers open`) until the consumer goes live, or until its time ends. Afterwards
 the consumer can read only later changes. Each opening gets a random value, `Consumer.grant`. A consumer stores it when it goes live
@@ -64,6 +65,11 @@ def close_bootstrap(*, authority: str, name: str, position: int | None = None, o
         bootstrap_closes_at=Case(When(later, then=F("bootstrap_closes_at")), default=Value(None)),
         bootstrapped_to=reached,
     )
+
+
+def readable_feeds(consumer: Consumer, authority: str) -> list[str]:
+    """Return the names of the feeds that a consumer of an authority may read: those of its entry, or the authority's main one."""
+    return consumer.feeds or [authority]
 
 
 def may_read(consumer: Consumer, since: int) -> str:

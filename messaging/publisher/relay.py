@@ -1,6 +1,6 @@
 """The relay sends the events of the outbox to every registered consumer's queue, each at least once.
 
-A round stamps pending changes, claims a batch (`claim` in `messaging/database/engines/`), sends a copy to each consumer, and
+A round stamps pending changes, claims a batch (`messaging.publisher.claim`), sends a copy to each consumer, and
 commits the batch as sent after the broker's confirmation. A crash in between sends one batch twice; the inbox ignores the second.
 Several relays may run at once.
 """
@@ -20,16 +20,14 @@ from django.db.models import F
 from django.utils import timezone
 
 from messaging import failpoints, settings
-from messaging.database import engines, errors
+from messaging.database import errors
 from messaging.database.outbox_pattern import FAILED, SENT, WAITING
 from messaging.database.wakeup import Waiter
 from messaging.errors import OtherType
 from messaging.events.limits import LARGEST_MESSAGE_BYTES
 from messaging.ledger import marks, sequencer
 from messaging.models import Consumer
-from messaging.publisher import outbox, payloads
-from messaging.publisher.payloads import Sendable
-from messaging.settings import Alias
+from messaging.publisher import claim, outbox, payloads
 from messaging.transport import signing
 from messaging.transport.sender import Sender
 
@@ -165,8 +163,7 @@ class Relay:
         self._adopt()
         sequencer.stamp_pending(self.using)  # right before the claim: an event without a position leaves a gap to be pulled
         failpoints.reach("relay.stamped")
-        with engines.for_alias(self.using).claimed(self.using, self.context, self.batch) as rows:
-            good, bad = sendable(self.using, rows)
+        with claim.claimed(self.using, self.context, self.batch) as (good, bad):
             if not good and not bad:
                 return Round()
             failpoints.reach("relay.claimed")
@@ -192,18 +189,6 @@ class Relay:
             log.error("%s: event %s can't be sent: %s", self.context, event_id, reason)
             row = outbox.rows(self.using, self.context, SENT, WAITING).filter(id=event_id)
             row.update(status=FAILED, retry=F("retry") + 1, headers={"error": reason})
-
-
-def claim_events(using: Alias, context: str, limit: int) -> tuple[list[Sendable], list[tuple[Any, str]]]:
-    """Claim a context's oldest waiting events, in the caller's transaction. Returns (events with their positions and marks, rows
-    that can't be sent with the reason)."""
-    return sendable(using, engines.for_alias(using).claim(using, context, limit))
-
-
-def sendable(using: Alias, rows: Sequence[tuple[Any, str, int | None]]) -> tuple[list[Sendable], list[tuple[Any, str]]]:
-    """Split claimed rows as `claim_events` returns them."""
-    known = marks.rounds(using, (position for _, _, position in rows if position is not None))
-    return payloads.partition_sendable(rows, known)
 
 
 def _brief(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Pull changes after the checkpoint from the authority's feed into the copy.
+"""Pull changes after the checkpoint from the authority's feed into the copy: the first load, and what was missed since.
 
 A page is applied in one transaction with the checkpoint, by the same conditional upsert as events. So pages and live events can
 come in any order, and a repeated page changes nothing.

@@ -1,4 +1,5 @@
-"""`Replica`: one consumer's copy of one authority. `bootstrap`, `catch_up`, `compare` and the others take one."""
+"""`Replica`: one consumer's copy of one authority, with its record, its client, and what makes it live. `bootstrap`, `catch_up`,
+`compare` and the others take one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

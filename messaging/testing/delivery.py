@@ -16,8 +16,9 @@ from messaging.events.ids import uuid7
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Parked
 from messaging.publisher import consumers, outbox, payloads
+from messaging.publisher.claim import claim
 from messaging.publisher.payloads import Sendable
-from messaging.publisher.relay import BATCH_ROWS, claim_events
+from messaging.publisher.relay import BATCH_ROWS
 from messaging.settings import Context, context, contexts
 
 #: Handlers may record events, which are delivered too. With more rounds they would never end.
@@ -144,7 +145,7 @@ def _outcome(outcome: Outcome) -> str:
 def _round(publisher: Context) -> list[Delivery]:
     sequencer.stamp_pending(publisher.alias)
     with transaction.atomic(using=publisher.alias):
-        good, bad = claim_events(publisher.alias, publisher.name, BATCH_ROWS)
+        good, bad = claim(publisher.alias, publisher.name, BATCH_ROWS)
     if bad:
         raise AssertionError(f"{publisher.name} can't send event {bad[0][0]}. {bad[0][1]}")
     # One event in a message, so that each has an outcome of its own.

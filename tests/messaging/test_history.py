@@ -22,7 +22,7 @@ from messaging.ledger import marks, sequencer
 from messaging.models import Consumer, Incident, Mark, Subscription
 from messaging.operations.status import consumer_states
 from messaging.publisher import payloads
-from messaging.publisher.relay import claim_events
+from messaging.publisher.claim import claim
 from messaging.replica import bootstrap, compare, lookup, pull, repair, staleness
 from messaging.replica.client import AuthorityClient
 from messaging.replica.replica import Replica
@@ -356,7 +356,7 @@ def messages() -> list[list[dict[str, Any]]]:
     """Claim what waits for billing, as a message for each event, by position."""
     sequencer.stamp_pending("users")
     with transaction.atomic(using="users"):
-        good, _ = claim_events(Alias("users"), "users", 1000)
+        good, _ = claim(Alias("users"), "users", 1000)
     consumer = Consumer.objects.using("users").get(name="billing")
     return sorted(payloads.messages(good, consumer, largest=1), key=lambda message: message[0]["position"])
 

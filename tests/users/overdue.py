@@ -15,7 +15,7 @@ from messaging.celery import app
 from messaging.consumer import handlers, inbox
 from messaging.ledger import sequencer
 from messaging.models import Consumer, Ledger, Subscription
-from messaging.publisher import consumers, payloads, record, relay
+from messaging.publisher import claim, consumers, payloads, record, relay
 from messaging.replica import bootstrap, compare, pull, repair
 from messaging.replica.replica import Replica
 from messaging.settings import context
@@ -89,7 +89,7 @@ def sent() -> list[dict[str, Any]]:
     """Take the waiting events out of billing's outbox, each as `users` gets it."""
     sequencer.stamp_pending(BILLING)
     with transaction.atomic(using="billing"):
-        good, _ = relay.claim_events(BILLING, "billing", relay.BATCH_ROWS)
+        good, _ = claim.claim(BILLING, "billing", relay.BATCH_ROWS)
     entry = Consumer.objects.using("billing").get(name="users")
     return [event for message in payloads.messages(good, entry) for event in message]
 

@@ -1,4 +1,5 @@
-"""The statements that differ between databases. Both engines have the same functions; `for_alias` picks one."""
+"""The statements that differ between databases: triggers, stamps, a relay's claim. Both engines have the same functions;
+`for_alias` picks one."""
 
 from types import ModuleType
 
