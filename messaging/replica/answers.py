@@ -1,13 +1,9 @@
-"""Read an authority's answers, within bounds of size and time, and validate their shapes.
+"""Read an authority's answers, within bounds of size, and validate their shapes. `connections` bounds their time.
 
 Another program writes them, so they may be truncated, corrupt, endless or of a later release. Every key that is read has a rule
 here; unknown keys are ignored.
 """
 
-import http.client
-import io
-import socket
-import time
 import zlib
 from datetime import datetime
 from functools import lru_cache
@@ -15,8 +11,6 @@ from typing import Annotated, Any, Generic, NotRequired, TypeVar
 
 from pydantic import AfterValidator, FailFast, Field, TypeAdapter
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from messaging.database.keys import LONGEST_ID
 from messaging.errors import BodyTooLarge, TooManyParts
@@ -163,53 +157,3 @@ def _unpacked(raw: bytes, encoding: str, largest: int) -> bytes:
     if len(content) <= largest and (not inflater.eof or inflater.unused_data):
         raise ValueError("The body is truncated, or has bytes after its end.")
     return content
-
-
-class _Hurried(io.RawIOBase):
-    """Read a connection until a deadline. A socket's timeout restarts at every byte, so one byte a second could go on for ever."""
-
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
-        self._raw, self._sock, self._patience = raw, sock, sock.gettimeout()
-        self._deadline = time.monotonic() + 2 * (self._patience or 0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if self._patience is not None:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self._sock.settimeout(min(self._patience, left))
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Response(http.client.HTTPResponse):
-    """An answer that may take, head and body, at most twice as long as its first byte may."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
-        super().__init__(sock, *args, **options)
-        self.fp = io.BufferedReader(_Hurried(self.fp.detach(), sock))
-
-
-class _Connection(HTTPConnection):
-    response_class = _Response
-
-
-class _SecureConnection(HTTPSConnection):
-    response_class = _Response
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
-
-
-POOLS = {"http": _Pool, "https": _SecurePool}

@@ -11,9 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import urllib3
 from pydantic import ValidationError
 from pydantic_core import from_json
 
@@ -21,6 +20,9 @@ from messaging import settings
 from messaging.errors import AnswerTooLarge, BelowFloor, BodyTooLarge, Denied, NotNow, Unreachable
 from messaging.events.text import kind, printable
 from messaging.replica import answers, in_process
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
 
 #: Seconds to connect, and until an answer begins (in addition to the wait of a long poll).
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
@@ -79,12 +81,8 @@ class AuthorityClient:
         self.bytes = self.round_trips = 0
         self._most_bounds = MOST_BOUNDS
         self._most: int | None = None  # rows per page, after a page exceeded the limit of bytes
-        self._pool = urllib3.PoolManager(
-            maxsize=2,
-            retries=False,
-            headers={"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"} if token else {"Accept-Encoding": "gzip"},
-        )
-        self._pool.pool_classes_by_scheme = answers.POOLS
+        self._headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"} if token else {"Accept-Encoding": "gzip"}
+        self._pool: PoolManager | None = None
 
     def changes(
         self,
@@ -212,7 +210,8 @@ class AuthorityClient:
         return in_process.AtOnce() if self._here else ThreadPoolExecutor(1)
 
     def close(self) -> None:
-        self._pool.clear()
+        if self._pool:
+            self._pool.clear()
 
     def _ask(
         self,
@@ -243,6 +242,10 @@ class AuthorityClient:
         if not self.url:
             variable = f"{settings.authority(self.name).upper()}_API_URL"
             raise Unreachable(f"The address of {self.name} isn't set. Set {variable}, or MESSAGING['API_URL']")
+        # Not at the top: loading an HTTP client takes a twentieth of a program's start, and most programs ask no authority.
+        from messaging.replica import connections
+
+        self._pool = self._pool or connections.pool(self._headers)
         url = f"{self.url}/api/{self.name}/{path}"
         began = time.monotonic()
         try:
@@ -251,8 +254,8 @@ class AuthorityClient:
                 url,
                 body=body,
                 fields=dict(asked) if method == "GET" else None,
-                headers={**self._pool.headers, "Content-Type": "application/json"} if body else None,
-                timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, self.patience), read=self.patience + wait),
+                headers={**self._headers, "Content-Type": "application/json"} if body else None,
+                timeout=connections.Timeout(connect=min(CONNECT_SECONDS, self.patience), read=self.patience + wait),
                 preload_content=False,
             )
             raw = answers.whole(answer)
@@ -260,7 +263,7 @@ class AuthorityClient:
         except BodyTooLarge as error:
             answer.close()
             raise self._too_large(error) from None
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (connections.HTTPError, OSError) as error:
             late = time.monotonic() - began >= 2 * (self.patience + wait)
             why = f"its answer took longer than {2 * (self.patience + wait):g} s" if late else _brief(error)
             raise Unreachable(f"{self.name} doesn't answer {self.where}: {why}") from None

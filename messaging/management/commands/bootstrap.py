@@ -8,7 +8,7 @@ from messaging.events.text import plural
 from messaging.management.authority import authority_errors_as_refusals, checked_page_size, checked_replica, consumer_and_authority
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Found, Refused, database_errors_as_refusals, spare_imports_from_collection
-from messaging.management.output import row_bar
+from messaging.management.progress import row_bar
 from messaging.replica import bootstrap, pull
 from messaging.replica.replica import Replica
 

@@ -6,7 +6,7 @@ from typing import Any
 from messaging.events.text import plural
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import checked_context, context_argument, database_errors_as_refusals, duration
-from messaging.management.output import progress_bar
+from messaging.management.progress import progress_bar
 from messaging.models import Consumer
 from messaging.publisher import consumers as registered
 from messaging.publisher.pages import floor

@@ -10,7 +10,8 @@ from messaging.events.text import plural
 from messaging.management.authority import authority_errors_as_refusals, checked_replica, consumer_and_authority
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Found, WrongUsage, database_errors_as_refusals
-from messaging.management.output import progress_bar, show, shown
+from messaging.management.output import show, shown
+from messaging.management.progress import progress_bar
 from messaging.replica import compare
 from messaging.replica import repair as repairs
 from messaging.replica.compare import Comparison

@@ -24,7 +24,8 @@ from messaging.management.base import (
     database_errors_as_refusals,
     parsed_time,
 )
-from messaging.management.output import progress_bar, show, shown
+from messaging.management.output import show, shown
+from messaging.management.progress import progress_bar
 from messaging.models import Consumer, Repair
 from messaging.publisher import consumers as registered
 from messaging.publisher.replay import Gap, Replayed, Window, count_recorded, gap, known_type, replay

@@ -12,7 +12,7 @@ from messaging.errors import NoFeed
 from messaging.events.text import plural
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Found, WrongUsage, checked_context, context_argument, database_errors_as_refusals
-from messaging.management.output import progress_bar
+from messaging.management.progress import progress_bar
 from messaging.models import Repair
 from messaging.publisher import consumers
 from messaging.publisher.republish import Republished, count_unannounced, preview, republish

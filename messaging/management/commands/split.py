@@ -23,7 +23,7 @@ from messaging.management.base import (
     lifetime,
     spare_imports_from_collection,
 )
-from messaging.management.output import row_bar
+from messaging.management.progress import row_bar
 from messaging.replica import pull
 from messaging.split import move
 from messaging.split.move import Loaded, Side, Split

@@ -7,7 +7,7 @@ from messaging.events.text import plural
 from messaging.ledger import entering, ledger
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Found, WrongUsage, database_errors_as_refusals
-from messaging.management.output import row_bar
+from messaging.management.progress import row_bar
 from messaging.management.tracking import checked_database, checked_label, label_and_database, tracked_labels
 
 

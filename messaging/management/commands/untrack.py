@@ -10,7 +10,7 @@ from messaging.ledger import leaving
 from messaging.ledger.ledger import TRACKED
 from messaging.management.base import Command as BaseCommand
 from messaging.management.base import Refused, WrongUsage, database_errors_as_refusals
-from messaging.management.output import row_bar
+from messaging.management.progress import row_bar
 from messaging.management.tracking import checked_database, checked_label, label_and_database, tracked_labels
 from messaging.models import Ledger
 from messaging.publisher import consumers
