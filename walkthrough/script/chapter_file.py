@@ -45,7 +45,8 @@ SECTIONS = (
 )
 #: The text of a link to code: a name or a file, and the piece of it that the page shows.
 PIECE = re.compile(r"(?:`(?P<symbol>[\w.]+)`|(?P<file>[\w.]+))(?: from `(?P<first>[^`]+)`)?(?: to `(?P<last>[^`]+)`)?")
-_markdown = MarkdownIt("commonmark").enable("table")
+#: Only blocks: what is inside of a line stays a text, and is rendered when the page is shown.
+_markdown = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
 
 
 def load(folder: Path) -> Chapter:

@@ -17,7 +17,7 @@ from walkthrough.script.chapter import Prediction, Unplayable
 
 ASKS = "**Predict:** "
 FEWEST, MOST = 2, 4
-_markdown = MarkdownIt("commonmark")
+_markdown = MarkdownIt("commonmark").disable(["inline", "text_join"])  # the text in a block stays as it is
 
 
 def split(step: str, text: str) -> tuple[str, Prediction | None]:
