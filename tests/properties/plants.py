@@ -190,11 +190,8 @@ PLANTS = {
         "the relay marks its batch as sent before it sends it",
         "messaging.publisher.relay:Relay.run_once",
         (
-            (
-                "with engines.for_alias(self.using).claimed(",
-                'with __import__("contextlib").nullcontext(engines.for_alias(self.using).claim(',
-            ),
-            (") as rows:", ")) as rows:"),
+            ("with claim.claimed(", 'with __import__("contextlib").nullcontext(claim.claim('),
+            (") as (good, bad):", ")) as (good, bad):"),
         ),
         frozenset({SENT}),
     ),

@@ -29,6 +29,7 @@ from messaging.errors import Unreachable
 from messaging.publisher import consumers, retention, tokens
 from messaging.publisher.relay import Relay
 from messaging.replica import client, search, sync
+from messaging.replica import connections as authority_connections
 from messaging.replica.in_process import AtOnce
 from messaging.transport import signing
 from messaging.transport.queues import HEARTBEAT, queue
@@ -234,11 +235,11 @@ class System:
 
 
 class Pool:
-    """Replaces urllib3's pool in `messaging.replica.client`, with Django at the other end instead of a socket."""
+    """Replaces urllib3's pool in `messaging.replica.connections`, with Django at the other end instead of a socket."""
 
     system: System
 
-    def __init__(self, *, headers: Mapping[str, str], **options: Any) -> None:
+    def __init__(self, headers: Mapping[str, str]) -> None:
         self.headers = headers
 
     def request(
@@ -263,7 +264,7 @@ def running() -> Iterator[System]:
     system = System()
     with pytest.MonkeyPatch.context() as patch, second.table():
         patch.setattr(Pool, "system", system, raising=False)
-        patch.setattr(client, "urllib3", SimpleNamespace(PoolManager=Pool, Timeout=urllib3.Timeout, exceptions=urllib3.exceptions))
+        patch.setattr(authority_connections, "pool", Pool)
         patch.setattr(client, "ThreadPoolExecutor", lambda workers: AtOnce())  # so that a repeated story takes the same course
         patch.setattr(failpoints, "listeners", [system.reach])
         patch.setattr(search, "SETTLE_SECONDS", 0.0)
