@@ -35,7 +35,7 @@ LIBRARIES = """
     cryptography.hazmat.primitives.asymmetric.ed25519 django.contrib.admin.options django.contrib.admin.sites django.core.mail
     django.core.management.commands.check django.core.management.commands.migrate django.core.management.commands.runserver
     django.core.wsgi django.db.backends.postgresql.base django.db.backends.sqlite3.base django.db.models django.forms django.test
-    django.test.client django.views.debug email.mime.text inflection jsonschema kombu.transport.filesystem
+    django.test.client django.views.debug email.mime.text grimp inflection jsonschema kombu.transport.filesystem
     kombu.transport.pyamqp kombu.transport.redis prometheus_client psycopg pydantic pydantic.json_schema redis rest_framework.fields
     rest_framework.relations rest_framework.serializers rich.console rich.table sqlparse uritemplate urllib3 whitenoise.middleware
     xml.dom.minidom yaml zoneinfo

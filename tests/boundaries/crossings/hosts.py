@@ -5,12 +5,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from config.env import ROOT
+from tests import warm
 
 SHOP = Path(__file__).parent / "shop"
 #: `# -> lookup stock` at the end of a line: a crossing of this kind, from the file's app to stock. `orders:stock` names both.
@@ -30,16 +30,8 @@ class Host:
     def run(self, *words: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the shop, which has to end with this code."""
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "DJANGO_SETTINGS_MODULE")}
-        environment |= {"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": os.pathsep.join([str(self.folder), str(ROOT)])}
-        done = subprocess.run(
-            [sys.executable, "-m", "django", *words],
-            cwd=self.folder,
-            env={**environment, "SHOP_WITHOUT": UNNEEDED, **variables},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        environment |= {"DJANGO_SETTINGS_MODULE": "settings", "SHOP_PACKAGES": str(ROOT), "SHOP_WITHOUT": UNNEEDED, **variables}
+        done = warm.run(["-m", "django", *words], cwd=self.folder, env=environment, timeout=120)
         assert done.returncode == code, f"{words} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return done
 

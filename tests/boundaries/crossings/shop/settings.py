@@ -1,9 +1,10 @@
 import os
 import sys
 
-# Packages that aren't installed.
+sys.path.append(os.environ["SHOP_PACKAGES"])  # as if messaging were installed
+# Packages that aren't installed, whether this process has imported them before or not.
 for name in os.environ.get("SHOP_WITHOUT", "").split():
-    sys.modules[name] = None
+    sys.modules.update(dict.fromkeys([name, *(one for one in sys.modules if one.startswith(f"{name}."))]))
 
 SECRET_KEY = "shop"
 INSTALLED_APPS = [
