@@ -97,6 +97,6 @@ def test_without_a_vulnerability_database_it_says_so_and_passes() -> None:
 
 
 def test_a_required_audit_without_an_answer_fails() -> None:
-    done = unanswered(REQUIRE_AUDIT="1")
+    done = unanswered(REQUIRE_AUDIT="1", AUDIT_OSV_URL="http://127.0.0.1:9/v1/query")  # one service to wait for
     assert done.returncode == 1
     assert "REQUIRE_AUDIT is set, so that is a failure." in done.stdout
