@@ -5,8 +5,6 @@ import os
 import secrets
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -63,8 +61,9 @@ class Project:
         self.environment = {**surroundings(folder, **variables), "DJANGO_SETTINGS_MODULE": "shop.settings"}
 
     def start_project(self) -> None:
-        words = [sys.executable, "-m", "django", "startproject", "shop", "."]
-        subprocess.run(words, cwd=self.folder, check=True, env={**os.environ, "DJANGO_SETTINGS_MODULE": ""})
+        words = ["-m", "django", "startproject", "shop", "."]
+        done = warm.run(words, cwd=self.folder, env={**os.environ, "DJANGO_SETTINGS_MODULE": ""}, timeout=60)
+        assert done.returncode == 0, done.stderr
         self.settings.write_text(f"import os\n{self.settings.read_text()}")
         if self.database:
             self.add_settings(f'\nDATABASES["default"] = {self.database!r}\n')

@@ -3,7 +3,6 @@
 import re
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from textwrap import dedent
@@ -59,8 +58,9 @@ class Host:
         self.environment = {**surroundings(folder), "DJANGO_SETTINGS_MODULE": "shop.settings"}
 
     def make(self) -> None:
-        words = [sys.executable, "-m", "django", "startproject", "shop", "."]
-        subprocess.run(words, cwd=self.folder, check=True, env={**self.environment, "DJANGO_SETTINGS_MODULE": ""})
+        words = ["-m", "django", "startproject", "shop", "."]
+        done = warm.run(words, cwd=self.folder, env={**self.environment, "DJANGO_SETTINGS_MODULE": ""}, timeout=60)
+        assert done.returncode == 0, done.stderr
         (self.app / "migrations").mkdir(parents=True)
         for package in (self.app, self.app / "migrations"):
             (package / "__init__.py").touch()
