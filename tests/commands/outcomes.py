@@ -1,6 +1,6 @@
 """A program: runs command lines as `manage.py` does, one after the other, and prints how each ended, as JSON.
 
-One process for many commands, for most of a command's time is Django's start. It reads the lines from its standard input.
+One process for many commands, for most of a command's time is Django's start. Each of its arguments is a line.
 """
 
 import contextlib
@@ -51,4 +51,4 @@ def outcome(words: list[str]) -> dict[str, Any]:
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
-    print(json.dumps([outcome(line.split()) for line in sys.stdin.read().splitlines()]))
+    print(json.dumps([outcome(line.split()) for line in sys.argv[1:]]))

@@ -9,7 +9,6 @@ import re
 import secrets
 import socket
 import subprocess
-import sys
 from contextlib import contextmanager, nullcontext
 from urllib.parse import urlsplit
 
@@ -149,8 +148,7 @@ def databases(tmp_path_factory):
 def migrated(databases, tmp_path_factory):
     """The environment of a working project, without its web server."""
     environment = surroundings(databases(), tmp_path_factory.mktemp("var"))
-    contexts = [name for name in DATABASES.values() if name != "django"]
-    lines = ["migrate -v0", *(f"migrate --database {name} -v0" for name in contexts), COMMANDS[0]]
+    lines = ["migrate -v0", COMMANDS[0]]
     assert [ended["code"] for ended in run(lines, environment)] == [0] * len(lines)
     return environment
 
@@ -178,16 +176,7 @@ def surroundings(urls, var):
 
 
 def run(lines, environment):
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.commands.outcomes"],
-        input="\n".join(lines),
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = warm.run(["-m", "tests.commands.outcomes", *lines], cwd=ROOT, env=environment, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
