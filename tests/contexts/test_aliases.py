@@ -16,13 +16,14 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    ("chosen", "module"),
-    [("moved_settings", "moved"), ("shared_settings", "moved"), ("shared_settings", "shared")],
-    ids=["databases-not-called-as-their-contexts", "one-database-for-all", "what-one-database-adds"],
+    ("chosen", "modules"),
+    [("moved_settings", ["moved"]), ("shared_settings", ["moved", "shared"])],
+    ids=["databases-not-called-as-their-contexts", "one-database-for-all-and-what-that-adds"],
 )
-def test_everything_works_wherever_the_contexts_are(request: pytest.FixtureRequest, chosen: str, module: str) -> None:
+def test_everything_works_wherever_the_contexts_are(request: pytest.FixtureRequest, chosen: str, modules: list[str]) -> None:
     engine = request.config.getoption("--engine")
-    words = ("-q", "-p", "no:cacheprovider", "--engine", engine, "--ds", f"tests.contexts.{chosen}", f"tests/contexts/{module}.py")
+    files = [f"tests/contexts/{module}.py" for module in modules]
+    words = ("-q", "-p", "no:cacheprovider", "--engine", engine, "--ds", f"tests.contexts.{chosen}", *files)
     # DEBUG=0 leaves out the walkthrough, which knows this project's databases by name.
     environment = {**os.environ, "DEBUG": "0", "SECRET_KEY": "for this test alone", "ALLOWED_HOSTS": "*"}
     done = subprocess.run(
