@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -23,6 +24,7 @@ from tests.probes import wait_for
 from tests.running import Run, end, free_port, surroundings
 
 DATABASES = ("default", "users", "billing", "monolith")
+Migrated = tuple[Path, "subprocess.CompletedProcess[str]"]
 
 
 def manage(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -56,13 +58,25 @@ def lacking(folder: Path) -> list[str]:
     return manage(folder, "shell", "--no-imports", "-c", LACKING).stdout.split()
 
 
-def test_migrate_brings_every_database_up_to_date_and_says_so(tmp_path: Path) -> None:
-    done = manage(tmp_path, "migrate")
-
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Migrated:
+    """A folder that `migrate` made, and what it said. No other program starts there: a test takes a copy."""
+    folder = tmp_path_factory.mktemp("migrated") / "var"
+    done = manage(folder, "migrate")
     assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+@pytest.fixture
+def folder(migrated: Migrated, tmp_path: Path) -> Path:
+    return shutil.copytree(migrated[0], tmp_path / "var")
+
+
+def test_migrate_brings_every_database_up_to_date_and_says_so(migrated: Migrated, folder: Path) -> None:
+    _, done = migrated
     assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("Database ")] == [f"{x}:" for x in DATABASES]
     assert done.stdout.splitlines()[-1] == "Migrated 4 databases: default, users, billing, monolith."
-    assert lacking(tmp_path) == []
+    assert lacking(folder) == []
 
 
 def test_migrate_with_a_database_named_leaves_the_others(tmp_path: Path) -> None:
@@ -136,11 +150,9 @@ def test_runserver_waits_for_migrate_then_runs_everything_and_stops_it(tmp_path:
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def started(migrated: Migrated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """One run for three tests; the last one kills it."""
-    folder = tmp_path_factory.mktemp("started") / "var"
-    assert manage(folder, "migrate", "--verbosity", "0").returncode == 0
-    run = Run(folder, "manage.py", "runserver")
+    run = Run(shutil.copytree(migrated[0], tmp_path_factory.mktemp("started") / "var"), "manage.py", "runserver")
     try:
         run.wait_for_line("Everything runs")
         yield run
@@ -260,9 +272,8 @@ def test_with_a_context_named_the_package_s_options_are_its_own(tmp_path: Path) 
     assert "A dotted module path" in done.stdout
 
 
-def test_with_a_context_named_the_packages_relay_runs_on_its_tables(tmp_path: Path) -> None:
-    assert manage(tmp_path / "var", "migrate", "--verbosity", "0").returncode == 0
-    run = Run(tmp_path / "var", "manage.py", "publish", "--database", "users")
+def test_with_a_context_named_the_packages_relay_runs_on_its_tables(folder: Path) -> None:
+    run = Run(folder, "manage.py", "publish", "--database", "users")
     try:
         run.wait_for_line("Waiting for messages to be published")
         run.process.send_signal(signal.SIGINT)
@@ -272,15 +283,14 @@ def test_with_a_context_named_the_packages_relay_runs_on_its_tables(tmp_path: Pa
         end(run)
 
 
-def test_other_users_of_the_machine_can_not_read_var(tmp_path: Path) -> None:
+def test_other_users_of_the_machine_can_not_read_var(migrated: Migrated, folder: Path) -> None:
     """Its databases have names and addresses. An older release left them open to all; the next start closes them."""
-    folder = tmp_path / "var"
-    assert manage(folder, "migrate").returncode == 0
-    files = sorted(folder.glob("*.sqlite3*"))
+    made, _ = migrated
+    files = sorted(made.glob("*.sqlite3*"))
     assert len(files) >= len(DATABASES)
     assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o600"}
-    assert oct(folder.stat().st_mode & 0o777) == "0o700"
-    for path in files:
+    assert oct(made.stat().st_mode & 0o777) == "0o700"
+    for path in folder.glob("*.sqlite3*"):
         path.chmod(0o644)
     assert manage(folder, "seed", "--users", "1").returncode == 0
     assert oct((folder / "users.sqlite3").stat().st_mode & 0o777) == "0o600"
