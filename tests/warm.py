@@ -30,14 +30,19 @@ from typing import Any
 WITHOUT = {"cryptography"}
 #: Not gunicorn: when it is imported, it remembers the folder that it is in.
 LIBRARIES = """
-    asyncio billiard celery.app.control celery.apps.beat celery.apps.worker celery.bin.beat celery.bin.celery celery.bin.worker
-    celery.concurrency.prefork celery.loaders.app celery.worker.components celery.worker.consumer
-    cryptography.hazmat.primitives.asymmetric.ed25519 django.contrib.admin.options django.contrib.admin.sites django.core.mail
-    django.core.management.commands.check django.core.management.commands.migrate django.core.management.commands.runserver
-    django.core.wsgi django.db.backends.postgresql.base django.db.backends.sqlite3.base django.db.models django.forms django.test
-    django.test.client django.views.debug email.mime.text grimp inflection jsonschema kombu.transport.filesystem
-    kombu.transport.pyamqp kombu.transport.redis prometheus_client psycopg pydantic pydantic.json_schema redis rest_framework.fields
-    rest_framework.relations rest_framework.serializers rich.console rich.table sqlparse uritemplate urllib3 whitenoise.middleware
+    asyncio billiard celery.app.amqp celery.app.control celery.app.log celery.app.routes celery.apps.beat celery.apps.worker
+    celery.bin.beat celery.bin.celery celery.bin.worker celery.concurrency.prefork celery.fixups.django celery.loaders.app
+    celery.worker.components celery.worker.consumer cryptography.hazmat.primitives.asymmetric.ed25519 dj_database_url
+    django.contrib.admin.options django.contrib.admin.sites django.contrib.auth.hashers django.contrib.auth.password_validation
+    django.contrib.auth.tokens django.contrib.contenttypes.checks django.contrib.sites.requests django.core.cache.backends.locmem
+    django.core.mail django.core.management.commands.check django.core.management.commands.makemigrations
+    django.core.management.commands.migrate django.core.management.commands.runserver django.core.wsgi
+    django.db.backends.postgresql.base django.db.backends.sqlite3.base django.db.models django.forms django.middleware.common
+    django.middleware.csrf django.middleware.security django.test django.test.client django.utils.translation.trans_null
+    django.views.debug docutils.core docutils.parsers.rst.states email.mime.text getpass grimp inflection jsonschema
+    kombu.transport.filesystem kombu.transport.memory kombu.transport.pyamqp kombu.transport.redis markdown_it prometheus_client
+    psycopg pydantic pydantic.json_schema pydantic.main pydantic.type_adapter redis rest_framework.fields rest_framework.relations
+    rest_framework.serializers rich.console rich.table sqlparse supervisor.xmlrpc tomllib uritemplate urllib3 whitenoise.middleware
     xml.dom.minidom yaml zoneinfo
 """.split()
 #: Read by Python when it starts, so a fork can't follow them.
@@ -248,6 +253,9 @@ if __name__ == "__main__":
         except ModuleNotFoundError as missing:
             if missing.name not in WITHOUT:
                 raise
+    from pydantic import TypeAdapter
+
+    TypeAdapter(int)  # the first one looks for plugins in every installed package
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as channel:
