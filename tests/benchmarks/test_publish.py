@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,14 @@ PAGES = (render.PAGE, simulate.PAGE)
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory):
-    """Both pages and the results in a folder laid out as the project's."""
+    """Both pages and the results in a folder laid out as the project's. The same costs are simulated once, which takes seconds;
+    `test_figures.py` sees that the table depends on nothing else: there the project's own page has to come out again."""
+    simulated = simulate.markdown
+
+    @cache
+    def table(*costs):
+        return simulated(dict(costs))
+
     folder = tmp_path_factory.mktemp("project")
     docs, results = folder / "docs", folder / "benchmarks" / "results"
     docs.mkdir()
@@ -29,6 +37,7 @@ def copied(tmp_path_factory):
         patch.setattr(render, "PAGE", docs / render.PAGE.name)
         patch.setattr(render, "RESULTS", results)
         patch.setattr(simulate, "PAGE", docs / simulate.PAGE.name)
+        patch.setattr(simulate, "markdown", lambda found: table(*found.items()))
         yield folder
 
 
