@@ -24,15 +24,15 @@ PATIENCE = 60
 
 
 def cache():
-    return {row.pk: row.status for row in CachedUser.objects.using("billing").all()}
+    return dict(CachedUser.objects.using("billing").values_list("pk", "status"))
 
 
 def authority():
-    return {row.pk: row.status for row in User.objects.using("users").all()}
+    return dict(User.objects.using("users").values_list("pk", "status"))
 
 
 def in_step():
-    return cache() == authority() and not Published.objects.using("users").filter(status=WAITING).exists()
+    return not Published.objects.using("users").filter(status=WAITING).exists() and cache() == authority()
 
 
 def difference():
