@@ -53,9 +53,9 @@ def chromium() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running() -> Iterator[Run]:
-    """Run the whole system like a reader."""
+    """Run the whole system like a reader. It ends with these tests: its programs look around also when nobody needs them."""
     with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as folder:
         run = Run(Path(folder))
         try:
