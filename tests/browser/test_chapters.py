@@ -67,10 +67,13 @@ def played(tab: Page, name: str, guess: str = "") -> str:
 
 
 def _shows_its_own_figures(page: Pages, chapter: Chapter) -> None:
-    """What was just played is in the last chapter's table of answers."""
+    """What was just played is in the last chapter's table of answers, if a question leads to this chapter."""
+    options = [option for question in QUESTIONS for option in question.options if option.chapter == chapter.number]
+    if not options:
+        return
     tab = page.context.new_page()
     tab.goto(f"/chapters/{CLOSING}/")
-    for option in (option for question in QUESTIONS for option in question.options if option.chapter == chapter.number):
+    for option in options:
         row = tab.locator(".answers tr", has=tab.get_by_role("link", name=option.title))
         before, after = option.figure.split("{seen}")
         figure = row.locator(".own").inner_text()
