@@ -1,7 +1,5 @@
 """`manage.py migrate` and `manage.py runserver` start the same walkthrough as `make run`."""
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.env import ROOT
+from tests import warm
 from tests.browser import test_chapters, test_playing, test_refusals
 from tests.browser.conftest import Pages
 from tests.browser.test_playing import held as held
@@ -22,8 +21,8 @@ from walkthrough.script.transcript import Result
 def running() -> Iterator[Run]:
     """Replaces `make run` in every test of this file."""
     with tempfile.TemporaryDirectory(prefix="django-way-", ignore_cleanup_errors=True) as folder:
-        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-        subprocess.run(migrate, cwd=ROOT, env=surroundings(Path(folder)), check=True, timeout=120)
+        migrated = warm.run(["manage.py", "migrate", "--verbosity", "0"], cwd=ROOT, env=surroundings(Path(folder)), timeout=120)
+        assert migrated.returncode == 0, migrated.stderr
         run = Run(Path(folder), "manage.py", "runserver")
         try:
             run.wait_for_line("Everything runs", timeout=120)

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -12,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from config.env import ROOT
+from tests import warm
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Pages
 from tests.browser.steps import STEP, ended
@@ -81,18 +81,14 @@ def test_every_tab_shows_the_step_that_runs_and_how_it_ended(page: Pages, held: 
 def test_a_step_of_the_terminal_is_seen_too_and_is_interrupted_when_its_process_dies(page: Pages, held: Callable[[], None]) -> None:
     tab = page.page
     tab.goto("/chapters/0/")
-    tour = subprocess.Popen(
-        [sys.executable, "manage.py", "tour", "--chapter", "0", "--yes"],
-        cwd=ROOT,
-        env=page.run.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    with tour:
+    words = ["manage.py", "tour", "--chapter", "0", "--yes"]
+    tour = warm.start(words, cwd=ROOT, env=page.run.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
         expect(tab.locator("#bar.running")).to_be_visible(timeout=30_000)
         runs(tab)
+    finally:
         tour.kill()
+        tour.wait()
     expect(tab.locator("#bar.interrupted")).to_contain_text("Set the stage again.", timeout=SOON)
     expect(tab.locator("#step-stage .act > .tag")).to_have_text("interrupted", timeout=SOON)
     expect(tab.locator("#step-stage .notice")).to_contain_text("Set the stage again, then play on.")
