@@ -85,23 +85,7 @@ def test_guess_and_outcome_are_there_after_a_reload_and_a_wrong_guess_is_grey(pa
     page.keep("steps")
 
 
-def test_while_it_runs_the_bar_below_counts_the_seconds_and_everything_is_accessible(page: Pages, tab: Page) -> None:
-    for name, guess in ((FIRST, "nothing"), (SECOND, "billing")):
-        press(tab, name, guess)
-        ended(tab, name)
-    press(tab, "outbox")
-    ended(tab, "outbox")
-    press(tab, "kill-relay", "once")
-    expect(tab.locator("#next button")).to_be_disabled()
-    expect(tab.locator("#next p")).to_contain_text("Running: Kill the relay, twice")
-    expect(tab.locator("#next button")).to_have_text(re.compile(r"^[1-9]\d*\ss$"))
-    expect(card(tab, "kill-relay").locator("progress")).to_be_visible()
-    assert_accessible(tab)
-    page.keep("step-running")
-    assert ended(tab, "kill-relay") == "holds"
-
-
-def test_earlier_results_fold_and_the_step_that_was_pressed_stays_where_it_is(tab: Page) -> None:
+def test_earlier_results_fold_and_while_a_step_runs_the_bar_below_counts_the_seconds(page: Pages, tab: Page) -> None:
     press(tab, FIRST, "nothing")
     ended(tab, FIRST)
     card(tab, SECOND).scroll_into_view_if_needed()
@@ -116,6 +100,14 @@ def test_earlier_results_fold_and_the_step_that_was_pressed_stays_where_it_is(ta
     press(tab, "outbox")
     ended(tab, "outbox")
     expect(card(tab, FIRST).locator("details")).to_have_attribute("open", "")  # a reader who opened it finds it open
+    press(tab, "kill-relay", "once")
+    expect(tab.locator("#next button")).to_be_disabled()
+    expect(tab.locator("#next p")).to_contain_text("Running: Kill the relay, twice")
+    expect(tab.locator("#next button")).to_have_text(re.compile(r"^[1-9]\d*\ss$"))
+    expect(card(tab, "kill-relay").locator("progress")).to_be_visible()
+    assert_accessible(tab)
+    page.keep("step-running")
+    assert ended(tab, "kill-relay") == "holds"
 
 
 def test_after_the_last_step_the_bar_opens_the_next_chapter(page: Pages) -> None:
