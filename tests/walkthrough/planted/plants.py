@@ -40,19 +40,16 @@ def event_behind_the_commit(outbox: ModuleType) -> None:
     outbox.insert_new = insert_new  # type: ignore[attr-defined]
 
 
-def claim_without_a_transaction(relay: ModuleType) -> None:
+def claim_without_a_transaction(claim: ModuleType) -> None:
     """`run_once`: what is claimed counts as sent before it is."""
-    real = relay.engines
+    real = claim.claimed
 
     @contextmanager
-    def claimed(using: str, *words: Any) -> Iterator[Any]:
-        engine = real.for_alias(using)
-        with (
-            nullcontext(engine.claim(using, *words)) if on("claim_without_a_transaction") else engine.claimed(using, *words) as rows
-        ):
-            yield rows
+    def claimed(*words: Any) -> Iterator[Any]:
+        with nullcontext(claim.claim(*words)) if on("claim_without_a_transaction") else real(*words) as found:
+            yield found
 
-    relay.engines = SimpleNamespace(for_alias=lambda using: SimpleNamespace(claimed=claimed))  # type: ignore[attr-defined]
+    claim.claimed = claimed  # type: ignore[attr-defined]
 
 
 def upsert_whatever_the_version(upsert: ModuleType) -> None:
@@ -103,7 +100,7 @@ def nothing_is_pulled(sync: ModuleType) -> None:
 #: Module to what is planted in it.
 PLANTS: dict[str, Bend] = {
     "messaging.publisher.outbox": event_behind_the_commit,
-    "messaging.publisher.relay": claim_without_a_transaction,
+    "messaging.publisher.claim": claim_without_a_transaction,
     "messaging.database.upsert": upsert_whatever_the_version,
     "messaging.replica.pull": page_without_a_checkpoint,
     "messaging.tasks": heartbeat_without_a_head,
