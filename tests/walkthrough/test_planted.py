@@ -17,11 +17,10 @@ from typing import Any
 import pytest
 
 from config.env import ROOT
-from tests.running import Run, end
+from tests.running import Run
 from walkthrough.chapters import chapter as by_number
 
 pytestmark = pytest.mark.timeout(1800)
-PLANTED = Path(__file__).with_name("planted")
 PLAY = 300
 
 #: Chapter, plant, and the check that must turn red.
@@ -36,12 +35,11 @@ RED = [
 
 
 class Stage:
-    """A `make run` with the plants in all its processes, none of them switched on."""
+    """The running system, and the file that switches a plant on."""
 
-    def __init__(self, folder: Path) -> None:
-        self.plant = folder / "plant"
-        path = os.pathsep.join(filter(None, [str(PLANTED), str(ROOT), os.environ.get("PYTHONPATH")]))
-        self.run = Run(folder / "var", PYTHONPATH=path, TEST_PLANT=str(self.plant))
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.plant = Path(run.environment["TEST_PLANT"])
 
     @contextmanager
     def planted(self, name: str) -> Iterator[None]:
@@ -74,14 +72,9 @@ class Stage:
         return [entry["claim"] for entry in entries if entry["kind"] == "check" and not entry["holds"]]
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    found = Stage(tmp_path_factory.mktemp("planted"))
-    try:
-        found.run.wait_for_line("Everything runs")
-        yield found
-    finally:
-        end(found.run)
+@pytest.fixture
+def stage(whole_system: Run) -> Stage:
+    return Stage(whole_system)
 
 
 def test_without_a_plant_a_chapter_is_green(stage: Stage) -> None:
@@ -98,6 +91,8 @@ def test_a_type_that_a_chapter_left_in_the_register_keeps_no_worker_from_the_nex
         "row.types.append('users.user.suspended.v2'); row.save(using='users')"
     )
     assert stage.manage("shell", "-v0", "-c", code).returncode == 0
+    stage.run.read()
+    stage.run.printed = ""  # what an earlier worker refused says nothing of this one
     os.kill(stage.run.pid_of("worker-billing"), signal.SIGKILL)  # supervisord starts it again, and it refuses
     stage.run.wait_for_line("which has no handler for it")
     done = stage.tour("--chapter", "0")

@@ -2,9 +2,8 @@
 
 import http.cookiejar
 import json
+import os
 import re
-import subprocess
-import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,6 +12,7 @@ from html import unescape
 from typing import Any
 
 from config.env import ROOT
+from tests import warm
 from tests.running import Run
 
 
@@ -60,15 +60,10 @@ class Reader:
 
     def manage(self, *words: str) -> tuple[int, str]:
         """Type a command; returns its exit code and what it printed."""
-        environment = {name: value for name, value in self.run.environment.items() if name != "PORT"}
-        done = subprocess.run(
-            [sys.executable, "manage.py", *words],
-            cwd=ROOT,
-            env={**environment, "NO_COLOR": "1", "COLUMNS": "160"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        mine = {name: value for name, value in self.run.environment.items() if name not in {"PORT", "PYTHONPATH"}}
+        path = {name: value for name, value in os.environ.items() if name == "PYTHONPATH"}  # the system has one with plants
+        environment = {**mine, **path, "NO_COLOR": "1", "COLUMNS": "160"}
+        done = warm.run(["manage.py", *words], cwd=ROOT, env=environment, timeout=120)
         return done.returncode, done.stdout + done.stderr
 
     def json(self, *words: str) -> dict[str, Any]:
