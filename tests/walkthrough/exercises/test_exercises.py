@@ -1,12 +1,14 @@
 """Each exercise fails as shipped and passes with its solution, and each claim of its check can fail."""
 
 import ast
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from config.env import ROOT
+from tests import warm
 from tests.walkthrough.exercises import answers
 from walkthrough.chapters import chapter
 from walkthrough.exercises import checker
@@ -29,6 +31,30 @@ LACKS = {
 }
 #: The doors of `messaging` that applications import, as the import contract of the contexts has them.
 DOORS = {"publisher", "consumer", "replica", "errors", "models", "settings"}
+#: What runs a check: `walkthrough.exercises.run` of the project in the first argument.
+RUN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from walkthrough.exercises import run; run.main()"
+
+
+@pytest.fixture(autouse=True)
+def _forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks run in forks: here it matters what they find. `test_checker` and `test_command` start them as a reader does."""
+
+    def process(arguments: list[str], databases: Path, files: Path, template: Path, longest: float) -> str:
+        environment = {
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if name not in ("EXERCISE_API_URL", "USERS_API_TOKEN", "PYTHONPATH")
+            },
+            "DJANGO_SETTINGS_MODULE": "walkthrough.exercises.shop.settings",
+            "EXERCISE_DATABASES": str(databases),
+            "EXERCISE_FILES": str(files),
+            "EXERCISE_TEMPLATE": str(template),
+        }
+        ran = warm.run(["-c", RUN, str(ROOT), *arguments], cwd=databases, env=environment, timeout=longest)
+        return ran.stdout + ran.stderr
+
+    monkeypatch.setattr(checker, "_process", process)
 
 
 def failed(result: Result) -> set[str]:
