@@ -132,22 +132,24 @@ def _run(exercise: Exercise, files: Path, folder: Path, template: Path, longest:
     return found
 
 
-def _process(arguments: list[str], databases: Path, files: Path, template: Path, longest: float) -> str | None:
-    """Run `run.py`. Returns what it printed, or None if it had to be stopped."""
+def environment(databases: Path, files: Path, template: Path) -> dict[str, str]:
+    """Return the variables of a check's process, without the path to the project."""
     names = ("EXERCISE_API_URL", "USERS_API_TOKEN", "PYTHONPATH")
-    environment = {name: value for name, value in os.environ.items() if name not in names}
-    environment |= {
+    return {name: value for name, value in os.environ.items() if name not in names} | {
         "DJANGO_SETTINGS_MODULE": "walkthrough.exercises.shop.settings",
         "EXERCISE_DATABASES": str(databases),
         "EXERCISE_FILES": str(files),
         "EXERCISE_TEMPLATE": str(template),
-        "PYTHONPATH": str(ROOT),
     }
+
+
+def _process(arguments: list[str], databases: Path, files: Path, template: Path, longest: float) -> str | None:
+    """Run `run.py`. Returns what it printed, or None if it had to be stopped."""
     with tempfile.TemporaryFile() as output:  # `run.py` limits its size
         process = subprocess.Popen(
             tethered(sys.executable, "-m", "walkthrough.exercises.run", *arguments),
             cwd=databases,
-            env=environment,
+            env={**environment(databases, files, template), "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -1,7 +1,6 @@
 """Each exercise fails as shipped and passes with its solution, and each claim of its check can fail."""
 
 import ast
-import os
 import re
 from pathlib import Path
 
@@ -40,17 +39,7 @@ def _forks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks run in forks: here it matters what they find. `test_checker` and `test_command` start them as a reader does."""
 
     def process(arguments: list[str], databases: Path, files: Path, template: Path, longest: float) -> str:
-        environment = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if name not in ("EXERCISE_API_URL", "USERS_API_TOKEN", "PYTHONPATH")
-            },
-            "DJANGO_SETTINGS_MODULE": "walkthrough.exercises.shop.settings",
-            "EXERCISE_DATABASES": str(databases),
-            "EXERCISE_FILES": str(files),
-            "EXERCISE_TEMPLATE": str(template),
-        }
+        environment = checker.environment(databases, files, template)
         ran = warm.run(["-c", RUN, str(ROOT), *arguments], cwd=databases, env=environment, timeout=longest)
         return ran.stdout + ran.stderr
 
