@@ -137,6 +137,7 @@ def test_a_killed_worker_of_two_contexts_loses_nothing_of_either(stack):
     assert not Parked.objects.exclude(state=Parked.State.APPLIED).using("billing").exists()
 
 
+@pytest.mark.timeout(600)  # its waits alone may take three minutes
 @pytest.mark.parametrize("broker", each_once(), indirect=True)
 def test_five_thousand_events_survive_random_kills(stack):
     chance = random.Random(5)
