@@ -21,6 +21,7 @@ from tests.apart.deployment import Deployment
 from tests.probes import wait_for
 from walkthrough.control import project_copy
 
+pytestmark = pytest.mark.timeout(500)  # eight waits of up to a minute
 PATIENCE = 60.0
 #: What the last release didn't send, show or understand, in (file, text, text before).
 OF_USERS = (
