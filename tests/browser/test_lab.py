@@ -46,7 +46,7 @@ def test_what_is_damaged_is_named_as_the_table_names_it_and_stands_in_the_state_
     tab.click("#stop-tend-billing")
     expect(tab.locator(".broken")).to_contain_text("tend-billing stopped", timeout=PATIENCE)
     for kind, words in (
-        ("missing", r"Billing's row of (.+) is deleted"),
+        ("missing", r"Billing's row of (?:the erased user )?(.+) is deleted"),
         ("ghost", r"Billing has a row of a user (.+) that the users context never had"),
     ):
         tab.click(f"#damage-{kind}")
