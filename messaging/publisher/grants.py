@@ -1,5 +1,5 @@
 """Which consumer may read which feeds of an authority (`readable_feeds`), and from which position (`may_read`): bootstrap grants.
-`tokens` says which consumer asks.
+`tokens` says which consumer asks; `admitted` in `authority/service.py` and its `changes` ask here.
 
 A grant is open from the registration (or from `consumers open`) until the consumer goes live, or until its time ends. Afterwards
 the consumer can read only later changes. Each opening gets a random value, `Consumer.grant`. A consumer stores it when it goes live

@@ -1,8 +1,8 @@
 """Fill a new copy from the authority's feed while live events arrive.
 
 The order: read the registration, create the queue, read the head H, read the pages up to H, pull later changes, compare
-fingerprints. The copy is live only if they are equal. Each page commits together with the checkpoint, so a killed bootstrap resumes
-after its last page, and a finished one has nothing left to do.
+fingerprints. The copy is live only if they are equal (`Replica.go_live`). Each page commits together with the checkpoint, so a
+killed bootstrap resumes after its last page, and a finished one has nothing left to do.
 """
 
 import time
