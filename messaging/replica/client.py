@@ -5,6 +5,7 @@ An authority without an address in this process needs neither: it is called (`in
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +84,7 @@ class AuthorityClient:
         self._most: int | None = None  # rows per page, after a page exceeded the limit of bytes
         self._headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"} if token else {"Accept-Encoding": "gzip"}
         self._pool: PoolManager | None = None
+        self._lock = threading.Lock()  # a request that is sent `ahead` has a thread of its own
 
     def changes(
         self,
@@ -235,9 +237,8 @@ class AuthorityClient:
     def _answer(self, method: str, path: str, asked: Mapping[str, Any], wait: int) -> tuple[int, Mapping[str, str], bytes]:
         body = json.dumps(asked, separators=(",", ":"), ensure_ascii=False).encode() if method == "POST" else None
         if self._here:
-            self.round_trips += 1
             status, raw = in_process.answer(self.name, self.consumer, path, asked)
-            self.bytes += len(raw) + len(body or b"")
+            self._count(raw, body)
             return status, {}, raw
         if not self.url:
             variable = f"{settings.authority(self.name).upper()}_API_URL"
@@ -245,7 +246,8 @@ class AuthorityClient:
         # Not at the top: loading an HTTP client takes a twentieth of a program's start, and most programs ask no authority.
         from messaging.replica import connections
 
-        self._pool = self._pool or connections.pool(self._headers)
+        with self._lock:
+            self._pool = self._pool or connections.pool(self._headers)
         url = f"{self.url}/api/{self.name}/{path}"
         began = time.monotonic()
         try:
@@ -267,9 +269,13 @@ class AuthorityClient:
             late = time.monotonic() - began >= 2 * (self.patience + wait)
             why = f"its answer took longer than {2 * (self.patience + wait):g} s" if late else _brief(error)
             raise Unreachable(f"{self.name} doesn't answer {self.where}: {why}") from None
-        self.round_trips += 1
-        self.bytes += len(raw) + len(body or b"")
+        self._count(raw, body)
         return answer.status, answer.headers, raw
+
+    def _count(self, received: bytes, sent: bytes | None) -> None:
+        with self._lock:
+            self.round_trips += 1
+            self.bytes += len(received) + len(sent or b"")
 
     def _get_token(self) -> str:
         """Say how to get a token. A feed may have a name of its own, but its context issues the tokens."""
