@@ -34,8 +34,8 @@ def announce(console: Console, chapter: Chapter, name: str) -> None:
     console.print(f"\n[bold {LOOKS[step.kind]}]▶ {escape(step.button)}[/] {escape(_unwrapped(step.says))}")
 
 
-def show(console: Console, entry: Entry) -> None:
-    """One entry of a step."""
+def show(console: Console, entry: Entry, played: Played) -> None:
+    """One entry of a step that runs, as far as it was played."""
     if isinstance(entry, Said):
         console.print(Padding(escape(entry.text), (0, 0, 0, 2)))
     elif isinstance(entry, Ran):
@@ -49,7 +49,7 @@ def show(console: Console, entry: Entry) -> None:
         console.print(Padding(table, (0, 0, 0, 2)))
     elif isinstance(entry, Check):
         seen = f" [dim]({escape(entry.seen)})[/]" if entry.seen else ""
-        words = "" if entry.result is Result.HOLDS else f": {entry.result}"
+        words = "" if entry.result is Result.HOLDS else f": {played.words(entry.result)}"
         look = RESULTS[entry.result]
         console.print(Padding(f"[{look}]{entry.result.mark}[/] {escape(entry.claim)}[{look}]{words}[/]{seen}", (0, 0, 0, 2)))
 

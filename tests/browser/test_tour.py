@@ -81,7 +81,7 @@ def test_it_asks_for_guesses_and_the_page_shows_them(page: Pages) -> None:
         tour.reads("It was: When the migration has ended")
         tour.reads("Your guess, 1 to 3")
         tour.types("1")
-        tour.reads("fails, as predicted")
+        tour.reads("fails, on purpose")
         tour.reads("You said: It stays, because the month is closed (not this time)")
         tour.reads("It was: It falls")
         tour.reads("1 chapter, 5 steps: all as expected.")

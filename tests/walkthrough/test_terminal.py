@@ -61,12 +61,13 @@ def test_a_step_that_stopped_half_way_has_no_outcome(console: Console) -> None:
     assert printed(console).split() == "✗ Stopped half-way: The broker is away.".split()
 
 
-def test_a_fault_that_was_predicted_is_said_to_be_one(console: Console) -> None:
+@pytest.mark.parametrize(("guess", "words"), [("", "fails, as predicted"), ("one", "fails, on purpose")])
+def test_a_fault_is_as_predicted_unless_the_reader_s_guess_may_be_another(console: Console, guess: str, words: str) -> None:
     for check in (Check("It holds", True, "3"), Check("It is lost", True, fault=True), Check("It is found", False)):
-        terminal.show(console, check)
+        terminal.show(console, check, Played("lose", guess=guess))
     assert [line.strip() for line in printed(console).splitlines()] == [
         "✓ It holds (3)",
-        "! It is lost: fails, as predicted",
+        f"! It is lost: {words}",
         "✗ It is found: fails",
     ]
 

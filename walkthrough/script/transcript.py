@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from messaging.events.text import plural
 
-#: What a page shows instead of “fails, as predicted” beside a guess that was wrong.
+#: What is shown instead of “fails, as predicted” beside a guess that isn't known to be right.
 ON_PURPOSE = "fails, on purpose"
 #: Lines of a command's output that are kept; a longer output loses its middle.
 MOST_LINES = 60
@@ -141,14 +141,11 @@ class Played:
         """True if a check failed: the step may have measured something else, so its outcome answers no question."""
         return any(not check.holds for check in self.checks)
 
-    @property
-    def surprised(self) -> bool:
-        """True if another option came true than the one that the reader guessed."""
-        return bool(self.guess and self.outcome) and self.guess != self.outcome
-
     def words(self, result: Result) -> str:
-        """Return the result in words. A fault isn't “as predicted” for a reader who predicted something else."""
-        return ON_PURPOSE if result is Result.PREDICTED and self.surprised else str(result)
+        """Return the result in words. A fault isn't “as predicted” for a reader who predicted something else, or may have: while
+        the step runs, nobody knows the outcome."""
+        guessed_otherwise = self.guess and self.guess != self.outcome
+        return ON_PURPOSE if result is Result.PREDICTED and guessed_otherwise else str(result)
 
     @property
     def fault_words(self) -> str:

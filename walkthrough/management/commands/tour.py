@@ -14,6 +14,7 @@ from walkthrough.chapters import CHAPTERS
 from walkthrough.control import processes
 from walkthrough.script import player
 from walkthrough.script.chapter import Chapter, Step
+from walkthrough.script.transcript import Played
 
 
 class Command(BaseCommand):
@@ -57,7 +58,8 @@ class Command(BaseCommand):
             terminal.announce(console, chapter, name)
             guess = _guess(console, step) if pause else ""
             try:
-                done = player.play(chapter, name, lambda entry: terminal.show(console, entry), guess=guess)
+                running = Played(name, guess=guess)
+                done = player.play(chapter, name, lambda entry: terminal.show(console, entry, running), guess=guess)
             except player.CanNotPlay as error:
                 raise Refused(str(error)) from None
             terminal.closing(console, step, done)
