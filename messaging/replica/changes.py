@@ -50,7 +50,7 @@ def events(row: Subscription, changes: Sequence[WireChange[str, Any]]) -> list[E
     authority, correlation, is_old = row.authority, str(uuid.uuid4()), checkpoints.old_positions(row)
     return [
         Event(
-            id=f"pull:{authority}:{change['position']}",
+            id=_name(authority, change),
             source=authority,
             type="",
             subject=change["id"],
@@ -65,6 +65,16 @@ def events(row: Subscription, changes: Sequence[WireChange[str, Any]]) -> list[E
         )
         for change in changes
     ]
+
+
+def _name(authority: str, change: WireChange[str, Any]) -> str:
+    """Name a change as the cause of what is recorded when it is applied, in at most 64 characters (`Envelope.causationid`).
+
+    Its name is its position; id and version while it has none, because a repair may read it before the authority's sequencer did.
+    """
+    if change["position"] is not None:
+        return f"pull:{authority:.38}:{change['position']}"
+    return f"pull:{uuid.uuid5(uuid.NAMESPACE_URL, '{}/{id}/{version}'.format(authority, **change))}"
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.utils import timezone
+from django_outbox_pattern.models import Published
 from hypothesis import HealthCheck, given
 from hypothesis import settings as rules
 from hypothesis import strategies as st
@@ -162,6 +163,19 @@ def test_a_repair_that_is_faster_than_the_pull_suspends() -> None:
     user_reactivate(user_id=invoice.user_id)
     overdue.catch_up()
     assert status(invoice) == "active"
+
+
+def test_repairs_of_changes_that_have_no_position_yet_are_causes_of_their_own() -> None:
+    fill()
+    invoices = [issue(), issue()]
+    receive(*sent())
+    for invoice in invoices:
+        change(invoice)
+    overdue.mend()
+    assert [status(invoice) for invoice in invoices] == ["suspended", "suspended"]
+    told = Published.objects.using("users").filter(destination="users.user.suspended.v1")
+    causes = {body["causationid"] for body in told.values_list("body", flat=True)}
+    assert len(causes) == 2, causes
 
 
 def test_an_invoice_that_was_imported_as_overdue_suspends_nobody() -> None:
