@@ -2,6 +2,7 @@
 
 import sys
 from argparse import ArgumentParser
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -58,8 +59,8 @@ class Command(BaseCommand):
             terminal.announce(console, chapter, name)
             guess = _guess(console, step) if pause else ""
             try:
-                running = Played(name, guess=guess)
-                done = player.play(chapter, name, lambda entry: terminal.show(console, entry, running), guess=guess)
+                show = partial(terminal.show, console, played=Played(name, guess=guess))
+                done = player.play(chapter, name, show, guess=guess)
             except player.CanNotPlay as error:
                 raise Refused(str(error)) from None
             terminal.closing(console, step, done)
