@@ -8,7 +8,7 @@ from django.db import Error
 from django_outbox_pattern.models import Received
 
 from messaging import settings
-from messaging.consumer import handlers
+from messaging.consumer import handlers, incoming
 from messaging.consumer.cache import declared_cache
 
 #: The event would move the copy's row; the inbox already has it; the copy has this version or a newer one.
@@ -21,7 +21,7 @@ def outcomes(consumer: str, authority: str, message: Sequence[dict[str, Any]]) -
     """Return one outcome per event of a message, by the rules of the inbox and of the copy's conditional upsert."""
     if consumer not in settings.contexts():
         return [UNKNOWN] * len(message)
-    keys = [f"{consumer}:{event['id']}" for event in message]
+    keys = [incoming.key(consumer, event["id"]) for event in message]
     known = set(Received.objects.using(settings.context(consumer).alias).filter(msg_id__in=keys).values_list("msg_id", flat=True))
     versions = _versions(consumer, authority, [event["subject"] for event in message])
     table = handlers.table(consumer)

@@ -17,6 +17,8 @@ from messaging.transport.queues import DELIVER, HEARTBEAT
 
 #: Why a message with another publisher's events is refused.
 FORGED = "Forged: nothing shows that the event is from the context that it names."
+#: Characters that the inbox's table has for a key.
+LONGEST_KEY = 100
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
 
@@ -114,7 +116,13 @@ def arrival(consumer: str, raw: Any, publishers: Container[str] | None = None) -
         # An unreadable message can carry the id of a real event, so its key is made of its content.
         digest = hashlib.sha256(_content(raw).encode()).hexdigest()
         return Arrival(raw, f"{consumer}:unreadable:{digest[:32]}", reason=str(error))
-    return Arrival(raw, f"{consumer}:{event.id}", event, handler)
+    return Arrival(raw, key(consumer, event.id), event, handler)
+
+
+def key(consumer: str, event_id: str) -> str:
+    """Return the inbox's key of an event. A digest stands for an id that is too long beside the consumer's name."""
+    plain = f"{consumer}:{event_id}"
+    return plain if len(plain) <= LONGEST_KEY else f"{consumer}:{hashlib.sha256(event_id.encode()).hexdigest()[:40]}"
 
 
 def _size(raw: Any) -> int:

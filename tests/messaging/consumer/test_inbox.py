@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from billing import handlers as billing_handlers
 from billing.models import CachedUser
-from messaging.consumer import checkpoints, handlers, inbox, retries
+from messaging.consumer import checkpoints, handlers, inbox, incoming, retries
 from messaging.consumer.outcome import Outcome
 from messaging.errors import DatabaseAway
 from messaging.models import Parked, Subscription
@@ -60,6 +60,15 @@ def test_a_redelivery_is_a_counted_no_op():
     assert receive(event, event) == Outcome(duplicate=2)
     row = Subscription.objects.using("billing").get(authority="users")
     assert (row.applied, row.duplicate) == (1, 2)
+
+
+def test_a_key_fits_its_column_whatever_the_consumer_and_the_event_are_called():
+    ids = [f"{number:064}" for number in range(3)]  # as long as an envelope allows
+    keys = {incoming.key("c" * 50, each) for each in ids}
+    Received.objects.using("billing").bulk_create(Received(msg_id=each) for each in keys)
+    assert Received.objects.using("billing").count() == len(ids)
+    assert max(map(len, keys)) <= Received._meta.get_field("msg_id").max_length
+    assert incoming.key("billing", ids[0]) == f"billing:{ids[0]}"
 
 
 def test_a_late_event_is_obsolete():
