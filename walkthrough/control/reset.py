@@ -4,7 +4,7 @@ It empties the contexts' databases, so it refuses if they hold anything but demo
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.apps import apps
 from django.conf import settings
@@ -26,18 +26,21 @@ from walkthrough.control import broker, crash_points, demo_only, faults, process
 
 #: Programs that run only while a chapter needs them.
 ON_DEMAND = ("users-api", "billing-web", "billing-tend")
+#: Keeps billing's copy equal.
+SYNC = "tend-billing"
 USERS = 24
 
 
 def reset(*, users: int = USERS, suspended: float = 0.125, copied: bool = True, moved: bool = True) -> None:
     """Bring the whole system into the starting state.
 
-    `copied`: billing has its copy; otherwise it is new. `moved`: users has the users; otherwise only the monolith has them.
+    `copied`: billing has its copy; otherwise it is new, and its sync process is stopped: a pull that was under way would fill it
+    again. `moved`: users has the users; otherwise only the monolith has them.
 
     Raises `demo_only.RealData`, and what `processes` raises.
     """
     demo_only.check()
-    _repaired()
+    _repaired(ON_DEMAND if copied else (*ON_DEMAND, SYNC))
     _at_rest()
     for context in messaging_settings.splits():  # a guard lets only a table's owner empty it
         move.forget(move.split_of(context))
@@ -62,18 +65,18 @@ def new_copy() -> None:
         Subscription.objects.using("billing").create(authority="users")
 
 
-def _repaired() -> None:
-    """Turn faults off, start what must run, stop what a chapter started, and delete changed copies of the project."""
+def _repaired(stopped: Sequence[str]) -> None:
+    """Turn faults off, stop these programs, start all others, and delete changed copies of the project."""
     faults.mend_all()
     crash_points.defuse()
     project_copy.remove_copy()
     known = processes.states()
-    for name in ON_DEMAND:
+    for name in stopped:
         if known.get(name) == "RUNNING":
             processes.thaw(name)  # a frozen one can't stop
-    processes.stop(*(name for name in ON_DEMAND if name in known))
+    processes.stop(*(name for name in stopped if name in known))
     _registered()  # before workers start: a worker refuses to if it is registered for a type without a handler
-    processes.start(*(name for name in known if name not in ON_DEMAND))
+    processes.start(*(name for name in known if name not in stopped))
 
 
 def _at_rest() -> None:

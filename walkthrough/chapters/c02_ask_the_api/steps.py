@@ -24,7 +24,6 @@ COLUMNS = ("users known to billing", "calls", "seconds", "ms per call", f"{REAL:
 
 def starts(stage: Stage) -> None:
     reset.reset(copied=False)
-    stage.stop("tend-billing")  # it would fill a copy of users, which this chapter doesn't have yet
     _by_the_old_way(-1)
     stage.check(
         "Billing has no copy of users; it knows only the users on last month's invoices",

@@ -26,6 +26,7 @@ BOOTSTRAP = ("bootstrap", "billing", "--from", "users")
 
 def starts(stage: Stage) -> None:
     reset.reset(users=USERS, copied=False)
+    stage.start(reset.SYNC)
     stage.check("The users context has users, but no old events", facts.recorded() == 0, f"{plural(_users(), 'user')}, 0 events")
     row = facts.progress()
     new = row.state == Subscription.State.NEW and _copied() == 0

@@ -43,7 +43,6 @@ SOON = 3
 
 def starts(stage: Stage) -> None:
     reset.reset(copied=False)
-    stage.stop("tend-billing")
     stage.start(TEND)
     separate_contexts.start(stage, API, WEB)
     stage.check("Billing's copy is empty", not facts.copies(), plural(facts.copies(), "row"))

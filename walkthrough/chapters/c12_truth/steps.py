@@ -31,6 +31,7 @@ ROUTE = (
 
 def starts(stage: Stage) -> None:
     reset.reset(copied=False)
+    stage.start(reset.SYNC)
     stage.check("The users context has rows, but no events", facts.recorded() == 0, f"{plural(facts.recorded(), 'event')} recorded")
     stage.check("Billing's copy is empty", copies() == 0, plural(copies(), "row"))
 
