@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Pages
-from tests.browser.steps import ended, mend
+from tests.browser.steps import card, ended, mend
 
 PATIENCE = 45_000
 
@@ -67,7 +67,7 @@ def test_the_charts_stay_readable_while_a_stage_is_set(page: Pages) -> None:
     for _ in range(2):  # the second time from a copy that was never confirmed
         chapter.click("#play-stage")
         expect(chapter.locator("#bar.running")).to_be_visible()
-        assert ended(chapter, "stage") == "holds"
+        assert ended(chapter, "stage") == "holds", card(chapter, "stage").inner_text()
     with tab.expect_response("**/lab/live/**"):
         pass
     assert not re.search(r"day|\d{6}", tab.locator(".charts").inner_text()), tab.locator(".charts").inner_text()
