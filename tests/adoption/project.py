@@ -121,16 +121,6 @@ class Project:
 
         wait_for(same, timeout=PATIENCE, what="billing's copy to equal the users", seen=self.tail)
 
-    def wait_for_events(self, number: int) -> None:
-        """Wait until this many events have reached billing. One whose change the sync process pulled before it is obsolete."""
-        statement = f"SELECT applied, obsolete FROM messaging_subscription WHERE authority = '{self.publisher}'"
-
-        def arrived() -> bool:
-            ((applied, obsolete),) = self.ask(statement)
-            return bool(applied + obsolete == number)
-
-        wait_for(arrived, timeout=PATIENCE, what=f"{number} events to reach billing", seen=self.tail)
-
     def wait_for_exports(self, number: int) -> None:
         """Wait until this many of the host's own tasks have run, each once."""
 

@@ -81,9 +81,11 @@ def test_the_steps_of_the_page_and_each_undo(shop: Shop) -> None:
     shop.is_equal()
 
     shop.do(programs)
+    shop.stop("tend billing")
     shop.sign_up("ada")
-    shop.wait_until_same()
-    shop.wait_for_events(1)
+    shop.wait_until_same()  # by the event: nothing pulls
+    assert shop.ask("SELECT applied FROM messaging_subscription WHERE authority = 'users'") == [(1,)]
+    shop.start("tend billing", "manage.py", "tend", "billing")
     for step in (look, compare):
         shop.do(step)
     (page,) = re.findall(r"`(/admin/[^`]+)`", look.text)

@@ -102,12 +102,13 @@ def test_a_startproject_gains_outbox_feed_and_copy_and_billing_moves_out_by_a_se
     shop.manage("consumers", "register", "billing", "--to", "accounts")
     assert shop.manage("bootstrap", "billing", "--from", "accounts", "--json")["verdict"] == "in_sync"
     shop.wait_until_same()
-    shop.start_ours()
+    shop.start_ours("relay", "worker", "scheduler")
 
     assert [shop.sign_up("ada"), shop.sign_up("refused")] == [200, 500]
-    shop.wait_until_same()
+    shop.wait_until_same()  # by the event: nothing pulls yet
     assert shop.ask("SELECT count(*) FROM auth_user") == [(31,)]
-    shop.wait_for_events(1)
+    assert shop.ask("SELECT applied FROM messaging_subscription WHERE authority = 'accounts'") == [(1,)]
+    shop.start_ours("tend")
 
     shop.ask("UPDATE auth_user SET is_active = false WHERE id % 2 = 0")  # no event: the sync process pulls the change
     shop.wait_until_same()

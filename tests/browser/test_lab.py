@@ -1,12 +1,16 @@
 """The lab's switches act on the running system."""
 
 import re
+import sqlite3
+from contextlib import closing
 
 from playwright.sync_api import expect
 
+from config.runner.supervisor import ENDED, control
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Pages
 from tests.browser.steps import card, ended, mend
+from tests.probes import wait_for
 
 PATIENCE = 45_000
 
@@ -57,6 +61,22 @@ def test_what_is_damaged_is_named_as_the_table_names_it_and_stands_in_the_state_
     expect(tab.locator(".broken")).to_contain_text("2 rows shown differ: 1 ghost, 1 missing")
     page.keep("lab-damage")
     mend(tab)
+
+
+def test_nothing_fills_a_copy_while_it_is_made_new(page: Pages) -> None:
+    """A pull of the sync process that was under way would write into it afterwards."""
+    supervisor = control(page.run.folder / "run" / "supervisord.conf").supervisor
+    page.page.goto("/chapters/2/")
+    with closing(sqlite3.connect(page.run.folder / "billing.sqlite3", timeout=30)) as billing:
+        rows = lambda: billing.execute("SELECT count(*) FROM billing_cacheduser").fetchone()[0]  # noqa: E731
+        wait_for(rows, timeout=PATIENCE / 1000, what="a copy to make new")
+        page.page.click("#play-stage")
+        wait_for(lambda: not rows(), timeout=PATIENCE / 1000, what="the copy to be emptied")
+        assert supervisor.getProcessInfo("tend-billing")["statename"] in ENDED
+    assert ended(page.page, "stage") == "holds", card(page.page, "stage").inner_text()
+    page.page.goto("/chapters/4/")
+    page.page.click("#play-stage")
+    assert ended(page.page, "stage") == "holds", "Billing has a copy again, for the next test."
 
 
 def test_the_charts_stay_readable_while_a_stage_is_set(page: Pages) -> None:
